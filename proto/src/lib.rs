@@ -1,1 +1,28 @@
-//! Placeholder while the protocol is written.
+//! HTTP/1.1 for servers, without I/O.
+
+pub mod chunk;
+mod connection;
+mod fields;
+mod framing;
+mod head;
+mod host;
+mod limits;
+mod parse;
+mod progress;
+mod refusal;
+mod respond;
+mod scan;
+mod state;
+mod status;
+mod target;
+mod trailers;
+
+pub use connection::{Connection, Next, Received};
+pub use fields::{FieldBlock, FieldBlockIter, FieldRule, InvalidField};
+pub use framing::Framing;
+pub use head::{Fields, Head, Span, TargetForm, Version};
+pub use limits::Limits;
+pub use refusal::{Reason, Refusal};
+pub use respond::{BodyLength, BodyPlan, ResponseHead};
+pub use status::reason_phrase;
+pub use trailers::Trailers;

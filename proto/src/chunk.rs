@@ -1,0 +1,349 @@
+//! The chunked transfer coding (RFC 9112 §7.1): decoding what clients send, encoding what we send.
+
+use crate::head::Span;
+use crate::limits::Limits;
+use crate::parse::{self, Lines};
+use crate::progress::Progress;
+use crate::refusal::{Reason, Refusal};
+use crate::scan::{self, TOKEN};
+
+/// The longest line between chunks: size, extensions and CR LF.
+pub(crate) const LINE_BYTES: usize = 4 * 1024;
+
+/// RFC 9112 §7.1.1: "A server ought to limit the total length of chunk extensions received in a
+/// request to an amount reasonable for the services provided". This much for nothing, and one byte
+/// more for every eight of content: room for a signature with every chunk, none for a flood.
+const SPARE_LINE_BYTES: u64 = 8 * 1024;
+
+/// What size digits and CR LF may take before they count as spare: 16 digits are a full `u64`.
+const PLAIN_LINE_BYTES: usize = 18;
+
+/// Appends `data` as one chunk. Empty data appends nothing: the chunk of size zero is the last.
+///
+/// ```
+/// let mut out = Vec::new();
+/// hansel_proto::chunk::encode(b"hello, hansel", &mut out);
+/// hansel_proto::chunk::finish(&mut out);
+/// assert_eq!(out, b"d\r\nhello, hansel\r\n0\r\n\r\n");
+/// ```
+pub fn encode(data: &[u8], out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    let mut digits = [0; 16];
+    let mut first = digits.len();
+    let mut rest = data.len();
+    while rest > 0 {
+        first -= 1;
+        digits[first] = b"0123456789abcdef"[rest % 16];
+        rest /= 16;
+    }
+    out.reserve(digits.len() - first + data.len() + 4);
+    out.extend_from_slice(&digits[first..]);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the last chunk and an empty trailer section: the body is whole.
+pub fn finish(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n\r\n");
+}
+
+/// What the next bytes of a chunked body turned out to be.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Partial,
+    Content { start: usize, end: usize },
+    End { len: usize, trailers: Span },
+}
+
+/// Decodes one chunked body.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chunked {
+    at: At,
+    /// Content bytes announced so far, those still to come of this chunk included.
+    announced: u64,
+    /// Line bytes beyond what sizes need.
+    spare: u64,
+}
+
+/// Where in a chunked body the next byte is.
+#[derive(Clone, Copy, Debug, Default)]
+enum At {
+    /// Before the first size.
+    #[default]
+    Start,
+    /// Inside a chunk's data, of which that much is to come.
+    Data(u64),
+    /// Before the CR LF that ends a chunk's data.
+    DataEnd,
+}
+
+impl Chunked {
+    /// What the bytes at the start of `input` are. Takes them only if it returns a piece of content
+    /// or the end.
+    pub(crate) fn receive(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        progress: &mut Progress,
+    ) -> Result<Piece, Refusal> {
+        let start = match self.at {
+            At::Data(left) => return Ok(self.data(input, 0, left)),
+            At::Start => 0,
+            At::DataEnd => match input {
+                [b'\r', b'\n', ..] => 2,
+                [] | [b'\r'] => return Ok(Piece::Partial),
+                [b'\r', byte, ..] | [byte, ..] => {
+                    return Err(Refusal::byte(Reason::ChunkEnd, *byte));
+                }
+            },
+        };
+        if !progress.is_due(input, LINE_BYTES) {
+            return Ok(Piece::Partial);
+        }
+        let Some(line) = chunk_line(input, start)? else {
+            progress.note(input, 0, 0);
+            return Ok(Piece::Partial);
+        };
+        let spare = (line.end - start).saturating_sub(PLAIN_LINE_BYTES) as u64 + self.spare;
+        if spare > SPARE_LINE_BYTES + self.announced / 8 {
+            return Err(Refusal::limit(Reason::ChunkLinesTooLong, SPARE_LINE_BYTES));
+        }
+        if line.size == 0 {
+            return trailers(input, line.end, limits, progress);
+        }
+        // A size beyond 64 bits is saturated, and beyond every limit too.
+        let announced = self.announced.saturating_add(line.size);
+        if announced > limits.body_bytes || announced == u64::MAX {
+            return Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes));
+        }
+        if line.end == input.len() {
+            // Nothing to hand out yet, so nothing is taken: the line is read again with its data.
+            *progress = Progress::default();
+            return Ok(Piece::Partial);
+        }
+        self.announced = announced;
+        self.spare = spare;
+        *progress = Progress::default();
+        Ok(self.data(input, line.end, line.size))
+    }
+
+    /// Content from `start` on, of which `left` bytes belong to this chunk.
+    fn data(&mut self, input: &[u8], start: usize, left: u64) -> Piece {
+        let there = input.len() - start;
+        if there == 0 {
+            return Piece::Partial;
+        }
+        let taken = usize::try_from(left).map_or(there, |left| left.min(there));
+        let left = left - taken as u64;
+        self.at = if left == 0 {
+            At::DataEnd
+        } else {
+            At::Data(left)
+        };
+        Piece::Content {
+            start,
+            end: start + taken,
+        }
+    }
+}
+
+/// RFC 9112 §7.1.2: the trailer section behind the last chunk, whole or not at all.
+fn trailers(
+    input: &[u8],
+    start: usize,
+    limits: &Limits,
+    progress: &mut Progress,
+) -> Result<Piece, Refusal> {
+    let most = start.saturating_add(limits.trailer_bytes);
+    let within = input.get(..most).unwrap_or(input);
+    let line = (progress.line as usize).max(start);
+    let known = progress.fields as usize;
+    match parse::field_lines(within, line, limits.fields.saturating_sub(known), |_| {})? {
+        Lines::End(len) => {
+            *progress = Progress::default();
+            Ok(Piece::End {
+                len,
+                trailers: Span::new(start, len - 2),
+            })
+        }
+        Lines::Open { .. } if input.len() >= most => Err(Refusal::limit(
+            Reason::TrailersTooLong,
+            limits.trailer_bytes as u64,
+        )),
+        Lines::Open { line, fields } => {
+            progress.note(input, line, known + fields);
+            Ok(Piece::Partial)
+        }
+    }
+}
+
+/// A line between chunks: the size it announces, and the index behind it.
+struct ChunkLine {
+    size: u64,
+    end: usize,
+}
+
+/// RFC 9112 §7.1: `chunk-size [ chunk-ext ] CRLF`; `None` if the bytes end first.
+fn chunk_line(input: &[u8], start: usize) -> Result<Option<ChunkLine>, Refusal> {
+    let most = start + LINE_BYTES;
+    let mut cursor = Cursor {
+        bytes: input.get(..most).unwrap_or(input),
+        at: start,
+    };
+    match cursor.chunk_line() {
+        Ok(line) => Ok(Some(line)),
+        Err(Stop::Refused(refusal)) => Err(refusal),
+        Err(Stop::OutOfBytes) if input.len() >= most => {
+            Err(Refusal::limit(Reason::ChunkLinesTooLong, LINE_BYTES as u64))
+        }
+        Err(Stop::OutOfBytes) => Ok(None),
+    }
+}
+
+/// Why reading a line stopped before its end.
+enum Stop {
+    OutOfBytes,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+/// Reads one line byte by byte, by the grammar.
+struct Cursor<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn chunk_line(&mut self) -> Result<ChunkLine, Stop> {
+        let size = self.size()?;
+        self.extensions()?;
+        Ok(ChunkLine { size, end: self.at })
+    }
+
+    /// RFC 9112 §7.1: `chunk-size = 1*HEXDIG`, and "recipients MUST anticipate potentially large
+    /// hexadecimal numerals and prevent parsing errors due to integer conversion overflows".
+    fn size(&mut self) -> Result<u64, Stop> {
+        let first = self.at;
+        let mut size = 0u64;
+        while let Some(digit) = (self.peek()? as char).to_digit(16) {
+            size = if size >> 60 == 0 {
+                size << 4 | u64::from(digit)
+            } else {
+                u64::MAX
+            };
+            self.at += 1;
+        }
+        if self.at == first {
+            return Err(Refusal::byte(Reason::ChunkSize, self.peek()?).into());
+        }
+        Ok(size)
+    }
+
+    /// RFC 9112 §7.1.1: `chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`
+    /// and the CRLF behind it. "A recipient MUST ignore unrecognized chunk extensions", that is all.
+    fn extensions(&mut self) -> Result<(), Stop> {
+        let mut expected = Reason::ChunkSize;
+        loop {
+            if self.peek()? == b'\r' {
+                return self.line_end();
+            }
+            self.whitespace()?;
+            self.expect(b';', expected)?;
+            expected = Reason::ChunkExtension;
+            self.whitespace()?;
+            self.token()?;
+            // Whitespace behind the name belongs to what follows it, = or the next extension.
+            if self.peek()? == b'\r' {
+                return self.line_end();
+            }
+            self.whitespace()?;
+            if self.peek()? == b'=' {
+                self.at += 1;
+                self.whitespace()?;
+                self.value()?;
+            }
+        }
+    }
+
+    /// RFC 9112 §7.1.1: `chunk-ext-val = token / quoted-string`.
+    fn value(&mut self) -> Result<(), Stop> {
+        if self.peek()? != b'"' {
+            return self.token();
+        }
+        self.at += 1;
+        loop {
+            match self.peek()? {
+                b'"' => break,
+                // RFC 9110 §5.6.4: `quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text )`.
+                b'\\' => {
+                    self.at += 1;
+                    self.text()?;
+                }
+                _ => self.text()?,
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// One byte of text: HTAB, SP, VCHAR or obs-text.
+    fn text(&mut self) -> Result<(), Stop> {
+        let byte = self.peek()?;
+        if !scan::is(byte, scan::VALUE) {
+            return Err(Refusal::byte(Reason::ChunkExtension, byte).into());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn token(&mut self) -> Result<(), Stop> {
+        let end = scan::run(self.bytes, self.at, TOKEN);
+        if end == self.at {
+            return Err(Refusal::byte(Reason::ChunkExtension, self.peek()?).into());
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// RFC 9112 §7.1.1: BWS, "bad" whitespace that a recipient has to take.
+    fn whitespace(&mut self) -> Result<(), Stop> {
+        while matches!(self.peek()?, b' ' | b'\t') {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn line_end(&mut self) -> Result<(), Stop> {
+        self.at += 1;
+        match self.peek()? {
+            b'\n' => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => Err(Refusal::new(Reason::BareCr).into()),
+        }
+    }
+
+    fn expect(&mut self, wanted: u8, reason: Reason) -> Result<(), Stop> {
+        match self.peek()? {
+            byte if byte == wanted => {
+                self.at += 1;
+                Ok(())
+            }
+            b'\n' => Err(Refusal::new(Reason::BareLf).into()),
+            byte => Err(Refusal::byte(reason, byte).into()),
+        }
+    }
+
+    fn peek(&self) -> Result<u8, Stop> {
+        self.bytes.get(self.at).copied().ok_or(Stop::OutOfBytes)
+    }
+}

@@ -1,0 +1,362 @@
+//! One connection: bytes in, events out; answers in, bytes out.
+
+use std::sync::Arc;
+
+use crate::chunk::{Chunked, Piece};
+use crate::framing::Framing;
+use crate::head::{Head, Span, Version};
+use crate::limits::Limits;
+use crate::parse::{self, Lines};
+use crate::progress::Progress;
+use crate::refusal::{Reason, Refusal};
+use crate::respond::{self, Asked, BodyPlan, ResponseHead};
+use crate::state::{self, Answer, Event, Request, State};
+
+/// The protocol state of one connection, request after request.
+///
+/// The caller reads bytes into a buffer of its own and shows it what it has not consumed yet; what
+/// is to be sent is appended to a buffer of the caller's. See the [main loop](crate#the-main-loop).
+#[derive(Clone, Debug)]
+pub struct Connection {
+    limits: Arc<Limits>,
+    state: State,
+    body: Body,
+    progress: Progress,
+    asked: Asked,
+    /// The client waits, or may wait, for `100 Continue`.
+    owes_continue: bool,
+    /// The server's wish: no further request after this one.
+    closing: bool,
+    /// Why nothing is read any more.
+    refusal: Option<Refusal>,
+}
+
+/// What the bytes shown to [`Connection::receive`] turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing more can be told from these bytes; none is consumed. Come back with more of them, or
+    /// once the answer that is owed is out.
+    Partial,
+    /// A head, parsed into the caller's [`Head`]; it takes the first `len` bytes.
+    Head {
+        /// The bytes consumed.
+        len: usize,
+    },
+    /// Content of the body: `input[start..end]`, at least one byte.
+    Content {
+        /// Index of the first byte of content; what is before it is chunk framing.
+        start: usize,
+        /// Index behind the last byte of content, and the bytes consumed.
+        end: usize,
+    },
+    /// The request is whole.
+    End {
+        /// The bytes consumed; 0 if nothing follows the content.
+        len: usize,
+        /// The trailer section, checked, without its last empty line: see
+        /// [`Trailers`](crate::Trailers).
+        trailers: Span,
+    },
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next request may come.
+    Again,
+    /// The rest of this request comes first: read on until [`Received::End`] and throw away what
+    /// comes, or close.
+    Drain,
+    /// Send what is to be sent and close: in stages, so that the answer is not lost
+    /// (RFC 9112 §9.6).
+    Close,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Length(u64),
+    Chunked(Chunked),
+}
+
+const NOTHING_ASKED: Asked = Asked {
+    version: Version::Http11,
+    head_only: false,
+    connect: false,
+    keep_alive: false,
+};
+
+impl Connection {
+    /// A connection on which nothing has happened. Give every one a clone of the same
+    /// `Arc<Limits>`.
+    pub fn new(limits: impl Into<Arc<Limits>>) -> Connection {
+        Connection {
+            limits: limits.into(),
+            state: state::START,
+            body: Body::Length(0),
+            progress: Progress::default(),
+            asked: NOTHING_ASKED,
+            owes_continue: false,
+            closing: false,
+            refusal: None,
+        }
+    }
+
+    /// Finds out what the bytes at the start of `input` are: everything that was received and not
+    /// yet consumed. One event per call; consume what it takes, then call again.
+    ///
+    /// A pipelined request behind the current one waits: [`Received::Partial`] until
+    /// [`finish`](Connection::finish).
+    ///
+    /// # Errors
+    /// If the request breaks a rule. From then on every call returns the same refusal: send its
+    /// status with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response),
+    /// and close.
+    pub fn receive(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        let received = match self.state {
+            (_, Answer::Closed) | (Request::Whole | Request::Refused, _) => Ok(Received::Partial),
+            (Request::Awaited, _) => self.receive_head(input, head),
+            (Request::Arriving, _) => self.receive_body(input),
+        };
+        if let Err(refusal) = received {
+            self.refusal = Some(refusal);
+            self.step(Event::Refusal);
+        }
+        received
+    }
+
+    /// Whether the next thing to come is the head of a request.
+    pub fn wants_head(&self) -> bool {
+        self.state == state::START
+    }
+
+    /// Whether no request is under way: none has begun to arrive, as far as `receive` was shown,
+    /// and none waits for its answer. Closing now loses nothing.
+    pub fn is_between_requests(&self) -> bool {
+        self.wants_head() && self.progress.is_idle()
+    }
+
+    /// Whether a request, or a refusal, waits for its answer to begin.
+    pub fn owes_response(&self) -> bool {
+        self.state.1 == Answer::Owed
+    }
+
+    /// Whether the connection ends with the current answer, as far as is known.
+    pub fn closes_after_response(&self) -> bool {
+        self.closing || (self.state != state::START && !self.asked.keep_alive)
+    }
+
+    /// What the end of the input means, to be asked once [`receive`](Connection::receive) has said
+    /// [`Received::Partial`] to `input` and nothing more will come.
+    ///
+    /// # Errors
+    /// If it cuts a request short. Such a request is never whole (RFC 9112 §8): drop what has come
+    /// of it, and answer with the refusal if anyone still listens.
+    pub fn end_of_input(&mut self, input: &[u8]) -> Result<(), Refusal> {
+        let cut = match self.state {
+            (_, Answer::Closed) | (Request::Whole, _) => false,
+            (Request::Awaited, _) => !only_empty_lines(input),
+            (Request::Arriving, _) => self.has_body_to_come(),
+            (Request::Refused, _) => return self.refusal.map_or(Ok(()), Err),
+        };
+        if cut {
+            Err(self.refuse(Reason::Incomplete))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gives up on the request for a reason that is not in its bytes, such as a
+    /// [timeout](Reason::Timeout): the next answer closes, and nothing is read any more. The first
+    /// refusal of a connection stands; it is returned.
+    pub fn refuse(&mut self, reason: Reason) -> Refusal {
+        let refusal = *self.refusal.get_or_insert(Refusal::new(reason));
+        self.step(Event::Refusal);
+        refusal
+    }
+
+    /// Makes the current or next answer the last one, and lets it say so.
+    pub fn close_after_response(&mut self) {
+        self.closing = true;
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body. No longer once any of
+    /// the body or the answer's head is there.
+    pub fn needs_continue(&self) -> bool {
+        self.owes_continue && self.state == (Request::Arriving, Answer::Owed)
+    }
+
+    /// Appends `100 Continue`, if it [is needed](Connection::needs_continue): at most once.
+    pub fn send_continue(&mut self, out: &mut Vec<u8>) {
+        if self.needs_continue() {
+            self.owes_continue = false;
+            // RFC 9110 §15.2: interim answers have no content, hence no framing fields.
+            out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// Appends the head of the answer to the current request, and says how its content goes out.
+    ///
+    /// May be called without a request (503 to a client not served, 408 to a silent one): such an
+    /// answer is the last. Where no answer can be sent any more, appends nothing.
+    pub fn respond(&mut self, response: &ResponseHead<'_>, out: &mut Vec<u8>) -> BodyPlan {
+        if state::after(self.state, Event::AnswerHead).is_none() {
+            return BodyPlan::Omit;
+        }
+        // RFC 9110 §10.1.1: who answers instead of `100 Continue` cannot know whether the body will
+        // still come. Neither its bytes nor the next request's may be taken for the other.
+        let refused = matches!(self.state.0, Request::Awaited | Request::Refused);
+        self.asked.keep_alive &= !(refused || self.owes_continue || self.closing);
+        let framed = respond::encode(response, self.asked, out);
+        self.asked.keep_alive = framed.keep_alive;
+        self.step(Event::AnswerHead);
+        framed.plan
+    }
+
+    /// Notes that the answer has been encoded whole, and says what comes next. Called again while
+    /// the rest of a request is drained, it says whether that is done.
+    pub fn finish(&mut self) -> Next {
+        match self.state {
+            (_, Answer::Begun) => {}
+            state::START => return Next::Again,
+            (_, Answer::Early) => return Next::Drain,
+            // Nothing was answered: there is no way to go on in order.
+            (_, Answer::Idle | Answer::Owed | Answer::Closed) => {
+                self.step(Event::Close);
+                return Next::Close;
+            }
+        }
+        if self.closing || !self.asked.keep_alive {
+            self.step(Event::Close);
+            return Next::Close;
+        }
+        if !self.has_body_to_come() {
+            self.step(Event::End);
+        }
+        self.step(Event::AnswerEnd);
+        match self.state {
+            state::START => Next::Again,
+            (_, Answer::Early) => Next::Drain,
+            _ => Next::Close,
+        }
+    }
+
+    fn receive_head(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
+        let most = self.limits.head_bytes.min(u32::MAX as usize);
+        let within = input.get(..most).unwrap_or(input);
+        if !self.progress.is_due(within, most) {
+            return Ok(Received::Partial);
+        }
+        let lines = self.head_lines(within, head);
+        match lines {
+            Ok(Lines::End(len)) => {
+                self.begin_request(input, head);
+                Ok(Received::Head { len })
+            }
+            Ok(Lines::Open { line, .. }) if input.len() >= most => {
+                let reason = if line == 0 {
+                    Reason::TargetTooLong
+                } else {
+                    Reason::HeadTooLong
+                };
+                Err(Refusal::limit(reason, most as u64))
+            }
+            Ok(Lines::Open { line, fields }) => {
+                if !only_empty_lines(within) {
+                    self.progress.note(within, line, fields);
+                }
+                Ok(Received::Partial)
+            }
+            Err(refusal) => {
+                // What the refusal is answered with has no content either, if the method was HEAD.
+                self.asked.head_only = head.method(input) == "HEAD";
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Reads the lines that have come since the last time, and the whole head once all have.
+    fn head_lines(&self, bytes: &[u8], head: &mut Head) -> Result<Lines, Refusal> {
+        let Progress { line, fields, .. } = self.progress;
+        let known = fields as usize;
+        let most = self.limits.fields.saturating_sub(known);
+        if line > 0
+            && let Ok(Lines::Open { line, fields }) =
+                parse::field_lines(bytes, line as usize, most, |_| {})
+        {
+            return Ok(Lines::Open {
+                line,
+                fields: known + fields,
+            });
+        }
+        parse::head(bytes, &self.limits, head)
+    }
+
+    fn begin_request(&mut self, bytes: &[u8], head: &Head) {
+        let method = head.method(bytes);
+        self.asked = Asked {
+            version: head.version,
+            head_only: method == "HEAD",
+            connect: method == "CONNECT",
+            keep_alive: head.keep_alive,
+        };
+        self.body = match head.framing {
+            Framing::None => Body::Length(0),
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunked::default()),
+        };
+        self.owes_continue = head.expects_continue;
+        self.progress = Progress::default();
+        self.step(Event::Head);
+    }
+
+    fn receive_body(&mut self, input: &[u8]) -> Result<Received, Refusal> {
+        let received = match &mut self.body {
+            Body::Length(0) => Received::End {
+                len: 0,
+                trailers: Span::default(),
+            },
+            Body::Length(_) if input.is_empty() => Received::Partial,
+            Body::Length(left) => {
+                let end = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= end as u64;
+                Received::Content { start: 0, end }
+            }
+            Body::Chunked(chunked) => {
+                match chunked.receive(input, &self.limits, &mut self.progress)? {
+                    Piece::Partial => Received::Partial,
+                    Piece::Content { start, end } => Received::Content { start, end },
+                    Piece::End { len, trailers } => Received::End { len, trailers },
+                }
+            }
+        };
+        match received {
+            Received::End { .. } => self.step(Event::End),
+            // RFC 9110 §10.1.1: a server may omit the 100 "if it has already received some or all
+            // of the content for the corresponding request".
+            Received::Content { .. } => self.owes_continue = false,
+            Received::Partial | Received::Head { .. } => {}
+        }
+        Ok(received)
+    }
+
+    fn has_body_to_come(&self) -> bool {
+        self.state.0 == Request::Arriving && !matches!(self.body, Body::Length(0))
+    }
+
+    fn step(&mut self, event: Event) {
+        if let Some(state) = state::after(self.state, event) {
+            self.state = state;
+        }
+        if self.state == state::START {
+            self.asked = NOTHING_ASKED;
+        }
+    }
+}
+
+/// RFC 9112 §2.2: empty lines before a request line are no request.
+fn only_empty_lines(input: &[u8]) -> bool {
+    input.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}

@@ -1,0 +1,162 @@
+//! `uri-host [ ":" port ]`: the Host field and the authority of a target.
+
+use std::net::Ipv6Addr;
+
+use crate::scan::{self, HEX, REG_NAME};
+
+/// What an authority that follows the grammar says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Authority {
+    pub(crate) has_host: bool,
+    /// The port; `None` without a colon, and with a colon that nothing follows.
+    pub(crate) port: Option<u16>,
+}
+
+/// Whether this is the value of a Host field (RFC 9110 §7.2).
+///
+/// RFC 9112 §3.2: "If the authority component is missing or undefined for the target URI, then a
+/// client MUST send a Host header field with an empty field value": so it may be empty, but a port
+/// without a host belongs to no URI.
+pub(crate) fn is_host_field(value: &[u8]) -> bool {
+    value.is_empty() || authority(value).is_some_and(|authority| authority.has_host)
+}
+
+/// Reads `uri-host [ ":" port ]` (RFC 3986 §3.2.2, §3.2.3); `None` if that is not what it is.
+pub(crate) fn authority(bytes: &[u8]) -> Option<Authority> {
+    let host_end = match bytes.first() {
+        Some(b'[') => ip_literal_end(bytes)?,
+        _ => reg_name_end(bytes)?,
+    };
+    let (host, rest) = bytes.split_at(host_end);
+    let port = match rest.split_first() {
+        None => None,
+        Some((b':', digits)) => port(digits)?,
+        Some(_) => return None,
+    };
+    Some(Authority {
+        has_host: !host.is_empty(),
+        port,
+    })
+}
+
+/// RFC 3986 §3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; every `IPv4address` is
+/// one too.
+fn reg_name_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = scan::run(bytes, 0, REG_NAME);
+    while bytes.get(at) == Some(&b'%') {
+        let digits = bytes.get(at + 1..at + 3)?;
+        if !digits.iter().all(|&digit| scan::is(digit, HEX)) {
+            return None;
+        }
+        at = scan::run(bytes, at + 3, REG_NAME);
+    }
+    Some(at)
+}
+
+/// RFC 3986 §3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture  ) "]"`.
+fn ip_literal_end(bytes: &[u8]) -> Option<usize> {
+    let close = bytes.iter().position(|&byte| byte == b']')?;
+    let address = std::str::from_utf8(bytes.get(1..close)?).ok()?;
+    let known = address.parse::<Ipv6Addr>().is_ok() || is_ip_future(address);
+    known.then_some(close + 1)
+}
+
+/// RFC 3986 §3.2.2: `IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
+fn is_ip_future(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix(['v', 'V']) else {
+        return false;
+    };
+    let Some((version, address)) = rest.split_once('.') else {
+        return false;
+    };
+    !version.is_empty()
+        && version.bytes().all(|byte| scan::is(byte, HEX))
+        && !address.is_empty()
+        && address
+            .bytes()
+            .all(|byte| byte == b':' || scan::is(byte, REG_NAME))
+}
+
+/// RFC 3986 §3.2.3: `port = *DIGIT`. A TCP port has 16 bits, so that a larger number is none.
+fn port(digits: &[u8]) -> Option<Option<u16>> {
+    if digits.is_empty() {
+        return Some(None);
+    }
+    let mut port = 0u16;
+    for &digit in digits {
+        let value = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        port = port.checked_mul(10)?.checked_add(value)?;
+    }
+    Some(Some(port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_follow_the_grammar() {
+        for value in [
+            "",
+            "a",
+            "A.test",
+            "a.test.",
+            "a.test:",
+            "a.test:80",
+            "a:00080",
+            "127.0.0.1:8080",
+            "a_b",
+            "a%41b",
+            "a,b;c=d",
+            "[::1]",
+            "[::1]:80",
+            "[::ffff:1.2.3.4]",
+            "[v1.fe80::a+en1]",
+            "a:65535",
+            "a:0",
+        ] {
+            assert!(is_host_field(value.as_bytes()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_do_not() {
+        for value in [
+            ":80",
+            "a b",
+            "a:http",
+            "a:-1",
+            "a:+1",
+            "a:80:80",
+            "a:65536",
+            "a:99999999999999999999",
+            "[::1",
+            "[]",
+            "[zz::1]",
+            "[::1]x",
+            "[::1%25eth0]",
+            "[127.0.0.1]",
+            "[v.a]",
+            "[v1.]",
+            "[v1]",
+            "::1",
+            "a%zz",
+            "a%4",
+            "a%",
+            "http://a",
+            "a/",
+            "a/b",
+            "a?b",
+            "a#b",
+            "u@a",
+            "\"a\"",
+            "<a>",
+            "a\\b",
+            "a^b",
+            "a\u{7f}",
+            "bücher.test",
+        ] {
+            assert!(!is_host_field(value.as_bytes()), "{value:?}");
+        }
+    }
+}

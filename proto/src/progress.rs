@@ -1,0 +1,50 @@
+//! How far bytes that are not yet enough have been looked at, so that a head which arrives one byte
+//! at a time costs what it costs in one piece, within a small factor.
+
+/// Where a section of lines stands that has not all arrived.
+///
+/// Lines that are whole are not parsed again before the last one has come. The line that is not is
+/// looked at again when it ends or has doubled: so the work is linear in the bytes, and what breaks
+/// a rule is refused at the end of its line at the latest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// Where the first line starts that has not been read whole; 0 before the first has.
+    pub(crate) line: u32,
+    /// The field lines before that.
+    pub(crate) fields: u32,
+    /// The bytes that were there the last time.
+    seen: u32,
+    /// The number of bytes at which the unfinished line is worth another look.
+    again: u32,
+}
+
+impl Progress {
+    /// Whether parsing these bytes can tell more than it did the last time, `most` being as many
+    /// as there may be.
+    #[inline]
+    pub(crate) fn is_due(&mut self, bytes: &[u8], most: usize) -> bool {
+        let seen = self.seen as usize;
+        if seen == 0 {
+            return true;
+        }
+        self.seen = bytes.len() as u32;
+        let new = bytes.get(seen..).unwrap_or_default();
+        bytes.len() >= most.min(self.again as usize) || new.contains(&b'\n')
+    }
+
+    /// Whether nothing has been seen of what is to come.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.seen == 0
+    }
+
+    /// Remembers what a look at `bytes` found.
+    pub(crate) fn note(&mut self, bytes: &[u8], line: usize, fields: usize) {
+        let unfinished = bytes.len() - line;
+        *self = Progress {
+            line: line as u32,
+            fields: fields as u32,
+            seen: bytes.len() as u32,
+            again: (bytes.len() + unfinished.max(1)).min(u32::MAX as usize) as u32,
+        };
+    }
+}

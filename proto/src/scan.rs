@@ -1,0 +1,203 @@
+//! Byte classes and the two loops that go over nearly every byte of a head.
+
+/// RFC 9110 §5.6.2: `tchar`, what methods and field names are made of.
+pub(crate) const TOKEN: u8 = 1 << 0;
+/// RFC 3986 §3.3: `pchar` and `/`, without the `%` of an escape.
+pub(crate) const PATH: u8 = 1 << 1;
+/// What a query may hold, without the `%` of an escape: see [`in_query`].
+pub(crate) const QUERY: u8 = 1 << 2;
+/// RFC 3986 §3.2.2: what a `reg-name` is made of, without the `%` of an escape.
+pub(crate) const REG_NAME: u8 = 1 << 3;
+/// RFC 9110 §5.5: `field-vchar`, SP and HTAB.
+pub(crate) const VALUE: u8 = 1 << 4;
+/// RFC 5234: `HEXDIG`, in either case.
+pub(crate) const HEX: u8 = 1 << 5;
+
+static CLASSES: [u8; 256] = classes();
+
+/// Whether `byte` belongs to one of the `classes`.
+#[inline(always)]
+pub(crate) fn is(byte: u8, classes: u8) -> bool {
+    CLASSES[byte as usize] & classes != 0
+}
+
+/// The index of the first byte at or after `from` that is not of `classes`; the length if none.
+#[inline(always)]
+pub(crate) fn run(bytes: &[u8], from: usize, classes: u8) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let taken = rest.iter().position(|&byte| !is(byte, classes));
+    from + taken.unwrap_or(rest.len())
+}
+
+/// The index of the first byte at or after `from` that cannot be in a field value (RFC 9110 §5.5);
+/// the length if there is none.
+#[inline(always)]
+pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        at += visible_run(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'\t') => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// How many bytes at the start are neither a control nor DEL, looked at eight at a time.
+#[inline(always)]
+fn visible_run(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let controls = controls(u64::from_le_bytes(*word));
+        if controls != 0 {
+            return index * 8 + (controls.trailing_zeros() / 8) as usize;
+        }
+    }
+    let taken = tail.iter().position(|&byte| byte < 0x20 || byte == 0x7f);
+    words.len() * 8 + taken.unwrap_or(tail.len())
+}
+
+/// The top bit of every byte below 0x20 or equal to 0x7f.
+///
+/// A borrow can mark the byte above a marked one by mistake, never one below: the lowest mark is
+/// always right, and only the lowest is used.
+#[inline(always)]
+const fn controls(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(repeat(0x20)) & !word;
+    let from_delete = word ^ repeat(0x7f);
+    let delete = from_delete.wrapping_sub(repeat(0x01)) & !from_delete;
+    (below_space | delete) & repeat(0x80)
+}
+
+const fn repeat(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = classes_of(byte as u8);
+        byte += 1;
+    }
+    table
+}
+
+const fn classes_of(byte: u8) -> u8 {
+    let mut classes = 0;
+    if in_token(byte) {
+        classes |= TOKEN;
+    }
+    if unreserved(byte) || sub_delim(byte) {
+        classes |= PATH | QUERY | REG_NAME;
+    }
+    if matches!(byte, b':' | b'@' | b'/') {
+        classes |= PATH | QUERY;
+    }
+    if in_query(byte) {
+        classes |= QUERY;
+    }
+    if byte == b'\t' || (byte >= 0x20 && byte != 0x7f) {
+        classes |= VALUE;
+    }
+    if byte.is_ascii_hexdigit() {
+        classes |= HEX;
+    }
+    classes
+}
+
+/// RFC 9110 §5.6.2: `tchar`.
+const fn in_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// RFC 3986 §2.3.
+const fn unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §2.2.
+const fn sub_delim(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    )
+}
+
+/// What a query holds beyond `pchar` and `/`. RFC 3986 §3.4 adds `?` only; the others are what
+/// every browser leaves unescaped there (WHATWG URL, "query percent-encode set"), as in
+/// `?filter[name]=a|b`. Refusing those would refuse links that work everywhere else, and no two
+/// readers differ on where a target ends because of them.
+const fn in_query(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'?' | b'[' | b']' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_end_stops_where_a_plain_loop_stops() {
+        for length in 0..40 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    let plain = bytes.iter().position(|&b| !is(b, VALUE)).unwrap_or(length);
+                    assert_eq!(
+                        value_end(&bytes, 0),
+                        plain,
+                        "0x{byte:02x} at {at} of {length}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_mark_is_right_whatever_stands_above_it() {
+        for low in 0..=255u8 {
+            for high in 0..=255u8 {
+                let marks = controls(u64::from_le_bytes([
+                    low, high, b'x', b'x', b'x', b'x', b'x', b'x',
+                ]));
+                let control = |byte: u8| byte < 0x20 || byte == 0x7f;
+                assert_eq!(control(low), marks & 0x80 != 0, "{low:02x} {high:02x}");
+                assert!(
+                    control(low) || control(high) == (marks & 0x8000 != 0),
+                    "{low:02x} {high:02x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn token_bytes_are_those_of_the_grammar() {
+        let token = (0..=255u8)
+            .filter(|&b| is(b, TOKEN))
+            .map(char::from)
+            .collect::<String>();
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz|~";
+        assert_eq!(token, format!("!#$%&'*+-.0123456789{letters}"));
+    }
+}
