@@ -1,0 +1,188 @@
+//! The standard interface between a server and an application, after WSGI: one method.
+
+use std::sync::Arc;
+
+use crate::pace::Pace;
+use crate::{IntoResponse, Method, Request, Response, StatusCode};
+
+/// An application: what a server calls with each request, and gets the response from.
+///
+/// Whatever can be served is one: a function, a set of routes, a whole application of your own. The
+/// same application runs under [`Server`](crate::Server), under the in-process
+/// [`Client`](crate::test::Client), and under any server for the `tower` traits.
+///
+/// It is called on many threads at once, and may block.
+///
+/// ```
+/// use hansel::{Application, IntoResponse, Request, Response};
+///
+/// struct Greeter { greeting: String }
+///
+/// impl Application for Greeter {
+///     fn call(&self, request: &Request) -> Response {
+///         format!("{}, {}!", self.greeting, request.segment(0).unwrap_or("stranger")).into_response()
+///     }
+/// }
+///
+/// let greeter = Greeter { greeting: "Good morning".into() };
+/// let response = greeter.call(&Request::get("/Gretel"));
+/// assert_eq!(response.body().bytes(), Some(&b"Good morning, Gretel!"[..]));
+/// ```
+pub trait Application: Send + Sync + 'static {
+    /// Answers a request.
+    ///
+    /// A panic is answered with 500 by the server, and logged.
+    fn call(&self, request: &Request) -> Response;
+}
+
+impl<A: Application + ?Sized> Application for Arc<A> {
+    fn call(&self, request: &Request) -> Response {
+        (**self).call(request)
+    }
+}
+
+impl<A: Application + ?Sized> Application for Box<A> {
+    fn call(&self, request: &Request) -> Response {
+        (**self).call(request)
+    }
+}
+
+/// What can be served: an [`Application`], or a function of one of these shapes.
+///
+/// | shape | answers |
+/// |---|---|
+/// | `Fn() -> impl IntoResponse` | GET (and HEAD, OPTIONS) on `/`; the rest is 404 and 405 |
+/// | `Fn(&Request) -> impl IntoResponse` | every method and path |
+/// | `Fn(&Request, &mut Response)` | every method and path, by changing a response that begins as an empty 200 |
+///
+/// What else a handler needs, a closure captures.
+///
+/// `Shape` tells these apart and is never written by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be served",
+    label = "neither an application nor a function of a shape that can be served",
+    note = "serve a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`; `R` must implement `hansel::IntoResponse`; a closure's parameter needs its type written: `|request: &Request| ..`"
+)]
+pub trait IntoApplication<Shape> {
+    /// The application it is.
+    fn into_application(self) -> impl Application;
+}
+
+impl<A: Application> IntoApplication<()> for A {
+    fn into_application(self) -> impl Application {
+        self
+    }
+}
+
+impl<F, R> IntoApplication<fn() -> R> for F
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn into_application(self) -> impl Application {
+        let pace = Pace::new();
+        Function(move |request: &Request| at_root(request, || pace.run(|| self().into_response())))
+    }
+}
+
+impl<F, R> IntoApplication<fn(&Request) -> R> for F
+where
+    F: Fn(&Request) -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn into_application(self) -> impl Application {
+        let pace = Pace::new();
+        Function(move |request: &Request| pace.run(|| self(request).into_response()))
+    }
+}
+
+impl<F> IntoApplication<fn(&Request, &mut Response)> for F
+where
+    F: Fn(&Request, &mut Response) + Send + Sync + 'static,
+{
+    fn into_application(self) -> impl Application {
+        let pace = Pace::new();
+        Function(move |request: &Request| {
+            let mut response = Response::default();
+            pace.run(|| self(request, &mut response));
+            response
+        })
+    }
+}
+
+struct Function<F>(F);
+
+impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Application for Function<F> {
+    fn call(&self, request: &Request) -> Response {
+        (self.0)(request)
+    }
+}
+
+/// A resource that is all there is, and only to be looked at.
+fn at_root(request: &Request, answer: impl FnOnce() -> Response) -> Response {
+    const ALLOWED: &str = "GET, HEAD, OPTIONS";
+    let everywhere = request.path() == "*" && request.method() == Method::OPTIONS;
+    if !everywhere && (!request.segments().is_empty() || request.path() != "/") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => answer(),
+        // RFC 9110 §9.3.7.
+        Method::OPTIONS => ().into_response().with_header("Allow", ALLOWED),
+        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        _ => StatusCode::METHOD_NOT_ALLOWED
+            .into_response()
+            .with_header("Allow", ALLOWED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status<S>(app: impl IntoApplication<S>, method: &str, target: &str) -> u16 {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        app.into_application()
+            .call(&Request::new(method, target))
+            .status()
+            .as_u16()
+    }
+
+    #[test]
+    fn a_function_without_arguments_is_get_on_the_root() {
+        let hello = || "Hello";
+        for (method, target, expected) in [
+            ("GET", "/", 200),
+            ("HEAD", "/?x", 200),
+            ("OPTIONS", "/", 204),
+            ("OPTIONS", "*", 204),
+            ("POST", "/", 405),
+            ("BREW", "/", 405),
+            ("GET", "/x", 404),
+            ("POST", "/x", 404),
+            ("GET", "//", 404),
+        ] {
+            assert_eq!(status(hello, method, target), expected, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn functions_of_a_request_see_every_method_and_path() {
+        let by_value = |request: &Request| request.path().to_owned();
+        let by_change = |request: &Request, response: &mut Response| {
+            if request.segment(0).is_none() {
+                response.set_status(StatusCode::IM_A_TEAPOT);
+            }
+        };
+        assert_eq!(status(by_value, "BREW", "/a/b"), 200);
+        assert_eq!(status(by_change, "BREW", "/a"), 200);
+        assert_eq!(status(by_change, "GET", "/"), 418);
+    }
+
+    #[test]
+    fn boxed_and_shared_applications_are_applications() {
+        let shared: Arc<dyn Application> = Arc::new((|| "Hello").into_application());
+        assert_eq!(status(Arc::clone(&shared), "GET", "/"), 200);
+        assert_eq!(status(Box::new(shared), "GET", "/"), 200);
+    }
+}

@@ -1,0 +1,56 @@
+//! The Date field's value, written once a second.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment as RFC 9110 §5.6.7 writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Date {
+    pub(crate) fn now() -> Date {
+        let mut date = Date {
+            second: u64::MAX,
+            text: String::new(),
+        };
+        date.refresh();
+        date
+    }
+
+    /// Catches up with the clock.
+    pub(crate) fn refresh(&mut self) {
+        let now = SystemTime::now();
+        // A clock before 1970 is a clock that was never set.
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if second != self.second {
+            self.second = second;
+            self.text = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+        }
+    }
+
+    /// Takes over what `other` says, which is cheaper than asking the clock.
+    pub(crate) fn catch_up(&mut self, other: &Date) {
+        if self.second != other.second {
+            self.second = other.second;
+            self.text.clone_from(&other.text);
+        }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_has_the_one_form_that_may_be_sent() {
+        let date = Date::now();
+        assert_eq!(date.text().len(), "Sun, 06 Nov 1994 08:49:37 GMT".len());
+        assert!(date.text().ends_with(b" GMT"));
+        assert!(httpdate::parse_http_date(&date.text).is_ok());
+    }
+}

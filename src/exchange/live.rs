@@ -1,0 +1,157 @@
+//! A request body that is decoded while its handler runs.
+
+use std::sync::Arc;
+
+use hansel_proto::{Connection, Head, Received, Refusal};
+
+use super::{Exchange, Stage};
+
+/// The receiving side of an exchange, lent to the reader of a body while the handler has the rest.
+pub(crate) struct LiveInput {
+    protocol: Connection,
+    /// Content that was decoded before it turned out to be too much to wait for.
+    decoded: Vec<u8>,
+    decoded_taken: usize,
+    /// Bytes as they were received.
+    input: Vec<u8>,
+    position: usize,
+    filled: usize,
+    is_over: bool,
+}
+
+/// What came of asking for content.
+pub(crate) enum Taken {
+    Content(usize),
+    /// Receive more into [`LiveInput::room`] first.
+    Nothing,
+    End,
+}
+
+/// How much is received at once.
+const ROOM: usize = 64 * 1024;
+
+impl Exchange {
+    /// Lends out the receiving side. Until [`end_live`](Exchange::end_live) this exchange must not
+    /// advance.
+    pub(crate) fn begin_live(&mut self) -> LiveInput {
+        let mut input = vec![0; ROOM];
+        let here = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
+        if here.len() > input.len() {
+            input.resize(here.len(), 0);
+        }
+        input[..here.len()].copy_from_slice(here);
+        let filled = here.len();
+        self.filled = self.position;
+        LiveInput {
+            protocol: std::mem::replace(&mut self.protocol, Connection::new(Arc::clone(&self.limits))),
+            decoded: std::mem::take(&mut self.request.body.collected),
+            decoded_taken: 0,
+            input,
+            position: 0,
+            filled,
+            is_over: false,
+        }
+    }
+
+    /// Takes the receiving side back, with what was received and not used.
+    pub(crate) fn end_live(&mut self, mut live: LiveInput) {
+        if live.skip_what_is_here() {
+            self.stage = Stage::Handed;
+        }
+        self.protocol = live.protocol;
+        let rest = live.input.get(live.position..live.filled).unwrap_or(&[]);
+        let end = self.filled + rest.len();
+        if self.request.buffer.len() < end {
+            self.request.buffer.resize(end, 0);
+        }
+        self.request.buffer[self.filled..end].copy_from_slice(rest);
+        self.filled = end;
+    }
+}
+
+impl LiveInput {
+    /// Moves content that is here into `into`.
+    pub(crate) fn take(&mut self, into: &mut [u8]) -> Result<Taken, Refusal> {
+        let decoded = self.decoded.get(self.decoded_taken..).unwrap_or(&[]);
+        if !decoded.is_empty() {
+            let n = decoded.len().min(into.len());
+            into[..n].copy_from_slice(&decoded[..n]);
+            self.decoded_taken += n;
+            return Ok(Taken::Content(n));
+        }
+        if self.is_over {
+            return Ok(Taken::End);
+        }
+        let mut head = Head::new();
+        loop {
+            let input = self.input.get(self.position..self.filled).unwrap_or(&[]);
+            match self.protocol.receive(input, &mut head)? {
+                Received::Content { start, end } => {
+                    let content = &input[start..end];
+                    self.position += end;
+                    let n = content.len().min(into.len());
+                    into[..n].copy_from_slice(&content[..n]);
+                    if n < content.len() {
+                        self.decoded.clear();
+                        self.decoded.extend_from_slice(&content[n..]);
+                        self.decoded_taken = 0;
+                    }
+                    if n > 0 {
+                        return Ok(Taken::Content(n));
+                    }
+                }
+                Received::End { len, .. } => {
+                    self.position += len;
+                    self.is_over = true;
+                    return Ok(Taken::End);
+                }
+                Received::Partial | Received::Head { .. } => return Ok(Taken::Nothing),
+            }
+        }
+    }
+
+    /// Throws away what the handler has left of the body, as far as it is here. Says whether that was
+    /// all of it.
+    fn skip_what_is_here(&mut self) -> bool {
+        let mut nowhere = [0; 4096];
+        self.decoded.clear();
+        loop {
+            match self.take(&mut nowhere) {
+                Ok(Taken::Content(_)) => {}
+                Ok(Taken::End) => return true,
+                Ok(Taken::Nothing) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Where received bytes go.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        if self.position == self.filled {
+            self.position = 0;
+            self.filled = 0;
+        } else if self.filled == self.input.len() {
+            self.input.copy_within(self.position..self.filled, 0);
+            self.filled -= self.position;
+            self.position = 0;
+        }
+        if self.filled == self.input.len() {
+            // Chunk framing that is longer than the buffer is refused by the protocol's own limits.
+            self.input.resize(self.input.len() * 2, 0);
+        }
+        &mut self.input[self.filled..]
+    }
+
+    /// Says how many bytes were received into [`room`](LiveInput::room).
+    pub(crate) fn received(&mut self, n: usize) {
+        self.filled = (self.filled + n).min(self.input.len());
+    }
+
+    /// The interim answer that makes a waiting client send its body, if one is due.
+    pub(crate) fn interim(&mut self) -> Option<Vec<u8>> {
+        self.protocol.needs_continue().then(|| {
+            let mut out = Vec::new();
+            self.protocol.send_continue(&mut out);
+            out
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! The part of an answer that is not in the send buffer: long bytes, files, readers and streams.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use hansel_proto::chunk;
+
+use super::COPIED;
+use crate::response::{BodyWriter, Sink, StreamFn};
+
+pub(crate) enum Payload {
+    None,
+    /// Bytes in memory, from `sent` on.
+    Bytes {
+        bytes: Box<dyn AsRef<[u8]> + Send>,
+        sent: usize,
+    },
+    /// So many bytes of a file, from where it stands.
+    File {
+        file: File,
+        left: u64,
+    },
+    /// Something that needs a thread to be sent; whether in chunks.
+    Source(Source, bool),
+}
+
+/// What is written while it is sent.
+pub(crate) enum Source {
+    Reader {
+        reader: Box<dyn Read + Send>,
+        len: Option<u64>,
+    },
+    Stream(StreamFn),
+}
+
+impl Payload {
+    /// Appends what is short, and keeps what is long where it is.
+    pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Payload {
+        if bytes.as_ref().len() <= COPIED {
+            out.extend_from_slice(bytes.as_ref());
+            Payload::None
+        } else {
+            Payload::Bytes {
+                bytes: Box::new(bytes),
+                sent: 0,
+            }
+        }
+    }
+}
+
+/// Sends all that `source` has, then the end of the body. An error means that the body is not whole:
+/// the connection must be broken off, so that nobody takes it for whole.
+pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink) -> io::Result<()> {
+    let mut framed = Framed {
+        sink,
+        chunked,
+        frame: Vec::new(),
+    };
+    match source {
+        Source::Stream(write) => write(&mut BodyWriter::new(&mut framed))?,
+        Source::Reader { mut reader, len } => {
+            let mut left = len.unwrap_or(u64::MAX);
+            let mut piece = vec![0; 32 * 1024];
+            while left > 0 {
+                let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                match reader.read(&mut piece[..most]) {
+                    Ok(0) if len.is_some() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(0) => break,
+                    Ok(n) => {
+                        framed.send(&piece[..n])?;
+                        left -= n as u64;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    framed.finish()
+}
+
+/// Puts chunk framing around what is sent, if need be.
+struct Framed<'s> {
+    sink: &'s mut dyn Sink,
+    chunked: bool,
+    frame: Vec<u8>,
+}
+
+impl Framed<'_> {
+    fn finish(self) -> io::Result<()> {
+        if self.chunked {
+            let mut last = self.frame;
+            last.clear();
+            chunk::finish(&mut last);
+            self.sink.send(&last)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Framed<'_> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.chunked {
+            return self.sink.send(bytes);
+        }
+        self.frame.clear();
+        chunk::encode(bytes, &mut self.frame);
+        self.sink.send(&self.frame)
+    }
+
+    fn is_open(&self) -> bool {
+        self.sink.is_open()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    struct Client(Vec<u8>);
+
+    impl Sink for Client {
+        fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+        fn is_open(&self) -> bool {
+            true
+        }
+    }
+
+    fn poured(source: Source, chunked: bool) -> (String, io::Result<()>) {
+        let mut client = Client(Vec::new());
+        let outcome = pour(source, chunked, &mut client);
+        (String::from_utf8(client.0).unwrap(), outcome)
+    }
+
+    fn stream() -> Source {
+        Source::Stream(Box::new(|client| {
+            write!(client, "{}-", 1)?;
+            client.write_all(b"two")
+        }))
+    }
+
+    #[test]
+    fn a_stream_is_sent_write_by_write() {
+        assert_eq!(poured(stream(), true).0, "2\r\n1-\r\n3\r\ntwo\r\n0\r\n\r\n");
+        assert_eq!(poured(stream(), false).0, "1-two");
+    }
+
+    #[test]
+    fn a_reader_is_sent_to_its_end_or_to_its_announced_length() {
+        let reader = |len| Source::Reader {
+            reader: Box::new(&b"abcdef"[..]),
+            len,
+        };
+        assert_eq!(poured(reader(None), true).0, "6\r\nabcdef\r\n0\r\n\r\n");
+        assert_eq!(poured(reader(Some(4)), false).0, "abcd");
+        let (sent, outcome) = poured(reader(Some(9)), false);
+        assert_eq!(sent, "abcdef");
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_stream_that_fails_has_no_end() {
+        let failing = Source::Stream(Box::new(|client| {
+            client.write_all(b"x")?;
+            Err(io::Error::other("no more"))
+        }));
+        let (sent, outcome) = poured(failing, true);
+        assert_eq!(sent, "1\r\nx\r\n");
+        assert!(outcome.is_err());
+    }
+}

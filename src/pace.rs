@@ -1,0 +1,168 @@
+//! What is known of how long a handler takes, and the one call by which a handler can say it itself.
+//!
+//! Dispatch runs every endpoint through [`Pace::run`]; the server listens by a [`Hook`] on its threads
+//! and decides who holds the event loop meanwhile. So dispatch and server stay strangers, and an
+//! application that runs under no server of ours pays a thread-local look-up.
+
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+
+/// How many endpoints are told apart. Beyond that many, two endpoints may share what is known of them;
+/// that can cost one of them a hand-over it did not need, never more.
+const TOLD_APART: usize = 16 * 1024;
+
+/// For each endpoint: 0 for a quick one, else how many quick calls in a row would make it one again.
+///
+/// A plain table, read on every call and written only when an opinion changes: no cache line travels
+/// between cores while things stay as they are, and nothing needs to be freed.
+static SLOWNESS: [AtomicU8; TOLD_APART] = [const { AtomicU8::new(0) }; TOLD_APART];
+
+/// How many quick calls in a row make a slow endpoint a quick one.
+const QUICK_CALLS: u8 = 32;
+
+/// Which endpoint a call belongs to, as far as its pace goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace(u16);
+
+/// A server's interest in the calls that are made on one of its threads.
+pub(crate) trait Hook {
+    /// A handler is about to run.
+    fn starting(&self, pace: Pace);
+    /// It has returned (not: panicked).
+    fn finished(&self, pace: Pace);
+    /// The handler that is running on this thread is about to wait for something.
+    fn about_to_block(&self);
+}
+
+thread_local! {
+    static HOOK: OnceCell<Box<dyn Hook>> = const { OnceCell::new() };
+}
+
+/// Makes `hook` hear of every call on this thread, for as long as the thread lives.
+pub(crate) fn listen(hook: Box<dyn Hook>) {
+    HOOK.with(|cell| {
+        // A thread has one server for life, so a second hook cannot come.
+        let _ = cell.set(hook);
+    });
+}
+
+impl Pace {
+    /// A new endpoint, held to be quick until it shows otherwise.
+    pub(crate) fn new() -> Pace {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Pace((NEXT.fetch_add(1, Relaxed) % TOLD_APART) as u16)
+    }
+
+    /// Calls an endpoint.
+    pub(crate) fn run<R>(self, endpoint: impl FnOnce() -> R) -> R {
+        HOOK.with(|cell| match cell.get() {
+            None => endpoint(),
+            Some(hook) => {
+                hook.starting(self);
+                let result = endpoint();
+                hook.finished(self);
+                result
+            }
+        })
+    }
+
+    pub(crate) fn is_slow(self) -> bool {
+        self.slowness().load(Relaxed) > 0
+    }
+
+    /// This endpoint blocks, or computes for long.
+    pub(crate) fn found_slow(self) {
+        self.slowness().store(QUICK_CALLS, Relaxed);
+    }
+
+    /// A call of this endpoint, held to be slow, was quick.
+    pub(crate) fn found_quick(self) {
+        // Two threads may count one call between them; the opinion is only as exact as it need be.
+        let left = self.slowness().load(Relaxed);
+        self.slowness().store(left.saturating_sub(1), Relaxed);
+    }
+
+    /// A number that [`Pace::of_index`] takes back.
+    pub(crate) fn index(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) fn of_index(index: u16) -> Pace {
+        Pace(index % TOLD_APART as u16)
+    }
+
+    fn slowness(self) -> &'static AtomicU8 {
+        &SLOWNESS[usize::from(self.0)]
+    }
+}
+
+/// Runs `work`, which is known to wait or to compute for long, without holding up anybody else.
+///
+/// A handler may block without this: the server notices and lets other requests pass. Saying so spares
+/// those others the millisecond that noticing takes, the first time. Outside a hansel server it just
+/// runs `work`.
+///
+/// ```
+/// let lines = hansel::blocking(|| std::fs::read_to_string("Cargo.toml")).map(|text| text.lines().count());
+/// # assert!(lines.unwrap() > 0);
+/// ```
+pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    about_to_block();
+    work()
+}
+
+/// As [`blocking`], for code in this crate that waits on a handler's behalf.
+pub(crate) fn about_to_block() {
+    HOOK.with(|cell| {
+        if let Some(hook) = cell.get() {
+            hook.about_to_block();
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[test]
+    fn an_endpoint_is_quick_until_found_slow_and_again_after_enough_quick_calls() {
+        let pace = Pace::new();
+        assert!(!pace.is_slow());
+        pace.found_slow();
+        for _ in 1..QUICK_CALLS {
+            pace.found_quick();
+            assert!(pace.is_slow());
+        }
+        pace.found_quick();
+        assert!(!pace.is_slow());
+        pace.found_quick();
+        assert!(!pace.is_slow());
+    }
+
+    #[test]
+    fn a_hook_hears_of_calls_on_its_own_thread_only() {
+        struct Ear(Rc<RefCell<Vec<&'static str>>>);
+        impl Hook for Ear {
+            fn starting(&self, _: Pace) {
+                self.0.borrow_mut().push("starting");
+            }
+            fn finished(&self, _: Pace) {
+                self.0.borrow_mut().push("finished");
+            }
+            fn about_to_block(&self) {
+                self.0.borrow_mut().push("block");
+            }
+        }
+        std::thread::spawn(|| {
+            let heard = Rc::new(RefCell::new(Vec::new()));
+            listen(Box::new(Ear(Rc::clone(&heard))));
+            assert_eq!(Pace::new().run(|| blocking(|| 7)), 7);
+            assert_eq!(*heard.borrow(), ["starting", "block", "finished"]);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(Pace::new().run(|| blocking(|| 8)), 8);
+    }
+}

@@ -1,0 +1,216 @@
+//! Requests that did not come over a connection: for tests, and from other servers.
+//!
+//! They are written as HTTP/1.1 and read by the protocol code, so what cannot arrive over a connection
+//! cannot be built either.
+
+use std::fmt;
+
+use hansel_proto::{Connection, Head, Limits, Received, Refusal};
+use http::{Method, Version};
+
+use super::{BadPath, Content, Context, Request, RequestBody};
+
+/// Why a request could not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidRequest(Cause);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Refused(Refusal),
+    Path(BadPath),
+    /// The parts contain line ends or the like, and would have read as something else.
+    NotOneHead,
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::Refused(refusal) => refusal.fmt(f),
+            Cause::Path(path) => path.fmt(f),
+            Cause::NotOneHead => f.write_str("the parts do not make exactly one request head"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidRequest {}
+
+/// Building requests by hand, for tests of handlers.
+impl Request {
+    /// A request for `target`, a path and perhaps a query: `/people?page=2`.
+    ///
+    /// # Panics
+    /// If a client could not have sent it: a target with a space, say. See
+    /// [`try_new`](Request::try_new).
+    #[track_caller]
+    pub fn new(method: Method, target: &str) -> Request {
+        match Request::try_new(method, target) {
+            Ok(request) => request,
+            Err(error) => panic!("no such request: {error}"),
+        }
+    }
+
+    /// As [`new`](Request::new), for a target that is not known to be good.
+    ///
+    /// # Errors
+    /// Names the rule that is broken.
+    pub fn try_new(method: Method, target: &str) -> Result<Request, InvalidRequest> {
+        Request::assemble(
+            &method,
+            target,
+            Version::HTTP_11,
+            [("Host", &b"localhost"[..])],
+            Vec::new(),
+        )
+    }
+
+    /// A GET request for `target`; panics as [`new`](Request::new) does.
+    #[track_caller]
+    pub fn get(target: &str) -> Request {
+        Request::new(Method::GET, target)
+    }
+
+    /// A POST request for `target`; panics as [`new`](Request::new) does.
+    #[track_caller]
+    pub fn post(target: &str) -> Request {
+        Request::new(Method::POST, target)
+    }
+
+    /// The same request with a header field more. A second `Host` replaces the first.
+    ///
+    /// # Panics
+    /// If no client could have sent such a field.
+    #[track_caller]
+    #[must_use]
+    pub fn with_header(self, name: &str, value: impl AsRef<[u8]>) -> Request {
+        let host = name.eq_ignore_ascii_case("host");
+        let kept = self
+            .headers()
+            .filter(|(other, _)| !(host && other.eq_ignore_ascii_case("host")));
+        let fields = kept.chain([(name, value.as_ref())]);
+        let body = self.body.collected.clone();
+        match Request::assemble(
+            &self.method,
+            self.head.target(self.head_and_body()),
+            self.version(),
+            fields,
+            body,
+        ) {
+            Ok(request) => request,
+            Err(error) => panic!("no such header field: {name:?}: {error}"),
+        }
+    }
+
+    /// The same request with this body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Request {
+        self.body.collected = body.into();
+        self.body.content = Content::Collected;
+        self
+    }
+
+    /// Writes a head from its parts and reads it back. The body is not framed: it is just there.
+    pub(crate) fn assemble<'f>(
+        method: &Method,
+        target: &str,
+        version: Version,
+        fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+        body: Vec<u8>,
+    ) -> Result<Request, InvalidRequest> {
+        let version = if version == Version::HTTP_10 {
+            "HTTP/1.0"
+        } else {
+            "HTTP/1.1"
+        };
+        let mut buffer = format!("{method} {target} {version}\r\n").into_bytes();
+        let mut count = 0;
+        for (name, value) in fields {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                buffer.extend_from_slice(part);
+            }
+            count += 1;
+        }
+        buffer.extend_from_slice(b"\r\n");
+        Request::read(buffer, count, body)
+    }
+
+    fn read(buffer: Vec<u8>, fields: usize, body: Vec<u8>) -> Result<Request, InvalidRequest> {
+        let mut head = Head::new();
+        match Connection::new(Limits::default()).receive(&buffer, &mut head) {
+            Ok(Received::Head { len }) if len == buffer.len() && head.fields(&buffer).len() == fields => {}
+            Ok(_) => return Err(InvalidRequest(Cause::NotOneHead)),
+            Err(refusal) => return Err(InvalidRequest(Cause::Refused(refusal))),
+        }
+        let mut request = Request {
+            buffer,
+            head,
+            ..Request::empty()
+        };
+        request.begin().map_err(|bad| InvalidRequest(Cause::Path(bad)))?;
+        Ok(if body.is_empty() {
+            request
+        } else {
+            request.with_body(body)
+        })
+    }
+
+    /// The request of a connection that has not received any yet.
+    pub(crate) fn empty() -> Request {
+        Request {
+            buffer: Vec::new(),
+            origin: 0,
+            head: Head::new(),
+            method: Method::GET,
+            decoded: Default::default(),
+            body: RequestBody::default(),
+            peer: None,
+            context: Context::default(),
+            endpoint: Default::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hansel_proto::Span;
+
+    #[test]
+    fn a_built_request_reads_like_one_that_arrived() {
+        let request = Request::new(Method::PUT, "/a/b%20c?x=1")
+            .with_header("Host", "example.org")
+            .with_header("X-Two", "2")
+            .with_body("content");
+        assert_eq!(request.method(), Method::PUT);
+        assert_eq!(request.path(), "/a/b%20c");
+        assert_eq!(request.segments().collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!(request.query(), Some("x=1"));
+        assert_eq!(request.host(), Some("example.org"));
+        assert_eq!(request.header("x-two"), Some("2"));
+        assert_eq!(request.headers().count(), 2);
+        assert_eq!(request.bytes(), Ok(&b"content"[..]));
+        assert_eq!(request.peer(), None);
+    }
+
+    #[test]
+    fn parts_cannot_smuggle_a_second_request_or_field() {
+        let built = |target: &str| Request::try_new(Method::GET, target).map(|_| ());
+        assert!(built("/ HTTP/1.1\r\nHost: a\r\n\r\nGET /").is_err());
+        assert!(built("/\r\nX: y").is_err());
+        let fields = [("Host", &b"a"[..]), ("X", &b"1\r\nY: 2"[..])];
+        assert!(Request::assemble(&Method::GET, "/", Version::HTTP_11, fields, vec![]).is_err());
+    }
+
+    #[test]
+    fn a_path_that_is_not_text_is_an_error() {
+        let error = Request::try_new(Method::GET, "/%FF").unwrap_err();
+        assert_eq!(error.to_string(), "a path segment is not UTF-8 after percent-decoding");
+    }
+
+    #[test]
+    fn clearing_the_span_of_a_body_leaves_none() {
+        let mut request = Request::post("/").with_body("x");
+        request.clear();
+        assert_eq!(request.bytes(), Ok(&b""[..]));
+        assert_eq!(Span { start: 0, end: 0 }.of(b"abc"), b"");
+    }
+}

@@ -1,0 +1,90 @@
+//! Values that travel with a request: a hook sets them, a handler reads them.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// The values set on one request, at most one visible per type: the last one set.
+///
+/// Values are shared, not lent, so a handler may keep one while a later hook sets another.
+#[derive(Default)]
+pub(crate) struct Context {
+    values: RefCell<Vec<(TypeId, Value)>>,
+}
+
+/// How many values were set at some moment; see [`Context::rewind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(usize);
+
+impl Context {
+    pub(crate) fn set<T: Any + Send + Sync>(&self, value: T) {
+        self.values.borrow_mut().push((TypeId::of::<T>(), Arc::new(value)));
+    }
+
+    pub(crate) fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let wanted = TypeId::of::<T>();
+        let values = self.values.borrow();
+        let (_, value) = values.iter().rev().find(|(id, _)| *id == wanted)?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.values.borrow().len())
+    }
+
+    /// Forgets every value set since `mark`, so that a way that was tried and given up leaves nothing
+    /// behind.
+    pub(crate) fn rewind(&self, mark: Mark) {
+        // Dropping runs the values' own code, which may look at this context: end the borrow first.
+        let forgotten = {
+            let mut values = self.values.borrow_mut();
+            let kept = mark.0.min(values.len());
+            values.split_off(kept)
+        };
+        drop(forgotten);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        // No allocation and no work for the request that never had a value.
+        if !self.values.get_mut().is_empty() {
+            self.rewind(Mark(0));
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({} values)", self.mark().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_value_of_a_type_is_seen_and_rewinding_brings_back_the_one_before() {
+        let context = Context::default();
+        context.set(1_u32);
+        context.set("user");
+        let mark = context.mark();
+        context.set(2_u32);
+        assert_eq!(context.value::<u32>().as_deref(), Some(&2));
+        context.rewind(mark);
+        assert_eq!(context.value::<u32>().as_deref(), Some(&1));
+        assert_eq!(context.value::<&str>().as_deref(), Some(&"user"));
+        assert_eq!(context.value::<u8>(), None);
+    }
+
+    #[test]
+    fn a_value_may_be_kept_while_another_is_set() {
+        let context = Context::default();
+        context.set(String::from("first"));
+        let kept = context.value::<String>().unwrap();
+        context.set(String::from("second"));
+        assert_eq!(*kept, "first");
+    }
+}

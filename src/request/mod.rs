@@ -1,0 +1,255 @@
+//! A request, as a handler sees it.
+
+mod body;
+mod build;
+mod context;
+mod path;
+mod query;
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hansel_proto::Head;
+use http::{Method, Version};
+
+pub use body::{BodyError, BodyReader};
+pub(crate) use body::{Content, LiveBody, RequestBody};
+pub use build::InvalidRequest;
+pub(crate) use context::{Context, Mark};
+pub(crate) use path::BadPath;
+use path::DecodedPath;
+pub use path::Segments;
+pub use query::Pairs;
+
+/// A request: its head, its body, where it came from, and what hooks have set on it.
+///
+/// The head stays where it arrived, in the connection's buffer; nothing is copied or decoded until it
+/// is asked for. A handler gets `&Request`; reading the body and setting context values work through
+/// that shared reference.
+///
+/// ```
+/// use hansel::Request;
+///
+/// let request = Request::post("/search?q=green+eggs").with_header("Accept", "text/plain").with_body("ham");
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.path(), "/search");
+/// assert_eq!(request.query_value("q").as_deref(), Some("green eggs"));
+/// assert_eq!(request.header("accept"), Some("text/plain"));
+/// assert_eq!(request.text()?, "ham");
+/// # Ok::<(), hansel::BodyError>(())
+/// ```
+pub struct Request {
+    /// Holds the head and a body that is already here, from `origin` on. For a request that came over
+    /// a connection it is that connection's receive buffer.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) origin: usize,
+    pub(crate) head: Head,
+    method: Method,
+    decoded: DecodedPath,
+    pub(crate) body: RequestBody,
+    pub(crate) peer: Option<SocketAddr>,
+    context: Context,
+    endpoint: RefCell<String>,
+}
+
+impl Request {
+    /// The method: any token, case-sensitive (RFC 9110 §9.1).
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path as it was sent, still percent-encoded: `/a%2Fb`. It is `*` for `OPTIONS *` and empty
+    /// for `CONNECT`.
+    ///
+    /// Use [`segments`](Request::segments) to decide what a path means.
+    pub fn path(&self) -> &str {
+        self.head.path(self.head_and_body())
+    }
+
+    /// The segments of the path, each percent-decoded once.
+    pub fn segments(&self) -> Segments<'_> {
+        if self.head.path_has_escapes() {
+            self.decoded.segments()
+        } else {
+            Segments::plain(self.path())
+        }
+    }
+
+    /// The segment at `index`, decoded; the first one is at 0.
+    ///
+    /// ```
+    /// let request = hansel::Request::get("/hello/world");
+    /// assert_eq!(request.segment(1), Some("world"));
+    /// assert_eq!(request.segment(2), None);
+    /// ```
+    pub fn segment(&self, index: usize) -> Option<&str> {
+        self.segments().nth(index)
+    }
+
+    /// The query as it was sent, without its `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.head.query(self.head_and_body())
+    }
+
+    /// The pairs of the query, decoded, in order.
+    pub fn query_pairs(&self) -> Pairs<'_> {
+        Pairs::of(self.query().unwrap_or(""))
+    }
+
+    /// The first value of that name in the query, decoded.
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// What the client speaks: HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        match self.head.version() {
+            hansel_proto::Version::Http10 => Version::HTTP_10,
+            hansel_proto::Version::Http11 => Version::HTTP_11,
+        }
+    }
+
+    /// The authority the client asked for: that of an absolute target, else the Host field
+    /// (RFC 9112 §3.3).
+    pub fn host(&self) -> Option<&str> {
+        self.head.authority(self.head_and_body())
+    }
+
+    /// The first header field of that name, in any case, if its value is UTF-8 text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The first header field of that name, in any case.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(self.head_and_body(), name)
+    }
+
+    /// All header fields as they were sent, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head.fields(self.head_and_body())
+    }
+
+    /// The address of the client, where it has one: a Unix socket's or a test's client has none.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The body, to be read from where earlier readers stopped.
+    ///
+    /// A body up to [`Server::body_buffer`](crate::Server::body_buffer) is whole before the handler
+    /// starts. A larger one is read from the connection as it arrives, which may take as long as the
+    /// client takes, within the server's limits.
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// let request = hansel::Request::post("/").with_body("ham");
+    /// let mut text = String::new();
+    /// request.body().read_to_string(&mut text)?;
+    /// assert_eq!(text, "ham");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn body(&self) -> BodyReader<'_> {
+        BodyReader {
+            body: &self.body,
+            head_and_body: self.head_and_body(),
+        }
+    }
+
+    /// The whole body, waiting for it if it is still arriving.
+    ///
+    /// Parts that were already taken from [`body`](Request::body) while it was arriving are gone.
+    ///
+    /// # Errors
+    /// Says why the body can't be had. Returned from a handler with `?`, it becomes the right answer.
+    pub fn bytes(&self) -> Result<&[u8], BodyError> {
+        self.body.bytes(self.head_and_body())
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Errors
+    /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] for what is not UTF-8.
+    pub fn text(&self) -> Result<&str, BodyError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| BodyError::NotText)
+    }
+
+    /// Sets a value for whoever handles this request from here on.
+    ///
+    /// There is one value per type: a second one hides the first.
+    ///
+    /// ```
+    /// struct User(&'static str);
+    ///
+    /// let request = hansel::Request::get("/");
+    /// request.set(User("gretel"));
+    /// assert_eq!(request.value::<User>().map(|user| user.0), Some("gretel"));
+    /// ```
+    pub fn set<T: Any + Send + Sync>(&self, value: T) {
+        self.context.set(value);
+    }
+
+    /// The value of that type, if one was set.
+    pub fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.context.value()
+    }
+
+    /// The pattern of the endpoint that was reached, such as `/people/{id}`; empty before, and where
+    /// nothing was reached or nobody keeps a record. It is a safe label for a log or a metric: a client
+    /// cannot invent one.
+    pub fn endpoint(&self) -> String {
+        self.endpoint.borrow().clone()
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn head_and_body(&self) -> &[u8] {
+        self.buffer.get(self.origin..).unwrap_or(&[])
+    }
+
+    /// Takes up the head that has just been parsed at `origin`.
+    pub(crate) fn begin(&mut self) -> Result<(), BadPath> {
+        let bytes = self.buffer.get(self.origin..).unwrap_or(&[]);
+        let method = self.head.method(bytes);
+        if self.method.as_str() != method {
+            // What the protocol takes for a token is one for `http` as well.
+            self.method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        }
+        if self.head.path_has_escapes() {
+            self.decoded.decode(self.head.path(bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for the connection's next request.
+    pub(crate) fn clear(&mut self) {
+        self.body.clear();
+        self.context.clear();
+        self.endpoint.get_mut().clear();
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<_> = self
+            .headers()
+            .map(|(name, value)| (name, String::from_utf8_lossy(value)))
+            .collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .field("query", &self.query())
+            .field("version", &self.version())
+            .field("headers", &fields)
+            .field("body", &self.body)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}

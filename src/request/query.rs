@@ -1,0 +1,93 @@
+//! The pairs of a query string, or of a form body: `a=1&b=two+words`.
+
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+
+/// The pairs of a query, decoded, in order: the WHATWG URL standard's
+/// [`application/x-www-form-urlencoded`](https://url.spec.whatwg.org/#urlencoded-parsing) rules, so
+/// `+` is a space, a pair without `=` has an empty value, and what is not UTF-8 becomes U+FFFD.
+///
+/// ```
+/// let request = hansel::Request::get("/search?q=green+eggs&page=2&draft");
+/// let pairs: Vec<_> = request.query_pairs().collect();
+/// assert_eq!(pairs[0], ("q".into(), "green eggs".into()));
+/// assert_eq!(pairs[2], ("draft".into(), "".into()));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pairs<'r> {
+    rest: &'r str,
+}
+
+impl<'r> Pairs<'r> {
+    /// Reads the pairs of `text`, which may come from a query string or from a form.
+    pub fn of(text: &'r str) -> Pairs<'r> {
+        Pairs { rest: text }
+    }
+}
+
+impl<'r> Iterator for Pairs<'r> {
+    type Item = (Cow<'r, str>, Cow<'r, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let (pair, rest) = self.rest.split_once('&').unwrap_or((self.rest, ""));
+            self.rest = rest;
+            if !pair.is_empty() {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                return Some((decode(name), decode(value)));
+            }
+        }
+        None
+    }
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        Pairs::of(text)
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect()
+    }
+
+    fn owned(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected
+            .iter()
+            .map(|&(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn pairs_come_decoded_and_in_order() {
+        assert_eq!(pairs("a=1&b=2&a=3"), owned(&[("a", "1"), ("b", "2"), ("a", "3")]));
+        assert_eq!(pairs("q=a%20b+c%2Bd"), owned(&[("q", "a b c+d")]));
+        assert_eq!(pairs("%C3%A9=%C3%BC"), owned(&[("é", "ü")]));
+    }
+
+    #[test]
+    fn only_the_first_equals_sign_separates() {
+        assert_eq!(pairs("x=1=2"), owned(&[("x", "1=2")]));
+        assert_eq!(pairs("x?a=1?b=2"), owned(&[("x?a", "1?b=2")]));
+    }
+
+    #[test]
+    fn odd_pairs_are_kept_and_empty_ones_skipped() {
+        assert_eq!(pairs("a&=b&&c="), owned(&[("a", ""), ("", "b"), ("c", "")]));
+        assert_eq!(pairs(""), owned(&[]));
+        assert_eq!(pairs("&&"), owned(&[]));
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced() {
+        assert_eq!(pairs("a=%FF"), owned(&[("a", "\u{FFFD}")]));
+    }
+}

@@ -1,0 +1,347 @@
+//! The body of a response: bytes, a file, a reader, or a closure that writes as it goes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// The body of a response.
+///
+/// Strings and bytes turn into one with `.into()`. Bytes and files cost no thread while they are sent;
+/// a reader or a stream keeps its thread until its client has taken all of it.
+#[derive(Default)]
+pub struct Body {
+    pub(crate) kind: Kind,
+    /// What the bytes are, if that is known: the Content-Type where the handler sets none.
+    pub(crate) content_type: Option<&'static str>,
+}
+
+pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
+
+#[derive(Default)]
+pub(crate) enum Kind {
+    #[default]
+    Empty,
+    Static(&'static [u8]),
+    Bytes(Vec<u8>),
+    Shared(Arc<[u8]>),
+    /// So many bytes of a file, from where it stands.
+    File {
+        file: File,
+        len: u64,
+    },
+    Reader {
+        reader: Box<dyn Read + Send>,
+        len: Option<u64>,
+    },
+    Stream(StreamFn),
+}
+
+/// The Content-Type of text.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Body {
+    /// No content.
+    pub const fn empty() -> Body {
+        Body {
+            kind: Kind::Empty,
+            content_type: None,
+        }
+    }
+
+    /// A file, from where it stands to its end. The server sends it piece by piece.
+    ///
+    /// ```no_run
+    /// use hansel::Body;
+    ///
+    /// fn report() -> std::io::Result<Body> {
+    ///     Body::file(std::fs::File::open("report.pdf")?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If its length can't be told, or it is a directory.
+    pub fn file(mut file: File) -> io::Result<Body> {
+        use std::io::Seek;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let len = metadata.len().saturating_sub(file.stream_position()?);
+        Ok(Body {
+            kind: Kind::File { file, len },
+            content_type: None,
+        })
+    }
+
+    /// All that `reader` has to give: chunked, or up to the end of the connection for a client of
+    /// HTTP/1.0. A read error after the head has gone out breaks the connection off, so that the
+    /// client does not take a part for the whole.
+    pub fn reader(reader: impl Read + Send + 'static) -> Body {
+        Body {
+            kind: Kind::Reader {
+                reader: Box::new(reader),
+                len: None,
+            },
+            content_type: None,
+        }
+    }
+
+    /// Exactly `len` bytes from `reader`, announced as Content-Length. A reader that ends early breaks
+    /// the connection off.
+    pub fn sized_reader(reader: impl Read + Send + 'static, len: u64) -> Body {
+        Body {
+            kind: Kind::Reader {
+                reader: Box::new(reader),
+                len: Some(len),
+            },
+            content_type: None,
+        }
+    }
+
+    /// What `write` writes. It runs after the handler has returned and the head has gone out, on a
+    /// thread of its own; every `write!` is sent at once, and waits while the client does not read.
+    ///
+    /// The writer returns an error when the client is gone or the server stops: pass it on with `?`,
+    /// and the loop ends. An error or a panic breaks the connection off. It is not run for HEAD.
+    ///
+    /// ```
+    /// use hansel::{Body, Response};
+    /// use std::io::Write;
+    ///
+    /// fn ticks() -> Response {
+    ///     let events = Body::stream(|client| {
+    ///         for tick in 0..3 {
+    ///             write!(client, "data: {tick}\n\n")?;
+    ///         }
+    ///         Ok(())
+    ///     });
+    ///     Response::new(events).with_header("Content-Type", "text/event-stream")
+    /// }
+    /// ```
+    pub fn stream(write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static) -> Body {
+        Body {
+            kind: Kind::Stream(Box::new(write)),
+            content_type: None,
+        }
+    }
+
+    /// How many bytes it has, if that is known before they are sent.
+    pub fn len(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::File { len, .. } => Some(*len),
+            Kind::Reader { len, .. } => *len,
+            Kind::Stream(_) => None,
+            _ => self.bytes().map(|bytes| bytes.len() as u64),
+        }
+    }
+
+    /// Whether it is known to have no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Its bytes, if they are in memory.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Empty => Some(&[]),
+            Kind::Static(bytes) => Some(bytes),
+            Kind::Bytes(bytes) => Some(bytes),
+            Kind::Shared(bytes) => Some(bytes),
+            Kind::File { .. } | Kind::Reader { .. } | Kind::Stream(_) => None,
+        }
+    }
+
+    /// Whether sending it takes a thread of its own.
+    pub(crate) fn needs_thread(&self) -> bool {
+        matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
+    }
+
+    fn text(kind: Kind) -> Body {
+        Body {
+            kind,
+            content_type: Some(TEXT),
+        }
+    }
+
+    fn octets(kind: Kind) -> Body {
+        Body {
+            kind,
+            content_type: Some("application/octet-stream"),
+        }
+    }
+
+    pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Body {
+        self.content_type = Some(content_type);
+        self
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Empty => "empty",
+            Kind::Static(_) | Kind::Bytes(_) | Kind::Shared(_) => "bytes",
+            Kind::File { .. } => "file",
+            Kind::Reader { .. } => "reader",
+            Kind::Stream(_) => "stream",
+        };
+        match self.len() {
+            Some(len) => write!(f, "Body({kind}, {len} bytes)"),
+            None => write!(f, "Body({kind})"),
+        }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Body {
+        Body::text(Kind::Static(text.as_bytes()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body::text(Kind::Bytes(text.into_bytes()))
+    }
+}
+
+impl From<Cow<'static, str>> for Body {
+    fn from(text: Cow<'static, str>) -> Body {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Body {
+        Body::octets(Kind::Static(bytes))
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Body {
+    fn from(bytes: &'static [u8; N]) -> Body {
+        Body::octets(Kind::Static(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::octets(Kind::Bytes(bytes))
+    }
+}
+
+impl From<Arc<[u8]>> for Body {
+    fn from(bytes: Arc<[u8]>) -> Body {
+        Body::octets(Kind::Shared(bytes))
+    }
+}
+
+/// Where a stream's bytes go.
+pub(crate) trait Sink {
+    /// Sends all of `bytes`, waiting for the client.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Whether sending could still succeed.
+    fn is_open(&self) -> bool;
+}
+
+/// Writes the body of a response as it comes into being; see [`Body::stream`].
+///
+/// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
+/// [`BufWriter`](io::BufWriter) to send many small pieces together.
+pub struct BodyWriter<'c> {
+    sink: &'c mut dyn Sink,
+    /// Collects the pieces of one `write!`.
+    line: Vec<u8>,
+}
+
+impl<'c> BodyWriter<'c> {
+    pub(crate) fn new(sink: &'c mut dyn Sink) -> BodyWriter<'c> {
+        BodyWriter { sink, line: Vec::new() }
+    }
+
+    /// Whether the client is still there, as far as is known, and the server is not stopping. For
+    /// loops that wait long between two writes.
+    pub fn is_open(&self) -> bool {
+        self.sink.is_open()
+    }
+}
+
+impl Write for BodyWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.is_empty() {
+            self.sink.send(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: what was written is on its way.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.line.clear();
+        self.line.write_fmt(arguments)?;
+        if self.line.is_empty() {
+            Ok(())
+        } else {
+            self.sink.send(&self.line)
+        }
+    }
+}
+
+impl fmt::Debug for BodyWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyWriter")
+            .field("is_open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_known_where_they_can_be() {
+        assert_eq!(Body::from("héllo").len(), Some(6), "octets, not characters");
+        assert_eq!(Body::from(vec![1, 2, 3]).len(), Some(3));
+        assert_eq!(Body::sized_reader(io::empty(), 9).len(), Some(9));
+        assert_eq!(Body::reader(io::empty()).len(), None);
+        assert_eq!(Body::stream(|_| Ok(())).len(), None);
+        assert!(Body::empty().is_empty());
+    }
+
+    #[test]
+    fn a_file_counts_from_where_it_stands() {
+        use std::io::{Seek, SeekFrom};
+        let mut file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        let whole = file.metadata().unwrap().len();
+        file.seek(SeekFrom::Start(10)).unwrap();
+        assert_eq!(Body::file(file).unwrap().len(), Some(whole - 10));
+        assert!(Body::file(File::open(env!("CARGO_MANIFEST_DIR")).unwrap()).is_err());
+    }
+
+    #[test]
+    fn each_write_macro_is_sent_as_one() {
+        struct Pieces(Vec<Vec<u8>>);
+        impl Sink for Pieces {
+            fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+                self.0.push(bytes.to_vec());
+                Ok(())
+            }
+            fn is_open(&self) -> bool {
+                true
+            }
+        }
+        let mut pieces = Pieces(Vec::new());
+        let mut writer = BodyWriter::new(&mut pieces);
+        write!(writer, "{} and {}", 1, 2).unwrap();
+        write!(writer, "").unwrap();
+        writer.write_all(b"three").unwrap();
+        assert_eq!(pieces.0, [&b"1 and 2"[..], b"three"]);
+    }
+}

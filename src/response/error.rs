@@ -1,0 +1,145 @@
+//! Any error, as an answer: what makes `?` work in handlers.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+use http::StatusCode;
+
+use super::{IntoResponse, Response};
+use crate::BodyError;
+
+/// What a fallible handler returns, so that it can use `?` on any error.
+///
+/// ```
+/// fn total(numbers: &str) -> hansel::Result<String> {
+///     let mut total = 0;
+///     for number in numbers.split('+') {
+///         total += number.parse::<i64>()?;
+///     }
+///     Ok(total.to_string())
+/// }
+/// # assert_eq!(total("1+2").unwrap(), "3");
+/// ```
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, on its way to become an answer: 500, with the error in the log and not in the answer.
+///
+/// An error that has a status of its own keeps it, and then its text is the answer: that of a
+/// [`BodyError`], and one made with [`Error::new`].
+///
+/// ```
+/// use hansel::{Error, IntoResponse, StatusCode};
+///
+/// fn withdraw(balance: u32, amount: u32) -> hansel::Result<String> {
+///     let left = balance.checked_sub(amount).ok_or_else(|| Error::new(StatusCode::CONFLICT, "not enough money"))?;
+///     Ok(left.to_string())
+/// }
+///
+/// assert_eq!(withdraw(5, 7).into_response().status(), 409);
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    status: StatusCode,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// For the client to read.
+    Message(String),
+    /// For the log.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An error with a status and a text for the client.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Error {
+        Error {
+            status,
+            source: Source::Message(message.into()),
+        }
+    }
+
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Message(message) => f.write_str(message),
+            Source::Internal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Error {
+        match body_error(&error) {
+            Some(body) => Error::new(body.status(), body.to_string()),
+            None => Error {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                source: Source::Internal(Box::new(error)),
+            },
+        }
+    }
+}
+
+/// The [`BodyError`] that `error` is, or that an `io::Error` of a body's reader carries.
+fn body_error(error: &dyn Any) -> Option<BodyError> {
+    let inner = || {
+        error
+            .downcast_ref::<io::Error>()?
+            .get_ref()?
+            .downcast_ref::<BodyError>()
+    };
+    error.downcast_ref::<BodyError>().or_else(inner).copied()
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self.source {
+            Source::Message(message) => Response::new(message).with_status(self.status),
+            Source::Internal(error) => {
+                log::error!("handler failed: {error}");
+                self.status.into_response()
+            }
+        }
+    }
+}
+
+impl IntoResponse for io::Error {
+    fn into_response(self) -> Response {
+        Error::from(self).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_error_is_not_shown_to_the_client() {
+        let error = Error::from("x".parse::<u8>().unwrap_err());
+        assert_eq!(error.to_string(), "invalid digit found in string");
+        let response = error.into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.body().bytes(), Some(&b"Internal Server Error"[..]));
+    }
+
+    #[test]
+    fn a_body_that_could_not_be_read_keeps_its_status_through_any_wrapping() {
+        assert_eq!(Error::from(BodyError::TooLarge).status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            Error::from(io::Error::from(BodyError::TimedOut)).status(),
+            StatusCode::REQUEST_TIMEOUT
+        );
+        assert_eq!(
+            io::Error::from(BodyError::TimedOut).into_response().status(),
+            StatusCode::REQUEST_TIMEOUT
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! A response: what a handler answers.
+
+pub(crate) mod body;
+mod error;
+mod into_response;
+
+use std::fmt;
+use std::panic::Location;
+
+use hansel_proto::{FieldBlock, InvalidField};
+use http::{StatusCode, Version};
+
+pub use body::{Body, BodyWriter};
+pub(crate) use body::{Sink, StreamFn};
+pub use error::{Error, Result};
+pub use into_response::{Html, IntoResponse};
+
+/// A response: status, header fields and a body. A new one is 200 and empty.
+///
+/// The server adds what is missing: Content-Length or chunked framing, Date, Connection, and a
+/// Content-Type for text. Most handlers return something simpler that turns into one, see
+/// [`IntoResponse`].
+///
+/// ```
+/// use hansel::{Response, StatusCode};
+///
+/// let response = Response::new("made").with_status(StatusCode::CREATED).with_header("Location", "/things/7");
+/// assert_eq!(response.status(), 201);
+/// assert_eq!(response.header("location"), Some("/things/7"));
+/// ```
+#[must_use = "a response does nothing until it is returned"]
+pub struct Response {
+    status: StatusCode,
+    version: Version,
+    pub(crate) fields: FieldBlock,
+    pub(crate) body: Body,
+    fault: Option<Box<Fault>>,
+}
+
+/// A header field that must not be sent, and where it was set.
+struct Fault {
+    error: InvalidField,
+    at: &'static Location<'static>,
+}
+
+impl Default for Response {
+    fn default() -> Response {
+        Response {
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            fields: FieldBlock::new(),
+            body: Body::empty(),
+            fault: None,
+        }
+    }
+}
+
+impl Response {
+    /// A 200 with this body.
+    pub fn new(body: impl Into<Body>) -> Response {
+        Response {
+            body: body.into(),
+            ..Response::default()
+        }
+    }
+
+    /// A redirection that keeps method and body: 307 (RFC 9110 §15.4.8). For another kind, change the
+    /// status.
+    ///
+    /// ```
+    /// let response = hansel::Response::redirect("/login").with_status(hansel::StatusCode::SEE_OTHER);
+    /// assert_eq!(response.header("Location"), Some("/login"));
+    /// ```
+    #[track_caller]
+    pub fn redirect(location: impl AsRef<[u8]>) -> Response {
+        Response::default()
+            .with_status(StatusCode::TEMPORARY_REDIRECT)
+            .with_header("Location", location)
+    }
+
+    /// The status, 200 unless it was set.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Sets the status. An interim one (1xx) can't be a final answer: it is logged and sent as 500.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// The same response with this status.
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        self.set_status(status);
+        self
+    }
+
+    /// The protocol version of the answer: HTTP/1.1 unless it was set.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Answers in HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection.
+    /// Versions other than 1.0 and 1.1 count as 1.1. A client of 1.0 is never sent a chunk either way.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// The first header field of that name, in any case, if it is UTF-8 text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.fields
+            .first(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All header fields set so far, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter()
+    }
+
+    /// Sets a header field, in place of any of that name.
+    ///
+    /// A name or value that would break the message (a line end, say), and a field that is the
+    /// server's own (`Transfer-Encoding`), is never sent. The answer becomes a 500, and the log names
+    /// the field and the line of this call. Use [`try_set_header`](Response::try_set_header) where the
+    /// value comes from outside.
+    #[track_caller]
+    pub fn set_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        let set = self.fields.set(name.as_ref(), value.as_ref());
+        self.note(set, Location::caller());
+    }
+
+    /// Adds a header field behind others of the same name; otherwise as
+    /// [`set_header`](Response::set_header).
+    #[track_caller]
+    pub fn append_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        let appended = self.fields.append(name.as_ref(), value.as_ref());
+        self.note(appended, Location::caller());
+    }
+
+    /// Sets a header field as [`set_header`](Response::set_header) does, or says why not.
+    ///
+    /// # Errors
+    /// Names the field and the rule it breaks; the response is unchanged.
+    pub fn try_set_header(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> std::result::Result<(), InvalidField> {
+        self.fields.set(name.as_ref(), value.as_ref())
+    }
+
+    /// Removes all header fields of that name; says whether there were any.
+    pub fn remove_header(&mut self, name: &str) -> bool {
+        self.fields.remove(name)
+    }
+
+    /// The same response with this header field; see [`set_header`](Response::set_header).
+    #[track_caller]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
+        self.set_header(name, value);
+        self
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Sets the body.
+    pub fn set_body(&mut self, body: impl Into<Body>) {
+        self.body = body.into();
+    }
+
+    /// The same response with this body.
+    pub fn with_body(mut self, body: impl Into<Body>) -> Response {
+        self.set_body(body);
+        self
+    }
+
+    fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
+        if let Err(error) = outcome {
+            self.fault.get_or_insert_with(|| Box::new(Fault { error, at }));
+        }
+    }
+
+    /// The response as it can be sent: one that must not be becomes a 500, and the log says why.
+    pub(crate) fn sendable(self) -> Response {
+        let mistake = match &self.fault {
+            Some(fault) => format!("{} (set at {})", fault.error, fault.at),
+            // RFC 9110 §15.2: interim answers are the server's to send; an application's answer is final.
+            None if self.status.is_informational() => format!("status {} is not a final one", self.status),
+            None => return self,
+        };
+        log::error!("answered 500 instead of a response that can't be sent: {mistake}");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<_> = self
+            .headers()
+            .map(|(name, value)| (name, String::from_utf8_lossy(value)))
+            .collect();
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &fields)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_response_is_an_empty_200() {
+        let response = Response::default();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.version(), Version::HTTP_11);
+        assert_eq!(response.headers().count(), 0);
+        assert_eq!(response.body().len(), Some(0));
+    }
+
+    #[test]
+    fn setting_replaces_and_appending_adds() {
+        let mut response = Response::default().with_header("X-A", "1").with_header("x-a", "2");
+        response.append_header("X-A", "3");
+        let values: Vec<_> = response.headers().map(|(_, value)| value).collect();
+        assert_eq!(values, [b"2", b"3"]);
+        assert!(response.remove_header("X-a"));
+        assert!(!response.remove_header("X-a"));
+    }
+
+    #[test]
+    fn a_field_that_would_break_the_message_makes_the_answer_a_500() {
+        for (name, value) in [
+            ("X-A", "a\r\nInjected: 1"),
+            ("X A", "1"),
+            ("", "1"),
+            ("Transfer-Encoding", "chunked"),
+        ] {
+            let response = Response::new("x").with_header(name, value).sendable();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "{name}: {value}");
+            assert_eq!(response.header(name), None);
+        }
+    }
+
+    #[test]
+    fn an_interim_status_is_no_final_answer() {
+        let response = Response::default().with_status(StatusCode::CONTINUE).sendable();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn trying_says_why_and_changes_nothing() {
+        let mut response = Response::default().with_header("X-A", "1");
+        let error = response.try_set_header("X-A", "\n").unwrap_err();
+        assert!(error.to_string().contains("X-A"), "{error}");
+        assert_eq!(response.header("X-A"), Some("1"));
+        assert_eq!(response.sendable().status(), StatusCode::OK);
+    }
+}

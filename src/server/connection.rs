@@ -1,0 +1,377 @@
+//! A connection as the server has it: its socket, the bytes under way, and what it waits for.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::date::Date;
+use crate::exchange::{Exchange, Payload, Step};
+
+use super::limits::Limits;
+use super::link::{FINISHED, READABLE, Transport, WRITABLE};
+
+/// How much of a file is read at once.
+const FILE_PIECE: usize = 64 * 1024;
+
+/// How much a closing connection is read on, at most, in one go.
+const DISCARDED: usize = 16 * 1024;
+
+/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
+/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
+const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+pub(super) struct Connection {
+    pub(super) transport: Transport,
+    /// What a connection needs only while something is under way; an idle one has none.
+    pub(super) work: Option<Box<Work>>,
+    pub(super) peer: Option<std::net::SocketAddr>,
+    /// Where the loop keeps its place.
+    pub(super) key: usize,
+    /// Which of the loops that is.
+    pub(super) home: usize,
+    pub(super) deadline: Instant,
+    pub(super) waits_for: Waits,
+    state: State,
+    /// When the current transfer or wait began, and how many bytes have passed since.
+    since: Instant,
+    passed: u64,
+    readable: bool,
+    writable: bool,
+    /// The client has closed its side: what has arrived is still to be read, up to the end.
+    peer_is_finishing: bool,
+    /// The end has been read.
+    peer_finished: bool,
+    /// Whether it has had an answer.
+    pub(super) is_used: bool,
+}
+
+/// What is under way on a connection. It is handed from connection to connection.
+pub(super) struct Work {
+    pub(super) exchange: Exchange,
+    /// Bytes to send, and how many of them are sent.
+    pub(super) out: Vec<u8>,
+    pub(super) sent: usize,
+    /// What is to be sent behind them.
+    pub(super) payload: Payload,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Open,
+    /// The last answer is on its way.
+    Closing,
+    /// All is sent, and the client has been told. RFC 9112 §9.6: "the server reads from the connection
+    /// until it receives a corresponding close by the client", lest a reset destroy the last answer.
+    Lingering,
+    /// Nothing can be sent or received any more.
+    Broken,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waits {
+    Idle,
+    Head,
+    Body,
+    Client,
+    End,
+}
+
+/// What became of a connection that was gone on with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It waits for an event, or its deadline.
+    Wait,
+    /// It waits, and nothing is under way.
+    Rest,
+    /// A request is ready for the application.
+    Call,
+    /// It is over.
+    Close,
+}
+
+enum Flush {
+    Done,
+    Blocked,
+    Failed,
+}
+
+impl Connection {
+    pub(super) fn new(
+        transport: Transport,
+        peer: Option<std::net::SocketAddr>,
+        key: usize,
+        home: usize,
+        now: Instant,
+        limits: &Limits,
+    ) -> Connection {
+        Connection {
+            transport,
+            work: None,
+            peer,
+            key,
+            home,
+            deadline: now + limits.head_time,
+            waits_for: Waits::Head,
+            state: State::Open,
+            since: now,
+            passed: 0,
+            // It may have sent its request already: look before waiting.
+            readable: true,
+            writable: true,
+            peer_is_finishing: false,
+            peer_finished: false,
+            is_used: false,
+        }
+    }
+
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, readiness: u8) {
+        self.readable |= readiness & READABLE != 0;
+        self.writable |= readiness & WRITABLE != 0;
+        self.peer_is_finishing |= readiness & FINISHED != 0;
+    }
+
+    /// Whether an event has made it worth going on.
+    pub(super) fn is_ready(&self) -> bool {
+        self.readable || (self.writable && self.waits_for == Waits::Client)
+    }
+
+    /// Makes the answer that is being sent the last one.
+    pub(super) fn close_after_sending(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Closing;
+        }
+    }
+
+    /// Sends what there is to be sent, without waiting.
+    pub(super) fn send_now(&mut self) {
+        if let Flush::Failed = self.flush() {
+            self.break_off();
+        }
+    }
+
+    /// Gives the connection up: what was sent is not whole.
+    pub(super) fn break_off(&mut self) {
+        self.state = State::Broken;
+    }
+
+    /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
+    pub(super) fn overdue(&mut self, date: &Date) -> bool {
+        let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.waits_for, self.state) else {
+            return false;
+        };
+        if work.exchange.is_idle() {
+            // Nobody asked anything, so nobody gets an answer.
+            return false;
+        }
+        // RFC 9110 §15.5.9: "did not receive a complete request message within the time that it was prepared to wait".
+        let status = http::StatusCode::REQUEST_TIMEOUT;
+        work.exchange
+            .refuse_with(status, "the request did not arrive in time", date, &mut work.out);
+        self.state = State::Closing;
+        true
+    }
+
+    /// Does all that can be done without the application and without waiting.
+    pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
+        loop {
+            if self.state == State::Broken {
+                return Progress::Close;
+            }
+            match self.flush() {
+                Flush::Failed => return Progress::Close,
+                Flush::Blocked => return self.wait_for_client(now, limits),
+                Flush::Done => {}
+            }
+            let Some(work) = &mut self.work else {
+                return Progress::Rest;
+            };
+            match self.state {
+                State::Broken => return Progress::Close,
+                State::Closing => {
+                    if self.peer_finished {
+                        return Progress::Close;
+                    }
+                    self.transport.finish_sending();
+                    self.state = State::Lingering;
+                    self.wait(Waits::End, now, now + limits.linger);
+                }
+                State::Lingering => return self.discard(),
+                State::Open => match work.exchange.advance(date, &mut work.out) {
+                    Step::Call | Step::CallLive => return Progress::Call,
+                    Step::Refused(_) => self.state = State::Closing,
+                    Step::Receive if !work.out.is_empty() => {} // an interim answer goes out first
+                    Step::Receive if self.peer_finished => return Progress::Close,
+                    Step::Receive if !self.readable => return self.wait_for_request(now, limits),
+                    Step::Receive => {
+                        if !self.receive() {
+                            return Progress::Close;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads once. Says whether the connection lives.
+    fn receive(&mut self) -> bool {
+        let Some(work) = &mut self.work else { return true };
+        let room = work.exchange.room();
+        let size = room.len();
+        match self.transport.read(room) {
+            Ok(0) => self.peer_finished = true,
+            Ok(n) => {
+                work.exchange.received(n);
+                self.passed += n as u64;
+                if n < size && SHORT_READ_DRAINS && !self.peer_is_finishing {
+                    self.readable = false;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Reads and throws away, until the client has closed too.
+    fn discard(&mut self) -> Progress {
+        let mut nowhere = [0; DISCARDED];
+        while self.readable {
+            match self.transport.read(&mut nowhere) {
+                Ok(0) => return Progress::Close,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(_) => return Progress::Close,
+            }
+        }
+        Progress::Wait
+    }
+
+    /// Sends what is there to be sent, as far as the client takes it.
+    fn flush(&mut self) -> Flush {
+        let Some(work) = &mut self.work else { return Flush::Done };
+        loop {
+            let rest = work.out.get(work.sent..).unwrap_or(&[]);
+            let behind = match &work.payload {
+                Payload::Bytes { bytes, sent } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
+                _ => &[],
+            };
+            if rest.is_empty() && behind.is_empty() {
+                work.out.clear();
+                work.sent = 0;
+                match work.next_piece() {
+                    Ok(true) => continue,
+                    Ok(false) => return Flush::Done,
+                    Err(error) => {
+                        log::error!("a file that was being sent can't be read: {error}");
+                        return Flush::Failed;
+                    }
+                }
+            }
+            if !self.writable {
+                return Flush::Blocked;
+            }
+            let outcome = if behind.is_empty() {
+                self.transport.write(rest)
+            } else {
+                self.transport.write_both(rest, behind)
+            };
+            match outcome {
+                Ok(n) => {
+                    let of_rest = n.min(rest.len());
+                    work.sent += of_rest;
+                    if let Payload::Bytes { sent, .. } = &mut work.payload {
+                        *sent += n - of_rest;
+                    }
+                    self.passed += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(_) => return Flush::Failed,
+            }
+        }
+    }
+
+    fn wait_for_client(&mut self, now: Instant, limits: &Limits) -> Progress {
+        if self.waits_for != Waits::Client {
+            self.wait(Waits::Client, now, now);
+        }
+        self.deadline = limits.transfer_deadline(self.since, self.passed);
+        Progress::Wait
+    }
+
+    fn wait_for_request(&mut self, now: Instant, limits: &Limits) -> Progress {
+        let Some(work) = &self.work else { return Progress::Rest };
+        if work.exchange.is_in_body() {
+            if self.waits_for != Waits::Body {
+                self.wait(Waits::Body, now, now);
+            }
+            self.deadline = limits.transfer_deadline(self.since, self.passed);
+            return Progress::Wait;
+        }
+        if !work.exchange.is_idle() {
+            // A total: later bytes of the same head do not prolong it.
+            if self.waits_for != Waits::Head {
+                self.wait(Waits::Head, now, now + limits.head_time);
+            }
+            return Progress::Wait;
+        }
+        if self.is_used && self.waits_for != Waits::Idle {
+            self.wait(Waits::Idle, now, now + limits.idle);
+        }
+        Progress::Rest
+    }
+
+    fn wait(&mut self, waits_for: Waits, now: Instant, deadline: Instant) {
+        self.waits_for = waits_for;
+        self.since = now;
+        self.passed = 0;
+        self.deadline = deadline;
+    }
+
+    /// A request has been answered: what the next wait is for starts anew.
+    pub(super) fn answered(&mut self, now: Instant, limits: &Limits) {
+        self.is_used = true;
+        self.wait(Waits::Idle, now, now + limits.idle);
+    }
+}
+
+impl Work {
+    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize) -> Work {
+        Work {
+            exchange: Exchange::new(protocol, body_buffer),
+            out: Vec::new(),
+            sent: 0,
+            payload: Payload::None,
+        }
+    }
+
+    /// Makes ready for another connection.
+    pub(super) fn reset(&mut self) {
+        self.exchange.reset();
+        self.out.clear();
+        self.sent = 0;
+        self.payload = Payload::None;
+    }
+
+    /// Puts the next piece of a file into `out`. Says whether there was one.
+    fn next_piece(&mut self) -> io::Result<bool> {
+        let Payload::File { file, left } = &mut self.payload else {
+            self.payload = Payload::None;
+            return Ok(false);
+        };
+        let most = FILE_PIECE.min(usize::try_from(*left).unwrap_or(FILE_PIECE));
+        self.out.resize(most, 0);
+        let n = file.read(&mut self.out)?;
+        if n == 0 {
+            // It has shrunk since its length was announced.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.out.truncate(n);
+        *left -= n as u64;
+        if *left == 0 {
+            self.payload = Payload::None;
+        }
+        Ok(true)
+    }
+}

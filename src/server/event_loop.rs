@@ -1,0 +1,527 @@
+//! The event loop: all that one of them does between two handlers.
+//!
+//! It is single-threaded code over `&mut self`. Which thread that is, and how the loop gets from one to
+//! the next, is the business of [`baton`](super::baton) and [`runner`](super::runner).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::date::Date;
+
+use super::admission::Entry;
+use super::connection::{Connection, Progress, Waits, Work};
+use super::link::{DRAINING, FINISHED, GONE, Link, READABLE, STOPPING, Transport, WRITABLE};
+use super::pacing::Suspicion;
+use super::shared::{Arrival, Phase, Shared};
+use super::timers::Timers;
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+/// Connections accepted before others get their turn.
+const ACCEPTED: usize = 64;
+/// How long accepting rests when the system has no descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How much busier than the least busy loop this one may be before it gives a new connection away.
+const IMBALANCE: usize = 4;
+/// How long a connection that has not asked anything yet may still do so when the server stops.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// How many idle [`Work`]s are kept.
+const WORKS: usize = 256;
+
+const WAKER: Token = Token(usize::MAX);
+/// Listeners have the tokens below this one, downwards.
+const LISTENERS: usize = usize::MAX - 1;
+
+pub(super) struct EventLoop {
+    index: usize,
+    poll: Poll,
+    events: Events,
+    /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
+    /// holds it next goes on with them.
+    batch: Vec<(Token, u8)>,
+    listeners: Vec<TcpListener>,
+    /// Listeners that may have more connections waiting.
+    accepting: Vec<usize>,
+    accept_again: Option<Instant>,
+    slots: Vec<Slot>,
+    vacant: Vec<usize>,
+    /// Connections to go on with although no event will come for them, and how many of them belong to
+    /// the present round.
+    ready: VecDeque<usize>,
+    ready_now: usize,
+    timers: Timers,
+    works: Vec<Box<Work>>,
+    /// A permit to run a handler, kept for the next request.
+    pub(super) reserve: bool,
+    /// A connection that has got its permit already.
+    next: Option<(Instant, Box<Connection>)>,
+    pub(super) now: Instant,
+    pub(super) date: Date,
+    pub(super) suspicion: Suspicion,
+    phase: Phase,
+    has_ended: bool,
+}
+
+/// A connection's place. It keeps the link while the connection is out with a handler.
+#[derive(Default)]
+struct Slot {
+    link: Option<Arc<Link>>,
+    connection: Option<Box<Connection>>,
+    /// The deadline that is in the timers.
+    scheduled: Option<Instant>,
+}
+
+/// Why a turn has ended.
+pub(super) enum Turn {
+    /// This connection has a request for the application, and a permit to run it. If it has waited for
+    /// the permit, since when.
+    Call(Box<Connection>, Option<Instant>),
+    /// The loop is over.
+    Over,
+}
+
+impl EventLoop {
+    pub(super) fn new(index: usize, listeners: Vec<TcpListener>, reserve: bool) -> io::Result<(EventLoop, mio::Waker)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKER)?;
+        let mut event_loop = EventLoop {
+            index,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            batch: Vec::with_capacity(EVENTS),
+            listeners,
+            accepting: Vec::new(),
+            accept_again: None,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            ready: VecDeque::new(),
+            ready_now: 0,
+            timers: Timers::default(),
+            works: Vec::new(),
+            reserve,
+            next: None,
+            now: Instant::now(),
+            date: Date::now(),
+            suspicion: Suspicion::default(),
+            phase: Phase::Running,
+            has_ended: false,
+        };
+        for (i, listener) in event_loop.listeners.iter_mut().enumerate() {
+            event_loop
+                .poll
+                .registry()
+                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
+        }
+        Ok((event_loop, waker))
+    }
+
+    /// Works until a handler must run.
+    pub(super) fn turn(&mut self, shared: &Shared) -> Turn {
+        loop {
+            if self.has_ended {
+                return Turn::Over;
+            }
+            if let Some((since, connection)) = self.next_in_queue(shared) {
+                return Turn::Call(connection, Some(since));
+            }
+            let called = if let Some((token, readiness)) = self.batch.pop() {
+                self.on_event(token, readiness, shared)
+            } else if self.ready_now > 0 {
+                self.ready_now -= 1;
+                self.ready.pop_front().and_then(|key| self.go_on(key, shared))
+            } else {
+                self.end_round(shared);
+                None
+            };
+            if let Some(connection) = called.and_then(|connection| self.admit(connection, shared)) {
+                return Turn::Call(connection, None);
+            }
+        }
+    }
+
+    /// Takes back a connection that was out.
+    pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.note(connection.transport.take_noted());
+        connection.answered(self.now, &shared.limits);
+        let key = connection.key;
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.connection = Some(connection);
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Takes back the permit of a handler that has returned.
+    pub(super) fn return_permit(&mut self, shared: &Shared) {
+        if self.reserve {
+            // The thread that stood in has got one for the loop meanwhile.
+            self.next = shared.admission.leave();
+        } else {
+            self.reserve = true;
+        }
+    }
+
+    /// A connection that waits for a permit, if there is one and a permit for it.
+    fn next_in_queue(&mut self, shared: &Shared) -> Option<(Instant, Box<Connection>)> {
+        if self.next.is_some() {
+            return self.next.take();
+        }
+        if !self.reserve {
+            return None;
+        }
+        let next = shared.admission.next()?;
+        self.reserve = false;
+        Some(next)
+    }
+
+    /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is
+    /// refused.
+    fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+        if std::mem::take(&mut self.reserve) {
+            return Some(connection);
+        }
+        match shared.admission.enter(connection, self.now) {
+            Entry::Entered(connection) => Some(connection),
+            Entry::Queued => {
+                // Another loop may sleep on a permit.
+                shared.wake_others(self.index);
+                None
+            }
+            Entry::Full(mut connection) => {
+                if let Some(work) = &mut connection.work {
+                    let status = StatusCode::SERVICE_UNAVAILABLE;
+                    work.exchange
+                        .refuse_with(status, "too many requests are waiting", &self.date, &mut work.out);
+                }
+                connection.close_after_sending();
+                self.settle(connection, shared)
+            }
+        }
+    }
+
+    fn on_event(&mut self, token: Token, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
+        if token == WAKER {
+            return None;
+        }
+        if token.0 > LISTENERS - self.listeners.len() && token.0 <= LISTENERS {
+            self.accepting.push(LISTENERS - token.0);
+            return None;
+        }
+        let slot = self.slots.get_mut(token.0)?;
+        match &mut slot.connection {
+            Some(connection) => {
+                connection.note(readiness);
+                if connection.is_ready() {
+                    self.go_on(token.0, shared)
+                } else {
+                    None
+                }
+            }
+            None => {
+                if let Some(link) = &slot.link {
+                    link.note(readiness);
+                }
+                None
+            }
+        }
+    }
+
+    /// Goes on with the connection at `key`. Returns it if it has a request.
+    fn go_on(&mut self, key: usize, shared: &Shared) -> Option<Box<Connection>> {
+        let connection = self.slots.get_mut(key)?.connection.take()?;
+        self.settle(connection, shared)
+    }
+
+    fn settle(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+        if connection.work.is_none() {
+            connection.work = Some(self.works.pop().unwrap_or_else(|| shared.new_work()));
+        }
+        if let Some(work) = &mut connection.work {
+            work.exchange.request.peer = connection.peer;
+        }
+        match connection.progress(self.now, &shared.limits, &self.date) {
+            Progress::Call => return Some(connection),
+            Progress::Wait => self.put(connection),
+            Progress::Rest => {
+                if self.phase != Phase::Running && connection.is_used {
+                    self.close(connection, shared);
+                } else {
+                    if let Some(work) = connection.work.take() {
+                        self.keep(work);
+                    }
+                    self.put(connection);
+                }
+            }
+            Progress::Close => self.close(connection, shared),
+        }
+        None
+    }
+
+    /// Puts a connection that waits into its place.
+    fn put(&mut self, connection: Box<Connection>) {
+        let key = connection.key;
+        let deadline = connection.deadline;
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.connection = Some(connection);
+            if slot.scheduled.is_none_or(|scheduled| deadline < scheduled) {
+                slot.scheduled = Some(deadline);
+                self.timers.add(deadline, key);
+            }
+        }
+    }
+
+    fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if let Some(work) = connection.work.take() {
+            self.keep(work);
+        }
+        if let Some(slot) = self.slots.get_mut(connection.key) {
+            *slot = Slot::default();
+            self.vacant.push(connection.key);
+        }
+        shared.connection_closed(self.index);
+    }
+
+    fn keep(&mut self, mut work: Box<Work>) {
+        if self.works.len() < WORKS {
+            work.reset();
+            self.works.push(work);
+        }
+    }
+
+    /// Between two rounds: everything that is not an event of a connection.
+    fn end_round(&mut self, shared: &Shared) {
+        while let Some(arrival) = shared.loops[self.index].inbox.take() {
+            match arrival {
+                Arrival::Returned(connection) => self.take_back(connection, shared),
+                Arrival::Accepted(stream, peer) => self.welcome(stream, peer, shared),
+            }
+        }
+        self.accept(shared);
+        self.expire(shared);
+        self.follow(shared);
+        if !self.has_ended {
+            self.sleep(shared);
+        }
+        self.ready_now = self.ready.len();
+    }
+
+    /// Waits for events.
+    fn sleep(&mut self, shared: &Shared) {
+        let cell = &shared.loops[self.index];
+        let must_not = !self.ready.is_empty() || !self.accepting.is_empty();
+        let timeout = if must_not || !cell.inbox.fall_asleep() {
+            Some(Duration::ZERO)
+        } else {
+            let drain = (self.phase == Phase::Draining)
+                .then(|| shared.drain_deadline())
+                .flatten();
+            let next = [self.timers.next(), self.accept_again, drain]
+                .into_iter()
+                .flatten()
+                .min();
+            next.map(|when| when.saturating_duration_since(Instant::now()))
+        };
+        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                log::error!("waiting for events failed: {error}");
+            }
+        }
+        cell.inbox.wake_up();
+        self.now = Instant::now();
+        self.date.refresh();
+        for event in &self.events {
+            let mut readiness = 0;
+            if event.is_readable() || event.is_error() {
+                readiness |= READABLE;
+            }
+            if event.is_writable() || event.is_error() {
+                readiness |= WRITABLE;
+            }
+            if event.is_write_closed() || event.is_error() {
+                readiness |= GONE;
+            }
+            if event.is_read_closed() || event.is_error() {
+                readiness |= FINISHED | READABLE;
+            }
+            self.batch.push((event.token(), readiness));
+        }
+        // They are taken from the end: the first one first.
+        self.batch.reverse();
+    }
+
+    fn accept(&mut self, shared: &Shared) {
+        if self.accept_again.is_some_and(|when| when <= self.now) {
+            self.accept_again = None;
+            self.accepting = (0..self.listeners.len()).collect();
+        }
+        for listener in std::mem::take(&mut self.accepting) {
+            self.accept_from(listener, shared);
+        }
+    }
+
+    fn accept_from(&mut self, listener: usize, shared: &Shared) {
+        for _ in 0..ACCEPTED {
+            let Some(accepted) = self.listeners.get(listener).map(TcpListener::accept) else {
+                return;
+            };
+            match accepted {
+                Ok((stream, peer)) => self.place(stream, peer, shared),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // accept(2): the connection was gone before it was accepted; the next one may not be.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
+                    // will tell when there are some again.
+                    if self.accept_again.is_none() {
+                        log::warn!("can't accept connections for now: {error}");
+                    }
+                    self.accept_again = Some(self.now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+        self.accepting.push(listener);
+    }
+
+    /// Gives a new connection to the loop that has the fewest.
+    fn place(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+        let index = shared.least_busy(self.index, IMBALANCE);
+        if !shared.connection_opened(index) {
+            refuse(stream, shared, &self.date);
+        } else if index == self.index {
+            self.welcome(stream, peer, shared);
+        } else {
+            shared.leave(index, Arrival::Accepted(stream, peer));
+        }
+    }
+
+    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+        let key = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        let mut transport = Transport::new(stream);
+        if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
+            log::warn!("can't watch a new connection: {error}");
+            self.vacant.push(key);
+            shared.connection_closed(self.index);
+            return;
+        }
+        let slot = &mut self.slots[key];
+        slot.link = Some(Arc::clone(&transport.link));
+        let connection = Connection::new(transport, Some(peer), key, self.index, self.now, &shared.limits);
+        slot.connection = Some(Box::new(connection));
+        self.ready.push_back(key);
+    }
+
+    /// Sees to the connections whose time is up.
+    fn expire(&mut self, shared: &Shared) {
+        while let Some((when, key)) = self.timers.due(self.now) {
+            let Some(slot) = self.slots.get_mut(key) else { continue };
+            if slot.scheduled != Some(when) {
+                continue;
+            }
+            slot.scheduled = None;
+            // One that is out with a handler is scheduled when it comes back.
+            let Some(mut connection) = slot.connection.take() else {
+                continue;
+            };
+            if connection.deadline > self.now {
+                self.put(connection);
+            } else if connection.overdue(&self.date) {
+                // It has just been answered 408, so it can't have a request.
+                let _ = self.settle(connection, shared);
+            } else {
+                self.close(connection, shared);
+            }
+        }
+    }
+
+    /// Follows the server into draining and stopping.
+    fn follow(&mut self, shared: &Shared) {
+        let phase = shared.phase(self.now);
+        if phase == Phase::Running {
+            return;
+        }
+        if self.phase == Phase::Running {
+            self.phase = Phase::Draining;
+            self.drain(shared);
+        }
+        if phase == Phase::Stopping && self.phase != Phase::Stopping {
+            self.phase = Phase::Stopping;
+            self.stop(shared);
+        }
+        let is_empty = self.slots.len() == self.vacant.len() && shared.loops[self.index].inbox.is_empty();
+        if is_empty || self.phase == Phase::Stopping {
+            self.has_ended = true;
+            shared.loop_has_ended();
+        }
+    }
+
+    /// Stops accepting, and closes what is idle.
+    fn drain(&mut self, shared: &Shared) {
+        // Whoever is in the kernel's queue has been told that he is connected: he is served.
+        loop {
+            self.accepting = (0..self.listeners.len()).collect();
+            self.accept(shared);
+            if self.accepting.is_empty() {
+                break;
+            }
+        }
+        self.listeners.clear();
+        self.accept_again = None;
+        for key in 0..self.slots.len() {
+            let slot = &mut self.slots[key];
+            let Some(connection) = &mut slot.connection else {
+                if let Some(link) = &slot.link {
+                    link.note(DRAINING);
+                }
+                continue;
+            };
+            if connection.waits_for == Waits::Idle || !connection.is_used {
+                // A request may have arrived in this moment.
+                connection.note(READABLE);
+                connection.deadline = connection.deadline.min(self.now + LAST_WORD);
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Ends everything.
+    fn stop(&mut self, shared: &Shared) {
+        for key in 0..self.slots.len() {
+            match self.slots[key].connection.take() {
+                Some(connection) => {
+                    shared.count_cut();
+                    self.close(connection, shared);
+                }
+                None => {
+                    if let Some(link) = &self.slots[key].link {
+                        link.note(STOPPING);
+                        shared.count_cut();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns a connection away.
+fn refuse(stream: TcpStream, shared: &Shared, date: &Date) {
+    let mut work = shared.new_work();
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    work.exchange
+        .refuse_with(status, "too many connections", date, &mut work.out);
+    // A new connection takes so little at once, or not at all.
+    let _ = Transport::new(stream).write(&work.out);
+}

@@ -1,0 +1,71 @@
+//! A server that is serving.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use super::{runner, watch};
+
+/// How long the threads of handlers that were cut off are waited for. They can't be ended.
+const LAST_THREADS: Duration = Duration::from_millis(100);
+
+/// A server that is serving. Dropping the handle changes nothing: the server goes on.
+#[must_use = "the server goes on by itself; keep the handle to stop it"]
+pub struct Handle {
+    pub(super) shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Handle {
+    pub(super) fn start(shared: Arc<Shared>, addresses: Vec<SocketAddr>) -> io::Result<Handle> {
+        let watched = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("hansel-watch".into())
+            .spawn(move || watch::keep(&watched))?;
+        runner::start(&shared).inspect_err(|_| shared.drain(Duration::ZERO))?;
+        Ok(Handle { shared, addresses })
+    }
+
+    /// The first address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses
+            .first()
+            .copied()
+            .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+    }
+
+    /// The addresses it listens on.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
+    /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done. Called
+    /// again, it can shorten the grace.
+    pub fn shutdown(&self, grace: Duration) {
+        self.shared.drain(grace);
+    }
+
+    /// Waits until the server has ended. Says how many connections the end of the grace has cut off.
+    ///
+    /// A handler that runs on after that can't be ended: its thread goes on without a connection.
+    pub fn wait(&self) -> usize {
+        self.shared.wait();
+        self.shared.crew.dismiss();
+        self.shared.watch.end();
+        self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
+        self.shared.cut()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}

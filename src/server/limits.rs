@@ -1,0 +1,145 @@
+//! What one client may take, and how long it may take: every limit, its default, and its text at start.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
+/// them.
+///
+/// Deadlines are totals: a byte that arrives does not prolong them, except at the stated rate.
+///
+/// ```
+/// use hansel::{Limits, Server};
+/// use std::time::Duration;
+///
+/// let limits = Limits { body: 64 * 1024 * 1024, idle: Duration::from_secs(60), ..Limits::default() };
+/// # fn serve(limits: Limits) -> std::io::Result<()> {
+/// Server::bind("127.0.0.1:8080")?.limits(limits).serve(|| "Hello, world!")
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes in a request's head: request line and header fields. More is answered 431.
+    pub head: usize,
+    /// Bytes in a request's target: path and query. More is answered 414.
+    pub target: usize,
+    /// Header fields in a request. More is answered 431.
+    pub fields: usize,
+    /// Bytes in a request's body. More is answered 413.
+    pub body: u64,
+    /// Bodies up to this many bytes are whole before the handler starts; larger ones are read while it
+    /// runs.
+    pub body_buffer: usize,
+    /// From the connection's beginning, or a later request's first byte, to the end of the head. More
+    /// is answered 408.
+    pub head_time: Duration,
+    /// How long a body, an answer or a piece of a stream may take, beyond what its length takes at
+    /// `rate`. More is answered 408 if an answer is still possible, and breaks the connection off.
+    pub transfer_time: Duration,
+    /// The least rate, in bytes per second, at which a client must send a body or take an answer.
+    pub rate: u32,
+    /// From an answer to the next request's first byte. Then the connection is closed.
+    pub idle: Duration,
+    /// How long a closing connection is read on, so that its client gets the last answer.
+    pub linger: Duration,
+    /// Connections at the same time. The next one is answered 503 and closed.
+    pub connections: usize,
+    /// Requests that wait for a thread. The next one is answered 503.
+    pub queue: usize,
+    /// How long a request may wait for a thread. Then it is answered 503.
+    pub queue_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            head: 32 * 1024,
+            target: 8 * 1024,
+            fields: 100,
+            body: 2 * 1024 * 1024,
+            body_buffer: 64 * 1024,
+            head_time: Duration::from_secs(10),
+            transfer_time: Duration::from_secs(10),
+            rate: 1024,
+            idle: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            connections: 16 * 1024,
+            queue: 1024,
+            queue_time: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn protocol(&self) -> Arc<hansel_proto::Limits> {
+        Arc::new(hansel_proto::Limits {
+            head_bytes: self.head,
+            target_bytes: self.target,
+            fields: self.fields,
+            body_bytes: self.body,
+            ..hansel_proto::Limits::default()
+        })
+    }
+
+    /// When a transfer that began at `start` is overdue, if so many bytes have passed.
+    pub(super) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
+        let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
+        // Far enough away to be never, near enough not to overflow.
+        let earned = Duration::from_millis(earned.min(u64::from(u32::MAX)));
+        start + self.transfer_time + earned
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  head        {} bytes, {} fields, target {} bytes, within {:?}",
+            self.head, self.fields, self.target, self.head_time
+        )?;
+        writeln!(
+            f,
+            "  body        {} bytes, up to {} before the handler starts",
+            self.body, self.body_buffer
+        )?;
+        writeln!(
+            f,
+            "  transfer    {:?} and {} bytes/s at least",
+            self.transfer_time, self.rate
+        )?;
+        writeln!(
+            f,
+            "  connections {}, idle {:?}, lingering {:?}",
+            self.connections, self.idle, self.linger
+        )?;
+        write!(f, "  queue       {} requests, {:?}", self.queue, self.queue_time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_earns_time_by_its_bytes_only() {
+        let limits = Limits {
+            transfer_time: Duration::from_secs(10),
+            rate: 1000,
+            ..Limits::default()
+        };
+        let start = Instant::now();
+        assert_eq!(limits.transfer_deadline(start, 0), start + Duration::from_secs(10));
+        assert_eq!(limits.transfer_deadline(start, 5000), start + Duration::from_secs(15));
+        assert!(limits.transfer_deadline(start, u64::MAX) > start);
+    }
+
+    #[test]
+    fn every_limit_is_printed() {
+        let text = Limits::default().to_string();
+        for part in ["32768", "8192", "100", "2097152", "65536", "16384", "1024", "10s", "2s"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A connection's socket, and word of its readiness for whoever has the connection.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+/// The socket may be read from.
+pub(super) const READABLE: u8 = 1;
+/// The socket may be written to.
+pub(super) const WRITABLE: u8 = 2;
+/// The client has said that it sends no more: the next short read is not the last.
+pub(super) const FINISHED: u8 = 32;
+/// The connection is gone, both ways.
+pub(super) const GONE: u8 = 64;
+/// The server is about to stop: streams without an end of their own should end.
+pub(super) const DRAINING: u8 = 4;
+/// The server has waited long enough: nothing waits any more.
+pub(super) const STOPPING: u8 = 8;
+/// A thread waits for one of the above.
+const AWAITED: u8 = 16;
+
+/// What the loop and a thread that is out with a connection both know of it.
+///
+/// Whoever has the connection reads and writes the socket. Events come to the loop all the same; while
+/// the connection is out they are noted here.
+pub(super) struct Link {
+    stream: TcpStream,
+    noted: AtomicU8,
+    waiting: Mutex<Option<Thread>>,
+}
+
+impl Link {
+    /// Notes readiness, and wakes the thread that waits for it.
+    pub(super) fn note(&self, readiness: u8) {
+        let before = self.noted.fetch_or(readiness, SeqCst);
+        if before & AWAITED != 0 {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = waiting {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Takes what was noted.
+    fn take(&self, readiness: u8) -> u8 {
+        // What the server is about to do stays true.
+        self.noted
+            .fetch_and(!(readiness & (READABLE | WRITABLE | FINISHED)), SeqCst)
+            & readiness
+    }
+
+    /// Waits until one of `wanted` is noted; says which, or nothing when `deadline` has passed.
+    fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+        loop {
+            // The mark first, then the look: a note between the two wakes us.
+            self.noted.fetch_or(AWAITED, SeqCst);
+            let noted = self.take(wanted);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if noted != 0 || left.is_zero() {
+                self.noted.fetch_and(!AWAITED, SeqCst);
+                return noted;
+            }
+            std::thread::park_timeout(left);
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+        }
+    }
+}
+
+/// A connection's way to its client.
+#[derive(Clone)]
+pub(super) struct Transport {
+    pub(super) link: Arc<Link>,
+    /// What ends a wait before its time.
+    pub(super) interrupts: u8,
+}
+
+impl Transport {
+    pub(super) fn new(stream: TcpStream) -> Transport {
+        let link = Link {
+            stream,
+            noted: AtomicU8::new(0),
+            waiting: Mutex::new(None),
+        };
+        Transport {
+            link: Arc::new(link),
+            interrupts: STOPPING,
+        }
+    }
+
+    /// Whether the client is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.link.noted.load(SeqCst) & GONE != 0
+    }
+
+    /// Whether a wait would be interrupted at once.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.link.noted.load(SeqCst) & self.interrupts != 0
+    }
+
+    /// Makes events of this connection come to `registry`. Both kinds, once: they are edges, so what is
+    /// not wanted costs nothing.
+    pub(super) fn register(&mut self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
+        let Some(link) = Arc::get_mut(&mut self.link) else {
+            return Err(io::Error::other("a connection is registered once, before it is shared"));
+        };
+        registry.register(
+            &mut link.stream,
+            token,
+            mio::Interest::READABLE | mio::Interest::WRITABLE,
+        )
+    }
+
+    /// What was noted while the connection was out.
+    pub(super) fn take_noted(&self) -> u8 {
+        self.link.take(READABLE | WRITABLE | FINISHED)
+    }
+
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.link.stream).read(into))
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.link.stream).write(bytes))
+    }
+
+    pub(super) fn write_both(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.link.stream).write_vectored(&[IoSlice::new(first), IoSlice::new(second)]))
+    }
+
+    /// Tells the client that nothing more will come.
+    pub(super) fn finish_sending(&self) {
+        // A client that is gone already has been told.
+        let _ = self.link.stream.shutdown(Shutdown::Write);
+    }
+
+    /// As [`read`](Transport::read), waiting for something to read.
+    pub(super) fn read_by(&mut self, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        self.retry(READABLE, deadline, |transport| transport.read(into))
+    }
+
+    /// Writes all of `bytes`, waiting for the client.
+    pub(super) fn write_by(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.retry(WRITABLE, deadline, |transport| transport.write(bytes))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => bytes = bytes.get(n..).unwrap_or(&[]),
+            }
+        }
+        Ok(())
+    }
+
+    fn retry(
+        &mut self,
+        wanted: u8,
+        deadline: Instant,
+        mut attempt: impl FnMut(&mut Transport) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            match attempt(self) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
+            let noted = self.link.wait(wanted | self.interrupts, deadline);
+            if noted & self.interrupts != 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    "the server is stopping",
+                ));
+            }
+            if noted == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+}
+
+fn uninterrupted(mut attempt: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The server: addresses, threads and limits, and its life from start to end.
+
+mod admission;
+mod baton;
+mod connection;
+mod crew;
+mod event_loop;
+mod handle;
+mod limits;
+mod link;
+mod listen;
+mod pacing;
+mod runner;
+mod shared;
+mod signals;
+mod streaming;
+mod timers;
+mod watch;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::{Application, IntoApplication};
+
+pub use handle::Handle;
+pub use limits::Limits;
+
+use event_loop::EventLoop;
+use shared::{Shared, Staffing};
+
+/// How long a drain lasts at most, when a signal asks for it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An HTTP/1.1 server that has its addresses, and is not serving yet.
+///
+/// Handlers are plain functions and may block: each of a few event loops runs them on its own thread,
+/// and passes on to another thread when one does. Everything has a default.
+///
+/// ```no_run
+/// use hansel::Server;
+///
+/// fn main() -> std::io::Result<()> {
+///     Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")
+/// }
+/// ```
+///
+/// What a function needs besides the request, a closure shares:
+///
+/// ```
+/// use hansel::{Request, Server};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// let visits = AtomicU64::new(0);
+/// let greeting = String::from("Hello");
+/// let server = Server::bind("127.0.0.1:0")?.spawn(move |request: &Request| {
+///     let visit = visits.fetch_add(1, Ordering::Relaxed) + 1;
+///     format!("{greeting}, visitor {visit} of {}", request.path())
+/// })?;
+/// println!("listening on {}", server.local_addr());
+/// server.shutdown(std::time::Duration::from_secs(1));
+/// server.wait();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a server serves once `serve` or `spawn` is called"]
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    limits: Limits,
+    loops: usize,
+    threads: usize,
+    grace: Duration,
+    is_quiet: bool,
+}
+
+impl Server {
+    /// A server that listens on `address`, from now on: who connects waits until it serves.
+    ///
+    /// Port 0 takes any port that is free; [`local_addrs`](Server::local_addrs) tells which.
+    ///
+    /// # Errors
+    /// If the address can't be had; the error names it.
+    pub fn bind(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        let server = Server {
+            listeners: Vec::new(),
+            limits: Limits::default(),
+            loops: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: 256,
+            grace: GRACE,
+            is_quiet: false,
+        };
+        server.and_bind(address)
+    }
+
+    /// A server that listens on this port of every address of this machine.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn port(port: u16) -> io::Result<Server> {
+        Server::bind((std::net::Ipv4Addr::UNSPECIFIED, port))
+    }
+
+    /// Listens on one more address.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.listeners.push(listen::bind(address)?);
+        Ok(self)
+    }
+
+    /// The addresses it listens on.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+
+    /// How many event loops there are: as many as processors, unless it is set. At least one.
+    pub fn loops(mut self, loops: usize) -> Server {
+        self.loops = loops.max(1);
+        self
+    }
+
+    /// How many handlers may run at once: 256, unless it is set. At least one.
+    ///
+    /// With 1, handlers run strictly one after the other, streams included. Threads start when they
+    /// are needed, and a few more hold the loops.
+    pub fn threads(mut self, threads: usize) -> Server {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// What clients may take, and how long they may take.
+    pub fn limits(mut self, limits: Limits) -> Server {
+        self.limits = limits;
+        self
+    }
+
+    /// How long [`serve`](Server::serve) lets what is in flight go on after a signal: 10 s, unless it
+    /// is set.
+    pub fn grace(mut self, grace: Duration) -> Server {
+        self.grace = grace;
+        self
+    }
+
+    /// Prints nothing at start and end.
+    pub fn quiet(mut self) -> Server {
+        self.is_quiet = true;
+        self
+    }
+
+    /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
+    /// returns. A second signal ends the process at once.
+    ///
+    /// Prints addresses and limits to the standard error.
+    ///
+    /// # Errors
+    /// If threads or the means to wait for events can't be had.
+    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+        let (grace, is_quiet) = (self.grace, self.is_quiet);
+        if !is_quiet {
+            eprintln!("{self}");
+        }
+        let handle = self.spawn(application)?;
+        signals::drain_on_signal(&handle, grace, is_quiet)?;
+        let cut = handle.wait();
+        if !is_quiet {
+            match cut {
+                0 => eprintln!("hansel: stopped; everything in flight was finished"),
+                cut => eprintln!("hansel: stopped; {cut} connections were cut off after {grace:?}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts serving, and returns at once. Signals are left to the caller.
+    ///
+    /// # Errors
+    /// As [`serve`](Server::serve).
+    pub fn spawn<S>(self, application: impl IntoApplication<S>) -> io::Result<Handle> {
+        self.start(Box::new(application.into_application()))
+    }
+
+    fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
+        let addresses = self.local_addrs();
+        let staffing = Staffing {
+            loops: self.loops,
+            threads: self.threads,
+        };
+        let mut loops = Vec::with_capacity(self.loops);
+        for index in 0..self.loops {
+            let listeners = self.listeners.iter().map(listen::for_loop).collect::<io::Result<_>>()?;
+            loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
+        }
+        let shared = Shared::new(application, self.limits, staffing, loops);
+        Handle::start(shared, addresses)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for address in self.local_addrs() {
+            writeln!(f, "hansel: listening on http://{address}")?;
+        }
+        writeln!(
+            f,
+            "  loops       {}, up to {} handlers at once",
+            self.loops, self.threads
+        )?;
+        write!(f, "{}", self.limits)
+    }
+}

@@ -1,0 +1,107 @@
+//! Telling handlers that block from those that return at once.
+//!
+//! A handler that runs on the loop's thread holds up everything else that the loop has to do, so
+//! those that take long must be found. There are three ways.
+//! - The [watch](super::watch) looks at a loop that has lain for a tick or more, and asks the system
+//!   whether its thread sleeps. That finds whatever blocks for milliseconds, and cannot be wrong.
+//! - [`Suspicion`] times calls. One long call proves nothing on a busy machine, where any thread may
+//!   be interrupted. Several among the next few do.
+//! - A handler may [say so](crate::blocking).
+//!
+//! What has been found slow passes the loop on before it starts, and is timed there; enough quick
+//! calls in a row make it quick again ([`Pace`]).
+
+use std::time::Duration;
+
+use crate::pace::Pace;
+
+/// A call that takes longer than handing over the loop and taking it back would better have handed it
+/// over.
+pub(super) const LONG: Duration = Duration::from_micros(100);
+
+/// How many calls are watched after a long one.
+const WATCHED: u8 = 32;
+/// How many of them must be long.
+const PROVEN: u8 = 6;
+
+/// Counts long calls of the endpoint that had one last.
+#[derive(Debug, Default)]
+pub(super) struct Suspicion {
+    suspect: Option<Pace>,
+    calls_left: u8,
+    long_calls: u8,
+}
+
+impl Suspicion {
+    /// Takes note of a call on the loop's thread.
+    pub(super) fn observe(&mut self, pace: Pace, took: Duration) {
+        if took < LONG {
+            if self.suspect == Some(pace) {
+                self.count();
+            }
+            return;
+        }
+        if self.suspect != Some(pace) {
+            *self = Suspicion {
+                suspect: Some(pace),
+                calls_left: WATCHED,
+                long_calls: 0,
+            };
+        }
+        self.long_calls += 1;
+        if self.long_calls >= PROVEN {
+            pace.found_slow();
+            self.suspect = None;
+        } else {
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        self.calls_left = self.calls_left.saturating_sub(1);
+        if self.calls_left == 0 {
+            self.suspect = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Duration = Duration::from_micros(5);
+    const SLOW: Duration = Duration::from_micros(500);
+
+    #[test]
+    fn a_few_long_calls_close_together_prove_an_endpoint_slow() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        for call in 0..PROVEN {
+            assert!(!pace.is_slow(), "after {call} calls");
+            suspicion.observe(pace, SLOW);
+        }
+        assert!(pace.is_slow());
+    }
+
+    #[test]
+    fn rare_long_calls_prove_nothing() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        for call in 0..10_000 {
+            suspicion.observe(pace, if call % 20 == 0 { SLOW } else { QUICK });
+        }
+        assert!(!pace.is_slow());
+    }
+
+    #[test]
+    fn long_calls_of_one_endpoint_are_not_held_against_another() {
+        let (slow, quick) = (Pace::new(), Pace::new());
+        let mut suspicion = Suspicion::default();
+        for _ in 0..PROVEN {
+            suspicion.observe(slow, SLOW);
+            suspicion.observe(quick, QUICK);
+        }
+        assert!(slow.is_slow());
+        assert!(!quick.is_slow());
+    }
+}

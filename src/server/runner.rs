@@ -1,0 +1,375 @@
+//! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use http::StatusCode;
+
+use crate::date::Date;
+use crate::exchange::{Payload, Step};
+use crate::pace::{self, Hook, Pace};
+use crate::{IntoResponse, Response};
+
+use super::connection::{Connection, Work};
+use super::crew::Order;
+use super::event_loop::Turn;
+use super::link::Transport;
+use super::pacing::LONG;
+use super::shared::{Arrival, Shared, hire};
+use super::streaming::{self, LiveReader};
+use super::watch::thread_number;
+
+/// How many pipelined requests of one connection are answered before others get their turn.
+const BATCH: usize = 64;
+
+/// How many bytes of answers are gathered before they are sent.
+const GATHERED: usize = 64 * 1024;
+
+/// Sends somebody to take up loop `index`. Says whether there was anybody.
+pub(super) fn send_to(shared: &Arc<Shared>, index: usize) -> bool {
+    let hired = Arc::clone(shared);
+    let sent = shared
+        .crew
+        .send(index, |order| hire(shared, move || Runner::new(hired).live(order)));
+    sent.inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
+        .is_ok()
+}
+
+/// Starts a thread that waits in reserve, if nobody does.
+fn keep_a_reserve(shared: &Arc<Shared>) {
+    if shared.crew.has_parked() {
+        return;
+    }
+    let hired = Arc::clone(shared);
+    let started = shared.crew.reinforce(|| {
+        hire(shared, move || {
+            let first = hired.crew.wait();
+            Runner::new(hired).live(first);
+        })
+    });
+    if let Err(error) = started {
+        log::warn!("can't start a thread in reserve: {error}");
+    }
+}
+
+struct Runner {
+    shared: Arc<Shared>,
+    call: Rc<Call>,
+    date: Date,
+    number: u32,
+}
+
+/// The call that this thread is in, as the hook sees it.
+struct Call {
+    shared: Arc<Shared>,
+    index: Cell<usize>,
+    /// This thread has put the loop down and nobody has been sent for it.
+    is_expected_back: Cell<bool>,
+    endpoint: Cell<Option<Pace>>,
+    /// Since when an endpoint that is held to be slow has been running.
+    since: Cell<Option<Instant>>,
+    /// Answers to earlier requests of the same connection, not yet sent.
+    earlier: RefCell<Option<(Transport, Vec<u8>)>>,
+}
+
+impl Hook for Rc<Call> {
+    fn starting(&self, pace: Pace) {
+        self.endpoint.set(Some(pace));
+        if pace.is_slow() {
+            self.since.set(Some(Instant::now()));
+            self.pass();
+        } else if self.is_expected_back.get() {
+            let cell = &self.shared.loops[self.index.get()];
+            cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn finished(&self, pace: Pace) {
+        if let Some(since) = self.since.take() {
+            if since.elapsed() < LONG {
+                pace.found_quick()
+            } else {
+                pace.found_slow()
+            }
+        }
+    }
+
+    fn about_to_block(&self) {
+        if let (true, Some(pace)) = (self.is_expected_back.get(), self.endpoint.get()) {
+            // It will do so the next time as well.
+            pace.found_slow();
+        }
+        self.pass();
+    }
+}
+
+impl Call {
+    /// Has somebody take the loop over, at once.
+    fn pass(&self) {
+        if !self.is_expected_back.replace(false) {
+            return;
+        }
+        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
+            // What does not go out now goes with the next answer.
+            if let Ok(n) = transport.write(out) {
+                out.drain(..n);
+            }
+        }
+        send_to(&self.shared, self.index.get());
+    }
+}
+
+impl Runner {
+    fn new(shared: Arc<Shared>) -> Runner {
+        let call = Rc::new(Call {
+            shared: Arc::clone(&shared),
+            index: Cell::new(0),
+            is_expected_back: Cell::new(false),
+            endpoint: Cell::new(None),
+            since: Cell::new(None),
+            earlier: RefCell::new(None),
+        });
+        pace::listen(Box::new(Rc::clone(&call)));
+        Runner {
+            shared,
+            call,
+            date: Date::now(),
+            number: thread_number(),
+        }
+    }
+
+    fn live(mut self, first: Order) {
+        let mut order = first;
+        while let Order::TakeUp(index) = order {
+            self.hold(index);
+            order = self.shared.crew.wait();
+        }
+        self.shared.crew.left();
+    }
+
+    /// Takes loop `index` up, and works until it loses the loop or the loop ends.
+    fn hold(&mut self, index: usize) {
+        let shared = Arc::clone(&self.shared);
+        let cell = &shared.loops[index];
+        let Some(mut held) = cell.baton.take_up() else { return };
+        cell.thread.store(self.number, Ordering::Relaxed);
+        keep_a_reserve(&shared);
+        loop {
+            let (mut connection, queued_since) = match held.turn(&shared) {
+                Turn::Call(connection, queued_since) => (connection, queued_since),
+                Turn::Over => return,
+            };
+            self.date.catch_up(&held.date);
+            let began = held.now;
+            self.call.index.set(index);
+            self.call.endpoint.set(None);
+            self.call.is_expected_back.set(true);
+            cell.endpoint.store(0, Ordering::Relaxed);
+            cell.baton.put_down(held);
+            shared.watch.look();
+
+            self.answer(&mut connection, queued_since);
+
+            let was_quick = self.call.is_expected_back.replace(false);
+            let Some(again) = cell.baton.take_up() else {
+                self.go_on_alone(connection);
+                return;
+            };
+            held = again;
+            cell.thread.store(self.number, Ordering::Relaxed);
+            held.now = Instant::now();
+            if let (true, Some(pace)) = (was_quick, self.call.endpoint.get()) {
+                let took = held.now - began;
+                held.suspicion.observe(pace, took);
+            }
+            if connection.home == index {
+                held.take_back(connection, &shared);
+            } else {
+                shared.leave(connection.home, Arrival::Returned(connection));
+            }
+            held.return_permit(&shared);
+        }
+    }
+
+    /// Without a loop: gives the connection back, and goes on with what waits for a permit.
+    fn go_on_alone(&mut self, connection: Box<Connection>) {
+        self.send_back(connection);
+        while let Some((since, mut waiting)) = self.shared.admission.leave() {
+            self.date.refresh();
+            self.call.endpoint.set(None);
+            self.answer(&mut waiting, Some(since));
+            self.send_back(waiting);
+        }
+    }
+
+    fn send_back(&self, mut connection: Box<Connection>) {
+        // The answer goes out from here, one hop earlier; what the client does not take goes later.
+        connection.send_now();
+        self.shared.leave(connection.home, Arrival::Returned(connection));
+    }
+
+    /// Answers the request that a connection has, and those that have arrived behind it.
+    fn answer(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
+            if waited_too_long {
+                self.turn_away(connection)
+            } else {
+                self.answer_batch(connection)
+            }
+        }));
+        self.call.earlier.take();
+        if let Err(panic) = attempt {
+            // The handler's own panics are caught where it is called; this was a drop or a stream.
+            log::error!("an answer was broken off by a panic: {}", panic_text(&*panic));
+            connection.break_off();
+        }
+    }
+
+    fn turn_away(&mut self, connection: &mut Connection) {
+        if let Some(work) = &mut connection.work {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            work.exchange.refuse_with(
+                status,
+                "the request waited too long for a thread",
+                &self.date,
+                &mut work.out,
+            );
+        }
+        connection.close_after_sending();
+    }
+
+    fn answer_batch(&mut self, connection: &mut Connection) {
+        for _ in 0..BATCH {
+            if !self.answer_one(connection) {
+                return connection.close_after_sending();
+            }
+            let Some(work) = &mut connection.work else { return };
+            if !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+                return;
+            }
+            match work.exchange.advance(&self.date, &mut work.out) {
+                Step::Call | Step::CallLive => {}
+                Step::Receive => return,
+                Step::Refused(_) => return connection.close_after_sending(),
+            }
+        }
+    }
+
+    /// Answers one request. Says whether the connection goes on.
+    fn answer_one(&self, connection: &mut Connection) -> bool {
+        let Connection {
+            transport,
+            work: Some(work),
+            ..
+        } = connection
+        else {
+            return false;
+        };
+        let has_earlier = !work.out.is_empty();
+        if has_earlier {
+            self.call
+                .earlier
+                .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
+        }
+        let response = if work.exchange.has_live_body() {
+            self.call_live(work, transport)
+        } else {
+            self.call_application(work)
+        };
+        if has_earlier {
+            work.out = self.call.earlier.take().map(|(_, out)| out).unwrap_or_default();
+        }
+        if !self.shared.is_running() {
+            work.exchange.close_after_response();
+        }
+        let outcome = self.respond(response, work, transport);
+        outcome.unwrap_or_else(|error| {
+            log::debug!("an answer ended early: {error}");
+            connection.break_off();
+            false
+        })
+    }
+
+    /// Calls the application with a body that it reads as it arrives.
+    fn call_live(&self, work: &mut Work, transport: &Transport) -> Response {
+        let Some(_place) = self.shared.streaming_place() else {
+            return busy_streaming();
+        };
+        let live = LiveReader::lend(&mut work.exchange, transport.clone(), &self.shared.limits);
+        let response = self.call_application(work);
+        live.give_back(&mut work.exchange);
+        response
+    }
+
+    fn call_application(&self, work: &Work) -> Response {
+        let request = &work.exchange.request;
+        let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
+        called.unwrap_or_else(|panic| {
+            log::error!(
+                "handler panicked at {} {}: {}",
+                request.method(),
+                request.path(),
+                panic_text(&*panic)
+            );
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        })
+    }
+
+    /// Puts the answer where it can be sent, or sends it if that takes a thread. Says whether the
+    /// connection goes on; an error means that the answer is not whole.
+    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<bool> {
+        let needs_thread = response.body.needs_thread();
+        let place = if needs_thread {
+            self.shared.streaming_place()
+        } else {
+            None
+        };
+        let response = if needs_thread && place.is_none() {
+            busy_streaming()
+        } else {
+            response
+        };
+        match work.exchange.respond(response, &self.date, &mut work.out) {
+            Payload::Source(source, chunked) => {
+                pace::about_to_block();
+                streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
+                work.out.clear();
+            }
+            payload => work.payload = payload,
+        }
+        Ok(work.exchange.finish())
+    }
+}
+
+fn busy_streaming() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "too many streams are open\n")
+        .into_response()
+        .with_header("Retry-After", "1")
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(owned)
+        .unwrap_or("a panic without a text")
+}
+
+/// Starts a server's threads.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    for index in 0..shared.loops.len() {
+        let hired = Arc::clone(shared);
+        shared
+            .crew
+            .send(index, |order| hire(shared, move || Runner::new(hired).live(order)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! What all threads of a server share.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use crate::Application;
+
+use super::admission::Admission;
+use super::baton::{Baton, Inbox};
+use super::connection::{Connection, Work};
+use super::crew::Crew;
+use super::event_loop::EventLoop;
+use super::limits::Limits;
+use super::watch::Watch;
+
+pub(super) struct Shared {
+    pub(super) application: Box<dyn Application>,
+    pub(super) limits: Limits,
+    protocol: Arc<hansel_proto::Limits>,
+    pub(super) loops: Vec<LoopCell>,
+    pub(super) crew: Crew,
+    pub(super) admission: Admission<Box<Connection>>,
+    pub(super) watch: Watch,
+    /// Handlers that stream an answer or read a body as it arrives, and how many may.
+    streaming: AtomicUsize,
+    most_streaming: usize,
+    phase: AtomicU8,
+    drain_deadline: Mutex<Option<Instant>>,
+    loops_running: Mutex<usize>,
+    loop_ended: Condvar,
+    cut: AtomicUsize,
+}
+
+/// One loop, and what others must know of it without holding it.
+pub(super) struct LoopCell {
+    pub(super) baton: Baton<EventLoop>,
+    pub(super) inbox: Inbox<Arrival>,
+    pub(super) waker: mio::Waker,
+    /// The system's number of the thread that held it last; 0 if that is not known.
+    pub(super) thread: AtomicU32,
+    /// The endpoint that runs while it lies, as [`Pace::index`](crate::pace::Pace::index) plus one.
+    pub(super) endpoint: AtomicU32,
+    connections: AtomicUsize,
+}
+
+/// What comes to a loop from other threads.
+pub(super) enum Arrival {
+    /// A connection of this loop, answered by a thread that has lost the loop.
+    Returned(Box<Connection>),
+    /// A new connection that another loop has accepted.
+    Accepted(TcpStream, SocketAddr),
+}
+
+/// Where the server is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[repr(u8)]
+pub(super) enum Phase {
+    Running,
+    /// No new connections; what is in flight is finished.
+    Draining,
+    /// Everything ends now.
+    Stopping,
+}
+
+/// How many threads a server has for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Staffing {
+    pub(super) loops: usize,
+    pub(super) threads: usize,
+}
+
+impl Staffing {
+    /// Handlers that stream may take half the threads: the others stay for those that do not.
+    fn most_streaming(self) -> usize {
+        (self.threads / 2).max(1)
+    }
+
+    /// Each loop has a permit in reserve, as far as they go round.
+    pub(super) fn has_reserve(self, index: usize) -> bool {
+        index < self.threads
+    }
+
+    fn permits_beyond_reserves(self) -> usize {
+        self.threads.saturating_sub(self.loops)
+    }
+
+    /// Those in handlers, those that hold loops, and for each loop one that can take it up.
+    fn most_alive(self) -> usize {
+        self.threads + 2 * self.loops
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        application: Box<dyn Application>,
+        limits: Limits,
+        staffing: Staffing,
+        loops: Vec<(EventLoop, mio::Waker)>,
+    ) -> Arc<Shared> {
+        let running = loops.len();
+        let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
+            baton: Baton::new(event_loop),
+            inbox: Inbox::new(),
+            waker,
+            thread: AtomicU32::new(0),
+            endpoint: AtomicU32::new(0),
+            connections: AtomicUsize::new(0),
+        });
+        Arc::new(Shared {
+            application,
+            loops: cells.collect(),
+            crew: Crew::new(staffing.most_alive(), staffing.loops),
+            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
+            watch: Watch::new(),
+            streaming: AtomicUsize::new(0),
+            most_streaming: staffing.most_streaming(),
+            phase: AtomicU8::new(Phase::Running as u8),
+            drain_deadline: Mutex::new(None),
+            loops_running: Mutex::new(running),
+            loop_ended: Condvar::new(),
+            cut: AtomicUsize::new(0),
+            protocol: limits.protocol(),
+            limits,
+        })
+    }
+
+    /// What a connection needs to do something.
+    pub(super) fn new_work(&self) -> Box<Work> {
+        Box::new(Work::new(Arc::clone(&self.protocol), self.limits.body_buffer))
+    }
+
+    /// Leaves something for a loop, and wakes its holder if need be.
+    pub(super) fn leave(&self, index: usize, arrival: Arrival) {
+        let cell = &self.loops[index];
+        if cell.inbox.leave(arrival) {
+            cell.wake();
+        }
+    }
+
+    /// Wakes the loops other than `index` that sleep.
+    pub(super) fn wake_others(&self, index: usize) {
+        for (other, cell) in self.loops.iter().enumerate() {
+            if other != index && cell.inbox.rouse() {
+                cell.wake();
+            }
+        }
+    }
+
+    /// The loop with the fewest connections, or `own` if it has not many more.
+    pub(super) fn least_busy(&self, own: usize, imbalance: usize) -> usize {
+        let busyness = |index: usize| self.loops[index].connections.load(Ordering::Relaxed);
+        let least = (0..self.loops.len())
+            .min_by_key(|&index| busyness(index))
+            .unwrap_or(own);
+        if busyness(own) > busyness(least) + imbalance {
+            least
+        } else {
+            own
+        }
+    }
+
+    /// Counts a new connection on a loop, unless there are too many on all of them.
+    pub(super) fn connection_opened(&self, index: usize) -> bool {
+        let all: usize = self
+            .loops
+            .iter()
+            .map(|cell| cell.connections.load(Ordering::Relaxed))
+            .sum();
+        if all >= self.limits.connections {
+            return false;
+        }
+        self.loops[index].connections.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    pub(super) fn connection_closed(&self, index: usize) {
+        self.loops[index].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes a place among the handlers that stream, if there is one. It is given back by dropping it.
+    pub(super) fn streaming_place(&self) -> Option<StreamingPlace<'_>> {
+        let taken = self.streaming.fetch_add(1, Ordering::SeqCst);
+        let place = StreamingPlace(&self.streaming);
+        (taken < self.most_streaming).then_some(place)
+    }
+
+    /// Where the server is; a drain that has taken its time becomes a stop here.
+    pub(super) fn phase(&self, now: Instant) -> Phase {
+        match self.phase.load(Ordering::SeqCst) {
+            0 => Phase::Running,
+            1 if self.drain_deadline().is_none_or(|deadline| now < deadline) => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Running as u8
+    }
+
+    pub(super) fn drain_deadline(&self) -> Option<Instant> {
+        *self.drain_deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to drain, or shortens the grace of a drain under way.
+    pub(super) fn drain(&self, grace: Duration) {
+        {
+            let mut deadline = self.drain_deadline.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted = Instant::now() + grace;
+            *deadline = Some(deadline.map_or(wanted, |set| set.min(wanted)));
+        }
+        self.phase.fetch_max(Phase::Draining as u8, Ordering::SeqCst);
+        for cell in &self.loops {
+            // Whether or not it sleeps: a wake-up too many is harmless here.
+            let _ = cell.inbox.rouse();
+            cell.wake();
+        }
+    }
+
+    /// A loop has come to its end.
+    pub(super) fn loop_has_ended(&self) {
+        *self.loops_running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.loop_ended.notify_all();
+    }
+
+    pub(super) fn have_all_ended(&self) -> bool {
+        *self.loops_running.lock().unwrap_or_else(PoisonError::into_inner) == 0
+    }
+
+    /// Waits until all loops have ended.
+    pub(super) fn wait(&self) {
+        let mut running = self.loops_running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running > 0 {
+            running = self.loop_ended.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn count_cut(&self) {
+        self.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that the end of the grace has cut off.
+    pub(super) fn cut(&self) -> usize {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+impl LoopCell {
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            // It comes round by its next event or deadline.
+            log::error!("can't wake an event loop: {error}");
+        }
+    }
+}
+
+/// See [`Shared::streaming_place`].
+pub(super) struct StreamingPlace<'s>(&'s AtomicUsize);
+
+impl Drop for StreamingPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Starts a thread of the crew.
+pub(super) fn hire(shared: &Arc<Shared>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let number = shared.crew.alive();
+    std::thread::Builder::new()
+        .name(format!("hansel-{number}"))
+        .spawn(work)?;
+    Ok(())
+}

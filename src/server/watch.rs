@@ -1,0 +1,172 @@
+//! The watch: a thread that looks after loops which lie while a handler blocks.
+//!
+//! It ticks only while handlers run. On an idle server it sleeps, and costs nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::pace::Pace;
+
+use super::runner;
+use super::shared::{LoopCell, Phase, Shared};
+
+/// How often it looks. Whatever a blocking handler holds up, it holds up for about two of these.
+const TICK: Duration = Duration::from_millis(1);
+
+/// After how many ticks a handler that is still computing loses the loop as well.
+const PATIENCE: u32 = 4;
+
+/// After how many ticks without any handler it goes to sleep.
+const IDLE_TICKS: u32 = 64;
+
+/// Whether the watch sleeps, and how to wake it.
+pub(super) struct Watch {
+    asleep: AtomicBool,
+    thread: std::sync::OnceLock<thread::Thread>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Watch {
+        Watch {
+            asleep: AtomicBool::new(false),
+            thread: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// A handler is about to run: somebody should look. To be called after the loop was put down.
+    pub(super) fn look(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Has it notice that the server ends.
+    pub(super) fn end(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.wake();
+    }
+}
+
+/// What the watch has seen of one loop.
+#[derive(Clone, Copy, Default)]
+struct Sight {
+    moves: u64,
+    ticks: u32,
+    was_passed: bool,
+}
+
+/// The watch's life.
+pub(super) fn keep(shared: &Arc<Shared>) {
+    let _ = shared.watch.thread.set(thread::current());
+    let mut sights = vec![Sight::default(); shared.loops.len()];
+    let mut idle_ticks = 0;
+    while shared.phase(std::time::Instant::now()) != Phase::Stopping && !shared.have_all_ended() {
+        thread::park_timeout(TICK);
+        let mut is_idle = true;
+        for (index, (cell, sight)) in shared.loops.iter().zip(&mut sights).enumerate() {
+            is_idle &= !look_at(index, cell, sight, shared);
+        }
+        idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
+        if idle_ticks >= IDLE_TICKS && sleep(shared, &sights) {
+            idle_ticks = 0;
+        }
+    }
+}
+
+/// Looks at one loop. Says whether handlers run on it.
+fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Arc<Shared>) -> bool {
+    let moves = cell.baton.moves();
+    if moves != sight.moves {
+        *sight = Sight {
+            moves,
+            ..Sight::default()
+        };
+        return true;
+    }
+    let lies = moves % 2 == 1;
+    if !lies {
+        return false;
+    }
+    sight.ticks += 1;
+    if !sight.was_passed && (sight.ticks >= PATIENCE || is_sleeping(cell.thread.load(Ordering::Relaxed))) {
+        if let Some(endpoint) = cell.endpoint.load(Ordering::Relaxed).checked_sub(1) {
+            // Known before the call returns, so that the next one does not hold up anybody.
+            Pace::of_index(endpoint as u16).found_slow();
+        }
+        sight.was_passed = runner::send_to(shared, index);
+    }
+    true
+}
+
+/// Sleeps until a handler runs, unless one has run meanwhile. Says whether it slept.
+fn sleep(shared: &Shared, sights: &[Sight]) -> bool {
+    shared.watch.asleep.store(true, Ordering::SeqCst);
+    // Looked at after the mark: a loop that is put down later finds the mark.
+    let nothing_moved = shared
+        .loops
+        .iter()
+        .zip(sights)
+        .all(|(cell, sight)| cell.baton.moves() == sight.moves);
+    if !nothing_moved {
+        shared.watch.asleep.store(false, Ordering::SeqCst);
+        return false;
+    }
+    while shared.watch.asleep.load(Ordering::SeqCst) {
+        thread::park();
+    }
+    true
+}
+
+/// Whether the system has put a thread of this process to sleep, as opposed to running it or letting
+/// it wait for a processor. Where that can't be told, no.
+fn is_sleeping(thread: u32) -> bool {
+    if thread == 0 {
+        return false;
+    }
+    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk.
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('S' | 'D'))
+}
+
+/// The system's number of the calling thread; 0 where that can't be told.
+pub(super) fn thread_number() -> u32 {
+    let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+    link.file_name()
+        .and_then(|name| name.to_str()?.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_that_waits_is_told_from_one_that_works() {
+        let (tell, told) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let waiting = thread::spawn(move || {
+            tell.send(thread_number()).unwrap();
+            released.recv().unwrap();
+        });
+        let number = told.recv().unwrap();
+        assert_ne!(number, 0);
+        // It is about to wait; whether it does is up to the system, so look until it does.
+        while !is_sleeping(number) {
+            thread::yield_now();
+        }
+        assert!(!is_sleeping(thread_number()), "the one that asks is awake");
+        release.send(()).unwrap();
+        waiting.join().unwrap();
+        assert!(!is_sleeping(0));
+    }
+}
