@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Bytes in a request's head: request line and header fields. More is answered 431.
     pub head: usize,
