@@ -246,12 +246,13 @@ impl Runner {
     }
 
     fn answer_batch(&mut self, connection: &mut Connection) {
-        for _ in 0..BATCH {
+        for answered in 1.. {
             if !self.answer_one(connection) {
                 return connection.close_after_sending();
             }
             let Some(work) = &mut connection.work else { return };
-            if !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+            if answered == BATCH || !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+                // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
             match work.exchange.advance(&self.date, &mut work.out) {
