@@ -7,6 +7,7 @@ mod pace;
 mod request;
 mod response;
 mod server;
+pub mod test;
 
 pub use application::{Application, IntoApplication};
 pub use http::{Method, StatusCode, Version};
