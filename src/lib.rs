@@ -8,6 +8,8 @@ mod request;
 mod response;
 mod server;
 pub mod test;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use application::{Application, IntoApplication};
 pub use http::{Method, StatusCode, Version};
