@@ -83,12 +83,7 @@ enum At {
 impl Chunked {
     /// What the bytes at the start of `input` are. Takes them only if it returns a piece of content
     /// or the end.
-    pub(crate) fn receive(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        progress: &mut Progress,
-    ) -> Result<Piece, Refusal> {
+    pub(crate) fn receive(&mut self, input: &[u8], limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
         let start = match self.at {
             At::Data(left) => return Ok(self.data(input, 0, left)),
             At::Start => 0,
@@ -138,11 +133,7 @@ impl Chunked {
         }
         let taken = usize::try_from(left).map_or(there, |left| left.min(there));
         let left = left - taken as u64;
-        self.at = if left == 0 {
-            At::DataEnd
-        } else {
-            At::Data(left)
-        };
+        self.at = if left == 0 { At::DataEnd } else { At::Data(left) };
         Piece::Content {
             start,
             end: start + taken,
@@ -151,12 +142,7 @@ impl Chunked {
 }
 
 /// RFC 9112 §7.1.2: the trailer section behind the last chunk, whole or not at all.
-fn trailers(
-    input: &[u8],
-    start: usize,
-    limits: &Limits,
-    progress: &mut Progress,
-) -> Result<Piece, Refusal> {
+fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
     let most = start.saturating_add(limits.trailer_bytes);
     let within = input.get(..most).unwrap_or(input);
     let line = (progress.line as usize).max(start);
@@ -169,10 +155,9 @@ fn trailers(
                 trailers: Span::new(start, len - 2),
             })
         }
-        Lines::Open { .. } if input.len() >= most => Err(Refusal::limit(
-            Reason::TrailersTooLong,
-            limits.trailer_bytes as u64,
-        )),
+        Lines::Open { .. } if input.len() >= most => {
+            Err(Refusal::limit(Reason::TrailersTooLong, limits.trailer_bytes as u64))
+        }
         Lines::Open { line, fields } => {
             progress.note(input, line, known + fields);
             Ok(Piece::Partial)

@@ -283,8 +283,7 @@ impl Connection {
         let known = fields as usize;
         let most = self.limits.fields.saturating_sub(known);
         if line > 0
-            && let Ok(Lines::Open { line, fields }) =
-                parse::field_lines(bytes, line as usize, most, |_| {})
+            && let Ok(Lines::Open { line, fields }) = parse::field_lines(bytes, line as usize, most, |_| {})
         {
             return Ok(Lines::Open {
                 line,
@@ -324,13 +323,11 @@ impl Connection {
                 *left -= end as u64;
                 Received::Content { start: 0, end }
             }
-            Body::Chunked(chunked) => {
-                match chunked.receive(input, &self.limits, &mut self.progress)? {
-                    Piece::Partial => Received::Partial,
-                    Piece::Content { start, end } => Received::Content { start, end },
-                    Piece::End { len, trailers } => Received::End { len, trailers },
-                }
-            }
+            Body::Chunked(chunked) => match chunked.receive(input, &self.limits, &mut self.progress)? {
+                Piece::Partial => Received::Partial,
+                Piece::Content { start, end } => Received::Content { start, end },
+                Piece::End { len, trailers } => Received::End { len, trailers },
+            },
         };
         match received {
             Received::End { .. } => self.step(Event::End),

@@ -32,9 +32,7 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lin
         return Ok(Lines::Open { line: 0, fields: 0 });
     };
     let fields = &mut head.fields;
-    let lines = field_lines(bytes, first_field, limits.fields, |field| {
-        fields.push(field)
-    })?;
+    let lines = field_lines(bytes, first_field, limits.fields, |field| fields.push(field))?;
     if let Lines::End(len) = lines {
         head.len = len;
         framing::settle(bytes, limits, head)?;
@@ -92,9 +90,7 @@ fn method(bytes: &[u8], start: usize) -> Result<Option<Span>, Refusal> {
         Some(&byte) => Err(Refusal::byte(Reason::Method, byte)),
         // RFC 9112 §3: "A server that receives a method longer than any that it implements SHOULD
         // respond with a 501 (Not Implemented) status code."
-        None if end - start > METHOD_BYTES => {
-            Err(Refusal::limit(Reason::MethodTooLong, METHOD_BYTES as u64))
-        }
+        None if end - start > METHOD_BYTES => Err(Refusal::limit(Reason::MethodTooLong, METHOD_BYTES as u64)),
         None => Ok(None),
     }
 }

@@ -57,6 +57,10 @@ pub(super) struct EventLoop {
     ready: VecDeque<usize>,
     ready_now: usize,
     timers: Timers,
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection has its work in a box, which goes back and forth"
+    )]
     works: Vec<Box<Work>>,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
@@ -276,6 +280,7 @@ impl EventLoop {
         }
     }
 
+    #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = connection.work.take() {
             self.keep(work);
@@ -327,10 +332,10 @@ impl EventLoop {
                 .min();
             next.map(|when| when.saturating_duration_since(Instant::now()))
         };
-        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                log::error!("waiting for events failed: {error}");
-            }
+        if let Err(error) = self.poll.poll(&mut self.events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!("waiting for events failed: {error}");
         }
         cell.inbox.wake_up();
         self.now = Instant::now();

@@ -93,9 +93,9 @@ impl Hook for Rc<Call> {
     fn finished(&self, pace: Pace) {
         if let Some(since) = self.since.take() {
             if since.elapsed() < LONG {
-                pace.found_quick()
+                pace.found_quick();
             } else {
-                pace.found_slow()
+                pace.found_slow();
             }
         }
     }
@@ -219,9 +219,9 @@ impl Runner {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
             if waited_too_long {
-                self.turn_away(connection)
+                self.turn_away(connection);
             } else {
-                self.answer_batch(connection)
+                self.answer_batch(connection);
             }
         }));
         self.call.earlier.take();
