@@ -151,6 +151,15 @@ impl Connection {
         }
     }
 
+    /// Whether there is nothing to do for it until an event comes, and nothing is under way.
+    pub(super) fn can_rest(&self) -> bool {
+        let is_quiet = self.state == State::Open && !self.readable && !self.peer_finished;
+        is_quiet
+            && self.work.as_ref().is_some_and(|work| {
+                work.out.is_empty() && matches!(work.payload, Payload::None) && work.exchange.is_idle()
+            })
+    }
+
     /// Gives the connection up: what was sent is not whole.
     pub(super) fn break_off(&mut self) {
         self.state = State::Broken;

@@ -19,7 +19,7 @@ use super::admission::Entry;
 use super::connection::{Connection, Progress, Waits, Work};
 use super::link::{DRAINING, FINISHED, GONE, Link, READABLE, STOPPING, Transport, WRITABLE};
 use super::pacing::Suspicion;
-use super::shared::{Arrival, Phase, Shared};
+use super::shared::{Arrival, Phase, Room, Shared};
 use super::timers::Timers;
 
 /// Events taken from the system at once.
@@ -154,8 +154,12 @@ impl EventLoop {
     pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
+        connection.send_now();
         let key = connection.key;
-        if let Some(slot) = self.slots.get_mut(key) {
+        if connection.can_rest() && self.phase == Phase::Running {
+            self.rest(connection);
+        } else if let Some(slot) = self.slots.get_mut(key) {
+            // Others get their turn before what has arrived behind it.
             slot.connection = Some(connection);
             self.ready.push_back(key);
         }
@@ -256,15 +260,20 @@ impl EventLoop {
                 if self.phase != Phase::Running && connection.is_used {
                     self.close(connection, shared);
                 } else {
-                    if let Some(work) = connection.work.take() {
-                        self.keep(work);
-                    }
-                    self.put(connection);
+                    self.rest(connection);
                 }
             }
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Puts a connection on which nothing is under way into its place.
+    fn rest(&mut self, mut connection: Box<Connection>) {
+        if let Some(work) = connection.work.take() {
+            self.keep(work);
+        }
+        self.put(connection);
     }
 
     /// Puts a connection that waits into its place.
@@ -304,7 +313,9 @@ impl EventLoop {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
-                Arrival::Accepted(stream, peer) => self.welcome(stream, peer, shared),
+                Arrival::Accepted(stream, peer) => {
+                    self.welcome(stream, peer, shared);
+                }
             }
         }
         self.accept(shared);
@@ -320,7 +331,8 @@ impl EventLoop {
     fn sleep(&mut self, shared: &Shared) {
         let cell = &shared.loops[self.index];
         let must_not = !self.ready.is_empty() || !self.accepting.is_empty();
-        let timeout = if must_not || !cell.inbox.fall_asleep() {
+        // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
+        let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
         } else {
             let drain = (self.phase == Phase::Draining)
@@ -401,16 +413,35 @@ impl EventLoop {
     /// Gives a new connection to the loop that has the fewest.
     fn place(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
         let index = shared.least_busy(self.index, IMBALANCE);
-        if !shared.connection_opened(index) {
-            refuse(stream, shared, &self.date);
-        } else if index == self.index {
-            self.welcome(stream, peer, shared);
-        } else {
-            shared.leave(index, Arrival::Accepted(stream, peer));
+        match shared.connection_opened(index) {
+            Room::Enough if index == self.index => {
+                self.welcome(stream, peer, shared);
+            }
+            Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
+            Room::Scarce => self.turn_away(stream, peer, shared),
+            // Too many are being turned away already.
+            Room::None => {}
         }
     }
 
-    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+    /// Answers a connection that is one too many.
+    fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+        let Some(key) = self.welcome(stream, peer, shared) else {
+            return;
+        };
+        let Some(connection) = &mut self.slots[key].connection else {
+            return;
+        };
+        let mut work = shared.new_work();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        work.exchange
+            .refuse_with(status, "too many connections", &self.date, &mut work.out);
+        connection.work = Some(work);
+        connection.close_after_sending();
+    }
+
+    /// Takes in a new connection. Says where, unless that failed.
+    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -420,13 +451,14 @@ impl EventLoop {
             log::warn!("can't watch a new connection: {error}");
             self.vacant.push(key);
             shared.connection_closed(self.index);
-            return;
+            return None;
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
         let connection = Connection::new(transport, Some(peer), key, self.index, self.now, &shared.limits);
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
+        Some(key)
     }
 
     /// Sees to the connections whose time is up.
@@ -519,14 +551,4 @@ impl EventLoop {
             }
         }
     }
-}
-
-/// Turns a connection away.
-fn refuse(stream: TcpStream, shared: &Shared, date: &Date) {
-    let mut work = shared.new_work();
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    work.exchange
-        .refuse_with(status, "too many connections", date, &mut work.out);
-    // A new connection takes so little at once, or not at all.
-    let _ = Transport::new(stream).write(&work.out);
 }

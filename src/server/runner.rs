@@ -84,7 +84,11 @@ impl Hook for Rc<Call> {
         if pace.is_slow() {
             self.since.set(Some(Instant::now()));
             self.pass();
-        } else if self.is_expected_back.get() {
+            return;
+        }
+        // A call that panicked has left it.
+        self.since.set(None);
+        if self.is_expected_back.get() {
             let cell = &self.shared.loops[self.index.get()];
             cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
         }
