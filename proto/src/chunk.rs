@@ -100,7 +100,12 @@ impl Chunked {
                 }
             },
         };
-        if !progress.is_due(input, LINE_BYTES) {
+        let most = if progress.line == 0 {
+            LINE_BYTES
+        } else {
+            limits.trailer_bytes
+        };
+        if !progress.is_due(input, most) {
             return Ok(Piece::Partial);
         }
         let Some(line) = chunk_line(input, start)? else {

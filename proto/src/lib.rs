@@ -1,4 +1,4 @@
-//! HTTP/1.1 for servers, without I/O.
+#![doc = include_str!("../README.md")]
 
 pub mod chunk;
 mod connection;

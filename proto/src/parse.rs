@@ -33,7 +33,7 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lin
     };
     let fields = &mut head.fields;
     let lines = field_lines(bytes, first_field, limits.fields, |field| {
-        fields.push(field)
+        fields.push(field);
     })?;
     if let Lines::End(len) = lines {
         head.len = len;

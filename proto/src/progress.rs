@@ -39,7 +39,7 @@ impl Progress {
 
     /// Remembers what a look at `bytes` found.
     pub(crate) fn note(&mut self, bytes: &[u8], line: usize, fields: usize) {
-        let unfinished = bytes.len() - line;
+        let unfinished = bytes.len().saturating_sub(line);
         *self = Progress {
             line: line as u32,
             fields: fields as u32,

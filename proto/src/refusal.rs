@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
         match self.culprit {
             Culprit::Unnamed => {}
             Culprit::Byte(byte) if byte.is_ascii_graphic() => {
-                write!(f, ", not {:?}", byte as char)?
+                write!(f, ", not {:?}", byte as char)?;
             }
             Culprit::Byte(byte) => write!(f, ", not byte 0x{byte:02x}")?,
             Culprit::Limit(limit) => write!(f, "; the limit is {limit}")?,
