@@ -318,3 +318,32 @@ fn content_and_end_are_where_they_are_said_to_be() {
         Ok(end)
     );
 }
+
+#[test]
+fn content_is_handed_out_as_soon_as_it_is_there() {
+    for line in 1..40 {
+        let body = format!("5;{}\r\nh", "e".repeat(line));
+        let mut connection = Connection::new(Limits::default());
+        let mut head = Head::new();
+        let bytes = chunked("");
+        assert!(matches!(
+            connection.receive(bytes.as_bytes(), &mut head),
+            Ok(Received::Head { .. })
+        ));
+        for end in 1..body.len() {
+            assert_eq!(
+                connection.receive(&body.as_bytes()[..end], &mut head),
+                Ok(Received::Partial)
+            );
+        }
+        let content = Received::Content {
+            start: body.len() - 1,
+            end: body.len(),
+        };
+        assert_eq!(
+            connection.receive(body.as_bytes(), &mut head),
+            Ok(content),
+            "{body}"
+        );
+    }
+}
