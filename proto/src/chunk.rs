@@ -95,7 +95,12 @@ impl Chunked {
                 }
             },
         };
-        if !progress.is_due(input, LINE_BYTES) {
+        let most = if progress.line == 0 {
+            LINE_BYTES
+        } else {
+            limits.trailer_bytes
+        };
+        if !progress.is_due(input, most) {
             return Ok(Piece::Partial);
         }
         let Some(line) = chunk_line(input, start)? else {
@@ -147,7 +152,7 @@ fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress
     let within = input.get(..most).unwrap_or(input);
     let line = (progress.line as usize).max(start);
     let known = progress.fields as usize;
-    match parse::field_lines(within, line, limits.fields.saturating_sub(known), |_| {})? {
+    match parse::field_lines(within, line, known, limits.fields, |_| {})? {
         Lines::End(len) => {
             *progress = Progress::default();
             Ok(Piece::End {
@@ -159,7 +164,7 @@ fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress
             Err(Refusal::limit(Reason::TrailersTooLong, limits.trailer_bytes as u64))
         }
         Lines::Open { line, fields } => {
-            progress.note(input, line, known + fields);
+            progress.note(input, line, fields);
             Ok(Piece::Partial)
         }
     }
@@ -245,17 +250,24 @@ impl Cursor<'_> {
             expected = Reason::ChunkExtension;
             self.whitespace()?;
             self.token()?;
-            // Whitespace behind the name belongs to what follows it, = or the next extension.
-            if self.peek()? == b'\r' {
-                return self.line_end();
-            }
-            self.whitespace()?;
-            if self.peek()? == b'=' {
-                self.at += 1;
-                self.whitespace()?;
+            if self.value_follows()? {
                 self.value()?;
             }
         }
+    }
+
+    /// Takes `BWS "=" BWS` if that is what comes; else nothing: whitespace alone belongs to the
+    /// next extension, and there must be one.
+    fn value_follows(&mut self) -> Result<bool, Stop> {
+        let name_end = self.at;
+        self.whitespace()?;
+        if self.peek()? != b'=' {
+            self.at = name_end;
+            return Ok(false);
+        }
+        self.at += 1;
+        self.whitespace()?;
+        Ok(true)
     }
 
     /// RFC 9112 §7.1.1: `chunk-ext-val = token / quoted-string`.

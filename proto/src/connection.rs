@@ -280,15 +280,11 @@ impl Connection {
     /// Reads the lines that have come since the last time, and the whole head once all have.
     fn head_lines(&self, bytes: &[u8], head: &mut Head) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
-        let known = fields as usize;
-        let most = self.limits.fields.saturating_sub(known);
-        if line > 0
-            && let Ok(Lines::Open { line, fields }) = parse::field_lines(bytes, line as usize, most, |_| {})
-        {
-            return Ok(Lines::Open {
-                line,
-                fields: known + fields,
-            });
+        if line > 0 {
+            let lines = parse::field_lines(bytes, line as usize, fields as usize, self.limits.fields, |_| {});
+            if let Ok(Lines::Open { .. }) = lines {
+                return lines;
+            }
         }
         parse::head(bytes, &self.limits, head)
     }

@@ -61,7 +61,9 @@ impl fmt::Display for Refusal {
         f.write_str(sentence)?;
         match self.culprit {
             Culprit::Unnamed => {}
-            Culprit::Byte(byte) if byte.is_ascii_graphic() => write!(f, ", not {:?}", byte as char)?,
+            Culprit::Byte(byte) if byte.is_ascii_graphic() => {
+                write!(f, ", not {:?}", byte as char)?;
+            }
             Culprit::Byte(byte) => write!(f, ", not byte 0x{byte:02x}")?,
             Culprit::Limit(limit) => write!(f, "; the limit is {limit}")?,
         }

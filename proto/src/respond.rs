@@ -2,6 +2,7 @@
 
 use crate::fields::{FieldBlock, Special};
 use crate::head::Version;
+use crate::scan;
 use crate::status;
 
 /// What an answer begins with.
@@ -13,9 +14,10 @@ pub struct ResponseHead<'a> {
     pub fields: &'a FieldBlock,
     /// How much content the answer has.
     pub body: BodyLength,
-    /// The Date, as IMF-fixdate (RFC 9110 §6.6.1); empty for none. Not written if `fields` has one.
+    /// The Date, as IMF-fixdate (RFC 9110 §6.6.1); empty for none. Not written if `fields` has one,
+    /// nor if it could not be a field value.
     pub date: &'a [u8],
-    /// The Content-Type for content that has none.
+    /// The Content-Type for content that has none. Not written if it could not be a field value.
     pub default_content_type: Option<&'a str>,
     /// The version to be seen. HTTP/1.0 is for those who ask for it: nothing is chunked then.
     pub version: Version,
@@ -196,7 +198,11 @@ fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool,
     });
 }
 
+/// A field line; none for a value that would not end with its line.
 fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if scan::value_end(value, 0) < value.len() {
+        return;
+    }
     out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
