@@ -5,6 +5,7 @@
 
 mod answers;
 mod blocking;
+mod bodies;
 mod half_close;
 mod support;
 mod threads;
