@@ -19,7 +19,7 @@ use crate::{IntoResponse, Response};
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
-use super::link::{READABLE, Transport};
+use super::link::{DRAINING, READABLE, Transport};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
@@ -349,6 +349,10 @@ impl Runner {
         match work.exchange.respond(response, &self.date, &mut work.out) {
             Payload::Source(source, chunked) => {
                 pace::about_to_block();
+                if !self.shared.is_running() {
+                    // The drain has told those who were out when it began; this one begins now.
+                    transport.link.note(DRAINING);
+                }
                 streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
                 work.out.clear();
             }

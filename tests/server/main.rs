@@ -7,5 +7,6 @@ mod answers;
 mod blocking;
 mod bodies;
 mod half_close;
+mod streams;
 mod support;
 mod threads;
