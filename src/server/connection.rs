@@ -160,9 +160,13 @@ impl Connection {
             })
     }
 
-    /// Gives the connection up: what was sent is not whole.
+    /// Gives the connection up: what was sent is not whole, and must not look whole by what might
+    /// still be sent.
     pub(super) fn break_off(&mut self) {
         self.state = State::Broken;
+        if let Some(work) = &mut self.work {
+            work.send_nothing();
+        }
     }
 
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
@@ -358,6 +362,10 @@ impl Work {
     /// Makes ready for another connection.
     pub(super) fn reset(&mut self) {
         self.exchange.reset();
+        self.send_nothing();
+    }
+
+    fn send_nothing(&mut self) {
         self.out.clear();
         self.sent = 0;
         self.payload = Payload::None;

@@ -19,7 +19,7 @@ use crate::{IntoResponse, Response};
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
-use super::link::Transport;
+use super::link::{DRAINING, READABLE, Transport};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
@@ -283,7 +283,8 @@ impl Runner {
                 .earlier
                 .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
         }
-        let response = if work.exchange.has_live_body() {
+        let is_live = work.exchange.has_live_body();
+        let response = if is_live {
             self.call_live(work, transport)
         } else {
             self.call_application(work)
@@ -295,6 +296,10 @@ impl Runner {
             work.exchange.close_after_response();
         }
         let outcome = self.respond(response, work, transport);
+        if is_live {
+            // The body's reader may have left some of what the last event told of: no other event will.
+            connection.note(READABLE);
+        }
         outcome.unwrap_or_else(|error| {
             log::debug!("an answer ended early: {error}");
             connection.break_off();
@@ -344,6 +349,10 @@ impl Runner {
         match work.exchange.respond(response, &self.date, &mut work.out) {
             Payload::Source(source, chunked) => {
                 pace::about_to_block();
+                if !self.shared.is_running() {
+                    // The drain has told those who were out when it began; this one begins now.
+                    transport.link.note(DRAINING);
+                }
                 streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
                 work.out.clear();
             }
