@@ -345,7 +345,7 @@ impl EventLoop {
         }
         cell.inbox.wake_up();
         self.now = Instant::now();
-        self.date.refresh();
+        self.date.refresh(self.now);
         for event in &self.events {
             let mut readiness = 0;
             if event.is_readable() || event.is_error() {
