@@ -211,6 +211,14 @@ impl Connection {
             let Some(work) = &mut self.work else {
                 return Progress::Rest;
             };
+            let is_at_rest = self.state == State::Open && work.exchange.is_idle();
+            if is_at_rest && self.readable && !self.peer_finished {
+                // There is nothing to go on with but what the socket has.
+                if !self.receive() {
+                    return Progress::Close;
+                }
+                continue;
+            }
             match self.state {
                 State::Broken => return Progress::Close,
                 State::Closing => {

@@ -205,7 +205,7 @@ impl Runner {
     fn go_on_alone(&mut self, connection: Box<Connection>) {
         self.send_back(connection);
         while let Some((since, mut waiting)) = self.shared.admission.leave() {
-            self.date.refresh();
+            self.date.refresh(Instant::now());
             self.call.endpoint.set(None);
             self.answer(&mut waiting, Some(since));
             self.send_back(waiting);

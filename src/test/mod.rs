@@ -27,7 +27,7 @@ pub use answer::Answer;
 /// let answer = client.get("/cake");
 /// assert_eq!(answer.status(), 200);
 /// assert_eq!(answer.text(), "you asked for /cake");
-/// assert_eq!(answer.header("Content-Length"), Some("21"));
+/// assert_eq!(answer.header("Content-Length"), Some("19"));
 /// ```
 pub struct Client {
     application: Box<dyn Application>,

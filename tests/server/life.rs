@@ -110,6 +110,7 @@ fn a_drain_closes_the_idle_finishes_what_is_in_flight_and_ends() {
         answer.assert_closes();
         client.end();
     }
+    drop((in_flight, arriving));
     assert_eq!(gate.arrived(), 1, "what is behind a closing answer is not run");
     assert_eq!(server.wait(), 0);
 }
@@ -130,6 +131,7 @@ fn requests_that_wait_for_a_thread_are_in_flight_too() {
         assert_eq!(client.answer().text(), "/wait");
         client.end();
     }
+    drop(clients);
     assert_eq!(server.wait(), 0);
 }
 
@@ -149,6 +151,7 @@ fn whoever_is_connected_and_has_asked_when_the_drain_begins_is_answered() {
             assert_eq!(client.answer().text(), "/x");
             client.end();
         }
+        drop(clients);
         assert_eq!(server.wait(), 0);
     }
 }
