@@ -6,6 +6,7 @@
 mod answers;
 mod blocking;
 mod bodies;
+mod corpus;
 mod crowds;
 mod deadlines;
 mod files;

@@ -126,8 +126,15 @@ impl Client {
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Answer {
         let mut answer = self.head();
+        self.read_body(&mut answer);
+        answer
+    }
+
+    /// The body that belongs to a head.
+    #[track_caller]
+    pub(crate) fn read_body(&mut self, answer: &mut Answer) {
         if answer.status < 200 || answer.status == 204 || answer.status == 304 {
-            return answer;
+            return;
         }
         let length = answer
             .field("Content-Length")
@@ -142,7 +149,12 @@ impl Client {
             }
             framing => panic!("contradictory framing {framing:?}"),
         };
-        answer
+    }
+
+    /// Whether anything comes before the connection ends.
+    #[track_caller]
+    pub(crate) fn has_more(&mut self) -> bool {
+        !self.received.is_empty() || self.fill() > 0
     }
 
     /// The head of an answer.
@@ -293,6 +305,14 @@ impl Answer {
         let value = values.next()?;
         assert!(values.next().is_none(), "{name} comes twice");
         Some(&value.1)
+    }
+
+    /// All fields, one a line.
+    pub(crate) fn head_text(&self) -> String {
+        self.fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\n"))
+            .collect()
     }
 
     pub(crate) fn text(&self) -> &str {
