@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::pace::Pace;
 
 use super::runner;
-use super::shared::{LoopCell, Phase, Shared};
+use super::shared::{LoopCell, Shared};
 
 /// How often it looks. Whatever a blocking handler holds up, it holds up for about two of these.
 const TICK: Duration = Duration::from_millis(1);
@@ -68,7 +68,8 @@ pub(super) fn keep(shared: &Arc<Shared>) {
     let _ = shared.watch.thread.set(thread::current());
     let mut sights = vec![Sight::default(); shared.loops.len()];
     let mut idle_ticks = 0;
-    while shared.phase(std::time::Instant::now()) != Phase::Stopping && !shared.have_all_ended() {
+    // Up to the very end: a loop that a handler holds up must be taken over even to be stopped.
+    while !shared.have_all_ended() {
         thread::park_timeout(TICK);
         let mut is_idle = true;
         for (index, (cell, sight)) in shared.loops.iter().zip(&mut sights).enumerate() {
