@@ -7,8 +7,14 @@ use std::time::Duration;
 use hansel::{IntoResponse, Limits, Method, Request, Response, Server, StatusCode};
 
 fn main() -> std::io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8000);
-    let limits = Limits { body: 128 * 1024, ..Limits::default() };
+    let port = std::env::args()
+        .nth(1)
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(8000);
+    let limits = Limits {
+        body: 128 * 1024,
+        ..Limits::default()
+    };
     Server::bind(("127.0.0.1", port))?.limits(limits).serve(answer)
 }
 
@@ -28,5 +34,7 @@ fn answer(request: &Request) -> Response {
 }
 
 fn refused(allowed: &str) -> Response {
-    StatusCode::METHOD_NOT_ALLOWED.into_response().with_header("Allow", allowed)
+    StatusCode::METHOD_NOT_ALLOWED
+        .into_response()
+        .with_header("Allow", allowed)
 }

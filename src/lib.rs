@@ -1,14 +1,20 @@
 //! Small, self-contained HTTP services with as little fuss as possible.
 
+mod app;
 mod application;
 mod date;
+pub mod dispatch;
 mod exchange;
 mod pace;
 mod request;
 mod response;
 mod server;
 
+pub use app::App;
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "regex")]
+pub use dispatch::regex;
+pub use dispatch::{Registry, Routes, mount};
 pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments};

@@ -1,0 +1,262 @@
+//! Handlers: functions of arguments that a request provides.
+//!
+//! Two traits, so that the compiler can name what is wrong: [`Handler`] only finds out which arguments a
+//! function has, and never fails for a function; [`Shape`] then asks of each argument and of what is
+//! returned whether it will do.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::arguments::{Kind, PathArguments, Source};
+use super::segment::short_name;
+use super::{Argument, Endpoint, Registry, Reply, Step, Walk};
+use crate::pace::Pace;
+use crate::{IntoResponse, Response};
+
+/// A function that can handle requests: one of up to eight [`Argument`]s, that returns what is
+/// [`IntoResponse`]. Or the dotted name of one, as text, to be looked up in a
+/// [`Registry`](crate::Registry).
+///
+/// ```
+/// use hansel::{Request, Response, Routes};
+///
+/// fn index() -> &'static str {
+///     "Index"
+/// }
+///
+/// fn person(request: &Request, id: u32) -> Option<String> {
+///     (id == 7).then(|| format!("Gretel, says {}", request.path()))
+/// }
+///
+/// fn pico(request: &Request, response: &mut Response) {
+///     response.set_body(request.path().to_owned());
+/// }
+///
+/// Routes::new().get("/", index).get("/people/{id}", person).get("/pico", pico);
+/// ```
+///
+/// `S` tells the shapes apart and is never written by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a handler",
+    label = "not a function of up to eight arguments",
+    note = "a handler is a function or closure that is `Send + Sync + 'static`; a closure's arguments need their types written: `|id: u32| ..`",
+    note = "a whole dispatcher goes under a path by `.mount(\"/path\", ..)`"
+)]
+pub trait Handler<S> {}
+
+/// What makes a function a handler: each of its arguments is an [`Argument`], and what it returns is
+/// [`IntoResponse`].
+pub trait Shape<H> {
+    /// The handler, ready to be called, or what is missing.
+    #[doc(hidden)]
+    fn bind(handler: H, registry: Option<&Registry>) -> Result<Bound, String>;
+}
+
+/// A handler, ready to be called.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Bound(pub(super) Arc<dyn Call<()>>);
+
+/// Calls a function with a receiver, which for a plain function is `()`.
+pub(super) trait Call<T: ?Sized>: Send + Sync {
+    fn signature(&self) -> &Signature;
+
+    /// Reads the arguments, takes what they use of the path, and arrives.
+    fn call<'r>(
+        &self,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        endpoint: Endpoint<'_>,
+    ) -> Reply;
+}
+
+/// What there is to know about a function before it is called.
+#[derive(Clone, Debug)]
+pub(super) struct Signature {
+    pub(super) name: &'static str,
+    /// The path arguments: `u32`, `String?`, `*f64`.
+    pub(super) parameters: Vec<Cow<'static, str>>,
+    kinds: Vec<Kind>,
+    /// The path arguments as a pattern: `/{u32}/{String?}`.
+    pub(super) pattern: String,
+    pub(super) pace: Pace,
+}
+
+impl Signature {
+    pub(super) fn new(name: &'static str, arguments: Vec<(Kind, Cow<'static, str>)>) -> Signature {
+        let kinds = arguments.iter().map(|(kind, _)| *kind).collect();
+        let parameters: Vec<_> = arguments
+            .into_iter()
+            .map(|(_, text)| text)
+            .filter(|text| !text.is_empty())
+            .collect();
+        Signature {
+            name: short_function_name(name),
+            pattern: parameters.iter().map(|text| format!("/{{{text}}}")).collect(),
+            parameters,
+            kinds,
+            pace: Pace::new(),
+        }
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        self.kinds.iter().filter(|&&other| other == kind).count()
+    }
+
+    /// Whether the function can take `captures`, and a rest of the path behind them if `open`.
+    pub(super) fn takes(&self, captures: usize, open: bool) -> bool {
+        let needed = self.count(Kind::One);
+        let most = needed + self.count(Kind::Maybe);
+        if needed == 0 && most == 0 && self.count(Kind::All) == 0 && self.sees_request() {
+            // Reads them by name.
+            return true;
+        }
+        let is_enough = needed <= captures + usize::from(open);
+        let is_used = captures <= most || self.count(Kind::All) > 0;
+        is_enough && is_used
+    }
+
+    /// Whether it may ask for captures by name.
+    pub(super) fn sees_request(&self) -> bool {
+        self.count(Kind::Request) > 0
+    }
+
+    /// Whether all it wants to know is the request: then the whole path, and every method, is its own.
+    pub(super) fn takes_all(&self) -> bool {
+        self.sees_request() && self.parameters.is_empty() && self.count(Kind::Extractor) == 0
+    }
+
+    /// The function as it would be called: `person(u32)`.
+    pub(super) fn text(&self) -> String {
+        format!("{}({})", self.name, self.parameters.join(", "))
+    }
+}
+
+/// `demo::views::person` is `person`, a closure in it is `person::{closure}`.
+fn short_function_name(full: &'static str) -> &'static str {
+    match full.strip_suffix("::{{closure}}") {
+        Some(outer) => {
+            let start = outer.len() - short_name(outer).len();
+            &full[start..]
+        }
+        None => short_name(full),
+    }
+}
+
+/// A function of shape `S`, kept for later calls.
+struct Function<F, S> {
+    function: F,
+    signature: Signature,
+    shape: PhantomData<fn() -> S>,
+}
+
+macro_rules! shapes {
+    ($($A:ident $a:ident),*) => {
+        impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F where F: Fn($($A),*) -> R {}
+
+        impl<F, R, $($A),*> Shape<F> for fn($($A),*) -> R
+        where
+            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            R: IntoResponse + 'static,
+            $($A: Argument + 'static),*
+        {
+            fn bind(function: F, _: Option<&Registry>) -> Result<Bound, String> {
+                let arguments = vec![$(($A::KIND, $A::described())),*];
+                let signature = Signature::new(std::any::type_name::<F>(), arguments);
+                Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))
+            }
+        }
+
+        impl<F, R, $($A),*> Call<()> for Function<F, fn($($A),*) -> R>
+        where
+            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            R: IntoResponse + 'static,
+            $($A: Argument + 'static),*
+        {
+            fn signature(&self) -> &Signature {
+                &self.signature
+            }
+
+            #[allow(unused_mut)]
+            fn call<'r>(
+                &self,
+                (): &(),
+                walk: &mut Walk<'r>,
+                mut arguments: PathArguments<'_, 'r>,
+                endpoint: Endpoint<'_>,
+            ) -> Reply {
+                $(let $a = match $A::parse(&mut arguments) {
+                    Ok(parsed) => parsed,
+                    Err(unfit) => return Err(walk.decline(endpoint.dispatcher, endpoint.name, || unfit.why())),
+                };)*
+                arrive::<R>(const { fills_response::<R>(&[$($A::KIND),*]) }, walk, arguments, &self.signature, endpoint,
+                    |_source| {
+                        $(let $a = $A::extract($a, _source)?;)*
+                        Ok((self.function)($($a),*))
+                    })
+            }
+        }
+    };
+}
+
+shapes!();
+shapes!(A a);
+shapes!(A a, B b);
+shapes!(A a, B b, C c);
+shapes!(A a, B b, C c, D d);
+shapes!(A a, B b, C c, D d, E e);
+shapes!(A a, B b, C c, D d, E e, G g);
+shapes!(A a, B b, C c, D d, E e, G g, H h);
+shapes!(A a, B b, C c, D d, E e, G g, H h, I i);
+
+/// Whether the answer is what the function leaves in its `&mut Response`.
+const fn fills_response<R>(kinds: &[Kind]) -> bool {
+    let mut responses = 0;
+    let mut i = 0;
+    while i < kinds.len() {
+        if matches!(kinds[i], Kind::Response) {
+            responses += 1;
+        }
+        i += 1;
+    }
+    assert!(responses <= 1, "a handler can have one `&mut Response` only");
+    assert!(
+        responses == 0 || size_of::<R>() == 0,
+        "a handler that changes a `&mut Response` returns nothing: what it returned would be lost"
+    );
+    responses == 1
+}
+
+/// Takes what the arguments have used of the path, and arrives.
+#[inline]
+fn arrive<'r, R: IntoResponse>(
+    fills_response: bool,
+    walk: &mut Walk<'r>,
+    arguments: PathArguments<'_, 'r>,
+    signature: &Signature,
+    endpoint: Endpoint<'_>,
+    run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,
+) -> Reply {
+    let answer = move |request: &'r crate::Request| {
+        let mut response = Response::default();
+        let returned = run(&mut Source::new(request, &mut response));
+        match returned {
+            Ok(_) if fills_response => response,
+            Ok(returned) => returned.into_response(),
+            Err(instead) => *instead,
+        }
+    };
+    let used = walk.segments().until(&arguments.rest).len();
+    if used == 0 {
+        return walk.arrive(endpoint, answer);
+    }
+    let name = if arguments.is_tail_named() {
+        ""
+    } else {
+        &*signature.pattern
+    };
+    let step = Step::taking_text(endpoint.dispatcher, name, used);
+    walk.descend(step, |walk| walk.arrive(endpoint, answer))
+}
