@@ -50,6 +50,7 @@ mod methods;
 mod mount;
 mod registry;
 mod reply;
+mod resource;
 mod routes;
 mod segment;
 mod trail;
@@ -71,6 +72,7 @@ pub use methods::Methods;
 pub use mount::{Mount, mount};
 pub use registry::Registry;
 pub use reply::{Arrived, Miss, Reply};
+pub use resource::{Resource, Verbs};
 #[cfg(feature = "regex")]
 pub use routes::regex;
 pub use routes::{Pattern, Routes};
