@@ -41,8 +41,11 @@
 
 mod arguments;
 mod by_method;
+mod chain;
 mod crumb;
+mod extract;
 mod handler;
+mod hooks;
 mod into_dispatch;
 mod map;
 mod method_set;
@@ -61,10 +64,13 @@ use std::sync::Arc;
 pub use arguments::Argument;
 #[doc(hidden)]
 pub use arguments::{Kind, PathArguments, Source, Unfit};
+pub use chain::Chain;
 pub use crumb::{Crumb, Decision, Listener, Why};
+pub use extract::*;
 #[doc(hidden)]
 pub use handler::Bound;
 pub use handler::{Handler, MethodHandler, MethodShape, Shape};
+pub use hooks::{Hooks, Verdict};
 pub use into_dispatch::IntoDispatch;
 pub use map::{Map, Place};
 pub use method_set::MethodSet;
