@@ -10,7 +10,7 @@ mod request;
 mod response;
 mod server;
 
-pub use app::App;
+pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
 #[cfg(feature = "form")]
 pub use dispatch::Form;

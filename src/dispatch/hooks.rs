@@ -178,6 +178,7 @@ impl Dispatch for Inside<'_> {
         };
         let inside = Inside { hooks, ..*self };
         match hook {
+            Hook::Before(..) if !walk.runs_hooks() => inside.dispatch(walk),
             Hook::Before(name, hook) => match hook(walk.request()) {
                 Some(answer) => walk.stop("Hooks", name, answer),
                 None => inside.dispatch(walk),

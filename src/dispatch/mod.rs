@@ -57,6 +57,7 @@ mod resource;
 mod routes;
 mod segment;
 mod trail;
+mod urls;
 mod walk;
 
 use std::sync::Arc;
@@ -85,6 +86,8 @@ pub use routes::{Pattern, Routes};
 pub use segment::FromSegment;
 pub(crate) use trail::Recorder;
 pub use trail::{Outcome, Trail, TrailCrumb};
+pub use urls::UrlError;
+pub(crate) use urls::build as build_url;
 pub(crate) use walk::Purpose;
 pub use walk::{Endpoint, Step, Walk};
 
