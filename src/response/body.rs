@@ -171,11 +171,6 @@ impl Body {
             content_type: Some("application/octet-stream"),
         }
     }
-
-    pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Body {
-        self.content_type = Some(content_type);
-        self
-    }
 }
 
 impl fmt::Debug for Body {

@@ -52,6 +52,11 @@ impl Stream {
     pub(super) fn finish_sending(&self) -> io::Result<()> {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
     }
+
+    /// Ends it both ways.
+    pub(super) fn cut_off(&self) -> io::Result<()> {
+        either!(Stream, self, stream => stream.shutdown(Shutdown::Both))
+    }
 }
 
 impl Listener {
