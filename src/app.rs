@@ -141,7 +141,7 @@ impl App {
     fn rematch(&self, request: &Request) -> Option<String> {
         request.record_endpoint();
         let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None);
-        self.root.dispatch(&mut walk).ok()?;
+        let _ = self.root.dispatch(&mut walk).ok()?;
         Some(request.endpoint())
     }
 
@@ -274,6 +274,10 @@ fn options(allowed: &MethodSet) -> Response {
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
         self.answer(request)
+    }
+
+    fn overview(&self) -> String {
+        self.routes().to_string()
     }
 }
 
