@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use crate::Application;
 
 use super::admission::Admission;
@@ -16,6 +14,8 @@ use super::connection::{Connection, Work};
 use super::crew::Crew;
 use super::event_loop::EventLoop;
 use super::limits::Limits;
+use super::listen::Place;
+use super::socket::Stream;
 use super::watch::Watch;
 
 pub(super) struct Shared {
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
     cut: AtomicUsize,
+    /// Removed when the last loop has ended.
+    places: Mutex<Vec<Place>>,
 }
 
 /// One loop, and what others must know of it without holding it.
@@ -53,7 +55,19 @@ pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
     /// A new connection that another loop has accepted.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Stream, Option<SocketAddr>),
+}
+
+/// How many connections may be on their way out with a 503, beyond those that are served.
+const TURNED_AWAY: usize = 256;
+
+/// Whether one more connection can be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    Enough,
+    /// It can only be told that there is none.
+    Scarce,
+    None,
 }
 
 /// Where the server is in its life.
@@ -101,6 +115,7 @@ impl Shared {
         limits: Limits,
         staffing: Staffing,
         loops: Vec<(EventLoop, mio::Waker)>,
+        places: Vec<Place>,
     ) -> Arc<Shared> {
         let running = loops.len();
         let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
@@ -124,6 +139,7 @@ impl Shared {
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
+            places: Mutex::new(places),
             protocol: limits.protocol(),
             limits,
         })
@@ -164,18 +180,19 @@ impl Shared {
         }
     }
 
-    /// Counts a new connection on a loop, unless there are too many on all of them.
-    pub(super) fn connection_opened(&self, index: usize) -> bool {
-        let all: usize = self
-            .loops
-            .iter()
-            .map(|cell| cell.connections.load(Ordering::Relaxed))
-            .sum();
-        if all >= self.limits.connections {
-            return false;
+    /// Counts a new connection on a loop, and says whether there is room for it.
+    pub(super) fn connection_opened(&self, index: usize) -> Room {
+        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
+        let all: usize = connections.sum();
+        if all >= self.limits.connections + TURNED_AWAY {
+            return Room::None;
         }
         self.loops[index].connections.fetch_add(1, Ordering::Relaxed);
-        true
+        if all < self.limits.connections {
+            Room::Enough
+        } else {
+            Room::Scarce
+        }
     }
 
     pub(super) fn connection_closed(&self, index: usize) {
@@ -223,7 +240,16 @@ impl Shared {
 
     /// A loop has come to its end.
     pub(super) fn loop_has_ended(&self) {
-        *self.loops_running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        let left = {
+            let mut running = self.loops_running.lock().unwrap_or_else(PoisonError::into_inner);
+            *running -= 1;
+            *running
+        };
+        if left == 0 {
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.crew.dismiss();
+            self.watch.end();
+        }
         self.loop_ended.notify_all();
     }
 
