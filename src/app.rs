@@ -141,8 +141,7 @@ impl App {
     fn rematch(&self, request: &Request) -> Option<String> {
         request.record_endpoint();
         let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None);
-        let _ = self.root.dispatch(&mut walk).ok()?;
-        Some(request.endpoint())
+        self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
     }
 
     /// How a request for `target` would be dispatched. Look-ups and hooks on the way are run, the

@@ -235,11 +235,6 @@ impl Request {
         &self.context
     }
 
-    /// The head as it was sent.
-    pub(crate) fn head_bytes(&self) -> &[u8] {
-        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
-    }
-
     pub(crate) fn captures(&self) -> &Captures {
         &self.captures
     }
@@ -261,6 +256,11 @@ impl Request {
         } else {
             self.path()
         }
+    }
+
+    /// The head as it was sent.
+    pub(crate) fn head_bytes(&self) -> &[u8] {
+        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
     }
 
     fn head_and_body(&self) -> &[u8] {
