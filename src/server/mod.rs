@@ -9,12 +9,15 @@ mod handle;
 mod limits;
 mod link;
 mod listen;
+#[cfg(all(test, hansel_loom))]
+mod models;
 mod pacing;
 mod runner;
 mod shared;
 mod signals;
 mod socket;
 mod streaming;
+mod sync;
 mod timers;
 mod watch;
 
