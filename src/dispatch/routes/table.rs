@@ -115,12 +115,12 @@ impl Table {
         let segments = walk.segments();
         let text = if segments.is_root() { "/" } else { segments.text() };
         if segments.masked().contains('\0') {
-            if self.expressions.matches(text).next().is_some() {
+            if self.expressions.candidates(text).next().is_some() {
                 let _ = walk.decline("Routes", "", || Why::EncodedSlash);
             }
             return false;
         }
-        for target in self.expressions.matches(text) {
+        for target in self.expressions.candidates(text) {
             if let Some(entry) = entries.get(target)
                 && let Ok(PatternKind::Regex(expression)) = &entry.pattern.kind
                 && search.note(entry.arrive_by_expression(walk, segments, text, expression))
