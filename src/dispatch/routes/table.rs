@@ -30,13 +30,25 @@ struct Search {
 
 impl Search {
     /// Says whether the search is over.
+    #[inline]
     fn note(&mut self, reply: Reply) -> bool {
-        let found = reply.is_ok();
-        self.reply = match (reply, std::mem::replace(&mut self.reply, Err(Miss::NotFound))) {
-            (Err(miss), Err(before)) => Err(before.merge(miss)),
-            (reply, _) => reply,
-        };
-        found
+        match reply {
+            Ok(arrived) => {
+                self.reply = Ok(arrived);
+                true
+            }
+            Err(Miss::NotFound) => false,
+            Err(miss) => {
+                self.missed(miss);
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn missed(&mut self, miss: Miss) {
+        let before = std::mem::replace(&mut self.reply, Err(Miss::NotFound));
+        self.reply = before.map_err(|before| before.merge(miss));
     }
 }
 
