@@ -164,7 +164,9 @@ impl Request {
             body: RequestBody::default(),
             peer: None,
             context: Context::default(),
+            captures: Default::default(),
             endpoint: Default::default(),
+            records_endpoint: Default::default(),
         }
     }
 }
