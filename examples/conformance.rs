@@ -19,13 +19,18 @@ fn main() -> std::io::Result<()> {
 }
 
 fn answer(request: &Request) -> Response {
-    match (request.method(), request.path()) {
-        (&Method::GET | &Method::HEAD, "/") => "hansel\n".into_response(),
-        (_, "/") => refused("GET, HEAD"),
-        (&Method::POST, "/echo") => request.bytes().map(<[u8]>::to_vec).into_response(),
-        (_, "/echo") => refused("POST"),
-        (_, "/panic") => panic!("as asked"),
-        (_, "/hang") => {
+    let mut path = request.segments();
+    let name = path.next().unwrap_or("");
+    if path.next().is_some() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match (request.method(), name) {
+        (&Method::GET | &Method::HEAD, "") => "hansel\n".into_response(),
+        (_, "") => refused("GET, HEAD"),
+        (&Method::POST, "echo") => request.bytes().map(<[u8]>::to_vec).into_response(),
+        (_, "echo") => refused("POST"),
+        (_, "panic") => panic!("as asked"),
+        (_, "hang") => {
             std::thread::sleep(Duration::from_secs(20));
             "at last\n".into_response()
         }

@@ -1,11 +1,13 @@
 //! The Date field's value, written once a second.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment as RFC 9110 §5.6.7 writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) struct Date {
     second: u64,
     text: String,
+    /// When the clock says something new.
+    stale_at: Instant,
 }
 
 impl Date {
@@ -13,14 +15,20 @@ impl Date {
         let mut date = Date {
             second: u64::MAX,
             text: String::new(),
+            stale_at: Instant::now(),
         };
-        date.refresh();
+        date.refresh(date.stale_at);
         date
     }
 
-    /// Catches up with the clock.
-    pub(crate) fn refresh(&mut self) {
-        let now = SystemTime::now();
+    /// Catches up with the clock, which is asked once a second.
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        if now < self.stale_at {
+            return;
+        }
+        let (monotonic, now) = (now, SystemTime::now());
+        let into_second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        self.stale_at = monotonic + Duration::from_nanos(u64::from(1_000_000_000 - into_second));
         // A clock before 1970 is a clock that was never set.
         let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if second != self.second {
@@ -34,6 +42,7 @@ impl Date {
         if self.second != other.second {
             self.second = other.second;
             self.text.clone_from(&other.text);
+            self.stale_at = other.stale_at;
         }
     }
 

@@ -1,4 +1,12 @@
-//! Small, self-contained HTTP services with as little fuss as possible.
+#![doc = include_str!("../README.md")]
+//!
+//! # Finding your way
+//! - [`Server`] has addresses, threads and [`Limits`]; [`Server::serve`] blocks, [`Server::spawn`] gives a [`Handle`].
+//! - A handler gets a [`Request`] and returns what makes a [`Response`]: see [`IntoResponse`]. A response's [`Body`] is
+//!   bytes, a file, a reader, or a closure that writes.
+//! - [`Application`] is what a server calls; [`IntoApplication`] lists the functions that are one.
+//! - [`test::Client`] runs an application without a socket.
+//! - [`blocking`] says that a handler is about to wait.
 
 mod app;
 mod application;
@@ -9,6 +17,9 @@ mod pace;
 mod request;
 mod response;
 mod server;
+pub mod test;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use app::App;
 pub use application::{Application, IntoApplication};

@@ -83,12 +83,7 @@ enum At {
 impl Chunked {
     /// What the bytes at the start of `input` are. Takes them only if it returns a piece of content
     /// or the end.
-    pub(crate) fn receive(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        progress: &mut Progress,
-    ) -> Result<Piece, Refusal> {
+    pub(crate) fn receive(&mut self, input: &[u8], limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
         let start = match self.at {
             At::Data(left) => return Ok(self.data(input, 0, left)),
             At::Start => 0,
@@ -100,7 +95,12 @@ impl Chunked {
                 }
             },
         };
-        if !progress.is_due(input, LINE_BYTES) {
+        let most = if progress.line == 0 {
+            LINE_BYTES
+        } else {
+            limits.trailer_bytes
+        };
+        if !progress.is_due(input, most) {
             return Ok(Piece::Partial);
         }
         let Some(line) = chunk_line(input, start)? else {
@@ -138,11 +138,7 @@ impl Chunked {
         }
         let taken = usize::try_from(left).map_or(there, |left| left.min(there));
         let left = left - taken as u64;
-        self.at = if left == 0 {
-            At::DataEnd
-        } else {
-            At::Data(left)
-        };
+        self.at = if left == 0 { At::DataEnd } else { At::Data(left) };
         Piece::Content {
             start,
             end: start + taken,
@@ -151,17 +147,12 @@ impl Chunked {
 }
 
 /// RFC 9112 §7.1.2: the trailer section behind the last chunk, whole or not at all.
-fn trailers(
-    input: &[u8],
-    start: usize,
-    limits: &Limits,
-    progress: &mut Progress,
-) -> Result<Piece, Refusal> {
+fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
     let most = start.saturating_add(limits.trailer_bytes);
     let within = input.get(..most).unwrap_or(input);
     let line = (progress.line as usize).max(start);
     let known = progress.fields as usize;
-    match parse::field_lines(within, line, limits.fields.saturating_sub(known), |_| {})? {
+    match parse::field_lines(within, line, known, limits.fields, |_| {})? {
         Lines::End(len) => {
             *progress = Progress::default();
             Ok(Piece::End {
@@ -169,12 +160,11 @@ fn trailers(
                 trailers: Span::new(start, len - 2),
             })
         }
-        Lines::Open { .. } if input.len() >= most => Err(Refusal::limit(
-            Reason::TrailersTooLong,
-            limits.trailer_bytes as u64,
-        )),
+        Lines::Open { .. } if input.len() >= most => {
+            Err(Refusal::limit(Reason::TrailersTooLong, limits.trailer_bytes as u64))
+        }
         Lines::Open { line, fields } => {
-            progress.note(input, line, known + fields);
+            progress.note(input, line, fields);
             Ok(Piece::Partial)
         }
     }
@@ -260,17 +250,24 @@ impl Cursor<'_> {
             expected = Reason::ChunkExtension;
             self.whitespace()?;
             self.token()?;
-            // Whitespace behind the name belongs to what follows it, = or the next extension.
-            if self.peek()? == b'\r' {
-                return self.line_end();
-            }
-            self.whitespace()?;
-            if self.peek()? == b'=' {
-                self.at += 1;
-                self.whitespace()?;
+            if self.value_follows()? {
                 self.value()?;
             }
         }
+    }
+
+    /// Takes `BWS "=" BWS` if that is what comes; else nothing: whitespace alone belongs to the
+    /// next extension, and there must be one.
+    fn value_follows(&mut self) -> Result<bool, Stop> {
+        let name_end = self.at;
+        self.whitespace()?;
+        if self.peek()? != b'=' {
+            self.at = name_end;
+            return Ok(false);
+        }
+        self.at += 1;
+        self.whitespace()?;
+        Ok(true)
     }
 
     /// RFC 9112 §7.1.1: `chunk-ext-val = token / quoted-string`.

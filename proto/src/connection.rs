@@ -280,16 +280,11 @@ impl Connection {
     /// Reads the lines that have come since the last time, and the whole head once all have.
     fn head_lines(&self, bytes: &[u8], head: &mut Head) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
-        let known = fields as usize;
-        let most = self.limits.fields.saturating_sub(known);
-        if line > 0
-            && let Ok(Lines::Open { line, fields }) =
-                parse::field_lines(bytes, line as usize, most, |_| {})
-        {
-            return Ok(Lines::Open {
-                line,
-                fields: known + fields,
-            });
+        if line > 0 {
+            let lines = parse::field_lines(bytes, line as usize, fields as usize, self.limits.fields, |_| {});
+            if let Ok(Lines::Open { .. }) = lines {
+                return lines;
+            }
         }
         parse::head(bytes, &self.limits, head)
     }
@@ -324,13 +319,11 @@ impl Connection {
                 *left -= end as u64;
                 Received::Content { start: 0, end }
             }
-            Body::Chunked(chunked) => {
-                match chunked.receive(input, &self.limits, &mut self.progress)? {
-                    Piece::Partial => Received::Partial,
-                    Piece::Content { start, end } => Received::Content { start, end },
-                    Piece::End { len, trailers } => Received::End { len, trailers },
-                }
-            }
+            Body::Chunked(chunked) => match chunked.receive(input, &self.limits, &mut self.progress)? {
+                Piece::Partial => Received::Partial,
+                Piece::Content { start, end } => Received::Content { start, end },
+                Piece::End { len, trailers } => Received::End { len, trailers },
+            },
         };
         match received {
             Received::End { .. } => self.step(Event::End),

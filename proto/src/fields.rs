@@ -141,18 +141,13 @@ impl FieldBlock {
     /// Appends all fields but `Content-Length` and `Connection`, which the protocol writes itself.
     #[inline]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        if !self
-            .special
-            .has(Special::CONTENT_LENGTH | Special::CONNECTION)
-        {
+        if !self.special.has(Special::CONTENT_LENGTH | Special::CONNECTION) {
             out.extend_from_slice(&self.lines);
             return;
         }
         let mut at = 0;
         while let Some(line) = self.line_at(at) {
-            if !Special::of(line.name, line.value)
-                .has(Special::CONTENT_LENGTH | Special::CONNECTION)
-            {
+            if !Special::of(line.name, line.value).has(Special::CONTENT_LENGTH | Special::CONNECTION) {
                 out.extend_from_slice(&self.lines[at..line.end]);
             }
             at = line.end;
@@ -260,14 +255,9 @@ fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
     if !value.iter().all(|&byte| scan::is(byte, VALUE)) {
         return Err(FieldRule::Value);
     }
-    if [
-        "transfer-encoding",
-        "keep-alive",
-        "proxy-connection",
-        "trailer",
-    ]
-    .iter()
-    .any(|own| name.eq_ignore_ascii_case(own))
+    if ["transfer-encoding", "keep-alive", "proxy-connection", "trailer"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
     {
         return Err(FieldRule::Framing);
     }
@@ -284,11 +274,7 @@ fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
 /// RFC 9110 §8.6: `Content-Length = 1*DIGIT`, as far as it can be counted.
 fn decimal(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value)
-        .ok()
-        .filter(|_| digits)?
-        .parse()
-        .ok()
+    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
 fn is_known_option(option: &[u8]) -> bool {
@@ -352,9 +338,7 @@ impl fmt::Display for FieldRule {
         f.write_str(match self {
             FieldRule::Name => "its name is not a token (RFC 9110 §5.1)",
             FieldRule::Value => "its value holds a control byte (RFC 9110 §5.5)",
-            FieldRule::Framing => {
-                "how an answer is framed is decided by the protocol (RFC 9110 §7.6.1)"
-            }
+            FieldRule::Framing => "how an answer is framed is decided by the protocol (RFC 9110 §7.6.1)",
             FieldRule::Length => "its value is not one decimal number (RFC 9110 §8.6)",
             FieldRule::OneLength => "there is one already (RFC 9110 §8.6)",
             FieldRule::Connection => "close is the only option an application has (RFC 9112 §9.6)",

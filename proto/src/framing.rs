@@ -113,9 +113,7 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
         if !digit.is_ascii_digit() {
             return Err(Refusal::byte(Reason::ContentLength, digit));
         }
-        length = length
-            .saturating_mul(10)
-            .saturating_add(u64::from(digit - b'0'));
+        length = length.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     }
     match length {
         u64::MAX => Err(Refusal::limit(Reason::ContentTooLarge, u64::MAX - 1)),

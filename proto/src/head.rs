@@ -48,9 +48,7 @@ impl Span {
     /// The bytes of this span; empty if `bytes` does not reach that far.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// The number of bytes.
@@ -223,16 +221,10 @@ impl Head {
     }
 
     /// Every value of fields with that name, in order.
-    pub(crate) fn values<'b>(
-        &self,
-        bytes: &'b [u8],
-        name: &[u8],
-    ) -> impl Iterator<Item = &'b [u8]> {
+    pub(crate) fn values<'b>(&self, bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
         self.fields
             .iter()
-            .filter(move |field| {
-                field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name)
-            })
+            .filter(move |field| field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name))
             .map(move |field| field.value.of(bytes))
     }
 

@@ -72,9 +72,7 @@ fn is_ip_future(address: &str) -> bool {
     !version.is_empty()
         && version.bytes().all(|byte| scan::is(byte, HEX))
         && !address.is_empty()
-        && address
-            .bytes()
-            .all(|byte| byte == b':' || scan::is(byte, REG_NAME))
+        && address.bytes().all(|byte| byte == b':' || scan::is(byte, REG_NAME))
 }
 
 /// RFC 3986 §3.2.3: `port = *DIGIT`. A TCP port has 16 bits, so that a larger number is none.

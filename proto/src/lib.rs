@@ -1,4 +1,5 @@
-//! HTTP/1.1 for servers, without I/O.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 pub mod chunk;
 mod connection;

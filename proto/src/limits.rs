@@ -34,8 +34,7 @@ impl Limits {
     /// The most bytes [`Connection::receive`](crate::Connection::receive) leaves unconsumed before
     /// it either makes something of them or refuses them: a buffer of this size never gets stuck.
     pub fn buffer_bytes(&self) -> usize {
-        self.head_bytes
-            .max(self.trailer_bytes.saturating_add(LINE_BYTES + 2))
+        self.head_bytes.max(self.trailer_bytes.saturating_add(LINE_BYTES + 2))
     }
 }
 

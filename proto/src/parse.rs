@@ -32,8 +32,8 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lin
         return Ok(Lines::Open { line: 0, fields: 0 });
     };
     let fields = &mut head.fields;
-    let lines = field_lines(bytes, first_field, limits.fields, |field| {
-        fields.push(field)
+    let lines = field_lines(bytes, first_field, 0, limits.fields, |field| {
+        fields.push(field);
     })?;
     if let Lines::End(len) = lines {
         head.len = len;
@@ -92,9 +92,7 @@ fn method(bytes: &[u8], start: usize) -> Result<Option<Span>, Refusal> {
         Some(&byte) => Err(Refusal::byte(Reason::Method, byte)),
         // RFC 9112 §3: "A server that receives a method longer than any that it implements SHOULD
         // respond with a 501 (Not Implemented) status code."
-        None if end - start > METHOD_BYTES => {
-            Err(Refusal::limit(Reason::MethodTooLong, METHOD_BYTES as u64))
-        }
+        None if end - start > METHOD_BYTES => Err(Refusal::limit(Reason::MethodTooLong, METHOD_BYTES as u64)),
         None => Ok(None),
     }
 }
@@ -137,17 +135,18 @@ fn any_version(rest: &[u8]) -> Result<Option<Version>, Refusal> {
     }
 }
 
-/// Reads field lines from `start` until the empty line, `most` of them at most, and gives each to
-/// `keep`. The same for heads and for trailers.
+/// Reads field lines from `start` until the empty line and gives each to `keep`: `most` of them at
+/// most, `known` of which came before. The same for heads and for trailers.
 #[inline(always)]
 pub(crate) fn field_lines(
     bytes: &[u8],
     start: usize,
+    known: usize,
     most: usize,
     mut keep: impl FnMut(Field),
 ) -> Result<Lines, Refusal> {
     let mut line = start;
-    let mut fields = 0;
+    let mut fields = known;
     loop {
         let open = Ok(Lines::Open { line, fields });
         let Some(&first) = bytes.get(line) else {

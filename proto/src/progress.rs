@@ -39,12 +39,59 @@ impl Progress {
 
     /// Remembers what a look at `bytes` found.
     pub(crate) fn note(&mut self, bytes: &[u8], line: usize, fields: usize) {
-        let unfinished = bytes.len() - line;
+        let unfinished = bytes.len().saturating_sub(line);
         *self = Progress {
             line: line as u32,
             fields: fields as u32,
             seen: bytes.len() as u32,
             again: (bytes.len() + unfinished.max(1)).min(u32::MAX as usize) as u32,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes looked at when `bytes` come one by one, if each look reads the unfinished line.
+    fn cost(bytes: &[u8]) -> usize {
+        let mut progress = Progress::default();
+        let mut cost = 0;
+        for end in 1..=bytes.len() {
+            let there = &bytes[..end];
+            if progress.is_due(there, usize::MAX) {
+                cost += end - progress.line as usize;
+                let line = there.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                progress.note(there, line, 0);
+            }
+        }
+        cost
+    }
+
+    #[test]
+    fn the_work_is_linear_however_the_bytes_come() {
+        for length in [1, 10, 1000, 100_000] {
+            assert!(cost(&vec![b'x'; length]) <= 3 * length, "one long line");
+            assert!(cost(&b"A: bcde\r\n".repeat(length)) <= 4 * 9 * length, "many lines");
+            assert!(cost(&vec![b'\n'; length]) <= 3 * length, "nothing but line ends");
+        }
+    }
+
+    #[test]
+    fn a_line_is_looked_at_when_it_ends_or_has_doubled() {
+        let mut progress = Progress::default();
+        assert!(progress.is_due(b"GET /", 100));
+        progress.note(b"GET /", 0, 0);
+        assert!(!progress.is_due(b"GET /x", 100));
+        assert!(!progress.is_due(b"GET /xyz", 100));
+        assert!(progress.is_due(b"GET /xyz\r\n", 100));
+        assert!(progress.is_due(b"GET /xyz0123456789", 100));
+    }
+
+    #[test]
+    fn a_full_buffer_is_always_looked_at() {
+        let mut progress = Progress::default();
+        progress.note(b"GET /", 0, 0);
+        assert!(progress.is_due(b"GET /x", 6));
     }
 }

@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
         match self.culprit {
             Culprit::Unnamed => {}
             Culprit::Byte(byte) if byte.is_ascii_graphic() => {
-                write!(f, ", not {:?}", byte as char)?
+                write!(f, ", not {:?}", byte as char)?;
             }
             Culprit::Byte(byte) => write!(f, ", not byte 0x{byte:02x}")?,
             Culprit::Limit(limit) => write!(f, "; the limit is {limit}")?,
@@ -176,10 +176,7 @@ mod tests {
     fn every_reason_has_an_error_status_and_names_its_source() {
         for &reason in Reason::ALL {
             assert!((400..600).contains(&reason.status()), "{reason:?}");
-            assert!(
-                Refusal::new(reason).to_string().contains("(RFC "),
-                "{reason:?}"
-            );
+            assert!(Refusal::new(reason).to_string().contains("(RFC "), "{reason:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fields::{FieldBlock, Special};
 use crate::head::Version;
+use crate::scan;
 use crate::status;
 
 /// What an answer begins with.
@@ -13,9 +14,10 @@ pub struct ResponseHead<'a> {
     pub fields: &'a FieldBlock,
     /// How much content the answer has.
     pub body: BodyLength,
-    /// The Date, as IMF-fixdate (RFC 9110 §6.6.1); empty for none. Not written if `fields` has one.
+    /// The Date, as IMF-fixdate (RFC 9110 §6.6.1); empty for none. Not written if `fields` has one,
+    /// nor if it could not be a field value.
     pub date: &'a [u8],
-    /// The Content-Type for content that has none.
+    /// The Content-Type for content that has none. Not written if it could not be a field value.
     pub default_content_type: Option<&'a str>,
     /// The version to be seen. HTTP/1.0 is for those who ask for it: nothing is chunked then.
     pub version: Version,
@@ -103,11 +105,7 @@ pub(crate) fn encode(response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8
 
 /// An interim status ends nothing, and a number without three digits is no status.
 fn final_status(status: u16) -> u16 {
-    if (200..=999).contains(&status) {
-        status
-    } else {
-        500
-    }
+    if (200..=999).contains(&status) { status } else { 500 }
 }
 
 fn is_success(status: u16) -> bool {
@@ -136,9 +134,7 @@ fn frame(response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
         BodyLength::Known(length) => (Frame::Length(length), BodyPlan::Plain),
         // RFC 9112 §6.1: "A server MUST NOT send a response containing Transfer-Encoding unless
         // the corresponding request indicates HTTP/1.1 (or later minor revisions)."
-        BodyLength::Unknown
-            if asked.version == Version::Http11 && response.version == Version::Http11 =>
-        {
+        BodyLength::Unknown if asked.version == Version::Http11 && response.version == Version::Http11 => {
             (Frame::Chunked, BodyPlan::Chunked)
         }
         BodyLength::Unknown => (Frame::None, BodyPlan::UntilClose),
@@ -147,8 +143,7 @@ fn frame(response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
 
 /// Whether the answer, or the one GET would have got, has content to describe.
 fn has_content(response: &ResponseHead<'_>) -> bool {
-    !matches!(response.status, 204 | 205 | 304)
-        && !matches!(response.body, BodyLength::None | BodyLength::Known(0))
+    !matches!(response.status, 204 | 205 | 304) && !matches!(response.body, BodyLength::None | BodyLength::Known(0))
 }
 
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. "A server MUST
@@ -189,12 +184,7 @@ fn frame_fields(frame: Frame, fields: &FieldBlock, out: &mut Vec<u8>) {
 }
 
 /// RFC 9112 §9.3, §9.6: what differs from the default of the version must be said.
-fn connection_field(
-    response: &ResponseHead<'_>,
-    asked: Asked,
-    keep_alive: bool,
-    out: &mut Vec<u8>,
-) {
+fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool, out: &mut Vec<u8>) {
     let either_is_old = asked.version == Version::Http10 || response.version == Version::Http10;
     // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
     let upgrade = response.fields.special().has(Special::UPGRADE);
@@ -208,7 +198,11 @@ fn connection_field(
     });
 }
 
+/// A field line; none for a value that would not end with its line.
 fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if scan::value_end(value, 0) < value.len() {
+        return;
+    }
     out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");

@@ -111,20 +111,7 @@ const fn in_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
         )
 }
 
@@ -146,10 +133,7 @@ const fn sub_delim(byte: u8) -> bool {
 /// `?filter[name]=a|b`. Refusing those would refuse links that work everywhere else, and no two
 /// readers differ on where a target ends because of them.
 const fn in_query(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'?' | b'[' | b']' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`'
-    )
+    matches!(byte, b'?' | b'[' | b']' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`')
 }
 
 #[cfg(test)]
@@ -164,11 +148,7 @@ mod tests {
                     let mut bytes = vec![b'x'; length];
                     bytes[at] = byte;
                     let plain = bytes.iter().position(|&b| !is(b, VALUE)).unwrap_or(length);
-                    assert_eq!(
-                        value_end(&bytes, 0),
-                        plain,
-                        "0x{byte:02x} at {at} of {length}"
-                    );
+                    assert_eq!(value_end(&bytes, 0), plain, "0x{byte:02x} at {at} of {length}");
                 }
             }
         }
@@ -178,9 +158,7 @@ mod tests {
     fn the_lowest_mark_is_right_whatever_stands_above_it() {
         for low in 0..=255u8 {
             for high in 0..=255u8 {
-                let marks = controls(u64::from_le_bytes([
-                    low, high, b'x', b'x', b'x', b'x', b'x', b'x',
-                ]));
+                let marks = controls(u64::from_le_bytes([low, high, b'x', b'x', b'x', b'x', b'x', b'x']));
                 let control = |byte: u8| byte < 0x20 || byte == 0x7f;
                 assert_eq!(control(low), marks & 0x80 != 0, "{low:02x} {high:02x}");
                 assert!(

@@ -86,19 +86,8 @@ pub(crate) const fn after(state: State, event: Event) -> Option<State> {
 mod tests {
     use super::*;
 
-    const REQUESTS: [Request; 4] = [
-        Request::Awaited,
-        Request::Arriving,
-        Request::Whole,
-        Request::Refused,
-    ];
-    const ANSWERS: [Answer; 5] = [
-        Answer::Idle,
-        Answer::Owed,
-        Answer::Begun,
-        Answer::Early,
-        Answer::Closed,
-    ];
+    const REQUESTS: [Request; 4] = [Request::Awaited, Request::Arriving, Request::Whole, Request::Refused];
+    const ANSWERS: [Answer; 5] = [Answer::Idle, Answer::Owed, Answer::Begun, Answer::Early, Answer::Closed];
     const EVENTS: [Event; 6] = [
         Event::Head,
         Event::End,

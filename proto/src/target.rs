@@ -142,9 +142,7 @@ impl Target {
         // RFC 9110 §9.3.6: "A server MUST reject a CONNECT request that targets an empty or
         // invalid port number, typically by responding with a 400 (Bad Request) status code."
         match host::authority(self.whole.of(bytes)) {
-            Some(authority)
-                if authority.has_host && authority.port.is_some_and(|port| port > 0) =>
-            {
+            Some(authority) if authority.has_host && authority.port.is_some_and(|port| port > 0) => {
                 self.authority = self.whole;
                 Ok(())
             }
@@ -166,9 +164,7 @@ impl Target {
         let Some(scheme) = whole.windows(3).position(|three| three == b"://") else {
             return Err(Refusal::new(Reason::TargetForm));
         };
-        if !whole[..scheme].eq_ignore_ascii_case(b"http")
-            && !whole[..scheme].eq_ignore_ascii_case(b"https")
-        {
+        if !whole[..scheme].eq_ignore_ascii_case(b"http") && !whole[..scheme].eq_ignore_ascii_case(b"https") {
             return Err(Refusal::new(Reason::TargetScheme));
         }
         self.settle_absolute(bytes, scheme)
@@ -203,10 +199,7 @@ impl Target {
             return Err(Refusal::new(Reason::TargetAuthority));
         }
         let path = self.path.of(bytes);
-        if let Some(&byte) = path
-            .iter()
-            .find(|&&byte| byte != b'%' && !scan::is(byte, PATH))
-        {
+        if let Some(&byte) = path.iter().find(|&&byte| byte != b'%' && !scan::is(byte, PATH)) {
             return Err(Refusal::byte(Reason::Target, byte));
         }
         self.path_has_escapes = path.contains(&b'%');

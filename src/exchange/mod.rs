@@ -84,7 +84,9 @@ impl Exchange {
 
     /// Makes ready for another connection.
     pub(crate) fn reset(&mut self) {
-        self.protocol = Connection::new(Arc::clone(&self.limits));
+        if !self.protocol.is_between_requests() || self.protocol.closes_after_response() {
+            self.protocol = Connection::new(Arc::clone(&self.limits));
+        }
         self.request.clear();
         self.request.peer = None;
         self.request.origin = 0;

@@ -48,6 +48,17 @@ impl Payload {
     }
 }
 
+#[cfg(feature = "tower")]
+impl Source {
+    /// So many bytes of a file.
+    pub(crate) fn file(file: File, len: u64) -> Source {
+        Source::Reader {
+            reader: Box::new(file),
+            len: Some(len),
+        }
+    }
+}
+
 /// Sends all that `source` has, then the end of the body. An error means that the body is not whole:
 /// the connection must be broken off, so that nobody takes it for whole.
 pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink) -> io::Result<()> {

@@ -258,6 +258,11 @@ impl Request {
         }
     }
 
+    /// The head as it was sent.
+    pub(crate) fn head_bytes(&self) -> &[u8] {
+        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
+    }
+
     fn head_and_body(&self) -> &[u8] {
         self.buffer.get(self.origin..).unwrap_or(&[])
     }

@@ -69,9 +69,13 @@ impl<T> Admission<T> {
         next
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
     /// Takes what has waited longest, for somebody who has a permit already.
     pub(super) fn next(&self) -> Option<(Instant, T)> {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
+        if !self.has_waiting() {
             return None;
         }
         let mut state = self.lock();

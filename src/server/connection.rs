@@ -151,9 +151,22 @@ impl Connection {
         }
     }
 
-    /// Gives the connection up: what was sent is not whole.
+    /// Whether there is nothing to do for it until an event comes, and nothing is under way.
+    pub(super) fn can_rest(&self) -> bool {
+        let is_quiet = self.state == State::Open && !self.readable && !self.peer_finished;
+        is_quiet
+            && self.work.as_ref().is_some_and(|work| {
+                work.out.is_empty() && matches!(work.payload, Payload::None) && work.exchange.is_idle()
+            })
+    }
+
+    /// Gives the connection up: what was sent is not whole, and must not look whole by what might
+    /// still be sent.
     pub(super) fn break_off(&mut self) {
         self.state = State::Broken;
+        if let Some(work) = &mut self.work {
+            work.send_nothing();
+        }
     }
 
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
@@ -187,6 +200,14 @@ impl Connection {
             let Some(work) = &mut self.work else {
                 return Progress::Rest;
             };
+            let is_at_rest = self.state == State::Open && work.exchange.is_idle();
+            if is_at_rest && self.readable && !self.peer_finished {
+                // There is nothing to go on with but what the socket has.
+                if !self.receive() {
+                    return Progress::Close;
+                }
+                continue;
+            }
             match self.state {
                 State::Broken => return Progress::Close,
                 State::Closing => {
@@ -349,6 +370,10 @@ impl Work {
     /// Makes ready for another connection.
     pub(super) fn reset(&mut self) {
         self.exchange.reset();
+        self.send_nothing();
+    }
+
+    fn send_nothing(&mut self) {
         self.out.clear();
         self.sent = 0;
         self.payload = Payload::None;

@@ -55,8 +55,6 @@ impl Handle {
     /// A handler that runs on after that can't be ended: its thread goes on without a connection.
     pub fn wait(&self) -> usize {
         self.shared.wait();
-        self.shared.crew.dismiss();
-        self.shared.watch.end();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
         self.shared.cut()
     }

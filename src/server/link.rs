@@ -49,6 +49,10 @@ impl Link {
 
     /// Takes what was noted.
     fn take(&self, readiness: u8) -> u8 {
+        if self.noted.load(SeqCst) & readiness == 0 {
+            // The usual case, without a locked instruction.
+            return 0;
+        }
         // What the server is about to do stays true.
         self.noted
             .fetch_and(!(readiness & (READABLE | WRITABLE | FINISHED)), SeqCst)

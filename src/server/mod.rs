@@ -165,7 +165,7 @@ impl Server {
             eprintln!("{self}");
         }
         let handle = self.spawn(application)?;
-        signals::drain_on_signal(&handle, grace, is_quiet)?;
+        let _listening = signals::drain_on_signal(&handle, grace, is_quiet)?;
         let cut = handle.wait();
         if !is_quiet {
             match cut {

@@ -19,7 +19,7 @@ use crate::{IntoResponse, Response};
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
-use super::link::Transport;
+use super::link::{DRAINING, READABLE, Transport};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
@@ -84,7 +84,11 @@ impl Hook for Rc<Call> {
         if pace.is_slow() {
             self.since.set(Some(Instant::now()));
             self.pass();
-        } else if self.is_expected_back.get() {
+            return;
+        }
+        // A call that panicked has left it.
+        self.since.set(None);
+        if self.is_expected_back.get() {
             let cell = &self.shared.loops[self.index.get()];
             cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
         }
@@ -93,9 +97,9 @@ impl Hook for Rc<Call> {
     fn finished(&self, pace: Pace) {
         if let Some(since) = self.since.take() {
             if since.elapsed() < LONG {
-                pace.found_quick()
+                pace.found_quick();
             } else {
-                pace.found_slow()
+                pace.found_slow();
             }
         }
     }
@@ -201,7 +205,7 @@ impl Runner {
     fn go_on_alone(&mut self, connection: Box<Connection>) {
         self.send_back(connection);
         while let Some((since, mut waiting)) = self.shared.admission.leave() {
-            self.date.refresh();
+            self.date.refresh(Instant::now());
             self.call.endpoint.set(None);
             self.answer(&mut waiting, Some(since));
             self.send_back(waiting);
@@ -219,9 +223,9 @@ impl Runner {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
             if waited_too_long {
-                self.turn_away(connection)
+                self.turn_away(connection);
             } else {
-                self.answer_batch(connection)
+                self.answer_batch(connection);
             }
         }));
         self.call.earlier.take();
@@ -246,12 +250,13 @@ impl Runner {
     }
 
     fn answer_batch(&mut self, connection: &mut Connection) {
-        for _ in 0..BATCH {
+        for answered in 1.. {
             if !self.answer_one(connection) {
                 return connection.close_after_sending();
             }
             let Some(work) = &mut connection.work else { return };
-            if !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+            if answered == BATCH || !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+                // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
             match work.exchange.advance(&self.date, &mut work.out) {
@@ -278,7 +283,8 @@ impl Runner {
                 .earlier
                 .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
         }
-        let response = if work.exchange.has_live_body() {
+        let is_live = work.exchange.has_live_body();
+        let response = if is_live {
             self.call_live(work, transport)
         } else {
             self.call_application(work)
@@ -290,6 +296,10 @@ impl Runner {
             work.exchange.close_after_response();
         }
         let outcome = self.respond(response, work, transport);
+        if is_live {
+            // The body's reader may have left some of what the last event told of: no other event will.
+            connection.note(READABLE);
+        }
         outcome.unwrap_or_else(|error| {
             log::debug!("an answer ended early: {error}");
             connection.break_off();
@@ -339,6 +349,10 @@ impl Runner {
         match work.exchange.respond(response, &self.date, &mut work.out) {
             Payload::Source(source, chunked) => {
                 pace::about_to_block();
+                if !self.shared.is_running() {
+                    // The drain has told those who were out when it began; this one begins now.
+                    transport.link.note(DRAINING);
+                }
                 streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
                 work.out.clear();
             }

@@ -56,6 +56,18 @@ pub(super) enum Arrival {
     Accepted(TcpStream, SocketAddr),
 }
 
+/// How many connections may be on their way out with a 503, beyond those that are served.
+const TURNED_AWAY: usize = 256;
+
+/// Whether one more connection can be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    Enough,
+    /// It can only be told that there is none.
+    Scarce,
+    None,
+}
+
 /// Where the server is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 #[repr(u8)]
@@ -164,18 +176,19 @@ impl Shared {
         }
     }
 
-    /// Counts a new connection on a loop, unless there are too many on all of them.
-    pub(super) fn connection_opened(&self, index: usize) -> bool {
-        let all: usize = self
-            .loops
-            .iter()
-            .map(|cell| cell.connections.load(Ordering::Relaxed))
-            .sum();
-        if all >= self.limits.connections {
-            return false;
+    /// Counts a new connection on a loop, and says whether there is room for it.
+    pub(super) fn connection_opened(&self, index: usize) -> Room {
+        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
+        let all: usize = connections.sum();
+        if all >= self.limits.connections + TURNED_AWAY {
+            return Room::None;
         }
         self.loops[index].connections.fetch_add(1, Ordering::Relaxed);
-        true
+        if all < self.limits.connections {
+            Room::Enough
+        } else {
+            Room::Scarce
+        }
     }
 
     pub(super) fn connection_closed(&self, index: usize) {
@@ -223,7 +236,15 @@ impl Shared {
 
     /// A loop has come to its end.
     pub(super) fn loop_has_ended(&self) {
-        *self.loops_running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        let left = {
+            let mut running = self.loops_running.lock().unwrap_or_else(PoisonError::into_inner);
+            *running -= 1;
+            *running
+        };
+        if left == 0 {
+            self.crew.dismiss();
+            self.watch.end();
+        }
         self.loop_ended.notify_all();
     }
 

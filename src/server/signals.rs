@@ -10,13 +10,29 @@ use super::Handle;
 /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
 const SIGNALLED: i32 = 128;
 
+/// Listens for signals until it is dropped.
+pub(super) struct Listening {
+    #[cfg(unix)]
+    handle: signal_hook::iterator::Handle,
+}
+
+#[cfg(unix)]
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
 /// Drains the server at the first signal, and ends the process at the second.
 #[cfg(unix)]
-pub(super) fn drain_on_signal(handle: &Handle, grace: Duration, is_quiet: bool) -> io::Result<()> {
+pub(super) fn drain_on_signal(handle: &Handle, grace: Duration, is_quiet: bool) -> io::Result<Listening> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let listening = Listening {
+        handle: signals.handle(),
+    };
     let shared = Arc::clone(&handle.shared);
     thread::Builder::new().name("hansel-signals".into()).spawn(move || {
         let mut received = signals.forever();
@@ -32,11 +48,11 @@ pub(super) fn drain_on_signal(handle: &Handle, grace: Duration, is_quiet: bool) 
             std::process::exit(SIGNALLED + signal);
         }
     })?;
-    Ok(())
+    Ok(listening)
 }
 
 /// Without Unix signals, the system's own handling of Ctrl-C ends the process.
 #[cfg(not(unix))]
-pub(super) fn drain_on_signal(_: &Handle, _: Duration, _: bool) -> io::Result<()> {
-    Ok(())
+pub(super) fn drain_on_signal(_: &Handle, _: Duration, _: bool) -> io::Result<Listening> {
+    Ok(Listening {})
 }

@@ -3,35 +3,29 @@
 //! It is single-threaded code over `&mut self`. Which thread that is, and how the loop gets from one to
 //! the next, is the business of [`baton`](super::baton) and [`runner`](super::runner).
 
+mod ending;
+mod intake;
+
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::date::Date;
 
 use super::admission::Entry;
-use super::connection::{Connection, Progress, Waits, Work};
-use super::link::{DRAINING, FINISHED, GONE, Link, READABLE, STOPPING, Transport, WRITABLE};
+use super::connection::{Connection, Progress, Work};
+use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::shared::{Arrival, Phase, Shared};
 use super::timers::Timers;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
-/// Connections accepted before others get their turn.
-const ACCEPTED: usize = 64;
-/// How long accepting rests when the system has no descriptor left for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How much busier than the least busy loop this one may be before it gives a new connection away.
-const IMBALANCE: usize = 4;
-/// How long a connection that has not asked anything yet may still do so when the server stops.
-const LAST_WORD: Duration = Duration::from_secs(1);
 /// How many idle [`Work`]s are kept.
 const WORKS: usize = 256;
 
@@ -57,6 +51,10 @@ pub(super) struct EventLoop {
     ready: VecDeque<usize>,
     ready_now: usize,
     timers: Timers,
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection has its work in a box, which goes back and forth"
+    )]
     works: Vec<Box<Work>>,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
@@ -150,8 +148,12 @@ impl EventLoop {
     pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
+        connection.send_now();
         let key = connection.key;
-        if let Some(slot) = self.slots.get_mut(key) {
+        if connection.can_rest() && self.phase == Phase::Running {
+            self.rest(connection);
+        } else if let Some(slot) = self.slots.get_mut(key) {
+            // Others get their turn before what has arrived behind it.
             slot.connection = Some(connection);
             self.ready.push_back(key);
         }
@@ -252,15 +254,20 @@ impl EventLoop {
                 if self.phase != Phase::Running && connection.is_used {
                     self.close(connection, shared);
                 } else {
-                    if let Some(work) = connection.work.take() {
-                        self.keep(work);
-                    }
-                    self.put(connection);
+                    self.rest(connection);
                 }
             }
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Puts a connection on which nothing is under way into its place.
+    fn rest(&mut self, mut connection: Box<Connection>) {
+        if let Some(work) = connection.work.take() {
+            self.keep(work);
+        }
+        self.put(connection);
     }
 
     /// Puts a connection that waits into its place.
@@ -276,6 +283,7 @@ impl EventLoop {
         }
     }
 
+    #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = connection.work.take() {
             self.keep(work);
@@ -299,7 +307,9 @@ impl EventLoop {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
-                Arrival::Accepted(stream, peer) => self.welcome(stream, peer, shared),
+                Arrival::Accepted(stream, peer) => {
+                    self.welcome(stream, peer, shared);
+                }
             }
         }
         self.accept(shared);
@@ -315,7 +325,8 @@ impl EventLoop {
     fn sleep(&mut self, shared: &Shared) {
         let cell = &shared.loops[self.index];
         let must_not = !self.ready.is_empty() || !self.accepting.is_empty();
-        let timeout = if must_not || !cell.inbox.fall_asleep() {
+        // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
+        let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
         } else {
             let drain = (self.phase == Phase::Draining)
@@ -327,14 +338,14 @@ impl EventLoop {
                 .min();
             next.map(|when| when.saturating_duration_since(Instant::now()))
         };
-        if let Err(error) = self.poll.poll(&mut self.events, timeout) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                log::error!("waiting for events failed: {error}");
-            }
+        if let Err(error) = self.poll.poll(&mut self.events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!("waiting for events failed: {error}");
         }
         cell.inbox.wake_up();
         self.now = Instant::now();
-        self.date.refresh();
+        self.date.refresh(self.now);
         for event in &self.events {
             let mut readiness = 0;
             if event.is_readable() || event.is_error() {
@@ -353,75 +364,6 @@ impl EventLoop {
         }
         // They are taken from the end: the first one first.
         self.batch.reverse();
-    }
-
-    fn accept(&mut self, shared: &Shared) {
-        if self.accept_again.is_some_and(|when| when <= self.now) {
-            self.accept_again = None;
-            self.accepting = (0..self.listeners.len()).collect();
-        }
-        for listener in std::mem::take(&mut self.accepting) {
-            self.accept_from(listener, shared);
-        }
-    }
-
-    fn accept_from(&mut self, listener: usize, shared: &Shared) {
-        for _ in 0..ACCEPTED {
-            let Some(accepted) = self.listeners.get(listener).map(TcpListener::accept) else {
-                return;
-            };
-            match accepted {
-                Ok((stream, peer)) => self.place(stream, peer, shared),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // accept(2): the connection was gone before it was accepted; the next one may not be.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => {
-                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
-                    // will tell when there are some again.
-                    if self.accept_again.is_none() {
-                        log::warn!("can't accept connections for now: {error}");
-                    }
-                    self.accept_again = Some(self.now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-        self.accepting.push(listener);
-    }
-
-    /// Gives a new connection to the loop that has the fewest.
-    fn place(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
-        let index = shared.least_busy(self.index, IMBALANCE);
-        if !shared.connection_opened(index) {
-            refuse(stream, shared, &self.date);
-        } else if index == self.index {
-            self.welcome(stream, peer, shared);
-        } else {
-            shared.leave(index, Arrival::Accepted(stream, peer));
-        }
-    }
-
-    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
-        let key = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() - 1
-        });
-        let mut transport = Transport::new(stream);
-        if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
-            log::warn!("can't watch a new connection: {error}");
-            self.vacant.push(key);
-            shared.connection_closed(self.index);
-            return;
-        }
-        let slot = &mut self.slots[key];
-        slot.link = Some(Arc::clone(&transport.link));
-        let connection = Connection::new(transport, Some(peer), key, self.index, self.now, &shared.limits);
-        slot.connection = Some(Box::new(connection));
-        self.ready.push_back(key);
     }
 
     /// Sees to the connections whose time is up.
@@ -446,82 +388,4 @@ impl EventLoop {
             }
         }
     }
-
-    /// Follows the server into draining and stopping.
-    fn follow(&mut self, shared: &Shared) {
-        let phase = shared.phase(self.now);
-        if phase == Phase::Running {
-            return;
-        }
-        if self.phase == Phase::Running {
-            self.phase = Phase::Draining;
-            self.drain(shared);
-        }
-        if phase == Phase::Stopping && self.phase != Phase::Stopping {
-            self.phase = Phase::Stopping;
-            self.stop(shared);
-        }
-        let is_empty = self.slots.len() == self.vacant.len() && shared.loops[self.index].inbox.is_empty();
-        if is_empty || self.phase == Phase::Stopping {
-            self.has_ended = true;
-            shared.loop_has_ended();
-        }
-    }
-
-    /// Stops accepting, and closes what is idle.
-    fn drain(&mut self, shared: &Shared) {
-        // Whoever is in the kernel's queue has been told that he is connected: he is served.
-        loop {
-            self.accepting = (0..self.listeners.len()).collect();
-            self.accept(shared);
-            if self.accepting.is_empty() {
-                break;
-            }
-        }
-        self.listeners.clear();
-        self.accept_again = None;
-        for key in 0..self.slots.len() {
-            let slot = &mut self.slots[key];
-            let Some(connection) = &mut slot.connection else {
-                if let Some(link) = &slot.link {
-                    link.note(DRAINING);
-                }
-                continue;
-            };
-            if connection.waits_for == Waits::Idle || !connection.is_used {
-                // A request may have arrived in this moment.
-                connection.note(READABLE);
-                connection.deadline = connection.deadline.min(self.now + LAST_WORD);
-                self.ready.push_back(key);
-            }
-        }
-    }
-
-    /// Ends everything.
-    fn stop(&mut self, shared: &Shared) {
-        for key in 0..self.slots.len() {
-            match self.slots[key].connection.take() {
-                Some(connection) => {
-                    shared.count_cut();
-                    self.close(connection, shared);
-                }
-                None => {
-                    if let Some(link) = &self.slots[key].link {
-                        link.note(STOPPING);
-                        shared.count_cut();
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Turns a connection away.
-fn refuse(stream: TcpStream, shared: &Shared, date: &Date) {
-    let mut work = shared.new_work();
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    work.exchange
-        .refuse_with(status, "too many connections", date, &mut work.out);
-    // A new connection takes so little at once, or not at all.
-    let _ = Transport::new(stream).write(&work.out);
 }

@@ -1,0 +1,299 @@
+//! Answers: status line, framing, and the fields the protocol writes.
+
+use hansel_proto::{
+    BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Received, ResponseHead, Version, chunk, reason_phrase,
+};
+
+use crate::wire::{get, plain_answer};
+
+/// The encoded head, and the plan for the content, of an answer to `request`.
+fn answer(request: &str, response: &ResponseHead<'_>) -> (String, BodyPlan) {
+    let mut connection = Connection::new(Limits::default());
+    let received = connection.receive(request.as_bytes(), &mut Head::new());
+    assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
+    let mut out = b"before ".to_vec();
+    let plan = connection.respond(response, &mut out);
+    let text = String::from_utf8(out).expect("text");
+    (
+        text.strip_prefix("before ")
+            .expect("appended, nothing replaced")
+            .to_owned(),
+        plan,
+    )
+}
+
+fn old(lines: &str) -> String {
+    format!("GET / HTTP/1.0\r\n{lines}\r\n")
+}
+
+fn head_request() -> String {
+    get("").replace("GET", "HEAD")
+}
+
+fn block(fields: &[(&str, &str)]) -> FieldBlock {
+    let mut block = FieldBlock::new();
+    for (name, value) in fields {
+        block.append(name, value.as_bytes()).expect("a good field");
+    }
+    block
+}
+
+#[test]
+fn a_plain_answer() {
+    let fields = block(&[("X-A", "1"), ("Set-Cookie", "a=b")]);
+    let response = ResponseHead {
+        body: BodyLength::Known(13),
+        date: b"Fri, 20 Nov 2026 12:00:00 GMT",
+        default_content_type: Some("text/plain"),
+        ..plain_answer(&fields)
+    };
+    let (text, plan) = answer(&get(""), &response);
+    assert_eq!(
+        text,
+        "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nX-A: 1\r\nSet-Cookie: a=b\r\n\
+         Content-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
+    );
+    assert_eq!(plan, BodyPlan::Plain);
+}
+
+#[test]
+fn what_the_application_gives_wins() {
+    let fields = block(&[("date", "then"), ("content-TYPE", "x/y"), ("Server", "mine")]);
+    let response = ResponseHead {
+        body: BodyLength::Known(1),
+        date: b"now",
+        default_content_type: Some("text/plain"),
+        ..plain_answer(&fields)
+    };
+    let (text, _) = answer(&get(""), &response);
+    assert_eq!(
+        text,
+        "HTTP/1.1 200 OK\r\ndate: then\r\ncontent-TYPE: x/y\r\nServer: mine\r\nContent-Length: 1\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_content_type_needs_content() {
+    let fields = FieldBlock::new();
+    let typed = ResponseHead {
+        default_content_type: Some("a/b"),
+        ..plain_answer(&fields)
+    };
+    for (body, wanted) in [
+        (BodyLength::None, false),
+        (BodyLength::Known(0), false),
+        (BodyLength::Known(1), true),
+        (BodyLength::Unknown, true),
+    ] {
+        for request in [get(""), head_request()] {
+            let (text, _) = answer(&request, &ResponseHead { body, ..typed });
+            assert_eq!(text.contains("Content-Type: a/b\r\n"), wanted, "{body:?}");
+        }
+        for status in [204, 205, 304] {
+            let (text, _) = answer(&get(""), &ResponseHead { body, status, ..typed });
+            assert!(!text.contains("Content-Type"), "{status}");
+        }
+    }
+}
+
+/// RFC 9112 §4: "A server MUST send the space that separates the status-code from the reason-phrase
+/// even when the reason-phrase is absent".
+#[test]
+fn s4_status_lines() {
+    let fields = FieldBlock::new();
+    for status in 200..=999 {
+        for version in [Version::Http11, Version::Http10] {
+            let (text, _) = answer(
+                &get(""),
+                &ResponseHead {
+                    status,
+                    version,
+                    ..plain_answer(&fields)
+                },
+            );
+            let name = if version == Version::Http11 { "1.1" } else { "1.0" };
+            let line = format!("HTTP/{name} {status} {}\r\n", reason_phrase(status));
+            assert!(text.starts_with(&line), "{text}");
+        }
+    }
+    assert_eq!(reason_phrase(418), "", "RFC 9110 §15.5.19: unused");
+}
+
+/// RFC 9110 §15: "values outside the range 100..599 are invalid" for a recipient; an interim or
+/// impossible final status of the application is its mistake, and must not end up on the wire.
+#[test]
+fn a_status_that_is_none_is_500() {
+    let fields = FieldBlock::new();
+    for status in [0, 1, 99, 100, 101, 199, 1000, 65535] {
+        let (text, _) = answer(
+            &get(""),
+            &ResponseHead {
+                status,
+                ..plain_answer(&fields)
+            },
+        );
+        assert!(text.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{text}");
+    }
+}
+
+/// RFC 9112 §6.3 and RFC 9110 §8.6, as a table: status, request, body -> framing field, plan.
+#[test]
+fn s6_3_the_framing_of_answers() {
+    use BodyLength::{Known, Unknown};
+    let connect = "CONNECT b:1 HTTP/1.1\r\nHost: b\r\n\r\n".to_owned();
+    let length = |length: u64| Some(format!("Content-Length: {length}"));
+    let chunked = Some("Transfer-Encoding: chunked".to_owned());
+    let head = head_request;
+    let table = [
+        (200, get(""), BodyLength::None, length(0), BodyPlan::Omit),
+        (200, get(""), Known(0), length(0), BodyPlan::Plain),
+        (200, get(""), Known(u64::MAX), length(u64::MAX), BodyPlan::Plain),
+        (200, get(""), Unknown, chunked.clone(), BodyPlan::Chunked),
+        (404, get(""), Unknown, chunked, BodyPlan::Chunked),
+        (200, old(""), Known(7), length(7), BodyPlan::Plain),
+        (200, old(""), Unknown, None, BodyPlan::UntilClose),
+        (
+            200,
+            old("Connection: keep-alive\r\n"),
+            Unknown,
+            None,
+            BodyPlan::UntilClose,
+        ),
+        (200, head(), BodyLength::None, None, BodyPlan::Omit),
+        (200, head(), Known(7), length(7), BodyPlan::Omit),
+        (200, head(), Unknown, None, BodyPlan::Omit),
+        (404, head(), Known(7), length(7), BodyPlan::Omit),
+        (204, get(""), Known(7), None, BodyPlan::Omit),
+        (204, get(""), Unknown, None, BodyPlan::Omit),
+        (205, get(""), Known(7), length(0), BodyPlan::Omit),
+        (304, get(""), Known(7), None, BodyPlan::Omit),
+        (304, get(""), Unknown, None, BodyPlan::Omit),
+        (304, head(), BodyLength::None, None, BodyPlan::Omit),
+        (200, connect.clone(), Known(7), None, BodyPlan::Omit),
+        (204, connect.clone(), BodyLength::None, None, BodyPlan::Omit),
+        (299, connect.clone(), Unknown, None, BodyPlan::Omit),
+        (403, connect, Known(7), length(7), BodyPlan::Plain),
+    ];
+    for (status, request, body, framing, wanted) in table {
+        let fields = FieldBlock::new();
+        let (text, plan) = answer(
+            &request,
+            &ResponseHead {
+                status,
+                body,
+                ..plain_answer(&fields)
+            },
+        );
+        let found: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("Content-Length") || line.starts_with("Transfer"))
+            .collect();
+        assert_eq!(
+            found,
+            framing.iter().map(String::as_str).collect::<Vec<_>>(),
+            "{status} {body:?} {request}"
+        );
+        assert_eq!(plan, wanted, "{status} {body:?} {request}");
+    }
+}
+
+/// RFC 9110 §8.6: a Content-Length in an answer to HEAD, or in a 304, is that of the content GET
+/// would have got: only the application can know it. Elsewhere it is never believed.
+#[test]
+fn a_given_length_never_frames() {
+    let fields = block(&[("Content-Length", "99"), ("X", "y")]);
+    let response = |status, body| ResponseHead {
+        status,
+        body,
+        ..plain_answer(&fields)
+    };
+    let lengths = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix("Content-Length: "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let cases = [
+        (answer(&get(""), &response(200, BodyLength::Known(5))), vec!["5"]),
+        (answer(&get(""), &response(200, BodyLength::Known(99))), vec!["99"]),
+        (answer(&get(""), &response(200, BodyLength::None)), vec!["0"]),
+        (answer(&get(""), &response(200, BodyLength::Unknown)), vec![]),
+        (answer(&old(""), &response(200, BodyLength::Unknown)), vec![]),
+        (answer(&get(""), &response(204, BodyLength::None)), vec![]),
+        (answer(&get(""), &response(304, BodyLength::Known(0))), vec!["99"]),
+        (answer(&head_request(), &response(200, BodyLength::None)), vec!["99"]),
+        (answer(&head_request(), &response(200, BodyLength::Unknown)), vec!["99"]),
+        (answer(&head_request(), &response(200, BodyLength::Known(5))), vec!["5"]),
+    ];
+    for ((text, _), wanted) in cases {
+        assert_eq!(lengths(&text), wanted, "{text}");
+        assert!(text.contains("\r\nX: y\r\n"), "{text}");
+    }
+}
+
+/// RFC 9112 §9.6: the application may end the connection, and only that.
+#[test]
+fn s9_6_the_application_may_close() {
+    for (value, closes) in [
+        ("close", true),
+        ("Close, keep-alive", true),
+        ("keep-alive", false),
+        ("", false),
+    ] {
+        let fields = block(&[("connection", value), ("X", "y")]);
+        let (text, _) = answer(&get(""), &plain_answer(&fields));
+        let wanted = if closes { "Connection: close\r\n" } else { "" };
+        assert_eq!(
+            text,
+            format!("HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0\r\n{wanted}\r\n")
+        );
+    }
+}
+
+/// RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+#[test]
+fn s7_8_an_upgrade_is_named_as_an_option() {
+    let fields = block(&[("Upgrade", "websocket")]);
+    let response = ResponseHead {
+        status: 426,
+        ..plain_answer(&fields)
+    };
+    let ends = |request: &str, line: &str| {
+        let (text, _) = answer(request, &response);
+        assert!(text.ends_with(&format!("{line}\r\n\r\n")), "{text}");
+    };
+    ends(&get(""), "Connection: upgrade");
+    ends(&get("Connection: close\r\n"), "Connection: close, upgrade");
+    ends(&old("Connection: keep-alive\r\n"), "Connection: keep-alive, upgrade");
+    ends(&old(""), "Connection: close, upgrade");
+}
+
+/// The date and the default type come from the server, but no line of an answer trusts anyone.
+#[test]
+fn no_value_breaks_out_of_its_line() {
+    let fields = FieldBlock::new();
+    let response = ResponseHead {
+        body: BodyLength::Known(1),
+        date: b"x\r\nSet-Cookie: a=b",
+        default_content_type: Some("a/b\nX: y"),
+        ..plain_answer(&fields)
+    };
+    assert_eq!(
+        answer(&get(""), &response).0,
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
+    );
+}
+
+/// RFC 9112 §7.1: "The chunked coding is complete when a chunk with a chunk-size of zero is
+/// received": empty data must not look like the end.
+#[test]
+fn s7_1_chunks_are_encoded() {
+    let mut out = Vec::new();
+    chunk::encode(b"", &mut out);
+    assert_eq!(out, b"");
+    chunk::encode(&[b'x'; 0x1a2], &mut out);
+    assert!(out.starts_with(b"1a2\r\nxxx") && out.ends_with(b"x\r\n"));
+    out.clear();
+    chunk::finish(&mut out);
+    assert_eq!(out, b"0\r\n\r\n");
+}

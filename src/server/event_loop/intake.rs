@@ -1,0 +1,115 @@
+//! New connections: accepted, placed on a loop, or turned away.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use mio::Token;
+use mio::net::{TcpListener, TcpStream};
+
+use super::super::connection::Connection;
+use super::super::link::Transport;
+use super::super::shared::{Arrival, Room, Shared};
+use super::{EventLoop, Slot};
+
+/// Connections accepted before others get their turn.
+const ACCEPTED: usize = 64;
+
+/// How long accepting rests when the system has no descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How much busier than the least busy loop this one may be before it gives a new connection away.
+const IMBALANCE: usize = 4;
+
+impl EventLoop {
+    pub(super) fn accept(&mut self, shared: &Shared) {
+        if self.accept_again.is_some_and(|when| when <= self.now) {
+            self.accept_again = None;
+            self.accepting = (0..self.listeners.len()).collect();
+        }
+        for listener in std::mem::take(&mut self.accepting) {
+            self.accept_from(listener, shared);
+        }
+    }
+
+    fn accept_from(&mut self, listener: usize, shared: &Shared) {
+        for _ in 0..ACCEPTED {
+            let Some(accepted) = self.listeners.get(listener).map(TcpListener::accept) else {
+                return;
+            };
+            match accepted {
+                Ok((stream, peer)) => self.place(stream, peer, shared),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // accept(2): the connection was gone before it was accepted; the next one may not be.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
+                    // will tell when there are some again.
+                    if self.accept_again.is_none() {
+                        log::warn!("can't accept connections for now: {error}");
+                    }
+                    self.accept_again = Some(self.now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+        self.accepting.push(listener);
+    }
+
+    /// Gives a new connection to the loop that has the fewest.
+    fn place(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+        let index = shared.least_busy(self.index, IMBALANCE);
+        match shared.connection_opened(index) {
+            Room::Enough if index == self.index => {
+                self.welcome(stream, peer, shared);
+            }
+            Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
+            Room::Scarce => self.turn_away(stream, peer, shared),
+            // Too many are being turned away already.
+            Room::None => {}
+        }
+    }
+
+    /// Answers a connection that is one too many.
+    fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+        let Some(key) = self.welcome(stream, peer, shared) else {
+            return;
+        };
+        let Some(connection) = &mut self.slots[key].connection else {
+            return;
+        };
+        let mut work = shared.new_work();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        work.exchange
+            .refuse_with(status, "too many connections", &self.date, &mut work.out);
+        connection.work = Some(work);
+        connection.close_after_sending();
+    }
+
+    /// Takes in a new connection. Says where, unless that failed.
+    pub(super) fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<usize> {
+        let key = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        let mut transport = Transport::new(stream);
+        if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
+            log::warn!("can't watch a new connection: {error}");
+            self.vacant.push(key);
+            shared.connection_closed(self.index);
+            return None;
+        }
+        let slot = &mut self.slots[key];
+        slot.link = Some(Arc::clone(&transport.link));
+        let connection = Connection::new(transport, Some(peer), key, self.index, self.now, &shared.limits);
+        slot.connection = Some(Box::new(connection));
+        self.ready.push_back(key);
+        Some(key)
+    }
+}

@@ -1,0 +1,160 @@
+//! An answer, as a client reads it.
+
+use http::StatusCode;
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    status: StatusCode,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Answer {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The first header field of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// All header fields, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The body, without its framing.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => text,
+            Err(error) => panic!("the body is not text: {error}"),
+        }
+    }
+
+    /// Whether all of the body has come: not so if a stream or a reader failed.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Reads the final answer at the beginning of `received`. What can't be read is a broken answer.
+    pub(super) fn read(received: &[u8], is_to_head: bool) -> Answer {
+        let mut rest = received;
+        loop {
+            let Some((mut answer, behind)) = read_head(rest) else {
+                return Answer {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    headers: Vec::new(),
+                    body: rest.to_vec(),
+                    is_whole: false,
+                };
+            };
+            rest = behind;
+            // RFC 9110 §15.2: interim answers come before the final one.
+            if !answer.status.is_informational() {
+                if !is_to_head {
+                    answer.read_body(rest);
+                }
+                return answer;
+            }
+        }
+    }
+
+    /// RFC 9112 §6.3, from the side that receives.
+    fn read_body(&mut self, rest: &[u8]) {
+        let has_none = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let length = self
+            .header("Content-Length")
+            .and_then(|length| length.parse::<usize>().ok());
+        if has_none {
+            return;
+        }
+        if self.header("Transfer-Encoding").is_some() {
+            self.is_whole = read_chunks(rest, &mut self.body).is_some();
+        } else if let Some(length) = length {
+            self.is_whole = rest.len() >= length;
+            self.body = rest[..length.min(rest.len())].to_vec();
+        } else {
+            self.body = rest.to_vec();
+        }
+    }
+}
+
+fn read_head(bytes: &[u8]) -> Option<(Answer, &[u8])> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse::<StatusCode>().ok()?;
+    let fields = lines.filter_map(|line| line.split_once(": "));
+    let headers = fields
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let answer = Answer {
+        status,
+        headers,
+        body: Vec::new(),
+        is_whole: true,
+    };
+    Some((answer, &bytes[end + 4..]))
+}
+
+/// Appends the content of a chunked body; nothing if its end is missing.
+fn read_chunks(mut rest: &[u8], body: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?, 16).ok()?;
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return rest.starts_with(b"\r\n").then_some(());
+        }
+        body.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_framing_is_read() {
+        let body = |received: &str| {
+            let answer = Answer::read(received.as_bytes(), false);
+            (String::from_utf8(answer.body).unwrap(), answer.is_whole)
+        };
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc"),
+            ("ab".into(), true)
+        );
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
+            ("abc".into(), false)
+        );
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"),
+            ("abc".into(), true)
+        );
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),
+            ("ab".into(), false)
+        );
+        assert_eq!(body("HTTP/1.0 200 OK\r\n\r\nto the end"), ("to the end".into(), true));
+        assert_eq!(
+            body("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"),
+            (String::new(), true)
+        );
+    }
+}

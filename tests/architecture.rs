@@ -1,0 +1,155 @@
+//! The house rules that a machine can check: who must not know whom, and what the files look like.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A part of the house, what nothing in it may name, and why.
+const NEVER: &[(&str, &[&str], &str)] = &[
+    (
+        "proto/src",
+        &[
+            "Tcp",
+            "Udp",
+            "std::thread",
+            "std::time",
+            "std::fs",
+            "std::io",
+            "log::",
+            "unsafe ",
+        ],
+        "the protocol knows no socket, thread, clock, file or log",
+    ),
+    (
+        "src/request",
+        &["crate::server", "crate::dispatch", "crate::exchange"],
+        "the vocabulary knows neither dispatch nor server",
+    ),
+    (
+        "src/response",
+        &["crate::server", "crate::dispatch", "crate::exchange"],
+        "the vocabulary knows neither dispatch nor server",
+    ),
+    (
+        "src/pace.rs",
+        &["crate::"],
+        "the pace of endpoints is known to all and knows nobody",
+    ),
+    (
+        "src/server",
+        &["crate::dispatch", "crate::app"],
+        "the server knows only `Application`",
+    ),
+    (
+        "src/exchange",
+        &["crate::server", "crate::dispatch", "mio", "std::net", "std::thread"],
+        "an exchange knows neither sockets nor threads",
+    ),
+];
+
+#[test]
+fn nobody_knows_whom_he_must_not() {
+    for (place, names, rule) in NEVER {
+        for file in sources(place) {
+            for (number, line) in code(&file).lines().enumerate() {
+                let line = line.split("//").next().unwrap_or("");
+                let named = names.iter().find(|name| line.contains(*name));
+                assert!(named.is_none(), "{}:{}: {named:?}: {rule}", file.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_for_the_whole_workspace() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for package in ["proto/Cargo.toml", "demo/Cargo.toml", "Cargo.toml"] {
+        let manifest = fs::read_to_string(root().join(package)).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{package} has lints of its own"
+        );
+    }
+}
+
+#[test]
+fn files_are_one_idea_each() {
+    for file in all_sources() {
+        let lines = code(&file).lines().count();
+        assert!(lines <= 500, "{} has {lines} lines before its tests", file.display());
+    }
+}
+
+#[test]
+fn names_are_the_standard_terms_of_the_field() {
+    const DECLARING: [&str; 6] = ["fn", "struct", "enum", "trait", "mod", "type"];
+    const BANNED: [&str; 4] = ["manager", "helper", "util", "info"];
+    for file in all_sources() {
+        let text = code(&file);
+        let words: Vec<_> = text.split_whitespace().collect();
+        for declared in words.windows(2) {
+            let [keyword, name] = declared else { continue };
+            let is_banned = name.starts_with("get_") || parts(name).iter().any(|part| BANNED.contains(&part.as_str()));
+            let is_declared = DECLARING.contains(keyword);
+            assert!(!(is_declared && is_banned), "{}: `{keyword} {name}`", file.display());
+        }
+    }
+}
+
+#[test]
+fn documents_name_files_that_exist() {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let is_path = quoted.contains('/') && quoted.ends_with(".rs");
+            assert!(
+                !is_path || root().join(quoted).exists(),
+                "{document} names `{quoted}`, which does not exist"
+            );
+        }
+    }
+}
+
+/// The words of a name: `take_up` and `TakeUp` have the same two.
+fn parts(name: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || letter.is_uppercase() {
+            parts.push(String::new());
+        }
+        if let (true, Some(part)) = (letter.is_alphanumeric(), parts.last_mut()) {
+            part.extend(letter.to_lowercase());
+        }
+    }
+    parts
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn all_sources() -> Vec<PathBuf> {
+    ["src", "proto/src", "demo/src"].into_iter().flat_map(sources).collect()
+}
+
+/// The Rust files below `place`, which may be a file itself.
+fn sources(place: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut places = vec![root().join(place)];
+    while let Some(place) = places.pop() {
+        if place.is_dir() {
+            places.extend(fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()));
+        } else if place.extension().is_some_and(|extension| extension == "rs") {
+            found.push(place);
+        }
+    }
+    assert!(!found.is_empty(), "nothing at {place}");
+    found
+}
+
+/// What a file says before its tests.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+    text[..end].to_owned()
+}

@@ -1,0 +1,169 @@
+//! Handlers that block, and everybody else.
+
+use hansel::{Request, Server};
+
+use crate::support::{Gate, OpenAtEnd, get, no_deadlines, server, start};
+
+/// `/wait` waits at `gate`; everything else is answered at once.
+fn gated(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
+    let gate = gate.clone();
+    move |request: &Request| {
+        if request.segment(0) == Some("wait") {
+            gate.pass();
+        }
+        request.path().to_owned()
+    }
+}
+
+/// Many requests are answered while one handler blocks, and that one is answered once it may.
+fn others_are_answered_while_one_blocks(server: Server) {
+    let gate = Gate::new();
+    let server = start(server.limits(no_deadlines()), gated(&gate));
+    let _open = OpenAtEnd(&gate);
+    let (mut blocked, mut other) = (server.connect(), server.connect());
+    for round in 1..=5 {
+        blocked.send(get("/wait"));
+        gate.await_arrived(round);
+        for n in 0..100 {
+            let path = format!("/{n}");
+            assert_eq!(other.get(&path).text(), path);
+        }
+        assert_eq!(server.connect().get("/new").text(), "/new");
+        gate.admit(1);
+        assert_eq!(blocked.answer().text(), "/wait");
+    }
+}
+
+#[test]
+fn others_are_answered_while_one_blocks_on_one_loop() {
+    others_are_answered_while_one_blocks(server().loops(1));
+}
+
+#[test]
+fn others_are_answered_while_one_blocks_on_two_loops() {
+    others_are_answered_while_one_blocks(server().loops(2));
+}
+
+#[test]
+fn with_32_handlers_blocked_a_new_client_is_answered() {
+    let gate = Gate::new();
+    let server = start(server().limits(no_deadlines()), gated(&gate));
+    let _open = OpenAtEnd(&gate);
+    let mut blocked: Vec<_> = (0..32)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(get("/wait"));
+            client
+        })
+        .collect();
+    gate.await_arrived(32);
+    for _ in 0..100 {
+        assert_eq!(server.connect().get("/fresh").text(), "/fresh");
+    }
+    gate.admit(32);
+    for client in &mut blocked {
+        assert_eq!(client.answer().text(), "/wait");
+    }
+}
+
+#[test]
+fn a_handler_that_says_so_passes_the_loop_at_once() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        if request.segment(0) == Some("wait") {
+            hansel::blocking(|| at.pass());
+        }
+        request.path().to_owned()
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut blocked = server.connect();
+    for round in 1..=20 {
+        blocked.send(get("/wait"));
+        gate.await_arrived(round);
+        assert_eq!(server.connect().get("/other").text(), "/other");
+        gate.admit(1);
+        assert_eq!(blocked.answer().text(), "/wait");
+    }
+}
+
+#[test]
+fn a_handler_that_computes_for_long_does_not_hold_up_others() {
+    // It spins, so that the system cannot tell it from any other running thread, until another
+    // request has been answered.
+    let gate = Gate::new();
+    let seen = gate.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        if request.segment(0) == Some("spin") {
+            while seen.arrived() == 0 {
+                std::hint::spin_loop();
+            }
+        }
+        request.path().to_owned()
+    });
+    let mut spinning = server.connect();
+    spinning.send(get("/spin"));
+    assert_eq!(server.connect().get("/other").text(), "/other");
+    gate.admit(1);
+    gate.pass();
+    assert_eq!(spinning.answer().text(), "/spin");
+}
+
+#[test]
+fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_it_blocks() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        if request.segment(0) == Some("wait") {
+            hansel::blocking(|| at.pass());
+        }
+        request.path().to_owned()
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    client.send(format!("{}{}{}{}", get("/1"), get("/2"), get("/wait"), get("/3")));
+    assert_eq!(client.answer().text(), "/1");
+    assert_eq!(client.answer().text(), "/2");
+    gate.await_arrived(1);
+    gate.admit(1);
+    assert_eq!(client.answer().text(), "/wait");
+    assert_eq!(client.answer().text(), "/3");
+}
+
+#[test]
+fn requests_behind_one_that_blocks_wait_for_it_and_keep_their_order() {
+    let gate = Gate::new();
+    let server = start(server().limits(no_deadlines()), gated(&gate));
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    client.send(get("/wait"));
+    gate.await_arrived(1);
+    for n in 0..200 {
+        client.send(get(&format!("/{n}")));
+    }
+    assert_eq!(server.connect().get("/other").text(), "/other");
+    gate.admit(1);
+    assert_eq!(client.answer().text(), "/wait");
+    for n in 0..200 {
+        assert_eq!(client.answer().text(), format!("/{n}"));
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_while_its_handler_blocks_harms_nobody() {
+    let gate = Gate::new();
+    let server = start(server().limits(no_deadlines()), gated(&gate));
+    let _open = OpenAtEnd(&gate);
+    for round in 1..=20 {
+        let mut gone = server.connect();
+        gone.send(get("/wait"));
+        gate.await_arrived(round);
+        if round % 2 == 0 {
+            gone.reset();
+        } else {
+            drop(gone);
+        }
+        gate.admit(1);
+        assert_eq!(server.connect().get("/other").text(), "/other");
+    }
+}

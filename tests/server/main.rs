@@ -1,0 +1,12 @@
+//! The server over real sockets.
+//!
+//! No test here looks at a clock to decide: order is made with gates and channels, and a wait that has
+//! no end is turned into a failure after a minute.
+
+mod answers;
+mod blocking;
+mod bodies;
+mod half_close;
+mod streams;
+mod support;
+mod threads;
