@@ -1,7 +1,5 @@
 //! Where dispatch becomes an application: the one file that knows both.
 
-use std::sync::OnceLock;
-
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
     Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, Walk,
@@ -28,18 +26,19 @@ pub struct App {
     root: Box<dyn Dispatch>,
     allow_always: bool,
     listener: Option<Box<dyn Listener + Send + Sync>>,
-    map: OnceLock<Map>,
 }
 
 impl App {
     /// The application that `root` makes: a dispatcher, a resource, or a function.
     #[track_caller]
     pub fn new<K>(root: impl IntoDispatch<K>) -> App {
+        let root = Box::new(root.into_dispatch());
+        // Shows mistakes, and prepares what takes a while, before the first request.
+        root.describe(&mut Map::new());
         App {
-            root: Box::new(root.into_dispatch()),
+            root,
             allow_always: false,
             listener: None,
-            map: OnceLock::new(),
         }
     }
 
@@ -58,13 +57,11 @@ impl App {
         self
     }
 
-    /// All that can be reached.
-    pub fn routes(&self) -> &Map {
-        self.map.get_or_init(|| {
-            let mut map = Map::new();
-            self.root.describe(&mut map);
-            map
-        })
+    /// All that can be reached, at this moment.
+    pub fn routes(&self) -> Map {
+        let mut map = Map::new();
+        self.root.describe(&mut map);
+        map
     }
 
     /// How a request for `target` would be dispatched. Look-ups and hooks on the way are run, the

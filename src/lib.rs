@@ -25,7 +25,7 @@ pub use app::App;
 pub use application::{Application, IntoApplication};
 #[cfg(feature = "regex")]
 pub use dispatch::regex;
-pub use dispatch::{Registry, Routes, mount};
+pub use dispatch::{Methods, Registry, Resource, Routes, Verbs, mount};
 pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments};

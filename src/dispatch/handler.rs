@@ -152,6 +152,75 @@ struct Function<F, S> {
     shape: PhantomData<fn() -> S>,
 }
 
+/// A function of shape `S` behind a receiver, kept for later calls.
+struct Method<F, S>(Function<F, S>);
+
+impl<T, F, S> Call<T> for Method<F, S>
+where
+    T: Send + Sync,
+    F: Send + Sync + 'static,
+    S: MethodShape<T, F>,
+{
+    fn signature(&self) -> &Signature {
+        &self.0.signature
+    }
+
+    fn call<'r>(
+        &self,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        endpoint: Endpoint<'_>,
+    ) -> Reply {
+        S::call(
+            &self.0.function,
+            receiver,
+            walk,
+            arguments,
+            &self.0.signature.pattern,
+            endpoint,
+        )
+    }
+}
+
+/// Keeps a method for later calls.
+pub(super) fn bind_method<T, F, S>(function: F) -> Arc<dyn Call<T>>
+where
+    T: Send + Sync + 'static,
+    F: Send + Sync + 'static,
+    S: MethodShape<T, F> + 'static,
+{
+    Arc::new(Method(Function {
+        signature: Signature::new(std::any::type_name::<F>(), S::arguments()),
+        function,
+        shape: PhantomData::<fn() -> S>,
+    }))
+}
+
+/// A function that takes a `&T` before its other arguments: a method of `T`, as handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a method of `{T}`",
+    label = "not a function of `&{T}` and up to seven arguments",
+    note = "a method takes `&self`, then what a handler takes; a closure's arguments need their types written: `|this: &{T}, id: u32| ..`"
+)]
+pub trait MethodHandler<T, S> {}
+
+/// What makes a function a method that handles requests; as [`Shape`], but with a receiver.
+pub trait MethodShape<T, F> {
+    #[doc(hidden)]
+    fn arguments() -> Vec<(Kind, Cow<'static, str>)>;
+
+    #[doc(hidden)]
+    fn call<'r>(
+        function: &F,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        pattern: &str,
+        endpoint: Endpoint<'_>,
+    ) -> Reply;
+}
+
 macro_rules! shapes {
     ($($A:ident $a:ident),*) => {
         impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F where F: Fn($($A),*) -> R {}
@@ -179,27 +248,69 @@ macro_rules! shapes {
                 &self.signature
             }
 
-            #[allow(unused_mut)]
+            #[inline]
             fn call<'r>(
                 &self,
                 (): &(),
                 walk: &mut Walk<'r>,
-                mut arguments: PathArguments<'_, 'r>,
+                arguments: PathArguments<'_, 'r>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
-                $(let $a = match $A::parse(&mut arguments) {
-                    Ok(parsed) => parsed,
-                    Err(unfit) => return Err(walk.decline(endpoint.dispatcher, endpoint.name, || unfit.why())),
-                };)*
-                arrive::<R>(const { fills_response::<R>(&[$($A::KIND),*]) }, walk, arguments, &self.signature, endpoint,
-                    |_source| {
-                        $(let $a = $A::extract($a, _source)?;)*
-                        Ok((self.function)($($a),*))
-                    })
+                call!(walk, arguments, &self.signature.pattern, endpoint, R, ($($A $a),*), (self.function)())
             }
         }
     };
 }
+
+macro_rules! method_shapes {
+    ($($A:ident $a:ident),*) => {
+        impl<T, F, R, $($A),*> MethodHandler<T, fn($($A),*) -> R> for F where F: Fn(&T, $($A),*) -> R {}
+
+        impl<T, F, R, $($A),*> MethodShape<T, F> for fn($($A),*) -> R
+        where
+            F: for<'t, 'c> Fn(&'t T, $($A::Of<'c>),*) -> R,
+            R: IntoResponse,
+            $($A: Argument),*
+        {
+            fn arguments() -> Vec<(Kind, Cow<'static, str>)> {
+                vec![$(($A::KIND, $A::described())),*]
+            }
+
+            #[inline]
+            fn call<'r>(
+                function: &F,
+                receiver: &T,
+                walk: &mut Walk<'r>,
+                arguments: PathArguments<'_, 'r>,
+                pattern: &str,
+                endpoint: Endpoint<'_>,
+            ) -> Reply {
+                call!(walk, arguments, pattern, endpoint, R, ($($A $a),*), function(receiver,))
+            }
+        }
+    };
+}
+
+/// Reads the arguments from the path, arrives, reads those of the request, and calls.
+macro_rules! call {
+    (
+        $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
+        ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
+    ) => {{
+        #[allow(unused_mut)]
+        let mut arguments = $arguments;
+        $(let $a = match $A::parse(&mut arguments) {
+            Ok(parsed) => parsed,
+            Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
+        };)*
+        let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
+        arrive::<$R>(fills_response, $walk, arguments, $pattern, $endpoint, |_source| {
+            $(let $a = $A::extract($a, _source)?;)*
+            Ok($function($($receiver)* $($a),*))
+        })
+    }};
+}
+use call;
 
 shapes!();
 shapes!(A a);
@@ -210,6 +321,15 @@ shapes!(A a, B b, C c, D d, E e);
 shapes!(A a, B b, C c, D d, E e, G g);
 shapes!(A a, B b, C c, D d, E e, G g, H h);
 shapes!(A a, B b, C c, D d, E e, G g, H h, I i);
+
+method_shapes!();
+method_shapes!(A a);
+method_shapes!(A a, B b);
+method_shapes!(A a, B b, C c);
+method_shapes!(A a, B b, C c, D d);
+method_shapes!(A a, B b, C c, D d, E e);
+method_shapes!(A a, B b, C c, D d, E e, G g);
+method_shapes!(A a, B b, C c, D d, E e, G g, H h);
 
 /// Whether the answer is what the function leaves in its `&mut Response`.
 const fn fills_response<R>(kinds: &[Kind]) -> bool {
@@ -235,7 +355,7 @@ fn arrive<'r, R: IntoResponse>(
     fills_response: bool,
     walk: &mut Walk<'r>,
     arguments: PathArguments<'_, 'r>,
-    signature: &Signature,
+    pattern: &str,
     endpoint: Endpoint<'_>,
     run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,
 ) -> Reply {
@@ -252,11 +372,7 @@ fn arrive<'r, R: IntoResponse>(
     if used == 0 {
         return walk.arrive(endpoint, answer);
     }
-    let name = if arguments.is_tail_named() {
-        ""
-    } else {
-        &*signature.pattern
-    };
+    let name = if arguments.is_tail_named() { "" } else { pattern };
     let step = Step::taking_text(endpoint.dispatcher, name, used);
     walk.descend(step, |walk| walk.arrive(endpoint, answer))
 }

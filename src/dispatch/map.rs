@@ -14,7 +14,8 @@ use super::MethodSet;
 /// fn person(id: u32) -> String { id.to_string() }
 ///
 /// let app = App::new(Routes::new().get("/people/{id}", person).name("person"));
-/// let place = &app.routes().places()[0];
+/// let map = app.routes();
+/// let place = &map.places()[0];
 /// assert_eq!(place.pattern, "/people/{id}");
 /// assert_eq!(place.handler, "person(u32)");
 /// assert_eq!(place.methods.to_string(), "GET");

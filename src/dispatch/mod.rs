@@ -40,14 +40,17 @@
 //! ```
 
 mod arguments;
+mod by_method;
 mod crumb;
 mod handler;
 mod into_dispatch;
 mod map;
 mod method_set;
+mod methods;
 mod mount;
 mod registry;
 mod reply;
+mod resource;
 mod routes;
 mod segment;
 mod trail;
@@ -61,13 +64,15 @@ pub use arguments::{Kind, PathArguments, Source, Unfit};
 pub use crumb::{Crumb, Decision, Listener, Why};
 #[doc(hidden)]
 pub use handler::Bound;
-pub use handler::{Handler, Shape};
+pub use handler::{Handler, MethodHandler, MethodShape, Shape};
 pub use into_dispatch::IntoDispatch;
 pub use map::{Map, Place};
 pub use method_set::MethodSet;
+pub use methods::Methods;
 pub use mount::{Mount, mount};
 pub use registry::Registry;
 pub use reply::{Arrived, Miss, Reply};
+pub use resource::{Resource, Verbs};
 #[cfg(feature = "regex")]
 pub use routes::regex;
 pub use routes::{Pattern, Routes};

@@ -141,6 +141,15 @@ impl<'r> Walk<'r> {
         self.listener.is_some()
     }
 
+    /// A name that has to be made, if somebody will see it; else an empty one.
+    pub(super) fn named(&self, name: impl FnOnce() -> String) -> String {
+        if self.is_watched() || self.request.endpoint_record().is_some() {
+            name()
+        } else {
+            String::new()
+        }
+    }
+
     /// Goes on behind `step` with `inner`. If that misses, the walk is back where it was.
     pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let Some(rest) = self.behind(step.taken) else {

@@ -355,16 +355,6 @@ impl Route {
         self.bound.0.call(&(), walk, arguments, endpoint)
     }
 
-    /// How well this route suits a method; the lowest is best.
-    fn rank(&self, method: &Method) -> usize {
-        match &self.methods {
-            methods if methods.is_any() => 2,
-            methods if methods.contains(method) => 0,
-            methods if methods.allows(method) => 1,
-            _ => UNSUITED,
-        }
-    }
-
     fn describe(&self, map: &mut Map) {
         map.endpoint(
             "Routes",
@@ -377,7 +367,3 @@ impl Route {
         }
     }
 }
-
-/// The rank of a route that does not take the method. It is still asked, after all others, because what
-/// it would have taken is what `Allow` says.
-const UNSUITED: usize = 3;

@@ -3,7 +3,8 @@
 use super::super::arguments::Tail;
 use super::pattern::PatternKind;
 use super::tree::{Ending, Match, Tree};
-use super::{Entry, Route, Target, UNSUITED, nearest};
+use super::{Entry, Target, nearest};
+use crate::dispatch::by_method::best;
 use crate::dispatch::{Miss, Reply, Step, Walk, Why};
 use crate::request::Segments;
 
@@ -139,15 +140,20 @@ impl Entry {
                 } else {
                     Tail::Nothing
                 };
-                best(routes, walk, |route, walk| {
-                    let step = Step::taking_text("Routes", &route.pattern.text, found.taken);
-                    walk.descend(step, |walk| {
-                        if route.bound.0.signature().sees_request() {
-                            name_captures(route.pattern.names(), walk, from, found.captured);
-                        }
-                        route.arrive(walk, found.captured, tail)
-                    })
-                })
+                best(
+                    routes,
+                    |route| &route.methods,
+                    walk,
+                    |route, walk| {
+                        let step = Step::taking_text("Routes", &route.pattern.text, found.taken);
+                        walk.descend(step, |walk| {
+                            if route.bound.0.signature().sees_request() {
+                                name_captures(route.pattern.names(), walk, from, found.captured);
+                            }
+                            route.arrive(walk, found.captured, tail)
+                        })
+                    },
+                )
             }
             Target::Mount { inner, .. } => {
                 let step = Step::taking_text("Routes", &self.pattern.text, found.taken);
@@ -183,32 +189,22 @@ impl Entry {
         let Target::Endpoints(routes) = &self.target else {
             return Err(Miss::NotFound);
         };
-        best(routes, walk, |route, walk| {
-            // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
-            let step = Step::taking_text("Routes", &route.pattern.text, taken.min(from.text().len()));
-            walk.descend(step, |walk| {
-                if route.bound.0.signature().sees_request() {
-                    name_captures(route.pattern.names(), walk, from, captured);
-                }
-                route.arrive(walk, captured, Tail::Segments)
-            })
-        })
+        best(
+            routes,
+            |route| &route.methods,
+            walk,
+            |route, walk| {
+                // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
+                let step = Step::taking_text("Routes", &route.pattern.text, taken.min(from.text().len()));
+                walk.descend(step, |walk| {
+                    if route.bound.0.signature().sees_request() {
+                        name_captures(route.pattern.names(), walk, from, captured);
+                    }
+                    route.arrive(walk, captured, Tail::Segments)
+                })
+            },
+        )
     }
-}
-
-/// Tries routes in the order in which they suit the method; merges what they miss.
-fn best<'r>(routes: &[Route], walk: &mut Walk<'r>, mut attempt: impl FnMut(&Route, &mut Walk<'r>) -> Reply) -> Reply {
-    let method = walk.method();
-    let mut missed = Miss::NotFound;
-    for rank in 0..=UNSUITED {
-        for route in routes.iter().filter(|route| route.rank(method) == rank) {
-            match attempt(route, walk) {
-                Ok(arrived) => return Ok(arrived),
-                Err(miss) => missed = missed.merge(miss),
-            }
-        }
-    }
-    Err(missed)
 }
 
 fn name_captures<'r>(names: &[std::sync::Arc<str>], walk: &Walk<'r>, from: Segments<'r>, captured: &[Option<&'r str>]) {
