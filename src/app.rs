@@ -4,6 +4,7 @@ use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
     Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, Walk,
 };
+use crate::page;
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers: settles what no single one of them can.
@@ -26,6 +27,7 @@ pub struct App {
     root: Box<dyn Dispatch>,
     allow_always: bool,
     listener: Option<Box<dyn Listener + Send + Sync>>,
+    in_development: bool,
 }
 
 impl App {
@@ -39,6 +41,7 @@ impl App {
             root,
             allow_always: false,
             listener: None,
+            in_development: false,
         }
     }
 
@@ -54,6 +57,24 @@ impl App {
     #[must_use]
     pub fn listen(mut self, listener: impl Listener + Send + Sync + 'static) -> App {
         self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Switches development mode on: a 404, 405 or 500 then tells how it came to that, in a browser on a
+    /// page of its own. Handlers that panic are named with the line.
+    ///
+    /// The page shows what is nobody else's business: routes, header fields, a few lines of source. So
+    /// it is off unless this is called, and nothing else switches it on.
+    ///
+    /// ```
+    /// use hansel::{App, Routes};
+    ///
+    /// let routes = Routes::new().get("/people/{id}", |id: u32| format!("person {id}"));
+    /// let app = App::new(routes).development(cfg!(debug_assertions));
+    /// ```
+    #[must_use]
+    pub fn development(mut self, on: bool) -> App {
+        self.in_development = on;
         self
     }
 
@@ -88,13 +109,12 @@ impl App {
         recorder.into_trail(request.method().clone(), request.path().to_owned(), outcome)
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
         if request.path() == "*" {
             return options(&self.everywhere());
         }
-        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
         if let Some(listener) = listener {
             listener.begins(request);
         }
@@ -145,7 +165,12 @@ fn options(allowed: &MethodSet) -> Response {
 
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
-        self.answer(request)
+        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
+        if self.in_development {
+            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
+            return page::answer(request, listener, answer, || self.routes());
+        }
+        self.answer(request, listener)
     }
 }
 
