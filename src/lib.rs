@@ -22,11 +22,17 @@ pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use app::App;
+pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "form")]
+pub use dispatch::Form;
+#[cfg(feature = "json")]
+pub use dispatch::Json;
+#[cfg(feature = "query")]
+pub use dispatch::Query;
 #[cfg(feature = "regex")]
 pub use dispatch::regex;
-pub use dispatch::{Methods, Registry, Resource, Routes, Verbs, mount};
+pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
 pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments};

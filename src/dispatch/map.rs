@@ -55,6 +55,24 @@ impl Map {
         &self.places
     }
 
+    /// The place with this name.
+    pub fn find(&self, name: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.name.as_deref() == Some(name))
+    }
+
+    /// Two places with one name, if there are such.
+    pub(crate) fn same_name(&self) -> Option<(&Place, &Place)> {
+        self.places.iter().enumerate().find_map(|(i, place)| {
+            let name = place.name.as_deref()?;
+            let other = self
+                .places
+                .iter()
+                .skip(i + 1)
+                .find(|other| other.name.as_deref() == Some(name))?;
+            Some((place, other))
+        })
+    }
+
     /// Describes what is below a part of a path, such as `/calc` or `/{id}`.
     pub fn below(&mut self, part: &str, describe: impl FnOnce(&mut Map)) {
         let before = self.prefix.len();

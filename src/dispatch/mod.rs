@@ -41,8 +41,11 @@
 
 mod arguments;
 mod by_method;
+mod chain;
 mod crumb;
+mod extract;
 mod handler;
+mod hooks;
 mod into_dispatch;
 mod map;
 mod method_set;
@@ -54,6 +57,7 @@ mod resource;
 mod routes;
 mod segment;
 mod trail;
+mod urls;
 mod walk;
 
 use std::sync::Arc;
@@ -61,10 +65,13 @@ use std::sync::Arc;
 pub use arguments::Argument;
 #[doc(hidden)]
 pub use arguments::{Kind, PathArguments, Source, Unfit};
+pub use chain::Chain;
 pub use crumb::{Crumb, Decision, Listener, Why};
+pub use extract::*;
 #[doc(hidden)]
 pub use handler::Bound;
 pub use handler::{Handler, MethodHandler, MethodShape, Shape};
+pub use hooks::{Hooks, Verdict};
 pub use into_dispatch::IntoDispatch;
 pub use map::{Map, Place};
 pub use method_set::MethodSet;
@@ -79,6 +86,8 @@ pub use routes::{Pattern, Routes};
 pub use segment::FromSegment;
 pub(crate) use trail::Recorder;
 pub use trail::{Outcome, Trail, TrailCrumb};
+pub use urls::UrlError;
+pub(crate) use urls::build as build_url;
 pub(crate) use walk::Purpose;
 pub use walk::{Endpoint, Step, Walk};
 

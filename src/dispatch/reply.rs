@@ -20,6 +20,11 @@ impl Arrived {
         Arrived(Some(response))
     }
 
+    /// What was arrived at is an answer of the root's own.
+    pub(crate) fn elsewhere(response: Response) -> Arrived {
+        Arrived(Some(response))
+    }
+
     pub(super) fn without_calling() -> Arrived {
         Arrived(None)
     }

@@ -23,6 +23,7 @@ pub struct Walk<'r> {
     depth: usize,
     purpose: Purpose,
     listener: Option<&'r dyn Listener>,
+    is_last_resort: bool,
 }
 
 /// What a walk is for.
@@ -32,6 +33,8 @@ pub(crate) enum Purpose {
     Answer,
     /// To find the endpoint that would be called.
     Explain,
+    /// To see whether a path leads to an endpoint it was built for: without the hooks that may forbid it.
+    Rematch,
     /// To find out which methods are answered at the path: no endpoint is good enough.
     Survey,
 }
@@ -118,7 +121,24 @@ impl<'r> Walk<'r> {
             depth: 0,
             purpose,
             listener,
+            is_last_resort: true,
         }
+    }
+
+    /// The same walk, but nobody answers what is not found.
+    pub(crate) fn without_last_resort(mut self) -> Walk<'r> {
+        self.is_last_resort = false;
+        self
+    }
+
+    /// Whether what is not found may be answered.
+    pub(super) fn is_last_resort(&self) -> bool {
+        self.is_last_resort
+    }
+
+    /// Whether hooks run that may forbid the way.
+    pub(super) fn runs_hooks(&self) -> bool {
+        self.purpose != Purpose::Rematch
     }
 
     /// The request whose path it is.
@@ -210,7 +230,7 @@ impl<'r> Walk<'r> {
         }
         Ok(match self.purpose {
             Purpose::Answer => Arrived::with(pace.run(|| answer(self.request))),
-            Purpose::Explain | Purpose::Survey => Arrived::without_calling(),
+            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
         })
     }
 
@@ -231,7 +251,7 @@ impl<'r> Walk<'r> {
         }
         Ok(match self.purpose {
             Purpose::Answer => Arrived::with(response),
-            Purpose::Explain | Purpose::Survey => Arrived::without_calling(),
+            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
         })
     }
 

@@ -1,14 +1,13 @@
 //! A connection's socket, and word of its readiness for whoever has the connection.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
-use mio::net::TcpStream;
+use super::socket::Stream;
 
 /// The socket may be read from.
 pub(super) const READABLE: u8 = 1;
@@ -30,7 +29,7 @@ const AWAITED: u8 = 16;
 /// Whoever has the connection reads and writes the socket. Events come to the loop all the same; while
 /// the connection is out they are noted here.
 pub(super) struct Link {
-    stream: TcpStream,
+    stream: Stream,
     noted: AtomicU8,
     waiting: Mutex<Option<Thread>>,
 }
@@ -86,7 +85,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream) -> Transport {
+    pub(super) fn new(stream: Stream) -> Transport {
         let link = Link {
             stream,
             noted: AtomicU8::new(0),
@@ -127,21 +126,21 @@ impl Transport {
     }
 
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        uninterrupted(|| (&self.link.stream).read(into))
+        uninterrupted(|| self.link.stream.read(into))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| (&self.link.stream).write(bytes))
+        uninterrupted(|| self.link.stream.write(bytes))
     }
 
     pub(super) fn write_both(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| (&self.link.stream).write_vectored(&[IoSlice::new(first), IoSlice::new(second)]))
+        uninterrupted(|| self.link.stream.write_both(first, second))
     }
 
     /// Tells the client that nothing more will come.
     pub(super) fn finish_sending(&self) {
         // A client that is gone already has been told.
-        let _ = self.link.stream.shutdown(Shutdown::Write);
+        let _ = self.link.stream.finish_sending();
     }
 
     /// As [`read`](Transport::read), waiting for something to read.

@@ -13,13 +13,16 @@ mod pacing;
 mod runner;
 mod shared;
 mod signals;
+mod socket;
 mod streaming;
 mod timers;
 mod watch;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::Path;
 use std::time::Duration;
 
 use crate::{Application, IntoApplication};
@@ -28,6 +31,7 @@ pub use handle::Handle;
 pub use limits::Limits;
 
 use event_loop::EventLoop;
+use listen::Bound;
 use shared::{Shared, Staffing};
 
 /// How long a drain lasts at most, when a signal asks for it.
@@ -66,7 +70,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Bound>,
     limits: Limits,
     loops: usize,
     threads: usize,
@@ -82,15 +86,18 @@ impl Server {
     /// # Errors
     /// If the address can't be had; the error names it.
     pub fn bind(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        let server = Server {
+        Server::new().and_bind(address)
+    }
+
+    fn new() -> Server {
+        Server {
             listeners: Vec::new(),
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
             is_quiet: false,
-        };
-        server.and_bind(address)
+        }
     }
 
     /// A server that listens on this port of every address of this machine.
@@ -106,16 +113,35 @@ impl Server {
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        self.listeners.push(listen::bind(address)?);
+        self.listeners.push(Bound::tcp(address)?);
         Ok(self)
     }
 
-    /// The addresses it listens on.
+    /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
+    ///
+    /// Its clients have no network address. A socket that a dead server has left there is replaced, and
+    /// this one is removed at the end.
+    ///
+    /// # Errors
+    /// If somebody listens there, or there is a file; the error names the path.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        Server::new().and_unix(path, mode)
+    }
+
+    /// Listens on a Unix socket as well; see [`unix`](Server::unix).
+    ///
+    /// # Errors
+    /// As [`unix`](Server::unix).
+    #[cfg(unix)]
+    pub fn and_unix(mut self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        self.listeners.push(Bound::unix(path.as_ref(), mode)?);
+        Ok(self)
+    }
+
+    /// The network addresses it listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect()
+        self.listeners.iter().filter_map(Bound::address).collect()
     }
 
     /// How many event loops there are: as many as processors, unless it is set. At least one.
@@ -192,18 +218,19 @@ impl Server {
         };
         let mut loops = Vec::with_capacity(self.loops);
         for index in 0..self.loops {
-            let listeners = self.listeners.iter().map(listen::for_loop).collect::<io::Result<_>>()?;
+            let listeners = self.listeners.iter().map(Bound::for_loop).collect::<io::Result<_>>()?;
             loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
         }
-        let shared = Shared::new(application, self.limits, staffing, loops);
+        let places = self.listeners.into_iter().filter_map(Bound::into_place).collect();
+        let shared = Shared::new(application, self.limits, staffing, loops, places);
         Handle::start(shared, addresses)
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for address in self.local_addrs() {
-            writeln!(f, "hansel: listening on http://{address}")?;
+        for listener in &self.listeners {
+            writeln!(f, "hansel: listening on {listener}")?;
         }
         writeln!(
             f,

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use crate::Application;
 
 use super::admission::Admission;
@@ -16,6 +14,8 @@ use super::connection::{Connection, Work};
 use super::crew::Crew;
 use super::event_loop::EventLoop;
 use super::limits::Limits;
+use super::listen::Place;
+use super::socket::Stream;
 use super::watch::Watch;
 
 pub(super) struct Shared {
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
     cut: AtomicUsize,
+    /// Removed when the last loop has ended.
+    places: Mutex<Vec<Place>>,
 }
 
 /// One loop, and what others must know of it without holding it.
@@ -53,7 +55,7 @@ pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
     /// A new connection that another loop has accepted.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Stream, Option<SocketAddr>),
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -113,6 +115,7 @@ impl Shared {
         limits: Limits,
         staffing: Staffing,
         loops: Vec<(EventLoop, mio::Waker)>,
+        places: Vec<Place>,
     ) -> Arc<Shared> {
         let running = loops.len();
         let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
@@ -136,6 +139,7 @@ impl Shared {
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
+            places: Mutex::new(places),
             protocol: limits.protocol(),
             limits,
         })
@@ -242,6 +246,7 @@ impl Shared {
             *running
         };
         if left == 0 {
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
             self.crew.dismiss();
             self.watch.end();
         }

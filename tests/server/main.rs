@@ -10,3 +10,5 @@ mod half_close;
 mod streams;
 mod support;
 mod threads;
+#[cfg(unix)]
+mod unix_sockets;

@@ -4,6 +4,8 @@ mod nearest;
 mod pattern;
 #[cfg(feature = "regex")]
 mod regexes;
+#[cfg(feature = "regex")]
+mod shown;
 mod table;
 mod tree;
 
@@ -294,7 +296,7 @@ impl Dispatch for Routes {
             Err(miss) => miss,
         };
         match &self.not_found {
-            Some(handler) if miss == Miss::NotFound => not_found(handler, walk),
+            Some(handler) if miss == Miss::NotFound && walk.is_last_resort() => not_found(handler, walk),
             _ => Err(miss),
         }
     }
@@ -359,7 +361,7 @@ impl Route {
         map.endpoint(
             "Routes",
             &self.methods,
-            &self.pattern.text,
+            &self.pattern.shown,
             &self.bound.0.signature().text(),
         );
         if let Some(name) = &self.name {

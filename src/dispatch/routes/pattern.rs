@@ -20,6 +20,8 @@ use percent_encoding::percent_decode_str;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub(super) text: String,
+    /// As it is shown on a map and in a trail.
+    pub(super) shown: String,
     pub(super) kind: Result<PatternKind, String>,
 }
 
@@ -55,6 +57,7 @@ impl From<&str> for Pattern {
     fn from(text: &str) -> Pattern {
         Pattern {
             text: text.to_owned(),
+            shown: text.to_owned(),
             kind: Template::parse(text).map(PatternKind::Template),
         }
     }

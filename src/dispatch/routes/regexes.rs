@@ -29,6 +29,7 @@ pub(super) struct Expression {
 pub fn regex(expression: &str) -> Pattern {
     Pattern {
         text: expression.to_owned(),
+        shown: super::shown::shown(expression),
         kind: Expression::parse(expression).map(PatternKind::Regex),
     }
 }

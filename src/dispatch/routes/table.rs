@@ -145,7 +145,7 @@ impl Entry {
                     |route| &route.methods,
                     walk,
                     |route, walk| {
-                        let step = Step::taking_text("Routes", &route.pattern.text, found.taken);
+                        let step = Step::taking_text("Routes", &route.pattern.shown, found.taken);
                         walk.descend(step, |walk| {
                             if route.bound.0.signature().sees_request() {
                                 name_captures(route.pattern.names(), walk, from, found.captured);
@@ -156,7 +156,7 @@ impl Entry {
                 )
             }
             Target::Mount { inner, .. } => {
-                let step = Step::taking_text("Routes", &self.pattern.text, found.taken);
+                let step = Step::taking_text("Routes", &self.pattern.shown, found.taken);
                 walk.descend(step, |walk| {
                     name_captures(self.pattern.names(), walk, from, found.captured);
                     inner.dispatch(walk)
@@ -179,7 +179,7 @@ impl Entry {
         };
         let end = captures.get(0).map_or(0, |whole| whole.end());
         let Some(taken) = taken(text, end) else {
-            return Err(walk.decline("Routes", &self.pattern.text, || Why::InsideSegment));
+            return Err(walk.decline("Routes", &self.pattern.shown, || Why::InsideSegment));
         };
         let mut captured = [None; super::pattern::MAX_CAPTURES];
         for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
@@ -195,7 +195,7 @@ impl Entry {
             walk,
             |route, walk| {
                 // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
-                let step = Step::taking_text("Routes", &route.pattern.text, taken.min(from.text().len()));
+                let step = Step::taking_text("Routes", &route.pattern.shown, taken.min(from.text().len()));
                 walk.descend(step, |walk| {
                     if route.bound.0.signature().sees_request() {
                         name_captures(route.pattern.names(), walk, from, captured);

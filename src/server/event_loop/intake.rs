@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use mio::Token;
-use mio::net::{TcpListener, TcpStream};
 
 use super::super::connection::Connection;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
+use super::super::socket::{Listener, Stream};
 use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
@@ -36,7 +36,7 @@ impl EventLoop {
 
     fn accept_from(&mut self, listener: usize, shared: &Shared) {
         for _ in 0..ACCEPTED {
-            let Some(accepted) = self.listeners.get(listener).map(TcpListener::accept) else {
+            let Some(accepted) = self.listeners.get(listener).map(Listener::accept) else {
                 return;
             };
             match accepted {
@@ -63,7 +63,7 @@ impl EventLoop {
     }
 
     /// Gives a new connection to the loop that has the fewest.
-    fn place(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+    fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
         let index = shared.least_busy(self.index, IMBALANCE);
         match shared.connection_opened(index) {
             Room::Enough if index == self.index => {
@@ -77,7 +77,7 @@ impl EventLoop {
     }
 
     /// Answers a connection that is one too many.
-    fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+    fn turn_away(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
         let Some(key) = self.welcome(stream, peer, shared) else {
             return;
         };
@@ -93,7 +93,7 @@ impl EventLoop {
     }
 
     /// Takes in a new connection. Says where, unless that failed.
-    pub(super) fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<usize> {
+    pub(super) fn welcome(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -107,7 +107,7 @@ impl EventLoop {
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
-        let connection = Connection::new(transport, Some(peer), key, self.index, self.now, &shared.limits);
+        let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
         Some(key)

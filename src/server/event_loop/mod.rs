@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::date::Date;
@@ -22,6 +21,7 @@ use super::connection::{Connection, Progress, Work};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::shared::{Arrival, Phase, Shared};
+use super::socket::Listener;
 use super::timers::Timers;
 
 /// Events taken from the system at once.
@@ -40,7 +40,7 @@ pub(super) struct EventLoop {
     /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
     /// holds it next goes on with them.
     batch: Vec<(Token, u8)>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     accept_again: Option<Instant>,
@@ -86,7 +86,7 @@ pub(super) enum Turn {
 }
 
 impl EventLoop {
-    pub(super) fn new(index: usize, listeners: Vec<TcpListener>, reserve: bool) -> io::Result<(EventLoop, mio::Waker)> {
+    pub(super) fn new(index: usize, listeners: Vec<Listener>, reserve: bool) -> io::Result<(EventLoop, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let mut event_loop = EventLoop {

@@ -1,0 +1,90 @@
+//! Sockets that do not block, of either kind: TCP, or Unix where there are such.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+
+/// A connected socket.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// A listening socket.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// Does the same with a socket of either kind.
+macro_rules! either {
+    ($kind:ident, $socket:expr, $inner:ident => $do:expr) => {
+        match $socket {
+            $kind::Tcp($inner) => $do,
+            #[cfg(unix)]
+            $kind::Unix($inner) => $do,
+        }
+    };
+}
+
+impl Stream {
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        either!(Stream, self, stream => (&*stream).read(into))
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        either!(Stream, self, stream => (&*stream).write(bytes))
+    }
+
+    pub(super) fn write_both(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        either!(Stream, self, stream => (&*stream).write_vectored(&both))
+    }
+
+    /// Tells the peer that nothing more will come.
+    pub(super) fn finish_sending(&self) -> io::Result<()> {
+        either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
+    }
+}
+
+impl Listener {
+    /// A connection that waits, and the address it comes from if that is one of the network.
+    pub(super) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        Ok(match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                (Stream::Tcp(stream), Some(peer))
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => (Stream::Unix(listener.accept()?.0), None),
+        })
+    }
+}
+
+macro_rules! source {
+    ($kind:ident) => {
+        impl Source for $kind {
+            fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+                either!($kind, self, socket => socket.register(registry, token, interests))
+            }
+
+            fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+                either!($kind, self, socket => socket.reregister(registry, token, interests))
+            }
+
+            fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+                either!($kind, self, socket => socket.deregister(registry))
+            }
+        }
+    };
+}
+
+source!(Stream);
+source!(Listener);
