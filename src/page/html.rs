@@ -216,7 +216,7 @@ fn crumb_of(crumb: &TrailCrumb, to: &mut String) -> fmt::Result {
     if !crumb.handler.is_empty() {
         write!(to, "<code>{}</code> ", Escaped(&crumb.handler))?;
     }
-    if let Some(taken) = &crumb.taken {
+    if let Some(taken) = crumb.taken.as_ref().filter(|taken| **taken != crumb.handler) {
         write!(to, "<span class=\"taken\">takes <code>{}</code></span>", Escaped(taken))?;
     }
     if let Some(why) = &crumb.declined {

@@ -92,16 +92,19 @@ impl<'a> Story<'a> {
         failure: Option<String>,
     ) -> Story<'a> {
         let segments: Vec<&str> = request.segments().collect();
-        let missed = matches!(trail.outcome, Outcome::Missed(_));
+        let is_found = trail.outcome == Outcome::Found;
+        // A handler of yours for what is not found is found itself, once others have declined.
+        let is_declined =
+            response.status() == StatusCode::NOT_FOUND && trail.crumbs.iter().any(|crumb| crumb.declined.is_some());
         let is_lost = matches!(trail.outcome, Outcome::Missed(Miss::NotFound));
         Story {
             request,
             status: response.status(),
             trail,
             map,
-            near: match missed {
-                true => near::near(map.places(), request.method(), &segments),
-                false => Vec::new(),
+            near: match is_found {
+                true if !is_declined => Vec::new(),
+                _ => nearest(trail, map, &segments, is_found),
             },
             known: match is_lost {
                 true => reached(trail, &segments).max(near::known(map.places(), &segments)),
@@ -150,6 +153,19 @@ impl<'a> Story<'a> {
     fn endpoint(&self) -> Option<&'a str> {
         self.trail.endpoint().map(|crumb| crumb.handler.as_str())
     }
+}
+
+/// What was perhaps meant; with the reason of the trail, where the path was right.
+fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -> Vec<Near<'m>> {
+    let mut all = near::near(map.places(), &trail.method, segments, is_found);
+    for near in all.iter_mut().filter(|near| near.fits) {
+        let function = near.place.handler.split('(').next().unwrap_or("");
+        let mut declined = trail.crumbs.iter().filter(|crumb| crumb.handler == function);
+        if let Some(reason) = declined.find_map(|crumb| crumb.declined.as_deref()) {
+            near.difference = format!("fits, but {reason}");
+        }
+    }
+    all
 }
 
 /// How many segments dispatch has taken at most.
@@ -235,5 +251,215 @@ impl Listener for Witness<'_> {
         if let Some(listener) = self.listener {
             listener.ends(request, outcome);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::{Dispatch, Reply, Step, Walk, Why};
+    use crate::{App, Application, Body, Method, Routes};
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn routes() -> Routes {
+        Routes::new()
+            .get("/people/{id}", |id: u32| (id < 100).then(|| id.to_string()))
+            .get("/panic", || {
+                if true {
+                    panic!("<b>boom</b>")
+                }
+            })
+            .get("/error", || -> crate::Result<String> {
+                Ok(std::fs::read_to_string("/no/<such>")?)
+            })
+            .get("/field", || crate::Response::new("x").with_header("X-A", "\n"))
+            .get("/own", || (StatusCode::NOT_FOUND, Html("<script>own</script>")))
+            .get("/stream", || {
+                crate::Response::new(Body::reader(&b"read"[..])).with_status(StatusCode::NOT_FOUND)
+            })
+    }
+
+    fn request(target: &str, accept: &str) -> Request {
+        Request::get(target).with_header("Accept", accept)
+    }
+
+    fn answered(app: &App, request: &Request) -> (u16, String) {
+        let response = app.call(request);
+        let body = response.body().bytes().unwrap_or(b"(not in memory)").to_vec();
+        (response.status().as_u16(), String::from_utf8(body).unwrap())
+    }
+
+    #[track_caller]
+    fn page(app: &App, target: &str) -> String {
+        let (status, page) = answered(app, &request(target, BROWSER));
+        assert!(status >= 400 && page.starts_with("<!doctype html>"), "{status} {page}");
+        page
+    }
+
+    #[test]
+    fn nothing_of_it_is_shown_unless_it_was_switched_on() {
+        for app in [
+            App::new(routes()),
+            App::new(routes()).development(true).development(false),
+        ] {
+            for (target, expected) in [
+                ("/nowhere", (404, "Not Found")),
+                ("/people/x", (404, "Not Found")),
+                ("/people/777", (404, "Not Found")),
+                ("/error", (500, "Internal Server Error")),
+                ("/own", (404, "<script>own</script>")),
+            ] {
+                for accept in [BROWSER, "*/*"] {
+                    let (status, body) = answered(&app, &request(target, accept));
+                    assert_eq!((status, &*body), expected);
+                }
+            }
+            let call = || app.call(&request("/panic", BROWSER)).status();
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err());
+        }
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_others_the_same_as_text() {
+        let app = App::new(routes()).development(true);
+        let page = page(&app, "/peple/7");
+        assert!(page.contains("Nothing is at <code>/peple/7</code>."), "{page}");
+        assert!(page.contains("<a href=\"/people/7\">"), "{page}");
+        for accept in ["*/*", "application/json", "text/html;q=0, */*", ""] {
+            let (status, text) = answered(&app, &request("/peple/7", accept));
+            assert_eq!(status, 404);
+            assert!(
+                text.contains("\nDid you mean\n  GET /people/7: people for peple\n"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_good_answer_is_left_alone() {
+        let app = App::new(routes()).development(true);
+        assert_eq!(answered(&app, &request("/people/7", BROWSER)), (200, "7".to_owned()));
+        assert_eq!(
+            answered(&app, &request("/stream", BROWSER)),
+            (404, "(not in memory)".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_head_of_an_answer_stays_and_nothing_on_the_page_can_run() {
+        let app = App::new(routes()).development(true);
+        let post = Request::post("/people/7").with_header("Accept", BROWSER);
+        let response = app.call(&post);
+        assert_eq!(response.status(), 405);
+        assert_eq!(response.header("Allow"), Some("GET, HEAD, OPTIONS"));
+        assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
+        assert_eq!(response.header("Cache-Control"), Some("no-store"));
+        assert!(
+            response
+                .header("Content-Security-Policy")
+                .unwrap()
+                .starts_with("default-src 'none';")
+        );
+    }
+
+    #[test]
+    fn a_panic_and_an_error_are_told_with_their_reasons() {
+        let app = App::new(routes()).development(true);
+        let panic = page(&app, "/panic");
+        assert!(
+            panic.contains("<pre class=\"message\">&lt;b&gt;boom&lt;/b&gt;</pre>"),
+            "{panic}"
+        );
+        assert!(panic.contains("at <code>src/page/mod.rs:"), "{panic}");
+        assert!(panic.contains("<span class=\"here\">"), "{panic}");
+        assert!(page(&app, "/error").contains("No such file or directory"));
+        assert!(page(&app, "/field").contains("X-A"));
+    }
+
+    #[test]
+    fn an_answer_of_ones_own_is_shown_on_the_page_and_sent_to_others() {
+        let app = App::new(routes()).development(true);
+        let page = page(&app, "/own");
+        assert!(
+            page.contains("<iframe sandbox title=\"Your own answer\" srcdoc=\"&lt;script&gt;own&lt;/script&gt;\">"),
+            "{page}"
+        );
+        assert_eq!(
+            answered(&app, &request("/own", "*/*")),
+            (404, "<script>own</script>".to_owned())
+        );
+        let text = Routes::new().get("/there", || "").not_found(|| "own <text>");
+        let page = self::page(&App::new(text).development(true), "/their");
+        assert!(page.contains("<pre class=\"message\">own &lt;text&gt;</pre>"), "{page}");
+        assert!(page.contains("<code>there</code> for <code>their</code>"), "{page}");
+    }
+
+    /// Names everything after an attack.
+    struct Hostile;
+
+    const ATTACK: &str = "\"'></code><script>alert(1)</script>";
+
+    impl Dispatch for Hostile {
+        fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+            walk.descend(Step::new(ATTACK, ATTACK), |walk| {
+                Err(walk.decline(ATTACK, ATTACK, || Why::Other(ATTACK)))
+            })
+        }
+
+        fn describe(&self, map: &mut Map) {
+            map.endpoint(
+                ATTACK,
+                &crate::dispatch::MethodSet::of(Method::GET),
+                &format!("/{ATTACK}"),
+                ATTACK,
+            );
+        }
+    }
+
+    #[test]
+    fn everything_is_escaped_wherever_it_comes_from() {
+        let app = App::new(Hostile).development(true);
+        let path = "/%22%27%3E%3C%2Fcode%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+        let hostile = request(&format!("{path}{path}?q=%22%27%3E%3Cscript%3E"), BROWSER)
+            .with_header("X-Attack", ATTACK)
+            .with_header("Referer", [b"\xff", ATTACK.as_bytes()].concat());
+        let (status, page) = answered(&app, &hostile);
+        assert_eq!(status, 404);
+        assert!(page.matches("&lt;script&gt;alert(1)").count() > 8, "{page}");
+        assert!(!page.to_lowercase().contains("<script"), "{page}");
+        assert!(!page.contains("\"'>"), "{page}");
+    }
+
+    #[test]
+    fn secrets_of_the_request_are_not_shown() {
+        let app = App::new(routes()).development(true);
+        let secret = request("/nowhere", BROWSER)
+            .with_header("Cookie", "session=hidden")
+            .with_header("authorization", "Bearer hidden");
+        let (_, page) = answered(&app, &secret);
+        assert!(page.contains("(14 octets, not shown)"), "{page}");
+        assert!(!page.contains("hidden"), "{page}");
+    }
+
+    #[test]
+    fn whoever_listens_still_hears() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        static HEARD: AtomicUsize = AtomicUsize::new(0);
+        struct Ear;
+        impl Listener for Ear {
+            fn begins(&self, _: &Request) {
+                HEARD.fetch_add(1, Relaxed);
+            }
+            fn crumb(&self, _: &Crumb<'_>) {
+                HEARD.fetch_add(100, Relaxed);
+            }
+            fn ends(&self, _: &Request, outcome: Result<(), &Miss>) {
+                HEARD.fetch_add(if outcome.is_err() { 10_000 } else { 0 }, Relaxed);
+            }
+        }
+        let app = App::new(routes()).listen(Ear).development(true);
+        let _ = app.call(&Request::get("/nowhere"));
+        assert_eq!(HEARD.load(Relaxed), 10_101);
     }
 }

@@ -9,7 +9,7 @@ use crate::dispatch::Place;
 /// How many places are shown.
 const SHOWN: usize = 5;
 /// What is farther away than this was hardly meant.
-const FARTHEST: usize = 6;
+const FARTHEST: usize = 5;
 /// Segments longer than this are not compared letter by letter.
 const COMPARED: usize = 64;
 /// What may stand in a segment as it is (RFC 3986 §3.3).
@@ -32,13 +32,17 @@ pub(super) struct Near<'m> {
     /// What is different: with `code` in backticks.
     pub(super) difference: String,
     distance: usize,
+    /// There is no difference: it was declined for what it makes of the path.
+    pub(super) fits: bool,
 }
 
-/// The places that are nearest to a path, nearest first.
-pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str]) -> Vec<Near<'m>> {
+/// The places that are nearest to a path, nearest first. Where something was found, that is not what was
+/// meant.
+pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str], is_found: bool) -> Vec<Near<'m>> {
     let mut near: Vec<Near<'m>> = places
         .iter()
         .filter_map(|place| compare(place, method, path))
+        .filter(|near| !(is_found && near.fits))
         .filter(|near| near.distance <= FARTHEST)
         .collect();
     near.sort_by_key(|near| near.distance);
@@ -72,16 +76,15 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
         }
     }
     if !place.methods.allow().allows(method) {
-        comparison.distance += 1;
+        // On a path that is right it comes first, else after those that take it.
+        comparison.distance += if comparison.differences.is_empty() { 1 } else { 3 };
         comparison
             .differences
             .push(format!("takes {}, not `{method}`", place.methods));
     }
-    if comparison.differences.is_empty() {
-        let handler = place.handler.as_str();
-        comparison
-            .differences
-            .push(format!("fits, but {handler} could not be reached: see the trail"));
+    let fits = comparison.differences.is_empty();
+    if fits {
+        comparison.differences.push("fits, but was declined".to_owned());
         comparison.distance += 1;
     }
     Some(Near {
@@ -90,6 +93,7 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
         link: link(place, &comparison),
         difference: comparison.differences.join("; "),
         distance: comparison.distance,
+        fits,
     })
 }
 
@@ -277,7 +281,7 @@ mod tests {
 
     fn differences(path: &[&str]) -> Vec<(String, String)> {
         let map = map();
-        let near = near(map.places(), &Method::GET, path);
+        let near = near(map.places(), &Method::GET, path, false);
         near.into_iter().map(|near| (near.path, near.difference)).collect()
     }
 
@@ -302,11 +306,7 @@ mod tests {
         nearest(&["add", "1", "2"], "/calc/add/1/2", "behind `/calc`");
         nearest(&["calc", "add", "1"], "/calc/add/1/{b}", "`{b}` is missing at its end");
         nearest(&["people"], "/people", "takes POST, not `GET`");
-        nearest(
-            &["people", "x"],
-            "/people/x",
-            "fits, but map::{closure}(u32) could not be reached: see the trail",
-        );
+        nearest(&["people", "x"], "/people/x", "fits, but was declined");
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_link_leads_to_this_server_and_to_something_that_answers_get() {
         let map = map();
-        let link = |path: &[&str]| near(map.places(), &Method::GET, path)[0].link.clone();
+        let link = |path: &[&str]| near(map.places(), &Method::GET, path, false)[0].link.clone();
         assert_eq!(link(&["peopel", "a/b \""]).as_deref(), Some("/people/a%2Fb%20%22"));
         assert_eq!(link(&["people"]), None, "takes POST only");
         assert_eq!(link(&["calc", "add", "1"]), None, "a part is missing");
@@ -328,7 +328,7 @@ mod tests {
                 .any("/{*all}", |_: &str| ""),
         );
         let map = everything.routes();
-        let all = near(map.places(), &Method::GET, &["", "evil.example"]);
+        let all = near(map.places(), &Method::GET, &["", "evil.example"], false);
         assert!(all.iter().all(|near| near.link.is_none()), "{all:?}");
     }
 
