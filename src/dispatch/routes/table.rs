@@ -26,12 +26,15 @@ pub(super) struct Table {
 /// What has come of the candidates so far.
 struct Search {
     reply: Reply,
+    /// Whether a pattern has matched.
+    has_matched: bool,
 }
 
 impl Search {
     /// Says whether the search is over.
     fn note(&mut self, reply: Reply) -> bool {
         let found = reply.is_ok();
+        self.has_matched = true;
         self.reply = match (reply, std::mem::replace(&mut self.reply, Err(Miss::NotFound))) {
             (Err(miss), Err(before)) => Err(before.merge(miss)),
             (reply, _) => reply,
@@ -71,6 +74,7 @@ impl Table {
         let (text, masked) = (segments.text(), segments.masked());
         let mut search = Search {
             reply: Err(Miss::NotFound),
+            has_matched: false,
         };
         let mut visit = |found: Match<'_, 'r>| {
             let reply = entries
@@ -94,6 +98,7 @@ impl Table {
         if self.templates.search_rest(text, masked, &mut visit) {
             return search.reply;
         }
+        let has_matched = search.has_matched;
         if let Some(entry) = self.root.and_then(|root| entries.get(root)) {
             let found = Match {
                 target: 0,
@@ -104,7 +109,9 @@ impl Table {
                 return search.reply;
             }
         }
-        if walk.is_watched() && search.reply.as_ref().is_err_and(|miss| *miss == Miss::NotFound) {
+        // What has matched and declined has said why. All paths match a mount at `/`, so that says nothing.
+        let is_missed = search.reply.as_ref().is_err_and(|miss| *miss == Miss::NotFound);
+        if walk.is_watched() && is_missed && !has_matched {
             let _ = walk.decline("Routes", "", || nearest::why(&self.templates, entries, text, masked));
         }
         search.reply
