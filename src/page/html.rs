@@ -110,6 +110,12 @@ fn lead(story: &Story<'_>) -> String {
         _ if story.panic.is_some() || story.failure.is_some() => {
             "Dispatch found its way; the function at its end did not.".to_owned()
         }
+        Outcome::Missed(Miss::NotFound) if story.unfit.is_some() => {
+            let reason = story.unfit.unwrap_or("");
+            let mut letters = reason.chars();
+            let first = letters.next().map(|first| first.to_ascii_uppercase());
+            format!("{}{}.", first.into_iter().collect::<String>(), letters.as_str())
+        }
         Outcome::Missed(Miss::NotFound) => {
             let known: Vec<&str> = story.request.segments().take(story.known).collect();
             match (&known[..], story.request.segments().nth(story.known)) {

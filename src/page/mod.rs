@@ -29,6 +29,8 @@ struct Story<'a> {
     near: Vec<Near<'a>>,
     /// How many segments lead somewhere.
     known: usize,
+    /// Why the next one does not, if it is that one alone.
+    unfit: Option<&'a str>,
     panic: Option<&'a Panic>,
     /// Why the answer is a 500, where the log says it.
     failure: Option<String>,
@@ -97,6 +99,7 @@ impl<'a> Story<'a> {
         let is_declined =
             response.status() == StatusCode::NOT_FOUND && trail.crumbs.iter().any(|crumb| crumb.declined.is_some());
         let is_lost = matches!(trail.outcome, Outcome::Missed(Miss::NotFound));
+        let unfit = unfit(trail, &segments).filter(|_| is_lost);
         Story {
             request,
             status: response.status(),
@@ -106,10 +109,12 @@ impl<'a> Story<'a> {
                 true if !is_declined => Vec::new(),
                 _ => nearest(trail, map, &segments, is_found),
             },
-            known: match is_lost {
-                true => reached(trail, &segments).max(near::known(map.places(), &segments)),
-                false => segments.len(),
+            known: match (is_lost, unfit) {
+                (false, _) => segments.len(),
+                (true, Some((number, _))) => number,
+                (true, None) => reached(trail, &segments).max(near::known(map.places(), &segments)),
             },
+            unfit: unfit.map(|(_, reason)| reason),
             panic,
             failure,
             own: own(response),
@@ -166,6 +171,17 @@ fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -
         }
     }
     all
+}
+
+/// The last segment that an argument or an item was looked for in vain by, and the reason.
+fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t str)> {
+    let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_deref());
+    declined.find_map(|reason| {
+        let is_named = |segment: &&str| {
+            reason.starts_with(&format!("`{segment}` is not a ")) || reason == format!("there is no item `{segment}`")
+        };
+        segments.iter().rposition(is_named).map(|number| (number, reason))
+    })
 }
 
 /// How many segments dispatch has taken at most.

@@ -89,8 +89,12 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
     }
     Some(Near {
         place,
-        path: shown(&comparison.meant),
-        link: link(place, &comparison),
+        path: if fits {
+            place.pattern.clone()
+        } else {
+            shown(&comparison.meant)
+        },
+        link: link(place, &comparison).filter(|_| !fits),
         difference: comparison.differences.join("; "),
         distance: comparison.distance,
         fits,
@@ -306,7 +310,7 @@ mod tests {
         nearest(&["add", "1", "2"], "/calc/add/1/2", "behind `/calc`");
         nearest(&["calc", "add", "1"], "/calc/add/1/{b}", "`{b}` is missing at its end");
         nearest(&["people"], "/people", "takes POST, not `GET`");
-        nearest(&["people", "x"], "/people/x", "fits, but was declined");
+        nearest(&["people", "x"], "/people/{id}", "fits, but was declined");
     }
 
     #[test]
