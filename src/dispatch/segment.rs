@@ -105,10 +105,19 @@ impl FromSegment for PathBuf {
     }
 }
 
-/// The last part of a type's or function's full name: `alloc::string::String` is `String`.
+/// The last part of a type's or function's full name: `alloc::string::String` is `String`, and
+/// `field::Potato<'_>::get` is `get`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
-    let generic = full.find('<').unwrap_or(full.len());
-    let start = full[..generic].rfind("::").map_or(0, |colons| colons + 2);
+    let mut depth = 0_usize;
+    let mut start = 0;
+    for (place, letter) in full.char_indices() {
+        match letter {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => start = place + 1,
+            _ => {}
+        }
+    }
     &full[start..]
 }
 
@@ -130,5 +139,6 @@ mod tests {
         assert_eq!(<String as FromSegment>::expected(), "String");
         assert_eq!(<Ipv4Addr as FromSegment>::expected(), "Ipv4Addr");
         assert_eq!(short_name("a::B<c::D>"), "B<c::D>");
+        assert_eq!(short_name("a::B<'_, c::D>::e"), "e");
     }
 }
