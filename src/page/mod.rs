@@ -289,10 +289,10 @@ mod tests {
             .get("/error", || -> crate::Result<String> {
                 Ok(std::fs::read_to_string("/no/<such>")?)
             })
-            .get("/field", || crate::Response::new("x").with_header("X-A", "\n"))
+            .get("/field", || Response::new("x").with_header("X-A", "\n"))
             .get("/own", || (StatusCode::NOT_FOUND, Html("<script>own</script>")))
             .get("/stream", || {
-                crate::Response::new(Body::reader(&b"read"[..])).with_status(StatusCode::NOT_FOUND)
+                Response::new(Body::reader(&b"read"[..])).with_status(StatusCode::NOT_FOUND)
             })
     }
 
