@@ -8,7 +8,7 @@ use crate::dispatch::{
     UrlError, Walk, build_url,
 };
 use crate::page;
-use crate::request::DecodedPath;
+use crate::request::{DecodedPath, Segments};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers: settles what no single one of them can.
@@ -192,13 +192,14 @@ impl App {
     fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
-        if request.path() == "*" {
+        let segments = request.segments();
+        if segments.is_asterisk() {
             return options(&self.everywhere());
         }
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let reply = self.dispatch(request, listener);
+        let reply = self.dispatch(request, segments, listener);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
@@ -213,8 +214,8 @@ impl App {
         }
     }
 
-    fn dispatch(&self, request: &Request, listener: Option<&dyn Listener>) -> Reply {
-        let walk = || Walk::new(request, request.segments(), Purpose::Answer, listener);
+    fn dispatch(&self, request: &Request, segments: Segments<'_>, listener: Option<&dyn Listener>) -> Reply {
+        let walk = || Walk::new(request, segments, Purpose::Answer, listener);
         if self.slashes == Slashes::Strict {
             return self.root.dispatch(&mut walk());
         }

@@ -6,6 +6,7 @@ use http::Method;
 
 use super::arguments::{PathArguments, Tail};
 use super::handler::{MethodHandler, MethodShape, Signature};
+use super::method_set::standard;
 use super::segment::short_name;
 use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why};
 use crate::Request;
@@ -285,6 +286,9 @@ fn is_name_of(name: &str, method: &Method) -> bool {
 }
 
 fn method(name: &str) -> Method {
+    if let Some(method) = standard(name) {
+        return method.clone();
+    }
     match Method::from_bytes(name.to_ascii_uppercase().as_bytes()) {
         Ok(method) => method,
         Err(_) => panic!("`{name}` can't be the name of a method"),

@@ -6,6 +6,8 @@ mod pattern;
 mod regexes;
 #[cfg(feature = "regex")]
 mod shown;
+#[cfg(feature = "regex")]
+mod sieve;
 mod table;
 mod tree;
 

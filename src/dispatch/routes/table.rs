@@ -32,14 +32,26 @@ struct Search {
 
 impl Search {
     /// Says whether the search is over.
+    #[inline]
     fn note(&mut self, reply: Reply) -> bool {
-        let found = reply.is_ok();
         self.has_matched = true;
-        self.reply = match (reply, std::mem::replace(&mut self.reply, Err(Miss::NotFound))) {
-            (Err(miss), Err(before)) => Err(before.merge(miss)),
-            (reply, _) => reply,
-        };
-        found
+        match reply {
+            Ok(arrived) => {
+                self.reply = Ok(arrived);
+                true
+            }
+            Err(Miss::NotFound) => false,
+            Err(miss) => {
+                self.missed(miss);
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn missed(&mut self, miss: Miss) {
+        let before = std::mem::replace(&mut self.reply, Err(Miss::NotFound));
+        self.reply = before.map_err(|before| before.merge(miss));
     }
 }
 
@@ -122,12 +134,12 @@ impl Table {
         let segments = walk.segments();
         let text = if segments.is_root() { "/" } else { segments.text() };
         if segments.masked().contains('\0') {
-            if self.expressions.matches(text).next().is_some() {
+            if self.expressions.candidates(text).next().is_some() {
                 let _ = walk.decline("Routes", "", || Why::EncodedSlash);
             }
             return false;
         }
-        for target in self.expressions.matches(text) {
+        for target in self.expressions.candidates(text) {
             if let Some(entry) = entries.get(target)
                 && let Ok(PatternKind::Regex(expression)) = &entry.pattern.kind
                 && search.note(entry.arrive_by_expression(walk, segments, text, expression))
