@@ -1,0 +1,7 @@
+//! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
+
+//mod conformance;
+mod laws;
+//#[cfg(feature = "regex")]
+//mod matcher;
+mod tree;
