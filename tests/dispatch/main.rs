@@ -2,6 +2,6 @@
 
 //mod conformance;
 mod laws;
-//#[cfg(feature = "regex")]
-//mod matcher;
+#[cfg(feature = "regex")]
+mod matcher;
 mod tree;
