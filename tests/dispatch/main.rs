@@ -1,6 +1,6 @@
 //! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
 
-//mod conformance;
+mod conformance;
 mod laws;
 #[cfg(feature = "regex")]
 mod matcher;
