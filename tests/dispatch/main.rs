@@ -4,4 +4,5 @@ mod conformance;
 mod laws;
 #[cfg(feature = "regex")]
 mod matcher;
+mod registration;
 mod tree;
