@@ -10,16 +10,16 @@ use hansel::{Registry, Routes, Server};
 mod views {
     use hansel::{Html, Request};
 
-    pub fn index() -> Html<&'static str> {
+    pub(crate) fn index() -> Html<&'static str> {
         Html("Index")
     }
 
-    pub fn hello(username: String) -> Html<String> {
+    pub(crate) fn hello(username: String) -> Html<String> {
         Html(format!("Hello {username}"))
     }
 
     /// Handlers that want to know more take the request, as the original's take `environ`.
-    pub fn missing(request: &Request) -> String {
+    pub(crate) fn missing(request: &Request) -> String {
         format!("nothing at {}", request.path())
     }
 }

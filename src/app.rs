@@ -300,6 +300,10 @@ impl Application for App {
         }
         self.answer(request, listener)
     }
+
+    fn overview(&self) -> String {
+        self.routes().to_string()
+    }
 }
 
 /// The shape of a dispatcher.

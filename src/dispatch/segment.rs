@@ -105,20 +105,25 @@ impl FromSegment for PathBuf {
     }
 }
 
-/// The last part of a type's or function's full name: `alloc::string::String` is `String`, and
-/// `field::Potato<'_>::get` is `get`.
+/// The last part of a type's or function's full name: `alloc::string::String` is `String`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let octets = full.as_bytes();
     let mut depth = 0_usize;
-    let mut start = 0;
-    for (place, letter) in full.char_indices() {
-        match letter {
-            '<' => depth += 1,
-            '>' => depth = depth.saturating_sub(1),
-            ':' if depth == 0 => start = place + 1,
+    for (i, octet) in octets.iter().enumerate().rev() {
+        match octet {
+            b'>' => depth += 1,
+            b'<' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 => return &full[i + 1..],
             _ => {}
         }
     }
-    &full[start..]
+    full
+}
+
+/// A type's name alone: `demo::Potato<'_>` is `Potato`.
+pub(crate) fn type_name<T>() -> &'static str {
+    let name = short_name(std::any::type_name::<T>());
+    name.split('<').next().unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -139,6 +144,7 @@ mod tests {
         assert_eq!(<String as FromSegment>::expected(), "String");
         assert_eq!(<Ipv4Addr as FromSegment>::expected(), "Ipv4Addr");
         assert_eq!(short_name("a::B<c::D>"), "B<c::D>");
-        assert_eq!(short_name("a::B<'_, c::D>::e"), "e");
+        assert_eq!(short_name("<a::B as c::D>::verbs"), "verbs");
+        assert_eq!(short_name("a::B<'_>::get"), "get");
     }
 }

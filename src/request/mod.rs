@@ -74,6 +74,11 @@ impl Request {
         self.head.path(self.head_and_body())
     }
 
+    /// The target as it was sent: path and query, in the usual form.
+    pub fn target(&self) -> &str {
+        self.head.target(self.head_and_body())
+    }
+
     /// The segments of the path, each percent-decoded once.
     pub fn segments(&self) -> Segments<'_> {
         if self.head.path_has_escapes() {
