@@ -14,6 +14,7 @@ mod date;
 pub mod dispatch;
 mod exchange;
 mod pace;
+mod page;
 mod request;
 mod response;
 mod server;

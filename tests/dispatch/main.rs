@@ -1,0 +1,8 @@
+//! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
+
+mod conformance;
+mod laws;
+#[cfg(feature = "regex")]
+mod matcher;
+mod registration;
+mod tree;
