@@ -72,7 +72,7 @@ impl Resource for Farm {
             .put(|_: &Farm| "put")
             .verb("plough", Farm::plough)
             .nested("barn", |farm| Barn { farm })
-            .nested("field", |farm| Borrowed(&*farm.field));
+            .nested("field", |farm| Borrowed(&farm.field));
     }
 }
 

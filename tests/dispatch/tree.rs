@@ -172,7 +172,7 @@ impl Tree {
             Tree::Hooked(_, inner) => below(&["a".to_owned()], inner),
             Tree::Routes { words, mounted, inner } => {
                 let words = words.iter().map(|(word, _)| vec![word.clone()]);
-                words.chain(below(&[mounted.clone()], inner)).collect()
+                words.chain(below(std::slice::from_ref(mounted), inner)).collect()
             }
             Tree::Methods(names) => names.iter().map(|(name, _)| vec![name.clone()]).collect(),
         }
