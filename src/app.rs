@@ -421,6 +421,7 @@ mod tests {
         assert_eq!(location(Method::GET, "/c%20d"), (308, Some("/c%20d/".into())));
     }
 
+    #[cfg(feature = "regex")]
     #[test]
     fn a_redirection_never_leads_to_another_host() {
         let routes = Routes::new().regex(r"^//(.*[^/])$", |host: String| host);
