@@ -1,5 +1,7 @@
 //! What a path was perhaps meant to be: the places of the map that are near it.
 
+use std::collections::HashSet;
+
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -32,6 +34,7 @@ pub(super) struct Near<'m> {
     /// What is different: with `code` in backticks.
     pub(super) difference: String,
     distance: usize,
+    takes_method: bool,
     /// There is no difference: it was declined for what it makes of the path.
     pub(super) fits: bool,
 }
@@ -46,6 +49,13 @@ pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str], is_f
         .filter(|near| near.distance <= FARTHEST)
         .collect();
     near.sort_by_key(|near| near.distance);
+    // What another method would do there is only of interest where the asked one does nothing.
+    let answered: HashSet<&str> = near
+        .iter()
+        .filter(|near| near.takes_method)
+        .map(|near| near.place.pattern.as_str())
+        .collect();
+    near.retain(|near| near.takes_method || !answered.contains(near.place.pattern.as_str()));
     near.truncate(SHOWN);
     near
 }
@@ -68,14 +78,9 @@ pub(super) fn known(places: &[Place], path: &[&str]) -> usize {
 
 fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<'m>> {
     let parts = parts(&place.pattern);
-    let mut comparison = Comparison::default();
-    if !comparison.by_segment(&parts, path) {
-        comparison = Comparison::default();
-        if !comparison.by_prefix(&parts, path) {
-            return None;
-        }
-    }
-    if !place.methods.allow().allows(method) {
+    let mut comparison = Comparison::of(&parts, path)?;
+    let takes_method = place.methods.allow().allows(method);
+    if !takes_method {
         // On a path that is right it comes first, else after those that take it.
         comparison.distance += if comparison.differences.is_empty() { 1 } else { 3 };
         comparison
@@ -97,6 +102,7 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
         link: link(place, &comparison).filter(|_| !fits),
         difference: comparison.differences.join("; "),
         distance: comparison.distance,
+        takes_method,
         fits,
     })
 }
@@ -111,6 +117,24 @@ struct Comparison {
 }
 
 impl Comparison {
+    /// Compares in each way there is; `None` if the two have nothing to do with each other.
+    fn of(parts: &[Part<'_>], path: &[&str]) -> Option<Comparison> {
+        if path.iter().any(|segment| segment.contains('/')) {
+            let separated: Vec<&str> = path.iter().flat_map(|segment| segment.split('/')).collect();
+            let mut comparison = Comparison::default();
+            if comparison.by_segment(parts, &separated) && comparison.distance == 0 {
+                comparison.differ(2, "with a slash for `%2F`, which is a part of its segment".to_owned());
+                return Some(comparison);
+            }
+        }
+        let mut comparison = Comparison::default();
+        if comparison.by_segment(parts, path) {
+            return Some(comparison);
+        }
+        let mut comparison = Comparison::default();
+        comparison.by_prefix(parts, path).then_some(comparison)
+    }
+
     /// Compares from the start. Says whether the two have to do with each other.
     fn by_segment(&mut self, parts: &[Part<'_>], path: &[&str]) -> bool {
         let mut segments = path.iter().copied().peekable();
@@ -214,7 +238,8 @@ fn shown(meant: &[Result<String, String>]) -> String {
         return "/".to_owned();
     }
     let text = |part: &Result<String, String>| match part {
-        Ok(text) | Err(text) => format!("/{text}"),
+        Ok(text) => format!("/{}", text.replace('/', "%2F")),
+        Err(text) => format!("/{text}"),
     };
     meant.iter().map(text).collect()
 }
@@ -310,6 +335,8 @@ mod tests {
         nearest(&["add", "1", "2"], "/calc/add/1/2", "behind `/calc`");
         nearest(&["calc", "add", "1"], "/calc/add/1/{b}", "`{b}` is missing at its end");
         nearest(&["people"], "/people", "takes POST, not `GET`");
+        let slash = "with a slash for `%2F`, which is a part of its segment";
+        nearest(&["people/7"], "/people/7", slash);
         nearest(&["people", "x"], "/people/{id}", "fits, but was declined");
     }
 

@@ -4,5 +4,8 @@ mod conformance;
 mod laws;
 #[cfg(feature = "regex")]
 mod matcher;
+mod panics;
 mod registration;
+mod seeds;
+mod ten_mistakes;
 mod tree;

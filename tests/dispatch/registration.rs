@@ -1,42 +1,21 @@
 //! Mistakes at registration: each is an error at start-up that names the places, at the user's lines.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-
 use hansel::{App, Methods, Registry, Request, Resource, Routes, Verbs, mount};
 
-/// What a registration panics with, and the line that the panic is blamed on.
-fn refused<R>(register: impl FnOnce() -> R) -> (String, String) {
-    // One at a time, since the hook is the process's.
-    static HOOK: Mutex<()> = Mutex::new(());
-    static PLACE: Mutex<String> = Mutex::new(String::new());
-    let _one = HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|panic| {
-        if let (Ok(mut place), Some(location)) = (PLACE.lock(), panic.location()) {
-            *place = format!("{}:{}", location.file(), location.line());
-        }
-    }));
-    let outcome = catch_unwind(AssertUnwindSafe(|| drop(register())));
-    std::panic::set_hook(before);
-    let panic = outcome.expect_err("it is refused");
-    let message = panic.downcast_ref::<String>().cloned();
-    let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    let place = PLACE.lock().unwrap().clone();
-    (message.expect("a panic says what is wrong"), place)
-}
+use super::panics::refused;
 
 /// Checks that registering panics with these words, and is blamed on the line behind `$line`.
 macro_rules! refuses {
     ($register:expr, $($words:expr),+ $(,)?) => {{
         let line = line!();
-        let (message, place) = refused(|| $register);
+        let refusal = refused(|| $register);
+        let message = &refusal.message;
         for words in [$($words.to_string()),+] {
             assert!(message.contains(&words), "{message}\n    does not say\n{words}");
         }
-        let blamed: u32 = place.rsplit(':').next().unwrap().parse().unwrap();
-        assert!(place.starts_with(file!()), "blamed on {place}, not on the user's line: {message}");
-        assert!(blamed >= line && blamed <= line + 12, "blamed on {place}, not behind line {line}: {message}");
+        assert_eq!(refusal.file, file!(), "blamed on code that is not the user's: {message}");
+        let behind = refusal.line.checked_sub(line);
+        assert!(behind.is_some_and(|lines| lines <= 12), "blamed on line {}, not {line}: {message}", refusal.line);
     }};
 }
 
@@ -148,6 +127,6 @@ impl Resource for Twice {
 
 #[test]
 fn a_verb_is_listed_once() {
-    let (message, _) = refused(|| App::new(Twice));
+    let message = refused(|| App::new(Twice)).message;
     assert!(message.contains("Twice lists GET twice"), "{message}");
 }
