@@ -19,6 +19,7 @@ use crate::{IntoResponse, Response};
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
+use super::health::{self, Lane};
 use super::link::{DRAINING, READABLE, Transport};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
@@ -327,6 +328,10 @@ impl Runner {
 
     fn call_application(&self, work: &Work) -> Response {
         let request = &work.exchange.request;
+        if self.shared.health.takes(Lane::Service, request) {
+            // Pipelined behind a request that needed this thread.
+            return health::answer(request, &self.shared);
+        }
         let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
         called.unwrap_or_else(|panic| {
             log::error!(

@@ -11,6 +11,7 @@ mod crowds;
 mod deadlines;
 mod files;
 mod half_close;
+mod health;
 mod life;
 mod panics;
 mod streams;

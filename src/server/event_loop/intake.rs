@@ -9,6 +9,7 @@ use http::StatusCode;
 use mio::Token;
 
 use super::super::connection::Connection;
+use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Listener, Stream};
@@ -40,6 +41,7 @@ impl EventLoop {
                 return;
             };
             match accepted {
+                Ok((stream, peer)) if listener < self.health_listeners => self.place_apart(stream, peer, shared),
                 Ok((stream, peer)) => self.place(stream, peer, shared),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
@@ -73,6 +75,20 @@ impl EventLoop {
             Room::Scarce => self.turn_away(stream, peer, shared),
             // Too many are being turned away already.
             Room::None => {}
+        }
+    }
+
+    /// Takes in a connection of the health lane. It stays on this loop, and has a place although the
+    /// others are taken.
+    fn place_apart(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+        if shared.connection_opened(self.index) == Room::None {
+            return;
+        }
+        let key = self.welcome(stream, peer, shared);
+        let slot = key.and_then(|key| self.slots.get_mut(key));
+        if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+            connection.lane = Lane::Health;
+            self.health_connections += 1;
         }
     }
 

@@ -18,6 +18,7 @@ use crate::date::Date;
 
 use super::admission::Entry;
 use super::connection::{Connection, Progress, Work};
+use super::health::{self, Lane};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::shared::{Arrival, Phase, Shared};
@@ -40,7 +41,10 @@ pub(super) struct EventLoop {
     /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
     /// holds it next goes on with them.
     batch: Vec<(Token, u8)>,
+    /// Those of the health lane come first.
     listeners: Vec<Listener>,
+    health_listeners: usize,
+    health_connections: usize,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     accept_again: Option<Instant>,
@@ -86,7 +90,12 @@ pub(super) enum Turn {
 }
 
 impl EventLoop {
-    pub(super) fn new(index: usize, listeners: Vec<Listener>, reserve: bool) -> io::Result<(EventLoop, mio::Waker)> {
+    pub(super) fn new(
+        index: usize,
+        health_listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
+        reserve: bool,
+    ) -> io::Result<(EventLoop, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let mut event_loop = EventLoop {
@@ -94,7 +103,9 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(EVENTS),
             batch: Vec::with_capacity(EVENTS),
-            listeners,
+            health_listeners: health_listeners.len(),
+            listeners: health_listeners.into_iter().chain(listeners).collect(),
+            health_connections: 0,
             accepting: Vec::new(),
             accept_again: None,
             slots: Vec::new(),
@@ -248,7 +259,15 @@ impl EventLoop {
             work.exchange.request.peer = connection.peer;
         }
         match connection.progress(self.now, &shared.limits, &self.date) {
-            Progress::Call => return Some(connection),
+            Progress::Call => {
+                let lane = connection.lane;
+                let request = connection.work.as_ref().map(|work| &work.exchange.request);
+                if request.is_some_and(|request| shared.health.takes(lane, request)) {
+                    self.answer_probe(connection, shared);
+                } else {
+                    return Some(connection);
+                }
+            }
             Progress::Wait => self.put(connection),
             Progress::Rest => {
                 if self.phase != Phase::Running && connection.is_used {
@@ -260,6 +279,21 @@ impl EventLoop {
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Answers a request that needs no handler.
+    fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if let Some(work) = &mut connection.work {
+            let response = health::answer(&work.exchange.request, shared);
+            if !shared.is_running() {
+                work.exchange.close_after_response();
+            }
+            work.payload = work.exchange.respond(response, &self.date, &mut work.out);
+            if !work.exchange.finish() {
+                connection.close_after_sending();
+            }
+        }
+        self.take_back(connection, shared);
     }
 
     /// Puts a connection on which nothing is under way into its place.
@@ -287,6 +321,9 @@ impl EventLoop {
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = connection.work.take() {
             self.keep(work);
+        }
+        if connection.lane == Lane::Health {
+            self.health_connections -= 1;
         }
         if let Some(slot) = self.slots.get_mut(connection.key) {
             *slot = Slot::default();
@@ -329,10 +366,8 @@ impl EventLoop {
         let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
         } else {
-            let drain = (self.phase == Phase::Draining)
-                .then(|| shared.drain_deadline())
-                .flatten();
-            let next = [self.timers.next(), self.accept_again, drain]
+            let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
+            let next = [self.timers.next(), self.accept_again, next_phase]
                 .into_iter()
                 .flatten()
                 .min();
