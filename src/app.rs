@@ -141,8 +141,7 @@ impl App {
     fn rematch(&self, request: &Request) -> Option<String> {
         request.record_endpoint();
         let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None);
-        self.root.dispatch(&mut walk).ok()?;
-        Some(request.endpoint())
+        self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
     }
 
     /// How a request for `target` would be dispatched. Look-ups and hooks on the way are run, the
@@ -274,6 +273,10 @@ fn options(allowed: &MethodSet) -> Response {
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
         self.answer(request)
+    }
+
+    fn overview(&self) -> String {
+        self.routes().to_string()
     }
 }
 

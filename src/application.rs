@@ -33,17 +33,31 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// A panic is answered with 500 by the server, and logged.
     fn call(&self, request: &Request) -> Response;
+
+    /// What can be reached, as text, a line for each place: a server prints it at its start. Empty where
+    /// that is not known.
+    fn overview(&self) -> String {
+        String::new()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
     }
+
+    fn overview(&self) -> String {
+        (**self).overview()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
+    }
+
+    fn overview(&self) -> String {
+        (**self).overview()
     }
 }
 

@@ -221,6 +221,26 @@ pub trait MethodShape<T, F> {
     ) -> Reply;
 }
 
+/// Reads the arguments from the path, arrives, reads those of the request, and calls.
+macro_rules! call {
+    (
+        $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
+        ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
+    ) => {{
+        #[allow(unused_mut)]
+        let mut arguments = $arguments;
+        $(let $a = match $A::parse(&mut arguments) {
+            Ok(parsed) => parsed,
+            Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
+        };)*
+        let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
+        arrive::<$R>(fills_response, $walk, arguments, $pattern, $endpoint, |_source| {
+            $(let $a = $A::extract($a, _source)?;)*
+            Ok($function($($receiver)* $($a),*))
+        })
+    }};
+}
+
 macro_rules! shapes {
     ($($A:ident $a:ident),*) => {
         impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F where F: Fn($($A),*) -> R {}
@@ -290,27 +310,6 @@ macro_rules! method_shapes {
         }
     };
 }
-
-/// Reads the arguments from the path, arrives, reads those of the request, and calls.
-macro_rules! call {
-    (
-        $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
-        ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
-    ) => {{
-        #[allow(unused_mut)]
-        let mut arguments = $arguments;
-        $(let $a = match $A::parse(&mut arguments) {
-            Ok(parsed) => parsed,
-            Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
-        };)*
-        let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
-        arrive::<$R>(fills_response, $walk, arguments, $pattern, $endpoint, |_source| {
-            $(let $a = $A::extract($a, _source)?;)*
-            Ok($function($($receiver)* $($a),*))
-        })
-    }};
-}
-use call;
 
 shapes!();
 shapes!(A a);

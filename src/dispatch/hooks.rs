@@ -46,11 +46,16 @@ pub struct Hooks {
 }
 
 enum Hook {
-    Before(&'static str, Box<dyn Fn(&Request) -> Option<Response> + Send + Sync>),
-    After(Box<dyn Fn(&Request, &mut Response) + Send + Sync>),
-    Around(Box<dyn Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync>),
-    State(Box<dyn Fn(&Request) + Send + Sync>),
+    Before(&'static str, Box<Before>),
+    After(Box<After>),
+    Around(Box<Around>),
+    State(Box<Share>),
 }
+
+type Before = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+type After = dyn Fn(&Request, &mut Response) + Send + Sync;
+type Around = dyn Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync;
+type Share = dyn Fn(&Request) + Send + Sync;
 
 impl Hooks {
     /// No hook yet, on a dispatcher, application, resource or function.

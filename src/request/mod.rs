@@ -74,6 +74,11 @@ impl Request {
         self.head.path(self.head_and_body())
     }
 
+    /// The target as it was sent: path and query, in the usual form.
+    pub fn target(&self) -> &str {
+        self.head.target(self.head_and_body())
+    }
+
     /// The segments of the path, each percent-decoded once.
     pub fn segments(&self) -> Segments<'_> {
         if self.head.path_has_escapes() {
@@ -235,11 +240,6 @@ impl Request {
         &self.context
     }
 
-    /// The head as it was sent.
-    pub(crate) fn head_bytes(&self) -> &[u8] {
-        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
-    }
-
     pub(crate) fn captures(&self) -> &Captures {
         &self.captures
     }
@@ -261,6 +261,11 @@ impl Request {
         } else {
             self.path()
         }
+    }
+
+    /// The head as it was sent.
+    pub(crate) fn head_bytes(&self) -> &[u8] {
+        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
     }
 
     fn head_and_body(&self) -> &[u8] {

@@ -148,6 +148,7 @@ impl<'r> Segments<'r> {
     }
 
     /// Whether this is the whole of `/`: no segment, and none taken.
+    #[cfg(feature = "regex")]
     pub(crate) fn is_root(&self) -> bool {
         self.text == "/"
     }

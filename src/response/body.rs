@@ -171,6 +171,13 @@ impl Body {
             content_type: Some("application/octet-stream"),
         }
     }
+
+    /// As what it is sent, unless a header field says otherwise.
+    #[cfg(feature = "json")]
+    pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Body {
+        self.content_type = Some(content_type);
+        self
+    }
 }
 
 impl fmt::Debug for Body {

@@ -49,7 +49,7 @@ impl Link {
     /// Ends the connection at once, whoever has it.
     pub(super) fn cut(&self) {
         // A client that is gone already has nothing to be cut off from.
-        let _ = self.stream.cut_off();
+        let _ = self.stream.cut();
     }
 
     /// Takes what was noted.

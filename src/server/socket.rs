@@ -53,8 +53,8 @@ impl Stream {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
     }
 
-    /// Ends it both ways.
-    pub(super) fn cut_off(&self) -> io::Result<()> {
+    /// Ends the connection both ways.
+    pub(super) fn cut(&self) -> io::Result<()> {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Both))
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::{extractor, refusal};
-use crate::{Error, IntoResponse, Request, Response};
+use crate::{Body, Error, IntoResponse, Request, Response};
 
 /// As an argument, the body of a request, JSON, read as a `T`. As an answer, the JSON of a `T`.
 ///
@@ -32,7 +32,6 @@ use crate::{Error, IntoResponse, Request, Response};
 /// # };
 /// # let answer = send("application/json; charset=utf-8", r#"{"x":1,"y":2}"#);
 /// # assert_eq!(answer.body().bytes(), Some(&br#"{"x":2,"y":1}"#[..]));
-/// # assert_eq!(answer.header("Content-Type"), Some("application/json"));
 /// # assert_eq!(send("application/vnd.api+json", r#"{"x":1,"y":2}"#).status(), 200);
 /// # assert_eq!(send("application/json", "{").status(), 400);
 /// # assert_eq!(send("application/json", r#"{"x":1}"#).status(), 422);
@@ -68,7 +67,7 @@ fn is_json(content_type: &str) -> bool {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(json) => Response::new(json).with_header("Content-Type", "application/json"),
+            Ok(json) => Response::new(Body::from(json).with_content_type("application/json")),
             Err(error) => Error::from(error).into_response(),
         }
     }

@@ -4,8 +4,10 @@ use super::super::arguments::Tail;
 use super::pattern::PatternKind;
 use super::tree::{Ending, Match, Tree};
 use super::{Entry, Target, nearest};
+#[cfg(feature = "regex")]
+use crate::dispatch::Why;
 use crate::dispatch::by_method::best;
-use crate::dispatch::{Miss, Reply, Step, Walk, Why};
+use crate::dispatch::{Miss, Reply, Step, Walk};
 use crate::request::Segments;
 
 #[cfg(feature = "regex")]
