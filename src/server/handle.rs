@@ -13,6 +13,9 @@ use super::{runner, watch};
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
+/// How long the access log may take to write what is left.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A server that is serving. Dropping the handle changes nothing: the server goes on.
 #[must_use = "the server goes on by itself; keep the handle to stop it"]
 pub struct Handle {
@@ -78,6 +81,9 @@ impl Handle {
     pub fn wait(&self) -> usize {
         self.shared.wait();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
+        if let Some(log) = &self.shared.observation.log {
+            log.outlet.wait_until_written(Instant::now() + LAST_LINES);
+        }
         self.shared.cut()
     }
 }

@@ -12,6 +12,7 @@ mod link;
 mod listen;
 #[cfg(all(test, hansel_loom))]
 mod models;
+mod observer;
 mod pacing;
 mod runner;
 mod shared;
@@ -29,13 +30,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{Application, IntoApplication};
+use crate::{AccessLog, Application, IntoApplication};
 
 pub use handle::Handle;
 pub use limits::Limits;
 
 use event_loop::EventLoop;
 use listen::Bound;
+use observer::Observation;
 use shared::{Operations, Shared, Staffing};
 
 /// How long a drain lasts at most, when a signal asks for it.
@@ -78,6 +80,8 @@ pub struct Server {
     health: bool,
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
+    access_log: Option<AccessLog>,
+    sends_ids: bool,
     limits: Limits,
     loops: usize,
     threads: usize,
@@ -102,6 +106,8 @@ impl Server {
             health: false,
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
+            access_log: None,
+            sends_ids: false,
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
@@ -221,6 +227,19 @@ impl Server {
         self
     }
 
+    /// Writes a line for every answer to this log.
+    pub fn access_log(mut self, log: AccessLog) -> Server {
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Sends each request's [id](crate::Request::id) with the answer, as `X-Request-Id`, so that a client's
+    /// complaint can be found in the logs.
+    pub fn request_ids(mut self) -> Server {
+        self.sends_ids = true;
+        self
+    }
+
     /// Prints nothing at start and end.
     pub fn quiet(mut self) -> Server {
         self.is_quiet = true;
@@ -269,6 +288,10 @@ impl Server {
         let operations = Operations {
             health_beside_service: self.health,
             drain_delay: self.drain_delay,
+            observation: Observation {
+                log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
+                sends_ids: self.sends_ids,
+            },
         };
         let staffing = Staffing {
             loops: self.loops,

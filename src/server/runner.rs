@@ -21,6 +21,7 @@ use super::crew::Order;
 use super::event_loop::Turn;
 use super::health::{self, Lane};
 use super::link::{DRAINING, READABLE, Transport};
+use super::observer::{self, Observer};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
@@ -64,6 +65,7 @@ struct Runner {
     call: Rc<Call>,
     date: Date,
     number: u32,
+    observer: Observer,
 }
 
 /// The call that this thread is in, as the hook sees it.
@@ -146,6 +148,7 @@ impl Runner {
             call,
             date: Date::now(),
             number: thread_number(),
+            observer: Observer::new(),
         }
     }
 
@@ -179,6 +182,7 @@ impl Runner {
             cell.baton.put_down(held);
             shared.watch.look();
 
+            self.observer.begin(queued_since.unwrap_or(began));
             self.answer(&mut connection, queued_since);
 
             let was_quick = self.call.is_expected_back.replace(false);
@@ -207,6 +211,7 @@ impl Runner {
         self.send_back(connection);
         while let Some((since, mut waiting)) = self.shared.admission.leave() {
             self.date.refresh(Instant::now());
+            self.observer.begin(since);
             self.call.endpoint.set(None);
             self.answer(&mut waiting, Some(since));
             self.send_back(waiting);
@@ -233,6 +238,9 @@ impl Runner {
         if let Err(panic) = attempt {
             // The handler's own panics are caught where it is called; this was a drop or a stream.
             log::error!("an answer was broken off by a panic: {}", panic_text(&*panic));
+            if let Some(work) = &mut connection.work {
+                self.observe(work);
+            }
             connection.break_off();
         }
         if connection.is_broken() {
@@ -276,7 +284,7 @@ impl Runner {
     }
 
     /// Answers one request. Says whether the connection goes on.
-    fn answer_one(&self, connection: &mut Connection) -> bool {
+    fn answer_one(&mut self, connection: &mut Connection) -> bool {
         let Connection {
             transport,
             work: Some(work),
@@ -292,7 +300,7 @@ impl Runner {
                 .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
         }
         let is_live = work.exchange.has_live_body();
-        let response = if is_live {
+        let mut response = if is_live {
             self.call_live(work, transport)
         } else {
             self.call_application(work)
@@ -303,7 +311,12 @@ impl Runner {
         if !self.shared.is_running() {
             work.exchange.close_after_response();
         }
+        if self.shared.observation.sends_ids {
+            observer::send_id(&work.exchange.request, &mut response);
+        }
         let outcome = self.respond(response, work, transport);
+        self.observe(work);
+        let outcome = outcome.map(|()| work.exchange.finish());
         if is_live {
             // The body's reader may have left some of what the last event told of: no other event will.
             connection.note(READABLE);
@@ -335,18 +348,37 @@ impl Runner {
         let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
         called.unwrap_or_else(|panic| {
             log::error!(
-                "handler panicked at {} {}: {}",
+                "handler panicked at {} {} (request {}): {}",
                 request.method(),
                 request.path(),
+                request.id(),
                 panic_text(&*panic)
             );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         })
     }
 
-    /// Puts the answer where it can be sent, or sends it if that takes a thread. Says whether the
-    /// connection goes on; an error means that the answer is not whole.
-    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<bool> {
+    /// Takes note of the answer that has been made, if somebody wants to know.
+    fn observe(&mut self, work: &mut Work) {
+        if !self.shared.observation.is_wanted() {
+            return;
+        }
+        let answered = work.exchange.answered.take();
+        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        if let (Some(answered), false) = (answered, is_probe) {
+            self.observer.end(
+                &self.shared.observation,
+                self.call.index.get(),
+                &work.exchange.request,
+                answered,
+                &mut self.date,
+            );
+        }
+    }
+
+    /// Puts the answer where it can be sent, or sends it if that takes a thread. An error means that the
+    /// answer is not whole.
+    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
         let needs_thread = response.body.needs_thread();
         let place = if needs_thread {
             self.shared.streaming_place()
@@ -365,12 +397,20 @@ impl Runner {
                     // The drain has told those who were out when it began; this one begins now.
                     transport.link.note(DRAINING);
                 }
-                streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
+                let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
+                streaming::send(
+                    source,
+                    chunked,
+                    &work.out,
+                    transport.clone(),
+                    &self.shared.limits,
+                    sent.unwrap_or(&mut 0),
+                )?;
                 work.out.clear();
             }
             payload => work.payload = payload,
         }
-        Ok(work.exchange.finish())
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use super::event_loop::EventLoop;
 use super::health::Health;
 use super::limits::Limits;
 use super::listen::Place;
+use super::observer::Observation;
 use super::socket::Stream;
 use super::watch::Watch;
 
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) admission: Admission<Box<Connection>>,
     pub(super) watch: Watch,
     pub(super) health: Health,
+    pub(super) observation: Observation,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -66,6 +68,7 @@ pub(super) enum Arrival {
 pub(super) struct Operations {
     pub(super) health_beside_service: bool,
     pub(super) drain_delay: Duration,
+    pub(super) observation: Observation,
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -153,6 +156,7 @@ impl Shared {
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
             health: Health::new(operations.health_beside_service),
+            observation: operations.observation,
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -169,7 +173,11 @@ impl Shared {
 
     /// What a connection needs to do something.
     pub(super) fn new_work(&self) -> Box<Work> {
-        Box::new(Work::new(Arc::clone(&self.protocol), self.limits.body_buffer))
+        let work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
+        if self.observation.is_wanted() {
+            work.exchange.request.record_endpoint();
+        }
+        Box::new(work)
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.
@@ -300,6 +308,9 @@ impl Shared {
         if left == 0 {
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
             self.crew.dismiss();
+            if let Some(log) = &self.observation.log {
+                log.outlet.close();
+            }
             self.watch.end();
         }
         self.loop_ended.notify_all();

@@ -258,7 +258,9 @@ impl EventLoop {
         if let Some(work) = &mut connection.work {
             work.exchange.request.peer = connection.peer;
         }
-        match connection.progress(self.now, &shared.limits, &self.date) {
+        let progress = connection.progress(self.now, &shared.limits, &self.date);
+        shared.observation.note_refusal(&mut connection, self.now, &self.date);
+        match progress {
             Progress::Call => {
                 let lane = connection.lane;
                 let request = connection.work.as_ref().map(|work| &work.exchange.request);
@@ -289,6 +291,8 @@ impl EventLoop {
                 work.exchange.close_after_response();
             }
             work.payload = work.exchange.respond(response, &self.date, &mut work.out);
+            // Probes are neither logged nor counted.
+            work.exchange.answered = None;
             if !work.exchange.finish() {
                 connection.close_after_sending();
             }

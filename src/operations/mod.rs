@@ -1,0 +1,10 @@
+//! What a server tells its operator of the requests it answers.
+
+mod access_log;
+mod entry;
+mod escape;
+mod outlet;
+
+pub use access_log::AccessLog;
+pub(crate) use access_log::OpenLog;
+pub(crate) use entry::Entry;
