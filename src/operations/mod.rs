@@ -3,8 +3,10 @@
 mod access_log;
 mod entry;
 mod escape;
+mod metrics;
 mod outlet;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::OpenLog;
 pub(crate) use entry::Entry;
+pub(crate) use metrics::{Exposition, Metrics, Places};

@@ -162,6 +162,12 @@ impl Crew {
         }
     }
 
+    /// How many threads there are, and how many of them are parked.
+    pub(super) fn census(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.alive, state.parked.len())
+    }
+
     pub(super) fn alive(&self) -> usize {
         self.lock().alive
     }

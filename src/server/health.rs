@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, StatusCode};
 
+use crate::operations::Exposition;
 use crate::{IntoResponse, Request, Response};
 
 use super::shared::Shared;
+use super::tally;
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +60,10 @@ impl Health {
         self.is_ready.store(is_ready, Ordering::SeqCst);
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::SeqCst)
+    }
+
     /// Whether this request is the lane's to answer, not the application's.
     pub(super) fn takes(&self, lane: Lane, request: &Request) -> bool {
         lane == Lane::Health || (self.beside_service && Probe::at(request.path()).is_some())
@@ -87,7 +93,7 @@ fn look(probe: Probe, shared: &Shared) -> Response {
     match probe {
         // A loop that can answer is alive.
         Probe::Alive => "alive\n".into_response(),
-        Probe::Ready if !shared.health.is_ready.load(Ordering::SeqCst) => {
+        Probe::Ready if !shared.health.is_ready() => {
             (StatusCode::SERVICE_UNAVAILABLE, "the application is not ready\n").into_response()
         }
         Probe::Ready if shared.is_leaving() => {
@@ -99,10 +105,5 @@ fn look(probe: Probe, shared: &Shared) -> Response {
 }
 
 fn metrics(shared: &Shared) -> Response {
-    // The exposition format of Prometheus, version 0.0.4.
-    Response::new(format!(
-        "hansel_ready {}\n",
-        u8::from(shared.health.is_ready.load(Ordering::SeqCst))
-    ))
-    .with_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+    Response::new(tally::exposition(shared)).with_header("Content-Type", Exposition::MEDIA_TYPE)
 }

@@ -20,6 +20,7 @@ mod signals;
 mod socket;
 mod streaming;
 mod sync;
+mod tally;
 mod timers;
 mod watch;
 
@@ -30,6 +31,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::operations::Metrics;
 use crate::{AccessLog, Application, IntoApplication};
 
 pub use handle::Handle;
@@ -291,6 +293,7 @@ impl Server {
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
                 sends_ids: self.sends_ids,
+                metrics: (self.health || !self.health_listeners.is_empty()).then(|| Metrics::new(self.loops)),
             },
         };
         let staffing = Staffing {

@@ -1,17 +1,17 @@
-//! What is told of the answers that are made: lines of the access log.
+//! What is told of the answers that are made: lines of the access log, counts of the metrics.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::exchange::Answered;
-use crate::operations::{Entry, OpenLog};
+use crate::operations::{Entry, Metrics, OpenLog, Places};
 use crate::{Request, Response};
-
-use super::connection::Connection;
 
 /// What an operator wants to hear of answers.
 pub(super) struct Observation {
     pub(super) log: Option<OpenLog>,
+    pub(super) metrics: Option<Metrics>,
     /// Answers tell the request's id.
     pub(super) sends_ids: bool,
 }
@@ -19,26 +19,25 @@ pub(super) struct Observation {
 impl Observation {
     /// Whether anybody wants to hear of each answer.
     pub(super) fn is_wanted(&self) -> bool {
-        self.log.is_some()
+        self.log.is_some() || self.metrics.is_some()
     }
 
-    /// Takes note of an answer that the server has given by itself, if there is one.
-    pub(super) fn note_refusal(&self, connection: &mut Connection, now: Instant, date: &Date) {
-        if !self.is_wanted() {
-            return;
-        }
-        let Some(work) = &mut connection.work else { return };
-        let Some(answered) = work.exchange.answered.take() else {
-            return;
-        };
-        let request = answered.has_request.then_some(&work.exchange.request);
+    /// Takes note of an answer that the server has given by itself.
+    pub(super) fn refused(
+        &self,
+        index: usize,
+        (peer, request): (Option<SocketAddr>, Option<&Request>),
+        answered: Answered,
+        now: Instant,
+        date: &Date,
+    ) {
         let told = Told {
             answered,
-            peer: connection.peer,
+            peer,
             request,
             duration: Duration::ZERO,
         };
-        self.tell(connection.home, &told, now, date, &mut Vec::new());
+        self.tell(index, &told, now, date, &mut Vec::new());
     }
 
     fn tell(&self, index: usize, told: &Told<'_>, now: Instant, date: &Date, line: &mut Vec<u8>) {
@@ -60,7 +59,7 @@ impl Observation {
 /// One answer.
 struct Told<'t> {
     answered: Answered,
-    peer: Option<std::net::SocketAddr>,
+    peer: Option<SocketAddr>,
     request: Option<&'t Request>,
     duration: Duration,
 }
@@ -70,6 +69,7 @@ pub(super) struct Observer {
     since: Instant,
     /// Where lines are written, again and again.
     line: Vec<u8>,
+    places: Places,
 }
 
 impl Observer {
@@ -77,6 +77,7 @@ impl Observer {
         Observer {
             since: Instant::now(),
             line: Vec::new(),
+            places: Places::default(),
         }
     }
 
@@ -95,6 +96,11 @@ impl Observer {
         date: &mut Date,
     ) {
         let now = Instant::now();
+        if let Some(metrics) = &observation.metrics {
+            let labels = (&**request.endpoint_text(), request.method().as_str(), answered.status);
+            self.places
+                .count(metrics, index, labels, now.saturating_duration_since(self.since));
+        }
         date.refresh(now);
         let told = Told {
             answered,

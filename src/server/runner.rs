@@ -25,6 +25,7 @@ use super::observer::{self, Observer};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
+use super::tally::Passed;
 use super::watch::thread_number;
 
 /// How many pipelined requests of one connection are answered before others get their turn.
@@ -34,7 +35,8 @@ const BATCH: usize = 64;
 const GATHERED: usize = 64 * 1024;
 
 /// Sends somebody to take up loop `index`. Says whether there was anybody.
-pub(super) fn send_to(shared: &Arc<Shared>, index: usize) -> bool {
+pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
+    shared.tally.passed(reason);
     let hired = Arc::clone(shared);
     let sent = shared
         .crew
@@ -86,7 +88,7 @@ impl Hook for Rc<Call> {
         self.endpoint.set(Some(pace));
         if pace.is_slow() {
             self.since.set(Some(Instant::now()));
-            self.pass();
+            self.pass(Passed::Slow);
             return;
         }
         // A call that panicked has left it.
@@ -112,13 +114,13 @@ impl Hook for Rc<Call> {
             // It will do so the next time as well.
             pace.found_slow();
         }
-        self.pass();
+        self.pass(Passed::Said);
     }
 }
 
 impl Call {
     /// Has somebody take the loop over, at once.
-    fn pass(&self) {
+    fn pass(&self, reason: Passed) {
         if !self.is_expected_back.replace(false) {
             return;
         }
@@ -128,7 +130,7 @@ impl Call {
                 out.drain(..n);
             }
         }
-        send_to(&self.shared, self.index.get());
+        send_to(&self.shared, self.index.get(), reason);
     }
 }
 
@@ -347,6 +349,7 @@ impl Runner {
         }
         let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
         called.unwrap_or_else(|panic| {
+            self.shared.tally.panicked();
             log::error!(
                 "handler panicked at {} {} (request {}): {}",
                 request.method(),
@@ -360,10 +363,10 @@ impl Runner {
 
     /// Takes note of the answer that has been made, if somebody wants to know.
     fn observe(&mut self, work: &mut Work) {
+        let answered = work.exchange.answered.take();
         if !self.shared.observation.is_wanted() {
             return;
         }
-        let answered = work.exchange.answered.take();
         let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(

@@ -18,6 +18,7 @@ use super::limits::Limits;
 use super::listen::Place;
 use super::observer::Observation;
 use super::socket::Stream;
+use super::tally::Tally;
 use super::watch::Watch;
 
 pub(super) struct Shared {
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) watch: Watch,
     pub(super) health: Health,
     pub(super) observation: Observation,
+    pub(super) tally: Tally,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -157,6 +159,7 @@ impl Shared {
             watch: Watch::new(),
             health: Health::new(operations.health_beside_service),
             observation: operations.observation,
+            tally: Tally::default(),
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -212,8 +215,7 @@ impl Shared {
 
     /// Counts a new connection on a loop, and says whether there is room for it.
     pub(super) fn connection_opened(&self, index: usize) -> Room {
-        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
-        let all: usize = connections.sum();
+        let all = self.connections();
         if all >= self.limits.connections + TURNED_AWAY {
             return Room::None;
         }
@@ -223,6 +225,22 @@ impl Shared {
         } else {
             Room::Scarce
         }
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
+        connections.sum()
+    }
+
+    /// How many handlers stream.
+    pub(super) fn streaming(&self) -> usize {
+        self.streaming.load(Ordering::Relaxed)
+    }
+
+    /// Whether more requests are welcome.
+    pub(super) fn is_ready(&self) -> bool {
+        self.health.is_ready() && !self.is_leaving()
     }
 
     pub(super) fn connection_closed(&self, index: usize) {

@@ -14,6 +14,7 @@ mod files;
 mod half_close;
 mod health;
 mod life;
+mod metrics;
 mod panics;
 mod streams;
 mod support;

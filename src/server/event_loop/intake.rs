@@ -13,6 +13,7 @@ use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Listener, Stream};
+use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
@@ -56,6 +57,7 @@ impl EventLoop {
                     if self.accept_again.is_none() {
                         log::warn!("can't accept connections for now: {error}");
                     }
+                    shared.tally.accept_failed();
                     self.accept_again = Some(self.now + ACCEPT_PAUSE);
                     return;
                 }
@@ -66,15 +68,19 @@ impl EventLoop {
 
     /// Gives a new connection to the loop that has the fewest.
     fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+        shared.tally.accepted();
         let index = shared.least_busy(self.index, IMBALANCE);
         match shared.connection_opened(index) {
             Room::Enough if index == self.index => {
                 self.welcome(stream, peer, shared);
             }
             Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
-            Room::Scarce => self.turn_away(stream, peer, shared),
+            Room::Scarce => {
+                shared.tally.turned_away(TurnedAway::Limit);
+                self.turn_away(stream, peer, shared);
+            }
             // Too many are being turned away already.
-            Room::None => {}
+            Room::None => shared.tally.turned_away(TurnedAway::Untold),
         }
     }
 

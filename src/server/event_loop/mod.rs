@@ -259,7 +259,7 @@ impl EventLoop {
             work.exchange.request.peer = connection.peer;
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
-        shared.observation.note_refusal(&mut connection, self.now, &self.date);
+        self.note_refusal(&mut connection, shared);
         match progress {
             Progress::Call => {
                 let lane = connection.lane;
@@ -281,6 +281,19 @@ impl EventLoop {
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Takes note of an answer that the server has given by itself, if there is one.
+    fn note_refusal(&self, connection: &mut Connection, shared: &Shared) {
+        let Some(work) = &mut connection.work else { return };
+        if let Some(answered) = work.exchange.answered.take() {
+            shared.tally.refused(answered.status);
+            let request = answered.has_request.then_some(&work.exchange.request);
+            let (now, date) = (self.now, &self.date);
+            shared
+                .observation
+                .refused(self.index, (connection.peer, request), answered, now, date);
+        }
     }
 
     /// Answers a request that needs no handler.
