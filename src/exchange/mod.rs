@@ -240,10 +240,22 @@ impl Exchange {
             // RFC 9110 §15.6.4: "MAY send a Retry-After". A constant is a valid field.
             let _ = fields.set("Retry-After", b"1");
         }
-        let text = format!("{status}: {reason}\n");
+        self.refuse_text(status, &fields, &format!("{status}: {reason}\n"), date, out);
+    }
+
+    /// Appends a final 503 that ends the connection, for a request that is not at hand.
+    pub(crate) fn refuse_unseen(&mut self, date: &Date, out: &mut Vec<u8>) {
+        self.protocol.close_after_response();
+        let mut fields = FieldBlock::new();
+        let _ = fields.set("Retry-After", b"1");
+        // Without a text: the request may have been a HEAD.
+        self.refuse_text(StatusCode::SERVICE_UNAVAILABLE, &fields, "", date, out);
+    }
+
+    fn refuse_text(&mut self, status: StatusCode, fields: &FieldBlock, text: &str, date: &Date, out: &mut Vec<u8>) {
         let head = ResponseHead {
             status: status.as_u16(),
-            fields: &fields,
+            fields,
             body: BodyLength::Known(text.len() as u64),
             date: date.text(),
             default_content_type: Some("text/plain; charset=utf-8"),

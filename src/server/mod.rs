@@ -2,6 +2,7 @@
 
 mod admission;
 mod baton;
+mod claim;
 mod connection;
 mod crew;
 mod event_loop;

@@ -16,6 +16,7 @@ use crate::exchange::{Payload, Step};
 use crate::pace::{self, Hook, Pace};
 use crate::{IntoResponse, Response};
 
+use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
@@ -76,6 +77,8 @@ struct Call {
     index: Cell<usize>,
     /// This thread has put the loop down and nobody has been sent for it.
     is_expected_back: Cell<bool>,
+    /// The loop's count of moves while it lies for this thread.
+    moves: Cell<u64>,
     endpoint: Cell<Option<Pace>>,
     /// Since when an endpoint that is held to be slow has been running.
     since: Cell<Option<Instant>>,
@@ -125,10 +128,14 @@ impl Call {
             return;
         }
         if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
-            // What does not go out now goes with the next answer.
-            if let Ok(n) = transport.write(out) {
-                out.drain(..n);
-            }
+            let link = Arc::clone(&transport.link);
+            link.claim.write_before(|_| {
+                // What does not go out now goes with the next answer.
+                if let Ok(n) = transport.write(out) {
+                    out.drain(..n);
+                }
+                (!out.is_empty(), ())
+            });
         }
         send_to(&self.shared, self.index.get(), reason);
     }
@@ -140,6 +147,7 @@ impl Runner {
             shared: Arc::clone(&shared),
             index: Cell::new(0),
             is_expected_back: Cell::new(false),
+            moves: Cell::new(0),
             endpoint: Cell::new(None),
             since: Cell::new(None),
             earlier: RefCell::new(None),
@@ -169,6 +177,7 @@ impl Runner {
         let cell = &shared.loops[index];
         let Some(mut held) = cell.baton.take_up() else { return };
         cell.thread.store(self.number, Ordering::Relaxed);
+        held.is_back(None, &shared);
         keep_a_reserve(&shared);
         loop {
             let (mut connection, queued_since) = match held.turn(&shared) {
@@ -181,6 +190,8 @@ impl Runner {
             self.call.endpoint.set(None);
             self.call.is_expected_back.set(true);
             cell.endpoint.store(0, Ordering::Relaxed);
+            held.goes_out(&connection);
+            self.call.moves.set(cell.baton.moves() + 1);
             cell.baton.put_down(held);
             shared.watch.look();
 
@@ -199,35 +210,70 @@ impl Runner {
                 let took = held.now - began;
                 held.suspicion.observe(pace, took);
             }
-            if connection.home == index {
-                held.take_back(connection, &shared);
+            held.is_back(Some(&connection), &shared);
+            let link = &connection.transport.link;
+            let is_home = connection.home == index;
+            // Nobody but the holder of its own loop overrules a handler.
+            let outcome = if is_home {
+                link.claim.outcome()
             } else {
-                shared.leave(connection.home, Arrival::Returned(connection));
+                link.claim.claim()
+            };
+            match outcome {
+                Outcome::Own if is_home => held.take_back(connection, &shared),
+                Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+                Outcome::Overruled { .. } if is_home => held.recover(connection.key),
+                Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
             }
-            held.return_permit(&shared);
+            if !self.was_replaced(outcome) {
+                held.return_permit(&shared);
+            }
         }
     }
 
     /// Without a loop: gives the connection back, and goes on with what waits for a permit.
     fn go_on_alone(&mut self, connection: Box<Connection>) {
-        self.send_back(connection);
-        while let Some((since, mut waiting)) = self.shared.admission.leave() {
+        let mut outcome = self.send_back(connection);
+        while !self.was_replaced(outcome)
+            && let Some((since, mut waiting)) = self.shared.admission.leave()
+        {
             self.date.refresh(Instant::now());
             self.observer.begin(since);
             self.call.endpoint.set(None);
             self.answer(&mut waiting, Some(since));
-            self.send_back(waiting);
+            outcome = self.send_back(waiting);
         }
     }
 
-    fn send_back(&self, mut connection: Box<Connection>) {
-        // The answer goes out from here, one hop earlier; what the client does not take goes later.
-        connection.send_now();
-        self.shared.leave(connection.home, Arrival::Returned(connection));
+    /// Gives a connection back, unless its loop has answered in place of the handler.
+    fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
+        let outcome = connection.transport.link.claim.claim();
+        if outcome == Outcome::Own {
+            // The answer goes out from here, one hop earlier; what the client does not take goes later.
+            connection.send_now();
+            self.shared.leave(connection.home, Arrival::Returned(connection));
+        } else {
+            self.shared.leave(connection.home, Arrival::Recovered(connection.key));
+        }
+        outcome
+    }
+
+    /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
+    fn was_replaced(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Own => false,
+            Outcome::Overruled { is_replaced } => {
+                self.shared.crew.find(is_replaced);
+                is_replaced
+            }
+        }
     }
 
     /// Answers the request that a connection has, and those that have arrived behind it.
     fn answer(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        if queued_since.is_some() {
+            connection.transport.link.claim.begin_queued(Instant::now());
+        }
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
             if waited_too_long {
@@ -278,10 +324,20 @@ impl Runner {
                 return;
             }
             match work.exchange.advance(&self.date, &mut work.out) {
-                Step::Call | Step::CallLive => {}
+                Step::Call | Step::CallLive => self.begin_next(connection),
                 Step::Receive => return,
                 Step::Refused(_) => return connection.close_after_sending(),
             }
+        }
+    }
+
+    /// The next of several requests is about to be handled. It has time of its own, which need be known
+    /// only if another thread has the loop and could look.
+    fn begin_next(&self, connection: &Connection) {
+        let has_loop = self.call.is_expected_back.get()
+            && self.shared.loops[self.call.index.get()].baton.moves() == self.call.moves.get();
+        if !has_loop {
+            connection.transport.link.claim.begin(Instant::now());
         }
     }
 
@@ -297,6 +353,7 @@ impl Runner {
         };
         let has_earlier = !work.out.is_empty();
         if has_earlier {
+            transport.link.claim.fall_behind();
             self.call
                 .earlier
                 .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
@@ -309,6 +366,17 @@ impl Runner {
         };
         if has_earlier {
             work.out = self.call.earlier.take().map(|(_, out)| out).unwrap_or_default();
+        }
+        if transport.link.claim.outcome() != Outcome::Own {
+            let request = &work.exchange.request;
+            log::warn!(
+                "the handler of {} {} (request {}) has returned too late",
+                request.method(),
+                request.path(),
+                request.id()
+            );
+            connection.break_off();
+            return false;
         }
         if !self.shared.is_running() {
             work.exchange.close_after_response();
@@ -399,6 +467,9 @@ impl Runner {
                 if !self.shared.is_running() {
                     // The drain has told those who were out when it began; this one begins now.
                     transport.link.note(DRAINING);
+                }
+                if !transport.link.claim.stream(Instant::now()) {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
                 }
                 let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
                 streaming::send(

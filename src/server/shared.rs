@@ -62,6 +62,8 @@ pub(super) struct LoopCell {
 pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
+    /// The handler of a lost thread has returned; it was that of the connection at this place.
+    Recovered(usize),
     /// A new connection that another loop has accepted.
     Accepted(Stream, Option<SocketAddr>),
 }
@@ -127,6 +129,12 @@ impl Staffing {
         self.threads.saturating_sub(self.loops)
     }
 
+    /// Those who are lost in handlers are replaced, up to half of all. A single thread never is: its handlers
+    /// run strictly one after the other.
+    fn most_replaced(self) -> usize {
+        self.threads / 2
+    }
+
     /// Those in handlers, those that hold loops, and for each loop one that can take it up.
     fn most_alive(self) -> usize {
         self.threads + 2 * self.loops
@@ -154,7 +162,7 @@ impl Shared {
         Arc::new(Shared {
             application,
             loops: cells.collect(),
-            crew: Crew::new(staffing.most_alive(), staffing.loops),
+            crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
             health: Health::new(operations.health_beside_service),

@@ -95,7 +95,11 @@ impl Reader {
             }
             if let Some(interim) = input.interim() {
                 let deadline = self.limits.transfer_deadline(Instant::now(), 0);
-                self.transport.write_by(&interim, deadline).map_err(failure)?;
+                let link = Arc::clone(&self.transport.link);
+                let written = link
+                    .claim
+                    .write_before(|was_behind| (was_behind, self.transport.write_by(&interim, deadline)));
+                written.ok_or(BodyError::Stopping)?.map_err(failure)?;
             }
             let deadline = self.limits.transfer_deadline(self.since, self.received);
             let n = match self.transport.read(input.room()) {

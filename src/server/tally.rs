@@ -56,6 +56,7 @@ pub(super) struct Tally {
     passes: [AtomicU64; PASSES.len()],
     refusals: [AtomicU64; STATUSES.len()],
     panics: AtomicU64,
+    overdue: AtomicU64,
 }
 
 impl Tally {
@@ -78,6 +79,10 @@ impl Tally {
     pub(super) fn refused(&self, status: u16) {
         let place = STATUSES.iter().position(|(known, _)| *known == status);
         self.refusals[place.unwrap_or(STATUSES.len() - 1)].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn overdue(&self) {
+        self.overdue.fetch_add(1, Relaxed);
     }
 
     pub(super) fn panicked(&self) {
@@ -149,6 +154,18 @@ fn expose_threads(shared: &Shared, text: &mut Exposition) {
     for ((_, reason), count) in PASSES.iter().zip(&tally.passes) {
         text.sample(name, &[("reason", reason)], count.load(Relaxed));
     }
+    text.single(
+        "hansel_handlers_overdue_total",
+        "counter",
+        "Handlers that have not answered in time.",
+        tally.overdue.load(Relaxed),
+    );
+    text.single(
+        "hansel_threads_lost",
+        "gauge",
+        "Threads whose handlers were given up and have not returned.",
+        shared.crew.lost(),
+    );
     let (alive, parked) = shared.crew.census();
     text.single("hansel_threads", "gauge", "Threads for loops and handlers.", alive);
     text.single("hansel_threads_parked", "gauge", "Those that wait for work.", parked);

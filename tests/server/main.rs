@@ -12,6 +12,7 @@ mod crowds;
 mod deadlines;
 mod files;
 mod half_close;
+mod handler_deadline;
 mod health;
 mod life;
 mod metrics;

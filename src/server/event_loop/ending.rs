@@ -27,7 +27,7 @@ impl EventLoop {
             self.stop(shared);
         }
         // Those of the health lane hold up nothing.
-        let in_service = self.slots.len() - self.vacant.len() - self.health_connections;
+        let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
         let is_empty = in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty || self.phase == Phase::Stopping {
             self.has_ended = true;
@@ -87,7 +87,8 @@ impl EventLoop {
                     self.close(connection, shared);
                 }
                 None => {
-                    if let Some(link) = &self.slots[key].link {
+                    let slot = &self.slots[key];
+                    if let (Some(link), false) = (&slot.link, slot.is_lost) {
                         link.note(STOPPING);
                         link.cut();
                         shared.count_cut();

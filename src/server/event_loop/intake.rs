@@ -129,6 +129,7 @@ impl EventLoop {
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
+        slot.peer = peer;
         let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);

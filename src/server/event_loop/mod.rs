@@ -5,9 +5,11 @@
 
 mod ending;
 mod intake;
+mod overdue;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +52,8 @@ pub(super) struct EventLoop {
     accept_again: Option<Instant>,
     slots: Vec<Slot>,
     vacant: Vec<usize>,
+    /// Slots that are taken by nothing but a thread that is lost.
+    lost_slots: usize,
     /// Connections to go on with although no event will come for them, and how many of them belong to
     /// the present round.
     ready: VecDeque<usize>,
@@ -62,8 +66,10 @@ pub(super) struct EventLoop {
     works: Vec<Box<Work>>,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
-    /// A connection that has got its permit already.
-    next: Option<(Instant, Box<Connection>)>,
+    /// Connections that have got their permits already.
+    next: VecDeque<(Instant, Box<Connection>)>,
+    /// The connection that this loop's thread has gone out with.
+    out: Option<usize>,
     pub(super) now: Instant,
     pub(super) date: Date,
     pub(super) suspicion: Suspicion,
@@ -76,6 +82,10 @@ pub(super) struct EventLoop {
 struct Slot {
     link: Option<Arc<Link>>,
     connection: Option<Box<Connection>>,
+    /// The network address it was accepted from.
+    peer: Option<SocketAddr>,
+    /// Its thread was given up, and has not come back.
+    is_lost: bool,
     /// The deadline that is in the timers.
     scheduled: Option<Instant>,
 }
@@ -110,12 +120,14 @@ impl EventLoop {
             accept_again: None,
             slots: Vec::new(),
             vacant: Vec::new(),
+            lost_slots: 0,
             ready: VecDeque::new(),
             ready_now: 0,
             timers: Timers::default(),
             works: Vec::new(),
             reserve,
-            next: None,
+            next: VecDeque::new(),
+            out: None,
             now: Instant::now(),
             date: Date::now(),
             suspicion: Suspicion::default(),
@@ -157,6 +169,7 @@ impl EventLoop {
 
     /// Takes back a connection that was out.
     pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
         connection.send_now();
@@ -174,7 +187,7 @@ impl EventLoop {
     pub(super) fn return_permit(&mut self, shared: &Shared) {
         if self.reserve {
             // The thread that stood in has got one for the loop meanwhile.
-            self.next = shared.admission.leave();
+            self.next.extend(shared.admission.leave());
         } else {
             self.reserve = true;
         }
@@ -182,8 +195,8 @@ impl EventLoop {
 
     /// A connection that waits for a permit, if there is one and a permit for it.
     fn next_in_queue(&mut self, shared: &Shared) -> Option<(Instant, Box<Connection>)> {
-        if self.next.is_some() {
-            return self.next.take();
+        if let Some(next) = self.next.pop_front() {
+            return Some(next);
         }
         if !self.reserve {
             return None;
@@ -199,9 +212,15 @@ impl EventLoop {
         if std::mem::take(&mut self.reserve) {
             return Some(connection);
         }
+        let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
+        link.claim.queue();
         match shared.admission.enter(connection, self.now) {
-            Entry::Entered(connection) => Some(connection),
+            Entry::Entered(connection) => {
+                link.claim.settle();
+                Some(connection)
+            }
             Entry::Queued => {
+                self.look_again(key, shared);
                 // Another loop may sleep on a permit.
                 shared.wake_others(self.index);
                 None
@@ -343,8 +362,14 @@ impl EventLoop {
             self.health_connections -= 1;
         }
         if let Some(slot) = self.slots.get_mut(connection.key) {
-            *slot = Slot::default();
-            self.vacant.push(connection.key);
+            if slot.is_lost {
+                // Its socket stays open, and so its place is taken, as long as the thread has it.
+                connection.transport.link.cut();
+                self.lost_slots += 1;
+            } else {
+                *slot = Slot::default();
+                self.vacant.push(connection.key);
+            }
         }
         shared.connection_closed(self.index);
     }
@@ -361,6 +386,7 @@ impl EventLoop {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
+                Arrival::Recovered(key) => self.recover(key),
                 Arrival::Accepted(stream, peer) => {
                     self.welcome(stream, peer, shared);
                 }
@@ -378,7 +404,7 @@ impl EventLoop {
     /// Waits for events.
     fn sleep(&mut self, shared: &Shared) {
         let cell = &shared.loops[self.index];
-        let must_not = !self.ready.is_empty() || !self.accepting.is_empty();
+        let must_not = !self.ready.is_empty() || !self.accepting.is_empty() || !self.next.is_empty();
         // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
         let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
@@ -426,8 +452,8 @@ impl EventLoop {
                 continue;
             }
             slot.scheduled = None;
-            // One that is out with a handler is scheduled when it comes back.
             let Some(mut connection) = slot.connection.take() else {
+                self.look_at_call(key, shared);
                 continue;
             };
             if connection.deadline > self.now {
