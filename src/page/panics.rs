@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_panic_is_described_with_its_place_and_source() {
         let line = line!() as usize + 1;
-        let panic = catch(|| panic!("boom {}", 7)).unwrap_err();
+        let panic = catch::<()>(|| panic!("boom {}", 7)).unwrap_err();
         assert_eq!(panic.message, "boom 7");
         let place = panic.place.unwrap();
         assert_eq!((&*place.file, place.line), (file!(), line));
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn any_panic_will_do() {
         assert_eq!(
-            catch(|| std::panic::panic_any(7)).unwrap_err().message,
+            catch::<()>(|| std::panic::panic_any(7)).unwrap_err().message,
             "a panic without a text"
         );
         assert_eq!(catch(|| 7).unwrap(), 7);
