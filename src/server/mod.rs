@@ -2,6 +2,7 @@
 
 mod admission;
 mod baton;
+mod call;
 mod claim;
 mod connection;
 mod crew;

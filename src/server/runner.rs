@@ -13,9 +13,10 @@ use http::StatusCode;
 
 use crate::date::Date;
 use crate::exchange::{Payload, Step};
-use crate::pace::{self, Hook, Pace};
+use crate::pace;
 use crate::{IntoResponse, Response};
 
+use super::call::Call;
 use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
@@ -23,7 +24,6 @@ use super::event_loop::Turn;
 use super::health::{self, Lane};
 use super::link::{DRAINING, READABLE, Transport};
 use super::observer::{self, Observer};
-use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
 use super::tally::Passed;
@@ -69,76 +69,6 @@ struct Runner {
     date: Date,
     number: u32,
     observer: Observer,
-}
-
-/// The call that this thread is in, as the hook sees it.
-struct Call {
-    shared: Arc<Shared>,
-    index: Cell<usize>,
-    /// This thread has put the loop down and nobody has been sent for it.
-    is_expected_back: Cell<bool>,
-    /// The loop's count of moves while it lies for this thread.
-    moves: Cell<u64>,
-    endpoint: Cell<Option<Pace>>,
-    /// Since when an endpoint that is held to be slow has been running.
-    since: Cell<Option<Instant>>,
-    /// Answers to earlier requests of the same connection, not yet sent.
-    earlier: RefCell<Option<(Transport, Vec<u8>)>>,
-}
-
-impl Hook for Rc<Call> {
-    fn starting(&self, pace: Pace) {
-        self.endpoint.set(Some(pace));
-        if pace.is_slow() {
-            self.since.set(Some(Instant::now()));
-            self.pass(Passed::Slow);
-            return;
-        }
-        // A call that panicked has left it.
-        self.since.set(None);
-        if self.is_expected_back.get() {
-            let cell = &self.shared.loops[self.index.get()];
-            cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn finished(&self, pace: Pace) {
-        if let Some(since) = self.since.take() {
-            if since.elapsed() < LONG {
-                pace.found_quick();
-            } else {
-                pace.found_slow();
-            }
-        }
-    }
-
-    fn about_to_block(&self) {
-        if let (true, Some(pace)) = (self.is_expected_back.get(), self.endpoint.get()) {
-            // It will do so the next time as well.
-            pace.found_slow();
-        }
-        self.pass(Passed::Said);
-    }
-}
-
-impl Call {
-    /// Has somebody take the loop over, at once.
-    fn pass(&self, reason: Passed) {
-        if !self.is_expected_back.replace(false) {
-            return;
-        }
-        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
-            let link = Arc::clone(&transport.link);
-            link.claim.write_before(|_| {
-                // What does not go out now goes with the next answer.
-                if let Ok(n) = transport.write(out) {
-                    out.drain(..n);
-                }
-                (!out.is_empty(), ())
-            });
-        }
-        send_to(&self.shared, self.index.get(), reason);
-    }
 }
 
 impl Runner {
