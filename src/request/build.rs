@@ -167,6 +167,8 @@ impl Request {
             captures: Default::default(),
             endpoint: Default::default(),
             records_endpoint: Default::default(),
+            serial: Default::default(),
+            has_trusted_peer: false,
         }
     }
 }

@@ -4,14 +4,16 @@ mod body;
 mod build;
 mod captures;
 mod context;
+mod id;
 mod path;
 mod query;
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hansel_proto::Head;
@@ -22,6 +24,7 @@ pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
 use captures::Captures;
 pub(crate) use context::Context;
+pub use id::RequestId;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath};
 pub use query::Pairs;
@@ -58,6 +61,10 @@ pub struct Request {
     endpoint: RefCell<String>,
     /// Whether somebody will ask for the endpoint.
     records_endpoint: Cell<bool>,
+    /// Zero as long as nobody has asked.
+    serial: Cell<u64>,
+    /// Whether the peer is one whose word is taken: for the id it has given the request.
+    pub(crate) has_trusted_peer: bool,
 }
 
 impl Request {
@@ -236,6 +243,25 @@ impl Request {
         self.endpoint.borrow().clone()
     }
 
+    /// As [`endpoint`](Request::endpoint), to be looked at.
+    pub(crate) fn endpoint_text(&self) -> Ref<'_, String> {
+        self.endpoint.borrow()
+    }
+
+    /// What this request is called in log lines. The same for as long as it lives, and made when somebody
+    /// asks for it first.
+    ///
+    /// A peer's `X-Request-Id` is taken over if that peer is trusted, and it is at most 128 letters, digits
+    /// and `-_.:+/=@~`.
+    pub fn id(&self) -> RequestId<'_> {
+        let given = self.has_trusted_peer.then(|| self.header("X-Request-Id")).flatten();
+        given.and_then(RequestId::given).unwrap_or_else(|| {
+            let serial = NonZeroU64::new(self.serial.get()).unwrap_or_else(id::next_serial);
+            self.serial.set(serial.get());
+            RequestId::own(serial)
+        })
+    }
+
     pub(crate) fn context(&self) -> &Context {
         &self.context
     }
@@ -292,6 +318,7 @@ impl Request {
         self.context.clear();
         self.captures.truncate(0);
         self.endpoint.get_mut().clear();
+        self.serial.set(0);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Step};
 
+use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 
@@ -25,6 +26,7 @@ pub(super) struct Connection {
     /// What a connection needs only while something is under way; an idle one has none.
     pub(super) work: Option<Box<Work>>,
     pub(super) peer: Option<std::net::SocketAddr>,
+    pub(super) lane: Lane,
     /// Where the loop keeps its place.
     pub(super) key: usize,
     /// Which of the loops that is.
@@ -109,6 +111,7 @@ impl Connection {
             transport,
             work: None,
             peer,
+            lane: Lane::Service,
             key,
             home,
             deadline: now + limits.head_time,

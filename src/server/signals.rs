@@ -38,6 +38,12 @@ pub(super) fn drain_on_signal(handle: &Handle, grace: Duration, is_quiet: bool) 
         let mut received = signals.forever();
         if received.next().is_some() {
             if !is_quiet {
+                if !shared.drain_delay.is_zero() {
+                    eprintln!(
+                        "hansel: not ready any more, and serving on for {:?}",
+                        shared.drain_delay
+                    );
+                }
                 eprintln!(
                     "hansel: finishing what is in flight, for {grace:?} at most; a second signal ends it at once"
                 );

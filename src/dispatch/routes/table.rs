@@ -1,6 +1,5 @@
 //! The patterns of `Routes`, made ready for dispatch.
 
-use super::super::arguments::Tail;
 use super::pattern::PatternKind;
 use super::tree::{Ending, Match, Tree};
 use super::{Entry, Target, nearest};
@@ -177,27 +176,20 @@ impl Entry {
     /// Goes on behind a template that matches.
     fn arrive<'r>(&self, walk: &mut Walk<'r>, from: Segments<'r>, found: Match<'_, 'r>) -> Reply {
         match &self.target {
-            Target::Endpoints(routes) => {
-                let tail = if self.pattern.captures().1 {
-                    Tail::Joined
-                } else {
-                    Tail::Nothing
-                };
-                best(
-                    routes,
-                    |route| &route.methods,
-                    walk,
-                    |route, walk| {
-                        let step = Step::taking_text("Routes", &route.pattern.shown, found.taken);
-                        walk.descend(step, |walk| {
-                            if route.bound.0.signature().sees_request() {
-                                name_captures(route.pattern.names(), walk, from, found.captured);
-                            }
-                            route.arrive(walk, found.captured, tail)
-                        })
-                    },
-                )
-            }
+            Target::Endpoints(routes) => best(
+                routes,
+                |route| &route.methods,
+                walk,
+                |route, walk| {
+                    let step = Step::taking_text("Routes", &route.pattern.shown, found.taken);
+                    walk.descend(step, |walk| {
+                        if route.asks_by_name {
+                            name_captures(route.pattern.names(), walk, from, found.captured);
+                        }
+                        route.arrive(walk, found.captured)
+                    })
+                },
+            ),
             Target::Mount { inner, .. } => {
                 let step = Step::taking_text("Routes", &self.pattern.shown, found.taken);
                 walk.descend(step, |walk| {
@@ -238,10 +230,10 @@ impl Entry {
                 // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
                 let step = Step::taking_text("Routes", &route.pattern.shown, taken.min(from.text().len()));
                 walk.descend(step, |walk| {
-                    if route.bound.0.signature().sees_request() {
+                    if route.asks_by_name {
                         name_captures(route.pattern.names(), walk, from, captured);
                     }
-                    route.arrive(walk, captured, Tail::Segments)
+                    route.arrive(walk, captured)
                 })
             },
         )

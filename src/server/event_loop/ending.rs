@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::connection::Waits;
+use super::super::connection::{Connection, Waits};
+use super::super::health::Lane;
 use super::super::link::{DRAINING, READABLE, STOPPING};
 use super::super::shared::{Phase, Shared};
 use super::EventLoop;
@@ -14,7 +15,7 @@ impl EventLoop {
     /// Follows the server into draining and stopping.
     pub(super) fn follow(&mut self, shared: &Shared) {
         let phase = shared.phase(self.now);
-        if phase == Phase::Running {
+        if phase <= Phase::Leaving {
             return;
         }
         if self.phase == Phase::Running {
@@ -25,10 +26,24 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
-        let is_empty = self.slots.len() == self.vacant.len() && shared.loops[self.index].inbox.is_empty();
+        // Those of the health lane hold up nothing.
+        let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
+        let is_empty = in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty || self.phase == Phase::Stopping {
             self.has_ended = true;
+            self.leave_health(shared);
             shared.loop_has_ended();
+        }
+    }
+
+    /// Ends the health lane, which lasts as long as anything else.
+    fn leave_health(&mut self, shared: &Shared) {
+        self.listeners.clear();
+        for key in 0..self.slots.len() {
+            let is_health = |connection: &mut Box<Connection>| connection.lane == Lane::Health;
+            if let Some(connection) = self.slots[key].connection.take_if(is_health) {
+                self.close(connection, shared);
+            }
         }
     }
 
@@ -42,7 +57,7 @@ impl EventLoop {
                 break;
             }
         }
-        self.listeners.clear();
+        self.listeners.truncate(self.health_listeners);
         self.accept_again = None;
         for key in 0..self.slots.len() {
             let slot = &mut self.slots[key];
@@ -66,11 +81,14 @@ impl EventLoop {
         for key in 0..self.slots.len() {
             match self.slots[key].connection.take() {
                 Some(connection) => {
-                    shared.count_cut();
+                    if connection.lane == Lane::Service {
+                        shared.count_cut();
+                    }
                     self.close(connection, shared);
                 }
                 None => {
-                    if let Some(link) = &self.slots[key].link {
+                    let slot = &self.slots[key];
+                    if let (Some(link), false) = (&slot.link, slot.is_lost) {
                         link.note(STOPPING);
                         link.cut();
                         shared.count_cut();

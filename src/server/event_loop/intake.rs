@@ -9,9 +9,11 @@ use http::StatusCode;
 use mio::Token;
 
 use super::super::connection::Connection;
+use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Listener, Stream};
+use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
@@ -40,6 +42,7 @@ impl EventLoop {
                 return;
             };
             match accepted {
+                Ok((stream, peer)) if listener < self.health_listeners => self.place_apart(stream, peer, shared),
                 Ok((stream, peer)) => self.place(stream, peer, shared),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
@@ -54,6 +57,7 @@ impl EventLoop {
                     if self.accept_again.is_none() {
                         log::warn!("can't accept connections for now: {error}");
                     }
+                    shared.tally.accept_failed();
                     self.accept_again = Some(self.now + ACCEPT_PAUSE);
                     return;
                 }
@@ -64,15 +68,33 @@ impl EventLoop {
 
     /// Gives a new connection to the loop that has the fewest.
     fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+        shared.tally.accepted();
         let index = shared.least_busy(self.index, IMBALANCE);
         match shared.connection_opened(index) {
             Room::Enough if index == self.index => {
                 self.welcome(stream, peer, shared);
             }
             Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
-            Room::Scarce => self.turn_away(stream, peer, shared),
+            Room::Scarce => {
+                shared.tally.turned_away(TurnedAway::Limit);
+                self.turn_away(stream, peer, shared);
+            }
             // Too many are being turned away already.
-            Room::None => {}
+            Room::None => shared.tally.turned_away(TurnedAway::Untold),
+        }
+    }
+
+    /// Takes in a connection of the health lane. It stays on this loop, and has a place although the
+    /// others are taken.
+    fn place_apart(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+        if shared.connection_opened(self.index) == Room::None {
+            return;
+        }
+        let key = self.welcome(stream, peer, shared);
+        let slot = key.and_then(|key| self.slots.get_mut(key));
+        if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+            connection.lane = Lane::Health;
+            self.health_connections += 1;
         }
     }
 
@@ -107,6 +129,7 @@ impl EventLoop {
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
+        slot.peer = peer;
         let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
