@@ -2,6 +2,7 @@
 
 mod admission;
 mod baton;
+mod call;
 mod claim;
 mod connection;
 mod crew;
@@ -15,6 +16,7 @@ mod listen;
 mod models;
 mod observer;
 mod pacing;
+mod peers;
 mod runner;
 mod shared;
 mod signals;
