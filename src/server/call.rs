@@ -1,4 +1,4 @@
-//! The call that a thread is in, as the hook of its endpoints sees it.
+//! The call that a thread is in, and what its handler says or shows of its pace.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,23 +10,71 @@ use crate::pace::{Hook, Pace};
 
 use super::link::Transport;
 use super::pacing::LONG;
-use super::runner::send_to;
+use super::runner;
 use super::shared::Shared;
 use super::tally::Passed;
 
 /// The call that this thread is in, as the hook sees it.
 pub(super) struct Call {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     pub(super) index: Cell<usize>,
     /// This thread has put the loop down and nobody has been sent for it.
     pub(super) is_expected_back: Cell<bool>,
     /// The loop's count of moves while it lies for this thread.
-    pub(super) moves: Cell<u64>,
+    moves: Cell<u64>,
     pub(super) endpoint: Cell<Option<Pace>>,
     /// Since when an endpoint that is held to be slow has been running.
-    pub(super) since: Cell<Option<Instant>>,
+    since: Cell<Option<Instant>>,
     /// Answers to earlier requests of the same connection, not yet sent.
     pub(super) earlier: RefCell<Option<(Transport, Vec<u8>)>>,
+}
+
+impl Call {
+    pub(super) fn new(shared: Arc<Shared>) -> Call {
+        Call {
+            shared,
+            index: Cell::new(0),
+            is_expected_back: Cell::new(false),
+            moves: Cell::new(0),
+            endpoint: Cell::new(None),
+            since: Cell::new(None),
+            earlier: RefCell::new(None),
+        }
+    }
+
+    /// Its thread is about to put loop `index` down for it.
+    pub(super) fn leave_loop(&self, index: usize) {
+        self.index.set(index);
+        self.endpoint.set(None);
+        self.is_expected_back.set(true);
+        let cell = &self.shared.loops[index];
+        cell.endpoint.store(0, Ordering::Relaxed);
+        self.moves.set(cell.baton.moves() + 1);
+    }
+
+    /// Whether another thread may have the loop by now.
+    pub(super) fn has_lost_loop(&self) -> bool {
+        let moves = || self.shared.loops[self.index.get()].baton.moves();
+        !self.is_expected_back.get() || moves() != self.moves.get()
+    }
+
+    /// Has somebody take the loop over, at once.
+    fn pass(&self, reason: Passed) {
+        if !self.is_expected_back.replace(false) {
+            return;
+        }
+        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
+            let link = Arc::clone(&transport.link);
+            link.claim.write_before(|_| {
+                // What does not go out now goes with the next answer.
+                if let Ok(n) = transport.write(out) {
+                    out.drain(..n);
+                }
+                (!out.is_empty(), ())
+            });
+        }
+        runner::send_to(&self.shared, self.index.get(), reason);
+    }
 }
 
 impl Hook for Rc<Call> {
@@ -61,25 +109,5 @@ impl Hook for Rc<Call> {
             pace.found_slow();
         }
         self.pass(Passed::Said);
-    }
-}
-
-impl Call {
-    /// Has somebody take the loop over, at once.
-    fn pass(&self, reason: Passed) {
-        if !self.is_expected_back.replace(false) {
-            return;
-        }
-        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
-            let link = Arc::clone(&transport.link);
-            link.claim.write_before(|_| {
-                // What does not go out now goes with the next answer.
-                if let Ok(n) = transport.write(out) {
-                    out.drain(..n);
-                }
-                (!out.is_empty(), ())
-            });
-        }
-        send_to(&self.shared, self.index.get(), reason);
     }
 }

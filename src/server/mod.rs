@@ -16,6 +16,7 @@ mod listen;
 mod models;
 mod observer;
 mod pacing;
+mod peers;
 mod runner;
 mod shared;
 mod signals;

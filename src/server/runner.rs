@@ -1,7 +1,6 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -28,9 +27,6 @@ use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
 use super::tally::Passed;
 use super::watch::thread_number;
-
-/// How many pipelined requests of one connection are answered before others get their turn.
-const BATCH: usize = 64;
 
 /// How many bytes of answers are gathered before they are sent.
 const GATHERED: usize = 64 * 1024;
@@ -73,15 +69,7 @@ struct Runner {
 
 impl Runner {
     fn new(shared: Arc<Shared>) -> Runner {
-        let call = Rc::new(Call {
-            shared: Arc::clone(&shared),
-            index: Cell::new(0),
-            is_expected_back: Cell::new(false),
-            moves: Cell::new(0),
-            endpoint: Cell::new(None),
-            since: Cell::new(None),
-            earlier: RefCell::new(None),
-        });
+        let call = Rc::new(Call::new(Arc::clone(&shared)));
         pace::listen(Box::new(Rc::clone(&call)));
         Runner {
             shared,
@@ -116,12 +104,8 @@ impl Runner {
             };
             self.date.catch_up(&held.date);
             let began = held.now;
-            self.call.index.set(index);
-            self.call.endpoint.set(None);
-            self.call.is_expected_back.set(true);
-            cell.endpoint.store(0, Ordering::Relaxed);
+            self.call.leave_loop(index);
             held.goes_out(&connection);
-            self.call.moves.set(cell.baton.moves() + 1);
             cell.baton.put_down(held);
             shared.watch.look();
 
@@ -249,7 +233,10 @@ impl Runner {
                 return connection.close_after_sending();
             }
             let Some(work) = &mut connection.work else { return };
-            if answered == BATCH || !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+            if answered >= self.shared.limits.pipelined
+                || !matches!(work.payload, Payload::None)
+                || work.out.len() > GATHERED
+            {
                 // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
@@ -264,9 +251,7 @@ impl Runner {
     /// The next of several requests is about to be handled. It has time of its own, which need be known
     /// only if another thread has the loop and could look.
     fn begin_next(&self, connection: &Connection) {
-        let has_loop = self.call.is_expected_back.get()
-            && self.shared.loops[self.call.index.get()].baton.moves() == self.call.moves.get();
-        if !has_loop {
+        if self.call.has_lost_loop() {
             connection.transport.link.claim.begin(Instant::now());
         }
     }

@@ -1,7 +1,6 @@
 //! What all threads of a server share.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use super::health::Health;
 use super::limits::Limits;
 use super::listen::Place;
 use super::observer::Observation;
+use super::peers::{Peers, Visitor};
 use super::socket::Stream;
 use super::tally::Tally;
 use super::watch::Watch;
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) observation: Observation,
     pub(super) tally: Tally,
+    pub(super) peers: Peers,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -65,7 +66,7 @@ pub(super) enum Arrival {
     /// The handler of a lost thread has returned; it was that of the connection at this place.
     Recovered(usize),
     /// A new connection that another loop has accepted.
-    Accepted(Stream, Option<SocketAddr>),
+    Accepted(Stream, Visitor),
 }
 
 /// What an operator has asked for.
@@ -85,6 +86,19 @@ pub(super) enum Room {
     /// It can only be told that there is none.
     Scarce,
     None,
+}
+
+impl Room {
+    /// The room for one more beside `others`, where `most` may stay and a few more be turned away.
+    pub(super) fn among(others: usize, most: usize, turned_away: usize) -> Room {
+        if others < most {
+            Room::Enough
+        } else if others < most.saturating_add(turned_away) {
+            Room::Scarce
+        } else {
+            Room::None
+        }
+    }
 }
 
 /// Where the server is in its life.
@@ -168,6 +182,7 @@ impl Shared {
             health: Health::new(operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
+            peers: Peers::new(limits.connections_per_peer),
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -221,18 +236,14 @@ impl Shared {
         }
     }
 
-    /// Counts a new connection on a loop, and says whether there is room for it.
-    pub(super) fn connection_opened(&self, index: usize) -> Room {
-        let all = self.connections();
-        if all >= self.limits.connections + TURNED_AWAY {
-            return Room::None;
-        }
+    /// Whether there is room for one more connection.
+    pub(super) fn room(&self) -> Room {
+        Room::among(self.connections(), self.limits.connections, TURNED_AWAY)
+    }
+
+    /// Counts a new connection on a loop.
+    pub(super) fn connection_opened(&self, index: usize) {
         self.loops[index].connections.fetch_add(1, Ordering::Relaxed);
-        if all < self.limits.connections {
-            Room::Enough
-        } else {
-            Room::Scarce
-        }
     }
 
     /// How many connections there are.

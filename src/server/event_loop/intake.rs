@@ -11,6 +11,7 @@ use mio::Token;
 use super::super::connection::Connection;
 use super::super::health::Lane;
 use super::super::link::Transport;
+use super::super::peers::Visitor;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Listener, Stream};
 use super::super::tally::TurnedAway;
@@ -18,6 +19,9 @@ use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
 const ACCEPTED: usize = 64;
+
+/// How many connections of the health lane each loop has at most.
+const PROBING: usize = 64;
 
 /// How long accepting rests when the system has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -69,28 +73,37 @@ impl EventLoop {
     /// Gives a new connection to the loop that has the fewest.
     fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
         shared.tally.accepted();
-        let index = shared.least_busy(self.index, IMBALANCE);
-        match shared.connection_opened(index) {
-            Room::Enough if index == self.index => {
-                self.welcome(stream, peer, shared);
-            }
-            Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
-            Room::Scarce => {
-                shared.tally.turned_away(TurnedAway::Limit);
-                self.turn_away(stream, peer, shared);
-            }
+        let (visitor, of_peer) = shared.peers.admit(peer);
+        match (shared.room(), of_peer) {
             // Too many are being turned away already.
-            Room::None => shared.tally.turned_away(TurnedAway::Untold),
+            (Room::None, _) | (_, Room::None) => shared.tally.turned_away(TurnedAway::Untold),
+            (Room::Scarce, _) => {
+                shared.tally.turned_away(TurnedAway::Limit);
+                self.turn_away(stream, visitor, "too many connections", shared);
+            }
+            (Room::Enough, Room::Scarce) => {
+                shared.tally.turned_away(TurnedAway::Peer);
+                self.turn_away(stream, visitor, "too many connections from one address", shared);
+            }
+            (Room::Enough, Room::Enough) => {
+                let index = shared.least_busy(self.index, IMBALANCE);
+                shared.connection_opened(index);
+                if index == self.index {
+                    self.welcome(stream, visitor, shared);
+                } else {
+                    shared.leave(index, Arrival::Accepted(stream, visitor));
+                }
+            }
         }
     }
 
-    /// Takes in a connection of the health lane. It stays on this loop, and has a place although the
-    /// others are taken.
+    /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
+    /// they its.
     fn place_apart(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
-        if shared.connection_opened(self.index) == Room::None {
+        if self.health_connections == PROBING {
             return;
         }
-        let key = self.welcome(stream, peer, shared);
+        let key = self.take_in(stream, Visitor::of(peer), shared);
         let slot = key.and_then(|key| self.slots.get_mut(key));
         if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
             connection.lane = Lane::Health;
@@ -99,8 +112,9 @@ impl EventLoop {
     }
 
     /// Answers a connection that is one too many.
-    fn turn_away(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
-        let Some(key) = self.welcome(stream, peer, shared) else {
+    fn turn_away(&mut self, stream: Stream, visitor: Visitor, reason: &str, shared: &Shared) {
+        shared.connection_opened(self.index);
+        let Some(key) = self.welcome(stream, visitor, shared) else {
             return;
         };
         let Some(connection) = &mut self.slots[key].connection else {
@@ -108,14 +122,22 @@ impl EventLoop {
         };
         let mut work = shared.new_work();
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        work.exchange
-            .refuse_with(status, "too many connections", &self.date, &mut work.out);
+        work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
         connection.work = Some(work);
         connection.close_after_sending();
     }
 
-    /// Takes in a new connection. Says where, unless that failed.
-    pub(super) fn welcome(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) -> Option<usize> {
+    /// Takes in a new connection that has been counted. Says where, unless that failed.
+    pub(super) fn welcome(&mut self, stream: Stream, visitor: Visitor, shared: &Shared) -> Option<usize> {
+        let key = self.take_in(stream, visitor, shared);
+        if key.is_none() {
+            shared.connection_closed(self.index);
+        }
+        key
+    }
+
+    /// Makes a connection of a socket. Says where, unless that failed.
+    fn take_in(&mut self, stream: Stream, visitor: Visitor, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -124,12 +146,12 @@ impl EventLoop {
         if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
             log::warn!("can't watch a new connection: {error}");
             self.vacant.push(key);
-            shared.connection_closed(self.index);
             return None;
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
-        slot.peer = peer;
+        let peer = visitor.address;
+        slot.visitor = visitor;
         let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
