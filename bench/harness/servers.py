@@ -29,7 +29,8 @@ class Server:
     name: str
     # The crate whose version counts.
     crate: str | None = None
-    note: str = ""
+    # A thread stays with a connection, so that there must be one for each.
+    keeps_threads: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -53,7 +54,7 @@ class Server:
         if self.name == "limit":
             arguments += [scenario.work, scenario.body, "close" if scenario.close else "keep"]
         else:
-            arguments += [scenario.threads]
+            arguments += [256 if self.keeps_threads else scenario.threads]
         return [str(self.binary), *map(str, arguments)]
 
 
@@ -67,7 +68,7 @@ SERVERS = [
     Server("ntex", "ntex"),
     Server("xitca", "xitca-web"),
     Server("nginx"),
-    Server("astra", "astra"),
+    Server("astra", "astra", keeps_threads=True),
     Server("tiny_http", "tiny_http"),
     Server("rouille", "rouille"),
 ]

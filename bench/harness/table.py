@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from .machine import TOLERATED
 from .measure import told
 from .scenarios import Scenario
 from .servers import Server
@@ -11,7 +12,8 @@ Results = dict[str, dict[str, list[dict] | str]]
 
 
 def summary(runs: list[dict]) -> dict:
-    """Median, smallest and largest of every figure."""
+    """Median, smallest and largest of every figure, over the runs that nobody disturbed, if there are any."""
+    runs = [run for run in runs if run["others"] <= TOLERATED] or runs
     if "kib_each" in runs[0]:
         figures = {"kib_each": [run["kib_each"] for run in runs], "kib_before": [run["kib_before"] for run in runs]}
     else:
@@ -30,7 +32,7 @@ def summary(runs: list[dict]) -> dict:
     figures["others"] = [run["others"] for run in runs]
     spread = {name: {"median": median(of), "min": min(of), "max": max(of)} for name, of in figures.items()}
     errors = [told(run["errors"]) for run in runs if told(run.get("errors", {}))]
-    return {**spread, "errors": errors[0] if errors else ""}
+    return {**spread, "runs": len(runs), "errors": errors[0] if errors else ""}
 
 
 def markdown(scenario: Scenario, servers: list[Server], results: Results) -> str:
@@ -57,14 +59,16 @@ def markdown(scenario: Scenario, servers: list[Server], results: Results) -> str
     return "\n".join(lines).rstrip() + "\n"
 
 
+FIRST_COLUMNS = "| server | requests/s | ÷ limit | ÷ best peer | CPU ns | ÷ limit | ÷ best peer | user | system |"
+FIRST_RULES = "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 HEADS = {
     "others": [
-        "| server | requests/s | of limit | of best peer | CPU ns | of limit | of best peer | user | system | p50 µs | p99 µs | p99.9 µs |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"{FIRST_COLUMNS} p50 µs | p99 µs | p99.9 µs | runs | others |",
+        f"{FIRST_RULES}--:|--:|--:|--:|--:|",
     ],
     "mix": [
-        "| server | requests/s | of limit | of best peer | CPU ns | of limit | of best peer | user | system | quick p50 µs | quick p99 µs | quick p99.9 µs | slow p50 µs | slow p99 µs |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"{FIRST_COLUMNS} quick p50 µs | quick p99 µs | quick p99.9 µs | slow p50 µs | slow p99 µs | runs | others |",
+        f"{FIRST_RULES}--:|--:|--:|--:|--:|--:|--:|",
     ],
 }
 MEMORY_HEAD = [
@@ -102,6 +106,7 @@ def speed_row(server: Server, summaries: dict, servers: list[Server]) -> str:
     # Where there are both, the slow ones' p99.9 would make the table too wide.
     latencies += slow[:2] if latencies else slow
     cells += [f"{found[name]['median']:,.0f}" for name in latencies]
+    cells += [f"{found['runs']}", f"{found['others']['median']:.0%}"]
     return f"| {' | '.join(cells)} |"
 
 

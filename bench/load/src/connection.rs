@@ -63,9 +63,10 @@ impl Connection {
     /// Connects and sends the first batch, as far as that goes without waiting.
     pub(crate) fn open(index: usize, turn: usize, common: &Common<'_>, registry: &Registry) -> io::Result<Connection> {
         let sent_at = Instant::now();
-        let mut stream = TcpStream::connect(common.address)?;
-        stream.set_nodelay(true)?;
-        registry.register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+        let stream = TcpStream::connect(common.address)?;
+        if !common.closes {
+            stream.set_nodelay(true)?;
+        }
         let mut connection = Connection {
             stream,
             index,
@@ -77,6 +78,13 @@ impl Connection {
             is_over: false,
         };
         connection.ask(common, sent_at)?;
+        // To be told of room for what has been sent already would cost as much as an answer.
+        let interest = if common.closes && connection.unsent.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
+        registry.register(&mut connection.stream, Token(index), interest)?;
         Ok(connection)
     }
 
