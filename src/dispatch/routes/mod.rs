@@ -30,7 +30,8 @@ use table::Table;
 ///
 /// A path is decided in one pass over all patterns. Where several match, text comes before parameters,
 /// parameters before regular expressions, those in the order of their registration, and rests come last.
-/// A mount counts as the template it is; at `/` it comes after all else. If an argument does not fit
+/// Routes of the same pattern share the place of the first. A mount counts as the template it is; at `/`
+/// it comes after all else. If an argument does not fit
 /// (`abc` where a handler wants a `u32`), the next pattern is tried.
 ///
 /// ```
