@@ -22,6 +22,6 @@ pub mod tower;
 pub use application::{Application, IntoApplication};
 pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
-pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments};
+pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments, Trust};
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
 pub use server::{Handle, Limits, Server};

@@ -163,6 +163,7 @@ impl Request {
             decoded: Default::default(),
             body: RequestBody::default(),
             peer: None,
+            trust: None,
             context: Context::default(),
             endpoint: Default::default(),
         }

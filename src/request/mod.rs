@@ -3,14 +3,16 @@
 mod body;
 mod build;
 mod context;
+mod forwarded;
 mod path;
 mod query;
+mod trust;
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hansel_proto::Head;
@@ -20,10 +22,12 @@ pub use body::{BodyError, BodyReader};
 pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
 pub(crate) use context::{Context, Mark};
+use forwarded::Origin;
 pub(crate) use path::BadPath;
 use path::DecodedPath;
 pub use path::Segments;
 pub use query::Pairs;
+pub use trust::Trust;
 
 /// A request: its head, its body, where it came from, and what hooks have set on it.
 ///
@@ -52,6 +56,8 @@ pub struct Request {
     decoded: DecodedPath,
     pub(crate) body: RequestBody,
     pub(crate) peer: Option<SocketAddr>,
+    /// Whose word is taken for another address than that. It is the server's, the same for all.
+    pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
     endpoint: RefCell<String>,
 }
@@ -134,9 +140,38 @@ impl Request {
         self.head.fields(self.head_and_body())
     }
 
-    /// The address of the client, where it has one: a Unix socket's or a test's client has none.
+    /// The address at the other end of the connection: the client's, or that of a proxy before this
+    /// server. A Unix socket's or a test's client has none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The address of the client: the peer's, or what a [trusted](Trust) peer says.
+    ///
+    /// Of the addresses that proxies name, it is the last one that is not itself a trusted proxy's.
+    /// None if the client has no address, and where a trusted peer hides it or writes nonsense: the
+    /// proxy's own address is never taken for the client's.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.origin().address
+    }
+
+    /// `https` where the client's connection is encrypted, else `http`.
+    ///
+    /// It is that of this connection, or what a [trusted](Trust) peer says of the client's.
+    pub fn scheme(&self) -> &'static str {
+        let is_secure = self.origin().is_secure.unwrap_or(false);
+        if is_secure { "https" } else { "http" }
+    }
+
+    fn origin(&self) -> Origin {
+        let source = self.peer.map(|peer| peer.ip().to_canonical());
+        match &self.trust {
+            Some(trust) if trust.admits_peer(self.peer) => forwarded::origin(self, trust, source),
+            _ => Origin {
+                address: source,
+                is_secure: None,
+            },
+        }
     }
 
     /// The body, to be read from where earlier readers stopped.
@@ -255,6 +290,7 @@ impl fmt::Debug for Request {
             .field("headers", &fields)
             .field("body", &self.body)
             .field("peer", &self.peer)
+            .field("client", &self.client())
             .finish_non_exhaustive()
     }
 }

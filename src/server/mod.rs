@@ -23,9 +23,10 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Application, IntoApplication};
+use crate::{Application, IntoApplication, Trust};
 
 pub use handle::Handle;
 pub use limits::Limits;
@@ -75,6 +76,7 @@ pub struct Server {
     loops: usize,
     threads: usize,
     grace: Duration,
+    trust: Option<Arc<Trust>>,
     is_quiet: bool,
 }
 
@@ -96,6 +98,7 @@ impl Server {
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
+            trust: None,
             is_quiet: false,
         }
     }
@@ -165,6 +168,13 @@ impl Server {
         self
     }
 
+    /// Takes the word of these peers for the address of the client behind them: see
+    /// [`Request::client`](crate::Request::client). Nobody is trusted unless it is set.
+    pub fn trust(mut self, peers: Trust) -> Server {
+        self.trust = Some(Arc::new(peers));
+        self
+    }
+
     /// How long [`serve`](Server::serve) lets what is in flight go on after a signal: 10 s, unless it
     /// is set.
     pub fn grace(mut self, grace: Duration) -> Server {
@@ -222,7 +232,7 @@ impl Server {
             loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
         }
         let places = self.listeners.into_iter().filter_map(Bound::into_place).collect();
-        let shared = Shared::new(application, self.limits, staffing, loops, places);
+        let shared = Shared::new(application, self.limits, self.trust, staffing, loops, places);
         Handle::start(shared, addresses)
     }
 }
@@ -237,6 +247,9 @@ impl fmt::Display for Server {
             "  loops       {}, up to {} handlers at once",
             self.loops, self.threads
         )?;
+        if let Some(trust) = &self.trust {
+            writeln!(f, "  trust       {trust}")?;
+        }
         write!(f, "{}", self.limits)
     }
 }

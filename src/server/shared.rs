@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Application;
+use crate::{Application, Trust};
 
 use super::admission::Admission;
 use super::baton::{Baton, Inbox};
@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) application: Box<dyn Application>,
     pub(super) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
+    pub(super) trust: Option<Arc<Trust>>,
     pub(super) loops: Vec<LoopCell>,
     pub(super) crew: Crew,
     pub(super) admission: Admission<Box<Connection>>,
@@ -113,6 +114,7 @@ impl Shared {
     pub(super) fn new(
         application: Box<dyn Application>,
         limits: Limits,
+        trust: Option<Arc<Trust>>,
         staffing: Staffing,
         loops: Vec<(EventLoop, mio::Waker)>,
         places: Vec<Place>,
@@ -141,13 +143,16 @@ impl Shared {
             cut: AtomicUsize::new(0),
             places: Mutex::new(places),
             protocol: limits.protocol(),
+            trust,
             limits,
         })
     }
 
     /// What a connection needs to do something.
     pub(super) fn new_work(&self) -> Box<Work> {
-        Box::new(Work::new(Arc::clone(&self.protocol), self.limits.body_buffer))
+        let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
+        work.exchange.request.trust.clone_from(&self.trust);
+        Box::new(work)
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.

@@ -10,5 +10,6 @@ mod half_close;
 mod streams;
 mod support;
 mod threads;
+mod trust;
 #[cfg(unix)]
 mod unix_sockets;
