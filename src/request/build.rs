@@ -8,7 +8,7 @@ use std::fmt;
 use hansel_proto::{Connection, Head, Limits, Received, Refusal};
 use http::{Method, Version};
 
-use super::{BadPath, Content, Context, Request, RequestBody};
+use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
 /// Why a request could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,7 @@ impl Request {
             decoded: Default::default(),
             body: RequestBody::default(),
             peer: None,
+            relayed: Relayed::No,
             trust: None,
             context: Context::default(),
             endpoint: Default::default(),

@@ -10,6 +10,16 @@ use std::net::{IpAddr, SocketAddr};
 use super::Request;
 use super::trust::{Fields, Trust};
 
+/// Whom a peer has connected for, as it says itself when it connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Relayed {
+    /// For itself, or it says nothing.
+    #[default]
+    No,
+    /// For a client at this address, or for one without an address.
+    For(Option<IpAddr>),
+}
+
 /// The client, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Origin {

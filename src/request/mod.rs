@@ -23,6 +23,7 @@ pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
 pub(crate) use context::{Context, Mark};
 use forwarded::Origin;
+pub(crate) use forwarded::Relayed;
 pub(crate) use path::BadPath;
 use path::DecodedPath;
 pub use path::Segments;
@@ -56,6 +57,8 @@ pub struct Request {
     decoded: DecodedPath,
     pub(crate) body: RequestBody,
     pub(crate) peer: Option<SocketAddr>,
+    /// Whom the peer speaks for, by the PROXY protocol.
+    pub(crate) relayed: Relayed,
     /// Whose word is taken for another address than that. It is the server's, the same for all.
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
@@ -164,9 +167,15 @@ impl Request {
     }
 
     fn origin(&self) -> Origin {
-        let source = self.peer.map(|peer| peer.ip().to_canonical());
+        let peer = self.peer.map(|peer| peer.ip().to_canonical());
+        let (source, is_trusted) = match (self.relayed, &self.trust) {
+            (_, None) => (peer, false),
+            (Relayed::No, Some(trust)) => (peer, trust.admits_peer(self.peer)),
+            // There may be more proxies behind the one that has connected.
+            (Relayed::For(source), Some(trust)) => (source, source.is_some_and(|source| trust.admits(source))),
+        };
         match &self.trust {
-            Some(trust) if trust.admits_peer(self.peer) => forwarded::origin(self, trust, source),
+            Some(trust) if is_trusted => forwarded::origin(self, trust, source),
             _ => Origin {
                 address: source,
                 is_secure: None,

@@ -6,15 +6,20 @@ use std::time::Instant;
 
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Step};
+use crate::request::Relayed;
 
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
+use super::proxy_header::{self, ProxyHeader};
 
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
 
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
+
+/// How much is read at once while a PROXY header is expected: more than any usual one.
+const PROXY_PIECE: usize = 512;
 
 /// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
 /// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
@@ -25,6 +30,10 @@ pub(super) struct Connection {
     /// What a connection needs only while something is under way; an idle one has none.
     pub(super) work: Option<Box<Work>>,
     pub(super) peer: Option<std::net::SocketAddr>,
+    /// Whom the peer has connected for.
+    pub(super) relayed: Relayed,
+    /// What has arrived of a PROXY header that must come first.
+    proxy_header: Option<Vec<u8>>,
     /// Where the loop keeps its place.
     pub(super) key: usize,
     /// Which of the loops that is.
@@ -109,6 +118,8 @@ impl Connection {
             transport,
             work: None,
             peer,
+            relayed: Relayed::No,
+            proxy_header: None,
             key,
             home,
             deadline: now + limits.head_time,
@@ -123,6 +134,11 @@ impl Connection {
             peer_finished: false,
             is_used: false,
         }
+    }
+
+    /// Has the connection begin with a PROXY header.
+    pub(super) fn expect_proxy_header(&mut self) {
+        self.proxy_header = Some(Vec::new());
     }
 
     /// Takes note of an event.
@@ -188,6 +204,14 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
+        if self.proxy_header.is_some() && self.state == State::Open {
+            match self.receive_proxy_header() {
+                Some(ProxyHeader::Whole { .. }) => {}
+                // It has the time of a head.
+                Some(ProxyHeader::Partial) => return Progress::Rest,
+                None => return Progress::Close,
+            }
+        }
         loop {
             if self.state == State::Broken {
                 return Progress::Close;
@@ -233,6 +257,37 @@ impl Connection {
                 },
             }
         }
+    }
+
+    /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+    fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+        let mut bytes = self.proxy_header.take()?;
+        while self.readable {
+            let mut piece = [0; PROXY_PIECE];
+            match self.transport.read(&mut piece) {
+                Ok(0) => return None,
+                Ok(n) => {
+                    bytes.extend_from_slice(&piece[..n]);
+                    self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(_) => return None,
+            }
+            let verdict = proxy_header::parse(&bytes);
+            if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
+                self.relayed = relayed;
+                let work = self.work.as_mut()?;
+                work.exchange.request.relayed = relayed;
+                work.exchange.receive_copy(bytes.get(len..).unwrap_or(&[]));
+                return verdict.ok();
+            }
+            if verdict.is_err() {
+                log::debug!("closed a connection that began without a proper PROXY header");
+                return None;
+            }
+        }
+        self.proxy_header = Some(bytes);
+        Some(ProxyHeader::Partial)
     }
 
     /// Reads once. Says whether the connection lives.

@@ -4,12 +4,14 @@ mod admission;
 mod baton;
 mod connection;
 mod crew;
+mod door;
 mod event_loop;
 mod handle;
 mod limits;
 mod link;
 mod listen;
 mod pacing;
+mod proxy_header;
 mod runner;
 mod shared;
 mod signals;
@@ -31,6 +33,7 @@ use crate::{Application, IntoApplication, Trust};
 pub use handle::Handle;
 pub use limits::Limits;
 
+use door::Door;
 use event_loop::EventLoop;
 use listen::Bound;
 use shared::{Shared, Staffing};
@@ -72,6 +75,8 @@ const GRACE: Duration = Duration::from_secs(10);
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
     listeners: Vec<Bound>,
+    /// One for each listener.
+    doors: Vec<Door>,
     limits: Limits,
     loops: usize,
     threads: usize,
@@ -94,6 +99,7 @@ impl Server {
     fn new() -> Server {
         Server {
             listeners: Vec::new(),
+            doors: Vec::new(),
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
@@ -116,8 +122,13 @@ impl Server {
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        self.listeners.push(Bound::tcp(address)?);
+        self.add(Bound::tcp(address)?);
         Ok(self)
+    }
+
+    fn add(&mut self, listener: Bound) {
+        self.listeners.push(listener);
+        self.doors.push(Door::default());
     }
 
     /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
@@ -138,8 +149,21 @@ impl Server {
     /// As [`unix`](Server::unix).
     #[cfg(unix)]
     pub fn and_unix(mut self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
-        self.listeners.push(Bound::unix(path.as_ref(), mode)?);
+        self.add(Bound::unix(path.as_ref(), mode)?);
         Ok(self)
+    }
+
+    /// Has connections to the address named last begin with a PROXY header, version 1 or 2, where they
+    /// come from [trusted](Server::trust) peers. [`Request::client`](crate::Request::client) then is the
+    /// address that the header names.
+    ///
+    /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
+    /// others none is expected, and one that comes is a bad request.
+    pub fn proxy_protocol(mut self) -> Server {
+        if let Some(door) = self.doors.last_mut() {
+            door.proxy_protocol = true;
+        }
+        self
     }
 
     /// The network addresses it listens on.
@@ -221,6 +245,12 @@ impl Server {
     }
 
     fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
+        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
+            ));
+        }
         let addresses = self.local_addrs();
         let staffing = Staffing {
             loops: self.loops,
@@ -232,15 +262,28 @@ impl Server {
             loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
         }
         let places = self.listeners.into_iter().filter_map(Bound::into_place).collect();
-        let shared = Shared::new(application, self.limits, self.trust, staffing, loops, places);
+        let shared = Shared::new(
+            application,
+            self.limits,
+            self.trust,
+            self.doors,
+            staffing,
+            loops,
+            places,
+        );
         Handle::start(shared, addresses)
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for listener in &self.listeners {
-            writeln!(f, "hansel: listening on {listener}")?;
+        for (listener, door) in self.listeners.iter().zip(&self.doors) {
+            let proxied = if door.proxy_protocol {
+                ", behind a PROXY header"
+            } else {
+                ""
+            };
+            writeln!(f, "hansel: listening on {listener}{proxied}")?;
         }
         writeln!(
             f,

@@ -1,7 +1,6 @@
 //! What all threads of a server share.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,10 +11,11 @@ use super::admission::Admission;
 use super::baton::{Baton, Inbox};
 use super::connection::{Connection, Work};
 use super::crew::Crew;
+use super::door::Door;
 use super::event_loop::EventLoop;
 use super::limits::Limits;
 use super::listen::Place;
-use super::socket::Stream;
+use super::socket::Accepted;
 use super::watch::Watch;
 
 pub(super) struct Shared {
@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
     pub(super) trust: Option<Arc<Trust>>,
+    /// One for each listener.
+    pub(super) doors: Vec<Door>,
     pub(super) loops: Vec<LoopCell>,
     pub(super) crew: Crew,
     pub(super) admission: Admission<Box<Connection>>,
@@ -56,7 +58,7 @@ pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
     /// A new connection that another loop has accepted.
-    Accepted(Stream, Option<SocketAddr>),
+    Accepted(Accepted),
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -115,6 +117,7 @@ impl Shared {
         application: Box<dyn Application>,
         limits: Limits,
         trust: Option<Arc<Trust>>,
+        doors: Vec<Door>,
         staffing: Staffing,
         loops: Vec<(EventLoop, mio::Waker)>,
         places: Vec<Place>,
@@ -144,6 +147,7 @@ impl Shared {
             places: Mutex::new(places),
             protocol: limits.protocol(),
             trust,
+            doors,
             limits,
         })
     }
@@ -153,6 +157,19 @@ impl Shared {
         let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
         work.exchange.request.trust.clone_from(&self.trust);
         Box::new(work)
+    }
+
+    /// Whether a connection is to begin with a PROXY header.
+    pub(super) fn expects_proxy_header(&self, accepted: &Accepted) -> bool {
+        let is_on = self
+            .doors
+            .get(accepted.listener)
+            .is_some_and(|door| door.proxy_protocol);
+        is_on
+            && self
+                .trust
+                .as_ref()
+                .is_some_and(|trust| trust.admits_peer(accepted.peer))
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.

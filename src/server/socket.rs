@@ -23,6 +23,15 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
+/// A connection that has just been accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    /// Where it comes from, if that is an address of the network.
+    pub(super) peer: Option<SocketAddr>,
+    /// Which listener it came by.
+    pub(super) listener: usize,
+}
+
 /// Does the same with a socket of either kind.
 macro_rules! either {
     ($kind:ident, $socket:expr, $inner:ident => $do:expr) => {

@@ -7,6 +7,7 @@ mod answers;
 mod blocking;
 mod bodies;
 mod half_close;
+mod proxy_protocol;
 mod streams;
 mod support;
 mod threads;

@@ -1,7 +1,6 @@
 //! New connections: accepted, placed on a loop, or turned away.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use mio::Token;
 use super::super::connection::Connection;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
-use super::super::socket::{Listener, Stream};
+use super::super::socket::{Accepted, Listener};
 use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
@@ -40,7 +39,10 @@ impl EventLoop {
                 return;
             };
             match accepted {
-                Ok((stream, peer)) => self.place(stream, peer, shared),
+                Ok((stream, peer)) => {
+                    let accepted = Accepted { stream, peer, listener };
+                    self.place(accepted, shared);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
                 Err(error)
@@ -63,22 +65,22 @@ impl EventLoop {
     }
 
     /// Gives a new connection to the loop that has the fewest.
-    fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+    fn place(&mut self, accepted: Accepted, shared: &Shared) {
         let index = shared.least_busy(self.index, IMBALANCE);
         match shared.connection_opened(index) {
             Room::Enough if index == self.index => {
-                self.welcome(stream, peer, shared);
+                self.welcome(accepted, shared);
             }
-            Room::Enough => shared.leave(index, Arrival::Accepted(stream, peer)),
-            Room::Scarce => self.turn_away(stream, peer, shared),
+            Room::Enough => shared.leave(index, Arrival::Accepted(accepted)),
+            Room::Scarce => self.turn_away(accepted, shared),
             // Too many are being turned away already.
             Room::None => {}
         }
     }
 
     /// Answers a connection that is one too many.
-    fn turn_away(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
-        let Some(key) = self.welcome(stream, peer, shared) else {
+    fn turn_away(&mut self, accepted: Accepted, shared: &Shared) {
+        let Some(key) = self.welcome(accepted, shared) else {
             return;
         };
         let Some(connection) = &mut self.slots[key].connection else {
@@ -93,12 +95,13 @@ impl EventLoop {
     }
 
     /// Takes in a new connection. Says where, unless that failed.
-    pub(super) fn welcome(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) -> Option<usize> {
+    pub(super) fn welcome(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        let mut transport = Transport::new(stream);
+        let expects_proxy_header = shared.expects_proxy_header(&accepted);
+        let mut transport = Transport::new(accepted.stream);
         if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
             log::warn!("can't watch a new connection: {error}");
             self.vacant.push(key);
@@ -107,7 +110,10 @@ impl EventLoop {
         }
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
-        let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
+        let mut connection = Connection::new(transport, accepted.peer, key, self.index, self.now, &shared.limits);
+        if expects_proxy_header {
+            connection.expect_proxy_header();
+        }
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
         Some(key)

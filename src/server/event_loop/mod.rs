@@ -246,6 +246,7 @@ impl EventLoop {
         }
         if let Some(work) = &mut connection.work {
             work.exchange.request.peer = connection.peer;
+            work.exchange.request.relayed = connection.relayed;
         }
         match connection.progress(self.now, &shared.limits, &self.date) {
             Progress::Call => return Some(connection),
@@ -307,8 +308,8 @@ impl EventLoop {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
-                Arrival::Accepted(stream, peer) => {
-                    self.welcome(stream, peer, shared);
+                Arrival::Accepted(accepted) => {
+                    self.welcome(accepted, shared);
                 }
             }
         }
