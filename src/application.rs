@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::pace::Pace;
-use crate::{IntoResponse, Method, Request, Response, StatusCode};
+use crate::{IntoResponse, Request, Response};
 
 /// An application: what a server calls with each request, and gets the response from.
 ///
@@ -33,11 +33,21 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// A panic is answered with 500 by the server, and logged.
     fn call(&self, request: &Request) -> Response;
+
+    /// What can be reached, as text, a line for each place: a server prints it at its start. Empty where
+    /// that is not known.
+    fn overview(&self) -> String {
+        String::new()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
+    }
+
+    fn overview(&self) -> String {
+        (**self).overview()
     }
 }
 
@@ -45,9 +55,13 @@ impl<A: Application + ?Sized> Application for Box<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
     }
+
+    fn overview(&self) -> String {
+        (**self).overview()
+    }
 }
 
-/// What can be served: an [`Application`], or a function of one of these shapes.
+/// What can be served: an [`Application`], a [`Dispatch`](crate::dispatch::Dispatch), or a function of one of these shapes.
 ///
 /// | shape | answers |
 /// |---|---|
@@ -61,7 +75,7 @@ impl<A: Application + ?Sized> Application for Box<A> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be served",
     label = "neither an application nor a function of a shape that can be served",
-    note = "serve a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`; `R` must implement `hansel::IntoResponse`; a closure's parameter needs its type written: `|request: &Request| ..`"
+    note = "serve a `Dispatch` such as `Routes`, a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`; `R` must implement `hansel::IntoResponse`; a closure's parameter needs its type written: `|request: &Request| ..`"
 )]
 pub trait IntoApplication<Shape> {
     /// The application it is.
@@ -71,17 +85,6 @@ pub trait IntoApplication<Shape> {
 impl<A: Application> IntoApplication<()> for A {
     fn into_application(self) -> impl Application {
         self
-    }
-}
-
-impl<F, R> IntoApplication<fn() -> R> for F
-where
-    F: Fn() -> R + Send + Sync + 'static,
-    R: IntoResponse,
-{
-    fn into_application(self) -> impl Application {
-        let pace = Pace::new();
-        Function(move |request: &Request| at_root(request, || pace.run(|| self().into_response())))
     }
 }
 
@@ -118,27 +121,10 @@ impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Application for Functi
     }
 }
 
-/// A resource that is all there is, and only to be looked at.
-fn at_root(request: &Request, answer: impl FnOnce() -> Response) -> Response {
-    const ALLOWED: &str = "GET, HEAD, OPTIONS";
-    let everywhere = request.path() == "*" && request.method() == Method::OPTIONS;
-    if !everywhere && (!request.segments().is_empty() || request.path() != "/") {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    match *request.method() {
-        Method::GET | Method::HEAD => answer(),
-        // RFC 9110 §9.3.7.
-        Method::OPTIONS => ().into_response().with_header("Allow", ALLOWED),
-        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        _ => StatusCode::METHOD_NOT_ALLOWED
-            .into_response()
-            .with_header("Allow", ALLOWED),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Method, StatusCode};
 
     fn status<S>(app: impl IntoApplication<S>, method: &str, target: &str) -> u16 {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -146,24 +132,6 @@ mod tests {
             .call(&Request::new(method, target))
             .status()
             .as_u16()
-    }
-
-    #[test]
-    fn a_function_without_arguments_is_get_on_the_root() {
-        let hello = || "Hello";
-        for (method, target, expected) in [
-            ("GET", "/", 200),
-            ("HEAD", "/?x", 200),
-            ("OPTIONS", "/", 204),
-            ("OPTIONS", "*", 204),
-            ("POST", "/", 405),
-            ("BREW", "/", 405),
-            ("GET", "/x", 404),
-            ("POST", "/x", 404),
-            ("GET", "//", 404),
-        ] {
-            assert_eq!(status(hello, method, target), expected, "{method} {target}");
-        }
     }
 
     #[test]

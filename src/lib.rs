@@ -8,8 +8,10 @@
 //! - [`test::Client`] runs an application without a socket.
 //! - [`blocking`] says that a handler is about to wait.
 
+mod app;
 mod application;
 mod date;
+pub mod dispatch;
 mod exchange;
 mod pace;
 mod request;
@@ -19,7 +21,17 @@ pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "form")]
+pub use dispatch::Form;
+#[cfg(feature = "json")]
+pub use dispatch::Json;
+#[cfg(feature = "query")]
+pub use dispatch::Query;
+#[cfg(feature = "regex")]
+pub use dispatch::regex;
+pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
 pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments, Trust};

@@ -40,6 +40,31 @@ const NEVER: &[(&str, &[&str], &str)] = &[
         "the server knows only `Application`",
     ),
     (
+        "src/dispatch",
+        &["crate::server", "crate::exchange", "hansel_proto", "crate::app"],
+        "dispatch never imports the server, nor the protocol, nor what joins them",
+    ),
+    (
+        "src/dispatch/routes",
+        &[
+            "super::methods",
+            "super::resource",
+            "dispatch::methods",
+            "dispatch::resource",
+        ],
+        "styles never import each other: they meet as `Dispatch`",
+    ),
+    (
+        "src/dispatch/methods.rs",
+        &["super::routes", "super::resource"],
+        "styles never import each other: they meet as `Dispatch`",
+    ),
+    (
+        "src/dispatch/resource.rs",
+        &["super::routes", "super::methods"],
+        "styles never import each other: they meet as `Dispatch`",
+    ),
+    (
         "src/exchange",
         &["crate::server", "crate::dispatch", "mio", "std::net", "std::thread"],
         "an exchange knows neither sockets nor threads",

@@ -1,11 +1,17 @@
-//! The demo's application: one function, and what it shares between requests.
+//! The demo's application: all four origins, mounted in one.
+
+mod field;
+mod methods;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use hansel::{Application, Body, IntoApplication, IntoResponse, Method, Request, Response, StatusCode};
+use hansel::{App, Body, Chain, Html, Request, Response, Routes};
+
+use field::Field;
 
 /// What can be tried, and what it shows.
 const EXAMPLES: &[(&str, &str)] = &[
@@ -13,10 +19,30 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("curl -i ADDRESS/goodbye", "and Goodbye cruel world"),
     (
         "curl -i ADDRESS/test/a/b/c",
-        "simpledispatch's: the parameters of a path",
+        "simpledispatch's: a function by name, with what follows",
+    ),
+    ("curl -i ADDRESS/extended/x", "one more function, of an extended type"),
+    (
+        "curl -i ADDRESS/monkey/y",
+        "and one that was added while the server ran",
+    ),
+    (
+        "curl -i ADDRESS/field",
+        "web.dispatch.resource's: 10 potatoes in the field.",
+    ),
+    ("curl -i ADDRESS/field/3", "an item of the collection"),
+    ("curl -i -X DELETE ADDRESS/field/3", "a verb of the item"),
+    ("curl -i -X PLOUGH ADDRESS/field", "a verb of our own"),
+    ("curl -i ADDRESS/hello/Gretel/", "the regex dispatcher's: a named group"),
+    (
+        "curl -i ADDRESS/people/7",
+        "a template with a typed argument; try /people/gretel",
     ),
     ("curl -i ADDRESS/counter -X POST", "state that requests share"),
-    ("curl -i ADDRESS/upload --data-binary @Cargo.lock", "a body, counted"),
+    (
+        "curl -i ADDRESS/upload --data-binary @Cargo.lock",
+        "a body, counted as it arrives",
+    ),
     (
         "curl -N ADDRESS/stream",
         "an answer that is written as it comes into being",
@@ -26,52 +52,46 @@ const EXAMPLES: &[(&str, &str)] = &[
         "a handler that blocks for a second; nobody else waits for it",
     ),
     ("curl -I ADDRESS/hello", "HEAD, as GET without the body"),
+    ("curl -i -X OPTIONS ADDRESS/field", "OPTIONS, from what there is"),
 ];
 
 /// The text that greets whoever starts the demo.
 pub(crate) fn what_to_try(address: &str) -> String {
     let mut text = String::from("Things to try:\n");
     for (command, shows) in EXAMPLES {
-        text.push_str(&format!(
-            "  {:<62} # {shows}\n",
-            command.replace("ADDRESS", &format!("http://{address}"))
-        ));
+        let command = command.replace("ADDRESS", &format!("http://{address}"));
+        text.push_str(&format!("  {command:<64} # {shows}\n"));
     }
     text
 }
 
-/// The application.
-pub(crate) fn app() -> impl Application {
-    let count = AtomicU64::new(0);
-    (move |request: &Request| answer(request, &count)).into_application()
+/// The application: patterns first, then functions by name.
+pub(crate) fn app() -> App {
+    App::new(Chain::new().then(routes()).then(methods::methods()))
 }
 
-fn answer(request: &Request, count: &AtomicU64) -> Response {
-    let mut path = request.segments();
-    let (name, parameters) = (path.next().unwrap_or(""), path);
-    match (name, request.method()) {
-        ("hello", &Method::GET | &Method::HEAD) => "Hello world!".into_response(),
-        ("goodbye", &Method::GET | &Method::HEAD) => "Goodbye cruel world".into_response(),
-        ("test", &Method::GET | &Method::HEAD) => format!("{:?}\n", parameters.collect::<Vec<_>>()).into_response(),
-        ("counter", &Method::GET | &Method::HEAD) => format!("{}\n", count.load(Ordering::Relaxed)).into_response(),
-        ("counter", &Method::POST) => format!("{}\n", count.fetch_add(1, Ordering::Relaxed) + 1).into_response(),
-        ("upload", &Method::POST) => upload(request).into_response(),
-        ("stream", &Method::GET | &Method::HEAD) => stream(),
-        ("slow", &Method::GET | &Method::HEAD) => {
-            thread::sleep(Duration::from_secs(1));
-            "That took a second.\n".into_response()
-        }
-        ("hello" | "goodbye" | "test" | "stream" | "slow", _) => refused("GET, HEAD"),
-        ("counter", _) => refused("GET, HEAD, POST"),
-        ("upload", _) => refused("POST"),
-        _ => (StatusCode::NOT_FOUND, "Nothing here.\n").into_response(),
-    }
+fn routes() -> Routes {
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    Routes::new()
+        .get("/", index)
+        .get("/hello", || "Hello world!")
+        .get("/goodbye", || "Goodbye cruel world")
+        .regex(r"^/hello/(?P<username>\w+)/$", hello)
+        .get("/people/{id}", |id: u32| format!("person {id}\n"))
+        .mount("/field", Field::new())
+        .get("/counter", move || format!("{}\n", count.load(Ordering::Relaxed)))
+        .post("/counter", move || {
+            format!("{}\n", counted.fetch_add(1, Ordering::Relaxed) + 1)
+        })
+        .post("/upload", upload)
+        .get("/stream", stream)
+        .get("/slow", slow)
 }
 
-fn refused(allowed: &str) -> Response {
-    StatusCode::METHOD_NOT_ALLOWED
-        .into_response()
-        .with_header("Allow", allowed)
+/// The regex dispatcher's `views.hello`.
+fn hello(username: &str) -> String {
+    format!("Hello {username}")
 }
 
 fn upload(request: &Request) -> hansel::Result<String> {
@@ -90,19 +110,64 @@ fn stream() -> Response {
     Response::new(ticks).with_header("Content-Type", "text/event-stream")
 }
 
+fn slow() -> &'static str {
+    thread::sleep(Duration::from_secs(1));
+    "That took a second.\n"
+}
+
+/// The page at the root, for whoever comes with a browser.
+fn index() -> Html<String> {
+    let mut rows = String::new();
+    for (command, shows) in EXAMPLES {
+        let path = command
+            .split("ADDRESS")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next())
+            .unwrap_or("/");
+        // Both are this program's own words, and hold no markup.
+        rows.push_str(&format!(
+            "<li><a href=\"{path}\"><code>{path}</code></a> {shows}</li>\n"
+        ));
+    }
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>hansel: Index</title>\
+         <body style=\"max-width:44rem;margin:3rem auto;font-family:system-ui;line-height:1.6\">\
+         <h1>Index</h1><ul>\n{rows}</ul></body></html>\n"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansel::StatusCode;
     use hansel::test::Client;
 
     #[test]
-    fn the_documents_examples_answer_as_they_say() {
+    fn every_documents_urls_answer_as_they_say() {
         let client = Client::new(app());
-        assert_eq!(client.get("/hello").text(), "Hello world!");
-        assert_eq!(client.get("/goodbye").text(), "Goodbye cruel world");
-        assert_eq!(client.get("/nope").status(), StatusCode::NOT_FOUND);
-        assert_eq!(client.get("/").status(), StatusCode::NOT_FOUND);
-        assert_eq!(client.get("/test/a/b/c").text(), "[\"a\", \"b\", \"c\"]\n");
+        for (target, text) in [
+            ("/hello", "Hello world!"),
+            ("/goodbye", "Goodbye cruel world"),
+            ("/test/a/b/c", "[\"a\", \"b\", \"c\"]\n"),
+            ("/extended", "extended: []\n"),
+            ("/monkey/x", "monkey: [\"x\"]\n"),
+            ("/hello/Gretel/", "Hello Gretel"),
+            ("/field", "10 potatoes in the field."),
+            ("/field/3", "One of 10 beautiful potatoes."),
+            ("/people/7", "person 7\n"),
+        ] {
+            assert_eq!(client.get(target).text(), text, "{target}");
+        }
+        for target in [
+            "/nope",
+            "/hello/Gretel",
+            "/people/gretel",
+            "/field/0",
+            "/field/11",
+            "/field/3/x",
+        ] {
+            assert_eq!(client.get(target).status(), StatusCode::NOT_FOUND, "{target}");
+        }
     }
 
     #[test]
@@ -112,24 +177,40 @@ mod tests {
         client.post("/counter", "");
         assert_eq!(client.post("/counter", "").text(), "2\n");
         assert_eq!(client.get("/counter").text(), "2\n");
-        assert_eq!(
-            client.call("DELETE", "/counter").header("Allow"),
-            Some("GET, HEAD, POST")
-        );
+        let refused = client.call("DELETE", "/counter");
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.header("Allow"), Some("GET, HEAD, OPTIONS, POST"));
     }
 
     #[test]
     fn an_upload_is_counted() {
-        assert_eq!(
-            Client::new(app()).post("/upload", vec![0; 123_456]).text(),
-            "123456 bytes\n"
-        );
+        let answer = Client::new(app()).post("/upload", vec![0; 123_456]);
+        assert_eq!(answer.text(), "123456 bytes\n");
     }
 
     #[test]
-    fn every_example_that_is_printed_names_the_address() {
+    fn everything_that_is_offered_is_there() {
         let text = what_to_try("127.0.0.1:8000");
         assert_eq!(text.matches("http://127.0.0.1:8000/").count(), EXAMPLES.len());
-        assert!(!text.contains("ADDRESS"));
+        let app = app();
+        for (command, _) in EXAMPLES {
+            let method = match command.split_once("-X ") {
+                Some((_, rest)) => rest.split(' ').next().unwrap_or("GET"),
+                None if command.contains("--data") => "POST",
+                None => "GET",
+            };
+            let target = command
+                .split("ADDRESS")
+                .nth(1)
+                .and_then(|rest| rest.split(' ').next())
+                .unwrap();
+            let method = method.parse().unwrap();
+            let trail = app.explain(method, target);
+            assert!(trail.is_found() || trail.status() == 204, "{command}: {trail}");
+            assert!(
+                Client::new(self::app()).get("/").text().contains(target),
+                "{target} is on the page"
+            );
+        }
     }
 }

@@ -4,23 +4,36 @@ mod app;
 
 use std::process::ExitCode;
 
-use hansel::Server;
+use hansel::{Method, Server};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Serve { address: String },
+    Routes,
+    Explain { method: Method, target: String },
     Help,
 }
 
-const USAGE: &str = "usage: hansel-demo [--listen ADDRESS]
+const USAGE: &str = r#"usage: hansel-demo [--listen ADDRESS] [--routes] [--explain "METHOD /PATH"]
 
-  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 takes any";
+  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 takes any
+  --routes           print all that can be reached, and end
+  --explain "GET /people/7"
+                     print how that request would be dispatched, and why, and end"#;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match wish(&arguments) {
         Ok(Wish::Serve { address }) => serve(&address).map_err(|error| error.to_string()),
+        Ok(Wish::Routes) => {
+            print!("{}", app::app().routes());
+            Ok(())
+        }
+        Ok(Wish::Explain { method, target }) => {
+            print!("{}", app::app().explain(method, &target));
+            Ok(())
+        }
         Ok(Wish::Help) => {
             println!("{USAGE}");
             Ok(())
@@ -42,11 +55,22 @@ fn wish(arguments: &[String]) -> Result<Wish, String> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--listen" => address = arguments.next().ok_or("--listen needs an address")?.clone(),
+            "--routes" => return Ok(Wish::Routes),
+            "--explain" => return explain(arguments.next().ok_or("--explain needs \"METHOD /PATH\"")?),
             "--help" | "-h" => return Ok(Wish::Help),
             other => return Err(format!("what is {other:?}?")),
         }
     }
     Ok(Wish::Serve { address })
+}
+
+fn explain(request: &str) -> Result<Wish, String> {
+    let (method, target) = request.split_once(' ').unwrap_or(("GET", request));
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method:?} is no method"))?;
+    Ok(Wish::Explain {
+        method,
+        target: target.to_owned(),
+    })
 }
 
 fn serve(address: &str) -> std::io::Result<()> {
@@ -80,6 +104,17 @@ mod tests {
         assert_eq!(wished(&[]), address("127.0.0.1:8000"));
         assert_eq!(wished(&["--listen", "[::1]:0"]), address("[::1]:0"));
         assert_eq!(wished(&["--help"]), Ok(Wish::Help));
+        assert_eq!(wished(&["--routes"]), Ok(Wish::Routes));
+        let target = String::from("/people/7");
+        assert_eq!(
+            wished(&["--explain", "POST /people/7"]),
+            Ok(Wish::Explain {
+                method: Method::POST,
+                target
+            })
+        );
+        assert!(wished(&["--explain"]).unwrap_err().contains("--explain"));
+        assert!(wished(&["--explain", "G(ET /"]).unwrap_err().contains("G(ET"));
         assert!(wished(&["--listen"]).unwrap_err().contains("--listen"));
         assert!(wished(&["--port"]).unwrap_err().contains("--port"));
     }

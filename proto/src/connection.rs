@@ -295,14 +295,14 @@ impl Connection {
             version: head.version,
             head_only: method == "HEAD",
             connect: method == "CONNECT",
-            keep_alive: head.keep_alive,
+            keep_alive: head.keep_alive(),
         };
-        self.body = match head.framing {
+        self.body = match head.framing() {
             Framing::None => Body::Length(0),
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunked(Chunked::default()),
         };
-        self.owes_continue = head.expects_continue;
+        self.owes_continue = head.expects_continue();
         self.progress = Progress::default();
         self.step(Event::Head);
     }

@@ -1,11 +1,11 @@
 //! What the fields of a head decide: where the body ends (RFC 9112 §6), which host is meant (§3.2),
 //! whether the connection lives on (§9.3), and whether the client waits for `100 Continue`.
 
-use crate::head::{Head, Version};
+use crate::head::Version;
 use crate::host;
-use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
+use crate::section::Section;
 
 /// How the body of a request is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,16 +26,16 @@ impl Framing {
     }
 }
 
-/// Derives from the fields of a whole head what the protocol needs, and refuses what it forbids.
-pub(crate) fn settle(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<(), Refusal> {
+/// Derives from the fields of a whole section what the protocol needs, and refuses what it forbids.
+pub(crate) fn settle(bytes: &[u8], version: Version, section: &mut Section) -> Result<(), Refusal> {
     let mut seen = Seen::default();
-    for field in &head.fields {
+    for field in &section.fields {
         // The length tells nearly every other name apart from these without looking at it.
         let name = |known: &[u8]| field.name.of(bytes).eq_ignore_ascii_case(known);
         match field.name.len() {
             4 if name(b"host") => {
                 seen.hosts += 1;
-                head.host = Some(field.value);
+                section.host = Some(field.value);
             }
             6 => seen.expect |= name(b"expect"),
             10 => seen.connection |= name(b"connection"),
@@ -47,16 +47,11 @@ pub(crate) fn settle(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<(
             _ => {}
         }
     }
-    check_host(bytes, &seen, head)?;
-    head.framing = framing(bytes, &seen, head)?;
-    head.keep_alive = keep_alive(bytes, &seen, head);
-    head.expects_continue = expects_continue(bytes, &seen, head)?;
-    match head.framing {
-        Framing::Length(length) if length > limits.body_bytes => {
-            Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes))
-        }
-        _ => Ok(()),
-    }
+    check_host(bytes, &seen, version, section)?;
+    section.framing = framing(bytes, &seen, version, section)?;
+    section.keep_alive = keep_alive(bytes, &seen, version, section);
+    section.expects_continue = expects_continue(bytes, &seen, version, section)?;
+    Ok(())
 }
 
 /// Which of the fields that matter here a head has.
@@ -74,19 +69,19 @@ struct Seen<'b> {
 /// request message that lacks a Host header field and to any request message that contains more
 /// than one Host header field line or a Host header field with an invalid field value."
 #[inline(always)]
-fn check_host(bytes: &[u8], seen: &Seen<'_>, head: &Head) -> Result<(), Refusal> {
-    match (seen.hosts, head.host) {
+fn check_host(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<(), Refusal> {
+    match (seen.hosts, section.host) {
         (2.., _) => Err(Refusal::new(Reason::HostRepeated)),
         (_, Some(value)) if host::is_host_field(value.of(bytes)) => Ok(()),
         (_, Some(_)) => Err(Refusal::new(Reason::Host)),
-        (_, None) if head.version == Version::Http10 => Ok(()),
+        (_, None) if version == Version::Http10 => Ok(()),
         (_, None) => Err(Refusal::new(Reason::HostMissing)),
     }
 }
 
 /// RFC 9112 §6.3, the rules for requests: 3, 4, 5 and 7.
 #[inline(always)]
-fn framing(bytes: &[u8], seen: &Seen<'_>, head: &Head) -> Result<Framing, Refusal> {
+fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<Framing, Refusal> {
     match (seen.transfer_encoding, seen.lengths) {
         (false, 0) => Ok(Framing::None),
         (false, 1) => content_length(seen.length).map(Framing::Length),
@@ -95,11 +90,11 @@ fn framing(bytes: &[u8], seen: &Seen<'_>, head: &Head) -> Result<Framing, Refusa
         (false, _) => Err(Refusal::new(Reason::ContentLengthRepeated)),
         // RFC 9112 §6.1: "A server or client that receives an HTTP/1.0 message containing a
         // Transfer-Encoding header field MUST treat the message as if the framing is faulty".
-        (true, _) if head.version == Version::Http10 => Err(Refusal::new(Reason::CodingBefore11)),
+        (true, _) if version == Version::Http10 => Err(Refusal::new(Reason::CodingBefore11)),
         // RFC 9112 §6.1: "A server MAY reject a request that contains both Content-Length and
         // Transfer-Encoding"; they are how requests are smuggled (§11.2).
         (true, 1..) => Err(Refusal::new(Reason::LengthAndCoding)),
-        (true, 0) => transfer_encoding(bytes, head),
+        (true, 0) => transfer_encoding(bytes, section),
     }
 }
 
@@ -124,15 +119,15 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 /// RFC 9112 §6.3: "If a Transfer-Encoding header field is present in a request and the chunked
 /// transfer coding is not the final encoding, the message body length cannot be determined
 /// reliably; the server MUST respond with the 400 (Bad Request) status code and then close".
-fn transfer_encoding(bytes: &[u8], head: &Head) -> Result<Framing, Refusal> {
-    let mut values = head.values(bytes, b"transfer-encoding");
+fn transfer_encoding(bytes: &[u8], section: &Section) -> Result<Framing, Refusal> {
+    let mut values = section.values(bytes, b"transfer-encoding");
     if let (Some(value), None) = (values.next(), values.next())
         && value.eq_ignore_ascii_case(b"chunked")
     {
         return Ok(Framing::Chunked);
     }
     // Nothing but that one word is taken: every other spelling is read differently somewhere.
-    let mut codings = head.values(bytes, b"transfer-encoding").flat_map(elements);
+    let mut codings = section.values(bytes, b"transfer-encoding").flat_map(elements);
     if codings.any(is_unknown_coding) {
         // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does
         // not understand SHOULD respond with 501 (Not Implemented)."
@@ -154,33 +149,33 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
 
 /// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.
 #[inline(always)]
-fn keep_alive(bytes: &[u8], seen: &Seen<'_>, head: &Head) -> bool {
+fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> bool {
     if !seen.connection {
-        return head.version == Version::Http11;
+        return version == Version::Http11;
     }
     let has = |option: &[u8]| {
-        let mut options = head.values(bytes, b"connection").flat_map(elements);
+        let mut options = section.values(bytes, b"connection").flat_map(elements);
         options.any(|element| element.eq_ignore_ascii_case(option))
     };
-    !has(b"close") && (head.version == Version::Http11 || has(b"keep-alive"))
+    !has(b"close") && (version == Version::Http11 || has(b"keep-alive"))
 }
 
 /// RFC 9110 §10.1.1: "A server that receives an Expect field value containing a member other than
 /// 100-continue MAY respond with a 417 (Expectation Failed) status code", and one "that receives a
 /// 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation".
 #[inline(always)]
-fn expects_continue(bytes: &[u8], seen: &Seen<'_>, head: &Head) -> Result<bool, Refusal> {
-    if !seen.expect || head.version == Version::Http10 {
+fn expects_continue(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<bool, Refusal> {
+    if !seen.expect || version == Version::Http10 {
         return Ok(false);
     }
     let mut expected = false;
-    for expectation in head.values(bytes, b"expect").flat_map(elements) {
+    for expectation in section.values(bytes, b"expect").flat_map(elements) {
         if !expectation.eq_ignore_ascii_case(b"100-continue") {
             return Err(Refusal::new(Reason::Expectation));
         }
         expected = true;
     }
-    Ok(expected && head.framing.has_content())
+    Ok(expected && section.framing.has_content())
 }
 
 /// RFC 9110 §5.6.1: the elements of a list, of which "a recipient MUST parse and ignore a reasonable

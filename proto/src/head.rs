@@ -1,6 +1,7 @@
 //! The head of a request: what its first lines say, as spans of the bytes they came in.
 
 use crate::framing::Framing;
+use crate::section::{Field, Section};
 use crate::target::Target;
 
 /// The version a client speaks, as far as it changes what a server does.
@@ -79,14 +80,10 @@ impl Span {
     }
 }
 
-/// One field line: where its name and its value are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
-    pub(crate) name: Span,
-    pub(crate) value: Span,
-}
-
 /// A request's head, parsed: reusable, so that the next head allocates nothing.
+///
+/// A field section that is the same as the one before, to the byte, is not parsed again: a client
+/// sends the same one with nearly every request.
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
 /// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,
@@ -111,12 +108,9 @@ pub struct Head {
     pub(crate) method: Span,
     pub(crate) target: Target,
     pub(crate) version: Version,
-    pub(crate) fields: Vec<Field>,
-    /// The value of the Host field.
-    pub(crate) host: Option<Span>,
-    pub(crate) framing: Framing,
-    pub(crate) keep_alive: bool,
-    pub(crate) expects_continue: bool,
+    /// Where the field section starts.
+    pub(crate) section_start: usize,
+    pub(crate) section: Section,
 }
 
 impl Head {
@@ -178,11 +172,12 @@ impl Head {
     pub fn authority<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
         // RFC 9112 §3.2.2: "When an origin server receives a request with an absolute-form of
         // request-target, the origin server MUST ignore the received Host header field (if any)".
-        let span = match self.target.form {
-            TargetForm::Absolute | TargetForm::Authority => Some(self.target.authority),
-            TargetForm::Origin | TargetForm::Asterisk => self.host,
-        };
-        span.map(|span| span.text(bytes))
+        match self.target.form {
+            TargetForm::Absolute | TargetForm::Authority => Some(self.target.authority.text(bytes)),
+            TargetForm::Origin | TargetForm::Asterisk => {
+                self.section.host.map(|span| span.text(self.section_of(bytes)))
+            }
+        }
     }
 
     /// The version of the client's message.
@@ -194,48 +189,34 @@ impl Head {
     /// no whitespace around them; bytes from 0x80 up can be in them (RFC 9110 §5.5).
     pub fn fields<'b>(&'b self, bytes: &'b [u8]) -> Fields<'b> {
         Fields {
-            fields: self.fields.iter(),
-            bytes,
+            fields: self.section.fields.iter(),
+            section: self.section_of(bytes),
         }
     }
 
     /// The value of the first field of that name, in any case of letters.
     pub fn field<'b>(&'b self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
-        self.values(bytes, name.as_bytes()).next()
+        self.section.values(self.section_of(bytes), name.as_bytes()).next()
     }
 
     /// How the request's body is delimited (RFC 9112 §6).
     pub fn framing(&self) -> Framing {
-        self.framing
+        self.section.framing
     }
 
     /// Whether version and Connection field let the connection live on (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
-        self.keep_alive
+        self.section.keep_alive
     }
 
     /// Whether the client may wait for `100 Continue` before it sends the body: an HTTP/1.1
     /// request that expects it and has a body to come (RFC 9110 §10.1.1).
     pub fn expects_continue(&self) -> bool {
-        self.expects_continue
+        self.section.expects_continue
     }
 
-    /// Every value of fields with that name, in order.
-    pub(crate) fn values<'b>(&self, bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name))
-            .map(move |field| field.value.of(bytes))
-    }
-
-    /// Forgets the last request, and keeps what was allocated for it.
-    pub(crate) fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.clear();
-        *self = Head {
-            fields,
-            ..Head::default()
-        };
+    fn section_of<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.section_start..).unwrap_or_default()
     }
 }
 
@@ -243,7 +224,7 @@ impl Head {
 #[derive(Clone, Debug)]
 pub struct Fields<'b> {
     fields: std::slice::Iter<'b, Field>,
-    bytes: &'b [u8],
+    section: &'b [u8],
 }
 
 impl<'b> Iterator for Fields<'b> {
@@ -251,7 +232,7 @@ impl<'b> Iterator for Fields<'b> {
 
     fn next(&mut self) -> Option<(&'b str, &'b [u8])> {
         let field = self.fields.next()?;
-        Some((field.name.text(self.bytes), field.value.of(self.bytes)))
+        Some((field.name.text(self.section), field.value.of(self.section)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

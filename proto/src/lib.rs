@@ -13,6 +13,7 @@ mod progress;
 mod refusal;
 mod respond;
 mod scan;
+mod section;
 mod state;
 mod status;
 mod target;

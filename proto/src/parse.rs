@@ -3,11 +3,11 @@
 //! Everything goes from left to right and stops at the first byte that breaks a rule, so that a
 //! head gives the same outcome however it was cut into pieces.
 
-use crate::framing;
-use crate::head::{Field, Head, Span, Version};
+use crate::head::{Head, Span, Version};
 use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
+use crate::section::Field;
 use crate::target;
 
 /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
@@ -27,19 +27,25 @@ pub(crate) enum Lines {
 
 /// Parses the head at the start of `bytes` into `head`, if all of it is there.
 pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lines, Refusal> {
-    head.clear();
     let Some(first_field) = request_line(bytes, limits, head)? else {
         return Ok(Lines::Open { line: 0, fields: 0 });
     };
-    let fields = &mut head.fields;
-    let lines = field_lines(bytes, first_field, 0, limits.fields, |field| {
-        fields.push(field);
-    })?;
-    if let Lines::End(len) = lines {
-        head.len = len;
-        framing::settle(bytes, limits, head)?;
+    head.section_start = first_field;
+    let section = bytes.get(first_field..).unwrap_or_default();
+    if head.section.is_repeated(section, head.version, limits) {
+        head.len = first_field + head.section.len();
+        return Ok(Lines::End(head.len));
     }
-    Ok(lines)
+    match head.section.parse(section, head.version, limits)? {
+        Lines::Open { line, fields } => Ok(Lines::Open {
+            line: first_field + line,
+            fields,
+        }),
+        Lines::End(len) => {
+            head.len = first_field + len;
+            Ok(Lines::End(head.len))
+        }
+    }
 }
 
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`. The index of the line

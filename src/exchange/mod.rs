@@ -300,7 +300,10 @@ impl Exchange {
                 self.finished();
                 true
             }
-            Next::Drain | Next::Close => false,
+            Next::Drain | Next::Close => {
+                self.request.clear();
+                false
+            }
         }
     }
 

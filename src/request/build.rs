@@ -166,7 +166,9 @@ impl Request {
             relayed: Relayed::No,
             trust: None,
             context: Context::default(),
+            captures: Default::default(),
             endpoint: Default::default(),
+            records_endpoint: Default::default(),
         }
     }
 }

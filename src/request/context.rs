@@ -21,7 +21,12 @@ pub(crate) struct Mark(usize);
 
 impl Context {
     pub(crate) fn set<T: Any + Send + Sync>(&self, value: T) {
-        self.values.borrow_mut().push((TypeId::of::<T>(), Arc::new(value)));
+        self.set_shared(Arc::new(value));
+    }
+
+    /// As [`set`](Context::set), for a value that others share.
+    pub(crate) fn set_shared<T: Any + Send + Sync>(&self, value: Arc<T>) {
+        self.values.borrow_mut().push((TypeId::of::<T>(), value));
     }
 
     pub(crate) fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
@@ -38,13 +43,17 @@ impl Context {
     /// Forgets every value set since `mark`, so that a way that was tried and given up leaves nothing
     /// behind.
     pub(crate) fn rewind(&self, mark: Mark) {
-        // Dropping runs the values' own code, which may look at this context: end the borrow first.
-        let forgotten = {
-            let mut values = self.values.borrow_mut();
-            let kept = mark.0.min(values.len());
-            values.split_off(kept)
-        };
-        drop(forgotten);
+        loop {
+            // Dropping runs the value's own code, which may look at this context: end the borrow first.
+            let forgotten = {
+                let mut values = self.values.borrow_mut();
+                if values.len() <= mark.0 {
+                    return;
+                }
+                values.pop()
+            };
+            drop(forgotten);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -2,6 +2,7 @@
 
 mod body;
 mod build;
+mod captures;
 mod context;
 mod forwarded;
 mod path;
@@ -10,7 +11,7 @@ mod trust;
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,12 +22,12 @@ use http::{Method, Version};
 pub use body::{BodyError, BodyReader};
 pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
-pub(crate) use context::{Context, Mark};
+use captures::Captures;
+pub(crate) use context::Context;
 use forwarded::Origin;
 pub(crate) use forwarded::Relayed;
-pub(crate) use path::BadPath;
-use path::DecodedPath;
 pub use path::Segments;
+pub(crate) use path::{BadPath, DecodedPath};
 pub use query::Pairs;
 pub use trust::Trust;
 
@@ -62,7 +63,10 @@ pub struct Request {
     /// Whose word is taken for another address than that. It is the server's, the same for all.
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
+    captures: Captures,
     endpoint: RefCell<String>,
+    /// Whether somebody will ask for the endpoint.
+    records_endpoint: Cell<bool>,
 }
 
 impl Request {
@@ -77,6 +81,11 @@ impl Request {
     /// Use [`segments`](Request::segments) to decide what a path means.
     pub fn path(&self) -> &str {
         self.head.path(self.head_and_body())
+    }
+
+    /// The target as it was sent: path and query, in the usual form.
+    pub fn target(&self) -> &str {
+        self.head.target(self.head_and_body())
     }
 
     /// The segments of the path, each percent-decoded once.
@@ -243,6 +252,27 @@ impl Request {
         self.context.value()
     }
 
+    /// The part of the path that a pattern on the way has captured under this name, decoded. Where two
+    /// patterns use one name, the inner one counts.
+    ///
+    /// The captures of a mount are read this way; those of a handler's own pattern are its arguments.
+    ///
+    /// ```
+    /// use hansel::{Application, IntoApplication, Request, Routes};
+    ///
+    /// let files = Routes::new().get("/files/{name}", |request: &Request, name: String| {
+    ///     format!("{name} of {}", request.capture("user").unwrap_or("nobody"))
+    /// });
+    /// let app = Routes::new().mount("/users/{user}", files).into_application();
+    /// let response = app.call(&Request::get("/users/gretel/files/crumbs.txt"));
+    /// assert_eq!(response.body().bytes(), Some(&b"crumbs.txt of gretel"[..]));
+    /// ```
+    pub fn capture(&self, name: &str) -> Option<&str> {
+        let (start, end) = self.captures.find(name)?;
+        // What lies behind the path is an empty segment that a slash policy has added.
+        Some(self.path_text().get(start..end).unwrap_or(""))
+    }
+
     /// The pattern of the endpoint that was reached, such as `/people/{id}`; empty before, and where
     /// nothing was reached or nobody keeps a record. It is a safe label for a log or a metric: a client
     /// cannot invent one.
@@ -252,6 +282,29 @@ impl Request {
 
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    pub(crate) fn captures(&self) -> &Captures {
+        &self.captures
+    }
+
+    /// From here on, dispatch writes down the pattern of the endpoint it reaches.
+    pub(crate) fn record_endpoint(&self) {
+        self.records_endpoint.set(true);
+    }
+
+    /// Where the pattern of the endpoint goes, if somebody will ask for it.
+    pub(crate) fn endpoint_record(&self) -> Option<&RefCell<String>> {
+        self.records_endpoint.get().then_some(&self.endpoint)
+    }
+
+    /// The decoded path as one text, which segments and captures are parts of.
+    fn path_text(&self) -> &str {
+        if self.head.path_has_escapes() {
+            self.decoded.text()
+        } else {
+            self.path()
+        }
     }
 
     /// The head as it was sent.
@@ -281,6 +334,7 @@ impl Request {
     pub(crate) fn clear(&mut self) {
         self.body.clear();
         self.context.clear();
+        self.captures.truncate(0);
         self.endpoint.get_mut().clear();
     }
 }

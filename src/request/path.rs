@@ -9,10 +9,13 @@ use std::fmt;
 /// The decoded form of a path that contains `%`. A path without one is its own decoded form and is
 /// never copied.
 #[derive(Debug, Default)]
-pub(super) struct DecodedPath {
+pub(crate) struct DecodedPath {
+    /// Each segment behind a `/` of its own, so that offsets mean what they do in a plain path.
     text: String,
     /// Where each segment ends in `text`.
     ends: Vec<u32>,
+    /// `text` with NUL for every slash that is part of a segment; empty if there is none.
+    masked: String,
 }
 
 /// Why a path cannot be decoded. Answered with 400.
@@ -35,27 +38,56 @@ impl fmt::Display for BadPath {
 
 impl DecodedPath {
     /// Decodes `raw`, which must start with `/`, segment by segment.
-    pub(super) fn decode(&mut self, raw: &str) -> Result<(), BadPath> {
+    pub(crate) fn decode(&mut self, raw: &str) -> Result<(), BadPath> {
         self.text.clear();
         self.ends.clear();
+        self.masked.clear();
+        let mut slash_inside = false;
         for segment in raw.get(1..).unwrap_or("").split('/') {
+            self.text.push('/');
             let start = self.text.len();
             let decoded = percent_decode(segment.as_bytes()).decode_utf8();
             self.text.push_str(&decoded.map_err(|_| BadPath::NotUtf8)?);
-            if self.text.as_bytes()[start..].contains(&0) {
+            let bytes = &self.text.as_bytes()[start..];
+            if bytes.contains(&0) {
                 return Err(BadPath::Nul);
             }
+            slash_inside |= bytes.contains(&b'/');
             self.ends.push(self.text.len() as u32);
+        }
+        if slash_inside {
+            self.mask();
         }
         Ok(())
     }
 
-    pub(super) fn segments(&self) -> Segments<'_> {
-        Segments(Form::Decoded {
+    pub(crate) fn segments(&self) -> Segments<'_> {
+        Segments {
             text: &self.text,
-            ends: &self.ends,
             start: 0,
-        })
+            decoded: Some(self),
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn mask(&mut self) {
+        let mut start = 0;
+        for &end in &self.ends {
+            self.masked.push('/');
+            let segment = self.text.get(start + 1..end as usize).unwrap_or("");
+            self.masked
+                .extend(segment.chars().map(|c| if c == '/' { '\0' } else { c }));
+            start = end as usize;
+        }
+    }
+
+    /// Where the segment ends that begins behind `start`.
+    fn end_behind(&self, start: usize) -> Option<usize> {
+        let after = self.ends.partition_point(|&end| end as usize <= start);
+        self.ends.get(after).map(|&end| end as usize)
     }
 }
 
@@ -69,32 +101,30 @@ impl DecodedPath {
 /// assert_eq!(request.segments().collect::<Vec<_>>(), ["people", "Jürgen"]);
 /// ```
 #[derive(Clone, Copy)]
-pub struct Segments<'r>(Form<'r>);
-
-#[derive(Clone, Copy)]
-enum Form<'r> {
-    /// Nothing in the path is escaped: what is left of it, without its leading slash.
-    Plain(Option<&'r str>),
-    Decoded {
-        text: &'r str,
-        ends: &'r [u32],
-        start: usize,
-    },
+pub struct Segments<'r> {
+    /// The whole decoded path.
+    text: &'r str,
+    /// Where the slash before the next segment is; at the end of `text`, no segment is left.
+    start: usize,
+    /// Knows the ends of segments where slashes in `text` do not tell.
+    decoded: Option<&'r DecodedPath>,
 }
 
 impl<'r> Segments<'r> {
     /// The segments of a path without escapes.
-    pub(super) fn plain(raw: &'r str) -> Segments<'r> {
+    pub(crate) fn plain(raw: &'r str) -> Segments<'r> {
         // `*` (RFC 9112 §3.2.4) and the authority form of CONNECT have no path, so no segments.
-        Segments(Form::Plain(raw.strip_prefix('/').filter(|rest| !rest.is_empty())))
+        let empty = !raw.starts_with('/') || raw.len() == 1;
+        Segments {
+            text: raw,
+            start: if empty { raw.len() } else { 0 },
+            decoded: None,
+        }
     }
 
     /// Whether no segment is left.
     pub fn is_empty(&self) -> bool {
-        match self.0 {
-            Form::Plain(rest) => rest.is_none(),
-            Form::Decoded { ends, .. } => ends.is_empty(),
-        }
+        self.start >= self.text.len()
     }
 
     /// The next segment, without moving on.
@@ -102,34 +132,73 @@ impl<'r> Segments<'r> {
         let mut ahead = *self;
         ahead.next()
     }
+
+    /// What is left as one text: each segment behind a slash. Empty if no segment is left.
+    pub(crate) fn text(&self) -> &'r str {
+        self.text.get(self.start..).unwrap_or("")
+    }
+
+    /// As [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment: here
+    /// every slash begins a segment.
+    pub(crate) fn masked(&self) -> &'r str {
+        match self.decoded {
+            Some(decoded) if !decoded.masked.is_empty() => decoded.masked.get(self.start..).unwrap_or(""),
+            _ => self.text(),
+        }
+    }
+
+    /// Whether this is the whole of `/`: no segment, and none taken.
+    #[cfg(feature = "regex")]
+    pub(crate) fn is_root(&self) -> bool {
+        self.text == "/"
+    }
+
+    /// Where in the path the text is that is left.
+    pub(crate) fn offset(&self) -> usize {
+        self.start
+    }
+
+    /// What is left behind the first `bytes` of [`text`](Segments::text), if a segment ends there.
+    pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
+        let at_boundary = bytes == self.text().len() || self.masked().as_bytes().get(bytes) == Some(&b'/');
+        at_boundary.then(|| Segments {
+            start: self.start + bytes,
+            ..*self
+        })
+    }
+
+    /// What is left behind the first `count` segments, if there are that many.
+    pub(crate) fn behind(&self, count: usize) -> Option<Segments<'r>> {
+        let mut rest = *self;
+        for _ in 0..count {
+            rest.next()?;
+        }
+        Some(rest)
+    }
+
+    /// The text of the segments that `rest` has no more.
+    pub(crate) fn until(&self, rest: &Segments<'r>) -> &'r str {
+        self.text.get(self.start..rest.start).unwrap_or("")
+    }
 }
 
 impl<'r> Iterator for Segments<'r> {
     type Item = &'r str;
 
     fn next(&mut self) -> Option<&'r str> {
-        match &mut self.0 {
-            Form::Plain(left) => {
-                let rest = (*left)?;
-                match rest.find('/') {
-                    Some(slash) => {
-                        *left = Some(&rest[slash + 1..]);
-                        Some(&rest[..slash])
-                    }
-                    None => {
-                        *left = None;
-                        Some(rest)
-                    }
-                }
-            }
-            Form::Decoded { text, ends, start } => {
-                let (&end, behind) = ends.split_first()?;
-                let segment = text.get(*start..end as usize);
-                *start = end as usize;
-                *ends = behind;
-                segment
-            }
+        if self.is_empty() {
+            return None;
         }
+        let from = self.start + 1;
+        let end = match self.decoded {
+            None => {
+                let left = self.text.get(from..)?;
+                left.find('/').map_or(self.text.len(), |slash| from + slash)
+            }
+            Some(decoded) => decoded.end_behind(self.start)?,
+        };
+        self.start = end;
+        self.text.get(from..end)
     }
 }
 

@@ -172,6 +172,8 @@ impl Body {
         }
     }
 
+    /// As what it is sent, unless a header field says otherwise.
+    #[cfg(feature = "json")]
     pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Body {
         self.content_type = Some(content_type);
         self

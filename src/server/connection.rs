@@ -185,6 +185,17 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    /// Drops what hooks and handlers have set on the request.
+    pub(super) fn forget_request(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.exchange.request.clear();
+        }
+    }
+
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
     pub(super) fn overdue(&mut self, date: &Date) -> bool {
         let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.waits_for, self.state) else {

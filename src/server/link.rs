@@ -46,6 +46,12 @@ impl Link {
         }
     }
 
+    /// Ends the connection at once, whoever has it.
+    pub(super) fn cut(&self) {
+        // A client that is gone already has nothing to be cut off from.
+        let _ = self.stream.cut();
+    }
+
     /// Takes what was noted.
     fn take(&self, readiness: u8) -> u8 {
         if self.noted.load(SeqCst) & readiness == 0 {

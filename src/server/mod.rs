@@ -10,6 +10,8 @@ mod handle;
 mod limits;
 mod link;
 mod listen;
+#[cfg(all(test, hansel_loom))]
+mod models;
 mod pacing;
 mod proxy_header;
 mod runner;
@@ -17,6 +19,7 @@ mod shared;
 mod signals;
 mod socket;
 mod streaming;
+mod sync;
 mod timers;
 mod watch;
 
@@ -215,16 +218,20 @@ impl Server {
     /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
     /// returns. A second signal ends the process at once.
     ///
-    /// Prints addresses and limits to the standard error.
+    /// Prints addresses, limits, and what can be reached to the standard error.
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
     pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
+        let application = application.into_application();
         if !is_quiet {
             eprintln!("{self}");
+            for place in application.overview().lines() {
+                eprintln!("  {place}");
+            }
         }
-        let handle = self.spawn(application)?;
+        let handle = self.start(Box::new(application))?;
         let _listening = signals::drain_on_signal(&handle, grace, is_quiet)?;
         let cut = handle.wait();
         if !is_quiet {

@@ -234,6 +234,13 @@ impl Runner {
             log::error!("an answer was broken off by a panic: {}", panic_text(&*panic));
             connection.break_off();
         }
+        if connection.is_broken() {
+            // Dropping what was set on the request is user code, which must not run with the loop held.
+            let attempt = catch_unwind(AssertUnwindSafe(|| connection.forget_request()));
+            if let Err(panic) = attempt {
+                log::error!("dropping a request's values panicked: {}", panic_text(&*panic));
+            }
+        }
     }
 
     fn turn_away(&mut self, connection: &mut Connection) {

@@ -61,6 +61,11 @@ impl Stream {
     pub(super) fn finish_sending(&self) -> io::Result<()> {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
     }
+
+    /// Ends the connection both ways.
+    pub(super) fn cut(&self) -> io::Result<()> {
+        either!(Stream, self, stream => stream.shutdown(Shutdown::Both))
+    }
 }
 
 impl Listener {

@@ -2,15 +2,15 @@
 //!
 //! It ticks only while handlers run. On an idle server it sleeps, and costs nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::{Arc, OnceLock};
+use std::thread::park_timeout;
 use std::time::Duration;
 
 use crate::pace::Pace;
 
 use super::runner;
-use super::shared::{LoopCell, Phase, Shared};
+use super::shared::{LoopCell, Shared};
+use super::sync::{AtomicBool, Ordering, thread};
 
 /// How often it looks. Whatever a blocking handler holds up, it holds up for about two of these.
 const TICK: Duration = Duration::from_millis(1);
@@ -24,14 +24,14 @@ const IDLE_TICKS: u32 = 64;
 /// Whether the watch sleeps, and how to wake it.
 pub(super) struct Watch {
     asleep: AtomicBool,
-    thread: std::sync::OnceLock<thread::Thread>,
+    thread: OnceLock<thread::Thread>,
 }
 
 impl Watch {
     pub(super) fn new() -> Watch {
         Watch {
             asleep: AtomicBool::new(false),
-            thread: std::sync::OnceLock::new(),
+            thread: OnceLock::new(),
         }
     }
 
@@ -42,6 +42,26 @@ impl Watch {
         }
     }
 
+    /// The calling thread is the one that watches.
+    pub(super) fn begin(&self) {
+        // There is one for each server.
+        let _ = self.thread.set(thread::current());
+    }
+
+    /// Sleeps until somebody asks to look, unless `must_not`, which is asked once whoever comes later
+    /// will wake the watch. Says whether it slept.
+    pub(super) fn sleep_unless(&self, must_not: impl FnOnce() -> bool) -> bool {
+        self.asleep.swap(true, Ordering::SeqCst);
+        if must_not() {
+            self.asleep.swap(false, Ordering::SeqCst);
+            return false;
+        }
+        while self.asleep.load(Ordering::SeqCst) {
+            thread::park();
+        }
+        true
+    }
+
     fn wake(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
@@ -50,7 +70,7 @@ impl Watch {
 
     /// Has it notice that the server ends.
     pub(super) fn end(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
+        self.asleep.swap(false, Ordering::SeqCst);
         self.wake();
     }
 }
@@ -65,11 +85,12 @@ struct Sight {
 
 /// The watch's life.
 pub(super) fn keep(shared: &Arc<Shared>) {
-    let _ = shared.watch.thread.set(thread::current());
+    shared.watch.begin();
     let mut sights = vec![Sight::default(); shared.loops.len()];
     let mut idle_ticks = 0;
-    while shared.phase(std::time::Instant::now()) != Phase::Stopping && !shared.have_all_ended() {
-        thread::park_timeout(TICK);
+    // Up to the very end: a loop that a handler holds up must be taken over even to be stopped.
+    while !shared.have_all_ended() {
+        park_timeout(TICK);
         let mut is_idle = true;
         for (index, (cell, sight)) in shared.loops.iter().zip(&mut sights).enumerate() {
             is_idle &= !look_at(index, cell, sight, shared);
@@ -106,23 +127,14 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Arc<Shared
     true
 }
 
-/// Sleeps until a handler runs, unless one has run meanwhile. Says whether it slept.
+/// Sleeps until a handler runs, unless one has run meanwhile or the server has ended. Says whether it
+/// slept.
 fn sleep(shared: &Shared, sights: &[Sight]) -> bool {
-    shared.watch.asleep.store(true, Ordering::SeqCst);
-    // Looked at after the mark: a loop that is put down later finds the mark.
-    let nothing_moved = shared
-        .loops
-        .iter()
-        .zip(sights)
-        .all(|(cell, sight)| cell.baton.moves() == sight.moves);
-    if !nothing_moved {
-        shared.watch.asleep.store(false, Ordering::SeqCst);
-        return false;
-    }
-    while shared.watch.asleep.load(Ordering::SeqCst) {
-        thread::park();
-    }
-    true
+    let have_moved = || {
+        let mut seen = shared.loops.iter().zip(sights);
+        seen.any(|(cell, sight)| cell.baton.moves_at_last_look() != sight.moves)
+    };
+    shared.watch.sleep_unless(|| have_moved() || shared.have_all_ended())
 }
 
 /// Whether the system has put a thread of this process to sleep, as opposed to running it or letting
@@ -149,6 +161,7 @@ pub(super) fn thread_number() -> u32 {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+    use std::thread;
 
     #[test]
     fn a_thread_that_waits_is_told_from_one_that_works() {

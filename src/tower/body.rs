@@ -1,4 +1,4 @@
-//! The body of a response, for servers that ask for it frame by frame.
+//! A body that is asked for frame by frame.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 use crate::response::Sink;
 
@@ -15,9 +15,9 @@ const WAITING: usize = 8;
 
 type Data = io::Cursor<Vec<u8>>;
 
-/// The body of a response.
+/// The body of a request or a response, on its way between the two worlds.
 #[derive(Debug)]
-pub struct ResponseBody(Inner);
+pub struct Body(Inner);
 
 #[derive(Debug)]
 enum Inner {
@@ -47,22 +47,24 @@ enum End {
 }
 
 /// A body that is written piece by piece, and the end to write to.
-pub(super) fn channel() -> (Sender, ResponseBody) {
+pub(super) fn channel() -> (Sender, Body) {
     let pipe = Arc::new(Pipe::default());
-    (Sender(Arc::clone(&pipe)), ResponseBody(Inner::Arriving(pipe)))
+    (Sender(Arc::clone(&pipe)), Body(Inner::Arriving(pipe)))
 }
 
-impl ResponseBody {
-    pub(super) fn empty() -> ResponseBody {
-        ResponseBody(Inner::Whole(None))
-    }
-
-    pub(super) fn of(bytes: Vec<u8>) -> ResponseBody {
-        ResponseBody(Inner::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+impl Body {
+    pub(super) fn empty() -> Body {
+        Body(Inner::Whole(None))
     }
 }
 
-impl Body for ResponseBody {
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body(Inner::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+}
+
+impl http_body::Body for Body {
     type Data = Data;
     type Error = io::Error;
 
@@ -102,7 +104,7 @@ impl Body for ResponseBody {
     }
 }
 
-impl Drop for ResponseBody {
+impl Drop for Body {
     fn drop(&mut self) {
         if let Inner::Arriving(pipe) = &self.0 {
             pipe.lock().is_given_up = true;
@@ -111,7 +113,7 @@ impl Drop for ResponseBody {
     }
 }
 
-/// Writes a [`ResponseBody`].
+/// Writes a [`Body`].
 pub(super) struct Sender(Arc<Pipe>);
 
 impl Sender {
@@ -157,6 +159,7 @@ impl Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body::Body as _;
 
     #[test]
     fn a_writer_learns_that_nobody_reads() {

@@ -1,8 +1,10 @@
-//! The same application on any server that speaks the `tower` traits, such as hyper: for HTTP/2, or for
-//! a place in a program that is async already.
+//! The `tower` traits, both ways: the same application on any server that speaks them, such as hyper, for
+//! HTTP/2 or in a program that is async already; and any of their services [as an application](application).
 
 mod body;
+mod hosted;
 mod pool;
+mod wait;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,8 +21,9 @@ use crate::exchange::{Source, pour};
 use crate::response::body::Kind;
 use crate::{Application, IntoApplication, IntoResponse, Limits, Request, Response};
 
-pub use body::ResponseBody;
+pub use body::Body;
 use body::channel;
+pub use hosted::application;
 use pool::Pool;
 
 /// An application as a `tower` service. Clones share the application and its threads.
@@ -67,7 +70,7 @@ where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
-    type Response = http::Response<ResponseBody>;
+    type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -82,7 +85,7 @@ where
 }
 
 impl Service {
-    async fn answer<B: http_body::Body>(&self, request: http::Request<B>) -> http::Response<ResponseBody> {
+    async fn answer<B: http_body::Body>(&self, request: http::Request<B>) -> http::Response<Body> {
         let (head, body) = request.into_parts();
         let content = match collect(body, self.limits.body).await {
             Ok(content) => content,
@@ -104,9 +107,9 @@ impl Service {
     }
 
     /// Turns a response into the other vocabulary. What takes a thread to be written gets one.
-    fn converted(&self, response: Response) -> http::Response<ResponseBody> {
+    fn converted(&self, response: Response) -> http::Response<Body> {
         let response = response.sendable();
-        let mut converted = http::Response::new(ResponseBody::empty());
+        let mut converted = http::Response::new(Body::empty());
         *converted.status_mut() = response.status();
         for (name, value) in response.headers() {
             // What may be sent is a name and a value for `http` as well.
@@ -126,12 +129,12 @@ impl Service {
         converted
     }
 
-    fn converted_body(&self, kind: Kind) -> ResponseBody {
+    fn converted_body(&self, kind: Kind) -> Body {
         let source = match kind {
-            Kind::Empty => return ResponseBody::empty(),
-            Kind::Static(bytes) => return ResponseBody::of(bytes.to_vec()),
-            Kind::Bytes(bytes) => return ResponseBody::of(bytes),
-            Kind::Shared(bytes) => return ResponseBody::of(bytes.to_vec()),
+            Kind::Empty => return Body::empty(),
+            Kind::Static(bytes) => return Body::from(bytes.to_vec()),
+            Kind::Bytes(bytes) => return Body::from(bytes),
+            Kind::Shared(bytes) => return Body::from(bytes.to_vec()),
             Kind::File { file, len } => Source::file(file, len),
             Kind::Reader { reader, len } => Source::Reader { reader, len },
             Kind::Stream(write) => Source::Stream(write),
@@ -205,7 +208,7 @@ mod tests {
     }
 
     fn wait_for<T>(future: impl Future<Output = T>) -> T {
-        pool::block_on(future)
+        wait::block_on(future)
     }
 
     fn answered(service: &mut Service, request: http::Request<Whole>) -> (StatusCode, Vec<u8>) {

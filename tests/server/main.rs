@@ -1,12 +1,18 @@
 //! The server over real sockets.
 //!
 //! No test here looks at a clock to decide: order is made with gates and channels, and a wait that has
-//! no end is turned into a failure after a minute.
+//! no end is turned into a failure after half a minute.
 
 mod answers;
 mod blocking;
 mod bodies;
+mod corpus;
+mod crowds;
+mod deadlines;
+mod files;
 mod half_close;
+mod life;
+mod panics;
 mod proxy_protocol;
 mod streams;
 mod support;

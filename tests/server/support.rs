@@ -1,20 +1,19 @@
 //! What every test here needs: a server that ends with its test, a client that reads strictly, and
 //! means to put things in order without looking at a clock.
 
-use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hansel::{Handle, IntoApplication, Limits, Server};
 
 /// When a test that waits is held to hang. Nothing is expected to take that long, so no outcome
 /// depends on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A limit that never strikes while a test runs.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
@@ -127,8 +126,15 @@ impl Client {
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Answer {
         let mut answer = self.head();
+        self.read_body(&mut answer);
+        answer
+    }
+
+    /// The body that belongs to a head.
+    #[track_caller]
+    pub(crate) fn read_body(&mut self, answer: &mut Answer) {
         if answer.status < 200 || answer.status == 204 || answer.status == 304 {
-            return answer;
+            return;
         }
         let length = answer
             .field("Content-Length")
@@ -143,7 +149,12 @@ impl Client {
             }
             framing => panic!("contradictory framing {framing:?}"),
         };
-        answer
+    }
+
+    /// Whether anything comes before the connection ends.
+    #[track_caller]
+    pub(crate) fn has_more(&mut self) -> bool {
+        !self.received.is_empty() || self.fill() > 0
     }
 
     /// The head of an answer.
@@ -234,6 +245,20 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
+    /// What comes before the connection ends, or up to the end of a chunked answer.
+    pub(crate) fn end_or_answer(&mut self) -> Vec<u8> {
+        let mut piece = [0; 16 * 1024];
+        while !self.received.ends_with(b"\r\n0\r\n\r\n") {
+            match self.stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(n) => self.received.extend_from_slice(&piece[..n]),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("neither an answer nor an end: {error}"),
+            }
+        }
+        std::mem::take(&mut self.received)
+    }
+
     /// Exactly `n` bytes.
     #[track_caller]
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
@@ -280,6 +305,14 @@ impl Answer {
         let value = values.next()?;
         assert!(values.next().is_none(), "{name} comes twice");
         Some(&value.1)
+    }
+
+    /// All fields, one a line.
+    pub(crate) fn head_text(&self) -> String {
+        self.fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\n"))
+            .collect()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -334,25 +367,6 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Waits on a condition until it holds; panics if it never does.
-fn wait_until<'g, T>(
-    condvar: &Condvar,
-    mut guard: std::sync::MutexGuard<'g, T>,
-    what: &str,
-    holds: impl Fn(&T) -> bool,
-) -> std::sync::MutexGuard<'g, T>
-where
-    T: Debug,
-{
-    let until = Instant::now() + PATIENCE;
-    while !holds(&guard) {
-        let left = until.saturating_duration_since(Instant::now());
-        assert!(!left.is_zero(), "{what}: still {:?}", *guard);
-        guard = condvar.wait_timeout(guard, left).unwrap().0;
-    }
-    guard
-}
-
 /// A place that handlers pass one by one when they are let through.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<Passage>, Condvar)>);
@@ -371,36 +385,55 @@ impl Gate {
 
     /// Arrives, and waits to be let through.
     pub(crate) fn pass(&self) {
-        let (passage, changed) = &*self.0;
-        let mut passage = passage.lock().unwrap();
+        let mut passage = self.lock();
         passage.arrived += 1;
-        changed.notify_all();
-        let mut passage = wait_until(changed, passage, "at the gate", |passage| {
-            passage.passed < passage.admitted
-        });
+        self.0.1.notify_all();
+        let mut passage = self.wait_until(passage, "at the gate", |passage| passage.passed < passage.admitted);
         passage.passed += 1;
-        changed.notify_all();
+        self.0.1.notify_all();
     }
 
     /// Waits until so many have arrived, since the beginning.
     #[track_caller]
     pub(crate) fn await_arrived(&self, n: usize) {
-        let (passage, changed) = &*self.0;
-        drop(wait_until(changed, passage.lock().unwrap(), "arriving", |passage| {
-            passage.arrived >= n
-        }));
+        drop(self.wait_until(self.lock(), "arriving", |passage| passage.arrived >= n));
     }
 
     pub(crate) fn arrived(&self) -> usize {
-        self.0.0.lock().unwrap().arrived
+        self.lock().arrived
     }
 
     /// Lets through `n` more, here or still to come.
     pub(crate) fn admit(&self, n: usize) {
-        let (passage, changed) = &*self.0;
-        let mut passage = passage.lock().unwrap();
+        let mut passage = self.lock();
         passage.admitted = passage.admitted.saturating_add(n);
-        changed.notify_all();
+        self.0.1.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passage> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it `holds`; panics if it never does.
+    #[track_caller]
+    fn wait_until<'g>(
+        &'g self,
+        mut passage: MutexGuard<'g, Passage>,
+        what: &str,
+        holds: impl Fn(&Passage) -> bool,
+    ) -> MutexGuard<'g, Passage> {
+        let until = Instant::now() + PATIENCE;
+        while !holds(&passage) {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{what}: still {:?}", *passage);
+            passage = self
+                .0
+                .1
+                .wait_timeout(passage, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        passage
     }
 }
 

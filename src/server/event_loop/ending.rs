@@ -72,6 +72,7 @@ impl EventLoop {
                 None => {
                     if let Some(link) = &self.slots[key].link {
                         link.note(STOPPING);
+                        link.cut();
                         shared.count_cut();
                     }
                 }

@@ -1,0 +1,158 @@
+//! The field section of a head: its lines, and what they decide.
+
+use crate::framing::{self, Framing};
+use crate::head::{Span, Version};
+use crate::limits::Limits;
+use crate::parse::{self, Lines};
+use crate::refusal::{Reason, Refusal};
+
+/// One field line: where its name and its value are, from the start of the section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: Span,
+    pub(crate) value: Span,
+}
+
+/// A field section, parsed. Its spans count from its own start, so that it stays right wherever the
+/// same bytes come again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section {
+    pub(crate) fields: Vec<Field>,
+    /// The value of the Host field.
+    pub(crate) host: Option<Span>,
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
+    /// The bytes this was parsed from, the empty line included, and the version it was parsed for;
+    /// empty unless they passed.
+    bytes: Vec<u8>,
+    version: Version,
+}
+
+impl Section {
+    /// The bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether these bytes start with the very section that was parsed last, within these limits.
+    #[inline]
+    pub(crate) fn is_repeated(&self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
+        !self.bytes.is_empty()
+            && self.version == version
+            && bytes.starts_with(&self.bytes)
+            && self.fields.len() <= limits.fields
+            && self.check_length(limits).is_ok()
+    }
+
+    /// Parses the section at the start of `bytes`, if all of it is there.
+    pub(crate) fn parse(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> Result<Lines, Refusal> {
+        self.clear();
+        let fields = &mut self.fields;
+        let lines = parse::field_lines(bytes, 0, 0, limits.fields, |field| fields.push(field))?;
+        if let Lines::End(len) = lines {
+            framing::settle(bytes, version, self)?;
+            self.check_length(limits)?;
+            self.bytes.extend_from_slice(bytes.get(..len).unwrap_or_default());
+            self.version = version;
+        }
+        Ok(lines)
+    }
+
+    fn check_length(&self, limits: &Limits) -> Result<(), Refusal> {
+        match self.framing {
+            Framing::Length(length) if length > limits.body_bytes => {
+                Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every value of fields with that name, in order.
+    pub(crate) fn values<'b>(&self, bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name))
+            .map(move |field| field.value.of(bytes))
+    }
+
+    /// Forgets the last section, and keeps what was allocated for it.
+    fn clear(&mut self) {
+        self.fields.clear();
+        self.bytes.clear();
+        self.host = None;
+        self.framing = Framing::None;
+        self.keep_alive = false;
+        self.expects_continue = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::Head;
+    use crate::parse::head as parse_head;
+
+    fn parsed(text: &str, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
+        match parse_head(text.as_bytes(), limits, head)? {
+            Lines::End(len) => Ok(len),
+            Lines::Open { .. } => Ok(0),
+        }
+    }
+
+    #[test]
+    fn a_repeated_section_reads_as_it_did_the_first_time() {
+        let limits = Limits::default();
+        let section = "Host: a.test\r\nContent-Length: 3\r\nCookie: a=b\r\n\r\n";
+        let mut kept = Head::new();
+        for line in [
+            "GET / HTTP/1.1",
+            "POST /longer?than=before HTTP/1.1",
+            "PUT /x HTTP/1.0",
+            "GET / HTTP/1.1",
+        ] {
+            let text = format!("{line}\r\n{section}");
+            let bytes = text.as_bytes();
+            let mut fresh = Head::new();
+            assert_eq!(parsed(&text, &limits, &mut kept), parsed(&text, &limits, &mut fresh));
+            assert_eq!(kept.len(), text.len());
+            assert_eq!(kept.method(bytes), fresh.method(bytes));
+            assert_eq!(kept.target(bytes), fresh.target(bytes));
+            assert_eq!(kept.authority(bytes), Some("a.test"));
+            assert_eq!(kept.framing(), Framing::Length(3));
+            assert_eq!(kept.keep_alive(), fresh.keep_alive(), "{line}");
+            assert!(kept.fields(bytes).eq(fresh.fields(bytes)));
+        }
+    }
+
+    #[test]
+    fn what_differs_in_one_byte_or_was_refused_is_parsed_anew() {
+        let limits = Limits::default();
+        let mut head = Head::new();
+        assert!(parsed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &limits, &mut head).is_ok());
+        assert!(parsed("GET / HTTP/1.1\r\nHost: b\r\n\r\n", &limits, &mut head).is_ok());
+        assert_eq!(head.authority(b"GET / HTTP/1.1\r\nHost: b\r\n\r\n"), Some("b"));
+        for _ in 0..2 {
+            assert!(parsed("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", &limits, &mut head).is_err());
+        }
+        assert_eq!(parsed("GET / HTTP/1.1\r\nHost: a\r\n", &limits, &mut head), Ok(0));
+    }
+
+    #[test]
+    fn limits_hold_for_a_repeated_section() {
+        let text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n";
+        let mut head = Head::new();
+        assert!(parsed(text, &Limits::default(), &mut head).is_ok());
+        let small = Limits {
+            body_bytes: 8,
+            ..Limits::default()
+        };
+        assert_eq!(parsed(text, &small, &mut head).unwrap_err().status(), 413);
+        assert!(parsed(text, &Limits::default(), &mut head).is_ok());
+        let few = Limits {
+            fields: 1,
+            ..Limits::default()
+        };
+        assert_eq!(parsed(text, &few, &mut head).unwrap_err().status(), 431);
+    }
+}

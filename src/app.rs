@@ -1,0 +1,428 @@
+//! Where dispatch becomes an application: the one file that knows both.
+
+use std::fmt::Display;
+
+use crate::application::{Application, IntoApplication};
+use crate::dispatch::{
+    Arrived, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail,
+    UrlError, Walk, build_url,
+};
+use crate::request::DecodedPath;
+use crate::{IntoResponse, Method, Request, Response, StatusCode};
+
+/// An application made of dispatchers: settles what no single one of them can.
+///
+/// What misses becomes 404 or 405, HEAD and OPTIONS are answered, and every decision can be
+/// [explained](App::explain). Serving a dispatcher makes one; make it yourself to ask it, or to set
+/// something.
+///
+/// ```
+/// use hansel::{App, Method, Routes};
+///
+/// fn person(id: u32) -> String { format!("person {id}") }
+///
+/// let app = App::new(Routes::new().get("/people/{id}", person));
+/// print!("{}", app.routes());
+/// print!("{}", app.explain(Method::POST, "/people/7"));
+/// # assert_eq!(app.explain(Method::POST, "/people/7").status(), 405);
+/// ```
+pub struct App {
+    root: Box<dyn Dispatch>,
+    allow_always: bool,
+    slashes: Slashes,
+    listener: Option<Box<dyn Listener + Send + Sync>>,
+}
+
+/// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Slashes {
+    /// `/a` and `/a/` are two paths.
+    #[default]
+    Strict,
+    /// A redirection, 308, to the path that would be answered; only if it takes the request's method.
+    Redirect,
+    /// The answer is that of the other path.
+    Ignore,
+}
+
+impl App {
+    /// The application that `root` makes: a dispatcher, a resource, or a function.
+    #[track_caller]
+    pub fn new<K>(root: impl IntoDispatch<K>) -> App {
+        let root = Box::new(root.into_dispatch());
+        // Shows mistakes, and prepares what takes a while, before the first request.
+        let mut map = Map::new();
+        root.describe(&mut map);
+        if let Some((first, second)) = map.same_name() {
+            panic!("two routes have one name: {first:?} and {second:?}");
+        }
+        App {
+            root,
+            allow_always: false,
+            slashes: Slashes::default(),
+            listener: None,
+        }
+    }
+
+    /// Puts an `Allow` header field on every answer of an endpoint, not only on 405 and OPTIONS. It
+    /// costs a second walk.
+    #[must_use]
+    pub fn allow_always(mut self, on: bool) -> App {
+        self.allow_always = on;
+        self
+    }
+
+    /// What becomes of a slash too many, or too few, at the end of a path.
+    ///
+    /// ```
+    /// use hansel::{App, Application, Request, Routes, Slashes};
+    ///
+    /// let app = App::new(Routes::new().get("/about/", || "About")).slashes(Slashes::Redirect);
+    /// let response = app.call(&Request::get("/about?x=1"));
+    /// assert_eq!(response.status(), 308);
+    /// assert_eq!(response.header("Location"), Some("/about/?x=1"));
+    /// ```
+    #[must_use]
+    pub fn slashes(mut self, slashes: Slashes) -> App {
+        self.slashes = slashes;
+        self
+    }
+
+    /// Tells `listener` of every walk.
+    #[must_use]
+    pub fn listen(mut self, listener: impl Listener + Send + Sync + 'static) -> App {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// All that can be reached, at this moment.
+    pub fn routes(&self) -> Map {
+        let mut map = Map::new();
+        self.root.describe(&mut map);
+        map
+    }
+
+    /// The path of the route with this name, with these values in the place of its parameters. Whether it
+    /// leads there has been checked.
+    ///
+    /// ```
+    /// use hansel::{App, Routes};
+    ///
+    /// let routes = Routes::new()
+    ///     .get("/people/{id}", |id: u32| id.to_string()).name("person")
+    ///     .regex(r"^/hello/(?P<username>\w+)/$", |username: String| username).name("hello");
+    /// let app = App::new(Routes::new().mount("/v1", routes));
+    /// assert_eq!(app.url_for("person", &[&7]).unwrap(), "/v1/people/7");
+    /// assert_eq!(app.url_for("hello", &[&"Gretel"]).unwrap(), "/v1/hello/Gretel/");
+    /// assert!(app.url_for("hello", &[&"two words"]).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such name, or the values do not fit the parameters.
+    pub fn url_for(&self, name: &str, values: &[&dyn Display]) -> Result<String, UrlError> {
+        let map = self.routes();
+        let place = map.find(name).ok_or_else(|| UrlError::UnknownName(name.to_owned()))?;
+        let url = build_url(&place.pattern, values)?;
+        let method = place.methods.iter().next().cloned().unwrap_or_default();
+        let reached = Request::try_new(method, &url)
+            .ok()
+            .and_then(|request| self.rematch(&request));
+        if reached.is_some_and(|reached| reached == place.pattern) {
+            return Ok(url);
+        }
+        Err(UrlError::LeadsElsewhere {
+            url,
+            pattern: place.pattern.clone(),
+        })
+    }
+
+    /// The pattern of the endpoint that a request would reach.
+    fn rematch(&self, request: &Request) -> Option<String> {
+        request.record_endpoint();
+        let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None);
+        self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
+    }
+
+    /// How a request for `target` would be dispatched. Look-ups and hooks on the way are run, the
+    /// endpoint is not.
+    pub fn explain(&self, method: Method, target: &str) -> Trail {
+        match Request::try_new(method.clone(), target) {
+            Ok(request) => self.trail(&request),
+            Err(error) => {
+                Recorder::default().into_trail(method, target.to_owned(), Outcome::Invalid(error.to_string()))
+            }
+        }
+    }
+
+    /// How `request` would be dispatched; see [`explain`](App::explain).
+    pub fn trail(&self, request: &Request) -> Trail {
+        let recorder = Recorder::default();
+        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder));
+        let mark = request.context().mark();
+        let outcome = match self.root.dispatch(&mut walk) {
+            Ok(_) => Outcome::Found,
+            Err(miss) => Outcome::Missed(miss),
+        };
+        request.context().rewind(mark);
+        recorder.into_trail(request.method().clone(), request.path().to_owned(), outcome)
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
+        // the server in general rather than to a specific resource."
+        if request.path() == "*" {
+            return options(&self.everywhere());
+        }
+        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
+        if let Some(listener) = listener {
+            listener.begins(request);
+        }
+        let reply = self.dispatch(request, listener);
+        if let Some(listener) = listener {
+            listener.ends(request, reply.as_ref().map(|_| ()));
+        }
+        match reply {
+            Ok(arrived) => self.found(request, arrived),
+            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
+            Err(Miss::MethodNotAllowed(allowed)) if *request.method() == Method::OPTIONS => options(&allowed),
+            // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+            Err(Miss::MethodNotAllowed(allowed)) => StatusCode::METHOD_NOT_ALLOWED
+                .into_response()
+                .with_header("Allow", allowed.allow().to_string()),
+        }
+    }
+
+    fn dispatch(&self, request: &Request, listener: Option<&dyn Listener>) -> Reply {
+        let walk = || Walk::new(request, request.segments(), Purpose::Answer, listener);
+        if self.slashes == Slashes::Strict {
+            return self.root.dispatch(&mut walk());
+        }
+        // What is not found is only answered once the other path has led nowhere either.
+        match self.root.dispatch(&mut walk().without_last_resort()) {
+            Err(Miss::NotFound) => {}
+            reply => return reply,
+        }
+        match self.other_path(request, listener) {
+            Err(Miss::NotFound) => self.root.dispatch(&mut walk()),
+            reply => reply,
+        }
+    }
+
+    /// What comes of the path with a slash more or less at its end.
+    fn other_path(&self, request: &Request, listener: Option<&dyn Listener>) -> Reply {
+        let path = request.path();
+        let other = match path.strip_suffix('/') {
+            Some("") => return Err(Miss::NotFound),
+            Some(shorter) => shorter.to_owned(),
+            None => format!("{path}/"),
+        };
+        let mut decoded = DecodedPath::default();
+        if decoded.decode(&other).is_err() {
+            return Err(Miss::NotFound);
+        }
+        let purpose = match self.slashes {
+            Slashes::Redirect => Purpose::Explain,
+            Slashes::Strict | Slashes::Ignore => Purpose::Answer,
+        };
+        let mut walk = Walk::new(request, decoded.segments(), purpose, listener).without_last_resort();
+        let reply = self.root.dispatch(&mut walk);
+        if self.slashes != Slashes::Redirect {
+            return reply;
+        }
+        // RFC 3986 §4.2: a reference that begins with two slashes names another host.
+        if reply.is_err() || other.starts_with("//") {
+            return Err(Miss::NotFound);
+        }
+        let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let moved = Response::redirect(other + &query).with_status(StatusCode::PERMANENT_REDIRECT);
+        Ok(Arrived::elsewhere(moved))
+    }
+
+    fn found(&self, request: &Request, arrived: Arrived) -> Response {
+        let mut response = arrived.into_response().unwrap_or_default();
+        if self.allow_always && response.header("Allow").is_none() {
+            let allowed = self.survey(request).allow();
+            response.set_header("Allow", allowed.to_string());
+        }
+        response
+    }
+
+    /// The methods that are answered at the path of a request.
+    fn survey(&self, request: &Request) -> MethodSet {
+        let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None);
+        self.root
+            .dispatch(&mut walk)
+            .map_or_else(|miss| miss.allowed(), |_| MethodSet::any())
+    }
+
+    /// The methods that are answered at some path.
+    fn everywhere(&self) -> MethodSet {
+        let mut all = MethodSet::empty();
+        for place in self.routes().places() {
+            all.merge(&place.methods);
+        }
+        all
+    }
+}
+
+fn options(allowed: &MethodSet) -> Response {
+    ().into_response().with_header("Allow", allowed.allow().to_string())
+}
+
+impl Application for App {
+    fn call(&self, request: &Request) -> Response {
+        self.answer(request)
+    }
+
+    fn overview(&self) -> String {
+        self.routes().to_string()
+    }
+}
+
+/// The shape of a dispatcher.
+#[doc(hidden)]
+pub struct ADispatch(());
+
+impl<D: Dispatch + 'static> IntoApplication<ADispatch> for D {
+    fn into_application(self) -> impl Application {
+        App::new(self)
+    }
+}
+
+impl<F, R> IntoApplication<fn() -> R> for F
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: IntoResponse + 'static,
+{
+    fn into_application(self) -> impl Application {
+        App::new(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Routes;
+
+    fn answer(app: &App, method: &str, target: &str) -> (u16, Option<String>) {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let response = app.call(&Request::new(method, target));
+        (response.status().as_u16(), response.header("Allow").map(str::to_owned))
+    }
+
+    #[test]
+    fn a_function_without_arguments_is_get_on_the_root() {
+        let app = App::new(|| "Hello");
+        for (method, target, expected) in [
+            ("GET", "/", 200),
+            ("HEAD", "/?x", 200),
+            ("OPTIONS", "/", 204),
+            ("OPTIONS", "*", 204),
+            ("POST", "/", 405),
+            ("BREW", "/", 405),
+            ("GET", "/x", 404),
+            ("POST", "/x", 404),
+            ("GET", "//", 404),
+        ] {
+            assert_eq!(answer(&app, method, target).0, expected, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn a_404_comes_before_a_405_and_allow_says_what_is_answered() {
+        let app = App::new(
+            Routes::new()
+                .get("/a/{x}", |x: u32| x.to_string())
+                .post("/a/{x}", |x: String| x)
+                .delete("/b", || ()),
+        );
+        assert_eq!(answer(&app, "GET", "/a/7"), (200, None));
+        assert_eq!(
+            answer(&app, "PUT", "/a/7"),
+            (405, Some("GET, HEAD, OPTIONS, POST".into()))
+        );
+        assert_eq!(answer(&app, "GET", "/a/x"), (405, Some("OPTIONS, POST".into())));
+        assert_eq!(answer(&app, "OPTIONS", "/b"), (204, Some("DELETE, OPTIONS".into())));
+        assert_eq!(answer(&app, "PUT", "/c"), (404, None));
+        assert_eq!(answer(&app, "OPTIONS", "/c"), (404, None));
+        assert_eq!(
+            answer(&app, "OPTIONS", "*"),
+            (204, Some("DELETE, GET, HEAD, OPTIONS, POST".into()))
+        );
+    }
+
+    #[test]
+    fn allow_comes_with_every_answer_if_asked_for() {
+        let app = App::new(Routes::new().get("/", || "x").post("/", || "y")).allow_always(true);
+        assert_eq!(answer(&app, "GET", "/"), (200, Some("GET, HEAD, OPTIONS, POST".into())));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_may_be_redirected_or_ignored() {
+        let routes = || {
+            Routes::new()
+                .get("/a", || "a")
+                .post("/b/", || "b")
+                .get("/c%20d/", || "c")
+                .get("/{x}/{y}/", |x: String, _: String| x)
+                .not_found(|| "nothing")
+        };
+        let strict = App::new(routes());
+        assert_eq!(answer(&strict, "GET", "/a/").0, 404);
+        let ignoring = App::new(routes()).slashes(Slashes::Ignore);
+        for (method, target, expected) in [
+            ("GET", "/a/", 200),
+            ("POST", "/b", 200),
+            ("GET", "/b", 405),
+            ("GET", "/c%20d", 200),
+            ("GET", "/a//", 404),
+            ("GET", "/x", 404),
+        ] {
+            assert_eq!(answer(&ignoring, method, target).0, expected, "{method} {target}");
+        }
+        let redirecting = App::new(routes()).slashes(Slashes::Redirect);
+        let location = |method, target| {
+            let response = redirecting.call(&Request::new(method, target));
+            (
+                response.status().as_u16(),
+                response.header("Location").map(str::to_owned),
+            )
+        };
+        assert_eq!(location(Method::GET, "/a/?q=1"), (308, Some("/a?q=1".into())));
+        assert_eq!(location(Method::POST, "/b"), (308, Some("/b/".into())));
+        assert_eq!(location(Method::GET, "/b"), (404, None));
+        assert_eq!(location(Method::GET, "/c%20d"), (308, Some("/c%20d/".into())));
+    }
+
+    #[test]
+    fn a_redirection_never_leads_to_another_host() {
+        let routes = Routes::new().regex(r"^//(.*[^/])$", |host: String| host);
+        let app = App::new(routes).slashes(Slashes::Redirect);
+        assert_eq!(answer(&app, "GET", "//evil.example").0, 200);
+        assert_eq!(answer(&app, "GET", "//evil.example/").0, 404);
+    }
+
+    #[test]
+    #[should_panic(expected = "two routes have one name")]
+    fn names_of_routes_are_told_apart() {
+        let _ = App::new(Routes::new().get("/a", || ()).name("x").get("/b", || ()).name("x"));
+    }
+
+    #[test]
+    fn urls_are_built_through_mounts_and_hooks() {
+        let inner = crate::Hooks::on(
+            Routes::new()
+                .get("/{a}/{b}", |a: u8, _: &str| a.to_string())
+                .name("pair"),
+        )
+        .before(|_: &Request| Some(StatusCode::UNAUTHORIZED));
+        let app = App::new(Routes::new().mount("/x/{y}", inner));
+        assert_eq!(app.url_for("pair", &[&"é", &7, &"c/d"]).unwrap(), "/x/%C3%A9/7/c%2Fd");
+        assert!(matches!(
+            app.url_for("pair", &[&"é", &777, &"c"]),
+            Err(UrlError::LeadsElsewhere { .. })
+        ));
+        assert!(matches!(app.url_for("no", &[]), Err(UrlError::UnknownName(_))));
+    }
+}

@@ -1,0 +1,315 @@
+//! From what dispatch has found to the arguments of a function, in two phases.
+//!
+//! First all path arguments are read: if one does not fit, another way may be tried. Then the endpoint
+//! is final, and the other arguments are taken from the request: if one can't be had, that is the answer.
+
+use std::borrow::Cow;
+
+use super::{FromSegment, Why};
+use crate::Response;
+use crate::request::{Request, Segments};
+
+/// What can be an argument of a handler.
+///
+/// | argument | is |
+/// |---|---|
+/// | `&Request` | the request |
+/// | `&mut Response` | the answer, an empty 200, for the function to change; it returns nothing then |
+/// | a type with [`FromSegment`]: `u32`, `String`, ... | the next part of the path |
+/// | `&str` | the same, as it is |
+/// | `Option<T>` | the same, or `None` if the path ends |
+/// | `Vec<T>` | all that is left of the path |
+/// | [`State<T>`](crate::State) | what was set for this part of the application |
+#[cfg_attr(feature = "query", doc = "| [`Query<T>`](crate::Query) | the query, read as a `T` |")]
+#[cfg_attr(
+    feature = "form",
+    doc = "| [`Form<T>`](crate::Form) | the body, a form, read as a `T` |"
+)]
+#[cfg_attr(
+    feature = "json",
+    doc = "| [`Json<T>`](crate::Json) | the body, JSON, read as a `T` |"
+)]
+///
+/// Path arguments come in the order of the path; the others may stand anywhere.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an argument of a handler",
+    label = "this handler has an argument of type `{Self}`",
+    note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
+    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
+)]
+pub trait Argument {
+    /// The argument itself, for a call.
+    type Of<'c>;
+    /// What the first phase makes of the path.
+    #[doc(hidden)]
+    type Parsed<'r>;
+    #[doc(hidden)]
+    const KIND: Kind;
+
+    /// The first phase: takes what it needs of the path.
+    #[doc(hidden)]
+    fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<Self::Parsed<'r>, Unfit<'r>>;
+
+    /// The second phase: takes what it needs of the request, or says what to answer instead.
+    #[doc(hidden)]
+    fn extract<'c, 'r: 'c>(
+        parsed: Self::Parsed<'r>,
+        source: &mut Source<'c, 'r>,
+    ) -> Result<Self::Of<'c>, Box<Response>>;
+
+    /// For explanations; empty for what is not a part of the path.
+    #[doc(hidden)]
+    fn described() -> Cow<'static, str> {
+        Cow::Borrowed("")
+    }
+}
+
+/// What an argument takes of the path.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    One,
+    Maybe,
+    All,
+    /// Nothing; it is the request, which knows all.
+    Request,
+    /// Nothing; the answer is made through it.
+    Response,
+    /// Nothing.
+    Extractor,
+}
+
+/// Why a part of the path is not an argument.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Unfit<'r> {
+    segment: Option<&'r str>,
+    expected: &'static str,
+}
+
+impl<'r> Unfit<'r> {
+    pub(super) fn why(self) -> Why<'r> {
+        let expected = self.expected;
+        match self.segment {
+            Some(segment) => Why::Argument { segment, expected },
+            None => Why::MissingArgument { expected },
+        }
+    }
+}
+
+/// The parts of the path that are there to become arguments.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PathArguments<'a, 'r> {
+    captured: &'a [Option<&'r str>],
+    pub(super) rest: Segments<'r>,
+    tail: Tail,
+    is_tail_named: bool,
+}
+
+/// What the rest of the path is to the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// One argument for each segment.
+    Segments,
+    /// One argument, with the slashes.
+    Joined,
+    /// None of their business.
+    Nothing,
+}
+
+impl<'a, 'r> PathArguments<'a, 'r> {
+    pub(super) fn new(captured: &'a [Option<&'r str>], rest: Segments<'r>, tail: Tail) -> Self {
+        PathArguments {
+            captured,
+            rest,
+            tail,
+            is_tail_named: tail == Tail::Joined,
+        }
+    }
+
+    /// Whether the pattern has a name for the rest already.
+    pub(super) fn is_tail_named(&self) -> bool {
+        self.is_tail_named
+    }
+
+    fn one<T: FromSegment>(&mut self) -> Result<T, Unfit<'r>> {
+        let segment = self.text();
+        let unfit = Unfit {
+            segment,
+            expected: T::expected(),
+        };
+        segment.and_then(T::from_segment).ok_or(unfit)
+    }
+
+    /// The next argument as it is.
+    fn text(&mut self) -> Option<&'r str> {
+        if let Some((first, others)) = self.captured.split_first() {
+            self.captured = others;
+            return *first;
+        }
+        match self.tail {
+            Tail::Segments => self.rest.next(),
+            Tail::Joined => self.joined(),
+            Tail::Nothing => None,
+        }
+    }
+
+    /// The rest as one text. A slash in it always separates segments.
+    fn joined(&mut self) -> Option<&'r str> {
+        let text = self.rest.text();
+        if self.rest.masked().contains('\0') {
+            return None;
+        }
+        self.rest = self.rest.behind_text(text.len())?;
+        self.tail = Tail::Nothing;
+        Some(text.strip_prefix('/').unwrap_or(text))
+    }
+
+    fn is_empty(&self) -> bool {
+        match (self.captured, self.tail) {
+            ([], Tail::Segments) => self.rest.is_empty(),
+            ([], tail) => tail == Tail::Nothing,
+            (_, _) => false,
+        }
+    }
+}
+
+impl<T: FromSegment> Argument for T {
+    type Of<'c> = T;
+    type Parsed<'r> = T;
+    const KIND: Kind = Kind::One;
+
+    fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<T, Unfit<'r>> {
+        path.one()
+    }
+
+    fn extract<'c, 'r: 'c>(parsed: T, _: &mut Source<'c, 'r>) -> Result<T, Box<Response>> {
+        Ok(parsed)
+    }
+
+    fn described() -> Cow<'static, str> {
+        Cow::Borrowed(T::expected())
+    }
+}
+
+impl Argument for &str {
+    type Of<'c> = &'c str;
+    type Parsed<'r> = &'r str;
+    const KIND: Kind = Kind::One;
+
+    fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<&'r str, Unfit<'r>> {
+        path.text().ok_or(Unfit {
+            segment: None,
+            expected: "segment",
+        })
+    }
+
+    fn extract<'c, 'r: 'c>(parsed: &'r str, _: &mut Source<'c, 'r>) -> Result<&'c str, Box<Response>> {
+        Ok(parsed)
+    }
+
+    fn described() -> Cow<'static, str> {
+        Cow::Borrowed("&str")
+    }
+}
+
+impl<T: FromSegment> Argument for Option<T> {
+    type Of<'c> = Option<T>;
+    type Parsed<'r> = Option<T>;
+    const KIND: Kind = Kind::Maybe;
+
+    fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<Option<T>, Unfit<'r>> {
+        if path.is_empty() {
+            return Ok(None);
+        }
+        if let [None, others @ ..] = path.captured {
+            // A group of an expression that took no part in the match.
+            path.captured = others;
+            return Ok(None);
+        }
+        path.one().map(Some)
+    }
+
+    fn extract<'c, 'r: 'c>(parsed: Option<T>, _: &mut Source<'c, 'r>) -> Result<Option<T>, Box<Response>> {
+        Ok(parsed)
+    }
+
+    fn described() -> Cow<'static, str> {
+        Cow::Owned(format!("{}?", T::expected()))
+    }
+}
+
+impl<T: FromSegment> Argument for Vec<T> {
+    type Of<'c> = Vec<T>;
+    type Parsed<'r> = Vec<T>;
+    const KIND: Kind = Kind::All;
+
+    fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<Vec<T>, Unfit<'r>> {
+        if path.tail == Tail::Joined {
+            path.tail = Tail::Segments;
+        }
+        let mut all = Vec::new();
+        while !path.is_empty() {
+            all.push(path.one()?);
+        }
+        Ok(all)
+    }
+
+    fn extract<'c, 'r: 'c>(parsed: Vec<T>, _: &mut Source<'c, 'r>) -> Result<Vec<T>, Box<Response>> {
+        Ok(parsed)
+    }
+
+    fn described() -> Cow<'static, str> {
+        Cow::Owned(format!("*{}", T::expected()))
+    }
+}
+
+/// Where arguments come from that are not parts of the path.
+#[doc(hidden)]
+pub struct Source<'c, 'r: 'c> {
+    pub(crate) request: &'r Request,
+    response: Option<&'c mut Response>,
+}
+
+impl<'c, 'r> Source<'c, 'r> {
+    pub(super) fn new(request: &'r Request, response: &'c mut Response) -> Source<'c, 'r> {
+        Source {
+            request,
+            response: Some(response),
+        }
+    }
+}
+
+impl Argument for &Request {
+    type Of<'c> = &'c Request;
+    type Parsed<'r> = ();
+    const KIND: Kind = Kind::Request;
+
+    fn parse<'r>(_: &mut PathArguments<'_, 'r>) -> Result<(), Unfit<'r>> {
+        Ok(())
+    }
+
+    fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<&'c Request, Box<Response>> {
+        Ok(source.request)
+    }
+}
+
+impl Argument for &mut Response {
+    type Of<'c> = &'c mut Response;
+    type Parsed<'r> = ();
+    const KIND: Kind = Kind::Response;
+
+    fn parse<'r>(_: &mut PathArguments<'_, 'r>) -> Result<(), Unfit<'r>> {
+        Ok(())
+    }
+
+    fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<&'c mut Response, Box<Response>> {
+        // A handler that asks twice does not compile, see `shapes!`.
+        source.response.take().ok_or_else(|| {
+            Box::new(crate::IntoResponse::into_response(
+                http::StatusCode::INTERNAL_SERVER_ERROR,
+            ))
+        })
+    }
+}

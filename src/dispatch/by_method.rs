@@ -1,0 +1,40 @@
+//! One path, several handlers: which one for which method.
+
+use http::Method;
+
+use super::{MethodSet, Miss, Reply, Walk};
+
+/// The rank of a handler that does not take the method. It is still asked, after all others, because what
+/// it would have taken is what `Allow` says.
+const UNSUITED: usize = 3;
+
+/// How well a handler for `methods` suits a method; the lowest is best.
+fn rank(methods: &MethodSet, method: &Method) -> usize {
+    match methods {
+        methods if methods.is_any() => 2,
+        methods if methods.contains(method) => 0,
+        // HEAD, where there is a GET.
+        methods if methods.allows(method) => 1,
+        _ => UNSUITED,
+    }
+}
+
+/// Asks those that share a path, in the order in which they suit the method, and merges what they miss.
+pub(super) fn best<'r, T>(
+    all: &[T],
+    methods: impl Fn(&T) -> &MethodSet,
+    walk: &mut Walk<'r>,
+    mut ask: impl FnMut(&T, &mut Walk<'r>) -> Reply,
+) -> Reply {
+    let method = walk.method();
+    let mut missed = Miss::NotFound;
+    for suited in 0..=UNSUITED {
+        for one in all.iter().filter(|one| rank(methods(one), method) == suited) {
+            match ask(one, walk) {
+                Ok(arrived) => return Ok(arrived),
+                Err(miss) => missed = missed.merge(miss),
+            }
+        }
+    }
+    Err(missed)
+}

@@ -1,0 +1,52 @@
+//! A form that was sent as the body, as a type.
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::{extractor, refusal, urlencoded};
+use crate::{IntoResponse, Pairs, Request, Response};
+
+/// The body of a request, a form (`application/x-www-form-urlencoded`), read as a `T`.
+///
+/// A body of another content type is answered with 415, one that is no `T` with 422 and the reason.
+///
+/// ```
+/// use hansel::{Form, Routes};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Comment { author: String, text: String }
+///
+/// fn comment(Form(comment): Form<Comment>) -> String {
+///     format!("{} says {}", comment.author, comment.text)
+/// }
+///
+/// let routes = Routes::new().post("/comments", comment);
+/// # use hansel::{Application, Request};
+/// # let app = hansel::App::new(routes);
+/// # let form = |kind: &str, body: &str| {
+/// #     app.call(&Request::post("/comments").with_header("Content-Type", kind).with_body(body))
+/// # };
+/// # let urlencoded = "application/x-www-form-urlencoded";
+/// # assert_eq!(form(urlencoded, "author=a&text=b").body().bytes(), Some(&b"a says b"[..]));
+/// # assert_eq!(form(urlencoded, "author=a").status(), 422);
+/// # assert_eq!(form("text/plain", "author=a&text=b").status(), 415);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form<T>(pub T);
+
+extractor!([T: DeserializeOwned] Form<T>, form);
+
+fn form<T: DeserializeOwned>(request: &Request) -> Result<Form<T>, Response> {
+    const KIND: &str = "application/x-www-form-urlencoded";
+    let sent = request.header("Content-Type").unwrap_or("");
+    let essence = sent.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case(KIND) {
+        let reason = format!("expected {KIND}, not `{essence}`");
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form", reason));
+    }
+    let text = request.text().map_err(IntoResponse::into_response)?;
+    urlencoded::read(Pairs::of(text))
+        .map(Form)
+        .map_err(|problem| refusal(StatusCode::UNPROCESSABLE_ENTITY, "form", problem))
+}

@@ -1,0 +1,50 @@
+//! Arguments that are taken from the request, once the endpoint is final.
+
+#[cfg(feature = "form")]
+mod form;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "query")]
+mod query;
+mod state;
+#[cfg(any(feature = "query", feature = "form"))]
+mod urlencoded;
+
+#[cfg(feature = "form")]
+pub use form::Form;
+#[cfg(feature = "json")]
+pub use json::Json;
+#[cfg(feature = "query")]
+pub use query::Query;
+pub use state::State;
+
+/// An argument that takes nothing of the path, and what it needs of the request.
+macro_rules! extractor {
+    ([$($generics:tt)*] $type:ty, $extract:path) => {
+        impl<$($generics)*> $crate::dispatch::Argument for $type {
+            type Of<'c> = $type;
+            type Parsed<'r> = ();
+            const KIND: $crate::dispatch::Kind = $crate::dispatch::Kind::Extractor;
+
+            fn parse<'r>(
+                _: &mut $crate::dispatch::PathArguments<'_, 'r>,
+            ) -> Result<(), $crate::dispatch::Unfit<'r>> {
+                Ok(())
+            }
+
+            fn extract<'c, 'r: 'c>(
+                (): (),
+                source: &mut $crate::dispatch::Source<'c, 'r>,
+            ) -> Result<$type, Box<$crate::Response>> {
+                $extract(source.request).map_err(Box::new)
+            }
+        }
+    };
+}
+use extractor;
+
+/// An answer to a request whose query or body is not what the handler takes.
+#[cfg(any(feature = "query", feature = "form", feature = "json"))]
+fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Response {
+    crate::Response::new(format!("{what}: {reason}")).with_status(status)
+}

@@ -1,0 +1,42 @@
+//! The query string, as a type.
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::{extractor, refusal, urlencoded};
+use crate::{Request, Response};
+
+/// The query of a request, read as a `T`: each field is the value of its name, a `Vec` all of them.
+///
+/// A query that is no `T` is answered with 400 and the reason. A `bool` is true for `true`, `on`, `1` and
+/// for its name alone.
+///
+/// ```
+/// use hansel::{Query, Routes};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Search { q: String, page: Option<u32> }
+///
+/// fn search(Query(search): Query<Search>) -> String {
+///     format!("{} on page {}", search.q, search.page.unwrap_or(1))
+/// }
+///
+/// let routes = Routes::new().get("/search", search);
+/// # use hansel::{Application, Request};
+/// # let app = hansel::App::new(routes);
+/// # assert_eq!(app.call(&Request::get("/search?q=x")).body().bytes(), Some(&b"x on page 1"[..]));
+/// # let wrong = app.call(&Request::get("/search?q=x&page=y"));
+/// # assert_eq!(wrong.status(), 400);
+/// # assert_eq!(wrong.body().bytes(), Some(&b"query: `page`: `y` is not a u32"[..]));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+extractor!([T: DeserializeOwned] Query<T>, query);
+
+fn query<T: DeserializeOwned>(request: &Request) -> Result<Query<T>, Response> {
+    urlencoded::read(request.query_pairs())
+        .map(Query)
+        .map_err(|problem| refusal(StatusCode::BAD_REQUEST, "query", problem))
+}

@@ -1,0 +1,59 @@
+//! What a part of the application shares.
+
+use std::any::{Any, type_name};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::extractor;
+use crate::{IntoResponse, Request, Response};
+
+/// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
+/// request by a hook.
+///
+/// Where there is none of this type, the answer is 500, and the log names the type.
+///
+/// ```
+/// use hansel::{Hooks, Routes, State};
+///
+/// struct Shop { name: String }
+///
+/// fn sign(shop: State<Shop>) -> String {
+///     shop.name.clone()
+/// }
+///
+/// let shop = Hooks::on(Routes::new().get("/", sign)).state(Shop { name: "Crumbs".into() });
+/// # use hansel::Application;
+/// # let app = hansel::App::new(shop);
+/// # assert_eq!(app.call(&hansel::Request::get("/")).body().bytes(), Some(&b"Crumbs"[..]));
+/// ```
+#[derive(Debug)]
+pub struct State<T>(pub Arc<T>);
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> State<T> {
+        State(Arc::clone(&self.0))
+    }
+}
+
+extractor!([T: Any + Send + Sync] State<T>, state);
+
+fn state<T: Any + Send + Sync>(request: &Request) -> Result<State<T>, Response> {
+    request.value::<T>().map(State).ok_or_else(|| {
+        log::error!(
+            "{}: a handler wants a State<{}>, and nothing has set one",
+            request.path(),
+            type_name::<T>()
+        );
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}

@@ -1,0 +1,377 @@
+//! Handlers: functions of arguments that a request provides.
+//!
+//! Two traits, so that the compiler can name what is wrong: [`Handler`] only finds out which arguments a
+//! function has, and never fails for a function; [`Shape`] then asks of each argument and of what is
+//! returned whether it will do.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::arguments::{Kind, PathArguments, Source};
+use super::segment::short_name;
+use super::{Argument, Endpoint, Registry, Reply, Step, Walk};
+use crate::pace::Pace;
+use crate::{IntoResponse, Response};
+
+/// A function that can handle requests: one of up to eight [`Argument`]s, that returns what is
+/// [`IntoResponse`]. Or the dotted name of one, as text, to be looked up in a
+/// [`Registry`](crate::Registry).
+///
+/// ```
+/// use hansel::{Request, Response, Routes};
+///
+/// fn index() -> &'static str {
+///     "Index"
+/// }
+///
+/// fn person(request: &Request, id: u32) -> Option<String> {
+///     (id == 7).then(|| format!("Gretel, says {}", request.path()))
+/// }
+///
+/// fn pico(request: &Request, response: &mut Response) {
+///     response.set_body(request.path().to_owned());
+/// }
+///
+/// Routes::new().get("/", index).get("/people/{id}", person).get("/pico", pico);
+/// ```
+///
+/// `S` tells the shapes apart and is never written by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a handler",
+    label = "not a function of up to eight arguments",
+    note = "a handler is a function or closure that is `Send + Sync + 'static`; a closure's arguments need their types written: `|id: u32| ..`",
+    note = "a whole dispatcher goes under a path by `.mount(\"/path\", ..)`"
+)]
+pub trait Handler<S> {}
+
+/// What makes a function a handler: each of its arguments is an [`Argument`], and what it returns is
+/// [`IntoResponse`].
+pub trait Shape<H> {
+    /// The handler, ready to be called, or what is missing.
+    #[doc(hidden)]
+    fn bind(handler: H, registry: Option<&Registry>) -> Result<Bound, String>;
+}
+
+/// A handler, ready to be called.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Bound(pub(super) Arc<dyn Call<()>>);
+
+/// Calls a function with a receiver, which for a plain function is `()`.
+pub(super) trait Call<T: ?Sized>: Send + Sync {
+    fn signature(&self) -> &Signature;
+
+    /// Reads the arguments, takes what they use of the path, and arrives.
+    fn call<'r>(
+        &self,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        endpoint: Endpoint<'_>,
+    ) -> Reply;
+}
+
+/// What there is to know about a function before it is called.
+#[derive(Clone, Debug)]
+pub(super) struct Signature {
+    pub(super) name: &'static str,
+    /// The path arguments: `u32`, `String?`, `*f64`.
+    pub(super) parameters: Vec<Cow<'static, str>>,
+    kinds: Vec<Kind>,
+    /// The path arguments as a pattern: `/{u32}/{String?}`.
+    pub(super) pattern: String,
+    pub(super) pace: Pace,
+}
+
+impl Signature {
+    pub(super) fn new(name: &'static str, arguments: Vec<(Kind, Cow<'static, str>)>) -> Signature {
+        let kinds = arguments.iter().map(|(kind, _)| *kind).collect();
+        let parameters: Vec<_> = arguments
+            .into_iter()
+            .map(|(_, text)| text)
+            .filter(|text| !text.is_empty())
+            .collect();
+        Signature {
+            name: short_function_name(name),
+            pattern: parameters.iter().map(|text| format!("/{{{text}}}")).collect(),
+            parameters,
+            kinds,
+            pace: Pace::new(),
+        }
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        self.kinds.iter().filter(|&&other| other == kind).count()
+    }
+
+    /// Whether the function can take `captures`, and a rest of the path behind them if `open`.
+    pub(super) fn takes(&self, captures: usize, open: bool) -> bool {
+        let needed = self.count(Kind::One);
+        let most = needed + self.count(Kind::Maybe);
+        if needed == 0 && most == 0 && self.count(Kind::All) == 0 && self.sees_request() {
+            // Reads them by name.
+            return true;
+        }
+        let is_enough = needed <= captures + usize::from(open);
+        let is_used = captures <= most || self.count(Kind::All) > 0;
+        is_enough && is_used
+    }
+
+    /// Whether it may ask for captures by name.
+    pub(super) fn sees_request(&self) -> bool {
+        self.count(Kind::Request) > 0
+    }
+
+    /// Whether all it wants to know is the request: then the whole path, and every method, is its own.
+    pub(super) fn takes_all(&self) -> bool {
+        self.sees_request() && self.parameters.is_empty() && self.count(Kind::Extractor) == 0
+    }
+
+    /// The function as it would be called: `person(u32)`.
+    pub(super) fn text(&self) -> String {
+        format!("{}({})", self.name, self.parameters.join(", "))
+    }
+}
+
+/// `demo::views::person` is `person`, a closure in it is `person::{closure}`.
+fn short_function_name(full: &'static str) -> &'static str {
+    match full.strip_suffix("::{{closure}}") {
+        Some(outer) => {
+            let start = outer.len() - short_name(outer).len();
+            &full[start..]
+        }
+        None => short_name(full),
+    }
+}
+
+/// A function of shape `S`, kept for later calls.
+struct Function<F, S> {
+    function: F,
+    signature: Signature,
+    shape: PhantomData<fn() -> S>,
+}
+
+/// A function of shape `S` behind a receiver, kept for later calls.
+struct Method<F, S>(Function<F, S>);
+
+impl<T, F, S> Call<T> for Method<F, S>
+where
+    T: Send + Sync,
+    F: Send + Sync + 'static,
+    S: MethodShape<T, F>,
+{
+    fn signature(&self) -> &Signature {
+        &self.0.signature
+    }
+
+    fn call<'r>(
+        &self,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        endpoint: Endpoint<'_>,
+    ) -> Reply {
+        S::call(
+            &self.0.function,
+            receiver,
+            walk,
+            arguments,
+            &self.0.signature.pattern,
+            endpoint,
+        )
+    }
+}
+
+/// Keeps a method for later calls.
+pub(super) fn bind_method<T, F, S>(function: F) -> Arc<dyn Call<T>>
+where
+    T: Send + Sync + 'static,
+    F: Send + Sync + 'static,
+    S: MethodShape<T, F> + 'static,
+{
+    Arc::new(Method(Function {
+        signature: Signature::new(std::any::type_name::<F>(), S::arguments()),
+        function,
+        shape: PhantomData::<fn() -> S>,
+    }))
+}
+
+/// A function that takes a `&T` before its other arguments: a method of `T`, as handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a method of `{T}`",
+    label = "not a function of `&{T}` and up to seven arguments",
+    note = "a method takes `&self`, then what a handler takes; a closure's arguments need their types written: `|this: &{T}, id: u32| ..`"
+)]
+pub trait MethodHandler<T, S> {}
+
+/// What makes a function a method that handles requests; as [`Shape`], but with a receiver.
+pub trait MethodShape<T, F> {
+    #[doc(hidden)]
+    fn arguments() -> Vec<(Kind, Cow<'static, str>)>;
+
+    #[doc(hidden)]
+    fn call<'r>(
+        function: &F,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        arguments: PathArguments<'_, 'r>,
+        pattern: &str,
+        endpoint: Endpoint<'_>,
+    ) -> Reply;
+}
+
+/// Reads the arguments from the path, arrives, reads those of the request, and calls.
+macro_rules! call {
+    (
+        $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
+        ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
+    ) => {{
+        #[allow(unused_mut)]
+        let mut arguments = $arguments;
+        $(let $a = match $A::parse(&mut arguments) {
+            Ok(parsed) => parsed,
+            Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
+        };)*
+        let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
+        arrive::<$R>(fills_response, $walk, arguments, $pattern, $endpoint, |_source| {
+            $(let $a = $A::extract($a, _source)?;)*
+            Ok($function($($receiver)* $($a),*))
+        })
+    }};
+}
+
+macro_rules! shapes {
+    ($($A:ident $a:ident),*) => {
+        impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F where F: Fn($($A),*) -> R {}
+
+        impl<F, R, $($A),*> Shape<F> for fn($($A),*) -> R
+        where
+            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            R: IntoResponse + 'static,
+            $($A: Argument + 'static),*
+        {
+            fn bind(function: F, _: Option<&Registry>) -> Result<Bound, String> {
+                let arguments = vec![$(($A::KIND, $A::described())),*];
+                let signature = Signature::new(std::any::type_name::<F>(), arguments);
+                Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))
+            }
+        }
+
+        impl<F, R, $($A),*> Call<()> for Function<F, fn($($A),*) -> R>
+        where
+            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            R: IntoResponse + 'static,
+            $($A: Argument + 'static),*
+        {
+            fn signature(&self) -> &Signature {
+                &self.signature
+            }
+
+            #[inline]
+            fn call<'r>(
+                &self,
+                (): &(),
+                walk: &mut Walk<'r>,
+                arguments: PathArguments<'_, 'r>,
+                endpoint: Endpoint<'_>,
+            ) -> Reply {
+                call!(walk, arguments, &self.signature.pattern, endpoint, R, ($($A $a),*), (self.function)())
+            }
+        }
+    };
+}
+
+macro_rules! method_shapes {
+    ($($A:ident $a:ident),*) => {
+        impl<T, F, R, $($A),*> MethodHandler<T, fn($($A),*) -> R> for F where F: Fn(&T, $($A),*) -> R {}
+
+        impl<T, F, R, $($A),*> MethodShape<T, F> for fn($($A),*) -> R
+        where
+            F: for<'t, 'c> Fn(&'t T, $($A::Of<'c>),*) -> R,
+            R: IntoResponse,
+            $($A: Argument),*
+        {
+            fn arguments() -> Vec<(Kind, Cow<'static, str>)> {
+                vec![$(($A::KIND, $A::described())),*]
+            }
+
+            #[inline]
+            fn call<'r>(
+                function: &F,
+                receiver: &T,
+                walk: &mut Walk<'r>,
+                arguments: PathArguments<'_, 'r>,
+                pattern: &str,
+                endpoint: Endpoint<'_>,
+            ) -> Reply {
+                call!(walk, arguments, pattern, endpoint, R, ($($A $a),*), function(receiver,))
+            }
+        }
+    };
+}
+
+shapes!();
+shapes!(A a);
+shapes!(A a, B b);
+shapes!(A a, B b, C c);
+shapes!(A a, B b, C c, D d);
+shapes!(A a, B b, C c, D d, E e);
+shapes!(A a, B b, C c, D d, E e, G g);
+shapes!(A a, B b, C c, D d, E e, G g, H h);
+shapes!(A a, B b, C c, D d, E e, G g, H h, I i);
+
+method_shapes!();
+method_shapes!(A a);
+method_shapes!(A a, B b);
+method_shapes!(A a, B b, C c);
+method_shapes!(A a, B b, C c, D d);
+method_shapes!(A a, B b, C c, D d, E e);
+method_shapes!(A a, B b, C c, D d, E e, G g);
+method_shapes!(A a, B b, C c, D d, E e, G g, H h);
+
+/// Whether the answer is what the function leaves in its `&mut Response`.
+const fn fills_response<R>(kinds: &[Kind]) -> bool {
+    let mut responses = 0;
+    let mut i = 0;
+    while i < kinds.len() {
+        if matches!(kinds[i], Kind::Response) {
+            responses += 1;
+        }
+        i += 1;
+    }
+    assert!(responses <= 1, "a handler can have one `&mut Response` only");
+    assert!(
+        responses == 0 || size_of::<R>() == 0,
+        "a handler that changes a `&mut Response` returns nothing: what it returned would be lost"
+    );
+    responses == 1
+}
+
+/// Takes what the arguments have used of the path, and arrives.
+#[inline]
+fn arrive<'r, R: IntoResponse>(
+    fills_response: bool,
+    walk: &mut Walk<'r>,
+    arguments: PathArguments<'_, 'r>,
+    pattern: &str,
+    endpoint: Endpoint<'_>,
+    run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,
+) -> Reply {
+    let answer = move |request: &'r crate::Request| {
+        let mut response = Response::default();
+        let returned = run(&mut Source::new(request, &mut response));
+        match returned {
+            Ok(_) if fills_response => response,
+            Ok(returned) => returned.into_response(),
+            Err(instead) => *instead,
+        }
+    };
+    let used = walk.segments().until(&arguments.rest).len();
+    if used == 0 {
+        return walk.arrive(endpoint, answer);
+    }
+    let name = if arguments.is_tail_named() { "" } else { pattern };
+    let step = Step::taking_text(endpoint.dispatcher, name, used);
+    walk.descend(step, |walk| walk.arrive(endpoint, answer))
+}

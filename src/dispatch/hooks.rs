@@ -1,0 +1,241 @@
+//! Hooks around a dispatcher: before, after, around, and what it shares.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::segment::short_name;
+use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
+use crate::{IntoResponse, Request, Response};
+
+/// Hooks around a dispatcher, in the order in which they are added: the first is the outermost.
+///
+/// ```
+/// use hansel::{App, Hooks, Request, Response, Routes, State, StatusCode};
+///
+/// struct User(String);
+///
+/// fn login(request: &Request) -> Result<(), StatusCode> {
+///     let user = request.header("X-User").ok_or(StatusCode::UNAUTHORIZED)?;
+///     request.set(User(user.to_owned()));
+///     Ok(())
+/// }
+///
+/// fn stamp(_: &Request, response: &mut Response) {
+///     response.set_header("X-Stamp", "hansel");
+/// }
+///
+/// fn whoami(user: State<User>) -> String {
+///     user.0.0.clone()
+/// }
+///
+/// let app = App::new(Hooks::on(Routes::new().get("/whoami", whoami)).after(stamp).before(login));
+/// # use hansel::Application;
+/// let response = app.call(&Request::get("/whoami").with_header("X-User", "gretel"));
+/// assert_eq!(response.body().bytes(), Some(&b"gretel"[..]));
+/// assert_eq!(response.header("X-Stamp"), Some("hansel"));
+/// assert_eq!(app.call(&Request::get("/whoami")).status(), 401);
+/// ```
+///
+/// Hooks run while the way is being looked for, so they run for paths on which nothing is found too, and
+/// when a way is explained. What they [set](Request::set) on the request is gone again if nothing is
+/// found.
+#[must_use = "hooks do nothing until they are served or mounted"]
+pub struct Hooks {
+    hooks: Vec<Hook>,
+    inner: Box<dyn Dispatch>,
+}
+
+enum Hook {
+    Before(&'static str, Box<Before>),
+    After(Box<After>),
+    Around(Box<Around>),
+    State(Box<Share>),
+}
+
+type Before = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+type After = dyn Fn(&Request, &mut Response) + Send + Sync;
+type Around = dyn Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync;
+type Share = dyn Fn(&Request) + Send + Sync;
+
+impl Hooks {
+    /// No hook yet, on a dispatcher, application, resource or function.
+    #[track_caller]
+    pub fn on<K>(inner: impl IntoDispatch<K>) -> Hooks {
+        Hooks {
+            hooks: Vec::new(),
+            inner: Box::new(inner.into_dispatch()),
+        }
+    }
+
+    /// Runs `hook` on the way in. If it returns an answer, that is the answer.
+    pub fn before<V: Verdict>(mut self, hook: impl Fn(&Request) -> V + Send + Sync + 'static) -> Hooks {
+        let name = name_of(&hook);
+        let hook = move |request: &Request| hook(request).verdict();
+        self.hooks.push(Hook::Before(name, Box::new(hook)));
+        self
+    }
+
+    /// Runs `hook` on the way out, with the answer, if there is one.
+    pub fn after(mut self, hook: impl Fn(&Request, &mut Response) + Send + Sync + 'static) -> Hooks {
+        self.hooks.push(Hook::After(Box::new(hook)));
+        self
+    }
+
+    /// Lets `hook` go on, by [`dispatch`](Dispatch::dispatch), to what is inside; or not, or twice.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Miss, Reply, Walk};
+    /// use hansel::{Hooks, Routes};
+    ///
+    /// /// Hides what is inside from everybody but the neighbours.
+    /// fn neighbours_only(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
+    ///     match walk.request().peer() {
+    ///         Some(peer) if !peer.ip().is_loopback() => Err(Miss::NotFound),
+    ///         _ => inner.dispatch(walk),
+    ///     }
+    /// }
+    ///
+    /// let hooked = Hooks::on(Routes::new().get("/status", || "fine")).around(neighbours_only);
+    /// # assert!(hansel::App::new(hooked).explain(hansel::Method::GET, "/status").is_found());
+    /// ```
+    pub fn around(mut self, hook: impl Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync + 'static) -> Hooks {
+        self.hooks.push(Hook::Around(Box::new(hook)));
+        self
+    }
+
+    /// Shares a value with all handlers inside, which take it as [`State<T>`](crate::State).
+    pub fn state<T: Any + Send + Sync>(mut self, value: impl Into<Arc<T>>) -> Hooks {
+        let value = value.into();
+        let hook = move |request: &Request| request.context().set_shared(Arc::clone(&value));
+        self.hooks.push(Hook::State(Box::new(hook)));
+        self
+    }
+}
+
+fn name_of<F>(_: &F) -> &'static str {
+    short_name(std::any::type_name::<F>())
+}
+
+/// What a [`Hooks::before`] may return.
+///
+/// | returned | means |
+/// |---|---|
+/// | `()` | go on |
+/// | `Option<R>` | `None`: go on; `Some`: the answer |
+/// | `Result<(), E>` | `Ok`: go on; `Err`: the answer |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no verdict of a hook",
+    note = "a hook that runs before returns `()`, an `Option` of an answer, or a `Result` whose error is an answer"
+)]
+pub trait Verdict {
+    /// The answer, if there is to be one now.
+    fn verdict(self) -> Option<Response>;
+}
+
+impl Verdict for () {
+    fn verdict(self) -> Option<Response> {
+        None
+    }
+}
+
+impl<R: IntoResponse> Verdict for Option<R> {
+    fn verdict(self) -> Option<Response> {
+        self.map(R::into_response)
+    }
+}
+
+impl<E: IntoResponse> Verdict for Result<(), E> {
+    fn verdict(self) -> Option<Response> {
+        self.err().map(E::into_response)
+    }
+}
+
+impl Dispatch for Hooks {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        // A step of its own, so that what hooks set is gone after a miss.
+        walk.descend(Step::new("Hooks", ""), |walk| self.inside(0).dispatch(walk))
+    }
+
+    fn describe(&self, map: &mut Map) {
+        self.inner.describe(map);
+    }
+}
+
+impl Hooks {
+    fn inside(&self, from: usize) -> Inside<'_> {
+        Inside {
+            hooks: self.hooks.get(from..).unwrap_or(&[]),
+            inner: &*self.inner,
+        }
+    }
+}
+
+/// The hooks that are left, and what is inside of them all.
+struct Inside<'a> {
+    hooks: &'a [Hook],
+    inner: &'a dyn Dispatch,
+}
+
+impl Dispatch for Inside<'_> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let Some((hook, hooks)) = self.hooks.split_first() else {
+            return self.inner.dispatch(walk);
+        };
+        let inside = Inside { hooks, ..*self };
+        match hook {
+            Hook::Before(..) if !walk.runs_hooks() => inside.dispatch(walk),
+            Hook::Before(name, hook) => match hook(walk.request()) {
+                Some(answer) => walk.stop("Hooks", name, answer),
+                None => inside.dispatch(walk),
+            },
+            Hook::State(set) => {
+                set(walk.request());
+                inside.dispatch(walk)
+            }
+            Hook::After(hook) => {
+                let mut arrived = inside.dispatch(walk)?;
+                if let Some(response) = arrived.response_mut() {
+                    hook(walk.request(), response);
+                }
+                Ok(arrived)
+            }
+            Hook::Around(hook) => hook(walk, &inside),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{App, Application, Chain, Method, Routes, StatusCode};
+
+    #[test]
+    fn the_first_hook_is_the_outermost() {
+        let note =
+            |text: &'static str| move |_: &Request, response: &mut Response| response.append_header("X-Order", text);
+        let app = App::new(Hooks::on(|| "x").after(note("outer")).after(note("inner")));
+        let response = app.call(&Request::get("/"));
+        let order: Vec<_> = response.headers().map(|(_, value)| value).collect();
+        assert_eq!(order, [b"inner", b"outer"]);
+    }
+
+    #[test]
+    fn what_a_hook_has_set_is_gone_after_a_miss() {
+        let first = Hooks::on(Routes::new().get("/a", || "a")).before(|request: &Request| request.set(7_u8));
+        let second = |request: &Request| format!("{:?}", request.value::<u8>());
+        let app = App::new(Chain::new().then(first).then(second));
+        let response = app.call(&Request::get("/b"));
+        assert_eq!(response.body().bytes(), Some(&b"None"[..]));
+    }
+
+    #[test]
+    fn explaining_runs_hooks_and_shows_the_one_that_answers() {
+        fn closed(_: &Request) -> Option<StatusCode> {
+            Some(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        let app = App::new(Hooks::on(|| "x").before(closed));
+        assert_eq!(app.call(&Request::get("/x")).status(), 503);
+        let trail = app.explain(Method::GET, "/x");
+        assert_eq!(trail.endpoint().map(|crumb| &*crumb.handler), Some("closed"));
+    }
+}

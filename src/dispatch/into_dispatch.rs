@@ -1,0 +1,125 @@
+//! What can be mounted: a dispatcher, an application, a function.
+
+use super::arguments::{PathArguments, Tail};
+use super::handler::{Bound, Handler, Shape};
+use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+use crate::Application;
+use crate::pace::Pace;
+
+/// What can be mounted under a path.
+///
+/// | mounted | answers |
+/// |---|---|
+/// | a [`Dispatch`] | what it finds |
+/// | a [`Resource`](crate::Resource) | its verbs, its items |
+/// | an [`Application`] | everything below the path |
+/// | a function that takes the request only, and perhaps a response | everything below the path |
+/// | any other function | GET; what follows in the path are its arguments |
+///
+/// `Kind` tells them apart and is never written by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be mounted",
+    label = "not a dispatcher, application, or function",
+    note = "mount a `Dispatch` (`Routes`, `Methods`, a `Chain`), a `Resource`, an `Application`, or a function"
+)]
+pub trait IntoDispatch<Kind> {
+    /// The dispatcher it is.
+    fn into_dispatch(self) -> impl Dispatch + 'static;
+}
+
+impl<D: Dispatch + 'static> IntoDispatch<()> for D {
+    fn into_dispatch(self) -> impl Dispatch + 'static {
+        self
+    }
+}
+
+/// The kind of an application.
+#[doc(hidden)]
+pub struct AnApplication(());
+
+impl<A: Application> IntoDispatch<AnApplication> for A {
+    fn into_dispatch(self) -> impl Dispatch + 'static {
+        Mounted {
+            application: self,
+            pace: Pace::new(),
+        }
+    }
+}
+
+struct Mounted<A> {
+    application: A,
+    pace: Pace,
+}
+
+impl<A: Application> Dispatch for Mounted<A> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let name = std::any::type_name::<A>();
+        let any = MethodSet::any();
+        let endpoint = Endpoint {
+            dispatcher: "Application",
+            name,
+            methods: &any,
+            pace: self.pace,
+        };
+        let all = Step::taking_text("Application", "", walk.segments().text().len());
+        walk.descend(all, |walk| {
+            walk.arrive(endpoint, |request| self.application.call(request))
+        })
+    }
+}
+
+/// The kind of a function.
+#[doc(hidden)]
+pub struct AFunction<S>(S);
+
+impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
+    fn into_dispatch(self) -> impl Dispatch + 'static {
+        match S::bind(self, None) {
+            Ok(bound) => MountedFunction {
+                methods: if bound.0.signature().takes_all() {
+                    MethodSet::any()
+                } else {
+                    MethodSet::of(http::Method::GET)
+                },
+                bound,
+            },
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+}
+
+struct MountedFunction {
+    bound: Bound,
+    methods: MethodSet,
+}
+
+impl Dispatch for MountedFunction {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let signature = self.bound.0.signature();
+        let endpoint = Endpoint {
+            dispatcher: "Function",
+            name: signature.name,
+            methods: &self.methods,
+            pace: signature.pace,
+        };
+        let call = |walk: &mut Walk<'_>| {
+            let arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+            self.bound.0.call(&(), walk, arguments, endpoint)
+        };
+        if signature.takes_all() {
+            let all = Step::taking_text("Function", "", walk.segments().text().len());
+            return walk.descend(all, call);
+        }
+        call(walk)
+    }
+
+    fn describe(&self, map: &mut Map) {
+        let signature = self.bound.0.signature();
+        let pattern = if signature.takes_all() {
+            "/{*}"
+        } else {
+            &*signature.pattern
+        };
+        map.endpoint("Function", &self.methods, pattern, &signature.text());
+    }
+}

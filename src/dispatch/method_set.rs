@@ -1,0 +1,243 @@
+//! Which methods an endpoint takes.
+
+use std::fmt;
+
+use http::Method;
+
+/// A set of methods: what one endpoint takes, or what all endpoints at a path take together.
+///
+/// As text it is the value of an `Allow` header field.
+///
+/// ```
+/// use hansel::Method;
+/// use hansel::dispatch::MethodSet;
+///
+/// let set = MethodSet::of(Method::POST).with(Method::GET);
+/// assert!(set.allows(&Method::HEAD), "HEAD is GET without the body");
+/// assert_eq!(set.allow().to_string(), "GET, HEAD, OPTIONS, POST");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MethodSet {
+    /// One bit for each of [`STANDARD`], and [`ANY`].
+    bits: u16,
+    /// The others, sorted by name.
+    others: Vec<Method>,
+}
+
+/// In the order of their names, which is the order they are shown in.
+const STANDARD: [Method; 9] = [
+    Method::CONNECT,
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::POST,
+    Method::PUT,
+    Method::TRACE,
+];
+
+const ANY: u16 = 1 << 15;
+
+/// What is shown for [`MethodSet::any`]: CONNECT and TRACE are rarely meant.
+const SHOWN_FOR_ANY: [Method; 7] = [
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::POST,
+    Method::PUT,
+];
+
+impl MethodSet {
+    /// The set without a method.
+    pub const fn empty() -> MethodSet {
+        MethodSet {
+            bits: 0,
+            others: Vec::new(),
+        }
+    }
+
+    /// The set of all methods there are, custom ones too.
+    pub const fn any() -> MethodSet {
+        MethodSet {
+            bits: ANY,
+            others: Vec::new(),
+        }
+    }
+
+    /// The set of this method alone.
+    pub fn of(method: Method) -> MethodSet {
+        MethodSet::empty().with(method)
+    }
+
+    /// The same set with this method.
+    #[must_use]
+    pub fn with(mut self, method: Method) -> MethodSet {
+        self.insert(&method);
+        self
+    }
+
+    /// Adds a method.
+    pub fn insert(&mut self, method: &Method) {
+        match bit(method) {
+            Some(bit) => self.bits |= bit,
+            None => {
+                let place = self
+                    .others
+                    .binary_search_by(|other| other.as_str().cmp(method.as_str()));
+                if let Err(place) = place {
+                    self.others.insert(place, method.clone());
+                }
+            }
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &MethodSet) {
+        self.bits |= other.bits;
+        for method in &other.others {
+            self.insert(method);
+        }
+    }
+
+    /// Whether exactly this method is in the set.
+    pub fn contains(&self, method: &Method) -> bool {
+        self.bits & ANY != 0
+            || match bit(method) {
+                Some(bit) => self.bits & bit != 0,
+                None => self.others.contains(method),
+            }
+    }
+
+    /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.
+    pub fn allows(&self, method: &Method) -> bool {
+        // RFC 9110 §9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send
+        // content in the response."
+        self.contains(method) || (*method == Method::HEAD && self.contains(&Method::GET))
+    }
+
+    /// Whether no method is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.bits == 0 && self.others.is_empty()
+    }
+
+    /// Whether all methods are in the set.
+    pub fn is_any(&self) -> bool {
+        self.bits & ANY != 0
+    }
+
+    /// What is answered at a path whose endpoints take these: HEAD where GET is, and OPTIONS always.
+    #[must_use]
+    pub fn allow(&self) -> MethodSet {
+        let mut all = self.clone();
+        if all.contains(&Method::GET) {
+            all.insert(&Method::HEAD);
+        }
+        all.insert(&Method::OPTIONS);
+        all
+    }
+
+    /// The methods in order of their names; for [`any`](MethodSet::any), the usual ones.
+    pub fn iter(&self) -> impl Iterator<Item = &Method> {
+        let shown: &[Method] = if self.is_any() { &SHOWN_FOR_ANY } else { &STANDARD };
+        let mut standard = shown.iter().filter(|method| self.contains(method)).peekable();
+        let mut others = self.others.iter().peekable();
+        std::iter::from_fn(move || match (standard.peek(), others.peek()) {
+            (Some(a), Some(b)) if a.as_str() <= b.as_str() => standard.next(),
+            (_, Some(_)) => others.next(),
+            (_, None) => standard.next(),
+        })
+    }
+}
+
+fn bit(method: &Method) -> Option<u16> {
+    Some(match *method {
+        Method::GET => 1 << 2,
+        Method::POST => 1 << 6,
+        Method::HEAD => 1 << 3,
+        Method::PUT => 1 << 7,
+        Method::DELETE => 1 << 1,
+        Method::PATCH => 1 << 5,
+        Method::OPTIONS => 1 << 4,
+        Method::CONNECT => 1 << 0,
+        Method::TRACE => 1 << 8,
+        _ => return None,
+    })
+}
+
+impl FromIterator<Method> for MethodSet {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> MethodSet {
+        methods.into_iter().fold(MethodSet::empty(), MethodSet::with)
+    }
+}
+
+impl fmt::Display for MethodSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, method) in self.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            f.write_str(method.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MethodSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_any() {
+            return f.write_str("{any}");
+        }
+        write!(f, "{{{self}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn custom(name: &str) -> Method {
+        Method::from_bytes(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn methods_are_shown_sorted_and_once() {
+        let set: MethodSet = [
+            custom("PLOUGH"),
+            Method::PUT,
+            custom("BREW"),
+            Method::GET,
+            custom("BREW"),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(set.to_string(), "BREW, GET, PLOUGH, PUT");
+        assert_eq!(set.allow().to_string(), "BREW, GET, HEAD, OPTIONS, PLOUGH, PUT");
+    }
+
+    #[test]
+    fn every_bit_is_that_of_its_place_in_the_table() {
+        for (place, method) in STANDARD.iter().enumerate() {
+            assert_eq!(bit(method), Some(1 << place), "{method}");
+        }
+    }
+
+    #[test]
+    fn head_is_allowed_where_get_is_and_case_matters() {
+        assert!(MethodSet::of(Method::GET).allows(&Method::HEAD));
+        assert!(!MethodSet::of(Method::POST).allows(&Method::HEAD));
+        assert!(!MethodSet::of(Method::GET).allows(&custom("get")));
+        assert!(MethodSet::any().allows(&custom("BREW")));
+    }
+
+    #[test]
+    fn merging_is_union() {
+        let mut a = MethodSet::of(Method::GET).with(custom("A"));
+        let b = MethodSet::of(custom("B")).with(Method::GET);
+        a.merge(&b);
+        let mut other = b.clone();
+        other.merge(&MethodSet::of(Method::GET).with(custom("A")));
+        assert_eq!(a, other);
+        assert_eq!(a.to_string(), "A, B, GET");
+    }
+}

@@ -1,0 +1,450 @@
+//! Dispatch by function name: `/name/p1/p2` calls `name` with what follows.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::Method;
+
+use super::arguments::{PathArguments, Tail};
+use super::by_method::best;
+use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, bind_method};
+use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why};
+
+/// Dispatch by function name: the first segment names a function, those behind it are its arguments, as
+/// a list or one by one.
+///
+/// Only what is added here by its name can be reached; there is no convention that exposes anything else.
+///
+/// ```
+/// use hansel::Methods;
+///
+/// struct Calc;
+///
+/// impl Calc {
+///     fn add(&self, a: f64, b: f64) -> String { (a + b).to_string() }
+///     fn test(&self, parameters: Vec<String>) -> String { format!("{parameters:?}") }
+/// }
+///
+/// // /add/1/2 and /test/a/b/c, from the methods of a type:
+/// let calc = hansel::methods!(Calc { add, test });
+/// // or one by one, and with plain functions:
+/// let calc = Methods::of(Calc).method("add", Calc::add).add("hello", || "Hello");
+///
+/// // More may come and go while the server runs.
+/// let running = calc.clone();
+/// running.insert("monkey", |parameters: Vec<String>| format!("patched in: {parameters:?}"));
+/// assert!(running.remove("monkey"));
+/// ```
+///
+/// A clone is another handle of the same table. A request keeps the table it began with: a function that
+/// is removed meanwhile finishes its calls.
+///
+/// Functions answer GET, unless they are added for another method. The one with the empty name answers at
+/// the path of the whole.
+///
+/// # Panics
+/// Adding panics where two functions have one name and method; the message names both places. At run
+/// time, [`insert`](Methods::insert) replaces instead.
+pub struct Methods<T = ()> {
+    receiver: Arc<T>,
+    /// Swapped as a whole. Readers hold the lock for as long as it takes to count one reference more.
+    table: Arc<RwLock<Arc<Table<T>>>>,
+}
+
+type Table<T> = HashMap<String, Name<T>>;
+
+/// All functions of one name.
+struct Name<T> {
+    /// As a part of a pattern: `/add`.
+    pattern: String,
+    functions: Vec<Exposed<T>>,
+}
+
+/// A function that can be reached, for one method.
+struct Exposed<T> {
+    methods: MethodSet,
+    call: Callee<T>,
+    at: &'static Location<'static>,
+}
+
+enum Callee<T> {
+    Plain(Bound),
+    Method(Arc<dyn Call<T>>),
+}
+
+impl Methods {
+    /// No functions yet.
+    pub fn new() -> Methods {
+        Methods::of(())
+    }
+}
+
+impl Default for Methods {
+    fn default() -> Methods {
+        Methods::new()
+    }
+}
+
+impl<T> Clone for Methods<T> {
+    fn clone(&self) -> Methods<T> {
+        Methods {
+            receiver: Arc::clone(&self.receiver),
+            table: Arc::clone(&self.table),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Methods<T> {
+    /// No functions yet; methods that are added will be called on `receiver`.
+    pub fn of(receiver: T) -> Methods<T> {
+        Methods {
+            receiver: Arc::new(receiver),
+            table: Arc::default(),
+        }
+    }
+
+    /// The same with a function under a name, for GET.
+    #[track_caller]
+    #[must_use]
+    pub fn add<H: Handler<S>, S: Shape<H>>(self, name: &str, function: H) -> Methods<T> {
+        self.on(Method::GET, name, function)
+    }
+
+    /// The same with a function under a name, for a method.
+    #[track_caller]
+    #[must_use]
+    pub fn on<H: Handler<S>, S: Shape<H>>(self, method: Method, name: &str, function: H) -> Methods<T> {
+        self.expose(name, Exposed::plain(method, function), Duplicate::Refuse);
+        self
+    }
+
+    /// The same with a method of the receiver under a name, for GET.
+    #[track_caller]
+    #[must_use]
+    pub fn method<F, S>(self, name: &str, function: F) -> Methods<T>
+    where
+        F: MethodHandler<T, S> + Send + Sync + 'static,
+        S: MethodShape<T, F> + 'static,
+    {
+        self.method_on(Method::GET, name, function)
+    }
+
+    /// The same with a method of the receiver under a name, for an HTTP method.
+    #[track_caller]
+    #[must_use]
+    pub fn method_on<F, S>(self, method: Method, name: &str, function: F) -> Methods<T>
+    where
+        F: MethodHandler<T, S> + Send + Sync + 'static,
+        S: MethodShape<T, F> + 'static,
+    {
+        let exposed = Exposed {
+            methods: MethodSet::of(method),
+            call: Callee::Method(bind_method::<T, F, S>(function)),
+            at: Location::caller(),
+        };
+        self.expose(name, exposed, Duplicate::Refuse);
+        self
+    }
+
+    /// Adds a function under a name, for GET, in place of one that was there: from the next request on.
+    #[track_caller]
+    pub fn insert<H: Handler<S>, S: Shape<H>>(&self, name: &str, function: H) {
+        self.expose(name, Exposed::plain(Method::GET, function), Duplicate::Replace);
+    }
+
+    /// Removes all functions of a name, from the next request on; says whether there were any.
+    pub fn remove(&self, name: &str) -> bool {
+        self.change(|table| table.remove(name).is_some())
+    }
+
+    /// The names there are at this moment, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.table().keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[track_caller]
+    fn expose(&self, name: &str, exposed: Exposed<T>, duplicate: Duplicate) {
+        let clash = self.change(|table| {
+            let functions = &mut table
+                .entry(name.to_owned())
+                .or_insert_with(|| Name::new(name))
+                .functions;
+            match functions.iter_mut().find(|other| other.methods == exposed.methods) {
+                Some(other) if duplicate == Duplicate::Refuse => Some((other.at, exposed.at)),
+                Some(other) => {
+                    *other = exposed;
+                    None
+                }
+                None => {
+                    functions.push(exposed);
+                    None
+                }
+            }
+        });
+        if let Some((first, second)) = clash {
+            panic!("two functions are called `{name}`: at {first} and at {second}");
+        }
+    }
+
+    /// Puts a changed copy of the table in the place of the table.
+    fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
+        let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table: Table<T> = current
+            .iter()
+            .map(|(name, functions)| (name.clone(), functions.clone()))
+            .collect();
+        let result = change(&mut table);
+        let before = std::mem::replace(&mut *current, Arc::new(table));
+        // What it drops is the user's: not under the lock.
+        drop(current);
+        drop(before);
+        result
+    }
+
+    fn table(&self) -> Arc<Table<T>> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duplicate {
+    Refuse,
+    Replace,
+}
+
+impl<T> Exposed<T> {
+    #[track_caller]
+    fn plain<H: Handler<S>, S: Shape<H>>(method: Method, function: H) -> Exposed<T> {
+        match S::bind(function, None) {
+            Ok(bound) => Exposed {
+                methods: MethodSet::of(method),
+                call: Callee::Plain(bound),
+                at: Location::caller(),
+            },
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+
+    fn signature(&self) -> &super::handler::Signature {
+        match &self.call {
+            Callee::Plain(bound) => bound.0.signature(),
+            Callee::Method(method) => method.signature(),
+        }
+    }
+
+    fn dispatch(&self, receiver: &T, walk: &mut Walk<'_>) -> Reply {
+        let signature = self.signature();
+        let endpoint = Endpoint {
+            dispatcher: "Methods",
+            name: signature.name,
+            methods: &self.methods,
+            pace: signature.pace,
+        };
+        let arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+        match &self.call {
+            Callee::Plain(bound) => bound.0.call(&(), walk, arguments, endpoint),
+            Callee::Method(method) => method.call(receiver, walk, arguments, endpoint),
+        }
+    }
+}
+
+impl<T> Clone for Exposed<T> {
+    fn clone(&self) -> Exposed<T> {
+        Exposed {
+            methods: self.methods.clone(),
+            call: match &self.call {
+                Callee::Plain(bound) => Callee::Plain(bound.clone()),
+                Callee::Method(method) => Callee::Method(Arc::clone(method)),
+            },
+            at: self.at,
+        }
+    }
+}
+
+impl<T> Name<T> {
+    fn new(name: &str) -> Name<T> {
+        Name {
+            pattern: if name.is_empty() {
+                String::new()
+            } else {
+                format!("/{name}")
+            },
+            functions: Vec::new(),
+        }
+    }
+}
+
+impl<T> Clone for Name<T> {
+    fn clone(&self) -> Name<T> {
+        Name {
+            pattern: self.pattern.clone(),
+            functions: self.functions.clone(),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let table = self.table();
+        let (name, taken) = match walk.segments().next() {
+            None => ("", 0),
+            Some(name) => (name, 1),
+        };
+        // The empty segment behind a slash at the end is no name.
+        let found = table.get(name).filter(|_| taken == usize::from(!name.is_empty()));
+        let Some(found) = found else {
+            let rest = walk.segments().text();
+            return Err(walk.decline("Methods", "", || Why::Unknown(rest, known(&table))));
+        };
+        let step = Step::taking("Methods", &found.pattern, taken);
+        walk.descend(step, |walk| {
+            best(
+                &found.functions,
+                |function| &function.methods,
+                walk,
+                |function, walk| function.dispatch(&self.receiver, walk),
+            )
+        })
+    }
+
+    fn describe(&self, map: &mut Map) {
+        let table = self.table();
+        for name in self.names() {
+            let Some(found) = table.get(&name) else { continue };
+            for function in &found.functions {
+                let signature = function.signature();
+                let pattern = format!("{}{}", found.pattern, signature.pattern);
+                map.endpoint("Methods", &function.methods, &pattern, &signature.text());
+            }
+        }
+    }
+}
+
+/// The names there are, in words.
+fn known<T>(table: &Table<T>) -> String {
+    if table.is_empty() {
+        return "; there are no functions here".to_owned();
+    }
+    let mut names: Vec<_> = table.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    format!("; there is {}", names.join(", "))
+}
+
+/// [`Methods`] of a value, from the names of methods of its type.
+///
+/// ```
+/// struct Test;
+///
+/// impl Test {
+///     fn test(&self, parameters: Vec<String>) -> String { parameters.join(", ") }
+/// }
+///
+/// let methods = hansel::methods!(Test { test });
+/// # assert_eq!(methods.names(), ["test"]);
+///
+/// struct Counter { count: u32 }
+///
+/// impl Counter {
+///     fn count(&self) -> String { self.count.to_string() }
+/// }
+///
+/// let methods = hansel::methods!(Counter { count }, Counter { count: 7 });
+/// # assert_eq!(methods.names(), ["count"]);
+/// ```
+#[macro_export]
+macro_rules! methods {
+    ($type:ident { $($method:ident),* $(,)? }) => {
+        $crate::methods!($type { $($method),* }, $type)
+    };
+    ($type:ident { $($method:ident),* $(,)? }, $value:expr) => {
+        $crate::Methods::of($value)$(.method(stringify!($method), $type::$method))*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::IntoDispatch;
+    use crate::{App, Application, Request};
+
+    fn text(app: &App, target: &str) -> Option<String> {
+        let response = app.call(&Request::get(target));
+        let text = String::from_utf8(response.body().bytes()?.to_vec()).ok()?;
+        (response.status() == 200).then_some(text)
+    }
+
+    struct Seed;
+
+    impl Seed {
+        fn test(&self, parameters: Vec<String>) -> String {
+            format!("{parameters:?}")
+        }
+
+        fn add(&self, a: i64, b: Option<i64>) -> String {
+            (a + b.unwrap_or(0)).to_string()
+        }
+
+        #[allow(dead_code)]
+        fn secret(&self) -> &'static str {
+            "never"
+        }
+    }
+
+    #[test]
+    fn a_name_calls_its_function_with_what_follows() {
+        let app = App::new(crate::methods!(Seed { test, add }));
+        assert_eq!(text(&app, "/test").as_deref(), Some("[]"));
+        assert_eq!(text(&app, "/test/").as_deref(), Some(r#"[""]"#));
+        assert_eq!(text(&app, "/test/a/b%2Fc").as_deref(), Some(r#"["a", "b/c"]"#));
+        assert_eq!(text(&app, "/add/1/2").as_deref(), Some("3"));
+        assert_eq!(text(&app, "/add/1").as_deref(), Some("1"));
+        for absent in [
+            "/",
+            "/add",
+            "/add/x",
+            "/add/1/2/3",
+            "/secret",
+            "/Test",
+            "//test",
+            "/test%2Fa",
+        ] {
+            assert_eq!(text(&app, absent), None, "{absent}");
+        }
+    }
+
+    #[test]
+    fn functions_come_and_go_while_requests_are_answered() {
+        let methods = Methods::new().add("", || "root");
+        let app = App::new(methods.clone());
+        assert_eq!(text(&app, "/").as_deref(), Some("root"));
+        assert_eq!(text(&app, "/monkey"), None);
+        methods.insert("monkey", || "first");
+        methods.insert("monkey", || "second");
+        assert_eq!(text(&app, "/monkey").as_deref(), Some("second"));
+        assert!(methods.remove("monkey"));
+        assert!(!methods.remove("monkey"));
+        assert_eq!(text(&app, "/monkey"), None);
+    }
+
+    #[test]
+    fn a_request_keeps_the_table_it_began_with() {
+        let methods = Methods::new();
+        let inside = methods.clone();
+        methods.insert("leave", move || {
+            inside.remove("leave");
+            inside.names().len().to_string()
+        });
+        let app = App::new(methods.into_dispatch());
+        assert_eq!(text(&app, "/leave").as_deref(), Some("0"));
+        assert_eq!(text(&app, "/leave"), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "two functions are called `a`: at src/dispatch/methods.rs")]
+    fn one_name_is_one_function() {
+        let _ = Methods::new().add("a", || "1").add("a", || "2");
+    }
+}

@@ -1,0 +1,128 @@
+//! Dispatch: from a request to the function that answers it.
+//!
+//! Four styles, one protocol. [`Routes`](crate::Routes) go by pattern, [`Methods`](crate::Methods) by
+//! function name, a [`Resource`](crate::Resource) by verb, and a plain function is just called; each
+//! mounts under each other, because all they know of one another is [`Dispatch`].
+//!
+//! A dispatcher is asked with a [`Walk`] along the path. It goes on with [`Walk::descend`], ends with
+//! [`Walk::arrive`], and replies that it has [`Arrived`] or what it has [`Miss`]ed. On the way it leaves
+//! [`Crumb`]s for a [`Listener`]; they cost nothing if there is none.
+//!
+//! # A dispatcher of your own
+//!
+//! ```
+//! use hansel::dispatch::{Dispatch, Map, Reply, Step, Walk, Why};
+//! use hansel::{Application, IntoApplication, Request, Routes};
+//!
+//! /// Goes by the name of the host that the client asked for.
+//! struct Hosts(Vec<(&'static str, Routes)>);
+//!
+//! impl Dispatch for Hosts {
+//!     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+//!         let asked = walk.request().host().unwrap_or("");
+//!         match self.0.iter().find(|(host, _)| *host == asked) {
+//!             Some((host, inner)) => walk.descend(Step::new("Hosts", host), |walk| inner.dispatch(walk)),
+//!             None => Err(walk.decline("Hosts", asked, || Why::Other("there is no such host"))),
+//!         }
+//!     }
+//!
+//!     fn describe(&self, map: &mut Map) {
+//!         for (_, inner) in &self.0 {
+//!             inner.describe(map);
+//!         }
+//!     }
+//! }
+//!
+//! let hosts = Hosts(vec![("hansel.example", Routes::new().get("/", || "Hansel"))]).into_application();
+//! let answer = |host| hosts.call(&Request::get("/").with_header("Host", host)).status();
+//! assert_eq!(answer("hansel.example"), 200);
+//! assert_eq!(answer("gretel.example"), 404);
+//! ```
+
+mod arguments;
+mod by_method;
+mod chain;
+mod crumb;
+mod extract;
+mod handler;
+mod hooks;
+mod into_dispatch;
+mod map;
+mod method_set;
+mod methods;
+mod mount;
+mod registry;
+mod reply;
+mod resource;
+mod routes;
+mod segment;
+mod trail;
+mod urls;
+mod walk;
+
+use std::sync::Arc;
+
+pub use arguments::Argument;
+#[doc(hidden)]
+pub use arguments::{Kind, PathArguments, Source, Unfit};
+pub use chain::Chain;
+pub use crumb::{Crumb, Decision, Listener, Why};
+pub use extract::*;
+#[doc(hidden)]
+pub use handler::Bound;
+pub use handler::{Handler, MethodHandler, MethodShape, Shape};
+pub use hooks::{Hooks, Verdict};
+pub use into_dispatch::IntoDispatch;
+pub use map::{Map, Place};
+pub use method_set::MethodSet;
+pub use methods::Methods;
+pub use mount::{Mount, mount};
+pub use registry::Registry;
+pub use reply::{Arrived, Miss, Reply};
+pub use resource::{Resource, Verbs};
+#[cfg(feature = "regex")]
+pub use routes::regex;
+pub use routes::{Pattern, Routes};
+pub use segment::FromSegment;
+pub(crate) use trail::Recorder;
+pub use trail::{Outcome, Trail, TrailCrumb};
+pub use urls::UrlError;
+pub(crate) use urls::build as build_url;
+pub(crate) use walk::Purpose;
+pub use walk::{Endpoint, Step, Walk};
+
+/// A dispatcher: finds the way from a path to an endpoint, or some of it.
+///
+/// The [module](self) shows how to write one.
+pub trait Dispatch: Send + Sync {
+    /// Goes on with [`Walk::descend`], and ends with [`Walk::arrive`].
+    ///
+    /// # Errors
+    /// Says what was missed. Another dispatcher may be asked then.
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply;
+
+    /// Writes down what can be reached.
+    fn describe(&self, map: &mut Map) {
+        map.opaque();
+    }
+}
+
+impl<D: Dispatch + ?Sized> Dispatch for Arc<D> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        (**self).dispatch(walk)
+    }
+
+    fn describe(&self, map: &mut Map) {
+        (**self).describe(map);
+    }
+}
+
+impl<D: Dispatch + ?Sized> Dispatch for Box<D> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        (**self).dispatch(walk)
+    }
+
+    fn describe(&self, map: &mut Map) {
+        (**self).describe(map);
+    }
+}

@@ -1,0 +1,53 @@
+//! A dispatcher under a path.
+
+use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why};
+
+/// Puts a dispatcher under a path; see [`mount`].
+pub struct Mount<D> {
+    path: String,
+    segments: Vec<String>,
+    inner: D,
+}
+
+/// Puts a dispatcher, an application, or a function under a path of literal segments.
+///
+/// ```
+/// use hansel::{Application, Chain, IntoApplication, Request, mount};
+///
+/// let app = Chain::new().then(mount("/a", || "A")).then(mount("/b", || "B")).into_application();
+/// assert_eq!(app.call(&Request::get("/b")).body().bytes(), Some(&b"B"[..]));
+/// ```
+///
+/// # Panics
+/// If the path does not begin with a slash, or ends with one.
+#[track_caller]
+pub fn mount<S, I: IntoDispatch<S>>(path: &str, inner: I) -> Mount<impl Dispatch + use<S, I>> {
+    let segments: Vec<String> = match path {
+        "/" => Vec::new(),
+        _ => match path.strip_prefix('/') {
+            Some(path) if !path.ends_with('/') => path.split('/').map(str::to_owned).collect(),
+            _ => panic!("a mount's path begins with a slash and does not end with one: `{path}`"),
+        },
+    };
+    Mount {
+        path: path.to_owned(),
+        segments,
+        inner: inner.into_dispatch(),
+    }
+}
+
+impl<D: Dispatch> Dispatch for Mount<D> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let mut segments = walk.segments();
+        if !self.segments.iter().all(|segment| segments.next() == Some(segment)) {
+            let rest = walk.segments().text();
+            return Err(walk.decline("Mount", &self.path, || Why::Unknown(rest, String::new())));
+        }
+        let step = Step::taking("Mount", &self.path, self.segments.len());
+        walk.descend(step, |walk| self.inner.dispatch(walk))
+    }
+
+    fn describe(&self, map: &mut Map) {
+        map.below(&self.path, |map| self.inner.describe(map));
+    }
+}

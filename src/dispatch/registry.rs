@@ -1,0 +1,85 @@
+//! Handlers by dotted name: `"views.index"`.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use super::handler::{Bound, Handler, Shape};
+
+/// Handlers by dotted name, for routes that are written as data.
+///
+/// Where others import what a name says, hansel looks it up in what you have put here; a name that is
+/// not there is an error at start-up, not at the first request.
+///
+/// ```
+/// use hansel::{Registry, Routes};
+///
+/// fn index() -> &'static str { "Index" }
+/// fn hello(username: String) -> String { format!("Hello {username}") }
+///
+/// let views = Registry::new().add("views.index", index).add("views.hello", hello);
+/// let routes = Routes::with(views).regex(r"^/$", "views.index").regex(r"^/hello/(?P<username>\w+)/$", "views.hello");
+/// # let app = hansel::App::new(routes);
+/// # assert!(app.explain(hansel::Method::GET, "/hello/Gretel/").is_found());
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    handlers: BTreeMap<String, (Bound, &'static Location<'static>)>,
+}
+
+impl Registry {
+    /// One without a handler.
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    /// The same with a handler under a name.
+    ///
+    /// # Panics
+    /// If there is one of that name; the message names both places.
+    #[track_caller]
+    #[must_use]
+    pub fn add<H: Handler<S>, S: Shape<H>>(mut self, name: impl Into<String>, handler: H) -> Registry {
+        let name = name.into();
+        let at = Location::caller();
+        let bound = match S::bind(handler, Some(&self)) {
+            Ok(bound) => bound,
+            Err(reason) => panic!("{reason}"),
+        };
+        if let Some((_, first)) = self.handlers.get(&name) {
+            panic!("`{name}` is registered twice: at {first} and at {at}");
+        }
+        self.handlers.insert(name, (bound, at));
+        self
+    }
+
+    fn find(&self, name: &str) -> Result<Bound, String> {
+        match self.handlers.get(name) {
+            Some((bound, _)) => Ok(bound.clone()),
+            None if self.handlers.is_empty() => Err(format!("there is no handler `{name}`: the registry is empty")),
+            None => {
+                let known: Vec<_> = self.handlers.keys().map(String::as_str).collect();
+                Err(format!(
+                    "there is no handler `{name}`; the registry has {}",
+                    known.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// The shape of a name.
+#[doc(hidden)]
+pub struct Dotted(());
+
+impl Handler<Dotted> for &'static str {}
+
+impl Shape<&'static str> for Dotted {
+    fn bind(name: &'static str, registry: Option<&Registry>) -> Result<Bound, String> {
+        match registry {
+            Some(registry) => registry.find(name),
+            None => Err(format!(
+                "there is no handler `{name}`: give the routes a registry, by `Routes::with(registry)`"
+            )),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What comes of a dispatch: it arrived, or it missed.
+
+use http::Method;
+
+use super::MethodSet;
+use crate::Response;
+
+/// What a [`Dispatch`](super::Dispatch) replies.
+pub type Reply = Result<Arrived, Miss>;
+
+/// An endpoint was reached: proof that [`Walk::arrive`](super::Walk::arrive) has been there.
+///
+/// It holds the answer, unless the walk was only asking for the way.
+#[derive(Debug)]
+#[must_use = "it holds the answer"]
+pub struct Arrived(Option<Response>);
+
+impl Arrived {
+    pub(super) fn with(response: Response) -> Arrived {
+        Arrived(Some(response))
+    }
+
+    /// What was arrived at is an answer of the root's own.
+    pub(crate) fn elsewhere(response: Response) -> Arrived {
+        Arrived(Some(response))
+    }
+
+    pub(super) fn without_calling() -> Arrived {
+        Arrived(None)
+    }
+
+    /// The answer; `None` if the walk was only asking for the way.
+    pub fn response(&self) -> Option<&Response> {
+        self.0.as_ref()
+    }
+
+    /// The answer, to be changed.
+    pub fn response_mut(&mut self) -> Option<&mut Response> {
+        self.0.as_mut()
+    }
+
+    /// The same with an answer made from its own, if it has one.
+    pub fn map(self, change: impl FnOnce(Response) -> Response) -> Arrived {
+        Arrived(self.0.map(change))
+    }
+
+    pub(crate) fn into_response(self) -> Option<Response> {
+        self.0
+    }
+}
+
+/// No endpoint was reached.
+///
+/// `NotFound` is the same as a `MethodNotAllowed` that allows nothing, so misses
+/// [`merge`](Miss::merge) in any order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// There is nothing at this path: 404.
+    NotFound,
+    /// There is something at this path, for these methods: 405.
+    MethodNotAllowed(MethodSet),
+}
+
+impl Miss {
+    /// What two dispatchers have missed that were asked about the same path.
+    #[must_use]
+    pub fn merge(self, other: Miss) -> Miss {
+        match (self, other) {
+            (Miss::NotFound, miss) | (miss, Miss::NotFound) => miss,
+            (Miss::MethodNotAllowed(mut allowed), Miss::MethodNotAllowed(others)) => {
+                allowed.merge(&others);
+                Miss::MethodNotAllowed(allowed)
+            }
+        }
+    }
+
+    /// The methods that would have been answered at this path.
+    pub fn allowed(&self) -> MethodSet {
+        match self {
+            Miss::NotFound => MethodSet::empty(),
+            Miss::MethodNotAllowed(allowed) => allowed.clone(),
+        }
+    }
+
+    /// Whether `method` would have been answered.
+    pub fn allows(&self, method: &Method) -> bool {
+        match self {
+            Miss::NotFound => false,
+            Miss::MethodNotAllowed(allowed) => allowed.allows(method),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_404_is_a_405_that_allows_nothing() {
+        let get = || Miss::MethodNotAllowed(MethodSet::of(Method::GET));
+        let post = || Miss::MethodNotAllowed(MethodSet::of(Method::POST));
+        assert_eq!(Miss::NotFound.merge(get()), get());
+        assert_eq!(get().merge(Miss::NotFound), get());
+        assert_eq!(get().merge(post()), post().merge(get()));
+        assert_eq!(Miss::NotFound.merge(Miss::NotFound), Miss::NotFound);
+    }
+}

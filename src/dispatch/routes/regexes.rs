@@ -1,0 +1,146 @@
+//! All regular expressions of a table, decided in one pass.
+
+use std::sync::Arc;
+
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
+
+use super::pattern::{MAX_CAPTURES, Pattern, PatternKind};
+
+/// A regular expression that matches from the beginning of what is left of the path.
+#[derive(Clone, Debug)]
+pub(super) struct Expression {
+    regex: Regex,
+    /// Of its groups, in order; those without a name have an empty one.
+    pub(super) names: Vec<Arc<str>>,
+}
+
+/// A pattern that is a regular expression, in the syntax of the [`regex`](https://docs.rs/regex) crate.
+///
+/// It is matched against what is left of the path, decoded, from its beginning; a `^` says so but is not
+/// needed. Without a `$`, more may follow, for the handler to take. At the root `/` is `/`; below a
+/// mount, the path of the mount itself is the empty text. A segment that contains an encoded slash
+/// (`%2F`) never matches.
+///
+/// ```
+/// use hansel::{Routes, regex};
+///
+/// Routes::new().post(regex(r"^/hello/(?P<username>\w+)/$"), |username: String| format!("Hello {username}"));
+/// ```
+pub fn regex(expression: &str) -> Pattern {
+    Pattern {
+        text: expression.to_owned(),
+        shown: super::shown::shown(expression),
+        kind: Expression::parse(expression).map(PatternKind::Regex),
+    }
+}
+
+impl Expression {
+    fn parse(text: &str) -> Result<Expression, String> {
+        let problem = |error: regex::Error| format!("the regular expression `{text}` can't be: {error}");
+        // Alone first: what is wrong should be shown as it was written.
+        Regex::new(text).map_err(problem)?;
+        let regex = Regex::new(&anchored(text)).map_err(problem)?;
+        let names: Vec<Arc<str>> = regex
+            .capture_names()
+            .skip(1)
+            .map(|name| name.unwrap_or("").into())
+            .collect();
+        if names.len() > MAX_CAPTURES {
+            return Err(format!(
+                "the regular expression `{text}` has more than {MAX_CAPTURES} groups"
+            ));
+        }
+        Ok(Expression { regex, names })
+    }
+
+    pub(super) fn captures<'r>(&self, text: &'r str) -> Option<Captures<'r>> {
+        self.regex.captures(text)
+    }
+}
+
+fn anchored(text: &str) -> String {
+    format!(r"\A(?:{text})")
+}
+
+/// The expressions of a table.
+#[derive(Debug, Default)]
+pub(super) struct Expressions {
+    set: RegexSet,
+    targets: Vec<usize>,
+}
+
+impl Expressions {
+    /// `expressions` are their texts and what they lead to, in the order in which they are to be tried.
+    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p str, usize)>) -> Expressions {
+        let (texts, targets): (Vec<String>, Vec<usize>) =
+            expressions.map(|(text, target)| (anchored(text), target)).unzip();
+        // Each of them has been compiled before; together they may be as large as it takes. The cache is
+        // what lets a thousand of them be decided in one pass.
+        let set = RegexSetBuilder::new(&texts)
+            .size_limit(usize::MAX)
+            .dfa_size_limit(CACHE)
+            .build()
+            .unwrap_or_default();
+        Expressions { set, targets }
+    }
+
+    /// What the expressions that match lead to, in order.
+    pub(super) fn matches(&self, text: &str) -> impl Iterator<Item = usize> {
+        let matched = (!self.targets.is_empty()).then(|| self.set.matches(text));
+        matched
+            .into_iter()
+            .flat_map(|matched| matched.into_iter())
+            .filter_map(|i| self.targets.get(i).copied())
+    }
+}
+
+/// How many octets the states may take that a thread remembers.
+const CACHE: usize = 32 * 1024 * 1024;
+
+/// How many octets of `text` a match up to `end` takes: all before the end of a segment, or before a
+/// slash that the match has taken in. `None` if it ends in the middle of a segment.
+pub(super) fn taken(text: &str, end: usize) -> Option<usize> {
+    let octets = text.as_bytes();
+    if end == octets.len() || octets.get(end) == Some(&b'/') {
+        return Some(end);
+    }
+    let before = end.checked_sub(1)?;
+    (octets.get(before) == Some(&b'/')).then_some(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_anchored_at_the_beginning_only() {
+        let expression = Expression::parse(r"/b|/c").unwrap();
+        assert!(expression.captures("/c/x").is_some());
+        assert!(expression.captures("/a/b").is_none());
+        assert!(expression.captures("/a/c").is_none());
+    }
+
+    #[test]
+    fn a_match_takes_whole_segments() {
+        assert_eq!(taken("/a/b", 4), Some(4));
+        assert_eq!(taken("/a/b", 2), Some(2));
+        assert_eq!(taken("/a/b", 3), Some(2));
+        assert_eq!(taken("/abc", 2), None);
+        assert_eq!(taken("/abc", 0), Some(0));
+        assert_eq!(taken("", 0), Some(0));
+    }
+
+    #[test]
+    fn matches_come_in_order() {
+        let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"];
+        let expressions = Expressions::build(texts.into_iter().zip(10..));
+        assert_eq!(expressions.matches("/a").collect::<Vec<_>>(), [10, 12, 13]);
+        assert_eq!(expressions.matches("/x/y").count(), 0);
+    }
+
+    #[test]
+    fn a_broken_expression_is_shown() {
+        let error = Expression::parse(r"^/(\w+$").unwrap_err();
+        assert!(error.contains("unclosed group"), "{error}");
+    }
+}

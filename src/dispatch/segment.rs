@@ -1,0 +1,134 @@
+//! Path arguments: what a segment can be read as.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+/// A type that one segment of a path can be read as, so that handlers can take it as an argument.
+///
+/// It is there for the numbers, `bool`, `char`, `String`, `PathBuf` and the addresses of
+/// [`std::net`]. For a type of your own that has [`FromStr`](std::str::FromStr), one line does:
+/// [`from_segment!`](crate::from_segment).
+///
+/// ```
+/// use hansel::dispatch::FromSegment;
+///
+/// struct Isbn(String);
+///
+/// impl FromSegment for Isbn {
+///     fn from_segment(segment: &str) -> Option<Isbn> {
+///         (segment.len() == 13 && segment.bytes().all(|b| b.is_ascii_digit())).then(|| Isbn(segment.into()))
+///     }
+///
+///     fn expected() -> &'static str {
+///         "ISBN of 13 digits"
+///     }
+/// }
+/// # assert!(Isbn::from_segment("9783161484100").is_some_and(|isbn| isbn.0.starts_with("978")));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an argument of a handler",
+    label = "this handler has an argument of type `{Self}`",
+    note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
+    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
+)]
+pub trait FromSegment: Sized {
+    /// Reads a decoded segment; `None` lets the next candidate try, and ends in 404.
+    fn from_segment(segment: &str) -> Option<Self>;
+
+    /// What a segment would have to be, for explanations: "`x` is not a ...".
+    fn expected() -> &'static str {
+        short_name(std::any::type_name::<Self>())
+    }
+}
+
+/// Makes types with [`FromStr`](std::str::FromStr) arguments of handlers.
+///
+/// ```
+/// #[derive(Debug, PartialEq)]
+/// enum Colour { Red, Green }
+///
+/// impl std::str::FromStr for Colour {
+///     type Err = ();
+///     fn from_str(name: &str) -> Result<Colour, ()> {
+///         match name {
+///             "red" => Ok(Colour::Red),
+///             "green" => Ok(Colour::Green),
+///             _ => Err(()),
+///         }
+///     }
+/// }
+///
+/// hansel::from_segment!(Colour);
+///
+/// fn paint(colour: Colour) -> String {
+///     format!("Now it is {colour:?}.")
+/// }
+/// # let app = hansel::App::new(hansel::Routes::new().get("/paint/{colour}", paint));
+/// # assert!(app.explain(hansel::Method::GET, "/paint/red").is_found());
+/// # assert!(!app.explain(hansel::Method::GET, "/paint/blue").is_found());
+/// ```
+#[macro_export]
+macro_rules! from_segment {
+    ($($type:ty),+ $(,)?) => {$(
+        impl $crate::dispatch::FromSegment for $type {
+            fn from_segment(segment: &str) -> ::std::option::Option<Self> {
+                segment.parse().ok()
+            }
+        }
+    )+};
+}
+
+from_segment!(
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char, IpAddr, Ipv4Addr, Ipv6Addr
+);
+
+impl FromSegment for String {
+    fn from_segment(segment: &str) -> Option<String> {
+        Some(segment.to_owned())
+    }
+}
+
+impl FromSegment for PathBuf {
+    /// A relative path without `..`, so that joining it to a folder stays below that folder.
+    fn from_segment(segment: &str) -> Option<PathBuf> {
+        use std::path::{Component, Path};
+        let path = Path::new(segment);
+        let is_below = path
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)));
+        // What separates components or names a drive elsewhere should mean the same here.
+        (is_below && !segment.contains(['\\', ':'])).then(|| path.to_owned())
+    }
+
+    fn expected() -> &'static str {
+        "relative path without `..`"
+    }
+}
+
+/// The last part of a type's or function's full name: `alloc::string::String` is `String`.
+pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let generic = full.find('<').unwrap_or(full.len());
+    let start = full[..generic].rfind("::").map_or(0, |colons| colons + 2);
+    &full[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_below_its_folder() {
+        for bad in ["../x", "a/../../x", "/etc/passwd", "a\\..\\b", "c:x", "..", "a/./../b"] {
+            assert_eq!(PathBuf::from_segment(bad), None, "{bad}");
+        }
+        assert_eq!(PathBuf::from_segment("a/b.txt"), Some(PathBuf::from("a/b.txt")));
+    }
+
+    #[test]
+    fn names_are_short_in_explanations() {
+        assert_eq!(<u32 as FromSegment>::expected(), "u32");
+        assert_eq!(<String as FromSegment>::expected(), "String");
+        assert_eq!(<Ipv4Addr as FromSegment>::expected(), "Ipv4Addr");
+        assert_eq!(short_name("a::B<c::D>"), "B<c::D>");
+    }
+}

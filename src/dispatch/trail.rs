@@ -1,0 +1,175 @@
+//! The trail: all crumbs of one walk, kept.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use http::Method;
+
+use super::{Crumb, Decision, Listener, MethodSet, Miss};
+use crate::Request;
+
+/// What happened to one request on its way, decision by decision.
+///
+/// As text:
+///
+/// ```
+/// use hansel::{App, Method, Routes};
+///
+/// fn person(id: u32) -> String { id.to_string() }
+///
+/// let app = App::new(Routes::new().get("/people/{id}", person));
+/// let trail = app.explain(Method::GET, "/people/gretel");
+/// assert_eq!(trail.status(), 404);
+/// assert!(trail.to_string().contains("`gretel` is not a u32"), "{trail}");
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Trail {
+    /// The method that was asked for.
+    pub method: Method,
+    /// The path, as it was sent.
+    pub path: String,
+    /// All decisions, in order.
+    pub crumbs: Vec<TrailCrumb>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// A [`Crumb`] that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrailCrumb {
+    /// How many steps have been taken before this one.
+    pub depth: usize,
+    /// The kind of dispatcher that decided.
+    pub dispatcher: String,
+    /// The part of the path that this step takes, if any.
+    pub taken: Option<String>,
+    /// What the way leads to, by name.
+    pub handler: String,
+    /// Whether this is the endpoint.
+    pub is_endpoint: bool,
+    /// The methods that the endpoint takes.
+    pub methods: Option<MethodSet>,
+    /// Why the way was declined, if it was.
+    pub declined: Option<String>,
+}
+
+/// What came of a walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An endpoint was found.
+    Found,
+    /// None was, and this is what was missed.
+    Missed(Miss),
+    /// The request itself can't be: the reason.
+    Invalid(String),
+}
+
+impl Trail {
+    /// Whether an endpoint was found.
+    pub fn is_found(&self) -> bool {
+        self.outcome == Outcome::Found
+    }
+
+    /// The endpoint that was found.
+    pub fn endpoint(&self) -> Option<&TrailCrumb> {
+        self.crumbs.iter().rfind(|crumb| crumb.is_endpoint)
+    }
+
+    /// The status that dispatch alone leads to: 200, 204 (for OPTIONS), 404, 405, or 400.
+    pub fn status(&self) -> u16 {
+        match &self.outcome {
+            Outcome::Found => 200,
+            Outcome::Missed(Miss::NotFound) => 404,
+            Outcome::Missed(Miss::MethodNotAllowed(_)) if self.method == Method::OPTIONS => 204,
+            Outcome::Missed(Miss::MethodNotAllowed(_)) => 405,
+            Outcome::Invalid(_) => 400,
+        }
+    }
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.method, self.path)?;
+        for crumb in &self.crumbs {
+            crumb.fmt(f)?;
+        }
+        match &self.outcome {
+            Outcome::Found => writeln!(f, "found"),
+            Outcome::Missed(Miss::NotFound) => writeln!(f, "404 Not Found"),
+            Outcome::Missed(Miss::MethodNotAllowed(allowed)) if self.method == Method::OPTIONS => {
+                writeln!(f, "204, Allow: {}", allowed.allow())
+            }
+            Outcome::Missed(Miss::MethodNotAllowed(allowed)) => {
+                writeln!(f, "405 Method Not Allowed, Allow: {}", allowed.allow())
+            }
+            Outcome::Invalid(reason) => writeln!(f, "400 Bad Request: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for TrailCrumb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match (&self.declined, self.is_endpoint) {
+            (Some(_), _) => '✗',
+            (None, true) => '✓',
+            (None, false) => '→',
+        };
+        write!(
+            f,
+            "{:indent$}{mark} {}",
+            "",
+            self.dispatcher,
+            indent = 2 + 2 * self.depth
+        )?;
+        if !self.handler.is_empty() {
+            write!(f, " {}", self.handler)?;
+        }
+        if let Some(taken) = &self.taken {
+            write!(f, " takes `{taken}`")?;
+        }
+        if let Some(why) = &self.declined {
+            write!(f, ": {why}")?;
+        }
+        writeln!(f)
+    }
+}
+
+/// Keeps the crumbs it hears of.
+#[derive(Default)]
+pub(crate) struct Recorder(RefCell<Vec<TrailCrumb>>);
+
+impl Recorder {
+    pub(crate) fn into_trail(self, method: Method, path: String, outcome: Outcome) -> Trail {
+        Trail {
+            method,
+            path,
+            crumbs: self.0.into_inner(),
+            outcome,
+        }
+    }
+}
+
+impl Listener for Recorder {
+    fn begins(&self, _: &Request) {
+        self.0.borrow_mut().clear();
+    }
+
+    fn crumb(&self, crumb: &Crumb<'_>) {
+        let (is_endpoint, methods, declined) = match &crumb.decision {
+            Decision::Descend => (false, None, None),
+            Decision::Arrive(methods) => (true, Some((*methods).clone()), None),
+            Decision::Decline(why) => (false, None, Some(why.to_string())),
+        };
+        self.0.borrow_mut().push(TrailCrumb {
+            depth: crumb.depth,
+            dispatcher: crumb.dispatcher.to_owned(),
+            taken: (!crumb.taken.is_empty()).then(|| crumb.taken.to_owned()),
+            handler: crumb.handler.to_owned(),
+            is_endpoint,
+            methods,
+            declined,
+        });
+    }
+}

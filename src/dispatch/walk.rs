@@ -1,0 +1,297 @@
+//! A walk along the path of a request: it alone holds the cursor, and it alone ends at an endpoint.
+
+use http::Method;
+
+use super::{Arrived, Crumb, Decision, Listener, MethodSet, Miss, Reply, Why};
+use crate::Response;
+use crate::pace::Pace;
+use crate::request::{Request, Segments};
+
+/// A walk along the path of a request.
+///
+/// A dispatcher looks at what is left of the path ([`segments`](Walk::segments)), goes on with
+/// [`descend`](Walk::descend), and ends with [`arrive`](Walk::arrive). These laws hold, because nothing
+/// else can move a walk:
+///
+/// - what has been taken and what is left make up the path;
+/// - an endpoint is called at the end of the path only, and with a method that it takes;
+/// - after a [`Miss`], the walk is where it was, and captures and context values are what they were.
+pub struct Walk<'r> {
+    request: &'r Request,
+    method: &'r Method,
+    rest: Segments<'r>,
+    depth: usize,
+    purpose: Purpose,
+    listener: Option<&'r dyn Listener>,
+    is_last_resort: bool,
+}
+
+/// What a walk is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To call the endpoint.
+    Answer,
+    /// To find the endpoint that would be called.
+    Explain,
+    /// To see whether a path leads to an endpoint it was built for: without the hooks that may forbid it.
+    Rematch,
+    /// To find out which methods are answered at the path: no endpoint is good enough.
+    Survey,
+}
+
+/// What a walk passes on its way: a part of the path, under a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    dispatcher: &'a str,
+    name: &'a str,
+    taken: Taken,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    Segments(usize),
+    /// So many octets of the text that is left.
+    Text(usize),
+}
+
+impl<'a> Step<'a> {
+    /// A step that takes no segment: into one of several that share a path.
+    ///
+    /// `dispatcher` is the kind of dispatcher that decided, `name` what it decided for.
+    pub fn new(dispatcher: &'a str, name: &'a str) -> Step<'a> {
+        Step {
+            dispatcher,
+            name,
+            taken: Taken::Segments(0),
+        }
+    }
+
+    /// A step that takes the next `count` segments. Its name becomes a part of the endpoint's pattern,
+    /// so it should read like `/{id}`.
+    pub fn taking(dispatcher: &'a str, name: &'a str, count: usize) -> Step<'a> {
+        Step {
+            taken: Taken::Segments(count),
+            ..Step::new(dispatcher, name)
+        }
+    }
+
+    pub(super) fn taking_text(dispatcher: &'a str, name: &'a str, octets: usize) -> Step<'a> {
+        Step {
+            taken: Taken::Text(octets),
+            ..Step::new(dispatcher, name)
+        }
+    }
+}
+
+/// What can be arrived at: a name, and the methods it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    pub(super) dispatcher: &'a str,
+    pub(super) name: &'a str,
+    pub(super) methods: &'a MethodSet,
+    pub(super) pace: Pace,
+}
+
+impl<'a> Endpoint<'a> {
+    /// An endpoint of a `dispatcher` of that kind. What is learnt about its pace is kept by `name`.
+    pub fn new(dispatcher: &'a str, name: &'a str, methods: &'a MethodSet) -> Endpoint<'a> {
+        Endpoint {
+            dispatcher,
+            name,
+            methods,
+            pace: Pace::of_name(name),
+        }
+    }
+}
+
+impl<'r> Walk<'r> {
+    /// How many steps a walk may take, so that no path exhausts the stack.
+    pub const MAX_DEPTH: usize = 64;
+
+    pub(crate) fn new(
+        request: &'r Request,
+        segments: Segments<'r>,
+        purpose: Purpose,
+        listener: Option<&'r dyn Listener>,
+    ) -> Walk<'r> {
+        Walk {
+            request,
+            method: request.method(),
+            rest: segments,
+            depth: 0,
+            purpose,
+            listener,
+            is_last_resort: true,
+        }
+    }
+
+    /// The same walk, but nobody answers what is not found.
+    pub(crate) fn without_last_resort(mut self) -> Walk<'r> {
+        self.is_last_resort = false;
+        self
+    }
+
+    /// Whether what is not found may be answered.
+    pub(super) fn is_last_resort(&self) -> bool {
+        self.is_last_resort
+    }
+
+    /// Whether hooks run that may forbid the way.
+    pub(super) fn runs_hooks(&self) -> bool {
+        self.purpose != Purpose::Rematch
+    }
+
+    /// The request whose path it is.
+    pub fn request(&self) -> &'r Request {
+        self.request
+    }
+
+    /// The method that is asked for.
+    pub fn method(&self) -> &'r Method {
+        self.method
+    }
+
+    /// The segments that are left.
+    pub fn segments(&self) -> Segments<'r> {
+        self.rest
+    }
+
+    /// Whether somebody listens, so that reasons are worth finding out.
+    pub fn is_watched(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// A name that has to be made, if somebody will see it; else an empty one.
+    pub(super) fn named(&self, name: impl FnOnce() -> String) -> String {
+        if self.is_watched() || self.request.endpoint_record().is_some() {
+            name()
+        } else {
+            String::new()
+        }
+    }
+
+    /// Goes on behind `step` with `inner`. If that misses, the walk is back where it was.
+    pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
+        let Some(rest) = self.behind(step.taken) else {
+            return Err(self.decline(step.dispatcher, step.name, || Why::Other("the path ends before it")));
+        };
+        if self.depth == Self::MAX_DEPTH {
+            return Err(self.decline(step.dispatcher, step.name, || Why::TooDeep));
+        }
+        if self.listener.is_some() {
+            self.tell(step.dispatcher, self.rest.until(&rest), step.name, Decision::Descend);
+        }
+        let request = self.request;
+        let before = (self.rest, request.context().mark(), request.captures().count());
+        let recorded = self.record(step);
+        self.rest = rest;
+        self.depth += 1;
+        let reply = inner(self);
+        self.depth -= 1;
+        if reply.is_err() {
+            self.rest = before.0;
+            request.context().rewind(before.1);
+            request.captures().truncate(before.2);
+            if let (Some(record), Some(len)) = (request.endpoint_record(), recorded) {
+                record.borrow_mut().truncate(len);
+            }
+        }
+        reply
+    }
+
+    /// Ends the walk at `endpoint`, if the path is used up and the endpoint takes the method: calls
+    /// `answer` then, unless the walk was only asking for the way.
+    ///
+    /// # Errors
+    /// [`Miss::NotFound`] if a part of the path is left, else [`Miss::MethodNotAllowed`] if the endpoint
+    /// does not take the method.
+    pub fn arrive(&mut self, endpoint: Endpoint<'_>, answer: impl FnOnce(&'r Request) -> Response) -> Reply {
+        let Endpoint {
+            dispatcher,
+            name,
+            methods,
+            pace,
+        } = endpoint;
+        // 404 comes before 405: a path that leads nowhere has no methods.
+        if !self.rest.is_empty() {
+            let rest = self.rest.text();
+            return Err(self.decline(dispatcher, name, || Why::Leftover(rest)));
+        }
+        if self.purpose == Purpose::Survey || !methods.allows(self.method) {
+            let method = self.method;
+            let _ = self.decline(dispatcher, name, || Why::Method {
+                method,
+                allowed: methods,
+            });
+            return Err(Miss::MethodNotAllowed(methods.clone()));
+        }
+        if self.listener.is_some() {
+            self.tell(dispatcher, "", name, Decision::Arrive(methods));
+        }
+        Ok(match self.purpose {
+            Purpose::Answer => Arrived::with(pace.run(|| answer(self.request))),
+            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
+        })
+    }
+
+    /// Leaves a crumb about a way that is not gone, and why. The miss is there to be returned.
+    ///
+    /// The reason is only asked for if somebody listens.
+    pub fn decline<'w>(&self, dispatcher: &str, name: &str, why: impl FnOnce() -> Why<'w>) -> Miss {
+        if self.listener.is_some() {
+            self.tell(dispatcher, "", name, Decision::Decline(why()));
+        }
+        Miss::NotFound
+    }
+
+    /// Ends the walk before any endpoint, with an answer that holds for all that could follow.
+    pub(super) fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
+        if self.listener.is_some() {
+            self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
+        }
+        Ok(match self.purpose {
+            Purpose::Answer => Arrived::with(response),
+            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
+        })
+    }
+
+    /// Keeps a part of the path under a name, for [`Request::capture`]. `text` must be a part of what
+    /// was left when the walk was `from` there.
+    pub(super) fn capture(&self, name: &std::sync::Arc<str>, from: Segments<'r>, text: &'r str) {
+        // Both are parts of one text, so the difference of their addresses is that of their places.
+        let place = (text.as_ptr() as usize).wrapping_sub(from.text().as_ptr() as usize);
+        let start = from.offset() + place;
+        self.request.captures().add(name, start, start + text.len());
+    }
+
+    fn behind(&self, taken: Taken) -> Option<Segments<'r>> {
+        match taken {
+            Taken::Segments(count) => self.rest.behind(count),
+            Taken::Text(octets) => self.rest.behind_text(octets),
+        }
+    }
+
+    /// Adds the step to the endpoint's pattern; says how long that was before.
+    fn record(&self, step: Step<'_>) -> Option<usize> {
+        let mut record = self.request.endpoint_record()?.borrow_mut();
+        let before = record.len();
+        // An inner `/` is the outer path itself.
+        if step.name.starts_with('/') && (step.name != "/" || before == 0) {
+            record.push_str(step.name);
+        }
+        Some(before)
+    }
+
+    #[cold]
+    fn tell(&self, dispatcher: &str, taken: &str, handler: &str, decision: Decision<'_>) {
+        if let Some(listener) = self.listener {
+            listener.crumb(&Crumb {
+                depth: self.depth,
+                dispatcher,
+                taken,
+                handler,
+                decision,
+            });
+        }
+    }
+}

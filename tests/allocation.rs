@@ -1,0 +1,75 @@
+//! The plain path allocates nothing per request, seen from the outside: requests over a real socket.
+//!
+//! A binary of its own, since the allocator counts for the whole process. (Counting allocators cannot
+//! be written without `unsafe`, which is forbidden here; so this one comes from a crate.)
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use hansel::{Request, Server};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Requests in a row. An allocation per request would show so many times.
+const ROW: usize = 1000;
+
+/// How many rows are tried. Things that are not done per request may allocate in some of them: the
+/// watch when it looks at a handler that the system has interrupted, say.
+const ROWS: usize = 20;
+
+#[test]
+fn the_plain_path_allocates_nothing_per_request() {
+    let server = Server::bind("127.0.0.1:0").unwrap().loops(1).quiet();
+    let server = server.spawn(answer).unwrap();
+    let get = b"GET /hello/world?x=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+    let post = b"POST /hello/world HTTP/1.1\r\nHost: a.test\r\nContent-Length: 8\r\n\r\nContent!";
+    for (name, request) in [("GET", &get[..]), ("POST", post)] {
+        for pipelined in [1, 10] {
+            let mut stream = TcpStream::connect(server.local_addr()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let requests = request.repeat(pipelined);
+            let fewest = (0..ROWS).map(|_| allocations(&mut stream, &requests, pipelined)).min();
+            assert_eq!(
+                fewest,
+                Some(0),
+                "allocations in {ROW} times {pipelined} {name} requests"
+            );
+        }
+    }
+    server.shutdown(Duration::ZERO);
+    server.wait();
+}
+
+fn answer(request: &Request) -> &'static str {
+    assert_eq!(request.segments().count(), 2);
+    assert!(request.header("host").is_some());
+    assert!(request.bytes().is_ok());
+    "Hello, world!"
+}
+
+/// How often anybody allocates while a row of requests is answered, a few at a time.
+fn allocations(stream: &mut TcpStream, requests: &[u8], pipelined: usize) -> usize {
+    let mut received = [0; 4096];
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..ROW {
+        stream.write_all(requests).unwrap();
+        let mut answers = 0;
+        let mut filled = 0;
+        while answers < pipelined {
+            let n = stream.read(&mut received[filled..]).unwrap();
+            assert!(n > 0, "the connection ended");
+            filled += n;
+            answers = received[..filled]
+                .windows(13)
+                .filter(|bytes| bytes == b"Hello, world!")
+                .count();
+        }
+        assert_eq!(answers, pipelined);
+    }
+    let change = region.change();
+    change.allocations + change.reallocations
+}

@@ -1,0 +1,94 @@
+//! Files as answers.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
+
+use hansel::{Body, Request, Response};
+
+use crate::support::{get, no_deadlines, noise, server, start};
+
+fn written(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn files_of_any_size_arrive_whole_and_the_connection_goes_on() {
+    let content = noise(1_000_000);
+    let path = written("whole", &content);
+    let server = start(
+        server().limits(no_deadlines()),
+        move |request: &Request| -> hansel::Result<Body> {
+            let mut file = File::open(&path)?;
+            file.seek(SeekFrom::Start(request.segment(0).unwrap_or("").parse()?))?;
+            Ok(Body::file(file)?)
+        },
+    );
+    let mut client = server.connect();
+    for start in [0, 1, 500_000, 999_999, 1_000_000] {
+        let answer = client.get(&format!("/{start}"));
+        assert_eq!(
+            answer.field("Content-Length").unwrap(),
+            (content.len() - start).to_string()
+        );
+        assert!(answer.body == content[start..], "from {start}");
+    }
+    client.send("HEAD /0 HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(client.head().field("Content-Length"), Some("1000000"));
+    for _ in 0..20 {
+        client.send(get("/0"));
+    }
+    client.finish_sending();
+    for _ in 0..20 {
+        assert!(client.answer().body == content);
+    }
+    client.end();
+}
+
+#[test]
+fn a_file_that_shrinks_breaks_the_connection_off() {
+    let path = written("shrinking", &noise(100_000));
+    let server = start(
+        server().limits(no_deadlines()),
+        move |_: &Request| -> hansel::Result<Response> {
+            let file = File::options().read(true).write(true).open(&path)?;
+            let body = Body::file(file.try_clone()?)?;
+            file.set_len(1000)?;
+            Ok(Response::new(body))
+        },
+    );
+    let mut client = server.connect();
+    client.send(format!("{}{}", get("/"), get("/behind")));
+    assert_eq!(client.head().field("Content-Length"), Some("100000"));
+    assert_eq!(client.end_of_any_kind(), noise(1000));
+}
+
+#[test]
+fn a_file_costs_no_thread_while_its_client_does_not_read() {
+    let path = written("stalled", &noise(20_000_000));
+    let server = start(
+        server().threads(1).limits(no_deadlines()),
+        move |request: &Request| -> hansel::Result<Body> {
+            if request.path() == "/other" {
+                return Ok("other".into());
+            }
+            Ok(Body::file(File::open(&path)?)?)
+        },
+    );
+    let mut stalled: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(get("/"));
+            client.head();
+            client
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(server.connect().get("/other").text(), "other");
+    }
+    for client in &mut stalled {
+        assert!(client.take(20_000_000) == noise(20_000_000));
+    }
+}
