@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Step};
@@ -407,6 +407,11 @@ impl Connection {
             self.wait(Waits::Idle, now, now + limits.idle);
         }
         Progress::Rest
+    }
+
+    /// Leaves the present wait at most this long, counted from its beginning.
+    pub(super) fn shorten(&mut self, most: Duration) {
+        self.deadline = self.deadline.min(self.since + most);
     }
 
     fn wait(&mut self, waits_for: Waits, now: Instant, deadline: Instant) {

@@ -43,6 +43,18 @@ impl Handle {
         &self.addresses
     }
 
+    /// One more descriptor of each listener, to be given to another process: while that has it, nobody
+    /// who connects is refused. The paths of Unix sockets are left in place from now on.
+    ///
+    /// # Errors
+    /// If the server has stopped listening, or has no descriptors left.
+    #[cfg(unix)]
+    pub fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        let listeners = self.shared.listeners()?;
+        self.shared.leave_paths();
+        Ok(listeners)
+    }
+
     /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
     /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done. Called
     /// again, it can shorten the grace.

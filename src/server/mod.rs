@@ -1,5 +1,7 @@
 //! The server: addresses, threads and limits, and its life from start to end.
 
+#[cfg(feature = "activation")]
+mod activation;
 mod admission;
 mod baton;
 mod connection;
@@ -12,6 +14,8 @@ mod link;
 mod listen;
 #[cfg(all(test, hansel_loom))]
 mod models;
+#[cfg(unix)]
+mod notify;
 mod pacing;
 mod proxy_header;
 mod runner;
@@ -19,6 +23,8 @@ mod shared;
 mod signals;
 mod socket;
 mod streaming;
+#[cfg(all(unix, feature = "activation"))]
+mod successor;
 mod sync;
 mod timers;
 mod watch;
@@ -28,6 +34,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,12 +87,16 @@ pub struct Server {
     listeners: Vec<Bound>,
     /// One for each listener.
     doors: Vec<Door>,
+    /// Where those begin that were named last.
+    named_last: usize,
     limits: Limits,
     loops: usize,
     threads: usize,
     grace: Duration,
     trust: Option<Arc<Trust>>,
     is_quiet: bool,
+    /// The program that a hang-up starts.
+    successor: Option<PathBuf>,
 }
 
 impl Server {
@@ -103,12 +114,14 @@ impl Server {
         Server {
             listeners: Vec::new(),
             doors: Vec::new(),
+            named_last: 0,
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
             trust: None,
             is_quiet: false,
+            successor: None,
         }
     }
 
@@ -130,6 +143,7 @@ impl Server {
     }
 
     fn add(&mut self, listener: Bound) {
+        self.named_last = self.doors.len();
         self.listeners.push(listener);
         self.doors.push(Door::default());
     }
@@ -163,7 +177,7 @@ impl Server {
     /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
     /// others none is expected, and one that comes is a bad request.
     pub fn proxy_protocol(mut self) -> Server {
-        if let Some(door) = self.doors.last_mut() {
+        for door in self.doors.iter_mut().skip(self.named_last) {
             door.proxy_protocol = true;
         }
         self
@@ -218,12 +232,14 @@ impl Server {
     /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
     /// returns. A second signal ends the process at once.
     ///
-    /// Prints addresses, limits, and what can be reached to the standard error.
+    /// Prints addresses, limits, and what can be reached to the standard error. Tells a service manager
+    /// (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when it serves and when it stops.
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
-    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+    pub fn serve<S>(mut self, application: impl IntoApplication<S>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
+        let successor = self.successor.take();
         let application = application.into_application();
         if !is_quiet {
             eprintln!("{self}");
@@ -232,7 +248,9 @@ impl Server {
             }
         }
         let handle = self.start(Box::new(application))?;
-        let _listening = signals::drain_on_signal(&handle, grace, is_quiet)?;
+        let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
+        #[cfg(unix)]
+        notify::tell(notify::READY);
         let cut = handle.wait();
         if !is_quiet {
             match cut {
@@ -268,7 +286,6 @@ impl Server {
             let listeners = self.listeners.iter().map(Bound::for_loop).collect::<io::Result<_>>()?;
             loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
         }
-        let places = self.listeners.into_iter().filter_map(Bound::into_place).collect();
         let shared = Shared::new(
             application,
             self.limits,
@@ -276,7 +293,7 @@ impl Server {
             self.doors,
             staffing,
             loops,
-            places,
+            self.listeners,
         );
         Handle::start(shared, addresses)
     }

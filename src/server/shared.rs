@@ -1,7 +1,7 @@
 //! What all threads of a server share.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::crew::Crew;
 use super::door::Door;
 use super::event_loop::EventLoop;
 use super::limits::Limits;
-use super::listen::Place;
+use super::listen::{Bound, Place};
 use super::socket::Accepted;
 use super::watch::Watch;
 
@@ -34,9 +34,16 @@ pub(super) struct Shared {
     most_streaming: usize,
     phase: AtomicU8,
     drain_deadline: Mutex<Option<Instant>>,
+    /// Loops that may still accept connections, and give them to others.
+    loops_accepting: AtomicUsize,
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
     cut: AtomicUsize,
+    /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
+    /// loops stop accepting: who connected then would wait for nobody.
+    listeners: Mutex<Vec<Bound>>,
+    /// Whether somebody else has the Unix sockets too, and needs their paths.
+    leaves_paths: AtomicBool,
     /// Removed when the last loop has ended.
     places: Mutex<Vec<Place>>,
 }
@@ -120,7 +127,7 @@ impl Shared {
         doors: Vec<Door>,
         staffing: Staffing,
         loops: Vec<(EventLoop, mio::Waker)>,
-        places: Vec<Place>,
+        listeners: Vec<Bound>,
     ) -> Arc<Shared> {
         let running = loops.len();
         let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
@@ -141,10 +148,13 @@ impl Shared {
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
             drain_deadline: Mutex::new(None),
+            loops_accepting: AtomicUsize::new(running),
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
-            places: Mutex::new(places),
+            listeners: Mutex::new(listeners),
+            leaves_paths: AtomicBool::new(false),
+            places: Mutex::new(Vec::new()),
             protocol: limits.protocol(),
             trust,
             doors,
@@ -253,11 +263,60 @@ impl Shared {
             *deadline = Some(deadline.map_or(wanted, |set| set.min(wanted)));
         }
         self.phase.fetch_max(Phase::Draining as u8, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Wakes all loops, whether or not they sleep: a wake-up too many is harmless, and one too few is not.
+    fn wake_all(&self) {
         for cell in &self.loops {
-            // Whether or not it sleeps: a wake-up too many is harmless here.
             let _ = cell.inbox.rouse();
             cell.wake();
         }
+    }
+
+    /// The listeners, for another process.
+    #[cfg(unix)]
+    pub(super) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if listeners.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the server has stopped listening",
+            ));
+        }
+        listeners.iter().map(Bound::descriptor).collect()
+    }
+
+    /// Leaves the paths of Unix sockets to whoever has them now.
+    #[cfg(unix)]
+    pub(super) fn leave_paths(&self) {
+        self.leaves_paths.store(true, Ordering::SeqCst);
+    }
+
+    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs.
+    pub(super) fn stop_listening(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        let places = listeners.into_iter().filter_map(Bound::into_place);
+        if self.leaves_paths.load(Ordering::SeqCst) {
+            places.for_each(Place::leave);
+        } else {
+            self.places
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(places);
+        }
+    }
+
+    /// A loop accepts no more. The last one to say so wakes the others, which have waited for that.
+    pub(super) fn loop_has_stopped_accepting(&self) {
+        if self.loops_accepting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.wake_all();
+        }
+    }
+
+    /// Whether a loop may still accept connections and give them to another.
+    pub(super) fn is_accepting(&self) -> bool {
+        self.loops_accepting.load(Ordering::SeqCst) > 0
     }
 
     /// A loop has come to its end.

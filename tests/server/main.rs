@@ -14,6 +14,8 @@ mod half_close;
 mod life;
 mod panics;
 mod proxy_protocol;
+#[cfg(all(unix, feature = "activation"))]
+mod restart;
 mod streams;
 mod support;
 mod threads;

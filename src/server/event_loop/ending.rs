@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::connection::Waits;
+use super::super::connection::{Connection, Waits};
 use super::super::link::{DRAINING, READABLE, STOPPING};
 use super::super::shared::{Phase, Shared};
 use super::EventLoop;
 
-/// How long a connection that has not asked anything yet may still do so when the server stops.
+/// How long a connection may still ask something when the server stops: one that has not asked anything
+/// yet, and one that was busy until now and is likely to have the next request on its way.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl EventLoop {
@@ -25,7 +26,10 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
-        let is_empty = self.slots.len() == self.vacant.len() && shared.loops[self.index].inbox.is_empty();
+        // In this order: once nobody accepts, nothing new comes into the inbox.
+        let is_empty = !shared.is_accepting()
+            && self.slots.len() == self.vacant.len()
+            && shared.loops[self.index].inbox.is_empty();
         if is_empty || self.phase == Phase::Stopping {
             self.has_ended = true;
             shared.loop_has_ended();
@@ -34,6 +38,7 @@ impl EventLoop {
 
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
+        shared.stop_listening();
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {
             self.accepting = (0..self.listeners.len()).collect();
@@ -44,6 +49,7 @@ impl EventLoop {
         }
         self.listeners.clear();
         self.accept_again = None;
+        shared.loop_has_stopped_accepting();
         for key in 0..self.slots.len() {
             let slot = &mut self.slots[key];
             let Some(connection) = &mut slot.connection else {
@@ -55,9 +61,18 @@ impl EventLoop {
             if connection.waits_for == Waits::Idle || !connection.is_used {
                 // A request may have arrived in this moment.
                 connection.note(READABLE);
-                connection.deadline = connection.deadline.min(self.now + LAST_WORD);
                 self.ready.push_back(key);
             }
+        }
+    }
+
+    /// Puts back an idle connection of a server that drains, if it may still ask something.
+    pub(super) fn rest_while_draining(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.shorten(LAST_WORD);
+        if connection.deadline <= self.now {
+            self.close(connection, shared);
+        } else {
+            self.rest(connection);
         }
     }
 

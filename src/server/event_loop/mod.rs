@@ -252,8 +252,8 @@ impl EventLoop {
             Progress::Call => return Some(connection),
             Progress::Wait => self.put(connection),
             Progress::Rest => {
-                if self.phase != Phase::Running && connection.is_used {
-                    self.close(connection, shared);
+                if self.phase != Phase::Running {
+                    self.rest_while_draining(connection, shared);
                 } else {
                     self.rest(connection);
                 }
