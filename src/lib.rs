@@ -36,4 +36,6 @@ pub use http::{Method, StatusCode, Version};
 pub use pace::blocking;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Segments, Trust};
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
+#[cfg(feature = "tls")]
+pub use server::Tls;
 pub use server::{Handle, Limits, Server};

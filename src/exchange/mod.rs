@@ -90,6 +90,7 @@ impl Exchange {
         self.request.clear();
         self.request.peer = None;
         self.request.relayed = Relayed::No;
+        self.request.is_secure = false;
         self.request.origin = 0;
         self.filled = 0;
         self.position = 0;

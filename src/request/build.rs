@@ -164,6 +164,7 @@ impl Request {
             body: RequestBody::default(),
             peer: None,
             relayed: Relayed::No,
+            is_secure: false,
             trust: None,
             context: Context::default(),
             captures: Default::default(),

@@ -60,6 +60,8 @@ pub struct Request {
     pub(crate) peer: Option<SocketAddr>,
     /// Whom the peer speaks for, by the PROXY protocol.
     pub(crate) relayed: Relayed,
+    /// Whether the connection is encrypted.
+    pub(crate) is_secure: bool,
     /// Whose word is taken for another address than that. It is the server's, the same for all.
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
@@ -171,7 +173,7 @@ impl Request {
     ///
     /// It is that of this connection, or what a [trusted](Trust) peer says of the client's.
     pub fn scheme(&self) -> &'static str {
-        let is_secure = self.origin().is_secure.unwrap_or(false);
+        let is_secure = self.origin().is_secure.unwrap_or(self.is_secure);
         if is_secure { "https" } else { "http" }
     }
 

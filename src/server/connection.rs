@@ -8,6 +8,7 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Step};
 use crate::request::Relayed;
 
+use super::channel::SHORT_READ_DRAINS;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
@@ -20,10 +21,6 @@ const DISCARDED: usize = 16 * 1024;
 
 /// How much is read at once while a PROXY header is expected: more than any usual one.
 const PROXY_PIECE: usize = 512;
-
-/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
-/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
-const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 pub(super) struct Connection {
     pub(super) transport: Transport,
@@ -145,6 +142,8 @@ impl Connection {
     pub(super) fn note(&mut self, readiness: u8) {
         self.readable |= readiness & READABLE != 0;
         self.writable |= readiness & WRITABLE != 0;
+        // A handshake goes on by reading, whichever way it was held up.
+        self.readable |= readiness & WRITABLE != 0 && self.transport.channel().has_unsent();
         self.peer_is_finishing |= readiness & FINISHED != 0;
     }
 
@@ -170,10 +169,7 @@ impl Connection {
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
     pub(super) fn can_rest(&self) -> bool {
         let is_quiet = self.state == State::Open && !self.readable && !self.peer_finished;
-        is_quiet
-            && self.work.as_ref().is_some_and(|work| {
-                work.out.is_empty() && matches!(work.payload, Payload::None) && work.exchange.is_idle()
-            })
+        is_quiet && self.work.as_ref().is_some_and(|work| work.is_idle())
     }
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
@@ -193,6 +189,15 @@ impl Connection {
     pub(super) fn forget_request(&mut self) {
         if let Some(work) = &mut self.work {
             work.exchange.request.clear();
+        }
+    }
+
+    /// The server closes it, although nothing is wrong with it. RFC 9112 §9.8: "Servers MUST attempt to
+    /// initiate an exchange of closure alerts with the client before closing the connection."
+    pub(super) fn end_in_order(&self) {
+        let is_idle = self.work.as_ref().is_none_or(|work| work.is_idle());
+        if self.state == State::Open && is_idle && self.transport.channel().is_secure() {
+            self.transport.finish_sending();
         }
     }
 
@@ -275,7 +280,7 @@ impl Connection {
         let mut bytes = self.proxy_header.take()?;
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
-            match self.transport.read(&mut piece) {
+            match self.transport.channel().read_beneath(&mut piece) {
                 Ok(0) => return None,
                 Ok(n) => {
                     bytes.extend_from_slice(&piece[..n]);
@@ -289,7 +294,13 @@ impl Connection {
                 self.relayed = relayed;
                 let work = self.work.as_mut()?;
                 work.exchange.request.relayed = relayed;
-                work.exchange.receive_copy(bytes.get(len..).unwrap_or(&[]));
+                let behind = bytes.get(len..).unwrap_or(&[]);
+                if self.transport.channel().decrypt(behind).ok()? {
+                    // What is decrypted raises no event.
+                    self.readable = true;
+                } else {
+                    work.exchange.receive_copy(behind);
+                }
                 return verdict.ok();
             }
             if verdict.is_err() {
@@ -311,7 +322,7 @@ impl Connection {
             Ok(n) => {
                 work.exchange.received(n);
                 self.passed += n as u64;
-                if n < size && SHORT_READ_DRAINS && !self.peer_is_finishing {
+                if n < size && self.transport.channel().short_read_drains() && !self.peer_is_finishing {
                     self.readable = false;
                 }
             }
@@ -436,6 +447,11 @@ impl Work {
             sent: 0,
             payload: Payload::None,
         }
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
     }
 
     /// Makes ready for another connection.

@@ -107,7 +107,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bound::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => write!(f, "http://{address}"),
+                Ok(address) => address.fmt(f),
                 Err(error) => write!(f, "an address that can't be told: {error}"),
             },
             #[cfg(unix)]
@@ -197,7 +197,7 @@ mod unix {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let address = self.listener.local_addr().ok();
             match address.as_ref().and_then(SocketAddr::as_pathname) {
-                Some(path) => write!(f, "unix:{}", path.display()),
+                Some(path) => path.display().fmt(f),
                 None => f.write_str("a Unix socket without a path"),
             }
         }

@@ -4,6 +4,7 @@
 mod activation;
 mod admission;
 mod baton;
+mod channel;
 mod connection;
 mod crew;
 mod door;
@@ -27,6 +28,10 @@ mod streaming;
 mod successor;
 mod sync;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_session;
 mod watch;
 
 use std::fmt;
@@ -42,6 +47,8 @@ use crate::{Application, IntoApplication, Trust};
 
 pub use handle::Handle;
 pub use limits::Limits;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use door::Door;
 use event_loop::EventLoop;
@@ -183,6 +190,18 @@ impl Server {
         self
     }
 
+    /// Encrypts connections to the address named last.
+    ///
+    /// A handshake has the time of a request's head. With the [PROXY protocol](Server::proxy_protocol),
+    /// its header comes first, as the proxies send it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Server {
+        for door in self.doors.iter_mut().skip(self.named_last) {
+            door.tls = Some(tls.clone());
+        }
+        self
+    }
+
     /// The network addresses it listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(Bound::address).collect()
@@ -307,7 +326,7 @@ impl fmt::Display for Server {
             } else {
                 ""
             };
-            writeln!(f, "hansel: listening on {listener}{proxied}")?;
+            writeln!(f, "hansel: listening on {}://{listener}{proxied}", door.scheme())?;
         }
         writeln!(
             f,

@@ -9,6 +9,7 @@ use crate::{Application, Trust};
 
 use super::admission::Admission;
 use super::baton::{Baton, Inbox};
+use super::channel::Channel;
 use super::connection::{Connection, Work};
 use super::crew::Crew;
 use super::door::Door;
@@ -180,6 +181,19 @@ impl Shared {
                 .trust
                 .as_ref()
                 .is_some_and(|trust| trust.admits_peer(accepted.peer))
+    }
+
+    /// Whether a connection is to be encrypted.
+    pub(super) fn is_secure(&self, accepted: &Accepted) -> bool {
+        self.doors.get(accepted.listener).is_some_and(Door::is_secure)
+    }
+
+    /// A new connection, as its listener has it come in.
+    pub(super) fn open(&self, accepted: Accepted) -> io::Result<Channel> {
+        match self.doors.get(accepted.listener) {
+            Some(door) => door.open(accepted.stream),
+            None => Ok(Channel::plain(accepted.stream)),
+        }
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.

@@ -19,6 +19,8 @@ mod restart;
 mod streams;
 mod support;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
 mod trust;
 #[cfg(unix)]
 mod unix_sockets;

@@ -72,6 +72,8 @@ impl EventLoop {
                 self.welcome(accepted, shared);
             }
             Room::Enough => shared.leave(index, Arrival::Accepted(accepted)),
+            // An answer would take a handshake, which costs more than the request that there is no room for.
+            Room::Scarce if shared.is_secure(&accepted) => shared.connection_closed(index),
             Room::Scarce => self.turn_away(accepted, shared),
             // Too many are being turned away already.
             Room::None => {}
@@ -101,16 +103,23 @@ impl EventLoop {
             self.slots.len() - 1
         });
         let expects_proxy_header = shared.expects_proxy_header(&accepted);
-        let mut transport = Transport::new(accepted.stream);
-        if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
-            log::warn!("can't watch a new connection: {error}");
-            self.vacant.push(key);
-            shared.connection_closed(self.index);
-            return None;
-        }
+        let peer = accepted.peer;
+        let opened = shared.open(accepted).and_then(|channel| {
+            let mut transport = Transport::new(channel);
+            transport.register(self.poll.registry(), Token(key)).map(|()| transport)
+        });
+        let transport = match opened {
+            Ok(transport) => transport,
+            Err(error) => {
+                log::warn!("can't take in a new connection: {error}");
+                self.vacant.push(key);
+                shared.connection_closed(self.index);
+                return None;
+            }
+        };
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
-        let mut connection = Connection::new(transport, accepted.peer, key, self.index, self.now, &shared.limits);
+        let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         if expects_proxy_header {
             connection.expect_proxy_header();
         }

@@ -247,6 +247,7 @@ impl EventLoop {
         if let Some(work) = &mut connection.work {
             work.exchange.request.peer = connection.peer;
             work.exchange.request.relayed = connection.relayed;
+            work.exchange.request.is_secure = connection.transport.channel().is_secure();
         }
         match connection.progress(self.now, &shared.limits, &self.date) {
             Progress::Call => return Some(connection),
@@ -286,6 +287,7 @@ impl EventLoop {
 
     #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.end_in_order();
         if let Some(work) = connection.work.take() {
             self.keep(work);
         }
