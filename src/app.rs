@@ -7,7 +7,8 @@ use crate::dispatch::{
     Arrived, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail,
     UrlError, Walk, build_url,
 };
-use crate::request::DecodedPath;
+use crate::page;
+use crate::request::{DecodedPath, Segments};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers: settles what no single one of them can.
@@ -31,6 +32,7 @@ pub struct App {
     allow_always: bool,
     slashes: Slashes,
     listener: Option<Box<dyn Listener + Send + Sync>>,
+    in_development: bool,
 }
 
 /// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
@@ -62,6 +64,7 @@ impl App {
             allow_always: false,
             slashes: Slashes::default(),
             listener: None,
+            in_development: false,
         }
     }
 
@@ -93,6 +96,24 @@ impl App {
     #[must_use]
     pub fn listen(mut self, listener: impl Listener + Send + Sync + 'static) -> App {
         self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Switches development mode on: a 404, 405 or 500 then tells how it came to that, in a browser on a
+    /// page of its own. Handlers that panic are named with the line.
+    ///
+    /// The page shows what is nobody else's business: routes, header fields, a few lines of source. So
+    /// it is off unless this is called, and nothing else switches it on.
+    ///
+    /// ```
+    /// use hansel::{App, Routes};
+    ///
+    /// let routes = Routes::new().get("/people/{id}", |id: u32| format!("person {id}"));
+    /// let app = App::new(routes).development(cfg!(debug_assertions));
+    /// ```
+    #[must_use]
+    pub fn development(mut self, on: bool) -> App {
+        self.in_development = on;
         self
     }
 
@@ -168,17 +189,17 @@ impl App {
         recorder.into_trail(request.method().clone(), request.path().to_owned(), outcome)
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
-        if request.path() == "*" {
+        let segments = request.segments();
+        if segments.is_asterisk() {
             return options(&self.everywhere());
         }
-        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let reply = self.dispatch(request, listener);
+        let reply = self.dispatch(request, segments, listener);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
@@ -193,8 +214,8 @@ impl App {
         }
     }
 
-    fn dispatch(&self, request: &Request, listener: Option<&dyn Listener>) -> Reply {
-        let walk = || Walk::new(request, request.segments(), Purpose::Answer, listener);
+    fn dispatch(&self, request: &Request, segments: Segments<'_>, listener: Option<&dyn Listener>) -> Reply {
+        let walk = || Walk::new(request, segments, Purpose::Answer, listener);
         if self.slashes == Slashes::Strict {
             return self.root.dispatch(&mut walk());
         }
@@ -272,7 +293,12 @@ fn options(allowed: &MethodSet) -> Response {
 
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
-        self.answer(request)
+        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
+        if self.in_development {
+            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
+            return page::answer(request, listener, answer, || self.routes());
+        }
+        self.answer(request, listener)
     }
 
     fn overview(&self) -> String {
@@ -395,6 +421,7 @@ mod tests {
         assert_eq!(location(Method::GET, "/c%20d"), (308, Some("/c%20d/".into())));
     }
 
+    #[cfg(feature = "regex")]
     #[test]
     fn a_redirection_never_leads_to_another_host() {
         let routes = Routes::new().regex(r"^//(.*[^/])$", |host: String| host);

@@ -46,6 +46,12 @@ impl Date {
         }
     }
 
+    /// The millisecond of its second that `now` is in, for a date that has been refreshed at `now`.
+    pub(crate) fn millisecond(&self, now: Instant) -> u32 {
+        let left = self.stale_at.saturating_duration_since(now);
+        999 - (left.as_millis().min(999) as u32)
+    }
+
     pub(crate) fn text(&self) -> &[u8] {
         self.text.as_bytes()
     }

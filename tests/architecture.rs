@@ -65,6 +65,11 @@ const NEVER: &[(&str, &[&str], &str)] = &[
         "styles never import each other: they meet as `Dispatch`",
     ),
     (
+        "src/operations",
+        &["crate::server", "crate::dispatch", "crate::exchange", "mio"],
+        "what is told of requests is told by the server",
+    ),
+    (
         "src/exchange",
         &["crate::server", "crate::dispatch", "mio", "std::net", "std::thread"],
         "an exchange knows neither sockets nor threads",

@@ -75,10 +75,10 @@ fn routes() -> Routes {
     let counted = Arc::clone(&count);
     Routes::new()
         .get("/", index)
-        .get("/hello", || "Hello world!")
-        .get("/goodbye", || "Goodbye cruel world")
+        .get("/hello", hello_world)
+        .get("/goodbye", goodbye)
         .regex(r"^/hello/(?P<username>\w+)/$", hello)
-        .get("/people/{id}", |id: u32| format!("person {id}\n"))
+        .get("/people/{id}", person)
         .mount("/field", Field::new())
         .get("/counter", move || format!("{}\n", count.load(Ordering::Relaxed)))
         .post("/counter", move || {
@@ -87,6 +87,21 @@ fn routes() -> Routes {
         .post("/upload", upload)
         .get("/stream", stream)
         .get("/slow", slow)
+}
+
+/// picohttp's first example.
+fn hello_world() -> &'static str {
+    "Hello world!"
+}
+
+/// And its second.
+fn goodbye() -> &'static str {
+    "Goodbye cruel world"
+}
+
+/// Only called with what is a `u32`; anything else is 404.
+fn person(id: u32) -> String {
+    format!("person {id}\n")
 }
 
 /// The regex dispatcher's `views.hello`.

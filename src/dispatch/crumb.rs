@@ -79,6 +79,7 @@ impl fmt::Display for Why<'_> {
             Why::MissingArgument { expected } => write!(f, "the path ends where a {expected} should follow"),
             Why::Leftover(rest) => write!(f, "`{rest}` is left over"),
             Why::Method { method, allowed } => write!(f, "takes {}, not {method}", allowed.allow()),
+            Why::Unknown("", known) => write!(f, "the path ends here{known}"),
             Why::Unknown(rest, known) => write!(f, "nothing matches `{rest}`{known}"),
             Why::NoItem(key) => write!(f, "there is no item `{key}`"),
             Why::EncodedSlash => f.write_str("a segment contains an encoded slash (%2F), which never matches here"),

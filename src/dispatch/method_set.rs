@@ -25,7 +25,7 @@ pub struct MethodSet {
 }
 
 /// In the order of their names, which is the order they are shown in.
-const STANDARD: [Method; 9] = [
+static STANDARD: [Method; 9] = [
     Method::CONNECT,
     Method::DELETE,
     Method::GET,
@@ -40,7 +40,7 @@ const STANDARD: [Method; 9] = [
 const ANY: u16 = 1 << 15;
 
 /// What is shown for [`MethodSet::any`]: CONNECT and TRACE are rarely meant.
-const SHOWN_FOR_ANY: [Method; 7] = [
+static SHOWN_FOR_ANY: [Method; 7] = [
     Method::DELETE,
     Method::GET,
     Method::HEAD,
@@ -150,6 +150,13 @@ impl MethodSet {
             (_, None) => standard.next(),
         })
     }
+}
+
+/// The method of this name, in upper case, if it is one of the standard ones.
+pub(super) fn standard(name: &str) -> Option<&'static Method> {
+    STANDARD
+        .iter()
+        .find(|method| method.as_str().eq_ignore_ascii_case(name))
 }
 
 fn bit(method: &Method) -> Option<u16> {

@@ -1,7 +1,7 @@
 //! Dispatch: from a request to the function that answers it.
 //!
-//! Four styles, one protocol. [`Routes`](crate::Routes) go by pattern, [`Methods`](crate::Methods) by
-//! function name, a [`Resource`](crate::Resource) by verb, and a plain function is just called; each
+//! Four styles, one protocol. [`Routes`] go by pattern, [`Methods`] by
+//! function name, a [`Resource`] by verb, and a plain function is just called; each
 //! mounts under each other, because all they know of one another is [`Dispatch`].
 //!
 //! A dispatcher is asked with a [`Walk`] along the path. It goes on with [`Walk::descend`], ends with

@@ -6,7 +6,8 @@ use http::Method;
 
 use super::arguments::{PathArguments, Tail};
 use super::handler::{MethodHandler, MethodShape, Signature};
-use super::segment::short_name;
+use super::method_set::standard;
+use super::segment::{short_name, type_name};
 use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why};
 use crate::Request;
 use crate::pace::Pace;
@@ -236,7 +237,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     ) -> &mut Self {
         match &mut self.purpose {
             Purpose::Describe(map, _) => {
-                let name = short_name(std::any::type_name::<I>());
+                let name = type_name::<I>();
                 map.items(name, |map| map.below(&part::<I>(), describe::<I>));
             }
             Purpose::Dispatch(Stage::Items, walk) => {
@@ -244,19 +245,16 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                     && !self.is_decided
                     && let Some(segment) = walk.segments().next()
                 {
-                    self.reply =
-                        Some(match key(segment) {
-                            Some(key) => {
-                                self.is_decided = true;
-                                enter(find(resource, walk.request(), key), segment, walk)
-                            }
-                            None => Err(walk.decline("Resource", short_name(std::any::type_name::<I>()), || {
-                                Why::Argument {
-                                    segment,
-                                    expected: K::expected(),
-                                }
-                            })),
-                        });
+                    self.reply = Some(match key(segment) {
+                        Some(key) => {
+                            self.is_decided = true;
+                            enter(find(resource, walk.request(), key), segment, walk)
+                        }
+                        None => Err(walk.decline("Resource", type_name::<I>(), || Why::Argument {
+                            segment,
+                            expected: K::expected(),
+                        })),
+                    });
                 }
             }
             Purpose::Dispatch(..) => {}
@@ -285,6 +283,9 @@ fn is_name_of(name: &str, method: &Method) -> bool {
 }
 
 fn method(name: &str) -> Method {
+    if let Some(method) = standard(name) {
+        return method.clone();
+    }
     match Method::from_bytes(name.to_ascii_uppercase().as_bytes()) {
         Ok(method) => method,
         Err(_) => panic!("`{name}` can't be the name of a method"),
@@ -299,7 +300,7 @@ fn key<K: FromSegment>(segment: &str) -> Option<K> {
 /// Goes on with an item, if there is one.
 fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Reply {
     let Some(item) = item else {
-        let name = short_name(std::any::type_name::<I>());
+        let name = type_name::<I>();
         return Err(walk.decline("Resource", name, || Why::NoItem(segment)));
     };
     let part = walk.named(part::<I>);
@@ -308,9 +309,7 @@ fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Re
 
 /// An item's part of a pattern: `/{potato}`.
 fn part<I>() -> String {
-    let name = short_name(std::any::type_name::<I>());
-    let plain = name.split('<').next().unwrap_or(name);
-    format!("/{{{}}}", plain.to_lowercase())
+    format!("/{{{}}}", type_name::<I>().to_lowercase())
 }
 
 /// Calls the function of a verb.
@@ -379,7 +378,7 @@ impl<R: Resource + Send + Sync> Dispatch for Root<R> {
     }
 
     fn describe(&self, map: &mut Map) {
-        map.items(short_name(std::any::type_name::<R>()), describe::<R>);
+        map.items(type_name::<R>(), describe::<R>);
     }
 }
 
@@ -411,7 +410,7 @@ impl<R: Resource + Send + Sync> Dispatch for Shared<R> {
     }
 
     fn describe(&self, map: &mut Map) {
-        map.items(short_name(std::any::type_name::<R>()), describe::<R>);
+        map.items(type_name::<R>(), describe::<R>);
     }
 }
 

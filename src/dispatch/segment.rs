@@ -107,9 +107,23 @@ impl FromSegment for PathBuf {
 
 /// The last part of a type's or function's full name: `alloc::string::String` is `String`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
-    let generic = full.find('<').unwrap_or(full.len());
-    let start = full[..generic].rfind("::").map_or(0, |colons| colons + 2);
-    &full[start..]
+    let octets = full.as_bytes();
+    let mut depth = 0_usize;
+    for (i, octet) in octets.iter().enumerate().rev() {
+        match octet {
+            b'>' => depth += 1,
+            b'<' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 => return &full[i + 1..],
+            _ => {}
+        }
+    }
+    full
+}
+
+/// A type's name alone: `demo::Potato<'_>` is `Potato`.
+pub(crate) fn type_name<T>() -> &'static str {
+    let name = short_name(std::any::type_name::<T>());
+    name.split('<').next().unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -130,5 +144,7 @@ mod tests {
         assert_eq!(<String as FromSegment>::expected(), "String");
         assert_eq!(<Ipv4Addr as FromSegment>::expected(), "Ipv4Addr");
         assert_eq!(short_name("a::B<c::D>"), "B<c::D>");
+        assert_eq!(short_name("<a::B as c::D>::verbs"), "verbs");
+        assert_eq!(short_name("a::B<'_>::get"), "get");
     }
 }

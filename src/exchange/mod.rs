@@ -39,6 +39,18 @@ pub(crate) struct Exchange {
     filled: usize,
     position: usize,
     stage: Stage,
+    /// The answer that was made last, until somebody has taken note of it.
+    pub(crate) answered: Option<Answered>,
+}
+
+/// What an answer says, as it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    /// Octets of content: to be sent, or, of a stream, sent so far.
+    pub(crate) content: u64,
+    /// The request's head was whole.
+    pub(crate) has_request: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +91,7 @@ impl Exchange {
             filled: 0,
             position: 0,
             stage: Stage::Head,
+            answered: None,
         }
     }
 
@@ -91,6 +104,7 @@ impl Exchange {
         self.request.peer = None;
         self.request.relayed = Relayed::No;
         self.request.is_secure = false;
+        self.answered = None;
         self.request.origin = 0;
         self.filled = 0;
         self.position = 0;
@@ -238,18 +252,36 @@ impl Exchange {
             // RFC 9110 §15.6.4: "MAY send a Retry-After". A constant is a valid field.
             let _ = fields.set("Retry-After", b"1");
         }
-        let text = format!("{status}: {reason}\n");
+        self.refuse_text(status, &fields, &format!("{status}: {reason}\n"), date, out);
+    }
+
+    /// Appends a final 503 that ends the connection, for a request that is not at hand.
+    pub(crate) fn refuse_unseen(&mut self, date: &Date, out: &mut Vec<u8>) {
+        self.protocol.close_after_response();
+        let mut fields = FieldBlock::new();
+        let _ = fields.set("Retry-After", b"1");
+        // Without a text: the request may have been a HEAD.
+        self.refuse_text(StatusCode::SERVICE_UNAVAILABLE, &fields, "", date, out);
+    }
+
+    fn refuse_text(&mut self, status: StatusCode, fields: &FieldBlock, text: &str, date: &Date, out: &mut Vec<u8>) {
         let head = ResponseHead {
             status: status.as_u16(),
-            fields: &fields,
+            fields,
             body: BodyLength::Known(text.len() as u64),
             date: date.text(),
             default_content_type: Some("text/plain; charset=utf-8"),
             version: hansel_proto::Version::Http11,
         };
-        if self.protocol.respond(&head, out) == BodyPlan::Plain {
+        let plan = self.protocol.respond(&head, out);
+        if plan == BodyPlan::Plain {
             out.extend_from_slice(text.as_bytes());
         }
+        self.answered = Some(Answered {
+            status: status.as_u16(),
+            content: if plan == BodyPlan::Plain { text.len() as u64 } else { 0 },
+            has_request: self.stage != Stage::Head,
+        });
     }
 
     /// Makes the next answer the connection's last.
@@ -279,6 +311,15 @@ impl Exchange {
             version,
         };
         let plan = self.protocol.respond(&head, out);
+        self.answered = Some(Answered {
+            status: head.status,
+            content: if plan == BodyPlan::Omit || response.body.needs_thread() {
+                0
+            } else {
+                len.unwrap_or(0)
+            },
+            has_request: true,
+        });
         if plan == BodyPlan::Omit {
             return Payload::None;
         }

@@ -60,10 +60,11 @@ impl Source {
 }
 
 /// Sends all that `source` has, then the end of the body. An error means that the body is not whole:
-/// the connection must be broken off, so that nobody takes it for whole.
-pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink) -> io::Result<()> {
+/// the connection must be broken off, so that nobody takes it for whole. `sent` counts the content.
+pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mut u64) -> io::Result<()> {
     let mut framed = Framed {
         sink,
+        sent,
         chunked,
         frame: Vec::new(),
     };
@@ -93,6 +94,7 @@ pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink) -> io::Re
 /// Puts chunk framing around what is sent, if need be.
 struct Framed<'s> {
     sink: &'s mut dyn Sink,
+    sent: &'s mut u64,
     chunked: bool,
     frame: Vec<u8>,
 }
@@ -111,12 +113,15 @@ impl Framed<'_> {
 
 impl Sink for Framed<'_> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.chunked {
-            return self.sink.send(bytes);
+        if self.chunked {
+            self.frame.clear();
+            chunk::encode(bytes, &mut self.frame);
+            self.sink.send(&self.frame)?;
+        } else {
+            self.sink.send(bytes)?;
         }
-        self.frame.clear();
-        chunk::encode(bytes, &mut self.frame);
-        self.sink.send(&self.frame)
+        *self.sent += bytes.len() as u64;
+        Ok(())
     }
 
     fn is_open(&self) -> bool {
@@ -143,7 +148,9 @@ mod tests {
 
     fn poured(source: Source, chunked: bool) -> (String, io::Result<()>) {
         let mut client = Client(Vec::new());
-        let outcome = pour(source, chunked, &mut client);
+        let mut sent = 0;
+        let outcome = pour(source, chunked, &mut client, &mut sent);
+        assert!(chunked || sent == client.0.len() as u64);
         (String::from_utf8(client.0).unwrap(), outcome)
     }
 

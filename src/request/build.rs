@@ -170,6 +170,7 @@ impl Request {
             captures: Default::default(),
             endpoint: Default::default(),
             records_endpoint: Default::default(),
+            serial: Default::default(),
         }
     }
 }

@@ -5,15 +5,17 @@ mod build;
 mod captures;
 mod context;
 mod forwarded;
+mod id;
 mod path;
 mod query;
 mod trust;
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hansel_proto::Head;
@@ -26,6 +28,7 @@ use captures::Captures;
 pub(crate) use context::Context;
 use forwarded::Origin;
 pub(crate) use forwarded::Relayed;
+pub use id::RequestId;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath};
 pub use query::Pairs;
@@ -69,6 +72,8 @@ pub struct Request {
     endpoint: RefCell<String>,
     /// Whether somebody will ask for the endpoint.
     records_endpoint: Cell<bool>,
+    /// Zero as long as nobody has asked.
+    serial: Cell<u64>,
 }
 
 impl Request {
@@ -177,18 +182,26 @@ impl Request {
         if is_secure { "https" } else { "http" }
     }
 
-    fn origin(&self) -> Origin {
+    /// Who has sent the request, as far as that is certain, and in whose eyes his word counts.
+    fn sender(&self) -> (Option<IpAddr>, Option<&Trust>) {
         let peer = self.peer.map(|peer| peer.ip().to_canonical());
-        let (source, is_trusted) = match (self.relayed, &self.trust) {
-            (_, None) => (peer, false),
-            (Relayed::No, Some(trust)) => (peer, trust.admits_peer(self.peer)),
+        let trust = self.trust.as_deref();
+        match self.relayed {
+            Relayed::No => (peer, trust.filter(|trust| trust.admits_peer(self.peer))),
             // There may be more proxies behind the one that has connected.
-            (Relayed::For(source), Some(trust)) => (source, source.is_some_and(|source| trust.admits(source))),
-        };
-        match &self.trust {
-            Some(trust) if is_trusted => forwarded::origin(self, trust, source),
-            _ => Origin {
-                address: source,
+            Relayed::For(source) => {
+                let admits = |trust: &&Trust| source.is_some_and(|source| trust.admits(source));
+                (source, trust.filter(admits))
+            }
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        let (address, trust) = self.sender();
+        match trust {
+            Some(trust) => forwarded::origin(self, trust, address),
+            None => Origin {
+                address,
                 is_secure: None,
             },
         }
@@ -282,6 +295,25 @@ impl Request {
         self.endpoint.borrow().clone()
     }
 
+    /// As [`endpoint`](Request::endpoint), to be looked at.
+    pub(crate) fn endpoint_text(&self) -> Ref<'_, String> {
+        self.endpoint.borrow()
+    }
+
+    /// What this request is called in log lines. The same for as long as it lives, and made when somebody
+    /// asks for it first.
+    ///
+    /// A peer's `X-Request-Id` is taken over if that peer is trusted, and it is at most 128 letters, digits
+    /// and `-_.:+/=@~`.
+    pub fn id(&self) -> RequestId<'_> {
+        let given = self.sender().1.and_then(|_| self.header("X-Request-Id"));
+        given.and_then(RequestId::given).unwrap_or_else(|| {
+            let serial = NonZeroU64::new(self.serial.get()).unwrap_or_else(id::next_serial);
+            self.serial.set(serial.get());
+            RequestId::own(serial)
+        })
+    }
+
     pub(crate) fn context(&self) -> &Context {
         &self.context
     }
@@ -338,6 +370,7 @@ impl Request {
         self.context.clear();
         self.captures.truncate(0);
         self.endpoint.get_mut().clear();
+        self.serial.set(0);
     }
 }
 

@@ -153,6 +153,11 @@ impl<'r> Segments<'r> {
         self.text == "/"
     }
 
+    /// Whether this is the path of `OPTIONS *`, which is none.
+    pub(crate) fn is_asterisk(&self) -> bool {
+        self.text == "*"
+    }
+
     /// Where in the path the text is that is left.
     pub(crate) fn offset(&self) -> usize {
         self.start

@@ -105,7 +105,7 @@ impl IntoResponse for Error {
             Source::Message(message) => Response::new(message).with_status(self.status),
             Source::Internal(error) => {
                 log::error!("handler failed: {error}");
-                self.status.into_response()
+                self.status.into_response().with_failure(error)
             }
         }
     }

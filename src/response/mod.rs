@@ -37,10 +37,15 @@ pub struct Response {
     fault: Option<Box<Fault>>,
 }
 
-/// A header field that must not be sent, and where it was set.
-struct Fault {
-    error: InvalidField,
-    at: &'static Location<'static>,
+/// What is wrong with it, which is for the log and not for the client.
+enum Fault {
+    /// A header field that must not be sent, and where it was set.
+    Field {
+        error: InvalidField,
+        at: &'static Location<'static>,
+    },
+    /// The error that it is the answer to.
+    Failure(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Default for Response {
@@ -179,17 +184,42 @@ impl Response {
 
     fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
         if let Err(error) = outcome {
-            self.fault.get_or_insert_with(|| Box::new(Fault { error, at }));
+            match self.fault.as_deref() {
+                Some(Fault::Field { .. }) => {}
+                Some(Fault::Failure(_)) | None => self.fault = Some(Box::new(Fault::Field { error, at })),
+            }
+        }
+    }
+
+    /// The same as the answer to an error that is not for the client.
+    fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
+        self.fault = Some(Box::new(Fault::Failure(error)));
+        self
+    }
+
+    /// What went wrong that the client is not told.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self.fault.as_deref()? {
+            Fault::Field { error, at } => Some(format!("{error} (set at {at})")),
+            Fault::Failure(error) => {
+                let mut text = error.to_string();
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    text.push_str(&format!("\ncaused by: {error}"));
+                    cause = error.source();
+                }
+                Some(text)
+            }
         }
     }
 
     /// The response as it can be sent: one that must not be becomes a 500, and the log says why.
     pub(crate) fn sendable(self) -> Response {
-        let mistake = match &self.fault {
-            Some(fault) => format!("{} (set at {})", fault.error, fault.at),
+        let mistake = match self.fault.as_deref() {
+            Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
             // RFC 9110 §15.2: interim answers are the server's to send; an application's answer is final.
-            None if self.status.is_informational() => format!("status {} is not a final one", self.status),
-            None => return self,
+            _ if self.status.is_informational() => format!("status {} is not a final one", self.status),
+            _ => return self,
         };
         log::error!("answered 500 instead of a response that can't be sent: {mistake}");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -9,6 +9,7 @@ use crate::exchange::{Exchange, Payload, Step};
 use crate::request::Relayed;
 
 use super::channel::SHORT_READ_DRAINS;
+use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
@@ -31,6 +32,7 @@ pub(super) struct Connection {
     pub(super) relayed: Relayed,
     /// What has arrived of a PROXY header that must come first.
     proxy_header: Option<Vec<u8>>,
+    pub(super) lane: Lane,
     /// Where the loop keeps its place.
     pub(super) key: usize,
     /// Which of the loops that is.
@@ -117,6 +119,7 @@ impl Connection {
             peer,
             relayed: Relayed::No,
             proxy_header: None,
+            lane: Lane::Service,
             key,
             home,
             deadline: now + limits.head_time,

@@ -13,6 +13,8 @@ pub(super) struct Crew {
     gone: Condvar,
     /// How many there may be.
     most: usize,
+    /// How many lost ones may be replaced.
+    most_replaced: usize,
     /// How many stay, even without work.
     kept: usize,
 }
@@ -21,6 +23,10 @@ struct State {
     /// The one that was parked last is sent first: its stack is still warm.
     parked: Vec<Arc<Berth>>,
     alive: usize,
+    /// Threads whose handlers have been given up, and which others work for.
+    replaced: usize,
+    /// All threads whose handlers have been given up.
+    lost: usize,
     is_over: bool,
 }
 
@@ -40,15 +46,18 @@ pub(super) enum Order {
 }
 
 impl Crew {
-    pub(super) fn new(most: usize, kept: usize) -> Crew {
+    pub(super) fn new(most: usize, most_replaced: usize, kept: usize) -> Crew {
         Crew {
             state: Mutex::new(State {
                 parked: Vec::new(),
                 alive: 0,
+                replaced: 0,
+                lost: 0,
                 is_over: false,
             }),
             gone: Condvar::new(),
             most,
+            most_replaced,
             kept,
         }
     }
@@ -67,7 +76,7 @@ impl Crew {
             berth.call(Order::TakeUp(index));
             return Ok(());
         }
-        if state.alive >= self.most {
+        if state.alive >= self.most + state.replaced {
             return Err(io::Error::other("every thread is busy"));
         }
         state.alive += 1;
@@ -84,7 +93,7 @@ impl Crew {
     pub(super) fn reinforce(&self, hire: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         {
             let mut state = self.lock();
-            if state.is_over || state.alive >= self.most {
+            if state.is_over || state.alive >= self.most + state.replaced {
                 return Ok(());
             }
             state.alive += 1;
@@ -125,6 +134,27 @@ impl Crew {
         })
     }
 
+    /// A thread is lost to a handler that does not return. Says whether another may work in its place.
+    pub(super) fn lose(&self) -> bool {
+        let mut state = self.lock();
+        let is_replaced = state.replaced < self.most_replaced;
+        state.lost += 1;
+        state.replaced += usize::from(is_replaced);
+        is_replaced
+    }
+
+    /// A lost thread is there again.
+    pub(super) fn find(&self, was_replaced: bool) {
+        let mut state = self.lock();
+        state.lost -= 1;
+        state.replaced -= usize::from(was_replaced);
+    }
+
+    /// How many threads are lost.
+    pub(super) fn lost(&self) -> usize {
+        self.lock().lost
+    }
+
     /// The calling thread is about to end.
     pub(super) fn left(&self) {
         let mut state = self.lock();
@@ -160,6 +190,12 @@ impl Crew {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+    }
+
+    /// How many threads there are, and how many of them are parked.
+    pub(super) fn census(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.alive, state.parked.len())
     }
 
     pub(super) fn alive(&self) -> usize {
@@ -206,7 +242,7 @@ mod tests {
 
     #[test]
     fn threads_are_hired_up_to_the_most_and_sent_again_once_parked() {
-        let crew = Arc::new(Crew::new(1, 1));
+        let crew = Arc::new(Crew::new(1, 0, 1));
         let (done, orders) = mpsc::channel();
         let hire = |order| {
             let (crew, done) = (Arc::clone(&crew), done.clone());
@@ -233,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_could_not_be_started_is_not_counted() {
-        let crew = Crew::new(1, 1);
+        let crew = Crew::new(1, 0, 1);
         assert!(crew.send(0, |_| Err(io::ErrorKind::OutOfMemory.into())).is_err());
         assert_eq!(crew.alive(), 0);
     }

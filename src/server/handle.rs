@@ -13,21 +13,33 @@ use super::{runner, watch};
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
+/// How long the access log may take to write what is left.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A server that is serving. Dropping the handle changes nothing: the server goes on.
 #[must_use = "the server goes on by itself; keep the handle to stop it"]
 pub struct Handle {
     pub(super) shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    health_addresses: Vec<SocketAddr>,
 }
 
 impl Handle {
-    pub(super) fn start(shared: Arc<Shared>, addresses: Vec<SocketAddr>) -> io::Result<Handle> {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        addresses: Vec<SocketAddr>,
+        health_addresses: Vec<SocketAddr>,
+    ) -> io::Result<Handle> {
         let watched = Arc::clone(&shared);
         thread::Builder::new()
             .name("hansel-watch".into())
             .spawn(move || watch::keep(&watched))?;
         runner::start(&shared).inspect_err(|_| shared.drain(Duration::ZERO))?;
-        Ok(Handle { shared, addresses })
+        Ok(Handle {
+            shared,
+            addresses,
+            health_addresses,
+        })
     }
 
     /// The first address it listens on.
@@ -55,9 +67,22 @@ impl Handle {
         Ok(listeners)
     }
 
+    /// The addresses that [`Server::health_on`](crate::Server::health_on) has asked for.
+    pub fn health_addrs(&self) -> &[SocketAddr] {
+        &self.health_addresses
+    }
+
+    /// Says whether the application is ready to serve; it is, until it is said not to be. While it is
+    /// not, `/readyz` of the [health lane](crate::Server::health) answers 503, and nothing else changes.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.shared.health.set_ready(is_ready);
+    }
+
     /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
-    /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done. Called
-    /// again, it can shorten the grace.
+    /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done.
+    ///
+    /// All this begins after the [delay](crate::Server::drain_delay), if there is one. Called again, it
+    /// ends the delay and can shorten the grace.
     pub fn shutdown(&self, grace: Duration) {
         self.shared.drain(grace);
     }
@@ -68,6 +93,9 @@ impl Handle {
     pub fn wait(&self) -> usize {
         self.shared.wait();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
+        if let Some(log) = &self.shared.observation.log {
+            log.outlet.wait_until_written(Instant::now() + LAST_LINES);
+        }
         self.shared.cut()
     }
 }

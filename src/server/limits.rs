@@ -41,6 +41,17 @@ pub struct Limits {
     pub rate: u32,
     /// From an answer to the next request's first byte. Then the connection is closed.
     pub idle: Duration,
+    /// How long a handler may take to answer, not counting what it waits for its client; None is for
+    /// ever. Then its client is answered 503, or, if answers to earlier requests are still to be sent, the
+    /// connection is broken off.
+    ///
+    /// The handler itself goes on: a thread can't be killed. It counts as lost until the handler returns,
+    /// and its answer is dropped. As long as no more than half of the [`threads`](crate::Server::threads)
+    /// are lost, another one takes each lost one's place.
+    pub handler: Option<Duration>,
+    /// How long the answer of a handler may stream, in all; None is for ever. Then the connection is broken
+    /// off.
+    pub stream: Option<Duration>,
     /// How long a closing connection is read on, so that its client gets the last answer.
     pub linger: Duration,
     /// Connections at the same time. The next one is answered 503 and closed.
@@ -63,6 +74,8 @@ impl Default for Limits {
             transfer_time: Duration::from_secs(10),
             rate: 1024,
             idle: Duration::from_secs(10),
+            handler: Some(Duration::from_secs(60)),
+            stream: None,
             linger: Duration::from_secs(2),
             connections: 16 * 1024,
             queue: 1024,
@@ -113,7 +126,25 @@ impl fmt::Display for Limits {
             "  connections {}, idle {:?}, lingering {:?}",
             self.connections, self.idle, self.linger
         )?;
+        writeln!(
+            f,
+            "  handlers    {}, streams {}",
+            OrNone(self.handler, "any time"),
+            OrNone(self.stream, "any time")
+        )?;
         write!(f, "  queue       {} requests, {:?}", self.queue, self.queue_time)
+    }
+}
+
+/// A limit that need not be.
+struct OrNone<T>(Option<T>, &'static str);
+
+impl<T: fmt::Debug> fmt::Display for OrNone<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(limit) => limit.fmt(f),
+            None => f.write_str(self.1),
+        }
     }
 }
 
@@ -137,7 +168,9 @@ mod tests {
     #[test]
     fn every_limit_is_printed() {
         let text = Limits::default().to_string();
-        for part in ["32768", "8192", "100", "2097152", "65536", "16384", "1024", "10s", "2s"] {
+        for part in [
+            "32768", "8192", "100", "2097152", "65536", "16384", "1024", "10s", "2s", "60s", "any time",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -8,6 +8,7 @@ use std::thread::Thread;
 use std::time::Instant;
 
 use super::channel::Channel;
+use super::claim::Claim;
 
 /// The socket may be read from.
 pub(super) const READABLE: u8 = 1;
@@ -32,6 +33,7 @@ pub(super) struct Link {
     channel: Channel,
     noted: AtomicU8,
     waiting: Mutex<Option<Thread>>,
+    pub(super) claim: Claim,
 }
 
 impl Link {
@@ -50,6 +52,11 @@ impl Link {
     pub(super) fn cut(&self) {
         // A client that is gone already has nothing to be cut off from.
         let _ = self.channel.cut();
+    }
+
+    /// Whether a thread waits for the client.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.noted.load(SeqCst) & AWAITED != 0
     }
 
     /// Takes what was noted.
@@ -96,9 +103,15 @@ impl Transport {
             channel,
             noted: AtomicU8::new(0),
             waiting: Mutex::new(None),
+            claim: Claim::new(),
         };
+        Transport::of(Arc::new(link))
+    }
+
+    /// Another way to the same client.
+    pub(super) fn of(link: Arc<Link>) -> Transport {
         Transport {
-            link: Arc::new(link),
+            link,
             interrupts: STOPPING,
         }
     }
@@ -179,6 +192,8 @@ impl Transport {
                 outcome => return outcome,
             }
             let noted = self.link.wait(wanted | self.interrupts, deadline);
+            // What the client takes is not held against the handler.
+            self.link.claim.begin(Instant::now());
             if noted & self.interrupts != 0 {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionAborted,

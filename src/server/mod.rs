@@ -5,11 +5,13 @@ mod activation;
 mod admission;
 mod baton;
 mod channel;
+mod claim;
 mod connection;
 mod crew;
 mod door;
 mod event_loop;
 mod handle;
+mod health;
 mod limits;
 mod link;
 mod listen;
@@ -17,6 +19,7 @@ mod listen;
 mod models;
 #[cfg(unix)]
 mod notify;
+mod observer;
 mod pacing;
 mod proxy_header;
 mod runner;
@@ -27,6 +30,7 @@ mod streaming;
 #[cfg(all(unix, feature = "activation"))]
 mod successor;
 mod sync;
+mod tally;
 mod timers;
 #[cfg(feature = "tls")]
 mod tls;
@@ -43,17 +47,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Application, IntoApplication, Trust};
+use crate::operations::Metrics;
+use crate::{AccessLog, Application, IntoApplication, Trust};
 
 pub use handle::Handle;
 pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
-use door::Door;
+use door::{Door, Entrance};
 use event_loop::EventLoop;
 use listen::Bound;
-use shared::{Shared, Staffing};
+use observer::Observation;
+use shared::{Operations, Shared, Staffing};
 
 /// How long a drain lasts at most, when a signal asks for it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -96,6 +102,11 @@ pub struct Server {
     doors: Vec<Door>,
     /// Where those begin that were named last.
     named_last: usize,
+    health: bool,
+    health_listeners: Vec<Bound>,
+    drain_delay: Duration,
+    access_log: Option<AccessLog>,
+    sends_ids: bool,
     limits: Limits,
     loops: usize,
     threads: usize,
@@ -122,6 +133,11 @@ impl Server {
             listeners: Vec::new(),
             doors: Vec::new(),
             named_last: 0,
+            health: false,
+            health_listeners: Vec::new(),
+            drain_delay: Duration::ZERO,
+            access_log: None,
+            sends_ids: false,
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
@@ -242,6 +258,58 @@ impl Server {
         self
     }
 
+    /// Answers `/livez`, `/readyz` and `/metrics` beside the application, which then never sees a request
+    /// for these three paths. Off unless it is asked for: what is in the metrics is not for everybody.
+    ///
+    /// The event loops answer by themselves, so these answers come when every handler hangs, every thread
+    /// is taken and the queue is full. They are neither logged nor counted among the requests.
+    ///
+    /// | path | answer |
+    /// |---|---|
+    /// | `/livez` | 200: an event loop turns |
+    /// | `/readyz` | 200; 503 from the moment the server is told to stop, and while [`Handle::set_ready`] says so |
+    /// | `/metrics` | 200, Prometheus text; its counting begins with this switch |
+    pub fn health(mut self) -> Server {
+        self.health = true;
+        self
+    }
+
+    /// Answers `/livez`, `/readyz` and `/metrics` on an address of their own, and nothing else there; see
+    /// [`health`](Server::health).
+    ///
+    /// That address has places when all [`Limits::connections`] are taken, and it answers until the last
+    /// request of a drain is finished.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.health_listeners.push(Bound::tcp(address)?);
+        Ok(self)
+    }
+
+    /// How long the server goes on as before once it has been told to stop, with `/readyz` answering 503,
+    /// before it stops accepting: none, unless it is set.
+    ///
+    /// A balancer goes on sending until its next health check or two, so this should be longer than those
+    /// take. The [`grace`](Server::grace) begins when it is over.
+    pub fn drain_delay(mut self, delay: Duration) -> Server {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// Writes a line for every answer to this log.
+    pub fn access_log(mut self, log: AccessLog) -> Server {
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Sends each request's [id](crate::Request::id) with the answer, as `X-Request-Id`, so that a client's
+    /// complaint can be found in the logs.
+    pub fn request_ids(mut self) -> Server {
+        self.sends_ids = true;
+        self
+    }
+
     /// Prints nothing at start and end.
     pub fn quiet(mut self) -> Server {
         self.is_quiet = true;
@@ -296,6 +364,16 @@ impl Server {
             ));
         }
         let addresses = self.local_addrs();
+        let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
+        let operations = Operations {
+            health_beside_service: self.health,
+            drain_delay: self.drain_delay,
+            observation: Observation {
+                log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
+                sends_ids: self.sends_ids,
+                metrics: (self.health || !self.health_listeners.is_empty()).then(|| Metrics::new(self.loops)),
+            },
+        };
         let staffing = Staffing {
             loops: self.loops,
             threads: self.threads,
@@ -303,18 +381,27 @@ impl Server {
         let mut loops = Vec::with_capacity(self.loops);
         for index in 0..self.loops {
             let listeners = self.listeners.iter().map(Bound::for_loop).collect::<io::Result<_>>()?;
-            loops.push(EventLoop::new(index, listeners, staffing.has_reserve(index))?);
+            let for_health = self
+                .health_listeners
+                .iter()
+                .map(Bound::for_loop)
+                .collect::<io::Result<_>>()?;
+            loops.push(EventLoop::new(
+                index,
+                for_health,
+                listeners,
+                staffing.has_reserve(index),
+            )?);
         }
-        let shared = Shared::new(
-            application,
-            self.limits,
-            self.trust,
-            self.doors,
-            staffing,
-            loops,
-            self.listeners,
-        );
-        Handle::start(shared, addresses)
+        let health_doors = self.health_listeners.iter().map(|_| Door::default());
+        let entrance = Entrance {
+            // As the loops number their listeners.
+            doors: health_doors.chain(self.doors).collect(),
+            trust: self.trust,
+            listeners: self.listeners,
+        };
+        let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
+        Handle::start(shared, addresses, health_addresses)
     }
 }
 
@@ -327,6 +414,9 @@ impl fmt::Display for Server {
                 ""
             };
             writeln!(f, "hansel: listening on {}://{listener}{proxied}", door.scheme())?;
+        }
+        for listener in &self.health_listeners {
+            writeln!(f, "hansel: health of it on {listener}")?;
         }
         writeln!(
             f,

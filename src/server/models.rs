@@ -11,7 +11,7 @@ use super::watch::Watch;
 
 /// Enough to let any two steps of one thread fall between any two of another, for threads as short as
 /// these; without a bound the larger models take hours.
-const PREEMPTIONS: usize = 3;
+const PREEMPTIONS: usize = 4;
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();

@@ -16,13 +16,17 @@ use crate::exchange::{Payload, Step};
 use crate::pace::{self, Hook, Pace};
 use crate::{IntoResponse, Response};
 
+use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
+use super::health::{self, Lane};
 use super::link::{DRAINING, READABLE, Transport};
+use super::observer::{self, Observer};
 use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
+use super::tally::Passed;
 use super::watch::thread_number;
 
 /// How many pipelined requests of one connection are answered before others get their turn.
@@ -32,7 +36,8 @@ const BATCH: usize = 64;
 const GATHERED: usize = 64 * 1024;
 
 /// Sends somebody to take up loop `index`. Says whether there was anybody.
-pub(super) fn send_to(shared: &Arc<Shared>, index: usize) -> bool {
+pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
+    shared.tally.passed(reason);
     let hired = Arc::clone(shared);
     let sent = shared
         .crew
@@ -63,6 +68,7 @@ struct Runner {
     call: Rc<Call>,
     date: Date,
     number: u32,
+    observer: Observer,
 }
 
 /// The call that this thread is in, as the hook sees it.
@@ -71,6 +77,8 @@ struct Call {
     index: Cell<usize>,
     /// This thread has put the loop down and nobody has been sent for it.
     is_expected_back: Cell<bool>,
+    /// The loop's count of moves while it lies for this thread.
+    moves: Cell<u64>,
     endpoint: Cell<Option<Pace>>,
     /// Since when an endpoint that is held to be slow has been running.
     since: Cell<Option<Instant>>,
@@ -83,7 +91,7 @@ impl Hook for Rc<Call> {
         self.endpoint.set(Some(pace));
         if pace.is_slow() {
             self.since.set(Some(Instant::now()));
-            self.pass();
+            self.pass(Passed::Slow);
             return;
         }
         // A call that panicked has left it.
@@ -109,23 +117,27 @@ impl Hook for Rc<Call> {
             // It will do so the next time as well.
             pace.found_slow();
         }
-        self.pass();
+        self.pass(Passed::Said);
     }
 }
 
 impl Call {
     /// Has somebody take the loop over, at once.
-    fn pass(&self) {
+    fn pass(&self, reason: Passed) {
         if !self.is_expected_back.replace(false) {
             return;
         }
         if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
-            // What does not go out now goes with the next answer.
-            if let Ok(n) = transport.write(out) {
-                out.drain(..n);
-            }
+            let link = Arc::clone(&transport.link);
+            link.claim.write_before(|_| {
+                // What does not go out now goes with the next answer.
+                if let Ok(n) = transport.write(out) {
+                    out.drain(..n);
+                }
+                (!out.is_empty(), ())
+            });
         }
-        send_to(&self.shared, self.index.get());
+        send_to(&self.shared, self.index.get(), reason);
     }
 }
 
@@ -135,6 +147,7 @@ impl Runner {
             shared: Arc::clone(&shared),
             index: Cell::new(0),
             is_expected_back: Cell::new(false),
+            moves: Cell::new(0),
             endpoint: Cell::new(None),
             since: Cell::new(None),
             earlier: RefCell::new(None),
@@ -145,6 +158,7 @@ impl Runner {
             call,
             date: Date::now(),
             number: thread_number(),
+            observer: Observer::new(),
         }
     }
 
@@ -163,6 +177,7 @@ impl Runner {
         let cell = &shared.loops[index];
         let Some(mut held) = cell.baton.take_up() else { return };
         cell.thread.store(self.number, Ordering::Relaxed);
+        held.is_back(None, &shared);
         keep_a_reserve(&shared);
         loop {
             let (mut connection, queued_since) = match held.turn(&shared) {
@@ -175,9 +190,12 @@ impl Runner {
             self.call.endpoint.set(None);
             self.call.is_expected_back.set(true);
             cell.endpoint.store(0, Ordering::Relaxed);
+            held.goes_out(&connection);
+            self.call.moves.set(cell.baton.moves() + 1);
             cell.baton.put_down(held);
             shared.watch.look();
 
+            self.observer.begin(queued_since.unwrap_or(began));
             self.answer(&mut connection, queued_since);
 
             let was_quick = self.call.is_expected_back.replace(false);
@@ -192,34 +210,70 @@ impl Runner {
                 let took = held.now - began;
                 held.suspicion.observe(pace, took);
             }
-            if connection.home == index {
-                held.take_back(connection, &shared);
+            held.is_back(Some(&connection), &shared);
+            let link = &connection.transport.link;
+            let is_home = connection.home == index;
+            // Nobody but the holder of its own loop overrules a handler.
+            let outcome = if is_home {
+                link.claim.outcome()
             } else {
-                shared.leave(connection.home, Arrival::Returned(connection));
+                link.claim.claim()
+            };
+            match outcome {
+                Outcome::Own if is_home => held.take_back(connection, &shared),
+                Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+                Outcome::Overruled { .. } if is_home => held.recover(connection.key),
+                Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
             }
-            held.return_permit(&shared);
+            if !self.was_replaced(outcome) {
+                held.return_permit(&shared);
+            }
         }
     }
 
     /// Without a loop: gives the connection back, and goes on with what waits for a permit.
     fn go_on_alone(&mut self, connection: Box<Connection>) {
-        self.send_back(connection);
-        while let Some((since, mut waiting)) = self.shared.admission.leave() {
+        let mut outcome = self.send_back(connection);
+        while !self.was_replaced(outcome)
+            && let Some((since, mut waiting)) = self.shared.admission.leave()
+        {
             self.date.refresh(Instant::now());
+            self.observer.begin(since);
             self.call.endpoint.set(None);
             self.answer(&mut waiting, Some(since));
-            self.send_back(waiting);
+            outcome = self.send_back(waiting);
         }
     }
 
-    fn send_back(&self, mut connection: Box<Connection>) {
-        // The answer goes out from here, one hop earlier; what the client does not take goes later.
-        connection.send_now();
-        self.shared.leave(connection.home, Arrival::Returned(connection));
+    /// Gives a connection back, unless its loop has answered in place of the handler.
+    fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
+        let outcome = connection.transport.link.claim.claim();
+        if outcome == Outcome::Own {
+            // The answer goes out from here, one hop earlier; what the client does not take goes later.
+            connection.send_now();
+            self.shared.leave(connection.home, Arrival::Returned(connection));
+        } else {
+            self.shared.leave(connection.home, Arrival::Recovered(connection.key));
+        }
+        outcome
+    }
+
+    /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
+    fn was_replaced(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Own => false,
+            Outcome::Overruled { is_replaced } => {
+                self.shared.crew.find(is_replaced);
+                is_replaced
+            }
+        }
     }
 
     /// Answers the request that a connection has, and those that have arrived behind it.
     fn answer(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        if queued_since.is_some() {
+            connection.transport.link.claim.begin_queued(Instant::now());
+        }
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
             if waited_too_long {
@@ -232,6 +286,9 @@ impl Runner {
         if let Err(panic) = attempt {
             // The handler's own panics are caught where it is called; this was a drop or a stream.
             log::error!("an answer was broken off by a panic: {}", panic_text(&*panic));
+            if let Some(work) = &mut connection.work {
+                self.observe(work);
+            }
             connection.break_off();
         }
         if connection.is_broken() {
@@ -267,15 +324,25 @@ impl Runner {
                 return;
             }
             match work.exchange.advance(&self.date, &mut work.out) {
-                Step::Call | Step::CallLive => {}
+                Step::Call | Step::CallLive => self.begin_next(connection),
                 Step::Receive => return,
                 Step::Refused(_) => return connection.close_after_sending(),
             }
         }
     }
 
+    /// The next of several requests is about to be handled. It has time of its own, which need be known
+    /// only if another thread has the loop and could look.
+    fn begin_next(&self, connection: &Connection) {
+        let has_loop = self.call.is_expected_back.get()
+            && self.shared.loops[self.call.index.get()].baton.moves() == self.call.moves.get();
+        if !has_loop {
+            connection.transport.link.claim.begin(Instant::now());
+        }
+    }
+
     /// Answers one request. Says whether the connection goes on.
-    fn answer_one(&self, connection: &mut Connection) -> bool {
+    fn answer_one(&mut self, connection: &mut Connection) -> bool {
         let Connection {
             transport,
             work: Some(work),
@@ -286,12 +353,13 @@ impl Runner {
         };
         let has_earlier = !work.out.is_empty();
         if has_earlier {
+            transport.link.claim.fall_behind();
             self.call
                 .earlier
                 .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
         }
         let is_live = work.exchange.has_live_body();
-        let response = if is_live {
+        let mut response = if is_live {
             self.call_live(work, transport)
         } else {
             self.call_application(work)
@@ -299,10 +367,26 @@ impl Runner {
         if has_earlier {
             work.out = self.call.earlier.take().map(|(_, out)| out).unwrap_or_default();
         }
+        if transport.link.claim.outcome() != Outcome::Own {
+            let request = &work.exchange.request;
+            log::warn!(
+                "the handler of {} {} (request {}) has returned too late",
+                request.method(),
+                request.path(),
+                request.id()
+            );
+            connection.break_off();
+            return false;
+        }
         if !self.shared.is_running() {
             work.exchange.close_after_response();
         }
+        if self.shared.observation.sends_ids {
+            observer::send_id(&work.exchange.request, &mut response);
+        }
         let outcome = self.respond(response, work, transport);
+        self.observe(work);
+        let outcome = outcome.map(|()| work.exchange.finish());
         if is_live {
             // The body's reader may have left some of what the last event told of: no other event will.
             connection.note(READABLE);
@@ -327,21 +411,45 @@ impl Runner {
 
     fn call_application(&self, work: &Work) -> Response {
         let request = &work.exchange.request;
+        if self.shared.health.takes(Lane::Service, request) {
+            // Pipelined behind a request that needed this thread.
+            return health::answer(request, &self.shared);
+        }
         let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
         called.unwrap_or_else(|panic| {
+            self.shared.tally.panicked();
             log::error!(
-                "handler panicked at {} {}: {}",
+                "handler panicked at {} {} (request {}): {}",
                 request.method(),
                 request.path(),
+                request.id(),
                 panic_text(&*panic)
             );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         })
     }
 
-    /// Puts the answer where it can be sent, or sends it if that takes a thread. Says whether the
-    /// connection goes on; an error means that the answer is not whole.
-    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<bool> {
+    /// Takes note of the answer that has been made, if somebody wants to know.
+    fn observe(&mut self, work: &mut Work) {
+        let answered = work.exchange.answered.take();
+        if !self.shared.observation.is_wanted() {
+            return;
+        }
+        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        if let (Some(answered), false) = (answered, is_probe) {
+            self.observer.end(
+                &self.shared.observation,
+                self.call.index.get(),
+                &work.exchange.request,
+                answered,
+                &mut self.date,
+            );
+        }
+    }
+
+    /// Puts the answer where it can be sent, or sends it if that takes a thread. An error means that the
+    /// answer is not whole.
+    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
         let needs_thread = response.body.needs_thread();
         let place = if needs_thread {
             self.shared.streaming_place()
@@ -360,12 +468,23 @@ impl Runner {
                     // The drain has told those who were out when it began; this one begins now.
                     transport.link.note(DRAINING);
                 }
-                streaming::send(source, chunked, &work.out, transport.clone(), &self.shared.limits)?;
+                if !transport.link.claim.stream(Instant::now()) {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
+                }
+                let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
+                streaming::send(
+                    source,
+                    chunked,
+                    &work.out,
+                    transport.clone(),
+                    &self.shared.limits,
+                    sent.unwrap_or(&mut 0),
+                )?;
                 work.out.clear();
             }
             payload => work.payload = payload,
         }
-        Ok(work.exchange.finish())
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Application, Trust};
@@ -12,11 +12,14 @@ use super::baton::{Baton, Inbox};
 use super::channel::Channel;
 use super::connection::{Connection, Work};
 use super::crew::Crew;
-use super::door::Door;
+use super::door::{Door, Entrance};
 use super::event_loop::EventLoop;
+use super::health::Health;
 use super::limits::Limits;
 use super::listen::{Bound, Place};
+use super::observer::Observation;
 use super::socket::Accepted;
+use super::tally::Tally;
 use super::watch::Watch;
 
 pub(super) struct Shared {
@@ -30,11 +33,16 @@ pub(super) struct Shared {
     pub(super) crew: Crew,
     pub(super) admission: Admission<Box<Connection>>,
     pub(super) watch: Watch,
+    pub(super) health: Health,
+    pub(super) observation: Observation,
+    pub(super) tally: Tally,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
     phase: AtomicU8,
-    drain_deadline: Mutex<Option<Instant>>,
+    /// Between the beginning of a drain and the moment the listeners close.
+    pub(super) drain_delay: Duration,
+    drain: Mutex<Option<Drain>>,
     /// Loops that may still accept connections, and give them to others.
     loops_accepting: AtomicUsize,
     loops_running: Mutex<usize>,
@@ -65,8 +73,17 @@ pub(super) struct LoopCell {
 pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
+    /// The handler of a lost thread has returned; it was that of the connection at this place.
+    Recovered(usize),
     /// A new connection that another loop has accepted.
     Accepted(Accepted),
+}
+
+/// What an operator has asked for.
+pub(super) struct Operations {
+    pub(super) health_beside_service: bool,
+    pub(super) drain_delay: Duration,
+    pub(super) observation: Observation,
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -86,10 +103,19 @@ pub(super) enum Room {
 #[repr(u8)]
 pub(super) enum Phase {
     Running,
+    /// Serving on as before, except that readiness is denied, so that balancers look elsewhere.
+    Leaving,
     /// No new connections; what is in flight is finished.
     Draining,
     /// Everything ends now.
     Stopping,
+}
+
+/// The times of a drain.
+#[derive(Clone, Copy)]
+struct Drain {
+    begins: Instant,
+    ends: Instant,
 }
 
 /// How many threads a server has for what.
@@ -114,6 +140,12 @@ impl Staffing {
         self.threads.saturating_sub(self.loops)
     }
 
+    /// Those who are lost in handlers are replaced, up to half of all. A single thread never is: its handlers
+    /// run strictly one after the other.
+    fn most_replaced(self) -> usize {
+        self.threads / 2
+    }
+
     /// Those in handlers, those that hold loops, and for each loop one that can take it up.
     fn most_alive(self) -> usize {
         self.threads + 2 * self.loops
@@ -124,11 +156,10 @@ impl Shared {
     pub(super) fn new(
         application: Box<dyn Application>,
         limits: Limits,
-        trust: Option<Arc<Trust>>,
-        doors: Vec<Door>,
         staffing: Staffing,
+        operations: Operations,
+        entrance: Entrance,
         loops: Vec<(EventLoop, mio::Waker)>,
-        listeners: Vec<Bound>,
     ) -> Arc<Shared> {
         let running = loops.len();
         let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
@@ -142,23 +173,27 @@ impl Shared {
         Arc::new(Shared {
             application,
             loops: cells.collect(),
-            crew: Crew::new(staffing.most_alive(), staffing.loops),
+            crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
+            health: Health::new(operations.health_beside_service),
+            observation: operations.observation,
+            tally: Tally::default(),
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
-            drain_deadline: Mutex::new(None),
+            drain_delay: operations.drain_delay,
+            drain: Mutex::new(None),
             loops_accepting: AtomicUsize::new(running),
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
-            listeners: Mutex::new(listeners),
+            listeners: Mutex::new(entrance.listeners),
             leaves_paths: AtomicBool::new(false),
             places: Mutex::new(Vec::new()),
             protocol: limits.protocol(),
-            trust,
-            doors,
+            trust: entrance.trust,
+            doors: entrance.doors,
             limits,
         })
     }
@@ -167,6 +202,9 @@ impl Shared {
     pub(super) fn new_work(&self) -> Box<Work> {
         let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
         work.exchange.request.trust.clone_from(&self.trust);
+        if self.observation.is_wanted() {
+            work.exchange.request.record_endpoint();
+        }
         Box::new(work)
     }
 
@@ -228,8 +266,7 @@ impl Shared {
 
     /// Counts a new connection on a loop, and says whether there is room for it.
     pub(super) fn connection_opened(&self, index: usize) -> Room {
-        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
-        let all: usize = connections.sum();
+        let all = self.connections();
         if all >= self.limits.connections + TURNED_AWAY {
             return Room::None;
         }
@@ -239,6 +276,22 @@ impl Shared {
         } else {
             Room::Scarce
         }
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        let connections = self.loops.iter().map(|cell| cell.connections.load(Ordering::Relaxed));
+        connections.sum()
+    }
+
+    /// How many handlers stream.
+    pub(super) fn streaming(&self) -> usize {
+        self.streaming.load(Ordering::Relaxed)
+    }
+
+    /// Whether more requests are welcome.
+    pub(super) fn is_ready(&self) -> bool {
+        self.health.is_ready() && !self.is_leaving()
     }
 
     pub(super) fn connection_closed(&self, index: usize) {
@@ -252,31 +305,57 @@ impl Shared {
         (taken < self.most_streaming).then_some(place)
     }
 
-    /// Where the server is; a drain that has taken its time becomes a stop here.
+    /// Where the server is; what has taken its time passes into the next phase here.
     pub(super) fn phase(&self, now: Instant) -> Phase {
-        match self.phase.load(Ordering::SeqCst) {
-            0 => Phase::Running,
-            1 if self.drain_deadline().is_none_or(|deadline| now < deadline) => Phase::Draining,
+        if self.phase.load(Ordering::SeqCst) == Phase::Running as u8 {
+            return Phase::Running;
+        }
+        let phase = match *self.lock_drain() {
+            Some(drain) if now < drain.begins => Phase::Leaving,
+            Some(drain) if now < drain.ends => Phase::Draining,
             _ => Phase::Stopping,
+        };
+        self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        phase
+    }
+
+    /// Whether connections go on after an answer.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) <= Phase::Leaving as u8
+    }
+
+    /// Whether the server has been told to stop.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) != Phase::Running as u8
+    }
+
+    /// When the next phase begins, if that is known.
+    pub(super) fn next_phase(&self, phase: Phase) -> Option<Instant> {
+        let drain = (*self.lock_drain())?;
+        match phase {
+            Phase::Running | Phase::Leaving => Some(drain.begins),
+            Phase::Draining => Some(drain.ends),
+            Phase::Stopping => None,
         }
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == Phase::Running as u8
-    }
-
-    pub(super) fn drain_deadline(&self) -> Option<Instant> {
-        *self.drain_deadline.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins to drain, or shortens the grace of a drain under way.
+    /// Begins to drain, after the delay. Called again, it ends the delay and can shorten the grace.
     pub(super) fn drain(&self, grace: Duration) {
         {
-            let mut deadline = self.drain_deadline.lock().unwrap_or_else(PoisonError::into_inner);
-            let wanted = Instant::now() + grace;
-            *deadline = Some(deadline.map_or(wanted, |set| set.min(wanted)));
+            let mut drain = self.lock_drain();
+            let now = Instant::now();
+            *drain = Some(match *drain {
+                None => Drain {
+                    begins: now + self.drain_delay,
+                    ends: now + self.drain_delay + grace,
+                },
+                Some(set) => Drain {
+                    begins: set.begins.min(now),
+                    ends: set.ends.min(now + grace),
+                },
+            });
         }
-        self.phase.fetch_max(Phase::Draining as u8, Ordering::SeqCst);
+        self.phase.fetch_max(Phase::Leaving as u8, Ordering::SeqCst);
         self.wake_all();
     }
 
@@ -333,6 +412,10 @@ impl Shared {
         self.loops_accepting.load(Ordering::SeqCst) > 0
     }
 
+    fn lock_drain(&self) -> MutexGuard<'_, Option<Drain>> {
+        self.drain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A loop has come to its end.
     pub(super) fn loop_has_ended(&self) {
         let left = {
@@ -343,6 +426,9 @@ impl Shared {
         if left == 0 {
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
             self.crew.dismiss();
+            if let Some(log) = &self.observation.log {
+                log.outlet.close();
+            }
             self.watch.end();
         }
         self.loop_ended.notify_all();

@@ -68,6 +68,10 @@ mod unix {
         thread::Builder::new().name("hansel-signals".into()).spawn(move || {
             if await_end(&mut signals, &shared, successor) {
                 if !is_quiet {
+                    if !shared.drain_delay.is_zero() {
+                        let delay = shared.drain_delay;
+                        eprintln!("hansel: not ready any more, and serving on for {delay:?}");
+                    }
                     eprintln!(
                         "hansel: finishing what is in flight, for {grace:?} at most; a second signal ends it at once"
                     );

@@ -95,7 +95,11 @@ impl Reader {
             }
             if let Some(interim) = input.interim() {
                 let deadline = self.limits.transfer_deadline(Instant::now(), 0);
-                self.transport.write_by(&interim, deadline).map_err(failure)?;
+                let link = Arc::clone(&self.transport.link);
+                let written = link
+                    .claim
+                    .write_before(|was_behind| (was_behind, self.transport.write_by(&interim, deadline)));
+                written.ok_or(BodyError::Stopping)?.map_err(failure)?;
             }
             let deadline = self.limits.transfer_deadline(self.since, self.received);
             let n = match self.transport.read(input.room()) {
@@ -125,19 +129,21 @@ fn failure(error: io::Error) -> BodyError {
 }
 
 /// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow.
+/// `sent` counts the content.
 pub(super) fn send(
     source: Source,
     chunked: bool,
     before: &[u8],
     mut transport: Transport,
     limits: &Limits,
+    sent: &mut u64,
 ) -> io::Result<()> {
     transport.write_by(before, limits.transfer_deadline(Instant::now(), before.len() as u64))?;
     if let Source::Stream(_) = source {
         // A stream may have no end of its own, so a draining server gives it one.
         transport.interrupts |= DRAINING;
     }
-    pour(source, chunked, &mut Client { transport, limits })
+    pour(source, chunked, &mut Client { transport, limits }, sent)
 }
 
 struct Client<'l> {

@@ -11,6 +11,7 @@ use crate::pace::Pace;
 use super::runner;
 use super::shared::{LoopCell, Shared};
 use super::sync::{AtomicBool, Ordering, thread};
+use super::tally::Passed;
 
 /// How often it looks. Whatever a blocking handler holds up, it holds up for about two of these.
 const TICK: Duration = Duration::from_millis(1);
@@ -122,7 +123,7 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Arc<Shared
             // Known before the call returns, so that the next one does not hold up anybody.
             Pace::of_index(endpoint as u16).found_slow();
         }
-        sight.was_passed = runner::send_to(shared, index);
+        sight.was_passed = runner::send_to(shared, index, Passed::Watched);
     }
     true
 }

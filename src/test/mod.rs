@@ -131,7 +131,7 @@ impl Client {
                 let mut limited = io::Read::take(&mut file, left);
                 io::copy(&mut limited, out).map(|_| ())
             }
-            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(out)),
+            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(out), &mut 0),
         };
         sent.is_ok() && exchange.finish()
     }

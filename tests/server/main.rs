@@ -3,6 +3,7 @@
 //! No test here looks at a clock to decide: order is made with gates and channels, and a wait that has
 //! no end is turned into a failure after half a minute.
 
+mod access_log;
 mod answers;
 mod blocking;
 mod bodies;
@@ -11,7 +12,10 @@ mod crowds;
 mod deadlines;
 mod files;
 mod half_close;
+mod handler_deadline;
+mod health;
 mod life;
+mod metrics;
 mod panics;
 mod proxy_protocol;
 #[cfg(all(unix, feature = "activation"))]

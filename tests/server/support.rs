@@ -30,6 +30,7 @@ pub(crate) fn no_deadlines() -> Limits {
         transfer_time: NEVER,
         idle: NEVER,
         queue_time: NEVER,
+        handler: None,
         ..Limits::default()
     }
 }

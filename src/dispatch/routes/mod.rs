@@ -6,6 +6,8 @@ mod pattern;
 mod regexes;
 #[cfg(feature = "regex")]
 mod shown;
+#[cfg(feature = "regex")]
+mod sieve;
 mod table;
 mod tree;
 
@@ -18,6 +20,7 @@ use http::Method;
 use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape};
 use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
+use crate::pace::Pace;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
 pub use regexes::regex;
@@ -77,9 +80,14 @@ enum Target {
     },
 }
 
-/// A handler, for a method, at a pattern.
+/// A handler, for a method, at a pattern. What a dispatch needs stands together.
 struct Route {
     methods: MethodSet,
+    function: &'static str,
+    pace: Pace,
+    tail: Tail,
+    /// Whether the handler may ask for captures by name.
+    asks_by_name: bool,
     /// As this route was written: the names of parameters may differ from those of its neighbours.
     pattern: Pattern,
     bound: Bound,
@@ -249,6 +257,10 @@ impl Routes {
             self.last = Some((place, routes.len()));
             routes.push(Route {
                 methods,
+                function: signature.name,
+                pace: signature.pace,
+                tail: pattern.tail(),
+                asks_by_name: signature.sees_request(),
                 pattern,
                 bound,
                 name: None,
@@ -345,15 +357,14 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
 
 impl Route {
     /// Calls the handler, once the pattern has matched.
-    fn arrive<'r>(&self, walk: &mut Walk<'r>, captured: &[Option<&'r str>], tail: Tail) -> Reply {
-        let signature = self.bound.0.signature();
+    fn arrive<'r>(&self, walk: &mut Walk<'r>, captured: &[Option<&'r str>]) -> Reply {
         let endpoint = Endpoint {
             dispatcher: "Routes",
-            name: signature.name,
+            name: self.function,
             methods: &self.methods,
-            pace: signature.pace,
+            pace: self.pace,
         };
-        let arguments = PathArguments::new(captured, walk.segments(), tail);
+        let arguments = PathArguments::new(captured, walk.segments(), self.tail);
         self.bound.0.call(&(), walk, arguments, endpoint)
     }
 

@@ -1,36 +1,31 @@
 //! What a path was perhaps meant to be: for explanations of a 404.
 
-use super::tree::Tree;
 use super::{Entry, Target};
 use crate::dispatch::Why;
 
 /// How many patterns are shown.
 const SHOWN: usize = 5;
 
-/// Why nothing matches, and what is near.
-pub(super) fn why<'r>(tree: &Tree, entries: &[Entry], text: &'r str, masked: &str) -> Why<'r> {
+/// Why nothing matches, and what is near. `matches` says whether another text would reach an endpoint.
+pub(super) fn why<'r>(entries: &[Entry], text: &'r str, matches: impl Fn(&str) -> bool) -> Why<'r> {
     let shown = if text.is_empty() { "/" } else { text };
-    let hint = slash(tree, text, masked)
-        .or_else(|| case(tree, text, masked))
+    let hint = slash(text, &matches)
+        .or_else(|| case(text, &matches))
         .unwrap_or_else(|| patterns(entries, text));
     Why::Unknown(shown, hint)
 }
 
-fn matches(tree: &Tree, text: &str, masked: &str) -> bool {
-    tree.search(text, masked, |_| true)
-}
-
-fn slash(tree: &Tree, text: &str, masked: &str) -> Option<String> {
-    if let (Some(shorter), Some(masked)) = (text.strip_suffix('/'), masked.strip_suffix('/')) {
-        return matches(tree, shorter, masked).then(|| format!("; `{shorter}`, without the slash at its end, would"));
+fn slash(text: &str, matches: impl Fn(&str) -> bool) -> Option<String> {
+    if let Some(shorter) = text.strip_suffix('/') {
+        return matches(shorter).then(|| format!("; `{shorter}`, without the slash at its end, would"));
     }
     let longer = format!("{text}/");
-    matches(tree, &longer, &format!("{masked}/")).then(|| format!("; `{longer}`, with a slash at its end, would"))
+    matches(&longer).then(|| format!("; `{longer}`, with a slash at its end, would"))
 }
 
-fn case(tree: &Tree, text: &str, masked: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    let would = lower != text && matches(tree, &lower, &masked.to_ascii_lowercase());
+fn case(text: &str, matches: impl Fn(&str) -> bool) -> Option<String> {
+    let lower = text.to_lowercase();
+    let would = lower != text && matches(&lower);
     would.then(|| format!("; `{lower}` would: upper and lower case differ"))
 }
 
@@ -41,7 +36,7 @@ fn patterns(entries: &[Entry], text: &str) -> String {
     }
     let mut near: Vec<(usize, String)> = entries
         .iter()
-        .map(|entry| (likeness(&entry.pattern.text, text), entry.shown()))
+        .map(|entry| (likeness(&entry.pattern.shown, text), entry.shown()))
         .collect();
     near.sort_by_key(|(likeness, _)| std::cmp::Reverse(*likeness));
     let more = near.len().saturating_sub(SHOWN);
@@ -58,7 +53,7 @@ fn patterns(entries: &[Entry], text: &str) -> String {
 fn likeness(pattern: &str, text: &str) -> usize {
     let mut segments = text.split('/');
     let mut likeness = 0;
-    for part in pattern.trim_start_matches('^').split('/') {
+    for part in pattern.split('/') {
         let Some(segment) = segments.next() else { break };
         if part == segment {
             likeness += 2 + segment.len();
@@ -78,8 +73,8 @@ fn likeness(pattern: &str, text: &str) -> usize {
 impl Entry {
     fn shown(&self) -> String {
         match self.target {
-            Target::Endpoints(_) => format!("`{}`", self.pattern.text),
-            Target::Mount { .. } => format!("`{}/..`", self.pattern.text.trim_end_matches('/')),
+            Target::Endpoints(_) => format!("`{}`", self.pattern.shown),
+            Target::Mount { .. } => format!("`{}/..`", self.pattern.shown.trim_end_matches('/')),
         }
     }
 }

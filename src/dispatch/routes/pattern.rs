@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use crate::dispatch::arguments::Tail;
+
 /// What a path has to look like: a template, or a regular expression.
 ///
 /// A template is made from text. `{name}` stands for one segment that is not empty, `{*name}` at the end
@@ -105,6 +107,16 @@ impl Pattern {
             #[cfg(feature = "regex")]
             Ok(PatternKind::Regex(expression)) => (expression.names.len(), true),
             Err(_) => (0, false),
+        }
+    }
+
+    /// What a handler may do with what follows the pattern.
+    pub(super) fn tail(&self) -> Tail {
+        match &self.kind {
+            Ok(PatternKind::Template(template)) if template.has_rest => Tail::Joined,
+            #[cfg(feature = "regex")]
+            Ok(PatternKind::Regex(_)) => Tail::Segments,
+            _ => Tail::Nothing,
         }
     }
 

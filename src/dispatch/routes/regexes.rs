@@ -1,10 +1,11 @@
-//! All regular expressions of a table, decided in one pass.
+//! The regular expressions of a table: one pass finds the few that a path may match, and they decide.
 
 use std::sync::Arc;
 
-use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
+use regex::{Captures, Regex};
 
 use super::pattern::{MAX_CAPTURES, Pattern, PatternKind};
+use super::sieve::Sieve;
 
 /// A regular expression that matches from the beginning of what is left of the path.
 #[derive(Clone, Debug)]
@@ -65,37 +66,32 @@ fn anchored(text: &str) -> String {
 /// The expressions of a table.
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
-    set: RegexSet,
+    sieve: Sieve,
     targets: Vec<usize>,
 }
 
 impl Expressions {
     /// `expressions` are their texts and what they lead to, in the order in which they are to be tried.
     pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p str, usize)>) -> Expressions {
-        let (texts, targets): (Vec<String>, Vec<usize>) =
-            expressions.map(|(text, target)| (anchored(text), target)).unzip();
-        // Each of them has been compiled before; together they may be as large as it takes. The cache is
-        // what lets a thousand of them be decided in one pass.
-        let set = RegexSetBuilder::new(&texts)
-            .size_limit(usize::MAX)
-            .dfa_size_limit(CACHE)
-            .build()
-            .unwrap_or_default();
-        Expressions { set, targets }
+        let (texts, targets): (Vec<&str>, Vec<usize>) = expressions.unzip();
+        Expressions {
+            sieve: Sieve::build(texts.into_iter()),
+            targets,
+        }
     }
 
-    /// What the expressions that match lead to, in order.
-    pub(super) fn matches(&self, text: &str) -> impl Iterator<Item = usize> {
-        let matched = (!self.targets.is_empty()).then(|| self.set.matches(text));
-        matched
+    /// What the expressions lead to that may match, in order.
+    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = usize> {
+        let numbers = if self.targets.is_empty() {
+            Vec::new()
+        } else {
+            self.sieve.candidates(text)
+        };
+        numbers
             .into_iter()
-            .flat_map(|matched| matched.into_iter())
-            .filter_map(|i| self.targets.get(i).copied())
+            .filter_map(|number| self.targets.get(number).copied())
     }
 }
-
-/// How many octets the states may take that a thread remembers.
-const CACHE: usize = 32 * 1024 * 1024;
 
 /// How many octets of `text` a match up to `end` takes: all before the end of a segment, or before a
 /// slash that the match has taken in. `None` if it ends in the middle of a segment.
@@ -131,11 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn matches_come_in_order() {
+    fn candidates_come_in_order() {
         let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"];
         let expressions = Expressions::build(texts.into_iter().zip(10..));
-        assert_eq!(expressions.matches("/a").collect::<Vec<_>>(), [10, 12, 13]);
-        assert_eq!(expressions.matches("/x/y").count(), 0);
+        assert_eq!(expressions.candidates("/a").collect::<Vec<_>>(), [10, 12, 13]);
+        assert_eq!(expressions.candidates("/x/y").count(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::connection::{Connection, Waits};
+use super::super::health::Lane;
 use super::super::link::{DRAINING, READABLE, STOPPING};
 use super::super::shared::{Phase, Shared};
 use super::EventLoop;
@@ -15,7 +16,7 @@ impl EventLoop {
     /// Follows the server into draining and stopping.
     pub(super) fn follow(&mut self, shared: &Shared) {
         let phase = shared.phase(self.now);
-        if phase == Phase::Running {
+        if phase <= Phase::Leaving {
             return;
         }
         if self.phase == Phase::Running {
@@ -26,13 +27,25 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
+        // Those of the health lane hold up nothing.
+        let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
-        let is_empty = !shared.is_accepting()
-            && self.slots.len() == self.vacant.len()
-            && shared.loops[self.index].inbox.is_empty();
+        let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty || self.phase == Phase::Stopping {
             self.has_ended = true;
+            self.leave_health(shared);
             shared.loop_has_ended();
+        }
+    }
+
+    /// Ends the health lane, which lasts as long as anything else.
+    fn leave_health(&mut self, shared: &Shared) {
+        self.listeners.clear();
+        for key in 0..self.slots.len() {
+            let is_health = |connection: &mut Box<Connection>| connection.lane == Lane::Health;
+            if let Some(connection) = self.slots[key].connection.take_if(is_health) {
+                self.close(connection, shared);
+            }
         }
     }
 
@@ -47,7 +60,7 @@ impl EventLoop {
                 break;
             }
         }
-        self.listeners.clear();
+        self.listeners.truncate(self.health_listeners);
         self.accept_again = None;
         shared.loop_has_stopped_accepting();
         for key in 0..self.slots.len() {
@@ -81,11 +94,14 @@ impl EventLoop {
         for key in 0..self.slots.len() {
             match self.slots[key].connection.take() {
                 Some(connection) => {
-                    shared.count_cut();
+                    if connection.lane == Lane::Service {
+                        shared.count_cut();
+                    }
                     self.close(connection, shared);
                 }
                 None => {
-                    if let Some(link) = &self.slots[key].link {
+                    let slot = &self.slots[key];
+                    if let (Some(link), false) = (&slot.link, slot.is_lost) {
                         link.note(STOPPING);
                         link.cut();
                         shared.count_cut();

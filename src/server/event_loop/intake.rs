@@ -8,9 +8,11 @@ use http::StatusCode;
 use mio::Token;
 
 use super::super::connection::Connection;
+use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Accepted, Listener};
+use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
@@ -41,7 +43,11 @@ impl EventLoop {
             match accepted {
                 Ok((stream, peer)) => {
                     let accepted = Accepted { stream, peer, listener };
-                    self.place(accepted, shared);
+                    if listener < self.health_listeners {
+                        self.place_apart(accepted, shared);
+                    } else {
+                        self.place(accepted, shared);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
@@ -56,6 +62,7 @@ impl EventLoop {
                     if self.accept_again.is_none() {
                         log::warn!("can't accept connections for now: {error}");
                     }
+                    shared.tally.accept_failed();
                     self.accept_again = Some(self.now + ACCEPT_PAUSE);
                     return;
                 }
@@ -66,17 +73,38 @@ impl EventLoop {
 
     /// Gives a new connection to the loop that has the fewest.
     fn place(&mut self, accepted: Accepted, shared: &Shared) {
+        shared.tally.accepted();
         let index = shared.least_busy(self.index, IMBALANCE);
         match shared.connection_opened(index) {
             Room::Enough if index == self.index => {
                 self.welcome(accepted, shared);
             }
             Room::Enough => shared.leave(index, Arrival::Accepted(accepted)),
-            // An answer would take a handshake, which costs more than the request that there is no room for.
-            Room::Scarce if shared.is_secure(&accepted) => shared.connection_closed(index),
-            Room::Scarce => self.turn_away(accepted, shared),
+            Room::Scarce if shared.is_secure(&accepted) => {
+                // An answer would take a handshake, which costs more than the request there is no room for.
+                shared.tally.turned_away(TurnedAway::Untold);
+                shared.connection_closed(index);
+            }
+            Room::Scarce => {
+                shared.tally.turned_away(TurnedAway::Limit);
+                self.turn_away(accepted, shared);
+            }
             // Too many are being turned away already.
-            Room::None => {}
+            Room::None => shared.tally.turned_away(TurnedAway::Untold),
+        }
+    }
+
+    /// Takes in a connection of the health lane. It stays on this loop, and has a place although the
+    /// others are taken.
+    fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
+        if shared.connection_opened(self.index) == Room::None {
+            return;
+        }
+        let key = self.welcome(accepted, shared);
+        let slot = key.and_then(|key| self.slots.get_mut(key));
+        if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+            connection.lane = Lane::Health;
+            self.health_connections += 1;
         }
     }
 
@@ -119,6 +147,7 @@ impl EventLoop {
         };
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
+        slot.peer = peer;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         if expects_proxy_header {
             connection.expect_proxy_header();

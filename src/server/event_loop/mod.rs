@@ -5,9 +5,11 @@
 
 mod ending;
 mod intake;
+mod overdue;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use crate::date::Date;
 
 use super::admission::Entry;
 use super::connection::{Connection, Progress, Work};
+use super::health::{self, Lane};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::shared::{Arrival, Phase, Shared};
@@ -40,12 +43,17 @@ pub(super) struct EventLoop {
     /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
     /// holds it next goes on with them.
     batch: Vec<(Token, u8)>,
+    /// Those of the health lane come first.
     listeners: Vec<Listener>,
+    health_listeners: usize,
+    health_connections: usize,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     accept_again: Option<Instant>,
     slots: Vec<Slot>,
     vacant: Vec<usize>,
+    /// Slots that are taken by nothing but a thread that is lost.
+    lost_slots: usize,
     /// Connections to go on with although no event will come for them, and how many of them belong to
     /// the present round.
     ready: VecDeque<usize>,
@@ -58,8 +66,10 @@ pub(super) struct EventLoop {
     works: Vec<Box<Work>>,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
-    /// A connection that has got its permit already.
-    next: Option<(Instant, Box<Connection>)>,
+    /// Connections that have got their permits already.
+    next: VecDeque<(Instant, Box<Connection>)>,
+    /// The connection that this loop's thread has gone out with.
+    out: Option<usize>,
     pub(super) now: Instant,
     pub(super) date: Date,
     pub(super) suspicion: Suspicion,
@@ -72,6 +82,10 @@ pub(super) struct EventLoop {
 struct Slot {
     link: Option<Arc<Link>>,
     connection: Option<Box<Connection>>,
+    /// The network address it was accepted from.
+    peer: Option<SocketAddr>,
+    /// Its thread was given up, and has not come back.
+    is_lost: bool,
     /// The deadline that is in the timers.
     scheduled: Option<Instant>,
 }
@@ -86,7 +100,12 @@ pub(super) enum Turn {
 }
 
 impl EventLoop {
-    pub(super) fn new(index: usize, listeners: Vec<Listener>, reserve: bool) -> io::Result<(EventLoop, mio::Waker)> {
+    pub(super) fn new(
+        index: usize,
+        health_listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
+        reserve: bool,
+    ) -> io::Result<(EventLoop, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let mut event_loop = EventLoop {
@@ -94,17 +113,21 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(EVENTS),
             batch: Vec::with_capacity(EVENTS),
-            listeners,
+            health_listeners: health_listeners.len(),
+            listeners: health_listeners.into_iter().chain(listeners).collect(),
+            health_connections: 0,
             accepting: Vec::new(),
             accept_again: None,
             slots: Vec::new(),
             vacant: Vec::new(),
+            lost_slots: 0,
             ready: VecDeque::new(),
             ready_now: 0,
             timers: Timers::default(),
             works: Vec::new(),
             reserve,
-            next: None,
+            next: VecDeque::new(),
+            out: None,
             now: Instant::now(),
             date: Date::now(),
             suspicion: Suspicion::default(),
@@ -146,6 +169,7 @@ impl EventLoop {
 
     /// Takes back a connection that was out.
     pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
         connection.send_now();
@@ -163,7 +187,7 @@ impl EventLoop {
     pub(super) fn return_permit(&mut self, shared: &Shared) {
         if self.reserve {
             // The thread that stood in has got one for the loop meanwhile.
-            self.next = shared.admission.leave();
+            self.next.extend(shared.admission.leave());
         } else {
             self.reserve = true;
         }
@@ -171,8 +195,8 @@ impl EventLoop {
 
     /// A connection that waits for a permit, if there is one and a permit for it.
     fn next_in_queue(&mut self, shared: &Shared) -> Option<(Instant, Box<Connection>)> {
-        if self.next.is_some() {
-            return self.next.take();
+        if let Some(next) = self.next.pop_front() {
+            return Some(next);
         }
         if !self.reserve {
             return None;
@@ -188,9 +212,15 @@ impl EventLoop {
         if std::mem::take(&mut self.reserve) {
             return Some(connection);
         }
+        let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
+        link.claim.queue();
         match shared.admission.enter(connection, self.now) {
-            Entry::Entered(connection) => Some(connection),
+            Entry::Entered(connection) => {
+                link.claim.settle();
+                Some(connection)
+            }
             Entry::Queued => {
+                self.look_again(key, shared);
                 // Another loop may sleep on a permit.
                 shared.wake_others(self.index);
                 None
@@ -249,8 +279,18 @@ impl EventLoop {
             work.exchange.request.relayed = connection.relayed;
             work.exchange.request.is_secure = connection.transport.channel().is_secure();
         }
-        match connection.progress(self.now, &shared.limits, &self.date) {
-            Progress::Call => return Some(connection),
+        let progress = connection.progress(self.now, &shared.limits, &self.date);
+        self.note_refusal(&mut connection, shared);
+        match progress {
+            Progress::Call => {
+                let lane = connection.lane;
+                let request = connection.work.as_ref().map(|work| &work.exchange.request);
+                if request.is_some_and(|request| shared.health.takes(lane, request)) {
+                    self.answer_probe(connection, shared);
+                } else {
+                    return Some(connection);
+                }
+            }
             Progress::Wait => self.put(connection),
             Progress::Rest => {
                 if self.phase != Phase::Running {
@@ -262,6 +302,36 @@ impl EventLoop {
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Takes note of an answer that the server has given by itself, if there is one.
+    fn note_refusal(&self, connection: &mut Connection, shared: &Shared) {
+        let Some(work) = &mut connection.work else { return };
+        if let Some(answered) = work.exchange.answered.take() {
+            shared.tally.refused(answered.status);
+            let request = answered.has_request.then_some(&work.exchange.request);
+            let (now, date) = (self.now, &self.date);
+            shared
+                .observation
+                .refused(self.index, (connection.peer, request), answered, now, date);
+        }
+    }
+
+    /// Answers a request that needs no handler.
+    fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if let Some(work) = &mut connection.work {
+            let response = health::answer(&work.exchange.request, shared);
+            if !shared.is_running() {
+                work.exchange.close_after_response();
+            }
+            work.payload = work.exchange.respond(response, &self.date, &mut work.out);
+            // Probes are neither logged nor counted.
+            work.exchange.answered = None;
+            if !work.exchange.finish() {
+                connection.close_after_sending();
+            }
+        }
+        self.take_back(connection, shared);
     }
 
     /// Puts a connection on which nothing is under way into its place.
@@ -291,9 +361,18 @@ impl EventLoop {
         if let Some(work) = connection.work.take() {
             self.keep(work);
         }
+        if connection.lane == Lane::Health {
+            self.health_connections -= 1;
+        }
         if let Some(slot) = self.slots.get_mut(connection.key) {
-            *slot = Slot::default();
-            self.vacant.push(connection.key);
+            if slot.is_lost {
+                // Its socket stays open, and so its place is taken, as long as the thread has it.
+                connection.transport.link.cut();
+                self.lost_slots += 1;
+            } else {
+                *slot = Slot::default();
+                self.vacant.push(connection.key);
+            }
         }
         shared.connection_closed(self.index);
     }
@@ -310,6 +389,7 @@ impl EventLoop {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
+                Arrival::Recovered(key) => self.recover(key),
                 Arrival::Accepted(accepted) => {
                     self.welcome(accepted, shared);
                 }
@@ -327,15 +407,13 @@ impl EventLoop {
     /// Waits for events.
     fn sleep(&mut self, shared: &Shared) {
         let cell = &shared.loops[self.index];
-        let must_not = !self.ready.is_empty() || !self.accepting.is_empty();
+        let must_not = !self.ready.is_empty() || !self.accepting.is_empty() || !self.next.is_empty();
         // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
         let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
         } else {
-            let drain = (self.phase == Phase::Draining)
-                .then(|| shared.drain_deadline())
-                .flatten();
-            let next = [self.timers.next(), self.accept_again, drain]
+            let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
+            let next = [self.timers.next(), self.accept_again, next_phase]
                 .into_iter()
                 .flatten()
                 .min();
@@ -377,8 +455,8 @@ impl EventLoop {
                 continue;
             }
             slot.scheduled = None;
-            // One that is out with a handler is scheduled when it comes back.
             let Some(mut connection) = slot.connection.take() else {
+                self.look_at_call(key, shared);
                 continue;
             };
             if connection.deadline > self.now {

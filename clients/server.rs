@@ -1,0 +1,85 @@
+//! The server that `clients/run` tests with real clients. Prints its address, and drains when told to
+//! end.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+use hansel::{Body, Html, IntoResponse, Limits, Method, Request, Response, Server, StatusCode};
+
+/// What `/large` answers.
+const LARGE: usize = 8 * 1024 * 1024;
+
+/// Asks for an event stream, sends what it heard, and so tells `/report` that all of it works.
+const PAGE: &str = r#"<!doctype html>
+<meta charset="utf-8">
+<title>hansel</title>
+<p id="heard">
+<script>
+const events = new EventSource("/events");
+const heard = [];
+events.onmessage = (event) => {
+    heard.push(event.data);
+    document.getElementById("heard").textContent = heard.join();
+    if (event.data === "last") {
+        events.close();
+        fetch("/report", { method: "POST", body: heard.join() });
+    }
+};
+</script>
+"#;
+
+/// What a page has to report, on its way to whoever asks for it.
+struct Reports {
+    sender: Sender<String>,
+    receiver: Mutex<Receiver<String>>,
+}
+
+fn main() -> std::io::Result<()> {
+    let limits = Limits {
+        body: 64 * 1024 * 1024,
+        ..Limits::default()
+    };
+    let server = Server::bind("127.0.0.1:0")?.limits(limits).quiet();
+    println!("http://{}", server.local_addrs()[0]);
+    std::io::stdout().flush()?;
+    let (sender, receiver) = channel();
+    let reports = Reports {
+        sender,
+        receiver: Mutex::new(receiver),
+    };
+    server.serve(move |request: &Request| answer(request, &reports))
+}
+
+fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
+    let answer = match (request.method(), request.path()) {
+        (&Method::GET | &Method::HEAD, "/") => Html(PAGE).into_response(),
+        (&Method::GET | &Method::HEAD, "/hello") => "Hello, world!".into_response(),
+        (&Method::GET, "/blocking") => hansel::blocking(|| "Hello, world!").into_response(),
+        (&Method::GET, "/large") => vec![b'x'; LARGE].into_response(),
+        (&Method::GET, "/events") => events(),
+        (&Method::POST, "/echo") => request.bytes()?.to_vec().into_response(),
+        (&Method::POST, "/refuse") => StatusCode::FORBIDDEN.into_response(),
+        (&Method::POST, "/report") => {
+            reports.sender.send(request.text()?.to_owned())?;
+            ().into_response()
+        }
+        // Waits for a report: a handler may block.
+        (&Method::GET, "/report") => {
+            let receiver = reports.receiver.lock().unwrap_or_else(PoisonError::into_inner);
+            receiver.recv()?.into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    };
+    Ok(answer)
+}
+
+fn events() -> Response {
+    let events = Body::stream(|client| {
+        for number in 1..=5 {
+            write!(client, "data: {number}\n\n")?;
+        }
+        write!(client, "data: last\n\n")
+    });
+    Response::new(events).with_header("Content-Type", "text/event-stream")
+}

@@ -1,0 +1,67 @@
+//! The text format of Prometheus, version 0.0.4.
+
+use std::fmt::{Display, Write};
+
+/// A text that grows by families of samples.
+#[derive(Default)]
+pub(crate) struct Exposition(String);
+
+impl Exposition {
+    pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// Begins the samples of one name.
+    pub(crate) fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        let mut before = '{';
+        for (label, value) in labels {
+            self.0.push(before);
+            before = ',';
+            self.0.push_str(label);
+            self.0.push_str("=\"");
+            for letter in value.chars() {
+                // "label_value can be any sequence of UTF-8 characters, but the backslash (\), double-quote (")
+                // and line feed (\n) characters have to be escaped".
+                match letter {
+                    '\\' => self.0.push_str("\\\\"),
+                    '"' => self.0.push_str("\\\""),
+                    '\n' => self.0.push_str("\\n"),
+                    letter => self.0.push(letter),
+                }
+            }
+            self.0.push('"');
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    /// A family of one sample.
+    pub(crate) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = Exposition::default();
+        text.sample("a", &[("b", "\\\"\n{}"), ("c", "")], 1);
+        text.single("d", "gauge", "D.", 2.5);
+        let expected = "a{b=\"\\\\\\\"\\n{}\",c=\"\"} 1\n# HELP d D.\n# TYPE d gauge\nd 2.5\n";
+        assert_eq!(text.into_text(), expected);
+    }
+}

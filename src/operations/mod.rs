@@ -1,0 +1,12 @@
+//! What a server tells its operator of the requests it answers.
+
+mod access_log;
+mod entry;
+mod escape;
+mod metrics;
+mod outlet;
+
+pub use access_log::AccessLog;
+pub(crate) use access_log::OpenLog;
+pub(crate) use entry::Entry;
+pub(crate) use metrics::{Exposition, Metrics, Places};

@@ -1,0 +1,481 @@
+//! What development mode shows in place of a 404, 405 or 500: how it came to that.
+//!
+//! A browser gets a page, anybody else the same as text. Nothing of this module runs unless
+//! [`App::development`](crate::App::development) was switched on.
+
+mod escape;
+mod html;
+mod near;
+mod panics;
+mod part;
+mod text;
+
+use std::cell::RefCell;
+
+use crate::dispatch::{Crumb, Listener, Map, Miss, Outcome, Recorder, Trail};
+use crate::{Html, IntoResponse, Request, Response, StatusCode};
+use near::Near;
+use panics::Panic;
+
+/// Own answers that are larger than this are not shown on the page.
+const LARGEST_OWN: usize = 64 * 1024;
+
+/// What happened to a request, for the page to tell.
+struct Story<'a> {
+    request: &'a Request,
+    status: StatusCode,
+    trail: &'a Trail,
+    map: &'a Map,
+    near: Vec<Near<'a>>,
+    /// How many segments lead somewhere.
+    known: usize,
+    /// Why the next one does not, if it is that one alone.
+    unfit: Option<&'a str>,
+    panic: Option<&'a Panic>,
+    /// Why the answer is a 500, where the log says it.
+    failure: Option<String>,
+    /// The answer that the application made of its own accord.
+    own: Option<Own>,
+}
+
+/// An answer that the page stands in place of.
+struct Own {
+    is_html: bool,
+    text: String,
+}
+
+/// Answers a request by `answer`, and tells how it came to that if it came to nothing good.
+pub(crate) fn answer(
+    request: &Request,
+    listener: Option<&dyn Listener>,
+    answer: impl FnOnce(&dyn Listener) -> Response,
+    map: impl FnOnce() -> Map,
+) -> Response {
+    let witness = Witness {
+        recorder: Recorder::default(),
+        outcome: RefCell::new(Outcome::Found),
+        listener,
+    };
+    let (response, panic) = match panics::catch(|| answer(&witness)) {
+        Ok(response) => (response, None),
+        Err(panic) => {
+            log::error!(
+                "handler panicked at {} {}: {}",
+                request.method(),
+                request.path(),
+                panic.message
+            );
+            (StatusCode::INTERNAL_SERVER_ERROR.into_response(), Some(panic))
+        }
+    };
+    let failure = response.failure();
+    let response = response.sendable();
+    let is_told = matches!(
+        response.status(),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR
+    );
+    // What is not in memory stays what it is: a stream may be anything, and can't be had twice.
+    if !is_told || response.body().bytes().is_none() {
+        return response;
+    }
+    let trail = witness.into_trail(request);
+    let map = map();
+    let story = Story::new(request, &response, &trail, &map, panic.as_ref(), failure);
+    story.tell(response)
+}
+
+impl<'a> Story<'a> {
+    fn new(
+        request: &'a Request,
+        response: &Response,
+        trail: &'a Trail,
+        map: &'a Map,
+        panic: Option<&'a Panic>,
+        failure: Option<String>,
+    ) -> Story<'a> {
+        let segments: Vec<&str> = request.segments().collect();
+        let is_found = trail.outcome == Outcome::Found;
+        // A handler of yours for what is not found is found itself, once others have declined.
+        let is_declined =
+            response.status() == StatusCode::NOT_FOUND && trail.crumbs.iter().any(|crumb| crumb.declined.is_some());
+        let is_lost = matches!(trail.outcome, Outcome::Missed(Miss::NotFound));
+        let unfit = unfit(trail, &segments).filter(|_| is_lost);
+        Story {
+            request,
+            status: response.status(),
+            trail,
+            map,
+            near: match is_found {
+                true if !is_declined => Vec::new(),
+                _ => nearest(trail, map, &segments, is_found),
+            },
+            known: match (is_lost, unfit) {
+                (false, _) => segments.len(),
+                (true, Some((number, _))) => number,
+                (true, None) => reached(trail, &segments).max(near::known(map.places(), &segments)),
+            },
+            unfit: unfit.map(|(_, reason)| reason),
+            panic,
+            failure,
+            own: own(response),
+        }
+    }
+
+    fn tell(&self, response: Response) -> Response {
+        let told = if wants_html(self.request) {
+            Html(html::page(self)).into_response()
+        } else if self.own.is_some() {
+            // Whoever talks to an interface of yours gets to hear what you have to say.
+            return response;
+        } else {
+            text::text(self).into_response()
+        };
+        let mut told = told.with_status(self.status);
+        for (name, value) in response.headers() {
+            let is_replaced = [
+                "Content-Type",
+                "Content-Length",
+                "Content-Encoding",
+                "ETag",
+                "Cache-Control",
+            ]
+            .iter()
+            .any(|replaced| replaced.eq_ignore_ascii_case(name));
+            if !is_replaced {
+                told.append_header(name, value);
+            }
+        }
+        // Nothing on the page comes from elsewhere or runs, whatever a request contains.
+        told.with_header(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        )
+        .with_header("X-Content-Type-Options", "nosniff")
+        .with_header("Cache-Control", "no-store")
+    }
+
+    /// The endpoint that was reached, by name.
+    fn endpoint(&self) -> Option<&'a str> {
+        self.trail.endpoint().map(|crumb| crumb.handler.as_str())
+    }
+}
+
+/// What was perhaps meant; with the reason of the trail, where the path was right.
+fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -> Vec<Near<'m>> {
+    let mut all = near::near(map.places(), &trail.method, segments, is_found);
+    for near in all.iter_mut().filter(|near| near.fits) {
+        let function = near.place.handler.split('(').next().unwrap_or("");
+        let mut declined = trail.crumbs.iter().filter(|crumb| crumb.handler == function);
+        if let Some(reason) = declined.find_map(|crumb| crumb.declined.as_deref()) {
+            near.difference = format!("fits, but {reason}");
+        }
+    }
+    all
+}
+
+/// The last segment that an argument or an item was looked for in vain by, and the reason.
+fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t str)> {
+    let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_deref());
+    declined.find_map(|reason| {
+        let is_named = |segment: &&str| {
+            reason.starts_with(&format!("`{segment}` is not a ")) || reason == format!("there is no item `{segment}`")
+        };
+        segments.iter().rposition(is_named).map(|number| (number, reason))
+    })
+}
+
+/// How many segments dispatch has taken at most.
+fn reached(trail: &Trail, segments: &[&str]) -> usize {
+    let mut taken: Vec<usize> = Vec::new();
+    let mut farthest = 0;
+    for crumb in &trail.crumbs {
+        taken.truncate(crumb.depth);
+        if crumb.declined.is_none() && !crumb.is_endpoint {
+            taken.push(crumb.taken.as_ref().map_or(0, String::len));
+            farthest = farthest.max(taken.iter().sum());
+        }
+    }
+    let mut end = 0;
+    let ends = segments.iter().map(|segment| {
+        end += 1 + segment.len();
+        end
+    });
+    ends.take_while(|&end| end <= farthest).count()
+}
+
+/// What the application answered itself, unless it is no more than the name of the status.
+fn own(response: &Response) -> Option<Own> {
+    let bytes = response.body().bytes()?;
+    let is_bare = bytes == response.status().canonical_reason().unwrap_or("").as_bytes();
+    if bytes.is_empty() || is_bare || bytes.len() > LARGEST_OWN {
+        return None;
+    }
+    Some(Own {
+        is_html: response
+            .header("Content-Type")
+            .is_some_and(|kind| kind.starts_with("text/html")),
+        text: std::str::from_utf8(bytes).ok()?.to_owned(),
+    })
+}
+
+/// Whether the client is a browser that goes to a page, which says so (RFC 9110 §12.5.1); a script's
+/// request does not.
+fn wants_html(request: &Request) -> bool {
+    let accept = request.header("Accept").unwrap_or("").to_ascii_lowercase();
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        // RFC 9110 §12.4.2: "a value of 0 means "not acceptable"".
+        let is_refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+        parts.next() == Some("text/html") && !parts.any(is_refused)
+    })
+}
+
+/// Keeps the trail, and passes on what it hears.
+struct Witness<'l> {
+    recorder: Recorder,
+    outcome: RefCell<Outcome>,
+    listener: Option<&'l dyn Listener>,
+}
+
+impl Witness<'_> {
+    fn into_trail(self, request: &Request) -> Trail {
+        let outcome = self.outcome.into_inner();
+        self.recorder
+            .into_trail(request.method().clone(), request.path().to_owned(), outcome)
+    }
+}
+
+impl Listener for Witness<'_> {
+    fn begins(&self, request: &Request) {
+        self.recorder.begins(request);
+        if let Some(listener) = self.listener {
+            listener.begins(request);
+        }
+    }
+
+    fn crumb(&self, crumb: &Crumb<'_>) {
+        self.recorder.crumb(crumb);
+        if let Some(listener) = self.listener {
+            listener.crumb(crumb);
+        }
+    }
+
+    fn ends(&self, request: &Request, outcome: Result<(), &Miss>) {
+        if let Err(miss) = outcome {
+            self.outcome.replace(Outcome::Missed(miss.clone()));
+        }
+        if let Some(listener) = self.listener {
+            listener.ends(request, outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::{Dispatch, Reply, Step, Walk, Why};
+    use crate::{App, Application, Body, Method, Routes};
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn routes() -> Routes {
+        Routes::new()
+            .get("/people/{id}", |id: u32| (id < 100).then(|| id.to_string()))
+            .get("/panic", || {
+                if true {
+                    panic!("<b>boom</b>")
+                }
+            })
+            .get("/error", || -> crate::Result<String> {
+                Ok(std::fs::read_to_string("/no/<such>")?)
+            })
+            .get("/field", || Response::new("x").with_header("X-A", "\n"))
+            .get("/own", || (StatusCode::NOT_FOUND, Html("<script>own</script>")))
+            .get("/stream", || {
+                Response::new(Body::reader(&b"read"[..])).with_status(StatusCode::NOT_FOUND)
+            })
+    }
+
+    fn request(target: &str, accept: &str) -> Request {
+        Request::get(target).with_header("Accept", accept)
+    }
+
+    fn answered(app: &App, request: &Request) -> (u16, String) {
+        let response = app.call(request);
+        let body = response.body().bytes().unwrap_or(b"(not in memory)").to_vec();
+        (response.status().as_u16(), String::from_utf8(body).unwrap())
+    }
+
+    #[track_caller]
+    fn page(app: &App, target: &str) -> String {
+        let (status, page) = answered(app, &request(target, BROWSER));
+        assert!(status >= 400 && page.starts_with("<!doctype html>"), "{status} {page}");
+        page
+    }
+
+    #[test]
+    fn nothing_of_it_is_shown_unless_it_was_switched_on() {
+        for app in [
+            App::new(routes()),
+            App::new(routes()).development(true).development(false),
+        ] {
+            for (target, expected) in [
+                ("/nowhere", (404, "Not Found")),
+                ("/people/x", (404, "Not Found")),
+                ("/people/777", (404, "Not Found")),
+                ("/error", (500, "Internal Server Error")),
+                ("/own", (404, "<script>own</script>")),
+            ] {
+                for accept in [BROWSER, "*/*"] {
+                    let (status, body) = answered(&app, &request(target, accept));
+                    assert_eq!((status, &*body), expected);
+                }
+            }
+            let call = || app.call(&request("/panic", BROWSER)).status();
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err());
+        }
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_others_the_same_as_text() {
+        let app = App::new(routes()).development(true);
+        let page = page(&app, "/peple/7");
+        assert!(page.contains("Nothing is at <code>/peple/7</code>."), "{page}");
+        assert!(page.contains("<a href=\"/people/7\">"), "{page}");
+        for accept in ["*/*", "application/json", "text/html;q=0, */*", ""] {
+            let (status, text) = answered(&app, &request("/peple/7", accept));
+            assert_eq!(status, 404);
+            assert!(
+                text.contains("\nDid you mean\n  GET /people/7: people for peple\n"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_good_answer_is_left_alone() {
+        let app = App::new(routes()).development(true);
+        assert_eq!(answered(&app, &request("/people/7", BROWSER)), (200, "7".to_owned()));
+        assert_eq!(
+            answered(&app, &request("/stream", BROWSER)),
+            (404, "(not in memory)".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_head_of_an_answer_stays_and_nothing_on_the_page_can_run() {
+        let app = App::new(routes()).development(true);
+        let post = Request::post("/people/7").with_header("Accept", BROWSER);
+        let response = app.call(&post);
+        assert_eq!(response.status(), 405);
+        assert_eq!(response.header("Allow"), Some("GET, HEAD, OPTIONS"));
+        assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
+        assert_eq!(response.header("Cache-Control"), Some("no-store"));
+        assert!(
+            response
+                .header("Content-Security-Policy")
+                .unwrap()
+                .starts_with("default-src 'none';")
+        );
+    }
+
+    #[test]
+    fn a_panic_and_an_error_are_told_with_their_reasons() {
+        let app = App::new(routes()).development(true);
+        let panic = page(&app, "/panic");
+        assert!(
+            panic.contains("<pre class=\"message\">&lt;b&gt;boom&lt;/b&gt;</pre>"),
+            "{panic}"
+        );
+        assert!(panic.contains("at <code>src/page/mod.rs:"), "{panic}");
+        assert!(panic.contains("<span class=\"here\">"), "{panic}");
+        assert!(page(&app, "/error").contains("No such file or directory"));
+        assert!(page(&app, "/field").contains("X-A"));
+    }
+
+    #[test]
+    fn an_answer_of_ones_own_is_shown_on_the_page_and_sent_to_others() {
+        let app = App::new(routes()).development(true);
+        let page = page(&app, "/own");
+        assert!(
+            page.contains("<iframe sandbox title=\"Your own answer\" srcdoc=\"&lt;script&gt;own&lt;/script&gt;\">"),
+            "{page}"
+        );
+        assert_eq!(
+            answered(&app, &request("/own", "*/*")),
+            (404, "<script>own</script>".to_owned())
+        );
+        let text = Routes::new().get("/there", || "").not_found(|| "own <text>");
+        let page = self::page(&App::new(text).development(true), "/their");
+        assert!(page.contains("<pre class=\"message\">own &lt;text&gt;</pre>"), "{page}");
+        assert!(page.contains("<code>there</code> for <code>their</code>"), "{page}");
+    }
+
+    /// Names everything after an attack.
+    struct Hostile;
+
+    const ATTACK: &str = "\"'></code><script>alert(1)</script>";
+
+    impl Dispatch for Hostile {
+        fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+            walk.descend(Step::new(ATTACK, ATTACK), |walk| {
+                Err(walk.decline(ATTACK, ATTACK, || Why::Other(ATTACK)))
+            })
+        }
+
+        fn describe(&self, map: &mut Map) {
+            map.endpoint(
+                ATTACK,
+                &crate::dispatch::MethodSet::of(Method::GET),
+                &format!("/{ATTACK}"),
+                ATTACK,
+            );
+        }
+    }
+
+    #[test]
+    fn everything_is_escaped_wherever_it_comes_from() {
+        let app = App::new(Hostile).development(true);
+        let path = "/%22%27%3E%3C%2Fcode%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+        let hostile = request(&format!("{path}{path}?q=%22%27%3E%3Cscript%3E"), BROWSER)
+            .with_header("X-Attack", ATTACK)
+            .with_header("Referer", [b"\xff", ATTACK.as_bytes()].concat());
+        let (status, page) = answered(&app, &hostile);
+        assert_eq!(status, 404);
+        assert!(page.matches("&lt;script&gt;alert(1)").count() > 8, "{page}");
+        assert!(!page.to_lowercase().contains("<script"), "{page}");
+        assert!(!page.contains("\"'>"), "{page}");
+    }
+
+    #[test]
+    fn secrets_of_the_request_are_not_shown() {
+        let app = App::new(routes()).development(true);
+        let secret = request("/nowhere", BROWSER)
+            .with_header("Cookie", "session=hidden")
+            .with_header("authorization", "Bearer hidden");
+        let (_, page) = answered(&app, &secret);
+        assert!(page.contains("(14 octets, not shown)"), "{page}");
+        assert!(!page.contains("hidden"), "{page}");
+    }
+
+    #[test]
+    fn whoever_listens_still_hears() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        static HEARD: AtomicUsize = AtomicUsize::new(0);
+        struct Ear;
+        impl Listener for Ear {
+            fn begins(&self, _: &Request) {
+                HEARD.fetch_add(1, Relaxed);
+            }
+            fn crumb(&self, _: &Crumb<'_>) {
+                HEARD.fetch_add(100, Relaxed);
+            }
+            fn ends(&self, _: &Request, outcome: Result<(), &Miss>) {
+                HEARD.fetch_add(if outcome.is_err() { 10_000 } else { 0 }, Relaxed);
+            }
+        }
+        let app = App::new(routes()).listen(Ear).development(true);
+        let _ = app.call(&Request::get("/nowhere"));
+        assert_eq!(HEARD.load(Relaxed), 10_101);
+    }
+}

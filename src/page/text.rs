@@ -1,0 +1,45 @@
+//! The story as text, for clients that are no browsers.
+
+use std::fmt::Write;
+
+use super::Story;
+
+/// All that is worth a terminal's lines.
+pub(super) fn text(story: &Story<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a string can't fail.
+    let _ = write(story, &mut text);
+    // What a path contains must not move a terminal's cursor.
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
+fn write(story: &Story<'_>, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "{}", story.status)?;
+    if let Some(panic) = story.panic {
+        writeln!(text, "\nPanic: {}", panic.message)?;
+        if let Some(place) = &panic.place {
+            writeln!(text, "  at {place}")?;
+        }
+    }
+    if let Some(failure) = &story.failure {
+        writeln!(text, "\nError: {failure}")?;
+    }
+    write!(text, "\n{}", story.trail)?;
+    if !story.near.is_empty() {
+        writeln!(text, "\nDid you mean")?;
+        for near in &story.near {
+            writeln!(
+                text,
+                "  {} {}: {}",
+                near.place.methods,
+                near.path,
+                near.difference.replace('`', "")
+            )?;
+        }
+    }
+    writeln!(
+        text,
+        "\n(Only in development mode; otherwise just \"{}\".)",
+        story.status
+    )
+}

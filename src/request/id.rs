@@ -1,0 +1,134 @@
+//! Request ids: what ties the lines about one request together.
+
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ids are numbered in blocks, so that threads do not meet over a counter for each request.
+const BLOCK: u64 = 1024;
+
+/// The longest id that is taken over from somebody else.
+const LONGEST: usize = 128;
+
+/// The id of a request, for log lines: 16 hexadecimal digits, or what a trusted peer has called it.
+///
+/// No two requests of one process have the same digits, and two processes hardly ever do.
+///
+/// ```
+/// let (first, second) = (hansel::Request::get("/"), hansel::Request::get("/"));
+/// assert_eq!(first.id().to_string(), first.id().to_string());
+/// assert_ne!(first.id().to_string(), second.id().to_string());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RequestId<'r>(Id<'r>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Id<'r> {
+    Own(u64),
+    Given(&'r str),
+}
+
+impl fmt::Display for RequestId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Id::Own(_) => {
+                let mut room = [0; 16];
+                f.write_str(self.text(&mut room))
+            }
+            Id::Given(text) => f.write_str(text),
+        }
+    }
+}
+
+impl<'r> RequestId<'r> {
+    pub(crate) fn own(serial: NonZeroU64) -> RequestId<'static> {
+        RequestId(Id::Own(mix(secret().wrapping_add(serial.get()))))
+    }
+
+    /// What a peer has sent as an id, if it can stand in a line and a field without harm.
+    pub(crate) fn given(sent: &'r str) -> Option<RequestId<'r>> {
+        let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@~".contains(&byte);
+        let is_good = (1..=LONGEST).contains(&sent.len()) && sent.bytes().all(is_harmless);
+        is_good.then_some(RequestId(Id::Given(sent)))
+    }
+
+    /// Its text, which may need some room.
+    pub(crate) fn text<'t>(&self, room: &'t mut [u8; 16]) -> &'t str
+    where
+        'r: 't,
+    {
+        match self.0 {
+            Id::Given(text) => text,
+            Id::Own(number) => {
+                for (digit, at) in room.iter_mut().zip((0..16).rev()) {
+                    *digit = b"0123456789abcdef"[(number >> (4 * at) & 0xf) as usize];
+                }
+                std::str::from_utf8(room).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// The next number of this thread. No other thread of this process gets it.
+pub(crate) fn next_serial() -> NonZeroU64 {
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    NEXT.with(|next| {
+        let mut serial = next.get();
+        if serial.is_multiple_of(BLOCK) {
+            serial = BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK;
+        }
+        next.set(serial + 1);
+        NonZeroU64::MIN.saturating_add(serial)
+    })
+}
+
+/// What makes the ids of this process differ from those of the next.
+fn secret() -> u64 {
+    static SECRET: OnceLock<u64> = OnceLock::new();
+    *SECRET.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+}
+
+/// Spreads numbers that follow each other over all numbers. Multiplying by an odd number and folding
+/// high bits into low ones can both be undone, so different numbers stay different.
+fn mix(number: u64) -> u64 {
+    let folded = (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let folded = (folded ^ (folded >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    folded ^ (folded >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_of_many_threads_are_all_different() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(|| {
+                    let ids = (0..3 * BLOCK).map(|_| RequestId::own(next_serial()).to_string());
+                    ids.collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let all: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert!(all.iter().all(|id| id.len() == 16), "{:?}", all.first());
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn what_could_do_harm_is_not_taken_over() {
+        for good in ["a", "1-67891233-abcdef012345678912345678", "AbC_9.x:y+z/=="] {
+            assert_eq!(RequestId::given(good).unwrap().to_string(), good);
+        }
+        for bad in ["", "a b", "a\"b", "a\\", "a\nb", "ä", "{a}", &"a".repeat(129)] {
+            assert_eq!(RequestId::given(bad), None, "{bad:?}");
+        }
+    }
+}

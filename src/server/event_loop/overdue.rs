@@ -1,0 +1,142 @@
+//! Handlers that take too long: the loop answers in their place.
+//!
+//! A thread can't be killed. It is counted as lost until its handler returns, and another may work in its
+//! place, up to a bound. Its connection's slot stays taken so long, since the socket is open so long.
+
+use std::sync::Arc;
+
+use super::super::claim::Overdue;
+use super::super::connection::Connection;
+use super::super::link::Transport;
+use super::super::shared::Shared;
+use super::EventLoop;
+
+impl EventLoop {
+    /// The thread is about to put the loop down, to answer this connection.
+    pub(in super::super) fn goes_out(&mut self, connection: &Connection) {
+        if connection.home == self.index {
+            connection.transport.link.claim.begin(self.now);
+            self.out = Some(connection.key);
+        }
+    }
+
+    /// A thread has taken the loop up again; of the connection it has brought back, nothing need be
+    /// feared. Another one that is out has lost the loop, and from now on it may be overdue.
+    pub(in super::super) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {
+        let Some(key) = self.out.take() else { return };
+        let is_brought = brought.is_some_and(|connection| connection.home == self.index && connection.key == key);
+        if !is_brought {
+            self.look_again(key, shared);
+        }
+    }
+
+    /// Sees to it that the loop looks at the call of a connection that is out when it may be overdue.
+    pub(super) fn look_again(&mut self, key: usize, shared: &Shared) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let deadline = slot
+            .link
+            .as_ref()
+            .and_then(|link| link.claim.deadline(self.now, &shared.limits));
+        if let Some(deadline) = deadline
+            && slot.scheduled.is_none_or(|scheduled| deadline < scheduled)
+        {
+            slot.scheduled = Some(deadline);
+            self.timers.add(deadline, key);
+        }
+    }
+
+    /// Looks at a connection that is out, and whose time may be up.
+    pub(super) fn look_at_call(&mut self, key: usize, shared: &Shared) {
+        let Some(link) = self.slots.get(key).and_then(|slot| slot.link.clone()) else {
+            return;
+        };
+        let is_due = link
+            .claim
+            .deadline(self.now, &shared.limits)
+            .is_some_and(|deadline| deadline <= self.now);
+        if is_due && link.is_awaited() {
+            // It waits for its client, who has deadlines of his own.
+            link.claim.begin(self.now);
+        }
+        if is_due
+            && link
+                .claim
+                .deadline(self.now, &shared.limits)
+                .is_some_and(|deadline| deadline <= self.now)
+        {
+            let is_replaced = shared.crew.lose();
+            match link.claim.overrule(is_replaced) {
+                Overdue::Answer => {
+                    self.lose(key, is_replaced, shared);
+                    self.answer_instead(key, shared);
+                    return;
+                }
+                Overdue::Abandon => {
+                    self.lose(key, is_replaced, shared);
+                    self.abandon(key, shared);
+                    return;
+                }
+                Overdue::Cut => {
+                    log::warn!(
+                        "a stream has been cut off, since it has not ended in {:?}",
+                        shared.limits.stream
+                    );
+                    link.cut();
+                    shared.crew.find(is_replaced);
+                    return;
+                }
+                Overdue::Late => shared.crew.find(is_replaced),
+            }
+        }
+        self.look_again(key, shared);
+    }
+
+    /// Counts a thread as lost, and has another handler run with its permit if that may be.
+    fn lose(&mut self, key: usize, is_replaced: bool, shared: &Shared) {
+        log::warn!(
+            "a handler has not answered in {:?}: its client is told 503, and its thread is lost until it returns ({} are)",
+            shared.limits.handler.unwrap_or_default(),
+            shared.crew.lost()
+        );
+        shared.tally.overdue();
+        self.slots[key].is_lost = true;
+        if is_replaced {
+            self.return_permit(shared);
+        }
+    }
+
+    /// Answers 503 on a connection that its thread has.
+    fn answer_instead(&mut self, key: usize, shared: &Shared) {
+        let slot = &mut self.slots[key];
+        let Some(link) = &slot.link else { return };
+        let transport = Transport::of(Arc::clone(link));
+        let mut connection = Connection::new(transport, slot.peer, key, self.index, self.now, &shared.limits);
+        let mut work = shared.new_work();
+        work.exchange.refuse_unseen(&self.date, &mut work.out);
+        connection.work = Some(work);
+        connection.is_used = true;
+        connection.close_after_sending();
+        // It closes, so it can't have a request.
+        let _ = self.settle(Box::new(connection), shared);
+    }
+
+    /// Breaks a connection off that its thread has.
+    fn abandon(&mut self, key: usize, shared: &Shared) {
+        if let Some(link) = &self.slots[key].link {
+            link.cut();
+        }
+        self.lost_slots += 1;
+        shared.connection_closed(self.index);
+    }
+
+    /// The handler of a lost thread has returned.
+    pub(in super::super) fn recover(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        slot.is_lost = false;
+        if slot.connection.is_none() {
+            *slot = super::Slot::default();
+            self.vacant.push(key);
+            self.lost_slots -= 1;
+        }
+    }
+}

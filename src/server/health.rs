@@ -1,0 +1,109 @@
+//! The health lane: `/livez`, `/readyz` and `/metrics`, answered by the event loops themselves.
+//!
+//! No thread, no permit and no place in the queue is needed, so the answer comes when every handler
+//! hangs and everybody else is turned away: just when somebody wants to know.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{Method, StatusCode};
+
+use crate::operations::Exposition;
+use crate::{IntoResponse, Request, Response};
+
+use super::shared::Shared;
+use super::tally;
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lane {
+    /// The application.
+    Service,
+    /// Nothing but the health of the server: it came to a listener of that purpose.
+    Health,
+}
+
+/// What may be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Probe {
+    Alive,
+    Ready,
+    Metrics,
+}
+
+impl Probe {
+    fn at(path: &str) -> Option<Probe> {
+        match path {
+            "/livez" => Some(Probe::Alive),
+            "/readyz" => Some(Probe::Ready),
+            "/metrics" => Some(Probe::Metrics),
+            _ => None,
+        }
+    }
+}
+
+/// Whether there is a health lane, and what the application says of its readiness.
+pub(super) struct Health {
+    /// The probes are answered on the application's listeners, too.
+    beside_service: bool,
+    is_ready: AtomicBool,
+}
+
+impl Health {
+    pub(super) fn new(beside_service: bool) -> Health {
+        Health {
+            beside_service,
+            is_ready: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn set_ready(&self, is_ready: bool) {
+        self.is_ready.store(is_ready, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::SeqCst)
+    }
+
+    /// Whether this request is the lane's to answer, not the application's.
+    pub(super) fn takes(&self, lane: Lane, request: &Request) -> bool {
+        lane == Lane::Health || (self.beside_service && Probe::at(request.path()).is_some())
+    }
+}
+
+/// Answers a request that the lane takes.
+pub(super) fn answer(request: &Request, shared: &Shared) -> Response {
+    const ALLOWED: &str = "GET, HEAD, OPTIONS";
+    let everything = request.path() == "*" && request.method() == Method::OPTIONS;
+    let Some(probe) = Probe::at(request.path()).or(everything.then_some(Probe::Alive)) else {
+        return (StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics\n").into_response();
+    };
+    match *request.method() {
+        // RFC 9111 §5.2.2.5: "the no-store response directive indicates that a cache MUST NOT store".
+        Method::GET | Method::HEAD => look(probe, shared).with_header("Cache-Control", "no-store"),
+        // RFC 9110 §9.3.7.
+        Method::OPTIONS => ().into_response().with_header("Allow", ALLOWED),
+        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        _ => StatusCode::METHOD_NOT_ALLOWED
+            .into_response()
+            .with_header("Allow", ALLOWED),
+    }
+}
+
+fn look(probe: Probe, shared: &Shared) -> Response {
+    match probe {
+        // A loop that can answer is alive.
+        Probe::Alive => "alive\n".into_response(),
+        Probe::Ready if !shared.health.is_ready() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the application is not ready\n").into_response()
+        }
+        Probe::Ready if shared.is_leaving() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop\n").into_response()
+        }
+        Probe::Ready => "ready\n".into_response(),
+        Probe::Metrics => metrics(shared),
+    }
+}
+
+fn metrics(shared: &Shared) -> Response {
+    Response::new(tally::exposition(shared)).with_header("Content-Type", Exposition::MEDIA_TYPE)
+}

@@ -1,0 +1,63 @@
+//! What the compiler says of handlers that can't be: it names the argument, and says what would do.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What is to be found in the message for each mistake.
+const SAID: [(&str, &[&str]); 4] = [
+    (
+        "argument",
+        &[
+            "`Person` can't be an argument of a handler",
+            "hansel::from_segment!(Person);",
+        ],
+    ),
+    ("answer", &["`Person` can't be an answer", "hansel::IntoResponse"]),
+    ("dispatcher", &["`Routes` can't be a handler", ".mount(\"/path\", ..)"]),
+    (
+        "resource",
+        &[
+            "`Weather` can't be an argument of a handler",
+            "hansel::from_segment!(Weather);",
+        ],
+    ),
+];
+
+/// The compiler that wrote the messages that are kept beside the mistakes. Others word some things
+/// differently, so the whole messages are compared with this one's only.
+///
+/// To write them anew: `TRYBUILD=overwrite cargo test --test compile_fail`.
+const WRITTEN_BY: &str = "rustc 1.95.";
+
+#[test]
+#[cfg_attr(
+    any(feature = "query", feature = "form", feature = "json", feature = "tower"),
+    ignore = "the messages are those of the default features"
+)]
+fn mistakes_are_shown_as_they_are_kept() {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(compiler).arg("--version").output().unwrap().stdout;
+    if !version.starts_with(WRITTEN_BY.as_bytes()) {
+        println!("not compared: this is {}", String::from_utf8_lossy(&version));
+        return;
+    }
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+}
+
+#[test]
+fn messages_name_the_culprit_and_say_what_would_do() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail");
+    for (mistake, said) in SAID {
+        let message = fs::read_to_string(folder.join(format!("{mistake}.stderr"))).unwrap();
+        for said in said {
+            assert!(message.contains(said), "{mistake}: {message}");
+        }
+    }
+    let kept = fs::read_dir(folder).unwrap().count();
+    assert_eq!(
+        kept,
+        2 * SAID.len(),
+        "each mistake has its message, and is among those above"
+    );
+}

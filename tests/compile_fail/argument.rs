@@ -1,0 +1,15 @@
+//! A type that nobody knows how to read from a path.
+
+use hansel::Routes;
+
+struct Person {
+    id: u32,
+}
+
+fn show(person: Person) -> String {
+    person.id.to_string()
+}
+
+fn main() {
+    let _ = Routes::new().get("/people/{person}", show);
+}

@@ -1,0 +1,21 @@
+//! An argument of a resource's function that can't be one.
+
+use hansel::resource;
+
+struct Field;
+
+struct Weather;
+
+resource!(Field { get, post });
+
+impl Field {
+    fn get(&self) -> &'static str {
+        "a field"
+    }
+
+    fn post(&self, _: Weather) -> &'static str {
+        "sown"
+    }
+}
+
+fn main() {}

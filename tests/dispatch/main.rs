@@ -1,0 +1,11 @@
+//! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
+
+mod conformance;
+mod laws;
+#[cfg(feature = "regex")]
+mod matcher;
+mod panics;
+mod registration;
+mod seeds;
+mod ten_mistakes;
+mod tree;

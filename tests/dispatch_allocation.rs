@@ -1,0 +1,126 @@
+//! Dispatch allocates nothing: from the request to the function and back to its answer.
+//!
+//! A binary of its own, since the allocator counts for the whole process. (Counting allocators cannot
+//! be written without `unsafe`, which is forbidden here; so this one comes from a crate.)
+
+use std::alloc::System;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use hansel::{App, Application, Chain, Methods, Request, Routes, StatusCode, methods, mount, resource};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// An allocation per dispatch would show so many times.
+const CALLS: usize = 100;
+/// How many rows of calls are tried: the harness may allocate during some of them.
+const ROWS: usize = 20;
+
+static CALLED: AtomicUsize = AtomicUsize::new(0);
+
+fn called() -> &'static str {
+    CALLED.fetch_add(1, Relaxed);
+    "called"
+}
+
+struct Calc;
+
+impl Calc {
+    fn add(&self, _: i64, _: i64) -> &'static str {
+        called()
+    }
+}
+
+struct Field {
+    potatoes: usize,
+}
+
+struct Potato<'field>(#[expect(dead_code, reason = "it is borrowed, which is the point")] &'field Field);
+
+resource!(Field { get } item potato);
+resource!(Potato<'_> { get, plough });
+
+impl Field {
+    fn get(&self) -> &'static str {
+        called()
+    }
+
+    fn potato(&self, number: usize) -> Option<Potato<'_>> {
+        (number <= self.potatoes).then_some(Potato(self))
+    }
+}
+
+impl Potato<'_> {
+    fn get(&self) -> &'static str {
+        called()
+    }
+
+    fn plough(&self) -> &'static str {
+        called()
+    }
+}
+
+fn routes() -> Routes {
+    let neighbours = (0..100).fold(Routes::new(), |routes, n| {
+        routes.get(format!("/neighbour{n}/{{x}}"), |_: u32| called())
+    });
+    neighbours
+        .get("/", called)
+        .get("/people/{id}/books/{number}", |_: u64, _: i32| called())
+        .get("/text/{name}", |_: &str| called())
+        .mount("/calc", methods!(Calc { add }))
+        .mount("/field", Field { potatoes: 10 })
+        .mount("/{tenant}/hello", Methods::new().add("world", called))
+}
+
+#[test]
+fn dispatch_allocates_nothing() {
+    let function = App::new(called);
+    let app = App::new(Chain::new().then(mount("/elsewhere", called)).then(routes()));
+    for (what, app, request) in [
+        ("a function", &function, Request::get("/")),
+        ("a text", &app, Request::get("/")),
+        (
+            "a template with two typed arguments",
+            &app,
+            Request::get("/people/7/books/-12"),
+        ),
+        ("a borrowed argument", &app, Request::get("/text/Gretel")),
+        ("a decoded argument", &app, Request::get("/text/J%C3%BCrgen")),
+        ("a mounted method", &app, Request::get("/calc/add/1/2")),
+        ("a collection", &app, Request::get("/field")),
+        ("a collection's item", &app, Request::get("/field/3")),
+        (
+            "HEAD of an item",
+            &app,
+            Request::new("HEAD".parse().unwrap(), "/field/3"),
+        ),
+        ("a mount with a parameter", &app, Request::get("/acme/hello/world")),
+    ] {
+        CALLED.store(0, Relaxed);
+        assert_eq!(fewest(app, &request, StatusCode::OK), 0, "{what}");
+        assert_eq!(CALLED.load(Relaxed), CALLS * ROWS, "{what}");
+    }
+    for (what, target) in [
+        ("an unknown path", "/nowhere/at/all"),
+        ("an argument that does not fit", "/people/x/books/1"),
+        ("an item that is not there", "/field/11"),
+    ] {
+        assert_eq!(fewest(&app, &Request::get(target), StatusCode::NOT_FOUND), 0, "{what}");
+    }
+}
+
+/// How often calling allocates, at best of some rows of calls.
+fn fewest(app: &App, request: &Request, status: StatusCode) -> usize {
+    let row = |_| {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..CALLS {
+            let response = app.call(request);
+            assert_eq!(response.status(), status);
+        }
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    (0..ROWS).map(row).min().unwrap_or(usize::MAX)
+}

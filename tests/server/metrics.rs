@@ -1,0 +1,163 @@
+//! What `/metrics` tells.
+
+use std::io;
+
+use hansel::{AccessLog, Limits, Request, Routes};
+
+use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, server, start};
+
+/// The value of a sample, named with its labels; 0 if there is no such sample yet.
+#[track_caller]
+fn sample(client: &mut Client, name: &str) -> f64 {
+    let answer = client.get("/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.field("Content-Type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let line = answer
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+#[test]
+fn requests_are_counted_by_pattern_and_never_by_path() {
+    let routes = Routes::new().get("/people/{id}", |id: u32| id.to_string());
+    let server = start(server().loops(2).health(), routes);
+    for n in 0..10 {
+        assert_eq!(server.connect().get(&format!("/people/{n}")).status, 200);
+    }
+    let mut client = server.connect();
+    assert_eq!(client.get("/nowhere").status, 404);
+    client.send("FROB /people/7 HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(client.answer().status, 405);
+    let text = client.get("/metrics").text().to_owned();
+    for line in [
+        r#"hansel_requests_total{endpoint="/people/{id}",method="GET",status="2xx"} 10"#,
+        r#"hansel_requests_total{endpoint="-",method="GET",status="4xx"} 1"#,
+        r#"hansel_request_duration_seconds_count{endpoint="/people/{id}"} 10"#,
+        r#"hansel_connections_accepted_total 11"#,
+        r#"hansel_loops 2"#,
+        r#"hansel_ready 1"#,
+    ] {
+        assert!(text.lines().any(|exposed| exposed == line), "{line} in {text}");
+    }
+    assert!(!text.contains("nowhere") && !text.contains("FROB"), "{text}");
+}
+
+#[test]
+fn every_line_is_a_sample_of_the_family_it_stands_in() {
+    let server = start(server().health(), || "Hello");
+    let mut client = server.connect();
+    client.get("/");
+    let text = client.get("/metrics").text().to_owned();
+    let mut family = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ") {
+            family = name.split(' ').next().unwrap();
+        } else if !line.starts_with("# HELP ") {
+            assert!(line.starts_with(family), "{line} in {family}");
+            let value = line.rsplit_once(' ').unwrap().1;
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn refusals_panics_and_passes_are_counted_by_kind() {
+    let limits = Limits {
+        body: 10,
+        ..no_deadlines()
+    };
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(
+        server().limits(limits).health(),
+        move |request: &Request| match request.segment(0) {
+            Some("panic") => panic!("on purpose"),
+            Some("wait") => hansel::blocking(|| at.pass()),
+            _ => {}
+        },
+    );
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    assert_eq!(server.connect().post("/", &[0; 11]).status, 413);
+    server.connect().send("NONSENSE\r\n\r\n");
+    assert_eq!(client.get("/panic").status, 500);
+    let mut waiting = server.connect();
+    waiting.send(get("/wait"));
+    gate.await_arrived(1);
+    let mut client = server.connect();
+    assert_eq!(
+        sample(&mut client, r#"hansel_requests_refused_total{status="413"}"#),
+        1.0
+    );
+    assert_eq!(sample(&mut client, "hansel_handler_panics_total"), 1.0);
+    assert!(sample(&mut client, r#"hansel_loop_passes_total{reason="said"}"#) >= 1.0);
+    gate.admit(1);
+    waiting.answer();
+}
+
+#[test]
+fn what_waits_for_a_thread_is_told() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().threads(1).limits(no_deadlines()).health(), move || at.pass());
+    let _open = OpenAtEnd(&gate);
+    let mut clients = [server.connect(), server.connect()];
+    for client in &mut clients {
+        client.send(get("/"));
+    }
+    gate.await_arrived(1);
+    let mut asking = server.connect();
+    // The second one has been sent; when it is read is up to the system.
+    while sample(&mut asking, "hansel_queue_length") < 1.0 {
+        std::thread::yield_now();
+    }
+    gate.admit(2);
+    for client in &mut clients {
+        client.answer();
+    }
+    assert_eq!(sample(&mut asking, "hansel_queue_length"), 0.0);
+}
+
+#[test]
+fn connections_turned_away_are_counted() {
+    let limits = Limits {
+        connections: 1,
+        ..no_deadlines()
+    };
+    let server = start(server().limits(limits).health(), || "Hello");
+    let mut only = server.connect();
+    only.get("/");
+    assert_eq!(server.connect().answer().status, 503);
+    assert_eq!(
+        sample(&mut only, r#"hansel_connections_refused_total{reason="limit"}"#),
+        1.0
+    );
+}
+
+#[test]
+fn lines_that_the_log_could_not_take_are_counted() {
+    struct Hanging(Gate);
+    impl io::Write for Hanging {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.pass();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let gate = Gate::new();
+    let _open = OpenAtEnd(&gate);
+    let log = AccessLog::combined(Hanging(gate.clone())).buffer(0);
+    let server = start(server().access_log(log).health(), || "Hello");
+    let mut client = server.connect();
+    for _ in 0..10 {
+        client.get("/");
+    }
+    assert_eq!(sample(&mut client, "hansel_access_log_lines_dropped_total"), 10.0);
+}
