@@ -209,7 +209,7 @@ impl Request {
 
     /// The body, to be read from where earlier readers stopped.
     ///
-    /// A body up to [`Server::body_buffer`](crate::Server::body_buffer) is whole before the handler
+    /// A body up to [`Limits::body_buffer`](crate::Limits::body_buffer) is whole before the handler
     /// starts. A larger one is read from the connection as it arrives, which may take as long as the
     /// client takes, within the server's limits.
     ///

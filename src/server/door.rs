@@ -1,21 +1,9 @@
 //! What a connection goes through before its first byte of HTTP: settled per listener.
 
 use std::io;
-use std::sync::Arc;
-
-use crate::Trust;
 
 use super::channel::Channel;
-use super::listen::Bound;
 use super::socket::Stream;
-
-/// Where connections come in, and from whom.
-pub(super) struct Entrance {
-    pub(super) listeners: Vec<Bound>,
-    /// One for each listener, those of the health lane first.
-    pub(super) doors: Vec<Door>,
-    pub(super) trust: Option<Arc<Trust>>,
-}
 
 /// How a listener receives its connections.
 #[derive(Clone, Debug, Default)]

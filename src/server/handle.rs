@@ -62,8 +62,8 @@ impl Handle {
     /// If the server has stopped listening, or has no descriptors left.
     #[cfg(unix)]
     pub fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
-        let listeners = self.shared.listeners()?;
-        self.shared.leave_paths();
+        let listeners = self.shared.entrance.listeners()?;
+        self.shared.entrance.leave_paths();
         Ok(listeners)
     }
 

@@ -56,6 +56,12 @@ pub struct Limits {
     pub linger: Duration,
     /// Connections at the same time. The next one is answered 503 and closed.
     pub connections: usize,
+    /// Connections at the same time from one address: one of IPv4, or a network of IPv6 (its first 64 bits).
+    /// The next one is answered 503 and closed. None, the default, is any number: behind a balancer or a
+    /// proxy all connections come from a few addresses. Set it where clients connect by themselves.
+    pub connections_per_peer: Option<usize>,
+    /// Pipelined requests of one connection that are answered before others get their turn.
+    pub pipelined: usize,
     /// Requests that wait for a thread. The next one is answered 503.
     pub queue: usize,
     /// How long a request may wait for a thread. Then it is answered 503.
@@ -78,6 +84,8 @@ impl Default for Limits {
             stream: None,
             linger: Duration::from_secs(2),
             connections: 16 * 1024,
+            connections_per_peer: None,
+            pipelined: 64,
             queue: 1024,
             queue_time: Duration::from_secs(10),
         }
@@ -123,8 +131,11 @@ impl fmt::Display for Limits {
         )?;
         writeln!(
             f,
-            "  connections {}, idle {:?}, lingering {:?}",
-            self.connections, self.idle, self.linger
+            "  connections {}, of one peer {}, idle {:?}, lingering {:?}",
+            self.connections,
+            OrNone(self.connections_per_peer, "any number"),
+            self.idle,
+            self.linger
         )?;
         writeln!(
             f,
@@ -132,7 +143,11 @@ impl fmt::Display for Limits {
             OrNone(self.handler, "any time"),
             OrNone(self.stream, "any time")
         )?;
-        write!(f, "  queue       {} requests, {:?}", self.queue, self.queue_time)
+        write!(
+            f,
+            "  queue       {} requests, {:?}, {} of one connection at a time",
+            self.queue, self.queue_time, self.pipelined
+        )
     }
 }
 
@@ -169,7 +184,19 @@ mod tests {
     fn every_limit_is_printed() {
         let text = Limits::default().to_string();
         for part in [
-            "32768", "8192", "100", "2097152", "65536", "16384", "1024", "10s", "2s", "60s", "any time",
+            "32768",
+            "8192",
+            "100",
+            "2097152",
+            "65536",
+            "16384",
+            "1024",
+            "10s",
+            "2s",
+            "60s",
+            "any time",
+            "any number",
+            "64 of",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

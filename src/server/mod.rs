@@ -4,11 +4,13 @@
 mod activation;
 mod admission;
 mod baton;
+mod call;
 mod channel;
 mod claim;
 mod connection;
 mod crew;
 mod door;
+mod entrance;
 mod event_loop;
 mod handle;
 mod health;
@@ -21,6 +23,7 @@ mod models;
 mod notify;
 mod observer;
 mod pacing;
+mod peers;
 mod proxy_header;
 mod runner;
 mod shared;
@@ -55,7 +58,8 @@ pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
-use door::{Door, Entrance};
+use door::Door;
+use entrance::Entrance;
 use event_loop::EventLoop;
 use listen::Bound;
 use observer::Observation;
@@ -394,12 +398,9 @@ impl Server {
             )?);
         }
         let health_doors = self.health_listeners.iter().map(|_| Door::default());
-        let entrance = Entrance {
-            // As the loops number their listeners.
-            doors: health_doors.chain(self.doors).collect(),
-            trust: self.trust,
-            listeners: self.listeners,
-        };
+        // As the loops number their listeners.
+        let doors = health_doors.chain(self.doors).collect();
+        let entrance = Entrance::new(self.listeners, doors, self.trust);
         let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
         Handle::start(shared, addresses, health_addresses)
     }

@@ -1,7 +1,6 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -13,9 +12,10 @@ use http::StatusCode;
 
 use crate::date::Date;
 use crate::exchange::{Payload, Step};
-use crate::pace::{self, Hook, Pace};
+use crate::pace;
 use crate::{IntoResponse, Response};
 
+use super::call::Call;
 use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
@@ -23,14 +23,10 @@ use super::event_loop::Turn;
 use super::health::{self, Lane};
 use super::link::{DRAINING, READABLE, Transport};
 use super::observer::{self, Observer};
-use super::pacing::LONG;
 use super::shared::{Arrival, Shared, hire};
 use super::streaming::{self, LiveReader};
 use super::tally::Passed;
 use super::watch::thread_number;
-
-/// How many pipelined requests of one connection are answered before others get their turn.
-const BATCH: usize = 64;
 
 /// How many bytes of answers are gathered before they are sent.
 const GATHERED: usize = 64 * 1024;
@@ -71,87 +67,9 @@ struct Runner {
     observer: Observer,
 }
 
-/// The call that this thread is in, as the hook sees it.
-struct Call {
-    shared: Arc<Shared>,
-    index: Cell<usize>,
-    /// This thread has put the loop down and nobody has been sent for it.
-    is_expected_back: Cell<bool>,
-    /// The loop's count of moves while it lies for this thread.
-    moves: Cell<u64>,
-    endpoint: Cell<Option<Pace>>,
-    /// Since when an endpoint that is held to be slow has been running.
-    since: Cell<Option<Instant>>,
-    /// Answers to earlier requests of the same connection, not yet sent.
-    earlier: RefCell<Option<(Transport, Vec<u8>)>>,
-}
-
-impl Hook for Rc<Call> {
-    fn starting(&self, pace: Pace) {
-        self.endpoint.set(Some(pace));
-        if pace.is_slow() {
-            self.since.set(Some(Instant::now()));
-            self.pass(Passed::Slow);
-            return;
-        }
-        // A call that panicked has left it.
-        self.since.set(None);
-        if self.is_expected_back.get() {
-            let cell = &self.shared.loops[self.index.get()];
-            cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn finished(&self, pace: Pace) {
-        if let Some(since) = self.since.take() {
-            if since.elapsed() < LONG {
-                pace.found_quick();
-            } else {
-                pace.found_slow();
-            }
-        }
-    }
-
-    fn about_to_block(&self) {
-        if let (true, Some(pace)) = (self.is_expected_back.get(), self.endpoint.get()) {
-            // It will do so the next time as well.
-            pace.found_slow();
-        }
-        self.pass(Passed::Said);
-    }
-}
-
-impl Call {
-    /// Has somebody take the loop over, at once.
-    fn pass(&self, reason: Passed) {
-        if !self.is_expected_back.replace(false) {
-            return;
-        }
-        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
-            let link = Arc::clone(&transport.link);
-            link.claim.write_before(|_| {
-                // What does not go out now goes with the next answer.
-                if let Ok(n) = transport.write(out) {
-                    out.drain(..n);
-                }
-                (!out.is_empty(), ())
-            });
-        }
-        send_to(&self.shared, self.index.get(), reason);
-    }
-}
-
 impl Runner {
     fn new(shared: Arc<Shared>) -> Runner {
-        let call = Rc::new(Call {
-            shared: Arc::clone(&shared),
-            index: Cell::new(0),
-            is_expected_back: Cell::new(false),
-            moves: Cell::new(0),
-            endpoint: Cell::new(None),
-            since: Cell::new(None),
-            earlier: RefCell::new(None),
-        });
+        let call = Rc::new(Call::new(Arc::clone(&shared)));
         pace::listen(Box::new(Rc::clone(&call)));
         Runner {
             shared,
@@ -186,12 +104,8 @@ impl Runner {
             };
             self.date.catch_up(&held.date);
             let began = held.now;
-            self.call.index.set(index);
-            self.call.endpoint.set(None);
-            self.call.is_expected_back.set(true);
-            cell.endpoint.store(0, Ordering::Relaxed);
+            self.call.leave_loop(index);
             held.goes_out(&connection);
-            self.call.moves.set(cell.baton.moves() + 1);
             cell.baton.put_down(held);
             shared.watch.look();
 
@@ -319,7 +233,10 @@ impl Runner {
                 return connection.close_after_sending();
             }
             let Some(work) = &mut connection.work else { return };
-            if answered == BATCH || !matches!(work.payload, Payload::None) || work.out.len() > GATHERED {
+            if answered >= self.shared.limits.pipelined
+                || !matches!(work.payload, Payload::None)
+                || work.out.len() > GATHERED
+            {
                 // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
@@ -334,9 +251,7 @@ impl Runner {
     /// The next of several requests is about to be handled. It has time of its own, which need be known
     /// only if another thread has the loop and could look.
     fn begin_next(&self, connection: &Connection) {
-        let has_loop = self.call.is_expected_back.get()
-            && self.shared.loops[self.call.index.get()].baton.moves() == self.call.moves.get();
-        if !has_loop {
+        if self.call.has_lost_loop() {
             connection.transport.link.claim.begin(Instant::now());
         }
     }

@@ -1,23 +1,22 @@
 //! What all threads of a server share.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Application, Trust};
+use crate::Application;
 
 use super::admission::Admission;
 use super::baton::{Baton, Inbox};
-use super::channel::Channel;
 use super::connection::{Connection, Work};
 use super::crew::Crew;
-use super::door::{Door, Entrance};
+use super::entrance::Entrance;
 use super::event_loop::EventLoop;
 use super::health::Health;
 use super::limits::Limits;
-use super::listen::{Bound, Place};
 use super::observer::Observation;
+use super::peers::{Peers, Visitor};
 use super::socket::Accepted;
 use super::tally::Tally;
 use super::watch::Watch;
@@ -26,9 +25,7 @@ pub(super) struct Shared {
     pub(super) application: Box<dyn Application>,
     pub(super) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
-    pub(super) trust: Option<Arc<Trust>>,
-    /// One for each listener.
-    pub(super) doors: Vec<Door>,
+    pub(super) entrance: Entrance,
     pub(super) loops: Vec<LoopCell>,
     pub(super) crew: Crew,
     pub(super) admission: Admission<Box<Connection>>,
@@ -36,6 +33,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) observation: Observation,
     pub(super) tally: Tally,
+    pub(super) peers: Peers,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -48,13 +46,6 @@ pub(super) struct Shared {
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
     cut: AtomicUsize,
-    /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
-    /// loops stop accepting: who connected then would wait for nobody.
-    listeners: Mutex<Vec<Bound>>,
-    /// Whether somebody else has the Unix sockets too, and needs their paths.
-    leaves_paths: AtomicBool,
-    /// Removed when the last loop has ended.
-    places: Mutex<Vec<Place>>,
 }
 
 /// One loop, and what others must know of it without holding it.
@@ -96,6 +87,19 @@ pub(super) enum Room {
     /// It can only be told that there is none.
     Scarce,
     None,
+}
+
+impl Room {
+    /// The room for one more beside `others`, where `most` may stay and a few more be turned away.
+    pub(super) fn among(others: usize, most: usize, turned_away: usize) -> Room {
+        if others < most {
+            Room::Enough
+        } else if others < most.saturating_add(turned_away) {
+            Room::Scarce
+        } else {
+            Room::None
+        }
+    }
 }
 
 /// Where the server is in its life.
@@ -179,6 +183,7 @@ impl Shared {
             health: Health::new(operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
+            peers: Peers::new(limits.connections_per_peer),
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -188,12 +193,8 @@ impl Shared {
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
-            listeners: Mutex::new(entrance.listeners),
-            leaves_paths: AtomicBool::new(false),
-            places: Mutex::new(Vec::new()),
             protocol: limits.protocol(),
-            trust: entrance.trust,
-            doors: entrance.doors,
+            entrance,
             limits,
         })
     }
@@ -201,37 +202,22 @@ impl Shared {
     /// What a connection needs to do something.
     pub(super) fn new_work(&self) -> Box<Work> {
         let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
-        work.exchange.request.trust.clone_from(&self.trust);
+        work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();
         }
         Box::new(work)
     }
 
-    /// Whether a connection is to begin with a PROXY header.
-    pub(super) fn expects_proxy_header(&self, accepted: &Accepted) -> bool {
-        let is_on = self
-            .doors
-            .get(accepted.listener)
-            .is_some_and(|door| door.proxy_protocol);
-        is_on
-            && self
-                .trust
-                .as_ref()
-                .is_some_and(|trust| trust.admits_peer(accepted.peer))
-    }
-
-    /// Whether a connection is to be encrypted.
-    pub(super) fn is_secure(&self, accepted: &Accepted) -> bool {
-        self.doors.get(accepted.listener).is_some_and(Door::is_secure)
-    }
-
-    /// A new connection, as its listener has it come in.
-    pub(super) fn open(&self, accepted: Accepted) -> io::Result<Channel> {
-        match self.doors.get(accepted.listener) {
-            Some(door) => door.open(accepted.stream),
-            None => Ok(Channel::plain(accepted.stream)),
+    /// Counts a connection for its peer, and says whether that may have it. A trusted peer has many, which
+    /// are others'.
+    pub(super) fn admit(&self, visitor: &mut Visitor) -> Room {
+        if self.entrance.trusts(visitor.address) {
+            return Room::Enough;
         }
+        let (counted, room) = self.peers.admit(visitor.address);
+        *visitor = counted;
+        room
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.
@@ -264,18 +250,14 @@ impl Shared {
         }
     }
 
-    /// Counts a new connection on a loop, and says whether there is room for it.
-    pub(super) fn connection_opened(&self, index: usize) -> Room {
-        let all = self.connections();
-        if all >= self.limits.connections + TURNED_AWAY {
-            return Room::None;
-        }
+    /// Whether there is room for one more connection.
+    pub(super) fn room(&self) -> Room {
+        Room::among(self.connections(), self.limits.connections, TURNED_AWAY)
+    }
+
+    /// Counts a new connection on a loop.
+    pub(super) fn connection_opened(&self, index: usize) {
         self.loops[index].connections.fetch_add(1, Ordering::Relaxed);
-        if all < self.limits.connections {
-            Room::Enough
-        } else {
-            Room::Scarce
-        }
     }
 
     /// How many connections there are.
@@ -367,39 +349,6 @@ impl Shared {
         }
     }
 
-    /// The listeners, for another process.
-    #[cfg(unix)]
-    pub(super) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if listeners.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotConnected,
-                "the server has stopped listening",
-            ));
-        }
-        listeners.iter().map(Bound::descriptor).collect()
-    }
-
-    /// Leaves the paths of Unix sockets to whoever has them now.
-    #[cfg(unix)]
-    pub(super) fn leave_paths(&self) {
-        self.leaves_paths.store(true, Ordering::SeqCst);
-    }
-
-    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs.
-    pub(super) fn stop_listening(&self) {
-        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
-        let places = listeners.into_iter().filter_map(Bound::into_place);
-        if self.leaves_paths.load(Ordering::SeqCst) {
-            places.for_each(Place::leave);
-        } else {
-            self.places
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(places);
-        }
-    }
-
     /// A loop accepts no more. The last one to say so wakes the others, which have waited for that.
     pub(super) fn loop_has_stopped_accepting(&self) {
         if self.loops_accepting.fetch_sub(1, Ordering::SeqCst) == 1 {
@@ -424,7 +373,7 @@ impl Shared {
             *running
         };
         if left == 0 {
-            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.entrance.remove_paths();
             self.crew.dismiss();
             if let Some(log) = &self.observation.log {
                 log.outlet.close();

@@ -9,6 +9,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::peers::Visitor;
+
 /// A connected socket.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -26,8 +28,8 @@ pub(super) enum Listener {
 /// A connection that has just been accepted.
 pub(super) struct Accepted {
     pub(super) stream: Stream,
-    /// Where it comes from, if that is an address of the network.
-    pub(super) peer: Option<SocketAddr>,
+    /// Where it comes from.
+    pub(super) visitor: Visitor,
     /// Which listener it came by.
     pub(super) listener: usize,
 }

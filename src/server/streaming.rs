@@ -110,6 +110,8 @@ impl Reader {
                 outcome => outcome,
             };
             match n.map_err(failure)? {
+                // A server that stops cuts the connection, and this thread may see that first.
+                0 if self.transport.is_interrupted() => return Err(BodyError::Stopping),
                 0 => return Err(BodyError::Disconnected),
                 n => {
                     input.received(n);

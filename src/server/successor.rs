@@ -46,8 +46,8 @@ impl Shared {
         patience: Duration,
         cancelled: impl FnMut() -> bool,
     ) -> io::Result<Child> {
-        let child = start(&self.listeners()?, successor, patience, cancelled)?;
-        self.leave_paths();
+        let child = start(&self.entrance.listeners()?, successor, patience, cancelled)?;
+        self.entrance.leave_paths();
         Ok(child)
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Passed {
 pub(super) enum TurnedAway {
     /// There are too many.
     Limit,
+    /// There are too many of the same peer.
+    Peer,
     /// So many are being turned away that this one was not even told.
     Untold,
 }
@@ -46,7 +48,11 @@ const PASSES: [(Passed, &str); 3] = [
     (Passed::Said, "said"),
 ];
 
-const REASONS: [(TurnedAway, &str); 2] = [(TurnedAway::Limit, "limit"), (TurnedAway::Untold, "untold")];
+const REASONS: [(TurnedAway, &str); 3] = [
+    (TurnedAway::Limit, "limit"),
+    (TurnedAway::Peer, "peer"),
+    (TurnedAway::Untold, "untold"),
+];
 
 #[derive(Default)]
 pub(super) struct Tally {

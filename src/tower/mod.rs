@@ -141,7 +141,7 @@ impl Service {
         };
         let (mut sender, receiver) = channel();
         self.pool.start(move || {
-            let poured = catch_unwind(AssertUnwindSafe(|| pour(source, false, &mut sender)));
+            let poured = catch_unwind(AssertUnwindSafe(|| pour(source, false, &mut sender, &mut 0)));
             sender.end(matches!(poured, Ok(Ok(()))));
         });
         receiver

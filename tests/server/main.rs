@@ -7,6 +7,7 @@ mod access_log;
 mod answers;
 mod blocking;
 mod bodies;
+mod connections;
 mod corpus;
 mod crowds;
 mod deadlines;

@@ -51,7 +51,7 @@ impl EventLoop {
 
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
-        shared.stop_listening();
+        shared.entrance.stop_listening();
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {
             self.accepting = (0..self.listeners.len()).collect();

@@ -10,6 +10,7 @@ use mio::Token;
 use super::super::connection::Connection;
 use super::super::health::Lane;
 use super::super::link::Transport;
+use super::super::peers::Visitor;
 use super::super::shared::{Arrival, Room, Shared};
 use super::super::socket::{Accepted, Listener};
 use super::super::tally::TurnedAway;
@@ -17,6 +18,9 @@ use super::{EventLoop, Slot};
 
 /// Connections accepted before others get their turn.
 const ACCEPTED: usize = 64;
+
+/// How many connections of the health lane each loop has at most.
+const PROBING: usize = 64;
 
 /// How long accepting rests when the system has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +46,12 @@ impl EventLoop {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let accepted = Accepted { stream, peer, listener };
+                    let visitor = Visitor::of(peer);
+                    let accepted = Accepted {
+                        stream,
+                        visitor,
+                        listener,
+                    };
                     if listener < self.health_listeners {
                         self.place_apart(accepted, shared);
                     } else {
@@ -72,35 +81,48 @@ impl EventLoop {
     }
 
     /// Gives a new connection to the loop that has the fewest.
-    fn place(&mut self, accepted: Accepted, shared: &Shared) {
+    fn place(&mut self, mut accepted: Accepted, shared: &Shared) {
         shared.tally.accepted();
-        let index = shared.least_busy(self.index, IMBALANCE);
-        match shared.connection_opened(index) {
-            Room::Enough if index == self.index => {
-                self.welcome(accepted, shared);
+        // An answer would take a handshake, which costs more than the request there is no room for.
+        let is_secure = shared.entrance.is_secure(&accepted);
+        let told = |room| {
+            if is_secure && room == Room::Scarce {
+                Room::None
+            } else {
+                room
             }
-            Room::Enough => shared.leave(index, Arrival::Accepted(accepted)),
-            Room::Scarce if shared.is_secure(&accepted) => {
-                // An answer would take a handshake, which costs more than the request there is no room for.
-                shared.tally.turned_away(TurnedAway::Untold);
-                shared.connection_closed(index);
-            }
-            Room::Scarce => {
-                shared.tally.turned_away(TurnedAway::Limit);
-                self.turn_away(accepted, shared);
-            }
+        };
+        let of_peer = told(shared.admit(&mut accepted.visitor));
+        match (told(shared.room()), of_peer) {
             // Too many are being turned away already.
-            Room::None => shared.tally.turned_away(TurnedAway::Untold),
+            (Room::None, _) | (_, Room::None) => shared.tally.turned_away(TurnedAway::Untold),
+            (Room::Scarce, _) => {
+                shared.tally.turned_away(TurnedAway::Limit);
+                self.turn_away(accepted, "too many connections", shared);
+            }
+            (Room::Enough, Room::Scarce) => {
+                shared.tally.turned_away(TurnedAway::Peer);
+                self.turn_away(accepted, "too many connections from one address", shared);
+            }
+            (Room::Enough, Room::Enough) => {
+                let index = shared.least_busy(self.index, IMBALANCE);
+                shared.connection_opened(index);
+                if index == self.index {
+                    self.welcome(accepted, shared);
+                } else {
+                    shared.leave(index, Arrival::Accepted(accepted));
+                }
+            }
         }
     }
 
-    /// Takes in a connection of the health lane. It stays on this loop, and has a place although the
-    /// others are taken.
+    /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
+    /// they its.
     fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
-        if shared.connection_opened(self.index) == Room::None {
+        if self.health_connections == PROBING {
             return;
         }
-        let key = self.welcome(accepted, shared);
+        let key = self.take_in(accepted, shared);
         let slot = key.and_then(|key| self.slots.get_mut(key));
         if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
             connection.lane = Lane::Health;
@@ -109,7 +131,8 @@ impl EventLoop {
     }
 
     /// Answers a connection that is one too many.
-    fn turn_away(&mut self, accepted: Accepted, shared: &Shared) {
+    fn turn_away(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
+        shared.connection_opened(self.index);
         let Some(key) = self.welcome(accepted, shared) else {
             return;
         };
@@ -118,21 +141,33 @@ impl EventLoop {
         };
         let mut work = shared.new_work();
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        work.exchange
-            .refuse_with(status, "too many connections", &self.date, &mut work.out);
+        work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
         connection.work = Some(work);
         connection.close_after_sending();
     }
 
-    /// Takes in a new connection. Says where, unless that failed.
+    /// Takes in a new connection that has been counted. Says where, unless that failed.
     pub(super) fn welcome(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
+        let key = self.take_in(accepted, shared);
+        if key.is_none() {
+            shared.connection_closed(self.index);
+        }
+        key
+    }
+
+    /// Makes a connection of a socket. Says where, unless that failed.
+    fn take_in(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        let expects_proxy_header = shared.expects_proxy_header(&accepted);
-        let peer = accepted.peer;
-        let opened = shared.open(accepted).and_then(|channel| {
+        let expects_proxy_header = shared.entrance.expects_proxy_header(&accepted);
+        let Accepted {
+            stream,
+            visitor,
+            listener,
+        } = accepted;
+        let opened = shared.entrance.open(stream, listener).and_then(|channel| {
             let mut transport = Transport::new(channel);
             transport.register(self.poll.registry(), Token(key)).map(|()| transport)
         });
@@ -141,13 +176,13 @@ impl EventLoop {
             Err(error) => {
                 log::warn!("can't take in a new connection: {error}");
                 self.vacant.push(key);
-                shared.connection_closed(self.index);
                 return None;
             }
         };
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
-        slot.peer = peer;
+        let peer = visitor.address;
+        slot.visitor = visitor;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         if expects_proxy_header {
             connection.expect_proxy_header();

@@ -9,7 +9,6 @@ mod overdue;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use super::connection::{Connection, Progress, Work};
 use super::health::{self, Lane};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
+use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
 use super::socket::Listener;
 use super::timers::Timers;
@@ -82,8 +82,7 @@ pub(super) struct EventLoop {
 struct Slot {
     link: Option<Arc<Link>>,
     connection: Option<Box<Connection>>,
-    /// The network address it was accepted from.
-    peer: Option<SocketAddr>,
+    visitor: Visitor,
     /// Its thread was given up, and has not come back.
     is_lost: bool,
     /// The deadline that is in the timers.
@@ -361,8 +360,9 @@ impl EventLoop {
         if let Some(work) = connection.work.take() {
             self.keep(work);
         }
-        if connection.lane == Lane::Health {
-            self.health_connections -= 1;
+        match connection.lane {
+            Lane::Health => self.health_connections -= 1,
+            Lane::Service => shared.connection_closed(self.index),
         }
         if let Some(slot) = self.slots.get_mut(connection.key) {
             if slot.is_lost {
@@ -374,7 +374,6 @@ impl EventLoop {
                 self.vacant.push(connection.key);
             }
         }
-        shared.connection_closed(self.index);
     }
 
     fn keep(&mut self, mut work: Box<Work>) {

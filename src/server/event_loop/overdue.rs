@@ -110,7 +110,14 @@ impl EventLoop {
         let slot = &mut self.slots[key];
         let Some(link) = &slot.link else { return };
         let transport = Transport::of(Arc::clone(link));
-        let mut connection = Connection::new(transport, slot.peer, key, self.index, self.now, &shared.limits);
+        let mut connection = Connection::new(
+            transport,
+            slot.visitor.address,
+            key,
+            self.index,
+            self.now,
+            &shared.limits,
+        );
         let mut work = shared.new_work();
         work.exchange.refuse_unseen(&self.date, &mut work.out);
         connection.work = Some(work);

@@ -1,0 +1,113 @@
+//! The call that a thread is in, and what its handler says or shows of its pace.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::pace::{Hook, Pace};
+
+use super::link::Transport;
+use super::pacing::LONG;
+use super::runner;
+use super::shared::Shared;
+use super::tally::Passed;
+
+/// The call that this thread is in, as the hook sees it.
+pub(super) struct Call {
+    shared: Arc<Shared>,
+    pub(super) index: Cell<usize>,
+    /// This thread has put the loop down and nobody has been sent for it.
+    pub(super) is_expected_back: Cell<bool>,
+    /// The loop's count of moves while it lies for this thread.
+    moves: Cell<u64>,
+    pub(super) endpoint: Cell<Option<Pace>>,
+    /// Since when an endpoint that is held to be slow has been running.
+    since: Cell<Option<Instant>>,
+    /// Answers to earlier requests of the same connection, not yet sent.
+    pub(super) earlier: RefCell<Option<(Transport, Vec<u8>)>>,
+}
+
+impl Call {
+    pub(super) fn new(shared: Arc<Shared>) -> Call {
+        Call {
+            shared,
+            index: Cell::new(0),
+            is_expected_back: Cell::new(false),
+            moves: Cell::new(0),
+            endpoint: Cell::new(None),
+            since: Cell::new(None),
+            earlier: RefCell::new(None),
+        }
+    }
+
+    /// Its thread is about to put loop `index` down for it.
+    pub(super) fn leave_loop(&self, index: usize) {
+        self.index.set(index);
+        self.endpoint.set(None);
+        self.is_expected_back.set(true);
+        let cell = &self.shared.loops[index];
+        cell.endpoint.store(0, Ordering::Relaxed);
+        self.moves.set(cell.baton.moves() + 1);
+    }
+
+    /// Whether another thread may have the loop by now.
+    pub(super) fn has_lost_loop(&self) -> bool {
+        let moves = || self.shared.loops[self.index.get()].baton.moves();
+        !self.is_expected_back.get() || moves() != self.moves.get()
+    }
+
+    /// Has somebody take the loop over, at once.
+    fn pass(&self, reason: Passed) {
+        if !self.is_expected_back.replace(false) {
+            return;
+        }
+        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
+            let link = Arc::clone(&transport.link);
+            link.claim.write_before(|_| {
+                // What does not go out now goes with the next answer.
+                if let Ok(n) = transport.write(out) {
+                    out.drain(..n);
+                }
+                (!out.is_empty(), ())
+            });
+        }
+        runner::send_to(&self.shared, self.index.get(), reason);
+    }
+}
+
+impl Hook for Rc<Call> {
+    fn starting(&self, pace: Pace) {
+        self.endpoint.set(Some(pace));
+        if pace.is_slow() {
+            self.since.set(Some(Instant::now()));
+            self.pass(Passed::Slow);
+            return;
+        }
+        // A call that panicked has left it.
+        self.since.set(None);
+        if self.is_expected_back.get() {
+            let cell = &self.shared.loops[self.index.get()];
+            cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn finished(&self, pace: Pace) {
+        if let Some(since) = self.since.take() {
+            if since.elapsed() < LONG {
+                pace.found_quick();
+            } else {
+                pace.found_slow();
+            }
+        }
+    }
+
+    fn about_to_block(&self) {
+        if let (true, Some(pace)) = (self.is_expected_back.get(), self.endpoint.get()) {
+            // It will do so the next time as well.
+            pace.found_slow();
+        }
+        self.pass(Passed::Said);
+    }
+}

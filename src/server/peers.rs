@@ -1,0 +1,130 @@
+//! How many connections each peer has.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::shared::Room;
+
+/// How many connections of one peer may be on their way out with a 503.
+const TURNED_AWAY: usize = 16;
+
+/// Connections by peer. Nothing is counted without a limit.
+pub(super) struct Peers {
+    most: Option<usize>,
+    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// Where a connection comes from. As long as this lives, it counts as one of its peer's.
+#[derive(Default)]
+pub(super) struct Visitor {
+    pub(super) address: Option<SocketAddr>,
+    /// Held for what its end does.
+    #[expect(dead_code, reason = "it counts as long as it lives")]
+    counted: Option<Counted>,
+}
+
+struct Counted {
+    peer: IpAddr,
+    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Visitor {
+    /// One that is not counted.
+    pub(super) fn of(address: Option<SocketAddr>) -> Visitor {
+        Visitor { address, counted: None }
+    }
+}
+
+impl Peers {
+    pub(super) fn new(most: Option<usize>) -> Peers {
+        Peers {
+            most,
+            counts: Arc::default(),
+        }
+    }
+
+    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
+    /// apart, and not limited.
+    pub(super) fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
+        let (Some(most), Some(known)) = (self.most, address) else {
+            return (Visitor::of(address), Room::Enough);
+        };
+        let peer = peer_of(known.ip());
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(peer).or_default();
+        let room = Room::among(*count, most, TURNED_AWAY);
+        *count += 1;
+        let counts = Arc::clone(&self.counts);
+        let counted = Some(Counted { peer, counts });
+        (Visitor { address, counted }, room)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.counts);
+        if let Some(count) = counts.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// Who is taken for one peer.
+fn peer_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        // RFC 7421 §1: "a fixed 64-bit boundary": one household or host has all of them.
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+fn lock(counts: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(peers: &Peers, address: &str) -> (Visitor, Room) {
+        peers.admit(Some(SocketAddr::new(address.parse().unwrap(), 4711)))
+    }
+
+    #[test]
+    fn each_peer_has_its_own_number_and_gets_back_what_it_leaves() {
+        let peers = Peers::new(Some(2));
+        let first = admit(&peers, "192.0.2.1");
+        let mapped = admit(&peers, "::ffff:192.0.2.1");
+        assert_eq!([first.1, mapped.1], [Room::Enough; 2]);
+        assert_eq!(admit(&peers, "192.0.2.1").1, Room::Scarce, "the third of one peer");
+        assert_eq!(admit(&peers, "192.0.2.2").1, Room::Enough);
+        drop(mapped);
+        assert_eq!(admit(&peers, "192.0.2.1").1, Room::Enough);
+        let crowd: Vec<_> = (0..2 + TURNED_AWAY).map(|_| admit(&peers, "192.0.2.1")).collect();
+        assert_eq!(crowd.last().map(|visit| visit.1), Some(Room::None));
+        drop(crowd);
+        drop(first);
+        assert!(lock(&peers.counts).is_empty(), "nothing is kept of those who are gone");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_peer() {
+        let peers = Peers::new(Some(1));
+        let _first = admit(&peers, "2001:db8::1");
+        assert_eq!(admit(&peers, "2001:db8::ffff:1").1, Room::Scarce);
+        assert_eq!(admit(&peers, "2001:db8:0:1::1").1, Room::Enough);
+    }
+
+    #[test]
+    fn without_a_limit_or_an_address_nothing_is_counted() {
+        let peers = Peers::new(None);
+        let visitor = admit(&peers, "192.0.2.1");
+        assert_eq!(visitor.1, Room::Enough);
+        assert!(lock(&peers.counts).is_empty());
+        assert_eq!(Peers::new(Some(0)).admit(None).1, Room::Enough);
+    }
+}

@@ -1,0 +1,76 @@
+//! How many connections there may be, in all and of one peer.
+
+use hansel::Limits;
+
+use crate::support::{no_deadlines, server, start};
+
+#[test]
+fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some() {
+    for loops in [1, 2] {
+        let limits = Limits {
+            connections_per_peer: Some(3),
+            ..no_deadlines()
+        };
+        let server = start(server().loops(loops).limits(limits), || "Hello");
+        let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.get("/").text(), "Hello");
+        }
+        for _ in 0..40 {
+            let mut refused = server.connect();
+            let answer = refused.answer();
+            assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
+            assert_eq!(
+                answer.text(),
+                "503 Service Unavailable: too many connections from one address\n"
+            );
+            answer.assert_closes();
+            refused.end();
+        }
+        for client in &mut clients {
+            assert_eq!(client.get("/").text(), "Hello", "those who are here stay");
+        }
+        clients.pop();
+        // The server learns of it when it comes to it.
+        loop {
+            let mut next = server.connect();
+            // One that is turned away is answered before it has asked.
+            let _ = next.try_send(crate::support::get("/"));
+            if next.answer().status == 200 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn turning_connections_away_leaves_no_trace_in_the_count() {
+    let limits = Limits {
+        connections: 12,
+        ..no_deadlines()
+    };
+    let server = start(
+        server().loops(3).limits(limits).health_on("127.0.0.1:0").unwrap(),
+        || "Hello",
+    );
+    for _ in 0..5 {
+        let mut clients: Vec<_> = (0..12).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            assert_eq!(client.get("/").text(), "Hello");
+        }
+        for _ in 0..20 {
+            assert_eq!(server.connect().answer().status, 503);
+        }
+        drop(clients);
+        // The one that asks does not count.
+        loop {
+            let text = crate::support::Client::connect(server.health_addrs()[0])
+                .get("/metrics")
+                .text()
+                .to_owned();
+            if text.lines().any(|line| line == "hansel_connections 0") {
+                break;
+            }
+        }
+    }
+}
