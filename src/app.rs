@@ -179,10 +179,13 @@ impl App {
     /// How `request` would be dispatched; see [`explain`](App::explain).
     pub fn trail(&self, request: &Request) -> Trail {
         let recorder = Recorder::default();
-        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder));
         let mark = request.context().mark();
-        let outcome = match self.root.dispatch(&mut walk) {
-            Ok(_) => Outcome::Found,
+        let outcome = match self.dispatch(request, request.segments(), Purpose::Explain, Some(&recorder)) {
+            // Where nothing is called, only a redirection has an answer.
+            Ok(arrived) => match arrived.response().and_then(|response| response.header("Location")) {
+                Some(location) => Outcome::Moved(location.to_owned()),
+                None => Outcome::Found,
+            },
             Err(miss) => Outcome::Missed(miss),
         };
         request.context().rewind(mark);
@@ -199,7 +202,7 @@ impl App {
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let reply = self.dispatch(request, segments, listener);
+        let reply = self.dispatch(request, segments, Purpose::Answer, listener);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
@@ -214,8 +217,14 @@ impl App {
         }
     }
 
-    fn dispatch(&self, request: &Request, segments: Segments<'_>, listener: Option<&dyn Listener>) -> Reply {
-        let walk = || Walk::new(request, segments, Purpose::Answer, listener);
+    fn dispatch(
+        &self,
+        request: &Request,
+        segments: Segments<'_>,
+        purpose: Purpose,
+        listener: Option<&dyn Listener>,
+    ) -> Reply {
+        let walk = || Walk::new(request, segments, purpose, listener);
         if self.slashes == Slashes::Strict {
             return self.root.dispatch(&mut walk());
         }
@@ -224,14 +233,14 @@ impl App {
             Err(Miss::NotFound) => {}
             reply => return reply,
         }
-        match self.other_path(request, listener) {
+        match self.other_path(request, purpose, listener) {
             Err(Miss::NotFound) => self.root.dispatch(&mut walk()),
             reply => reply,
         }
     }
 
     /// What comes of the path with a slash more or less at its end.
-    fn other_path(&self, request: &Request, listener: Option<&dyn Listener>) -> Reply {
+    fn other_path(&self, request: &Request, purpose: Purpose, listener: Option<&dyn Listener>) -> Reply {
         let path = request.path();
         let other = match path.strip_suffix('/') {
             Some("") => return Err(Miss::NotFound),
@@ -244,7 +253,7 @@ impl App {
         }
         let purpose = match self.slashes {
             Slashes::Redirect => Purpose::Explain,
-            Slashes::Strict | Slashes::Ignore => Purpose::Answer,
+            Slashes::Strict | Slashes::Ignore => purpose,
         };
         let mut walk = Walk::new(request, decoded.segments(), purpose, listener).without_last_resort();
         let reply = self.root.dispatch(&mut walk);

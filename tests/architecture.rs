@@ -40,8 +40,19 @@ const NEVER: &[(&str, &[&str], &str)] = &[
         "the server knows only `Application`",
     ),
     (
-        "src/dispatch",
+        "src/page",
         &["crate::server", "crate::exchange", "hansel_proto", "crate::app"],
+        "the development page knows what dispatch tells it",
+    ),
+    (
+        "src/dispatch",
+        &[
+            "crate::server",
+            "crate::exchange",
+            "hansel_proto",
+            "crate::app",
+            "crate::page",
+        ],
         "dispatch never imports the server, nor the protocol, nor what joins them",
     ),
     (

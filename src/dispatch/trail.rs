@@ -60,6 +60,8 @@ pub struct TrailCrumb {
 pub enum Outcome {
     /// An endpoint was found.
     Found,
+    /// The client is sent to this path, which differs by a slash at its end.
+    Moved(String),
     /// None was, and this is what was missed.
     Missed(Miss),
     /// The request itself can't be: the reason.
@@ -77,10 +79,11 @@ impl Trail {
         self.crumbs.iter().rfind(|crumb| crumb.is_endpoint)
     }
 
-    /// The status that dispatch alone leads to: 200, 204 (for OPTIONS), 404, 405, or 400.
+    /// The status that dispatch alone leads to: 200, 204 (for OPTIONS), 308, 404, 405, or 400.
     pub fn status(&self) -> u16 {
         match &self.outcome {
             Outcome::Found => 200,
+            Outcome::Moved(_) => 308,
             Outcome::Missed(Miss::NotFound) => 404,
             Outcome::Missed(Miss::MethodNotAllowed(_)) if self.method == Method::OPTIONS => 204,
             Outcome::Missed(Miss::MethodNotAllowed(_)) => 405,
@@ -97,6 +100,7 @@ impl fmt::Display for Trail {
         }
         match &self.outcome {
             Outcome::Found => writeln!(f, "found"),
+            Outcome::Moved(location) => writeln!(f, "308 Permanent Redirect to {location}"),
             Outcome::Missed(Miss::NotFound) => writeln!(f, "404 Not Found"),
             Outcome::Missed(Miss::MethodNotAllowed(allowed)) if self.method == Method::OPTIONS => {
                 writeln!(f, "204, Allow: {}", allowed.allow())

@@ -171,7 +171,7 @@ fn near(story: &Story<'_>, to: &mut String) -> fmt::Result {
     if story.near.is_empty() {
         return Ok(());
     }
-    to.push_str("<section id=\"near\">\n<h2>Did you mean</h2>\n<ul>\n");
+    write!(to, "<section id=\"near\">\n<h2>{}</h2>\n<ul>\n", story.near_title())?;
     for near in &story.near {
         let methods = Methods(&near.place.methods);
         let path = Escaped(&near.path);
@@ -197,6 +197,7 @@ fn trail(story: &Story<'_>, to: &mut String) -> fmt::Result {
     }
     let end = match &story.trail.outcome {
         Outcome::Found => "Found.".to_owned(),
+        Outcome::Moved(location) => format!("Moved to `{location}`."),
         Outcome::Missed(Miss::NotFound) => "Nobody else to ask: 404.".to_owned(),
         Outcome::Missed(Miss::MethodNotAllowed(allowed)) => {
             format!("There is something here, for {}: 405.", allowed.allow())
@@ -266,7 +267,8 @@ fn routes(story: &Story<'_>, to: &mut String) -> fmt::Result {
             "<tr{}><td>{}</td><td><code>{}</code></td><td><code>{}</code></td></tr>",
             if is_near { " class=\"near\"" } else { "" },
             Methods(&place.methods),
-            Escaped(&place.pattern),
+            // Lines break before a slash first; what is escaped has none of its own.
+            Escaped(&place.pattern).to_string().replace('/', "<wbr>/"),
             Escaped(&place.handler),
         )?;
     }

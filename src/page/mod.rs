@@ -154,6 +154,14 @@ impl<'a> Story<'a> {
         .with_header("Cache-Control", "no-store")
     }
 
+    /// What the places that are near are, in words.
+    fn near_title(&self) -> &'static str {
+        match self.near.iter().all(|near| near.fits) {
+            true => "Nearest",
+            false => "Did you mean",
+        }
+    }
+
     /// The endpoint that was reached, by name.
     fn endpoint(&self) -> Option<&'a str> {
         self.trail.endpoint().map(|crumb| crumb.handler.as_str())

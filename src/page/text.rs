@@ -26,7 +26,7 @@ fn write(story: &Story<'_>, text: &mut String) -> std::fmt::Result {
     }
     write!(text, "\n{}", story.trail)?;
     if !story.near.is_empty() {
-        writeln!(text, "\nDid you mean")?;
+        writeln!(text, "\n{}", story.near_title())?;
         for near in &story.near {
             writeln!(
                 text,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk};
-use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, mount};
+use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
 
 use super::tree::{Mark, Outcome, Tree, method, request, target, tree_and_path};
@@ -270,5 +270,20 @@ fn the_trees_are_worth_their_while() {
     }
     for status in [200, 204, 404, 405] {
         assert!(statuses.get(&status).is_some_and(|&count| count > 200), "{statuses:?}");
+    }
+}
+
+#[test]
+fn the_trail_knows_what_becomes_of_a_slash_at_the_end() {
+    for (slashes, status, end) in [
+        (Slashes::Strict, 404, "404 Not Found\n"),
+        (Slashes::Redirect, 308, "308 Permanent Redirect to /a\n"),
+        (Slashes::Ignore, 200, "found\n"),
+    ] {
+        let app = App::new(Routes::new().get("/a", || "")).slashes(slashes);
+        assert_eq!(answered(&app, &Request::get("/a/")).0, status);
+        let trail = app.explain(Method::GET, "/a/");
+        assert_eq!(trail.status(), status, "{slashes:?}: {trail}");
+        assert!(trail.to_string().ends_with(end), "{slashes:?}: {trail}");
     }
 }

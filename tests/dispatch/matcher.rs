@@ -239,7 +239,7 @@ enum Specific {
 fn naive(routes: &[Route], method: &Method, path: &[String]) -> Outcome {
     let mut candidates: Vec<(Rank, Outcome)> = (0..)
         .zip(routes)
-        .filter_map(|(number, route)| route.alone(number, method, path))
+        .filter_map(|(number, route)| route.alone(routes, number, method, path))
         .collect();
     candidates.sort_by(|(a, _), (b, _)| a.cmp(b));
     let outcomes = candidates.into_iter().map(|(_, outcome)| outcome);
@@ -248,7 +248,7 @@ fn naive(routes: &[Route], method: &Method, path: &[String]) -> Outcome {
 
 impl Route {
     /// What comes of this route alone, if its pattern matches.
-    fn alone(&self, number: u32, method: &Method, path: &[String]) -> Option<(Rank, Outcome)> {
+    fn alone(&self, routes: &[Route], number: u32, method: &Method, path: &[String]) -> Option<(Rank, Outcome)> {
         match self {
             Route::Template(parts, taken) => {
                 let has_rest = parts.last() == Some(&Part::Rest);
@@ -291,7 +291,10 @@ impl Route {
                     Some(_) => nowhere(),
                     None => return None,
                 };
-                Some((Rank::Expression(number as usize), outcome))
+                // Equal expressions are one pattern, whose place is that of the first.
+                let is_equal = |other: &Route| matches!(other, Route::Expression(other, _) if other == expression);
+                let first = routes.iter().position(is_equal)?;
+                Some((Rank::Expression(first), outcome))
             }
             Route::Mount(parts, takes) => {
                 let (mut rank, rest) = specific(parts, path)?;

@@ -1,0 +1,92 @@
+"""The scenarios: what the load asks, and how the server is started for it."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    # What is asked; see `work/src/lib.rs`. The limit gives the answer of the same name.
+    work: str
+    connections: int = 64
+    depth: int = 1
+    clients: str = "mixed"
+    close: bool = False
+    body: int = 0
+    # Idle connections beside the load; for the memory scenario, those that are weighed.
+    idle: int = 0
+    weighs_memory: bool = False
+    loops: int = 1
+    # How many handlers may block at once. Those who have a fixed number of threads get so many.
+    threads: int = 16
+    # Both processes may use both processors.
+    shares_processors: bool = False
+    warm_up: float = 0.3
+
+    @property
+    def blocks(self) -> bool:
+        return self.work in ("sleep", "mix")
+
+    def load_arguments(self) -> list[str]:
+        arguments = [self.work, "--connections", self.connections, "--depth", self.depth]
+        arguments += ["--clients", self.clients, "--body", self.body, "--idle", self.idle]
+        arguments += ["--close"] if self.close else []
+        return [str(argument) for argument in arguments]
+
+
+def named(scenario: Scenario, name: str, title: str, **changes) -> Scenario:
+    return replace(scenario, name=name, title=title, **changes)
+
+
+HELLO = Scenario("keep-alive-64", "Keep-alive, 64 connections", "hello")
+
+SCENARIOS = [
+    HELLO,
+    named(HELLO, "keep-alive-256", "Keep-alive, 256 connections", connections=256),
+    named(HELLO, "pipelined-16", "Pipelined, 16 requests at a time, 64 connections", depth=16),
+    Scenario("browser", "Browsers: 13 fields, a route, three fields in the answer", "item", clients="own"),
+    Scenario("proxied", "The same behind a proxy: each request is another client's", "item"),
+    named(HELLO, "close", "A connection for each request", close=True),
+    Scenario("10k", "Answers of 10 kB", "10k"),
+    Scenario("1m", "Answers of 1 MB, 16 connections", "1m", connections=16),
+    Scenario("upload-1k", "Uploads of 1 kB", "upload", body=1000),
+    Scenario("upload-1m", "Uploads of 1 MB, 16 connections", "upload", body=1_000_000, connections=16),
+    Scenario("json", "JSON", "json"),
+    Scenario(
+        "blocking",
+        "A handler that blocks for 10 ms, 256 connections (25,600/s is all that 256 threads can do)",
+        "sleep",
+        connections=256,
+        threads=256,
+        warm_up=0.6,
+    ),
+    Scenario(
+        "mix",
+        "90 % quick, 10 % blocking for 10 ms, 256 connections",
+        "mix",
+        connections=256,
+        threads=256,
+        warm_up=0.6,
+    ),
+    named(HELLO, "idle-10000", "Keep-alive, 64 connections, beside 10,000 idle ones", idle=10_000),
+    named(HELLO, "memory", "Memory of 5,000 idle connections", idle=5_000, weighs_memory=True),
+    named(
+        HELLO,
+        "two-loops",
+        "Keep-alive, 64 connections, two loops; server and load share two processors",
+        loops=2,
+        shares_processors=True,
+    ),
+]
+
+
+def chosen(names: str | None) -> list[Scenario]:
+    """The scenarios of those names, separated by commas; all for None."""
+    if names is None:
+        return SCENARIOS
+    known = {scenario.name: scenario for scenario in SCENARIOS}
+    wanted = names.split(",")
+    if unknown := [name for name in wanted if name not in known]:
+        raise SystemExit(f"no scenario is named {unknown[0]!r}; there are {', '.join(known)}")
+    return [known[name] for name in wanted]

@@ -1,0 +1,194 @@
+"""The servers: how each is built, started and ended."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .scenarios import Scenario
+
+BENCH = Path(__file__).resolve().parent.parent
+TARGET = BENCH / "target"
+SERVER_PROCESSOR, LOAD_PROCESSOR = 0, 1
+
+TEN_KB = b"ten bytes\n" * 1000
+ONE_MB = b"ten bytes\n" * 100_000
+
+
+class Unable(Exception):
+    """A server can't do a scenario, or can't be had at all; the message says why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    # The crate whose version counts.
+    crate: str | None = None
+    # A thread stays with a connection, so that there must be one for each.
+    keeps_threads: bool = False
+
+    @property
+    def is_peer(self) -> bool:
+        return self.name not in ("limit", "hansel")
+
+    @property
+    def binary(self) -> Path:
+        if self.name == "nginx":
+            return Path(shutil.which("nginx") or TARGET / "nginx/usr/sbin/nginx")
+        return TARGET / "release" / f"bench-{self.name}"
+
+    def command(self, port: int, scenario: Scenario) -> list[str]:
+        """How to start it for a scenario."""
+        if scenario.blocks and self.name == "limit":
+            raise Unable("it parses nothing, so it can't tell what is slow")
+        if scenario.blocks and self.name == "nginx":
+            raise Unable("it has no handlers")
+        if self.name == "nginx":
+            return [str(self.binary), "-c", str(nginx_configuration(port, scenario.loops))]
+        arguments: list = [port, scenario.loops]
+        if self.name == "limit":
+            arguments += [scenario.work, scenario.body, "close" if scenario.close else "keep"]
+        else:
+            arguments += [256 if self.keeps_threads else scenario.threads]
+        return [str(self.binary), *map(str, arguments)]
+
+
+SERVERS = [
+    Server("limit"),
+    Server("hansel", "hansel"),
+    Server("hyper", "hyper"),
+    Server("axum", "axum"),
+    Server("actix-web", "actix-web"),
+    Server("may_minihttp", "may_minihttp"),
+    Server("ntex", "ntex"),
+    Server("xitca", "xitca-web"),
+    Server("nginx"),
+    Server("astra", "astra", keeps_threads=True),
+    Server("tiny_http", "tiny_http"),
+    Server("rouille", "rouille"),
+]
+
+
+def chosen(names: str | None) -> list[Server]:
+    """The servers of those names, separated by commas; all for None."""
+    if names is None:
+        return SERVERS
+    known = {server.name: server for server in SERVERS}
+    wanted = names.split(",")
+    if unknown := [name for name in wanted if name not in known]:
+        raise SystemExit(f"no server is named {unknown[0]!r}; there are {', '.join(known)}")
+    return [server for server in SERVERS if server.name in wanted]
+
+
+def build(servers: list[Server]) -> dict[str, str]:
+    """Builds the load and the servers; says which can't be had, and why."""
+    cargo("bench-load")
+    failed = {}
+    for server in servers:
+        try:
+            if server.name == "nginx":
+                fetch_nginx(server)
+            else:
+                cargo(f"bench-{server.name}")
+        except (Unable, subprocess.CalledProcessError, OSError) as error:
+            failed[server.name] = f"can't be built: {error}"
+    return failed
+
+
+def cargo(package: str) -> None:
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--package", package], cwd=BENCH, check=True)
+
+
+def fetch_nginx(server: Server) -> None:
+    if not server.binary.exists():
+        subprocess.run([BENCH / "nginx/fetch", TARGET / "nginx"], check=True, stdout=subprocess.DEVNULL)
+
+
+def nginx_configuration(port: int, loops: int) -> Path:
+    files = TARGET / "nginx-files"
+    files.mkdir(parents=True, exist_ok=True)
+    (files / "10k").write_bytes(TEN_KB)
+    (files / "1m").write_bytes(ONE_MB)
+    text = (BENCH / "nginx/nginx.conf").read_text()
+    filled = {"PORT": str(port), "LOOPS": str(loops), "FILES": str(files)}
+    filled["LISTEN"] = " reuseport" if loops > 1 else ""
+    for name, value in filled.items():
+        text = text.replace(name, value)
+    configuration = files / "nginx.conf"
+    configuration.write_text(text)
+    return configuration
+
+
+@dataclass(frozen=True)
+class Running:
+    port: int
+    processes: list[int]
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """The processor time of all its threads so far."""
+        # The clock of another process: see clock_getcpuclockid(3).
+        return sum(time.clock_gettime(~process << 3 | 2) for process in self.processes)
+
+    def anonymous_kib(self) -> int:
+        """The memory it has touched, without files it has mapped."""
+        total = 0
+        for process in self.processes:
+            for line in Path(f"/proc/{process}/status").read_text().splitlines():
+                if line.startswith("RssAnon:"):
+                    total += int(line.split()[1])
+        return total
+
+
+@contextmanager
+def running(server: Server, scenario: Scenario, processors: set[int]):
+    """The server, started on a port of its own and ended afterwards."""
+    port = free_port()
+    process = subprocess.Popen(
+        server.command(port, scenario),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, processors),
+    )
+    try:
+        wait_for(port, process, server)
+        yield Running(port, [process.pid, *children(process.pid)])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(port: int, process: subprocess.Popen, server: Server) -> None:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Unable(f"{server.name} ended at once with status {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    raise Unable(f"{server.name} does not listen")
+
+
+def children(process: int) -> list[int]:
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

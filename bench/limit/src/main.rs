@@ -1,0 +1,211 @@
+//! The limit: what the machine can do, if a server does nothing.
+//!
+//! It waits for events, reads, counts blank lines and writes a fixed answer for each. It parses
+//! nothing, allocates nothing, and believes everything. No server can be faster by other means than
+//! by asking less of the kernel.
+
+mod count;
+mod system;
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+
+use count::Counter;
+use memchr::memmem::Finder;
+use system::{Epoll, Event};
+use work::Settings;
+
+/// What is read at once.
+const READ: usize = 64 * 1024;
+/// How many bytes of answers are written at once, if so many requests have come.
+const WRITE: usize = 16 * 1024;
+const EVENTS: usize = 1024;
+/// The listener's token; connections have their descriptors.
+const LISTENER: u64 = u64::MAX;
+
+/// `PORT LOOPS ANSWER BODY END`
+#[derive(Clone, Copy)]
+struct Wish {
+    settings: Settings,
+    /// How many bytes of body follow each head.
+    body: usize,
+    /// Close after one answer.
+    closes: bool,
+}
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let [port, loops, answer, body, end] = arguments[..] else {
+        panic!("usage: bench-limit PORT LOOPS hello|item|json|10k|1m|upload BODY_BYTES keep|close");
+    };
+    let settings = Settings {
+        port: port.parse().expect("a port"),
+        loops: loops.parse().expect("a number of loops"),
+        threads: 0,
+    };
+    let wish = Wish {
+        settings,
+        body: body.parse().expect("a number of bytes"),
+        closes: end == "close",
+    };
+    let answers: &'static Answers = Box::leak(Box::new(Answers::of(answer, wish.body, wish.closes)));
+    let serve = move || Loop::new(wish, answers)?.run();
+    for _ in 1..settings.loops {
+        std::thread::spawn(serve);
+    }
+    serve()
+}
+
+/// The answer, as often as is worth writing at once.
+struct Answers {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Answers {
+    fn of(name: &str, body_bytes: usize, closes: bool) -> Answers {
+        let body = match name {
+            "hello" => work::HELLO.to_owned(),
+            "item" => work::item_page("00", "000000", Some("page=00"), Some("session=000000000000")),
+            "json" => String::from_utf8(work::json()).expect("JSON is UTF-8"),
+            "10k" => work::ten_kb().to_owned(),
+            "1m" => work::one_mb().to_owned(),
+            "upload" => body_bytes.to_string(),
+            other => panic!("no answer is named {other:?}"),
+        };
+        let fields = match name {
+            "item" => work::ITEM_HEADERS
+                .map(|(name, value)| format!("{name}: {value}\r\n"))
+                .concat(),
+            "json" => "Content-Type: application/json\r\n".to_owned(),
+            _ => "Content-Type: text/plain; charset=utf-8\r\n".to_owned(),
+        };
+        let closing = if closes { "Connection: close\r\n" } else { "" };
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n{fields}{closing}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Answers {
+            bytes: answer.repeat((WRITE / answer.len()).max(1)).into_bytes(),
+            len: answer.len(),
+        }
+    }
+}
+
+struct Loop {
+    wish: Wish,
+    answers: &'static Answers,
+    listener: TcpListener,
+    epoll: Epoll,
+    /// By descriptor.
+    connections: Vec<Option<Connection>>,
+    buffer: Vec<u8>,
+    finder: Finder<'static>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    counter: Counter,
+    /// Bytes of answers that are still to be written.
+    owed: usize,
+    /// Where in the repeated answers to go on.
+    offset: usize,
+}
+
+impl Loop {
+    fn new(wish: Wish, answers: &'static Answers) -> io::Result<Loop> {
+        let listener = wish.settings.listen();
+        let epoll = Epoll::new()?;
+        epoll.add_listener(listener.as_raw_fd(), LISTENER)?;
+        Ok(Loop {
+            wish,
+            answers,
+            listener,
+            epoll,
+            connections: Vec::new(),
+            buffer: vec![0; READ],
+            finder: count::finder(),
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = vec![Event::default(); EVENTS];
+        loop {
+            let ready = self.epoll.wait(&mut events)?;
+            for event in &events[..ready] {
+                match event.token() {
+                    LISTENER => self.accept()?,
+                    descriptor => self.serve(descriptor as usize),
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        while let Some(stream) = system::accept(&self.listener)? {
+            let descriptor = stream.as_raw_fd();
+            self.epoll.add_connection(descriptor)?;
+            let index = descriptor as usize;
+            if self.connections.len() <= index {
+                self.connections.resize_with(index + 1, || None);
+            }
+            self.connections[index] = Some(Connection {
+                stream,
+                counter: Counter::new(self.wish.body),
+                owed: 0,
+                offset: 0,
+            });
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else {
+            return;
+        };
+        let outcome = connection.serve(&mut self.buffer, self.answers, &self.finder);
+        let is_done = self.wish.closes && matches!(outcome, Ok(true));
+        if is_done || outcome.is_err() {
+            self.connections[index] = None;
+        }
+    }
+}
+
+impl Connection {
+    /// Reads what there is and answers it. Says whether something was answered and all is written.
+    fn serve(&mut self, buffer: &mut [u8], answers: &Answers, finder: &Finder<'_>) -> io::Result<bool> {
+        loop {
+            let Some(n) = ready(self.stream.read(buffer))? else {
+                break;
+            };
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.owed += self.counter.count(&buffer[..n], finder) * answers.len;
+            if n < buffer.len() {
+                break;
+            }
+        }
+        let owed_something = self.owed > 0;
+        while self.owed > 0 {
+            let end = answers.bytes.len().min(self.offset + self.owed);
+            let Some(n) = ready(self.stream.write(&answers.bytes[self.offset..end]))? else {
+                return Ok(false);
+            };
+            self.owed -= n;
+            self.offset = (self.offset + n) % answers.len;
+        }
+        Ok(owed_something)
+    }
+}
+
+/// Nothing, if the socket is not ready.
+fn ready(outcome: io::Result<usize>) -> io::Result<Option<usize>> {
+    match outcome {
+        Ok(n) => Ok(Some(n)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}

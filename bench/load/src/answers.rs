@@ -1,0 +1,273 @@
+//! Following the answers of a connection: where each begins and ends, and whether it is right.
+//!
+//! An answer is taken apart whole as long as its length isn't known, and every so often to check it.
+//! Between, its beginning is looked at and its bytes are counted, which catches any that has another
+//! length: the next one then begins wrongly.
+
+use crate::requests::{Batch, Kind, Requests};
+
+/// One of so many answers of a connection is checked whole.
+const SAMPLE: u32 = 61;
+/// Answers up to this length are checked with their bodies.
+const SMALL: usize = 32 * 1024;
+const START: &[u8] = b"HTTP/1.1 200";
+
+/// The lengths of answers, head and all, by kind, once known.
+#[derive(Debug, Default)]
+pub(crate) struct Lengths {
+    quick: Length,
+    slow: Length,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Unknown,
+    Always(usize),
+    /// Not always the same: each answer is taken apart.
+    Varies,
+}
+
+/// Why an answer counts as none. The connection can go on only after `Status` and `Body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// Whole, but no 200.
+    Status,
+    /// Another body than is due.
+    Body,
+    /// Not HTTP, or more than was asked for.
+    Malformed,
+}
+
+/// Where a connection is in the answers to a batch.
+#[derive(Default)]
+pub(crate) struct Answers {
+    batch: Batch,
+    kind: Option<Kind>,
+    /// Answers to this batch that have ended, and how many there are to be.
+    ended: usize,
+    depth: usize,
+    /// Bytes of the present answer that are still to come, if it needs only counting.
+    left: usize,
+    /// The beginning of an answer that is to be taken apart.
+    whole: Vec<u8>,
+    since_sample: u32,
+    is_sample: bool,
+    pub(crate) sampled: u64,
+}
+
+impl Answers {
+    /// Prepares for the answers to `batch`.
+    pub(crate) fn expect(&mut self, batch: Batch, kind: Kind, depth: usize) {
+        self.batch = batch;
+        self.kind = Some(kind);
+        self.ended = 0;
+        self.depth = depth;
+    }
+
+    /// Whether all answers to the batch have ended.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.ended == self.depth
+    }
+
+    /// Takes what has arrived. What is wrong with an answer is said through `complain`; an error is
+    /// what the connection doesn't survive.
+    pub(crate) fn take(
+        &mut self,
+        mut input: &[u8],
+        lengths: &mut Lengths,
+        check: &Check<'_>,
+        mut complain: impl FnMut(Wrong),
+    ) -> Result<(), Wrong> {
+        while !input.is_empty() {
+            if self.left > 0 {
+                let n = self.left.min(input.len());
+                self.left -= n;
+                input = &input[n..];
+                if self.left == 0 {
+                    self.ended += 1;
+                }
+            } else if self.are_complete() {
+                return Err(Wrong::Malformed);
+            } else {
+                input = self.begin(input, lengths, check, &mut complain)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the beginning of an answer. Returns what is left of the input.
+    fn begin<'i>(
+        &mut self,
+        input: &'i [u8],
+        lengths: &mut Lengths,
+        check: &Check<'_>,
+        complain: &mut impl FnMut(Wrong),
+    ) -> Result<&'i [u8], Wrong> {
+        let length = lengths.of(self.kind);
+        if self.whole.is_empty() {
+            self.since_sample += 1;
+            self.is_sample = self.since_sample >= SAMPLE;
+            if let (Length::Always(length), false, true) = (*length, self.is_sample, input.starts_with(START)) {
+                self.left = length;
+                return Ok(input);
+            }
+        }
+        self.whole.extend_from_slice(input);
+        let Some(head) = Head::of(&self.whole)? else {
+            return Ok(&[]);
+        };
+        let total = head.len + head.body;
+        let index = self.ended;
+        if total > SMALL && self.whole.len() < total {
+            self.left = total - self.whole.len();
+        } else if self.whole.len() < total {
+            return Ok(&[]);
+        } else {
+            self.ended += 1;
+        }
+        let body = self.whole.get(head.len..total);
+        if head.status != 200 {
+            complain(Wrong::Status);
+        } else {
+            let expected = check.requests.expected(self.batch, index);
+            if check.bodies && !expected.is_empty() && body != Some(expected) {
+                complain(Wrong::Body);
+            }
+            length.learn(total);
+        }
+        self.since_sample = 0;
+        self.sampled += u64::from(self.is_sample);
+        let behind = self.whole.len().saturating_sub(total);
+        self.whole.clear();
+        Ok(&input[input.len() - behind..])
+    }
+}
+
+/// What answers are checked against.
+pub(crate) struct Check<'r> {
+    pub(crate) requests: &'r Requests,
+    pub(crate) bodies: bool,
+}
+
+impl Lengths {
+    fn of(&mut self, kind: Option<Kind>) -> &mut Length {
+        match kind {
+            Some(Kind::Slow) => &mut self.slow,
+            _ => &mut self.quick,
+        }
+    }
+}
+
+impl Length {
+    fn learn(&mut self, found: usize) {
+        *self = match *self {
+            Length::Unknown => Length::Always(found),
+            Length::Always(known) if known == found => Length::Always(known),
+            _ => Length::Varies,
+        };
+    }
+}
+
+/// What matters of an answer's head.
+struct Head {
+    status: u16,
+    len: usize,
+    body: usize,
+}
+
+impl Head {
+    /// The head that `bytes` begin with, if it is whole.
+    fn of(bytes: &[u8]) -> Result<Option<Head>, Wrong> {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return if bytes.starts_with(b"HTTP/1.1") || bytes.len() < 8 {
+                Ok(None)
+            } else {
+                Err(Wrong::Malformed)
+            };
+        };
+        let text = std::str::from_utf8(&bytes[..end]).map_err(|_| Wrong::Malformed)?;
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
+        let status = status
+            .and_then(|line| line.get(..3)?.parse().ok())
+            .ok_or(Wrong::Malformed)?;
+        let body = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .and_then(|(_, value)| value.trim().parse().ok())
+            .ok_or(Wrong::Malformed)?;
+        Ok(Some(Head {
+            status,
+            len: end + 4,
+            body,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    fn taken(input: &[u8], depth: usize, size: usize) -> (Result<(), Wrong>, Vec<Wrong>, usize) {
+        let line = "127.0.0.1:8000 hello";
+        let options = Options::of(line.split_whitespace().map(str::to_owned)).unwrap();
+        let requests = Requests::new(&options);
+        let check = Check {
+            requests: &requests,
+            bodies: true,
+        };
+        let (mut lengths, mut wrong, mut answers) = (Lengths::default(), Vec::new(), Answers::default());
+        answers.expect(Batch::default(), Kind::Quick, depth);
+        let mut outcome = Ok(());
+        for piece in input.chunks(size) {
+            outcome = outcome.and(answers.take(piece, &mut lengths, &check, |what| wrong.push(what)));
+        }
+        (outcome, wrong, answers.ended)
+    }
+
+    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, World!";
+
+    #[test]
+    fn answers_are_counted_wherever_reads_cut_them() {
+        let input = GOOD.repeat(130);
+        for size in 1..200 {
+            assert_eq!(
+                taken(input.as_bytes(), 130, size),
+                (Ok(()), vec![], 130),
+                "in pieces of {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let other_body = GOOD.replace("World", "Wurld");
+        let other_status = GOOD.replace("200 OK", "503 No");
+        for size in [1, 7, 1000] {
+            let (outcome, wrong, ended) = taken(other_body.as_bytes(), 1, size);
+            assert_eq!((outcome, &wrong[..], ended), (Ok(()), &[Wrong::Body][..], 1));
+            let (outcome, wrong, ended) = taken(format!("{GOOD}{other_status}{GOOD}").as_bytes(), 3, size);
+            assert_eq!((outcome, &wrong[..], ended), (Ok(()), &[Wrong::Status][..], 3));
+        }
+        assert_eq!(taken(b"<html>what?</html>", 1, 100).0, Err(Wrong::Malformed));
+        assert_eq!(taken(GOOD.repeat(2).as_bytes(), 1, 1000).0, Err(Wrong::Malformed));
+    }
+
+    #[test]
+    fn another_length_is_noticed() {
+        let longer = GOOD.replace("13", "14").replace('!', "!!");
+        let input = format!("{GOOD}{GOOD}{longer}{GOOD}");
+        let (outcome, wrong, _) = taken(input.as_bytes(), 4, 1000);
+        assert!(outcome.is_err() || !wrong.is_empty());
+    }
+
+    #[test]
+    fn large_answers_are_counted_without_being_kept() {
+        let body = "x".repeat(100_000);
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}");
+        let (outcome, _, ended) = taken(answer.repeat(3).as_bytes(), 3, 5000);
+        assert_eq!((outcome, ended), (Ok(()), 3));
+    }
+}

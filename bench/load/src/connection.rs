@@ -1,0 +1,164 @@
+//! One connection: sends batches of requests and takes the answers.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use crate::answers::{Answers, Check, Lengths, Wrong};
+use crate::requests::{Kind, Requests};
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    index: usize,
+    turn: usize,
+    /// What of the present batch is still to be sent.
+    unsent: Range<usize>,
+    sent_at: Instant,
+    kind: Kind,
+    pub(crate) answers: Answers,
+    /// All answers are here, and the server should close.
+    pub(crate) is_over: bool,
+}
+
+/// What all connections share.
+pub(crate) struct Common<'r> {
+    pub(crate) address: SocketAddr,
+    pub(crate) check: Check<'r>,
+    pub(crate) lengths: Lengths,
+    pub(crate) depth: usize,
+    pub(crate) closes: bool,
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// What a turn has come to.
+pub(crate) enum Turn {
+    /// Nothing that would be counted.
+    Waits,
+    /// All answers to a batch are here. The connection has gone on by itself, unless it is over.
+    Answered(Kind, Duration),
+    /// The server has closed, as it should, behind the last answer.
+    Closed,
+}
+
+/// Why a connection can't go on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Wrong(Wrong),
+    /// The server has closed in the middle.
+    Cut,
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Broken(error)
+    }
+}
+
+impl Connection {
+    /// Connects and sends the first batch, as far as that goes without waiting.
+    pub(crate) fn open(index: usize, turn: usize, common: &Common<'_>, registry: &Registry) -> io::Result<Connection> {
+        let sent_at = Instant::now();
+        let stream = TcpStream::connect(common.address)?;
+        if !common.closes {
+            stream.set_nodelay(true)?;
+        }
+        let mut connection = Connection {
+            stream,
+            index,
+            turn,
+            unsent: 0..0,
+            sent_at,
+            kind: Kind::Quick,
+            answers: Answers::default(),
+            is_over: false,
+        };
+        connection.ask(common, sent_at)?;
+        // To be told of room for what has been sent already would cost as much as an answer.
+        let interest = if common.closes && connection.unsent.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
+        registry.register(&mut connection.stream, Token(index), interest)?;
+        Ok(connection)
+    }
+
+    pub(crate) fn turn(&self) -> usize {
+        self.turn
+    }
+
+    /// Does what can be done now. `has_ended` says that the server has closed its side.
+    pub(crate) fn go_on(
+        &mut self,
+        common: &mut Common<'_>,
+        has_ended: bool,
+        mut complain: impl FnMut(Wrong),
+    ) -> Result<Turn, Failure> {
+        if !self.unsent.is_empty() {
+            self.send(common.check.requests)?;
+        }
+        while !self.is_over {
+            let n = match self.stream.read(&mut common.buffer) {
+                Ok(0) => return Err(Failure::Cut),
+                Ok(n) => n,
+                Err(error) if is_not_ready(&error) => break,
+                Err(error) => return Err(error.into()),
+            };
+            let input = &common.buffer[..n];
+            self.answers
+                .take(input, &mut common.lengths, &common.check, &mut complain)
+                .map_err(Failure::Wrong)?;
+            if self.answers.are_complete() {
+                let now = Instant::now();
+                let answered = Turn::Answered(self.kind, now - self.sent_at);
+                if common.closes {
+                    self.is_over = true;
+                } else {
+                    self.turn += 1;
+                    self.ask(common, now)?;
+                }
+                return Ok(answered);
+            }
+            if n < common.buffer.len() {
+                break;
+            }
+        }
+        match (has_ended, self.is_over) {
+            (true, true) => Ok(Turn::Closed),
+            (true, false) => Err(Failure::Cut),
+            (false, _) => Ok(Turn::Waits),
+        }
+    }
+
+    /// Sends the next batch.
+    fn ask(&mut self, common: &Common<'_>, now: Instant) -> io::Result<()> {
+        let requests = common.check.requests;
+        let batch = requests.batch(self.index, self.turn);
+        self.kind = requests.kind(batch);
+        self.unsent = requests.range(batch);
+        self.sent_at = now;
+        self.answers.expect(batch, self.kind, common.depth);
+        self.send(requests)
+    }
+
+    fn send(&mut self, requests: &Requests) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(requests.bytes(self.unsent.clone())) {
+                Ok(n) => self.unsent.start += n,
+                Err(error) if is_not_ready(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether to wait for the next event; a connection that isn't there yet is not an error.
+fn is_not_ready(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
+}

@@ -1,0 +1,167 @@
+//! The work that every server of the benchmark does, so that what differs is the server.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` | [`HELLO`], whatever the query |
+//! | `GET /user/{id}` | [`user`] |
+//! | `GET /shops/{shop}/items/{item}?page={page}` | [`item_page`] with [`ITEM_HEADERS`] |
+//! | `GET /json` | [`json`] as `application/json` |
+//! | `GET /10k`, `GET /1m` | [`ten_kb`], [`one_mb`] |
+//! | `POST /upload` | how many bytes the body has, in decimal digits |
+//! | `GET /sleep` | [`HELLO`], after blocking its thread by [`sleep`] |
+//! | any other | 404 |
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::Serialize;
+use socket2::{Domain, Socket, Type};
+
+/// The text at `/`: 13 bytes.
+pub const HELLO: &str = "Hello, World!";
+
+/// The header fields of [`item_page`]. Each is a line of its own for servers that can't take it apart.
+pub const ITEM_HEADERS: [(&str, &str); 3] = [
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Cache-Control", "private, max-age=60"),
+    ("X-Frame-Options", "DENY"),
+];
+
+/// How long a server keeps an idle connection, wherever that can be set: longer than any run lasts.
+pub const IDLE: Duration = Duration::from_secs(75);
+
+/// How many connections may wait to be accepted, wherever that can be set.
+pub const BACKLOG: u16 = 4096;
+
+/// How a server is told what to do: `PORT LOOPS THREADS`.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Where to listen, on 127.0.0.1.
+    pub port: u16,
+    /// How many event loops or asynchronous workers.
+    pub loops: usize,
+    /// How many handlers may block at once.
+    pub threads: usize,
+}
+
+impl Settings {
+    /// Those of the command line.
+    ///
+    /// # Panics
+    /// If an argument is missing or no number.
+    pub fn of_arguments() -> Settings {
+        let numbers: Vec<usize> = std::env::args()
+            .skip(1)
+            .map(|argument| argument.parse().expect("PORT LOOPS THREADS are numbers"))
+            .collect();
+        let [port, loops, threads] = numbers[..] else {
+            panic!("usage: SERVER PORT LOOPS THREADS");
+        };
+        let port = u16::try_from(port).expect("a port is below 65536");
+        Settings { port, loops, threads }
+    }
+
+    /// The address to listen on.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// A listener that does not block. Several may listen on the same port; the kernel then spreads
+    /// the connections.
+    ///
+    /// # Panics
+    /// If the address can't be had.
+    pub fn listen(&self) -> TcpListener {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("SO_REUSEADDR");
+        socket.set_reuse_port(self.loops > 1).expect("SO_REUSEPORT");
+        socket.bind(&self.address().into()).expect("the address is free");
+        socket.listen(i32::from(BACKLOG)).expect("to listen");
+        socket.set_nonblocking(true).expect("O_NONBLOCK");
+        socket.into()
+    }
+}
+
+/// What a handler at `/sleep` waits for: something that blocks its thread, as a query to a database does.
+pub fn sleep() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+/// The text at `/user/{id}`.
+pub fn user(id: &str) -> String {
+    format!("User {id}")
+}
+
+/// The page at `/shops/{shop}/items/{item}`: made of path, query and cookie, as pages are.
+pub fn item_page(shop: &str, item: &str, query: Option<&str>, cookie: Option<&str>) -> String {
+    let page = value(query, '&', "page").unwrap_or("1");
+    let session = value(cookie, ';', "session").unwrap_or("nobody");
+    format!("<p>Item {item} of {shop}, page {page}, for {session}</p>\n")
+}
+
+/// The value of `name` in pairs such as `a=1&b=2` or `a=1; b=2`.
+fn value<'t>(text: Option<&'t str>, separator: char, name: &str) -> Option<&'t str> {
+    text?
+        .split(separator)
+        .filter_map(|pair| pair.trim_start().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// What is sent at `/json`.
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+    items: [u32; 4],
+    is_new: bool,
+}
+
+/// The text at `/json`, made anew for each request.
+pub fn json() -> Vec<u8> {
+    let message = Message {
+        message: HELLO,
+        items: [1, 22, 333, 4444],
+        is_new: true,
+    };
+    serde_json::to_vec(&message).expect("it can be written as JSON")
+}
+
+/// 10 kB of text.
+pub fn ten_kb() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| "ten bytes\n".repeat(1000));
+    &TEXT
+}
+
+/// 1 MB of text.
+pub fn one_mb() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| "ten bytes\n".repeat(100_000));
+    &TEXT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_are_what_the_names_say() {
+        assert_eq!(HELLO.len(), 13);
+        assert_eq!(ten_kb().len(), 10_000);
+        assert_eq!(one_mb().len(), 1_000_000);
+    }
+
+    #[test]
+    fn a_page_is_made_of_path_query_and_cookie() {
+        let page = item_page("7", "42", Some("sort=price&page=3"), Some("theme=dark; session=abc"));
+        assert_eq!(page, "<p>Item 42 of 7, page 3, for abc</p>\n");
+        assert_eq!(
+            item_page("7", "42", None, None),
+            "<p>Item 42 of 7, page 1, for nobody</p>\n"
+        );
+    }
+
+    #[test]
+    fn the_json_is_small_and_right() {
+        let expected = r#"{"message":"Hello, World!","items":[1,22,333,4444],"is_new":true}"#;
+        assert_eq!(json(), expected.as_bytes());
+    }
+}
