@@ -37,6 +37,8 @@ pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Ver
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;
 pub use pace::blocking;
-pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments};
+pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
+#[cfg(feature = "tls")]
+pub use server::Tls;
 pub use server::{Handle, Limits, Server};

@@ -17,7 +17,8 @@ enum Wish {
 
 const USAGE: &str = r#"usage: hansel-demo [--listen ADDRESS] [--routes] [--explain "METHOD /PATH"]
 
-  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 takes any
+  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 takes any. Sockets that were
+                     passed to the process come first. SIGHUP starts it anew, and loses nothing
   --routes           print all that can be reached, and end
   --explain "GET /people/7"
                      print how that request would be dispatched, and why, and end"#;
@@ -74,11 +75,14 @@ fn explain(request: &str) -> Result<Wish, String> {
 }
 
 fn serve(address: &str) -> std::io::Result<()> {
-    let server = Server::bind(address)?;
+    let server = match Server::activated()? {
+        Some(server) => server,
+        None => Server::bind(address)?,
+    };
     for address in server.local_addrs() {
         println!("{}", app::what_to_try(&address.to_string()));
     }
-    server.serve(app::app())
+    server.restart_on_hangup()?.serve(app::app())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use http::StatusCode;
 use std::sync::Arc;
 
 use crate::date::Date;
-use crate::request::{Content, Request};
+use crate::request::{Content, Relayed, Request};
 use crate::response::{Response, body::Kind};
 
 pub(crate) use live::{LiveInput, Taken};
@@ -102,7 +102,8 @@ impl Exchange {
         }
         self.request.clear();
         self.request.peer = None;
-        self.request.has_trusted_peer = false;
+        self.request.relayed = Relayed::No;
+        self.request.is_secure = false;
         self.answered = None;
         self.request.origin = 0;
         self.filled = 0;
@@ -139,6 +140,17 @@ impl Exchange {
     /// Says how many bytes were received into [`room`](Exchange::room).
     pub(crate) fn received(&mut self, n: usize) {
         self.filled = (self.filled + n).min(self.request.buffer.len());
+    }
+
+    /// Receives bytes that were read elsewhere.
+    pub(crate) fn receive_copy(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.received(now.len());
+            bytes = later;
+        }
     }
 
     /// Whether nothing of a next request has arrived: the connection may rest without this exchange.

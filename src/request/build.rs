@@ -8,7 +8,7 @@ use std::fmt;
 use hansel_proto::{Connection, Head, Limits, Received, Refusal};
 use http::{Method, Version};
 
-use super::{BadPath, Content, Context, Request, RequestBody};
+use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
 /// Why a request could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,12 +163,14 @@ impl Request {
             decoded: Default::default(),
             body: RequestBody::default(),
             peer: None,
+            relayed: Relayed::No,
+            is_secure: false,
+            trust: None,
             context: Context::default(),
             captures: Default::default(),
             endpoint: Default::default(),
             records_endpoint: Default::default(),
             serial: Default::default(),
-            has_trusted_peer: false,
         }
     }
 }

@@ -4,15 +4,17 @@ mod body;
 mod build;
 mod captures;
 mod context;
+mod forwarded;
 mod id;
 mod path;
 mod query;
+mod trust;
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -24,10 +26,13 @@ pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
 use captures::Captures;
 pub(crate) use context::Context;
+use forwarded::Origin;
+pub(crate) use forwarded::Relayed;
 pub use id::RequestId;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath};
 pub use query::Pairs;
+pub use trust::Trust;
 
 /// A request: its head, its body, where it came from, and what hooks have set on it.
 ///
@@ -56,6 +61,12 @@ pub struct Request {
     decoded: DecodedPath,
     pub(crate) body: RequestBody,
     pub(crate) peer: Option<SocketAddr>,
+    /// Whom the peer speaks for, by the PROXY protocol.
+    pub(crate) relayed: Relayed,
+    /// Whether the connection is encrypted.
+    pub(crate) is_secure: bool,
+    /// Whose word is taken for another address than that. It is the server's, the same for all.
+    pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
     captures: Captures,
     endpoint: RefCell<String>,
@@ -63,8 +74,6 @@ pub struct Request {
     records_endpoint: Cell<bool>,
     /// Zero as long as nobody has asked.
     serial: Cell<u64>,
-    /// Whether the peer is one whose word is taken: for the id it has given the request.
-    pub(crate) has_trusted_peer: bool,
 }
 
 impl Request {
@@ -150,9 +159,52 @@ impl Request {
         self.head.fields(self.head_and_body())
     }
 
-    /// The address of the client, where it has one: a Unix socket's or a test's client has none.
+    /// The address at the other end of the connection: the client's, or that of a proxy before this
+    /// server. A Unix socket's or a test's client has none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The address of the client: the peer's, or what a [trusted](Trust) peer says.
+    ///
+    /// Of the addresses that proxies name, it is the last one that is not itself a trusted proxy's.
+    /// None if the client has no address, and where a trusted peer hides it or writes nonsense: the
+    /// proxy's own address is never taken for the client's.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.origin().address
+    }
+
+    /// `https` where the client's connection is encrypted, else `http`.
+    ///
+    /// It is that of this connection, or what a [trusted](Trust) peer says of the client's.
+    pub fn scheme(&self) -> &'static str {
+        let is_secure = self.origin().is_secure.unwrap_or(self.is_secure);
+        if is_secure { "https" } else { "http" }
+    }
+
+    /// Who has sent the request, as far as that is certain, and in whose eyes his word counts.
+    fn sender(&self) -> (Option<IpAddr>, Option<&Trust>) {
+        let peer = self.peer.map(|peer| peer.ip().to_canonical());
+        let trust = self.trust.as_deref();
+        match self.relayed {
+            Relayed::No => (peer, trust.filter(|trust| trust.admits_peer(self.peer))),
+            // There may be more proxies behind the one that has connected.
+            Relayed::For(source) => {
+                let admits = |trust: &&Trust| source.is_some_and(|source| trust.admits(source));
+                (source, trust.filter(admits))
+            }
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        let (address, trust) = self.sender();
+        match trust {
+            Some(trust) => forwarded::origin(self, trust, address),
+            None => Origin {
+                address,
+                is_secure: None,
+            },
+        }
     }
 
     /// The body, to be read from where earlier readers stopped.
@@ -254,7 +306,7 @@ impl Request {
     /// A peer's `X-Request-Id` is taken over if that peer is trusted, and it is at most 128 letters, digits
     /// and `-_.:+/=@~`.
     pub fn id(&self) -> RequestId<'_> {
-        let given = self.has_trusted_peer.then(|| self.header("X-Request-Id")).flatten();
+        let given = self.sender().1.and_then(|_| self.header("X-Request-Id"));
         given.and_then(RequestId::given).unwrap_or_else(|| {
             let serial = NonZeroU64::new(self.serial.get()).unwrap_or_else(id::next_serial);
             self.serial.set(serial.get());
@@ -336,6 +388,7 @@ impl fmt::Debug for Request {
             .field("headers", &fields)
             .field("body", &self.body)
             .field("peer", &self.peer)
+            .field("client", &self.client())
             .finish_non_exhaustive()
     }
 }

@@ -2,14 +2,17 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Step};
+use crate::request::Relayed;
 
+use super::channel::SHORT_READ_DRAINS;
 use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
+use super::proxy_header::{self, ProxyHeader};
 
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
@@ -17,15 +20,18 @@ const FILE_PIECE: usize = 64 * 1024;
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
 
-/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
-/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
-const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// How much is read at once while a PROXY header is expected: more than any usual one.
+const PROXY_PIECE: usize = 512;
 
 pub(super) struct Connection {
     pub(super) transport: Transport,
     /// What a connection needs only while something is under way; an idle one has none.
     pub(super) work: Option<Box<Work>>,
     pub(super) peer: Option<std::net::SocketAddr>,
+    /// Whom the peer has connected for.
+    pub(super) relayed: Relayed,
+    /// What has arrived of a PROXY header that must come first.
+    proxy_header: Option<Vec<u8>>,
     pub(super) lane: Lane,
     /// Where the loop keeps its place.
     pub(super) key: usize,
@@ -111,6 +117,8 @@ impl Connection {
             transport,
             work: None,
             peer,
+            relayed: Relayed::No,
+            proxy_header: None,
             lane: Lane::Service,
             key,
             home,
@@ -128,10 +136,17 @@ impl Connection {
         }
     }
 
+    /// Has the connection begin with a PROXY header.
+    pub(super) fn expect_proxy_header(&mut self) {
+        self.proxy_header = Some(Vec::new());
+    }
+
     /// Takes note of an event.
     pub(super) fn note(&mut self, readiness: u8) {
         self.readable |= readiness & READABLE != 0;
         self.writable |= readiness & WRITABLE != 0;
+        // A handshake goes on by reading, whichever way it was held up.
+        self.readable |= readiness & WRITABLE != 0 && self.transport.channel().has_unsent();
         self.peer_is_finishing |= readiness & FINISHED != 0;
     }
 
@@ -157,10 +172,7 @@ impl Connection {
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
     pub(super) fn can_rest(&self) -> bool {
         let is_quiet = self.state == State::Open && !self.readable && !self.peer_finished;
-        is_quiet
-            && self.work.as_ref().is_some_and(|work| {
-                work.out.is_empty() && matches!(work.payload, Payload::None) && work.exchange.is_idle()
-            })
+        is_quiet && self.work.as_ref().is_some_and(|work| work.is_idle())
     }
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
@@ -183,6 +195,15 @@ impl Connection {
         }
     }
 
+    /// The server closes it, although nothing is wrong with it. RFC 9112 §9.8: "Servers MUST attempt to
+    /// initiate an exchange of closure alerts with the client before closing the connection."
+    pub(super) fn end_in_order(&self) {
+        let is_idle = self.work.as_ref().is_none_or(|work| work.is_idle());
+        if self.state == State::Open && is_idle && self.transport.channel().is_secure() {
+            self.transport.finish_sending();
+        }
+    }
+
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
     pub(super) fn overdue(&mut self, date: &Date) -> bool {
         let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.waits_for, self.state) else {
@@ -202,6 +223,14 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
+        if self.proxy_header.is_some() && self.state == State::Open {
+            match self.receive_proxy_header() {
+                Some(ProxyHeader::Whole { .. }) => {}
+                // It has the time of a head.
+                Some(ProxyHeader::Partial) => return Progress::Rest,
+                None => return Progress::Close,
+            }
+        }
         loop {
             if self.state == State::Broken {
                 return Progress::Close;
@@ -249,6 +278,43 @@ impl Connection {
         }
     }
 
+    /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+    fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+        let mut bytes = self.proxy_header.take()?;
+        while self.readable {
+            let mut piece = [0; PROXY_PIECE];
+            match self.transport.channel().read_beneath(&mut piece) {
+                Ok(0) => return None,
+                Ok(n) => {
+                    bytes.extend_from_slice(&piece[..n]);
+                    self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(_) => return None,
+            }
+            let verdict = proxy_header::parse(&bytes);
+            if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
+                self.relayed = relayed;
+                let work = self.work.as_mut()?;
+                work.exchange.request.relayed = relayed;
+                let behind = bytes.get(len..).unwrap_or(&[]);
+                if self.transport.channel().decrypt(behind).ok()? {
+                    // What is decrypted raises no event.
+                    self.readable = true;
+                } else {
+                    work.exchange.receive_copy(behind);
+                }
+                return verdict.ok();
+            }
+            if verdict.is_err() {
+                log::debug!("closed a connection that began without a proper PROXY header");
+                return None;
+            }
+        }
+        self.proxy_header = Some(bytes);
+        Some(ProxyHeader::Partial)
+    }
+
     /// Reads once. Says whether the connection lives.
     fn receive(&mut self) -> bool {
         let Some(work) = &mut self.work else { return true };
@@ -259,7 +325,7 @@ impl Connection {
             Ok(n) => {
                 work.exchange.received(n);
                 self.passed += n as u64;
-                if n < size && SHORT_READ_DRAINS && !self.peer_is_finishing {
+                if n < size && self.transport.channel().short_read_drains() && !self.peer_is_finishing {
                     self.readable = false;
                 }
             }
@@ -357,6 +423,11 @@ impl Connection {
         Progress::Rest
     }
 
+    /// Leaves the present wait at most this long, counted from its beginning.
+    pub(super) fn shorten(&mut self, most: Duration) {
+        self.deadline = self.deadline.min(self.since + most);
+    }
+
     fn wait(&mut self, waits_for: Waits, now: Instant, deadline: Instant) {
         self.waits_for = waits_for;
         self.since = now;
@@ -379,6 +450,11 @@ impl Work {
             sent: 0,
             payload: Payload::None,
         }
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
     }
 
     /// Makes ready for another connection.

@@ -55,6 +55,18 @@ impl Handle {
         &self.addresses
     }
 
+    /// One more descriptor of each listener, to be given to another process: while that has it, nobody
+    /// who connects is refused. The paths of Unix sockets are left in place from now on.
+    ///
+    /// # Errors
+    /// If the server has stopped listening, or has no descriptors left.
+    #[cfg(unix)]
+    pub fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        let listeners = self.shared.entrance.listeners()?;
+        self.shared.entrance.leave_paths();
+        Ok(listeners)
+    }
+
     /// The addresses that [`Server::health_on`](crate::Server::health_on) has asked for.
     pub fn health_addrs(&self) -> &[SocketAddr] {
         &self.health_addresses

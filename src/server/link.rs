@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
+use super::channel::Channel;
 use super::claim::Claim;
-use super::socket::Stream;
 
 /// The socket may be read from.
 pub(super) const READABLE: u8 = 1;
@@ -30,7 +30,7 @@ const AWAITED: u8 = 16;
 /// Whoever has the connection reads and writes the socket. Events come to the loop all the same; while
 /// the connection is out they are noted here.
 pub(super) struct Link {
-    stream: Stream,
+    channel: Channel,
     noted: AtomicU8,
     waiting: Mutex<Option<Thread>>,
     pub(super) claim: Claim,
@@ -51,7 +51,7 @@ impl Link {
     /// Ends the connection at once, whoever has it.
     pub(super) fn cut(&self) {
         // A client that is gone already has nothing to be cut off from.
-        let _ = self.stream.cut();
+        let _ = self.channel.cut();
     }
 
     /// Whether a thread waits for the client.
@@ -98,9 +98,9 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(stream: Stream) -> Transport {
+    pub(super) fn new(channel: Channel) -> Transport {
         let link = Link {
-            stream,
+            channel,
             noted: AtomicU8::new(0),
             waiting: Mutex::new(None),
             claim: Claim::new(),
@@ -132,11 +132,8 @@ impl Transport {
         let Some(link) = Arc::get_mut(&mut self.link) else {
             return Err(io::Error::other("a connection is registered once, before it is shared"));
         };
-        registry.register(
-            &mut link.stream,
-            token,
-            mio::Interest::READABLE | mio::Interest::WRITABLE,
-        )
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        link.channel.register(registry, token, both)
     }
 
     /// What was noted while the connection was out.
@@ -144,22 +141,27 @@ impl Transport {
         self.link.take(READABLE | WRITABLE | FINISHED)
     }
 
+    /// What the encryption, if there is one, does for the connection.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.link.channel
+    }
+
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        uninterrupted(|| self.link.stream.read(into))
+        uninterrupted(|| self.link.channel.read(into))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| self.link.stream.write(bytes))
+        uninterrupted(|| self.link.channel.write(bytes))
     }
 
     pub(super) fn write_both(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| self.link.stream.write_both(first, second))
+        uninterrupted(|| self.link.channel.write_both(first, second))
     }
 
     /// Tells the client that nothing more will come.
     pub(super) fn finish_sending(&self) {
         // A client that is gone already has been told.
-        let _ = self.link.stream.finish_sending();
+        let _ = self.link.channel.finish_sending();
     }
 
     /// As [`read`](Transport::read), waiting for something to read.

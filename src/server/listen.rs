@@ -33,6 +33,25 @@ impl Bound {
         Err(named(last))
     }
 
+    /// A listener that another process has opened.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn inherited_tcp(listener: TcpListener) -> io::Result<Bound> {
+        let socket = socket2::SockRef::from(&listener);
+        must_listen(&socket)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Bound::Tcp(listener))
+    }
+
+    /// One more descriptor of it.
+    #[cfg(unix)]
+    pub(super) fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd> {
+        Ok(match self {
+            Bound::Tcp(listener) => listener.try_clone()?.into(),
+            Bound::Unix(bound) => bound.descriptor()?,
+        })
+    }
+
     /// The same listener, for one of the loops.
     pub(super) fn for_loop(&self) -> io::Result<Listener> {
         Ok(match self {
@@ -47,7 +66,7 @@ impl Bound {
         match self {
             Bound::Tcp(_) => None,
             #[cfg(unix)]
-            Bound::Unix(bound) => Some(bound.into_place()),
+            Bound::Unix(bound) => bound.into_place(),
         }
     }
 
@@ -67,8 +86,18 @@ pub(super) struct Place {
     path: std::path::PathBuf,
 }
 
+impl Place {
+    /// Leaves it to somebody else.
+    pub(super) fn leave(mut self) {
+        self.path.clear();
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.path.as_os_str().is_empty() {
+            return;
+        }
         // It may be gone, or another server's by now; then there is nothing to tidy up.
         let _ = std::fs::remove_file(&self.path);
     }
@@ -78,13 +107,25 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bound::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => write!(f, "http://{address}"),
+                Ok(address) => address.fmt(f),
                 Err(error) => write!(f, "an address that can't be told: {error}"),
             },
             #[cfg(unix)]
             Bound::Unix(bound) => bound.fmt(f),
         }
     }
+}
+
+/// A connection is no listener: `Accept=yes` in a systemd unit passes such.
+#[cfg(all(unix, feature = "activation"))]
+fn must_listen(socket: &Socket) -> io::Result<()> {
+    if socket.is_listener()? {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is a connection, not a listener",
+    ))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -106,8 +147,9 @@ mod unix {
     use std::fmt;
     use std::fs::{self, Permissions};
     use std::io;
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
     use std::path::Path;
 
     use super::{Bound, Place};
@@ -116,7 +158,8 @@ mod unix {
     #[derive(Debug)]
     pub(in super::super) struct BoundPath {
         listener: UnixListener,
-        place: Place,
+        /// None if it belongs to somebody else.
+        place: Option<Place>,
     }
 
     impl Bound {
@@ -126,6 +169,14 @@ mod unix {
                 .map(Bound::Unix)
                 .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
         }
+
+        /// A listener that another process has opened, and will tidy up.
+        #[cfg(feature = "activation")]
+        pub(in super::super) fn inherited_unix(listener: UnixListener) -> io::Result<Bound> {
+            super::must_listen(&socket2::SockRef::from(&listener))?;
+            listener.set_nonblocking(true)?;
+            Ok(Bound::Unix(BoundPath { listener, place: None }))
+        }
     }
 
     impl BoundPath {
@@ -133,21 +184,29 @@ mod unix {
             Ok(mio::net::UnixListener::from_std(self.listener.try_clone()?))
         }
 
-        pub(super) fn into_place(self) -> Place {
+        pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+            Ok(self.listener.try_clone()?.into())
+        }
+
+        pub(super) fn into_place(self) -> Option<Place> {
             self.place
         }
     }
 
     impl fmt::Display for BoundPath {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "unix:{}", self.place.path.display())
+            let address = self.listener.local_addr().ok();
+            match address.as_ref().and_then(SocketAddr::as_pathname) {
+                Some(path) => path.display().fmt(f),
+                None => f.write_str("a Unix socket without a path"),
+            }
         }
     }
 
     fn listen(path: &Path, mode: u32) -> io::Result<BoundPath> {
         remove_what_is_left(path)?;
         let listener = UnixListener::bind(path)?;
-        let place = Place { path: path.to_owned() };
+        let place = Some(Place { path: path.to_owned() });
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
         Ok(BoundPath { listener, place })

@@ -1,11 +1,16 @@
 //! The server: addresses, threads and limits, and its life from start to end.
 
+#[cfg(feature = "activation")]
+mod activation;
 mod admission;
 mod baton;
 mod call;
+mod channel;
 mod claim;
 mod connection;
 mod crew;
+mod door;
+mod entrance;
 mod event_loop;
 mod handle;
 mod health;
@@ -14,17 +19,26 @@ mod link;
 mod listen;
 #[cfg(all(test, hansel_loom))]
 mod models;
+#[cfg(unix)]
+mod notify;
 mod observer;
 mod pacing;
 mod peers;
+mod proxy_header;
 mod runner;
 mod shared;
 mod signals;
 mod socket;
 mod streaming;
+#[cfg(all(unix, feature = "activation"))]
+mod successor;
 mod sync;
 mod tally;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_session;
 mod watch;
 
 use std::fmt;
@@ -32,14 +46,20 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::operations::Metrics;
-use crate::{AccessLog, Application, IntoApplication};
+use crate::{AccessLog, Application, IntoApplication, Trust};
 
 pub use handle::Handle;
 pub use limits::Limits;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
+use door::Door;
+use entrance::Entrance;
 use event_loop::EventLoop;
 use listen::Bound;
 use observer::Observation;
@@ -82,6 +102,10 @@ const GRACE: Duration = Duration::from_secs(10);
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
     listeners: Vec<Bound>,
+    /// One for each listener.
+    doors: Vec<Door>,
+    /// Where those begin that were named last.
+    named_last: usize,
     health: bool,
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
@@ -91,7 +115,10 @@ pub struct Server {
     loops: usize,
     threads: usize,
     grace: Duration,
+    trust: Option<Arc<Trust>>,
     is_quiet: bool,
+    /// The program that a hang-up starts.
+    successor: Option<PathBuf>,
 }
 
 impl Server {
@@ -108,6 +135,8 @@ impl Server {
     fn new() -> Server {
         Server {
             listeners: Vec::new(),
+            doors: Vec::new(),
+            named_last: 0,
             health: false,
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
@@ -117,7 +146,9 @@ impl Server {
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
+            trust: None,
             is_quiet: false,
+            successor: None,
         }
     }
 
@@ -134,8 +165,14 @@ impl Server {
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        self.listeners.push(Bound::tcp(address)?);
+        self.add(Bound::tcp(address)?);
         Ok(self)
+    }
+
+    fn add(&mut self, listener: Bound) {
+        self.named_last = self.doors.len();
+        self.listeners.push(listener);
+        self.doors.push(Door::default());
     }
 
     /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
@@ -156,8 +193,33 @@ impl Server {
     /// As [`unix`](Server::unix).
     #[cfg(unix)]
     pub fn and_unix(mut self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
-        self.listeners.push(Bound::unix(path.as_ref(), mode)?);
+        self.add(Bound::unix(path.as_ref(), mode)?);
         Ok(self)
+    }
+
+    /// Has connections to the address named last begin with a PROXY header, version 1 or 2, where they
+    /// come from [trusted](Server::trust) peers. [`Request::client`](crate::Request::client) then is the
+    /// address that the header names.
+    ///
+    /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
+    /// others none is expected, and one that comes is a bad request.
+    pub fn proxy_protocol(mut self) -> Server {
+        for door in self.doors.iter_mut().skip(self.named_last) {
+            door.proxy_protocol = true;
+        }
+        self
+    }
+
+    /// Encrypts connections to the address named last.
+    ///
+    /// A handshake has the time of a request's head. With the [PROXY protocol](Server::proxy_protocol),
+    /// its header comes first, as the proxies send it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Server {
+        for door in self.doors.iter_mut().skip(self.named_last) {
+            door.tls = Some(tls.clone());
+        }
+        self
     }
 
     /// The network addresses it listens on.
@@ -183,6 +245,13 @@ impl Server {
     /// What clients may take, and how long they may take.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.limits = limits;
+        self
+    }
+
+    /// Takes the word of these peers for the address of the client behind them: see
+    /// [`Request::client`](crate::Request::client). Nobody is trusted unless it is set.
+    pub fn trust(mut self, peers: Trust) -> Server {
+        self.trust = Some(Arc::new(peers));
         self
     }
 
@@ -254,12 +323,14 @@ impl Server {
     /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
     /// returns. A second signal ends the process at once.
     ///
-    /// Prints addresses, limits, and what can be reached to the standard error.
+    /// Prints addresses, limits, and what can be reached to the standard error. Tells a service manager
+    /// (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when it serves and when it stops.
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
-    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+    pub fn serve<S>(mut self, application: impl IntoApplication<S>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
+        let successor = self.successor.take();
         let application = application.into_application();
         if !is_quiet {
             eprintln!("{self}");
@@ -268,7 +339,9 @@ impl Server {
             }
         }
         let handle = self.start(Box::new(application))?;
-        let _listening = signals::drain_on_signal(&handle, grace, is_quiet)?;
+        let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
+        #[cfg(unix)]
+        notify::tell(notify::READY);
         let cut = handle.wait();
         if !is_quiet {
             match cut {
@@ -288,6 +361,12 @@ impl Server {
     }
 
     fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
+        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
+            ));
+        }
         let addresses = self.local_addrs();
         let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
         let operations = Operations {
@@ -318,16 +397,24 @@ impl Server {
                 staffing.has_reserve(index),
             )?);
         }
-        let places = self.listeners.into_iter().filter_map(Bound::into_place).collect();
-        let shared = Shared::new(application, self.limits, staffing, operations, loops, places);
+        let health_doors = self.health_listeners.iter().map(|_| Door::default());
+        // As the loops number their listeners.
+        let doors = health_doors.chain(self.doors).collect();
+        let entrance = Entrance::new(self.listeners, doors, self.trust);
+        let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
         Handle::start(shared, addresses, health_addresses)
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for listener in &self.listeners {
-            writeln!(f, "hansel: listening on {listener}")?;
+        for (listener, door) in self.listeners.iter().zip(&self.doors) {
+            let proxied = if door.proxy_protocol {
+                ", behind a PROXY header"
+            } else {
+                ""
+            };
+            writeln!(f, "hansel: listening on {}://{listener}{proxied}", door.scheme())?;
         }
         for listener in &self.health_listeners {
             writeln!(f, "hansel: health of it on {listener}")?;
@@ -337,6 +424,9 @@ impl fmt::Display for Server {
             "  loops       {}, up to {} handlers at once",
             self.loops, self.threads
         )?;
+        if let Some(trust) = &self.trust {
+            writeln!(f, "  trust       {trust}")?;
+        }
         write!(f, "{}", self.limits)
     }
 }

@@ -11,13 +11,13 @@ use super::admission::Admission;
 use super::baton::{Baton, Inbox};
 use super::connection::{Connection, Work};
 use super::crew::Crew;
+use super::entrance::Entrance;
 use super::event_loop::EventLoop;
 use super::health::Health;
 use super::limits::Limits;
-use super::listen::Place;
 use super::observer::Observation;
 use super::peers::{Peers, Visitor};
-use super::socket::Stream;
+use super::socket::Accepted;
 use super::tally::Tally;
 use super::watch::Watch;
 
@@ -25,6 +25,7 @@ pub(super) struct Shared {
     pub(super) application: Box<dyn Application>,
     pub(super) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
+    pub(super) entrance: Entrance,
     pub(super) loops: Vec<LoopCell>,
     pub(super) crew: Crew,
     pub(super) admission: Admission<Box<Connection>>,
@@ -40,11 +41,11 @@ pub(super) struct Shared {
     /// Between the beginning of a drain and the moment the listeners close.
     pub(super) drain_delay: Duration,
     drain: Mutex<Option<Drain>>,
+    /// Loops that may still accept connections, and give them to others.
+    loops_accepting: AtomicUsize,
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
     cut: AtomicUsize,
-    /// Removed when the last loop has ended.
-    places: Mutex<Vec<Place>>,
 }
 
 /// One loop, and what others must know of it without holding it.
@@ -66,7 +67,7 @@ pub(super) enum Arrival {
     /// The handler of a lost thread has returned; it was that of the connection at this place.
     Recovered(usize),
     /// A new connection that another loop has accepted.
-    Accepted(Stream, Visitor),
+    Accepted(Accepted),
 }
 
 /// What an operator has asked for.
@@ -161,8 +162,8 @@ impl Shared {
         limits: Limits,
         staffing: Staffing,
         operations: Operations,
+        entrance: Entrance,
         loops: Vec<(EventLoop, mio::Waker)>,
-        places: Vec<Place>,
     ) -> Arc<Shared> {
         let running = loops.len();
         let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
@@ -188,22 +189,35 @@ impl Shared {
             phase: AtomicU8::new(Phase::Running as u8),
             drain_delay: operations.drain_delay,
             drain: Mutex::new(None),
+            loops_accepting: AtomicUsize::new(running),
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
             cut: AtomicUsize::new(0),
-            places: Mutex::new(places),
             protocol: limits.protocol(),
+            entrance,
             limits,
         })
     }
 
     /// What a connection needs to do something.
     pub(super) fn new_work(&self) -> Box<Work> {
-        let work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
+        let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
+        work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();
         }
         Box::new(work)
+    }
+
+    /// Counts a connection for its peer, and says whether that may have it. A trusted peer has many, which
+    /// are others'.
+    pub(super) fn admit(&self, visitor: &mut Visitor) -> Room {
+        if self.entrance.trusts(visitor.address) {
+            return Room::Enough;
+        }
+        let (counted, room) = self.peers.admit(visitor.address);
+        *visitor = counted;
+        room
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.
@@ -324,11 +338,27 @@ impl Shared {
             });
         }
         self.phase.fetch_max(Phase::Leaving as u8, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Wakes all loops, whether or not they sleep: a wake-up too many is harmless, and one too few is not.
+    fn wake_all(&self) {
         for cell in &self.loops {
-            // Whether or not it sleeps: a wake-up too many is harmless here.
             let _ = cell.inbox.rouse();
             cell.wake();
         }
+    }
+
+    /// A loop accepts no more. The last one to say so wakes the others, which have waited for that.
+    pub(super) fn loop_has_stopped_accepting(&self) {
+        if self.loops_accepting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.wake_all();
+        }
+    }
+
+    /// Whether a loop may still accept connections and give them to another.
+    pub(super) fn is_accepting(&self) -> bool {
+        self.loops_accepting.load(Ordering::SeqCst) > 0
     }
 
     fn lock_drain(&self) -> MutexGuard<'_, Option<Drain>> {
@@ -343,7 +373,7 @@ impl Shared {
             *running
         };
         if left == 0 {
-            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.entrance.remove_paths();
             self.crew.dismiss();
             if let Some(log) = &self.observation.log {
                 log.outlet.close();

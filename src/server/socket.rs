@@ -9,6 +9,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::peers::Visitor;
+
 /// A connected socket.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -21,6 +23,15 @@ pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
+}
+
+/// A connection that has just been accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    /// Where it comes from.
+    pub(super) visitor: Visitor,
+    /// Which listener it came by.
+    pub(super) listener: usize,
 }
 
 /// Does the same with a socket of either kind.

@@ -18,8 +18,14 @@ mod health;
 mod life;
 mod metrics;
 mod panics;
+mod proxy_protocol;
+#[cfg(all(unix, feature = "activation"))]
+mod restart;
 mod streams;
 mod support;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
+mod trust;
 #[cfg(unix)]
 mod unix_sockets;

@@ -8,7 +8,8 @@ use super::super::link::{DRAINING, READABLE, STOPPING};
 use super::super::shared::{Phase, Shared};
 use super::EventLoop;
 
-/// How long a connection that has not asked anything yet may still do so when the server stops.
+/// How long a connection may still ask something when the server stops: one that has not asked anything
+/// yet, and one that was busy until now and is likely to have the next request on its way.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl EventLoop {
@@ -28,7 +29,8 @@ impl EventLoop {
         }
         // Those of the health lane hold up nothing.
         let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
-        let is_empty = in_service == 0 && shared.loops[self.index].inbox.is_empty();
+        // In this order: once nobody accepts, nothing new comes into the inbox.
+        let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty || self.phase == Phase::Stopping {
             self.has_ended = true;
             self.leave_health(shared);
@@ -49,6 +51,7 @@ impl EventLoop {
 
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
+        shared.entrance.stop_listening();
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {
             self.accepting = (0..self.listeners.len()).collect();
@@ -59,6 +62,7 @@ impl EventLoop {
         }
         self.listeners.truncate(self.health_listeners);
         self.accept_again = None;
+        shared.loop_has_stopped_accepting();
         for key in 0..self.slots.len() {
             let slot = &mut self.slots[key];
             let Some(connection) = &mut slot.connection else {
@@ -70,9 +74,18 @@ impl EventLoop {
             if connection.waits_for == Waits::Idle || !connection.is_used {
                 // A request may have arrived in this moment.
                 connection.note(READABLE);
-                connection.deadline = connection.deadline.min(self.now + LAST_WORD);
                 self.ready.push_back(key);
             }
+        }
+    }
+
+    /// Puts back an idle connection of a server that drains, if it may still ask something.
+    pub(super) fn rest_while_draining(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.shorten(LAST_WORD);
+        if connection.deadline <= self.now {
+            self.close(connection, shared);
+        } else {
+            self.rest(connection);
         }
     }
 

@@ -1,7 +1,6 @@
 //! New connections: accepted, placed on a loop, or turned away.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::peers::Visitor;
 use super::super::shared::{Arrival, Room, Shared};
-use super::super::socket::{Listener, Stream};
+use super::super::socket::{Accepted, Listener};
 use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
@@ -46,8 +45,19 @@ impl EventLoop {
                 return;
             };
             match accepted {
-                Ok((stream, peer)) if listener < self.health_listeners => self.place_apart(stream, peer, shared),
-                Ok((stream, peer)) => self.place(stream, peer, shared),
+                Ok((stream, peer)) => {
+                    let visitor = Visitor::of(peer);
+                    let accepted = Accepted {
+                        stream,
+                        visitor,
+                        listener,
+                    };
+                    if listener < self.health_listeners {
+                        self.place_apart(accepted, shared);
+                    } else {
+                        self.place(accepted, shared);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
                 Err(error)
@@ -71,27 +81,36 @@ impl EventLoop {
     }
 
     /// Gives a new connection to the loop that has the fewest.
-    fn place(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+    fn place(&mut self, mut accepted: Accepted, shared: &Shared) {
         shared.tally.accepted();
-        let (visitor, of_peer) = shared.peers.admit(peer);
-        match (shared.room(), of_peer) {
+        // An answer would take a handshake, which costs more than the request there is no room for.
+        let is_secure = shared.entrance.is_secure(&accepted);
+        let told = |room| {
+            if is_secure && room == Room::Scarce {
+                Room::None
+            } else {
+                room
+            }
+        };
+        let of_peer = told(shared.admit(&mut accepted.visitor));
+        match (told(shared.room()), of_peer) {
             // Too many are being turned away already.
             (Room::None, _) | (_, Room::None) => shared.tally.turned_away(TurnedAway::Untold),
             (Room::Scarce, _) => {
                 shared.tally.turned_away(TurnedAway::Limit);
-                self.turn_away(stream, visitor, "too many connections", shared);
+                self.turn_away(accepted, "too many connections", shared);
             }
             (Room::Enough, Room::Scarce) => {
                 shared.tally.turned_away(TurnedAway::Peer);
-                self.turn_away(stream, visitor, "too many connections from one address", shared);
+                self.turn_away(accepted, "too many connections from one address", shared);
             }
             (Room::Enough, Room::Enough) => {
                 let index = shared.least_busy(self.index, IMBALANCE);
                 shared.connection_opened(index);
                 if index == self.index {
-                    self.welcome(stream, visitor, shared);
+                    self.welcome(accepted, shared);
                 } else {
-                    shared.leave(index, Arrival::Accepted(stream, visitor));
+                    shared.leave(index, Arrival::Accepted(accepted));
                 }
             }
         }
@@ -99,11 +118,11 @@ impl EventLoop {
 
     /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
     /// they its.
-    fn place_apart(&mut self, stream: Stream, peer: Option<SocketAddr>, shared: &Shared) {
+    fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
         if self.health_connections == PROBING {
             return;
         }
-        let key = self.take_in(stream, Visitor::of(peer), shared);
+        let key = self.take_in(accepted, shared);
         let slot = key.and_then(|key| self.slots.get_mut(key));
         if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
             connection.lane = Lane::Health;
@@ -112,9 +131,9 @@ impl EventLoop {
     }
 
     /// Answers a connection that is one too many.
-    fn turn_away(&mut self, stream: Stream, visitor: Visitor, reason: &str, shared: &Shared) {
+    fn turn_away(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
         shared.connection_opened(self.index);
-        let Some(key) = self.welcome(stream, visitor, shared) else {
+        let Some(key) = self.welcome(accepted, shared) else {
             return;
         };
         let Some(connection) = &mut self.slots[key].connection else {
@@ -128,8 +147,8 @@ impl EventLoop {
     }
 
     /// Takes in a new connection that has been counted. Says where, unless that failed.
-    pub(super) fn welcome(&mut self, stream: Stream, visitor: Visitor, shared: &Shared) -> Option<usize> {
-        let key = self.take_in(stream, visitor, shared);
+    pub(super) fn welcome(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
+        let key = self.take_in(accepted, shared);
         if key.is_none() {
             shared.connection_closed(self.index);
         }
@@ -137,22 +156,37 @@ impl EventLoop {
     }
 
     /// Makes a connection of a socket. Says where, unless that failed.
-    fn take_in(&mut self, stream: Stream, visitor: Visitor, shared: &Shared) -> Option<usize> {
+    fn take_in(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        let mut transport = Transport::new(stream);
-        if let Err(error) = transport.register(self.poll.registry(), Token(key)) {
-            log::warn!("can't watch a new connection: {error}");
-            self.vacant.push(key);
-            return None;
-        }
+        let expects_proxy_header = shared.entrance.expects_proxy_header(&accepted);
+        let Accepted {
+            stream,
+            visitor,
+            listener,
+        } = accepted;
+        let opened = shared.entrance.open(stream, listener).and_then(|channel| {
+            let mut transport = Transport::new(channel);
+            transport.register(self.poll.registry(), Token(key)).map(|()| transport)
+        });
+        let transport = match opened {
+            Ok(transport) => transport,
+            Err(error) => {
+                log::warn!("can't take in a new connection: {error}");
+                self.vacant.push(key);
+                return None;
+            }
+        };
         let slot = &mut self.slots[key];
         slot.link = Some(Arc::clone(&transport.link));
         let peer = visitor.address;
         slot.visitor = visitor;
-        let connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
+        let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
+        if expects_proxy_header {
+            connection.expect_proxy_header();
+        }
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
         Some(key)

@@ -275,6 +275,8 @@ impl EventLoop {
         }
         if let Some(work) = &mut connection.work {
             work.exchange.request.peer = connection.peer;
+            work.exchange.request.relayed = connection.relayed;
+            work.exchange.request.is_secure = connection.transport.channel().is_secure();
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
         self.note_refusal(&mut connection, shared);
@@ -290,8 +292,8 @@ impl EventLoop {
             }
             Progress::Wait => self.put(connection),
             Progress::Rest => {
-                if self.phase != Phase::Running && connection.is_used {
-                    self.close(connection, shared);
+                if self.phase != Phase::Running {
+                    self.rest_while_draining(connection, shared);
                 } else {
                     self.rest(connection);
                 }
@@ -354,6 +356,7 @@ impl EventLoop {
 
     #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        connection.end_in_order();
         if let Some(work) = connection.work.take() {
             self.keep(work);
         }
@@ -386,8 +389,8 @@ impl EventLoop {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
                 Arrival::Recovered(key) => self.recover(key),
-                Arrival::Accepted(stream, visitor) => {
-                    self.welcome(stream, visitor, shared);
+                Arrival::Accepted(accepted) => {
+                    self.welcome(accepted, shared);
                 }
             }
         }

@@ -1,0 +1,216 @@
+//! Whose word is taken for where a request came from.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// The peers whose word is taken for the address of the client behind them: your own proxies.
+///
+/// A client can write into its request whatever it likes. So a field that names the client is looked at
+/// only where it comes from one of these peers, and only one kind of field: a proxy sets or extends the
+/// one it knows, and passes on the other as the client wrote it.
+///
+/// ```no_run
+/// use hansel::{Server, Trust};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let proxies = Trust::peers(["127.0.0.1", "10.1.0.0/16", "fd00::/8"])?;
+/// Server::bind("127.0.0.1:8080")?.trust(proxies).serve(|request: &hansel::Request| {
+///     format!("You are {:?}", request.client())
+/// })
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    networks: Vec<Network>,
+    unix_sockets: bool,
+    pub(super) fields: Fields,
+}
+
+/// The fields by which proxies say whom they speak for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    Customary,
+    /// `Forwarded` (RFC 7239).
+    Standard,
+}
+
+impl Trust {
+    /// Trusts these peers' `X-Forwarded-For` and `X-Forwarded-Proto`, as nearly every proxy sends them.
+    ///
+    /// A peer is an address (`127.0.0.1`, `::1`), a network (`10.0.0.0/8`), or `unix`: whoever may
+    /// connect to this server's Unix sockets.
+    ///
+    /// # Errors
+    /// Names the text that is none of these.
+    pub fn peers<'p>(peers: impl IntoIterator<Item = &'p str>) -> io::Result<Trust> {
+        let mut trust = Trust {
+            networks: Vec::new(),
+            unix_sockets: false,
+            fields: Fields::Customary,
+        };
+        for peer in peers {
+            if peer == "unix" {
+                trust.unix_sockets = true;
+            } else {
+                let network = peer.parse::<Network>();
+                trust.networks.push(network.map_err(|reason| {
+                    io::Error::new(io::ErrorKind::InvalidInput, format!("can't trust {peer:?}: {reason}"))
+                })?);
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Takes their word from the field `Forwarded` (RFC 7239) instead.
+    #[must_use]
+    pub fn forwarded(mut self) -> Trust {
+        self.fields = Fields::Standard;
+        self
+    }
+
+    /// Whether a connection from `peer` is one of them; one without an address is a Unix socket's.
+    pub(crate) fn admits_peer(&self, peer: Option<SocketAddr>) -> bool {
+        peer.map_or(self.unix_sockets, |peer| self.admits(peer.ip()))
+    }
+
+    pub(super) fn admits(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.fields {
+            Fields::Customary => "X-Forwarded-For by",
+            Fields::Standard => "Forwarded by",
+        })?;
+        for network in &self.networks {
+            write!(f, " {}/{}", network.address, network.prefix)?;
+        }
+        f.write_str(if self.unix_sockets { " unix" } else { "" })
+    }
+}
+
+/// All addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    fn contains(&self, address: IpAddr) -> bool {
+        // A listener for both families sees IPv4 peers as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && first_bits(address, self.prefix) == bits(self.address)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Network, String> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| "neither an address, nor a network, nor `unix`".to_owned())?;
+        if address.to_canonical() != address {
+            return Err("an IPv4 address is to be written as one".to_owned());
+        }
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(width), |prefix| {
+            let number = prefix.parse().ok().filter(|number| *number <= width);
+            number.ok_or_else(|| format!("a prefix has 0 to {width} bits, not {prefix:?}"))
+        })?;
+        if first_bits(address, prefix) != bits(address) {
+            return Err(format!("the address has bits set beyond the first {prefix}"));
+        }
+        Ok(Network { address, prefix })
+    }
+}
+
+/// An address, its first bit on the left.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+fn first_bits(address: IpAddr, count: u32) -> u128 {
+    // Shifting by all 128 is not defined, and leaves none.
+    bits(address) & u128::MAX.checked_shl(128 - count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(peers: &[&str], address: &str) -> bool {
+        Trust::peers(peers.iter().copied())
+            .unwrap()
+            .admits(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_network_has_the_addresses_that_share_its_first_bits() {
+        assert!(admits(&["10.0.0.0/8"], "10.255.0.1"));
+        assert!(!admits(&["10.0.0.0/8"], "11.0.0.0"));
+        assert!(admits(&["192.168.4.0/22"], "192.168.7.255"));
+        assert!(!admits(&["192.168.4.0/22"], "192.168.8.0"));
+        assert!(admits(&["127.0.0.1"], "127.0.0.1"));
+        assert!(!admits(&["127.0.0.1"], "127.0.0.2"));
+        assert!(admits(&["0.0.0.0/0"], "8.8.8.8"));
+        assert!(admits(&["fd00::/8"], "fdff::1"));
+        assert!(!admits(&["fd00::/8"], "fe00::1"));
+        assert!(admits(&["::/0"], "2001:db8::1"));
+        assert!(admits(&["10.0.0.0/8", "::1"], "::1"));
+        assert!(!admits(&[], "127.0.0.1"));
+    }
+
+    #[test]
+    fn families_are_kept_apart_and_mapped_addresses_are_the_ones_they_stand_for() {
+        assert!(!admits(&["0.0.0.0/0"], "::1"));
+        assert!(!admits(&["::/0"], "10.0.0.1"));
+        assert!(admits(&["10.0.0.0/8"], "::ffff:10.0.0.1"));
+        assert!(!admits(&["::/0"], "::ffff:10.0.0.1"));
+    }
+
+    #[test]
+    fn a_peer_without_an_address_is_trusted_by_its_own_word_only() {
+        assert!(Trust::peers(["unix"]).unwrap().admits_peer(None));
+        assert!(!Trust::peers(["0.0.0.0/0", "::/0"]).unwrap().admits_peer(None));
+        assert!(!Trust::peers(["unix"]).unwrap().admits("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_network_is_named() {
+        for (text, reason) in [
+            ("localhost", "neither an address"),
+            ("", "neither an address"),
+            ("10.0.0.0/33", "0 to 32 bits"),
+            ("::/129", "0 to 128 bits"),
+            ("10.0.0.0/", "0 to 32 bits"),
+            ("10.0.0.0/-1", "0 to 32 bits"),
+            ("10.0.0.1/8", "beyond the first 8"),
+            (" 10.0.0.0/8", "neither an address"),
+            ("::ffff:10.0.0.0/104", "written as one"),
+        ] {
+            let error = Trust::peers(["127.0.0.1", text]).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("{text:?}")) && error.contains(reason),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn it_is_printed_as_it_was_given() {
+        let trust = Trust::peers(["10.0.0.0/8", "::1", "unix"]).unwrap();
+        assert_eq!(trust.to_string(), "X-Forwarded-For by 10.0.0.0/8 ::1/128 unix");
+        assert!(trust.forwarded().to_string().starts_with("Forwarded by"));
+    }
+}

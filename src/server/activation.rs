@@ -1,0 +1,97 @@
+//! Listeners that are already open when the process starts: sd_listen_fds(3).
+//!
+//! Making a socket of a bare number is not safe, since nothing says whose it is. The crate `listenfd`
+//! does it, and looks whether it is a socket of the right kind.
+
+use std::io;
+
+#[cfg(unix)]
+use listenfd::ListenFd;
+
+use super::Server;
+use super::listen::Bound;
+
+/// The first number of a descriptor that is passed on; sd_listen_fds(3).
+#[cfg(unix)]
+const FIRST: usize = 3;
+
+impl Server {
+    /// A server on the listeners that this process was started with; none if there are none.
+    ///
+    /// A service manager (systemd's `.socket` units), or a server that
+    /// [hands over](crate::Handle::hand_over), keeps them open while one process ends and the next
+    /// begins: who connects meanwhile waits, and nobody is refused. To be called first in `main`, once:
+    /// it changes the environment, so that processes started from here do not take them for theirs.
+    ///
+    /// ```no_run
+    /// use hansel::Server;
+    ///
+    /// fn main() -> std::io::Result<()> {
+    ///     let server = match Server::activated()? {
+    ///         Some(server) => server,
+    ///         None => Server::bind("127.0.0.1:8080")?,
+    ///     };
+    ///     server.serve(|| "Hello, world!")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If something was passed that is not a listening TCP or Unix socket; the error names it.
+    pub fn activated() -> io::Result<Option<Server>> {
+        let listeners = listeners()?;
+        if listeners.is_empty() {
+            return Ok(None);
+        }
+        let mut server = Server::new();
+        for listener in listeners {
+            server.add(listener);
+        }
+        server.named_last = 0;
+        Ok(Some(server))
+    }
+
+    /// On SIGHUP, starts this program anew with the same arguments, [hands over](crate::Handle::hand_over)
+    /// to it, and ends as at SIGTERM: a new version is put in place and started, and nobody notices. If
+    /// the new one does not come up within 30 s, this one serves on.
+    ///
+    /// It must take its listeners by [`activated`](Server::activated). The service gets another process
+    /// number, so a service manager must not watch that; it restarts by itself, with its own sockets.
+    ///
+    /// # Errors
+    /// If this program's file can't be told.
+    pub fn restart_on_hangup(mut self) -> io::Result<Server> {
+        // Now, for later another file may be in its place.
+        self.successor = Some(std::env::current_exe()?);
+        Ok(self)
+    }
+}
+
+/// Takes all listeners that were passed to this process, once.
+#[cfg(unix)]
+fn listeners() -> io::Result<Vec<Bound>> {
+    let mut passed = ListenFd::from_env();
+    let listeners = (0..passed.len()).map(|index| {
+        listener(&mut passed, index).map_err(|error| {
+            let text = format!("can't listen on passed socket {} ({}): {error}", index, FIRST + index);
+            io::Error::new(error.kind(), text)
+        })
+    });
+    listeners.collect()
+}
+
+/// Elsewhere none are passed.
+#[cfg(not(unix))]
+fn listeners() -> io::Result<Vec<Bound>> {
+    Ok(Vec::new())
+}
+
+#[cfg(unix)]
+fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Bound> {
+    if let Ok(Some(listener)) = passed.take_tcp_listener(index) {
+        return Bound::inherited_tcp(listener);
+    }
+    match passed.take_unix_listener(index)? {
+        Some(listener) => Bound::inherited_unix(listener),
+        None => Err(io::Error::new(io::ErrorKind::NotFound, "it was taken before")),
+    }
+}

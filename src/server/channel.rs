@@ -1,0 +1,128 @@
+//! A connected socket, and the encryption on it where there is one: bytes of HTTP in and out.
+
+use std::io;
+#[cfg(feature = "tls")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mio::{Interest, Registry, Token};
+
+use super::socket::Stream;
+#[cfg(feature = "tls")]
+use super::tls_session::TlsSession;
+
+/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
+/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
+pub(super) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+pub(super) struct Channel {
+    stream: Stream,
+    /// Whoever has the connection uses it, so nobody waits for this lock.
+    #[cfg(feature = "tls")]
+    session: Option<Box<Mutex<TlsSession>>>,
+}
+
+impl Channel {
+    pub(super) fn plain(stream: Stream) -> Channel {
+        Channel {
+            stream,
+            #[cfg(feature = "tls")]
+            session: None,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn secure(stream: Stream, session: TlsSession) -> Channel {
+        Channel {
+            stream,
+            session: Some(Box::new(Mutex::new(session))),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn session(&self) -> Option<MutexGuard<'_, TlsSession>> {
+        let session = self.session.as_ref()?;
+        Some(session.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        registry.register(&mut self.stream, token, interests)
+    }
+
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.read(&self.stream, into);
+        }
+        self.stream.read(into)
+    }
+
+    /// Sends the beginning of `bytes`, and says how much that was. What is not sent must be what the next
+    /// call begins with: encrypted it may be already.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.write(&self.stream, [bytes, &[]]);
+        }
+        self.stream.write(bytes)
+    }
+
+    /// As [`write`](Channel::write), for bytes in two places.
+    pub(super) fn write_both(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.write(&self.stream, [first, second]);
+        }
+        self.stream.write_both(first, second)
+    }
+
+    /// Tells the peer that nothing more will come, and that this is the proper end.
+    pub(super) fn finish_sending(&self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            session.finish(&self.stream)?;
+        }
+        self.stream.finish_sending()
+    }
+
+    /// Ends the connection both ways.
+    pub(super) fn cut(&self) -> io::Result<()> {
+        self.stream.cut()
+    }
+
+    /// Reads what comes before the encryption, if there is one.
+    pub(super) fn read_beneath(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    /// Takes in bytes that were read [beneath](Channel::read_beneath) and are to be decrypted. Says
+    /// whether they were; without encryption they are the caller's.
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
+    pub(super) fn decrypt(&self, bytes: &[u8]) -> io::Result<bool> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.receive(&self.stream, bytes).map(|()| true);
+        }
+        Ok(false)
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.session.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether the encryption has something of its own to send, which it can do when it is read.
+    pub(super) fn has_unsent(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.session().is_some_and(|session| session.has_unsent());
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether a read that fills less than its room has taken all there was. Of encrypted bytes only the
+    /// end of a record says so, and the next may be here.
+    pub(super) fn short_read_drains(&self) -> bool {
+        SHORT_READ_DRAINS && !self.is_secure()
+    }
+}

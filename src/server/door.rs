@@ -1,0 +1,39 @@
+//! What a connection goes through before its first byte of HTTP: settled per listener.
+
+use std::io;
+
+use super::channel::Channel;
+use super::socket::Stream;
+
+/// How a listener receives its connections.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Door {
+    /// Trusted peers begin with a PROXY header.
+    pub(super) proxy_protocol: bool,
+    /// What they are encrypted with.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::Tls>,
+}
+
+impl Door {
+    /// What is spoken here.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.is_secure() { "https" } else { "http" }
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// A connection as it comes in here.
+    pub(super) fn open(&self, stream: Stream) -> io::Result<Channel> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return Ok(Channel::secure(stream, tls.session()?));
+        }
+        Ok(Channel::plain(stream))
+    }
+}

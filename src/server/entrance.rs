@@ -1,0 +1,101 @@
+//! Where connections come in, and from whom.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Trust;
+
+use super::channel::Channel;
+use super::door::Door;
+use super::listen::{Bound, Place};
+use super::socket::{Accepted, Stream};
+
+pub(super) struct Entrance {
+    /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
+    /// loops stop accepting: who connected then would wait for nobody.
+    listeners: Mutex<Vec<Bound>>,
+    /// Whether somebody else has the Unix sockets too, and needs their paths.
+    leaves_paths: AtomicBool,
+    /// Paths of Unix sockets that are closed.
+    places: Mutex<Vec<Place>>,
+    /// One for each listener, as the loops number them.
+    doors: Vec<Door>,
+    pub(super) trust: Option<Arc<Trust>>,
+}
+
+impl Entrance {
+    pub(super) fn new(listeners: Vec<Bound>, doors: Vec<Door>, trust: Option<Arc<Trust>>) -> Entrance {
+        Entrance {
+            listeners: Mutex::new(listeners),
+            leaves_paths: AtomicBool::new(false),
+            places: Mutex::new(Vec::new()),
+            doors,
+            trust,
+        }
+    }
+
+    /// Whether a peer's word is taken.
+    pub(super) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
+    }
+
+    /// Whether a connection is to begin with a PROXY header.
+    pub(super) fn expects_proxy_header(&self, accepted: &Accepted) -> bool {
+        let door = self.doors.get(accepted.listener);
+        door.is_some_and(|door| door.proxy_protocol) && self.trusts(accepted.visitor.address)
+    }
+
+    /// Whether a connection is to be encrypted.
+    pub(super) fn is_secure(&self, accepted: &Accepted) -> bool {
+        self.doors.get(accepted.listener).is_some_and(Door::is_secure)
+    }
+
+    /// A new connection, as its listener has it come in.
+    pub(super) fn open(&self, stream: Stream, listener: usize) -> io::Result<Channel> {
+        match self.doors.get(listener) {
+            Some(door) => door.open(stream),
+            None => Ok(Channel::plain(stream)),
+        }
+    }
+
+    /// The listeners, for another process.
+    #[cfg(unix)]
+    pub(super) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        let listeners = lock(&self.listeners);
+        if listeners.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the server has stopped listening",
+            ));
+        }
+        listeners.iter().map(Bound::descriptor).collect()
+    }
+
+    /// Leaves the paths of Unix sockets to whoever has them now.
+    #[cfg(unix)]
+    pub(super) fn leave_paths(&self) {
+        self.leaves_paths.store(true, Ordering::SeqCst);
+    }
+
+    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs.
+    pub(super) fn stop_listening(&self) {
+        let listeners = std::mem::take(&mut *lock(&self.listeners));
+        let places = listeners.into_iter().filter_map(Bound::into_place);
+        if self.leaves_paths.load(Ordering::SeqCst) {
+            places.for_each(Place::leave);
+        } else {
+            lock(&self.places).extend(places);
+        }
+    }
+
+    /// Removes the paths of Unix sockets that nobody else needs.
+    pub(super) fn remove_paths(&self) {
+        lock(&self.places).clear();
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

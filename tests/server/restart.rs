@@ -1,0 +1,235 @@
+//! Restarts while requests come in: nobody is refused, and no request is lost.
+//!
+//! The servers here are processes of their own: this test program, started again for the one test that
+//! is ignored otherwise.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use hansel::Server;
+use socket2::SockRef;
+
+use crate::support::{Client, PATIENCE, get};
+
+/// Answers that each process gives before it is restarted.
+const ANSWERS: usize = 300;
+
+/// Clients that open a connection for each request, and as many that keep theirs.
+const CLIENTS: usize = 3;
+
+#[test]
+#[ignore = "the other tests here start it, as a process of its own"]
+fn a_server_that_is_restarted() {
+    // It ends with the test that has started it.
+    thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        std::process::exit(1);
+    });
+    let server = Server::activated().unwrap().expect("a listener from the test");
+    let server = server.quiet().grace(PATIENCE).restart_on_hangup().unwrap();
+    server.serve(|| std::process::id().to_string()).unwrap();
+}
+
+/// Starts a server on `listener`, as a service manager would. It ends with what is returned beside it.
+fn start(listener: &TcpListener) -> (Child, ChildStdin) {
+    let copy = listener.try_clone().unwrap();
+    SockRef::from(&copy).set_cloexec(false).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restart::a_server_that_is_restarted", "--ignored", "--quiet"])
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", copy.as_raw_fd().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let life_line = child.stdin.take().unwrap();
+    (child, life_line)
+}
+
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([name, &process.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Clients that ask without a pause, and count.
+struct Load {
+    count: Arc<(Mutex<Count>, Condvar)>,
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    /// Answers by the process that gave them.
+    answers: HashMap<u32, usize>,
+    refused: usize,
+    lost: Vec<String>,
+}
+
+impl Load {
+    fn start(address: SocketAddr) -> Load {
+        let count = Arc::new((Mutex::new(Count::default()), Condvar::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..2 * CLIENTS)
+            .map(|index| {
+                let (count, stop) = (Arc::clone(&count), Arc::clone(&stop));
+                thread::spawn(move || {
+                    let mut connection = None;
+                    while !stop.load(Ordering::SeqCst) {
+                        let outcome = ask(&mut connection, address, index % 2 == 0);
+                        let (count, changed) = &*count;
+                        let mut count = count.lock().unwrap();
+                        match outcome {
+                            Ok(process) => *count.answers.entry(process).or_default() += 1,
+                            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => count.refused += 1,
+                            Err(error) => count.lost.push(error.to_string()),
+                        }
+                        changed.notify_all();
+                    }
+                })
+            })
+            .collect();
+        Load { count, stop, clients }
+    }
+
+    /// Waits until a process that is not among `known` has given its share of answers.
+    fn await_process_beside(&self, known: &[u32]) -> u32 {
+        let (count, changed) = &*self.count;
+        let busy = |count: &Count| {
+            let mut busy = count.answers.iter().filter(|(_, answers)| **answers >= ANSWERS);
+            busy.find(|(process, _)| !known.contains(process))
+                .map(|(process, _)| *process)
+        };
+        let count = count.lock().unwrap();
+        let (count, timeout) = changed
+            .wait_timeout_while(count, PATIENCE, |count| busy(count).is_none())
+            .unwrap();
+        assert!(!timeout.timed_out(), "nobody but {known:?} answers: {count:?}");
+        busy(&count).unwrap()
+    }
+
+    /// Ends the load, and asserts that nothing was lost.
+    fn end(self, processes: usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        for client in self.clients {
+            client.join().unwrap();
+        }
+        let count = self.count.0.lock().unwrap();
+        assert_eq!((count.refused, &count.lost), (0, &Vec::new()), "{:?}", count.answers);
+        assert_eq!(count.answers.len(), processes, "{:?}", count.answers);
+    }
+}
+
+/// One request and its answer, on the connection at hand or a new one.
+fn ask(kept: &mut Option<TcpStream>, address: SocketAddr, keeps: bool) -> io::Result<u32> {
+    let mut stream = match kept.take() {
+        Some(stream) => stream,
+        None => TcpStream::connect(address)?,
+    };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(get("/").as_bytes())?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && let Some((_, rest)) = head.split_once("Content-Length: ")
+            && rest.lines().next() == Some(&body.len().to_string())
+        {
+            if keeps && !head.contains("Connection: close") {
+                *kept = Some(stream);
+            }
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            return body.parse().map_err(io::Error::other);
+        }
+        match stream.read(&mut piece) {
+            Ok(0) => return Err(io::Error::other(format!("the connection ended after {text:?}"))),
+            Ok(n) => answer.extend_from_slice(&piece[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[test]
+fn three_restarts_with_a_socket_that_is_kept_lose_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut server, mut _life_line) = start(&listener);
+    let load = Load::start(listener.local_addr().unwrap());
+    let mut known = Vec::new();
+    for _ in 0..3 {
+        known.push(load.await_process_beside(&known));
+        // As `systemctl restart`: the old one ends before the new one begins, and who connects waits.
+        signal(server.id(), "-TERM");
+        assert!(server.wait().unwrap().success());
+        (server, _life_line) = start(&listener);
+    }
+    load.await_process_beside(&known);
+    load.end(4);
+    signal(server.id(), "-TERM");
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn three_hand_overs_to_a_successor_lose_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut first, _life_line) = start(&listener);
+    // From here on only the servers have it.
+    drop(listener);
+    let load = Load::start(address);
+    let mut known = Vec::new();
+    for _ in 0..3 {
+        let process = load.await_process_beside(&known);
+        known.push(process);
+        signal(process, "-HUP");
+    }
+    let last = load.await_process_beside(&known);
+    assert!(first.wait().unwrap().success(), "the first one has ended by itself");
+    load.end(4);
+    signal(last, "-TERM");
+}
+
+#[test]
+fn a_server_whose_successor_fails_serves_on() {
+    let server = crate::support::start(crate::support::server(), || "here");
+    let error = server.hand_over(Command::new("true"), PATIENCE).unwrap_err();
+    assert!(error.to_string().contains("ended at once"), "{error}");
+    assert_eq!(server.connect().get("/").text(), "here");
+}
+
+#[test]
+fn listeners_are_given_to_others_until_the_server_stops() {
+    let server = crate::support::start(crate::support::server(), || "here");
+    let address = server.local_addr();
+    let [listener] = <[_; 1]>::try_from(server.listeners().unwrap()).unwrap();
+    server.shutdown(PATIENCE);
+    server.wait();
+    assert!(server.listeners().is_err());
+    // The address lives on with who has the listener.
+    let listener = TcpListener::from(listener);
+    listener.set_nonblocking(false).unwrap();
+    assert_eq!(listener.local_addr().unwrap(), address);
+    let client = Client::connect(address);
+    let (_, peer) = listener.accept().unwrap();
+    assert_eq!(client.stream.local_addr().unwrap(), peer);
+}
+
+#[test]
+fn a_unix_socket_stays_where_it_is_for_the_successor() {
+    let path = std::env::temp_dir().join(format!("hansel-restart-{}", std::process::id()));
+    let server = Server::unix(&path, 0o600).unwrap().quiet().spawn(|| "").unwrap();
+    let listeners = server.listeners().unwrap();
+    server.shutdown(PATIENCE);
+    server.wait();
+    assert!(path.exists());
+    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    drop(listeners);
+    std::fs::remove_file(&path).unwrap();
+}
