@@ -88,13 +88,16 @@ def speed_row(server: Server, summaries: dict, servers: list[Server]) -> str:
     speed, cpu = found["per_second"], found["cpu"]
     peers = [summaries[peer.name] for peer in servers if peer.is_peer and peer.name in summaries]
     limit = summaries.get("limit")
-    best_speed = max((peer["per_second"]["median"] for peer in peers), default=None)
+    quiet_peers = [peer for peer in peers if not is_disturbed(peer)]
+    best_speed = max((peer["per_second"]["median"] for peer in quiet_peers), default=None)
     best_cpu = min((peer["cpu"]["median"] for peer in peers), default=None)
+    # Requests/s of a run that was disturbed can't be compared; the processor time of one still can.
+    is_quiet = not is_disturbed(found)
     cells = [
         f"**{server.name}**" if server.name == "hansel" else server.name,
         f"{speed['median']:,.0f} ({speed['min']:,.0f}..{speed['max']:,.0f})",
-        ratio(speed["median"], limit and limit["per_second"]["median"]),
-        ratio(speed["median"], best_speed),
+        ratio(speed["median"], limit["per_second"]["median"]) if is_quiet and limit and not is_disturbed(limit) else "",
+        ratio(speed["median"], best_speed) if is_quiet else "",
         f"{cpu['median']:,.0f} ({cpu['min']:,.0f}..{cpu['max']:,.0f})",
         ratio(cpu["median"], limit and limit["cpu"]["median"]),
         ratio(cpu["median"], best_cpu),
@@ -115,6 +118,10 @@ def memory_row(server: Server, summaries: dict, _servers: list[Server]) -> str:
     each = found["kib_each"]
     name = f"**{server.name}**" if server.name == "hansel" else server.name
     return f"| {name} | {each['median']:.2f} ({each['min']:.2f}..{each['max']:.2f}) | {found['kib_before']['median']:,.0f} |"
+
+
+def is_disturbed(found: dict) -> bool:
+    return found["others"]["median"] > TOLERATED
 
 
 def ratio(value: float, other: float | None) -> str:

@@ -176,10 +176,7 @@ impl Loop {
 impl Connection {
     /// Reads what there is and answers it. Says whether something was answered and all is written.
     fn serve(&mut self, buffer: &mut [u8], answers: &Answers, finder: &Finder<'_>) -> io::Result<bool> {
-        loop {
-            let Some(n) = ready(self.stream.read(buffer))? else {
-                break;
-            };
+        while let Some(n) = ready(self.stream.read(buffer))? {
             if n == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -38,7 +38,8 @@ impl HttpService for Work {
                     .body_vec(page.into_bytes());
             }
             ("GET", [Some("json"), None, ..]) => {
-                response.header("Content-Type: application/json").body_vec(work::json())
+                let json = response.header("Content-Type: application/json");
+                json.body_vec(work::json());
             }
             ("GET", [Some("10k"), None, ..]) => text(response).body(work::ten_kb()),
             ("GET", [Some("1m"), None, ..]) => text(response).body(work::one_mb()),

@@ -1,7 +1,7 @@
 //! ntex on tokio, with as many workers as loops. Its pool for what blocks has 256 threads by default.
 
 use ntex::SharedCfg;
-use ntex::http::{HttpServiceConfig, Payload, header};
+use ntex::http::{HttpServiceConfig, header};
 use ntex::time::Seconds;
 use ntex::web::{self, App, HttpRequest, HttpResponse, HttpServer};
 use work::{ITEM_HEADERS, Settings};
