@@ -6,6 +6,10 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Appends what goes between quotes in a combined line, as Apache writes it: `\"`, `\\`, and `\xhh` for
 /// every octet that is not a printable ASCII character.
 pub(super) fn quoted(octets: &[u8], line: &mut Vec<u8>) {
+    if octets.iter().all(|octet| is_plain(*octet)) {
+        // As good as always.
+        return line.extend_from_slice(octets);
+    }
     for run in octets.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
         match run {
             [b'"'] => line.extend_from_slice(b"\\\""),
