@@ -54,8 +54,8 @@ impl AccessLog {
     /// A JSON object per line. What is not known is `null`; the endpoint is the pattern that has matched.
     ///
     /// ```json
-    /// {"time":"1994-11-06T08:49:37.123Z","peer":"192.0.2.1:50412","id":"68a1b2c3d4e5f607","method":"GET",
-    /// "target":"/people/7","version":"HTTP/1.1","status":200,"bytes":512,"seconds":0.000042,
+    /// {"time":"1994-11-06T08:49:37.123Z","peer":"192.0.2.1:50412","client":"192.0.2.1",
+    /// "id":"68a1b2c3d4e5f607","method":"GET","target":"/people/7","version":"HTTP/1.1","status":200,"bytes":512,"seconds":0.000042,
     /// "endpoint":"/people/{id}","referer":null,"agent":"curl/8.5.0"}
     /// ```
     pub fn json(writer: impl Write + Send + 'static) -> AccessLog {

@@ -1,7 +1,7 @@
 //! One line of an access log: what was asked, and what was answered.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::Version;
@@ -46,10 +46,18 @@ impl<'e> Origin<'e> {
 }
 
 impl Entry<'_> {
+    /// Where the request comes from, whoever has passed it on.
+    fn client(&self) -> Option<IpAddr> {
+        match self.request {
+            Some(request) if request.has_proxy() => request.client(),
+            _ => self.peer.map(|peer| peer.ip().to_canonical()),
+        }
+    }
+
     /// The combined format of Apache: `host - - [time] "request" status octets "referer" "agent"`.
     pub(super) fn combined(&self, line: &mut Vec<u8>) {
-        match self.peer {
-            Some(peer) => written(line, format_args!("{}", peer.ip().to_canonical())),
+        match self.client() {
+            Some(client) => written(line, format_args!("{client}")),
             None => line.push(b'-'),
         }
         line.extend_from_slice(b" - - [");
@@ -85,6 +93,11 @@ impl Entry<'_> {
         line.extend_from_slice(b"\",\"peer\":");
         match self.peer {
             Some(peer) => written(line, format_args!("\"{peer}\"")),
+            None => line.extend_from_slice(b"null"),
+        }
+        line.extend_from_slice(b",\"client\":");
+        match self.client() {
+            Some(client) => written(line, format_args!("\"{client}\"")),
             None => line.extend_from_slice(b"null"),
         }
         let mut room = [0; 16];
@@ -202,6 +215,7 @@ fn fixed(mut number: u64, digits: usize, line: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const COMBINED: fn(&Entry<'_>, &mut Vec<u8>) = |entry, line| entry.combined(line);
     const JSON: fn(&Entry<'_>, &mut Vec<u8>) = |entry, line| entry.json(line);
@@ -239,10 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_names_the_client_behind_a_trusted_proxy() {
+        let mut request = Request::get("/").with_header("X-Forwarded-For", "198.51.100.7");
+        request.peer = Some("192.0.2.1:4711".parse().unwrap());
+        assert!(line(Some(&request), COMBINED).starts_with("192.0.2.1 - - "));
+        request.trust = Some(Arc::new(crate::Trust::peers(["192.0.2.1"]).unwrap()));
+        assert!(line(Some(&request), COMBINED).starts_with("198.51.100.7 - - "));
+        let read: serde_json::Value = serde_json::from_str(&line(Some(&request), JSON)).unwrap();
+        assert_eq!([&read["peer"], &read["client"]], ["192.0.2.1:4711", "198.51.100.7"]);
+    }
+
+    #[test]
     fn a_json_line_has_every_field() {
         let request = Request::get("/a?b=c").with_header("User-Agent", "x \"y\"");
         let read: serde_json::Value = serde_json::from_str(&line(Some(&request), JSON)).unwrap();
         assert_eq!(read["peer"], "192.0.2.1:4711");
+        assert_eq!(read["client"], "192.0.2.1");
         assert_eq!(read["id"], request.id().to_string());
         assert_eq!(read["method"], "GET");
         assert_eq!(read["target"], "/a?b=c");

@@ -196,6 +196,11 @@ impl Request {
         }
     }
 
+    /// Whether the client is somebody else than the peer, by a word that counts.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.relayed != Relayed::No || self.sender().1.is_some()
+    }
+
     fn origin(&self) -> Origin {
         let (address, trust) = self.sender();
         match trust {
