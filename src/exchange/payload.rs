@@ -105,7 +105,7 @@ impl Framed<'_> {
             let mut last = self.frame;
             last.clear();
             chunk::finish(&mut last);
-            self.sink.send(&last)?;
+            self.sink.finish(&last)?;
         }
         Ok(())
     }

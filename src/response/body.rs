@@ -245,6 +245,11 @@ impl From<Arc<[u8]>> for Body {
 pub(crate) trait Sink {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// As [`send`](Sink::send), for the end of a body that is whole: it goes out even if no more would be
+    /// begun.
+    fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send(bytes)
+    }
     /// Whether sending could still succeed.
     fn is_open(&self) -> bool;
 }

@@ -166,6 +166,12 @@ impl Sink for Client<'_> {
         self.transport.write_by(bytes, deadline)
     }
 
+    fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // What has come to its end by itself while the server began to drain is whole.
+        self.transport.interrupts &= !DRAINING;
+        self.send(bytes)
+    }
+
     fn is_open(&self) -> bool {
         !self.transport.is_interrupted() && !self.transport.is_gone()
     }
