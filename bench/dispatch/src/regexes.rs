@@ -40,36 +40,16 @@ pub(crate) fn compare() {
         "\n{ROUTES} regular expressions: {ours:.0} ns in one pass, {theirs:.0} ns one by one, {:.0} times as fast",
         theirs / ours
     );
-    //adversarial(&app);
 }
 
-/// What a path of 1 MB costs that almost matches, beside one of the same length that does not at all.
-fn adversarial(app: &App) {
-    // Longer than any server takes by default: only a test's request can have such a target.
-    let long = 1_000_000;
-    let benign = Request::of_any_length(&format!("/x{}", "y".repeat(long)));
-    let adversary = Request::of_any_length(&format!("/r999/{}!", "w".repeat(long)));
-    let cost = |request: &Request| time_of(9, || usize::from(app.call(request).status() == 404));
-    let (benign, adversary) = (cost(&benign), cost(&adversary));
-    println!(
-        "1 MB that nearly matches: {:.1} ms, that does not: {:.1} ms, ratio {:.1}",
-        adversary / 1e6,
-        benign / 1e6,
-        adversary / benign
-    );
-}
-
-fn time(ask: impl FnMut() -> usize) -> f64 {
-    time_of(ROUNDS, ask) / ASKED as f64
-}
-
-fn time_of(rounds: usize, mut ask: impl FnMut() -> usize) -> f64 {
+/// The median nanoseconds for each path.
+fn time(mut ask: impl FnMut() -> usize) -> f64 {
     assert!(ask() > 0, "nothing was found");
     let mut times = Vec::new();
-    for _ in 0..rounds {
+    for _ in 0..ROUNDS {
         let began = Instant::now();
         black_box(ask());
-        times.push(began.elapsed().as_secs_f64() * 1e9);
+        times.push(began.elapsed().as_secs_f64() * 1e9 / ASKED as f64);
     }
     crate::median(times)
 }
