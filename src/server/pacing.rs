@@ -3,7 +3,8 @@
 //! A handler that runs on the loop's thread holds up everything else that the loop has to do, so
 //! those that take long must be found. There are three ways.
 //! - The [watch](super::watch) looks at a loop that has lain for a tick or more, and asks the system
-//!   whether its thread sleeps. That finds whatever blocks for milliseconds, and cannot be wrong.
+//!   whether its thread sleeps: that finds whatever blocks for milliseconds. One that computes for
+//!   several ticks is taken for slow as well, or one that got no processor for so long.
 //! - [`Suspicion`] times calls. One long call proves nothing on a busy machine, where any thread may
 //!   be interrupted. Several among the next few do.
 //! - A handler may [say so](crate::blocking).
