@@ -11,14 +11,27 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 /// that can cost one of them a hand-over it did not need, never more.
 const TOLD_APART: usize = 16 * 1024;
 
-/// For each endpoint: 0 for a quick one, else how many quick calls in a row would make it one again.
+/// For each endpoint, how many quick calls are still wanted before it is held to be quick.
 ///
 /// A plain table, read on every call and written only when an opinion changes: no cache line travels
 /// between cores while things stay as they are, and nothing needs to be freed.
-static SLOWNESS: [AtomicU8; TOLD_APART] = [const { AtomicU8::new(0) }; TOLD_APART];
+static WANTED: [AtomicU8; TOLD_APART] = [const { AtomicU8::new(UNKNOWN) }; TOLD_APART];
 
-/// How many quick calls in a row make a slow endpoint a quick one.
-const QUICK_CALLS: u8 = 32;
+/// Wanted of one that is held to be quick.
+const QUICK: u8 = 0;
+/// Wanted of one that nothing is known of.
+const UNKNOWN: u8 = 32;
+/// Wanted of one that was found to be slow; half-way it is as good as unknown.
+const SLOW: u8 = 2 * UNKNOWN;
+
+/// What is thought of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Opinion {
+    Quick,
+    /// It has not been called often enough.
+    Unknown,
+    Slow,
+}
 
 /// Which endpoint a call belongs to, as far as its pace goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +60,7 @@ pub(crate) fn listen(hook: Box<dyn Hook>) {
 }
 
 impl Pace {
-    /// A new endpoint, held to be quick until it shows otherwise.
+    /// A new endpoint, of which nothing is known.
     pub(crate) fn new() -> Pace {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Pace((NEXT.fetch_add(1, Relaxed) % TOLD_APART) as u16)
@@ -74,20 +87,24 @@ impl Pace {
         })
     }
 
-    pub(crate) fn is_slow(self) -> bool {
-        self.slowness().load(Relaxed) > 0
+    pub(crate) fn opinion(self) -> Opinion {
+        match self.wanted().load(Relaxed) {
+            QUICK => Opinion::Quick,
+            ..=UNKNOWN => Opinion::Unknown,
+            _ => Opinion::Slow,
+        }
     }
 
     /// This endpoint blocks, or computes for long.
     pub(crate) fn found_slow(self) {
-        self.slowness().store(QUICK_CALLS, Relaxed);
+        self.wanted().store(SLOW, Relaxed);
     }
 
-    /// A call of this endpoint, held to be slow, was quick.
+    /// A call of this endpoint, not held to be quick, was quick.
     pub(crate) fn found_quick(self) {
         // Two threads may count one call between them; the opinion is only as exact as it need be.
-        let left = self.slowness().load(Relaxed);
-        self.slowness().store(left.saturating_sub(1), Relaxed);
+        let wanted = self.wanted().load(Relaxed);
+        self.wanted().store(wanted.saturating_sub(1), Relaxed);
     }
 
     /// A number that [`Pace::of_index`] takes back.
@@ -99,8 +116,8 @@ impl Pace {
         Pace(index % TOLD_APART as u16)
     }
 
-    fn slowness(self) -> &'static AtomicU8 {
-        &SLOWNESS[usize::from(self.0)]
+    fn wanted(self) -> &'static AtomicU8 {
+        &WANTED[usize::from(self.0)]
     }
 }
 
@@ -135,18 +152,19 @@ mod tests {
     use std::rc::Rc;
 
     #[test]
-    fn an_endpoint_is_quick_until_found_slow_and_again_after_enough_quick_calls() {
+    fn enough_quick_calls_make_an_endpoint_quick_and_slow_ones_unmake_it() {
         let pace = Pace::new();
-        assert!(!pace.is_slow());
+        let after_quick_calls = |count: u8| {
+            (0..count).for_each(|_| pace.found_quick());
+            pace.opinion()
+        };
+        assert_eq!(after_quick_calls(UNKNOWN - 1), Opinion::Unknown);
+        assert_eq!(after_quick_calls(1), Opinion::Quick);
+        assert_eq!(after_quick_calls(1), Opinion::Quick);
         pace.found_slow();
-        for _ in 1..QUICK_CALLS {
-            pace.found_quick();
-            assert!(pace.is_slow());
-        }
-        pace.found_quick();
-        assert!(!pace.is_slow());
-        pace.found_quick();
-        assert!(!pace.is_slow());
+        assert_eq!(after_quick_calls(SLOW - UNKNOWN - 1), Opinion::Slow);
+        assert_eq!(after_quick_calls(1), Opinion::Unknown);
+        assert_eq!(after_quick_calls(UNKNOWN), Opinion::Quick);
     }
 
     #[test]

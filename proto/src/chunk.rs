@@ -152,7 +152,8 @@ fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress
     let within = input.get(..most).unwrap_or(input);
     let line = (progress.line as usize).max(start);
     let known = progress.fields as usize;
-    match parse::field_lines(within, line, known, limits.fields, |_| {})? {
+    let skip = |line, _| parse::skip_field_line(within, line);
+    match parse::field_lines(within, line, known, limits.fields, skip)? {
         Lines::End(len) => {
             *progress = Progress::default();
             Ok(Piece::End {

@@ -127,6 +127,17 @@ impl Connection {
         received
     }
 
+    /// Says whether the request ends with its head, which spares a call of
+    /// [`receive`](Connection::receive): if so, that has told its end. To be asked right behind a head.
+    #[inline]
+    pub fn ends_with_head(&mut self) -> bool {
+        let ends = self.state.0 == Request::Arriving && !self.has_body_to_come();
+        if ends {
+            self.step(Event::End);
+        }
+        ends
+    }
+
     /// Whether the next thing to come is the head of a request.
     pub fn wants_head(&self) -> bool {
         self.state == state::START
@@ -271,7 +282,7 @@ impl Connection {
             }
             Err(refusal) => {
                 // What the refusal is answered with has no content either, if the method was HEAD.
-                self.asked.head_only = head.method(input) == "HEAD";
+                self.asked.head_only = head.method.of(input) == b"HEAD";
                 Err(refusal)
             }
         }
@@ -281,7 +292,8 @@ impl Connection {
     fn head_lines(&self, bytes: &[u8], head: &mut Head) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
         if line > 0 {
-            let lines = parse::field_lines(bytes, line as usize, fields as usize, self.limits.fields, |_| {});
+            let skip = |line, _| parse::skip_field_line(bytes, line);
+            let lines = parse::field_lines(bytes, line as usize, fields as usize, self.limits.fields, skip);
             if let Ok(Lines::Open { .. }) = lines {
                 return lines;
             }
@@ -290,11 +302,11 @@ impl Connection {
     }
 
     fn begin_request(&mut self, bytes: &[u8], head: &Head) {
-        let method = head.method(bytes);
+        let method = head.method.of(bytes);
         self.asked = Asked {
             version: head.version,
-            head_only: method == "HEAD",
-            connect: method == "CONNECT",
+            head_only: method == b"HEAD",
+            connect: method == b"CONNECT",
             keep_alive: head.keep_alive(),
         };
         self.body = match head.framing() {
@@ -339,6 +351,7 @@ impl Connection {
         self.state.0 == Request::Arriving && !matches!(self.body, Body::Length(0))
     }
 
+    #[inline]
     fn step(&mut self, event: Event) {
         if let Some(state) = state::after(self.state, event) {
             self.state = state;

@@ -26,8 +26,9 @@ impl Framing {
     }
 }
 
-/// Derives from the fields of a whole section what the protocol needs, and refuses what it forbids.
-pub(crate) fn settle(bytes: &[u8], version: Version, section: &mut Section) -> Result<(), Refusal> {
+/// Derives from the fields of a whole section what the protocol needs, and refuses what it forbids. A
+/// `known_host` has been found right before; one that is empty is right as well.
+pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section: &mut Section) -> Result<(), Refusal> {
     let mut seen = Seen::default();
     for field in &section.fields {
         // The length tells nearly every other name apart from these without looking at it.
@@ -38,7 +39,10 @@ pub(crate) fn settle(bytes: &[u8], version: Version, section: &mut Section) -> R
                 section.host = Some(field.value);
             }
             6 => seen.expect |= name(b"expect"),
-            10 => seen.connection |= name(b"connection"),
+            10 if name(b"connection") => {
+                seen.connections += 1;
+                seen.connection = field.value.of(bytes);
+            }
             14 if name(b"content-length") => {
                 seen.lengths += 1;
                 seen.length = field.value.of(bytes);
@@ -47,7 +51,7 @@ pub(crate) fn settle(bytes: &[u8], version: Version, section: &mut Section) -> R
             _ => {}
         }
     }
-    check_host(bytes, &seen, version, section)?;
+    check_host(bytes, &seen, version, known_host, section)?;
     section.framing = framing(bytes, &seen, version, section)?;
     section.keep_alive = keep_alive(bytes, &seen, version, section);
     section.expects_continue = expects_continue(bytes, &seen, version, section)?;
@@ -61,7 +65,8 @@ struct Seen<'b> {
     lengths: usize,
     length: &'b [u8],
     transfer_encoding: bool,
-    connection: bool,
+    connections: usize,
+    connection: &'b [u8],
     expect: bool,
 }
 
@@ -69,10 +74,16 @@ struct Seen<'b> {
 /// request message that lacks a Host header field and to any request message that contains more
 /// than one Host header field line or a Host header field with an invalid field value."
 #[inline(always)]
-fn check_host(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<(), Refusal> {
+fn check_host(
+    bytes: &[u8],
+    seen: &Seen<'_>,
+    version: Version,
+    known_host: &[u8],
+    section: &Section,
+) -> Result<(), Refusal> {
     match (seen.hosts, section.host) {
         (2.., _) => Err(Refusal::new(Reason::HostRepeated)),
-        (_, Some(value)) if host::is_host_field(value.of(bytes)) => Ok(()),
+        (_, Some(value)) if value.of(bytes) == known_host || host::is_host_field(value.of(bytes)) => Ok(()),
         (_, Some(_)) => Err(Refusal::new(Reason::Host)),
         (_, None) if version == Version::Http10 => Ok(()),
         (_, None) => Err(Refusal::new(Reason::HostMissing)),
@@ -150,8 +161,12 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
 /// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.
 #[inline(always)]
 fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> bool {
-    if !seen.connection {
-        return version == Version::Http11;
+    // Nearly all that is ever sent.
+    match (seen.connections, seen.connection) {
+        (0, _) => return version == Version::Http11,
+        (1, option) if option.eq_ignore_ascii_case(b"keep-alive") => return true,
+        (1, option) if option.eq_ignore_ascii_case(b"close") => return false,
+        _ => {}
     }
     let has = |option: &[u8]| {
         let mut options = section.values(bytes, b"connection").flat_map(elements);

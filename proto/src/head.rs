@@ -130,6 +130,12 @@ impl Head {
         self.method.text(bytes)
     }
 
+    /// Whether that is the method, which costs less than [asking for it](Head::method).
+    #[inline]
+    pub fn is_method(&self, bytes: &[u8], method: &str) -> bool {
+        self.method.of(bytes) == method.as_bytes()
+    }
+
     /// The request target as it was sent.
     pub fn target<'b>(&self, bytes: &'b [u8]) -> &'b str {
         self.target.whole.text(bytes)
@@ -215,8 +221,31 @@ impl Head {
         self.section.expects_continue
     }
 
+    /// Swaps what this head remembers of the section it parsed last with what `last` does: so a head
+    /// that serves several connections in turn can know each one's.
+    pub fn swap_last_section(&mut self, last: &mut LastSection) {
+        std::mem::swap(&mut self.section, &mut last.0);
+    }
+
     fn section_of<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.section_start..).unwrap_or_default()
+    }
+}
+
+/// The field section that was parsed last on one connection, kept apart from its [`Head`]: see
+/// [`Head::swap_last_section`]. It only spares work; a head reads the same with any other one.
+#[derive(Clone, Debug, Default)]
+pub struct LastSection(Section);
+
+impl LastSection {
+    /// The bytes of the section; 0 if there is none.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

@@ -22,7 +22,7 @@ mod trailers;
 pub use connection::{Connection, Next, Received};
 pub use fields::{FieldBlock, FieldBlockIter, FieldRule, InvalidField};
 pub use framing::Framing;
-pub use head::{Fields, Head, Span, TargetForm, Version};
+pub use head::{Fields, Head, LastSection, Span, TargetForm, Version};
 pub use limits::Limits;
 pub use refusal::{Reason, Refusal};
 pub use respond::{BodyLength, BodyPlan, ResponseHead};

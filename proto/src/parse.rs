@@ -141,15 +141,16 @@ fn any_version(rest: &[u8]) -> Result<Option<Version>, Refusal> {
     }
 }
 
-/// Reads field lines from `start` until the empty line and gives each to `keep`: `most` of them at
-/// most, `known` of which came before. The same for heads and for trailers.
+/// Goes over field lines from `start` until the empty line: `most` of them at most, `known` of which
+/// came before. `read` reads the line at an index, which is the so-manieth, and says where the next one
+/// begins, or `None` if the bytes end first. The same for heads and for trailers.
 #[inline(always)]
 pub(crate) fn field_lines(
     bytes: &[u8],
     start: usize,
     known: usize,
     most: usize,
-    mut keep: impl FnMut(Field),
+    mut read: impl FnMut(usize, usize) -> Result<Option<usize>, Refusal>,
 ) -> Result<Lines, Refusal> {
     let mut line = start;
     let mut fields = known;
@@ -168,13 +169,17 @@ pub(crate) fn field_lines(
         if fields == most {
             return Err(Refusal::limit(Reason::TooManyFields, most as u64));
         }
-        let Some((field, next)) = field_line(bytes, line)? else {
+        let Some(next) = read(line, fields)? else {
             return open;
         };
-        keep(field);
         fields += 1;
         line = next;
     }
+}
+
+/// As [`field_line`], for whoever only wants to know that it is right, and where it ends.
+pub(crate) fn skip_field_line(bytes: &[u8], start: usize) -> Result<Option<usize>, Refusal> {
+    Ok(field_line(bytes, start)?.map(|(_, next)| next))
 }
 
 /// RFC 9112 §5: `field-line = field-name ":" OWS field-value OWS`. The field and the index of the

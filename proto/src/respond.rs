@@ -184,6 +184,7 @@ fn frame_fields(frame: Frame, fields: &FieldBlock, out: &mut Vec<u8>) {
 }
 
 /// RFC 9112 §9.3, §9.6: what differs from the default of the version must be said.
+#[inline]
 fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool, out: &mut Vec<u8>) {
     let either_is_old = asked.version == Version::Http10 || response.version == Version::Http10;
     // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
@@ -198,9 +199,10 @@ fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool,
     });
 }
 
-/// A field line; none for a value that would not end with its line.
+/// A field line; none for a value that would not end with its line. `name` brings its colon.
+#[inline(always)]
 fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    if scan::value_end(value, 0) < value.len() {
+    if !scan::is_value(value) {
         return;
     }
     out.extend_from_slice(name);

@@ -43,6 +43,22 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
+/// Whether all of `bytes` can be in a field value.
+#[inline(always)]
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return value_end(bytes, 0) == bytes.len();
+    };
+    // The last word overlaps the one before it, so that no byte is left to be looked at alone.
+    let (words, _) = bytes.as_chunks::<8>();
+    let marks = words
+        .iter()
+        .chain([last])
+        .fold(0, |marks, word| marks | controls(u64::from_le_bytes(*word)));
+    // Among the controls is HTAB, which may be in a value.
+    marks == 0 || value_end(bytes, 0) == bytes.len()
+}
+
 /// How many bytes at the start are neither a control nor DEL, looked at eight at a time.
 #[inline(always)]
 fn visible_run(bytes: &[u8]) -> usize {
@@ -149,6 +165,20 @@ mod tests {
                     bytes[at] = byte;
                     let plain = bytes.iter().position(|&b| !is(b, VALUE)).unwrap_or(length);
                     assert_eq!(value_end(&bytes, 0), plain, "0x{byte:02x} at {at} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_what_value_end_finds_no_end_in() {
+        for length in 0..40 {
+            assert!(is_value(&vec![b'x'; length]));
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    assert_eq!(is_value(&bytes), is(byte, VALUE), "0x{byte:02x} at {at} of {length}");
                 }
             }
         }

@@ -15,6 +15,10 @@ pub(crate) struct Field {
 
 /// A field section, parsed. Its spans count from its own start, so that it stays right wherever the
 /// same bytes come again.
+///
+/// Clients send most of their fields again and again, and those behind one proxy send much that is the
+/// same. So a section that comes again is not parsed again, nor is a line that stands where it stood in
+/// the section before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     pub(crate) fields: Vec<Field>,
@@ -27,6 +31,8 @@ pub(crate) struct Section {
     /// empty unless they passed.
     bytes: Vec<u8>,
     version: Version,
+    /// The fields of the section before, while this one is parsed; else only their memory.
+    last_fields: Vec<Field>,
 }
 
 impl Section {
@@ -47,13 +53,27 @@ impl Section {
 
     /// Parses the section at the start of `bytes`, if all of it is there.
     pub(crate) fn parse(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> Result<Lines, Refusal> {
+        let mut last = std::mem::take(&mut self.bytes);
+        std::mem::swap(&mut self.fields, &mut self.last_fields);
+        let known_host = self.host.map_or(&[][..], |host| host.of(&last));
         self.clear();
-        let fields = &mut self.fields;
-        let lines = parse::field_lines(bytes, 0, 0, limits.fields, |field| fields.push(field))?;
+        let Section {
+            fields, last_fields, ..
+        } = self;
+        let lines = parse::field_lines(bytes, 0, 0, limits.fields, |at, index| {
+            let again = repeated_line(bytes, at, &last, last_fields, index);
+            let line = again.map_or_else(|| parse::field_line(bytes, at), |line| Ok(Some(line)))?;
+            Ok(line.map(|(field, next)| {
+                fields.push(field);
+                next
+            }))
+        })?;
         if let Lines::End(len) = lines {
-            framing::settle(bytes, version, self)?;
+            framing::settle(bytes, version, known_host, self)?;
             self.check_length(limits)?;
-            self.bytes.extend_from_slice(bytes.get(..len).unwrap_or_default());
+            last.clear();
+            last.extend_from_slice(bytes.get(..len).unwrap_or_default());
+            self.bytes = last;
             self.version = version;
         }
         Ok(lines)
@@ -76,15 +96,34 @@ impl Section {
             .map(move |field| field.value.of(bytes))
     }
 
-    /// Forgets the last section, and keeps what was allocated for it.
     fn clear(&mut self) {
         self.fields.clear();
-        self.bytes.clear();
         self.host = None;
         self.framing = Framing::None;
         self.keep_alive = false;
         self.expects_continue = false;
     }
+}
+
+/// The line that begins at `at`, and where the next one does, if it is the very line that has this `index`
+/// in the `last` section. Whether a line is right depends on nothing but its bytes (RFC 9112 §5).
+#[inline]
+fn repeated_line(bytes: &[u8], at: usize, last: &[u8], last_fields: &[Field], index: usize) -> Option<(Field, usize)> {
+    let field = last_fields.get(index)?;
+    let start = field.name.start as usize;
+    // Behind the last line there is the empty one.
+    let next = last_fields.get(index + 1);
+    let end = next.map_or(last.len().checked_sub(2)?, |next| next.name.start as usize);
+    let line = last.get(start..end)?;
+    if !bytes.get(at..)?.starts_with(line) {
+        return None;
+    }
+    let moved = |span: Span| Span::new(span.start as usize - start + at, span.end as usize - start + at);
+    let field = Field {
+        name: moved(field.name),
+        value: moved(field.value),
+    };
+    Some((field, at + line.len()))
 }
 
 #[cfg(test)]
@@ -122,6 +161,41 @@ mod tests {
             assert_eq!(kept.framing(), Framing::Length(3));
             assert_eq!(kept.keep_alive(), fresh.keep_alive(), "{line}");
             assert!(kept.fields(bytes).eq(fresh.fields(bytes)));
+        }
+    }
+
+    #[test]
+    fn lines_that_come_again_read_as_they_did_wherever_they_are() {
+        let limits = Limits::default();
+        let mut kept = Head::new();
+        for section in [
+            "Host: a.test\r\nCookie: a=b\r\nAccept: */*\r\n\r\n",
+            "Host: a.test\r\nCookie: longer=than before\r\nAccept: */*\r\n\r\n",
+            "Host: a.test\r\nAccept: */*\r\n\r\n",
+            "Host: a.test\r\nAccept: */*  \r\nX: \r\n\r\n",
+            "Host: b.test\r\nAccept: */*  \r\nX: \r\nConnection: close\r\n\r\n",
+            "Host: b.test\r\nAccept: */*\r\nX: \r\nConnection: closed\r\n\r\n",
+            "Host: b.test\r\nContent-Length: 7\r\nX: \r\nConnection: closed\r\n\r\n",
+            "Host: b.test\r\nContent-Length: 8\r\nX: \r\n\r\n",
+            "Host: b.test\r\n\r\n",
+        ] {
+            let text = format!("GET / HTTP/1.1\r\n{section}");
+            let bytes = text.as_bytes();
+            let mut fresh = Head::new();
+            assert_eq!(parsed(&text, &limits, &mut kept), parsed(&text, &limits, &mut fresh));
+            assert_eq!(kept.authority(bytes), fresh.authority(bytes));
+            assert_eq!(kept.framing(), fresh.framing());
+            assert_eq!(kept.keep_alive(), fresh.keep_alive());
+            assert!(kept.fields(bytes).eq(fresh.fields(bytes)), "{section:?}");
+        }
+        for wrong in [
+            "Host: b.test\r\nHost: b.test\r\n\r\n",
+            "Host: b.test\r\n X: y\r\n\r\n",
+            "X: y\r\n\r\n",
+        ] {
+            let text = format!("GET / HTTP/1.1\r\n{wrong}");
+            assert!(parsed("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", &limits, &mut kept).is_ok());
+            assert!(parsed(&text, &limits, &mut kept).is_err(), "{wrong:?}");
         }
     }
 

@@ -183,6 +183,10 @@ impl Exchange {
                     self.request.origin = self.position;
                     self.position += len;
                     self.request.begin().map_err(Cause::Path)?;
+                    if self.protocol.ends_with_head() {
+                        self.stage = Stage::Handed;
+                        return Ok(Step::Call);
+                    }
                     self.stage = match self.request.head.framing() {
                         Framing::None => Stage::Gathering { start: 0 },
                         Framing::Length(n) if n > self.body_buffer as u64 => return Ok(self.hand_live()),

@@ -358,10 +358,9 @@ impl Request {
     /// Takes up the head that has just been parsed at `origin`.
     pub(crate) fn begin(&mut self) -> Result<(), BadPath> {
         let bytes = self.buffer.get(self.origin..).unwrap_or(&[]);
-        let method = self.head.method(bytes);
-        if self.method.as_str() != method {
+        if !self.head.is_method(bytes, self.method.as_str()) {
             // What the protocol takes for a token is one for `http` as well.
-            self.method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+            self.method = Method::from_bytes(self.head.method(bytes).as_bytes()).unwrap_or_default();
         }
         if self.head.path_has_escapes() {
             self.decoded.decode(self.head.path(bytes))?;

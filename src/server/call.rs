@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::pace::{Hook, Pace};
+use crate::pace::{Hook, Opinion, Pace};
 
 use super::link::Transport;
 use super::pacing::LONG;
@@ -23,10 +23,15 @@ pub(super) struct Call {
     /// The loop's count of moves while it lies for this thread.
     moves: Cell<u64>,
     pub(super) endpoint: Cell<Option<Pace>>,
-    /// Since when an endpoint that is held to be slow has been running.
+    /// Since when an endpoint that is not held to be quick has been running.
     since: Cell<Option<Instant>>,
-    /// Answers to earlier requests of the same connection, not yet sent.
-    pub(super) earlier: RefCell<Option<(Transport, Vec<u8>)>>,
+    pub(super) earlier: RefCell<Option<Earlier>>,
+}
+
+/// Answers to earlier requests of the connection that is being answered, not yet sent.
+pub(super) struct Earlier {
+    transport: Transport,
+    out: Vec<u8>,
 }
 
 impl Call {
@@ -58,12 +63,32 @@ impl Call {
         !self.is_expected_back.get() || moves() != self.moves.get()
     }
 
+    /// Keeps answers of the same connection in hand while the next request is handled: should its handler
+    /// block, they need not wait for it.
+    pub(super) fn keep_earlier(&self, transport: &Transport, out: &mut Vec<u8>) {
+        let mut earlier = self.earlier.borrow_mut();
+        let earlier = earlier.get_or_insert_with(|| Earlier {
+            transport: transport.clone(),
+            out: Vec::new(),
+        });
+        std::mem::swap(&mut earlier.out, out);
+    }
+
+    /// What has been [kept](Call::keep_earlier) and is still not sent goes back into `out`.
+    pub(super) fn give_earlier_back(&self, out: &mut Vec<u8>) {
+        if let Some(earlier) = &mut *self.earlier.borrow_mut() {
+            std::mem::swap(&mut earlier.out, out);
+        }
+    }
+
     /// Has somebody take the loop over, at once.
     fn pass(&self, reason: Passed) {
         if !self.is_expected_back.replace(false) {
             return;
         }
-        if let Some((transport, out)) = &mut *self.earlier.borrow_mut() {
+        if let Some(Earlier { transport, out }) = &mut *self.earlier.borrow_mut()
+            && !out.is_empty()
+        {
             let link = Arc::clone(&transport.link);
             link.claim.write_before(|_| {
                 // What does not go out now goes with the next answer.
@@ -80,13 +105,19 @@ impl Call {
 impl Hook for Rc<Call> {
     fn starting(&self, pace: Pace) {
         self.endpoint.set(Some(pace));
-        if pace.is_slow() {
-            self.since.set(Some(Instant::now()));
-            self.pass(Passed::Slow);
-            return;
+        match pace.opinion() {
+            // A call that panicked has left it.
+            Opinion::Quick => self.since.set(None),
+            Opinion::Unknown => {
+                self.since.set(Some(Instant::now()));
+                self.shared.watch.look_closely();
+            }
+            Opinion::Slow => {
+                self.since.set(Some(Instant::now()));
+                self.pass(Passed::Slow);
+                return;
+            }
         }
-        // A call that panicked has left it.
-        self.since.set(None);
         if self.is_expected_back.get() {
             let cell = &self.shared.loops[self.index.get()];
             cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
@@ -97,7 +128,7 @@ impl Hook for Rc<Call> {
         if let Some(since) = self.since.take() {
             if since.elapsed() < LONG {
                 pace.found_quick();
-            } else {
+            } else if pace.opinion() == Opinion::Slow {
                 pace.found_slow();
             }
         }

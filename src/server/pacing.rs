@@ -5,8 +5,9 @@
 //! - The [watch](super::watch) looks at a loop that has lain for a tick or more, and asks the system
 //!   whether its thread sleeps: that finds whatever blocks for milliseconds. One that computes for
 //!   several ticks is taken for slow as well, or one that got no processor for so long.
-//! - [`Suspicion`] times calls. One long call proves nothing on a busy machine, where any thread may
-//!   be interrupted. Several among the next few do.
+//! - [`Suspicion`] times one call of a few, and all of them for a while after a long one. One long call
+//!   proves nothing on a busy machine, where any thread may be interrupted. Several among the next few
+//!   do.
 //! - A handler may [say so](crate::blocking).
 //!
 //! What has been found slow passes the loop on before it starts, and is timed there; enough quick
@@ -20,6 +21,10 @@ use crate::pace::Pace;
 /// over.
 pub(super) const LONG: Duration = Duration::from_micros(100);
 
+/// Of so many calls one is timed, as long as nothing is suspected. Asking the clock costs a hundredth of
+/// what a small request does.
+const SAMPLED: u8 = 8;
+
 /// How many calls are watched after a long one.
 const WATCHED: u8 = 32;
 /// How many of them must be long.
@@ -31,9 +36,19 @@ pub(super) struct Suspicion {
     suspect: Option<Pace>,
     calls_left: u8,
     long_calls: u8,
+    calls_skipped: u8,
 }
 
 impl Suspicion {
+    /// Whether the next call should be [observed](Suspicion::observe).
+    pub(super) fn wants_next(&mut self) -> bool {
+        if self.suspect.is_some() {
+            return true;
+        }
+        self.calls_skipped = (self.calls_skipped + 1) % SAMPLED;
+        self.calls_skipped == 0
+    }
+
     /// Takes note of a call on the loop's thread.
     pub(super) fn observe(&mut self, pace: Pace, took: Duration) {
         if took < LONG {
@@ -46,7 +61,7 @@ impl Suspicion {
             *self = Suspicion {
                 suspect: Some(pace),
                 calls_left: WATCHED,
-                long_calls: 0,
+                ..Suspicion::default()
             };
         }
         self.long_calls += 1;
@@ -69,6 +84,11 @@ impl Suspicion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Opinion;
+
+    fn is_slow(pace: Pace) -> bool {
+        pace.opinion() == Opinion::Slow
+    }
 
     const QUICK: Duration = Duration::from_micros(5);
     const SLOW: Duration = Duration::from_micros(500);
@@ -78,10 +98,20 @@ mod tests {
         let pace = Pace::new();
         let mut suspicion = Suspicion::default();
         for call in 0..PROVEN {
-            assert!(!pace.is_slow(), "after {call} calls");
+            assert!(!is_slow(pace), "after {call} calls");
             suspicion.observe(pace, SLOW);
         }
-        assert!(pace.is_slow());
+        assert!(is_slow(pace));
+    }
+
+    #[test]
+    fn one_call_of_a_few_is_timed_and_every_one_of_a_suspect() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        let wanted = |suspicion: &mut Suspicion, calls: usize| (0..calls).filter(|_| suspicion.wants_next()).count();
+        assert_eq!(wanted(&mut suspicion, 10 * usize::from(SAMPLED)), 10);
+        suspicion.observe(pace, SLOW);
+        assert_eq!(wanted(&mut suspicion, 10), 10);
     }
 
     #[test]
@@ -91,7 +121,7 @@ mod tests {
         for call in 0..10_000 {
             suspicion.observe(pace, if call % 20 == 0 { SLOW } else { QUICK });
         }
-        assert!(!pace.is_slow());
+        assert!(!is_slow(pace));
     }
 
     #[test]
@@ -102,7 +132,7 @@ mod tests {
             suspicion.observe(slow, SLOW);
             suspicion.observe(quick, QUICK);
         }
-        assert!(slow.is_slow());
-        assert!(!quick.is_slow());
+        assert!(is_slow(slow));
+        assert!(!is_slow(quick));
     }
 }

@@ -95,13 +95,19 @@ impl Runner {
         let cell = &shared.loops[index];
         let Some(mut held) = cell.baton.take_up() else { return };
         cell.thread.store(self.number, Ordering::Relaxed);
+        held.now = Instant::now();
         held.is_back(None, &shared);
         keep_a_reserve(&shared);
+        let is_observed = shared.observation.is_wanted();
         loop {
             let (mut connection, queued_since) = match held.turn(&shared) {
                 Turn::Call(connection, queued_since) => (connection, queued_since),
                 Turn::Over => return,
             };
+            let is_timed = held.suspicion.wants_next();
+            if is_timed {
+                held.now = Instant::now();
+            }
             self.date.catch_up(&held.date);
             let began = held.now;
             self.call.leave_loop(index);
@@ -119,8 +125,10 @@ impl Runner {
             };
             held = again;
             cell.thread.store(self.number, Ordering::Relaxed);
-            held.now = Instant::now();
-            if let (true, Some(pace)) = (was_quick, self.call.endpoint.get()) {
+            if is_timed || is_observed || !was_quick {
+                held.now = Instant::now();
+            }
+            if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
                 let took = held.now - began;
                 held.suspicion.observe(pace, took);
             }
@@ -240,6 +248,9 @@ impl Runner {
                 // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
+            if work.exchange.is_idle() {
+                return;
+            }
             match work.exchange.advance(&self.date, &mut work.out) {
                 Step::Call | Step::CallLive => self.begin_next(connection),
                 Step::Receive => return,
@@ -269,9 +280,7 @@ impl Runner {
         let has_earlier = !work.out.is_empty();
         if has_earlier {
             transport.link.claim.fall_behind();
-            self.call
-                .earlier
-                .replace(Some((transport.clone(), std::mem::take(&mut work.out))));
+            self.call.keep_earlier(transport, &mut work.out);
         }
         let is_live = work.exchange.has_live_body();
         let mut response = if is_live {
@@ -280,7 +289,7 @@ impl Runner {
             self.call_application(work)
         };
         if has_earlier {
-            work.out = self.call.earlier.take().map(|(_, out)| out).unwrap_or_default();
+            self.call.give_earlier_back(&mut work.out);
         }
         if transport.link.claim.outcome() != Outcome::Own {
             let request = &work.exchange.request;

@@ -13,18 +13,28 @@ use super::shared::{LoopCell, Shared};
 use super::sync::{AtomicBool, Ordering, thread};
 use super::tally::Passed;
 
-/// How often it looks. Whatever a blocking handler holds up, it holds up for about two of these.
+/// How often it looks while something that is not known runs, or lies. Whatever a blocking handler holds
+/// up, it holds up for about two of these.
 const TICK: Duration = Duration::from_millis(1);
+
+/// How often it looks while all that runs is known to be quick. A tick costs a busy processor as much as
+/// one or two requests, so those of a millisecond would cost it a request of twenty.
+const CALM_TICK: Duration = Duration::from_millis(8);
+
+/// For how many ticks it looks closely once there was reason to.
+const CLOSE_TICKS: u32 = 64;
 
 /// After how many ticks a handler that is still computing loses the loop as well.
 const PATIENCE: u32 = 4;
 
-/// After how many ticks without any handler it goes to sleep.
-const IDLE_TICKS: u32 = 64;
+/// After how many calm ticks without any handler it goes to sleep.
+const IDLE_TICKS: u32 = 8;
 
 /// Whether the watch sleeps, and how to wake it.
 pub(super) struct Watch {
     asleep: AtomicBool,
+    /// It looks closely.
+    is_close: AtomicBool,
     thread: OnceLock<thread::Thread>,
 }
 
@@ -32,6 +42,7 @@ impl Watch {
     pub(super) fn new() -> Watch {
         Watch {
             asleep: AtomicBool::new(false),
+            is_close: AtomicBool::new(false),
             thread: OnceLock::new(),
         }
     }
@@ -39,6 +50,13 @@ impl Watch {
     /// A handler is about to run: somebody should look. To be called after the loop was put down.
     pub(super) fn look(&self) {
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// A handler is about to run that nothing is known of.
+    pub(super) fn look_closely(&self) {
+        if !self.is_close.load(Ordering::SeqCst) && !self.is_close.swap(true, Ordering::SeqCst) {
             self.wake();
         }
     }
@@ -88,15 +106,24 @@ struct Sight {
 pub(super) fn keep(shared: &Arc<Shared>) {
     shared.watch.begin();
     let mut sights = vec![Sight::default(); shared.loops.len()];
-    let mut idle_ticks = 0;
+    let (mut close_ticks, mut idle_ticks) = (0, 0);
+    let mut lies = false;
     // Up to the very end: a loop that a handler holds up must be taken over even to be stopped.
     while !shared.have_all_ended() {
-        park_timeout(TICK);
+        let is_close = shared.watch.is_close.load(Ordering::SeqCst);
+        park_timeout(if is_close || lies { TICK } else { CALM_TICK });
         let mut is_idle = true;
+        lies = false;
         for (index, (cell, sight)) in shared.loops.iter().zip(&mut sights).enumerate() {
             is_idle &= !look_at(index, cell, sight, shared);
+            lies |= sight.moves % 2 == 1;
         }
-        idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
+        close_ticks = if is_close { close_ticks + 1 } else { 0 };
+        if close_ticks == CLOSE_TICKS {
+            close_ticks = 0;
+            shared.watch.is_close.store(false, Ordering::SeqCst);
+        }
+        idle_ticks = if is_idle && !is_close { idle_ticks + 1 } else { 0 };
         if idle_ticks >= IDLE_TICKS && sleep(shared, &sights) {
             idle_ticks = 0;
         }
@@ -124,6 +151,8 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Arc<Shared
             Pace::of_index(endpoint as u16).found_slow();
         }
         sight.was_passed = runner::send_to(shared, index, Passed::Watched);
+        // There may be more of this kind.
+        shared.watch.is_close.store(true, Ordering::SeqCst);
     }
     true
 }

@@ -77,6 +77,36 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     vec(part, 0..24).prop_map(|parts| parts.concat())
 }
 
+/// Lines of fields, right and wrong, of which many come again.
+const LINES: &[&str] = &[
+    "Host: a.test\r\n",
+    "Host: a.test \r\n",
+    "Host: b.test:8080\r\n",
+    "Host: a b\r\n",
+    "Host:\r\n",
+    "Accept: */*\r\n",
+    "Accept: */*\t\r\n",
+    "Accept:*/*\r\n",
+    "Cookie: a=b\r\n",
+    "Cookie: a=bc\r\n",
+    "Connection: close\r\n",
+    "Connection: Keep-Alive\r\n",
+    "Connection: x, close\r\n",
+    "Content-Length: 7\r\n",
+    "Content-Length: 70\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Expect: 100-continue\r\n",
+    "X: \r\n",
+    "X : y\r\n",
+    " folded\r\n",
+];
+
+fn sections() -> impl Strategy<Value = Vec<u8>> {
+    // One host first, mostly: without it nothing passes.
+    let host = prop_oneof![9 => select(&LINES[..3]), 1 => select(LINES)];
+    (host, vec(select(LINES), 0..6)).prop_map(|(host, lines)| [host, &lines.concat()].concat().into_bytes())
+}
+
 /// Small limits, so that generated input reaches them.
 fn limits() -> impl Strategy<Value = Limits> {
     (20..400usize, 5..60usize, 0..12usize, 0..600u64, 2..80usize).prop_map(
@@ -129,6 +159,25 @@ proptest! {
         let whole = outcome(drive([&bytes[..]], &limits));
         prop_assert_eq!(outcome(cut_within(&bytes, &cuts, &limits)), whole.clone());
         prop_assert_eq!(outcome(drive(bytewise(&bytes), &limits)), whole);
+    }
+
+    /// What a head remembers of earlier ones changes nothing.
+    #[test]
+    fn a_head_reads_the_same_whatever_it_has_read_before(sections in vec(sections(), 1..8), limits in limits()) {
+        let mut kept = Head::new();
+        for section in sections {
+            let bytes = [b"GET / HTTP/1.1\r\n", &section[..], b"\r\n"].concat();
+            let mut fresh = Head::new();
+            let expected = Connection::new(limits.clone()).receive(&bytes, &mut fresh);
+            prop_assert_eq!(&Connection::new(limits.clone()).receive(&bytes, &mut kept), &expected);
+            if let Ok(Received::Head { .. }) = expected {
+                prop_assert!(kept.fields(&bytes).eq(fresh.fields(&bytes)));
+                prop_assert_eq!(kept.authority(&bytes), fresh.authority(&bytes));
+                prop_assert_eq!(kept.framing(), fresh.framing());
+                prop_assert_eq!(kept.keep_alive(), fresh.keep_alive());
+                prop_assert_eq!(kept.expects_continue(), fresh.expects_continue());
+            }
+        }
     }
 
     /// Nothing a client sends makes a connection panic, go round in circles, or claim bytes that

@@ -6,6 +6,7 @@
 mod ending;
 mod intake;
 mod overdue;
+mod sections;
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,6 +27,7 @@ use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
 use super::socket::Listener;
 use super::timers::Timers;
+use sections::Sections;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
@@ -64,6 +66,7 @@ pub(super) struct EventLoop {
         reason = "a connection has its work in a box, which goes back and forth"
     )]
     works: Vec<Box<Work>>,
+    sections: Sections,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
     /// Connections that have got their permits already.
@@ -124,6 +127,7 @@ impl EventLoop {
             ready_now: 0,
             timers: Timers::default(),
             works: Vec::new(),
+            sections: Sections::new(),
             reserve,
             next: VecDeque::new(),
             out: None,
@@ -271,12 +275,13 @@ impl EventLoop {
 
     fn settle(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if connection.work.is_none() {
-            connection.work = Some(self.works.pop().unwrap_or_else(|| shared.new_work()));
-        }
-        if let Some(work) = &mut connection.work {
-            work.exchange.request.peer = connection.peer;
-            work.exchange.request.relayed = connection.relayed;
-            work.exchange.request.is_secure = connection.transport.channel().is_secure();
+            let mut work = self.works.pop().unwrap_or_else(|| shared.new_work());
+            let request = &mut work.exchange.request;
+            request.peer = connection.peer;
+            request.relayed = connection.relayed;
+            request.is_secure = connection.transport.channel().is_secure();
+            self.sections.recall(connection.key, &mut work);
+            connection.work = Some(work);
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
         self.note_refusal(&mut connection, shared);
@@ -335,7 +340,8 @@ impl EventLoop {
 
     /// Puts a connection on which nothing is under way into its place.
     fn rest(&mut self, mut connection: Box<Connection>) {
-        if let Some(work) = connection.work.take() {
+        if let Some(mut work) = connection.work.take() {
+            self.sections.remember(connection.key, &mut work);
             self.keep(work);
         }
         self.put(connection);
