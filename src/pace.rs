@@ -90,7 +90,7 @@ impl Pace {
     pub(crate) fn opinion(self) -> Opinion {
         match self.wanted().load(Relaxed) {
             QUICK => Opinion::Quick,
-            ..=UNKNOWN => Opinion::Unknown,
+            1..=UNKNOWN => Opinion::Unknown,
             _ => Opinion::Slow,
         }
     }
