@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::framing::{elements, trim};
-use crate::scan::{self, TOKEN, VALUE};
+use crate::scan::{self, TOKEN};
 
 /// The fields of an answer, already in the form they are sent in.
 ///
@@ -34,6 +34,17 @@ pub struct FieldBlock {
     /// `name: value\r\n`, again and again.
     lines: Vec<u8>,
     special: Special,
+    /// The [marks](mark) of all names: one that has no mark here need not be searched for.
+    names: u64,
+}
+
+/// What is reserved with the first field: enough for those that most answers have.
+const ROOM: usize = 256;
+
+/// A bit that names of the same length and first letter share.
+fn mark(name: &str) -> u64 {
+    let first = name.as_bytes().first().map_or(0, |byte| byte | 0x20);
+    1 << ((usize::from(first) + 7 * name.len()) % 64)
 }
 
 impl FieldBlock {
@@ -42,6 +53,7 @@ impl FieldBlock {
         FieldBlock {
             lines: Vec::new(),
             special: Special(0),
+            names: 0,
         }
     }
 
@@ -75,6 +87,9 @@ impl FieldBlock {
 
     /// Takes out every field of that name, in any case of letters; whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
+        if self.names & mark(name) == 0 {
+            return false;
+        }
         let mut at = 0;
         let mut kept = Special(0);
         let mut found = false;
@@ -96,6 +111,7 @@ impl FieldBlock {
     pub fn clear(&mut self) {
         self.lines.clear();
         self.special = Special(0);
+        self.names = 0;
     }
 
     /// The fields as `(name, value)`, in order.
@@ -105,6 +121,9 @@ impl FieldBlock {
 
     /// The value of the first field of that name, in any case of letters.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
+        if self.names & mark(name) == 0 {
+            return None;
+        }
         self.iter()
             .find(|(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
@@ -155,7 +174,9 @@ impl FieldBlock {
     }
 
     fn push(&mut self, name: &str, value: &[u8]) {
-        self.lines.reserve(name.len() + value.len() + 4);
+        let room = if self.lines.is_empty() { ROOM } else { 0 };
+        self.lines.reserve(room.max(name.len() + value.len() + 4));
+        self.names |= mark(name);
         self.lines.extend_from_slice(name.as_bytes());
         self.lines.extend_from_slice(b": ");
         self.lines.extend_from_slice(value);
@@ -252,7 +273,7 @@ fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
         return Err(FieldRule::Name);
     }
     // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
-    if !value.iter().all(|&byte| scan::is(byte, VALUE)) {
+    if !scan::is_value(value) {
         return Err(FieldRule::Value);
     }
     if ["transfer-encoding", "keep-alive", "proxy-connection", "trailer"]
