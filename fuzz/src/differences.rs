@@ -244,6 +244,14 @@ pub const DIFFERENCES: &[Difference] = &[
         is_there: |read| matches!(read.version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']),
     },
     Difference {
+        what: "an escape in the host of an absolute target",
+        example: "GET http://a%41b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        rule: "RFC 3986 §3.2.2",
+        why: "`reg-name = *( unreserved / pct-encoded / sub-delims )`",
+        kind: OnlyTheirsRefuses("invalid URI"),
+        is_there: |read| read.absolute().is_some_and(|(_, authority)| authority.contains(&b'%')),
+    },
+    Difference {
         what: "a Connection field with octets from 0x80 up beside close or keep-alive",
         example: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, \u{fc}\r\n\r\n",
         rule: "RFC 9112 §9.3, §9.6",

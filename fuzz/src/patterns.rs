@@ -145,7 +145,7 @@ fn one_by_one(case: &Case) -> Answer {
         .filter(|(_, route)| route.matches(&path))
         .collect();
     // Stable: among equals the one that was registered first.
-    matching.sort_by(|(_, a), (_, b)| a.rank(case).cmp(&b.rank(case)));
+    matching.sort_by_key(|(_, route)| route.rank(case));
     let mut allowed = HashSet::new();
     for (number, route) in matching {
         if !route.arguments_fit(&path) {

@@ -88,6 +88,59 @@ fn changed_heads_differ_only_where_they_may() {
     assert!(explained.len() > 15, "{explained:?}");
 }
 
+#[test]
+fn authorities_differ_only_where_they_may() {
+    let hosts = [
+        "a",
+        "A.test",
+        "a.test.",
+        "a:",
+        "a:80",
+        "a:00080",
+        "a_b",
+        "a%41b",
+        "a,b;c=d",
+        "a!$&'()*+",
+        "a~",
+        "[::1]",
+        "[::1]:80",
+        "[::1]:",
+        "[::ffff:1.2.3.4]",
+        "[v1.fe80::a+en1]",
+        "a:65535",
+        "a:65536",
+        "a:0",
+        ":80",
+        "",
+        "a:b",
+        "a:80:80",
+        "[::1",
+        "[]",
+        "[zz::1]",
+        "[::1]x",
+        "[::1%25eth0]",
+        "[127.0.0.1]",
+        "[v.a]",
+        "::1",
+        "u@a",
+        "u:p@a:80",
+        "a%",
+        "a%zz",
+        "a[b]",
+    ];
+    for host in hosts {
+        for scheme in ["http", "https", "HTTP", "hTTpS", "ftp", "h"] {
+            for path in ["", "/", "/x?y", "?y", "/?", "//", "/x:y@z"] {
+                explain(format!("GET {scheme}://{host}{path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            }
+        }
+        for method in ["CONNECT", "OPTIONS", "GET", "connect"] {
+            explain(format!("{method} {host} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            explain(format!("{method} / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        }
+    }
+}
+
 /// Numbers that are the same in every run.
 struct Random(u64);
 
