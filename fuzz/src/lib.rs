@@ -1,4 +1,11 @@
-//! One conversation with the protocol, however its bytes are cut into pieces.
+//! What the fuzz targets share: one conversation with the protocol, however its bytes are cut into pieces;
+//! hyper's verdict beside ours ([`differences`]); patterns tried one by one ([`patterns`]).
+
+pub mod differences;
+mod hyper;
+mod naive;
+pub mod patterns;
+mod verdict;
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Received, ResponseHead, Trailers, Version,

@@ -5,8 +5,10 @@ mod entry;
 mod escape;
 mod metrics;
 mod outlet;
+mod span;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::OpenLog;
 pub(crate) use entry::Entry;
 pub(crate) use metrics::{Exposition, Metrics, Places};
+pub(crate) use span::RequestSpan;

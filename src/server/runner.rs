@@ -12,8 +12,9 @@ use http::StatusCode;
 
 use crate::date::Date;
 use crate::exchange::{Payload, Step};
+use crate::operations::RequestSpan;
 use crate::pace;
-use crate::{IntoResponse, Response};
+use crate::{IntoResponse, Request, Response};
 
 use super::call::Call;
 use super::claim::Outcome;
@@ -283,7 +284,7 @@ impl Runner {
             self.call.keep_earlier(transport, &mut work.out);
         }
         let is_live = work.exchange.has_live_body();
-        let mut response = if is_live {
+        let (mut response, span) = if is_live {
             self.call_live(work, transport)
         } else {
             self.call_application(work)
@@ -299,6 +300,7 @@ impl Runner {
                 request.path(),
                 request.id()
             );
+            span.answered(request, None);
             connection.break_off();
             return false;
         }
@@ -308,7 +310,9 @@ impl Runner {
         if self.shared.observation.sends_ids {
             observer::send_id(&work.exchange.request, &mut response);
         }
-        let outcome = self.respond(response, work, transport);
+        let outcome = span.run(|| self.respond(response, work, transport));
+        let status = work.exchange.answered.as_ref().map(|answered| answered.status);
+        span.answered(&work.exchange.request, status);
         self.observe(work);
         let outcome = outcome.map(|()| work.exchange.finish());
         if is_live {
@@ -323,34 +327,40 @@ impl Runner {
     }
 
     /// Calls the application with a body that it reads as it arrives.
-    fn call_live(&self, work: &mut Work, transport: &Transport) -> Response {
+    fn call_live(&self, work: &mut Work, transport: &Transport) -> (Response, RequestSpan) {
         let Some(_place) = self.shared.streaming_place() else {
-            return busy_streaming();
+            return (busy_streaming(), RequestSpan::none());
         };
         let live = LiveReader::lend(&mut work.exchange, transport.clone(), &self.shared.limits);
-        let response = self.call_application(work);
+        let answer = self.call_application(work);
         live.give_back(&mut work.exchange);
-        response
+        answer
     }
 
-    fn call_application(&self, work: &Work) -> Response {
+    fn call_application(&self, work: &Work) -> (Response, RequestSpan) {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return health::answer(request, &self.shared);
+            return (health::answer(request, &self.shared), RequestSpan::none());
         }
-        let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
-        called.unwrap_or_else(|panic| {
-            self.shared.tally.panicked();
-            log::error!(
-                "handler panicked at {} {} (request {}): {}",
-                request.method(),
-                request.path(),
-                request.id(),
-                panic_text(&*panic)
-            );
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        })
+        let span = RequestSpan::of(request);
+        let response = span.run(|| {
+            let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
+            called.unwrap_or_else(|panic| self.panicked(request, &*panic))
+        });
+        (response, span)
+    }
+
+    fn panicked(&self, request: &Request, panic: &(dyn Any + Send)) -> Response {
+        self.shared.tally.panicked();
+        log::error!(
+            "handler panicked at {} {} (request {}): {}",
+            request.method(),
+            request.path(),
+            request.id(),
+            panic_text(panic)
+        );
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 
     /// Takes note of the answer that has been made, if somebody wants to know.

@@ -240,6 +240,17 @@ fn no_path_exhausts_the_stack() {
     assert!(trail.contains("too deep"), "{trail}");
 }
 
+/// Matched by trying all ways, this would last longer than anybody waits.
+#[cfg(feature = "regex")]
+#[test]
+fn no_path_makes_an_expression_run_away() {
+    let path = format!("/{}!", "a".repeat(8000));
+    for expression in ["^/(a+)+$", "^/(a|a)*$", "^/(a*)*b$", r"^/(\w+)*\d$"] {
+        let app = App::new(Routes::new().regex(expression, |_: Vec<String>| "found"));
+        assert_eq!(app.call(&Request::get(&path)).status(), 404, "{expression}");
+    }
+}
+
 #[test]
 fn explaining_runs_look_ups_and_hooks_and_never_an_endpoint() {
     static HOOKS: AtomicUsize = AtomicUsize::new(0);

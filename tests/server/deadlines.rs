@@ -19,7 +19,7 @@ fn echo(request: &Request) -> hansel::Result<Vec<u8>> {
 }
 
 /// Sends `drop` over and over, at the pace of a slow client, until the server has something to say.
-fn drip(client: &mut Client, drop: &[u8]) {
+pub(crate) fn drip(client: &mut Client, drop: &[u8]) {
     let until = Instant::now() + PATIENCE;
     client.stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
     let mut byte = [0];

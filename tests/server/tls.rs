@@ -12,6 +12,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
+use crate::deadlines::drip;
 use crate::support::{Client, Gate, OpenAtEnd, PATIENCE, Running, get, no_deadlines, noise, post, post_head, start};
 
 /// A certificate that its owner has signed, in files that are gone with it.
@@ -181,6 +182,37 @@ fn a_handshake_has_the_time_of_a_head() {
         client.send(bytes);
         client.end_of_any_kind();
     }
+}
+
+#[test]
+fn a_handshake_that_goes_on_byte_by_byte_has_no_more_time() {
+    let identity = Identity::new();
+    let limits = Limits {
+        head_time: Duration::from_millis(50),
+        ..no_deadlines()
+    };
+    let server = start(identity.server().limits(limits), || "");
+    let mut client = Client::connect(server.local_addr());
+    // A record of 16 KiB that begins a ClientHello: it would last for more than a minute.
+    client.send(b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc");
+    drip(&mut client, b"o");
+    client.end_of_any_kind();
+}
+
+#[test]
+fn handshakes_that_stall_hold_up_nobody() {
+    let identity = Identity::new();
+    // One loop, and no deadline that would clear the way.
+    let server = start(identity.server(), || "here");
+    let stalled: Vec<Client> = (0..50)
+        .map(|_| {
+            let mut client = Client::connect(server.local_addr());
+            client.send(b"\x16\x03\x01\x02\x00\x01");
+            client
+        })
+        .collect();
+    assert_eq!(identity.connect(&server).text("/"), "here");
+    drop(stalled);
 }
 
 #[test]

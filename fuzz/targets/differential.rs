@@ -1,0 +1,8 @@
+//! Heads, beside hyper: where the two differ, it is for a reason that is known.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    hansel_fuzz::differences::explain(bytes);
+});
