@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, UrlError, Walk,
+    Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, UrlError, Walk,
     build_url,
 };
 use crate::page;
@@ -170,9 +170,7 @@ impl App {
     pub fn explain(&self, method: Method, target: &str) -> Trail {
         match Request::try_new(method.clone(), target) {
             Ok(request) => self.trail(&request),
-            Err(error) => {
-                Recorder::default().into_trail(method, target.to_owned(), Outcome::Invalid(error.to_string()))
-            }
+            Err(error) => Trail::invalid(method, target, &error),
         }
     }
 
@@ -209,7 +207,15 @@ impl App {
             Err(miss) => Outcome::Missed(miss),
         };
         request.context().rewind(mark);
-        recorder.into_trail(request.method().clone(), request.path().to_owned(), outcome)
+        recorder.with_outcome(request, outcome)
+    }
+
+    fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+        if self.in_development {
+            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
+            return page::answer(request, listener, answer, || self.routes());
+        }
+        self.answer(request, listener)
     }
 
     fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
@@ -308,7 +314,11 @@ impl App {
             return Err(Miss::NotFound);
         }
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let moved = Response::redirect(other + &query).with_status(StatusCode::PERMANENT_REDIRECT);
+        let location = other + &query;
+        if let Some(listener) = listener {
+            listener.moves(request, &location);
+        }
+        let moved = Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT);
         Ok(Some(moved))
     }
 
@@ -345,12 +355,17 @@ fn options(allowed: &MethodSet) -> Response {
 
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
-        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
-        if self.in_development {
-            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
-            return page::answer(request, listener, answer, || self.routes());
+        self.call_for(
+            request,
+            self.listener.as_deref().map(|listener| listener as &dyn Listener),
+        )
+    }
+
+    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
+        match &self.listener {
+            Some(own) => self.call_for(request, Some(&Both(&**own, listener))),
+            None => self.call_for(request, Some(listener)),
         }
-        self.answer(request, listener)
     }
 
     fn overview(&self) -> String {

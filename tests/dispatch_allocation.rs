@@ -111,6 +111,34 @@ fn dispatch_allocates_nothing() {
     }
 }
 
+/// Once more than a path without escapes for what is decoded, and once for slashes in segments. A
+/// connection keeps both; see `tests/allocation.rs`.
+#[test]
+fn decoding_a_path_allocates_once() {
+    let count = |target: &str| {
+        let row = |_| {
+            let region = Region::new(ALLOCATOR);
+            let request = Request::get(target);
+            let change = region.change();
+            drop(request);
+            change.allocations + change.reallocations
+        };
+        (0..ROWS).map(row).min().unwrap_or(usize::MAX)
+    };
+    let plain = count("/a/bb/ccc/dddd/eeeee/ffffff/ggggggg/hhhhhhhh/iiiiiiiii");
+    for (escaped, more) in [
+        ("/%61/%62b/%63cc/ddd%64/e%65eee/ffffff/ggggggg/hhhhh", 0),
+        ("/%61%C3%BC%C3%BC/%62b/%63cc/ddd%64/e%65eee/ffffff/g", 0),
+        ("/%61/%62b/%63cc/ddd%64/e%65eee/ffffff/gggg%2Fg/hhhh", 1),
+    ] {
+        assert!(
+            count(escaped) <= plain + more,
+            "{escaped}: {} after {plain}",
+            count(escaped)
+        );
+    }
+}
+
 /// How often calling allocates, at best of some rows of calls.
 fn fewest(app: &App, request: &Request, status: StatusCode) -> usize {
     let row = |_| {

@@ -189,11 +189,18 @@ impl<'r> Walk<'r> {
         let request = self.request;
         let before = (self.rest, request.context().mark(), request.captures().count());
         let recorded = self.record(step);
+        // Who has arrived before, and looks further, may still come back to that.
+        let earlier = if self.answer.is_some() {
+            self.answer.take()
+        } else {
+            None
+        };
         self.rest = rest;
         self.depth += 1;
         let reply = inner(self);
         self.depth -= 1;
         if reply.is_err() {
+            self.answer = earlier;
             self.rest = before.0;
             request.context().rewind(before.1);
             request.captures().truncate(before.2);

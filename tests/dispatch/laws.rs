@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk};
+use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk, Why};
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
 
@@ -238,6 +238,31 @@ fn no_path_exhausts_the_stack() {
     assert_eq!(app.call(&Request::get(&path)).status(), 404);
     let trail = app.explain(Method::GET, &path).to_string();
     assert!(trail.contains("too deep"), "{trail}");
+}
+
+#[test]
+fn an_answer_outlives_a_miss_that_follows_and_goes_with_its_own() {
+    /// Arrives inside, looks elsewhere as well, and says that it found nothing if it is told to.
+    fn looks_twice(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
+        let arrived = inner.dispatch(walk)?;
+        assert!(mount("/elsewhere", || "elsewhere").dispatch(walk).is_err());
+        let nothing = walk.descend(Step::new("Test", "nothing"), |walk| {
+            Err(walk.decline("Test", "", || Why::Other("no")))
+        });
+        assert!(nothing.is_err());
+        if walk.request().query() == Some("deny") {
+            return Err(Miss::NotFound);
+        }
+        Ok(arrived)
+    }
+    let first = Hooks::on(Routes::new().get("/a", || "first")).around(looks_twice);
+    let app = App::new(
+        Chain::new()
+            .then(first)
+            .then(|request: &Request| format!("second at {}", request.path())),
+    );
+    assert_eq!(answered(&app, &Request::get("/a")).2, "first");
+    assert_eq!(answered(&app, &Request::get("/a?deny")).2, "second at /a");
 }
 
 #[test]
