@@ -62,6 +62,7 @@ impl DecodedPath {
     }
 
     fn mask(&mut self, raw: &str) {
+        self.masked.reserve(self.text.len());
         let mut start = 0;
         for segment in raw.get(1..).unwrap_or("").split('/') {
             let end = start + 1 + percent_decode_str(segment).count();

@@ -78,16 +78,11 @@ impl Client {
     /// Sends a request, with a Content-Length if it has a body and no framing of its own.
     pub fn send(&self, request: Request) -> Answer {
         let bytes = written(&request);
-        let mut trail = None;
-        let received = self.talk(&bytes, |request| {
-            let recorder = Recorder::default();
-            let response = self.application.call_watched(request, &recorder);
-            trail = recorder.into_trail(request);
-            response
-        });
+        let recorder = Recorder::default();
+        let received = self.talk(&bytes, |request| self.application.call_watched(request, &recorder));
         // What this crate writes, this crate reads; an answer that was broken off has what it has.
         let mut answer = Answer::read(&received, request.method() == Method::HEAD);
-        answer.trail = trail;
+        answer.trail = recorder.into_trail(&request);
         answer
     }
 
