@@ -175,7 +175,7 @@ impl App {
     }
 
     /// Whether `request` would reach an endpoint, and what it would miss: as [`trail`](App::trail), but
-    /// nothing is written down, and nothing allocated.
+    /// without writing anything down.
     ///
     /// ```
     /// use hansel::{App, Request, Routes, dispatch::Miss};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk, Why};
+use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
 
@@ -42,6 +43,10 @@ proptest! {
         let (status, allow, text) = answered(&app, &request(&method, &path));
         prop_assert_eq!(trail.status(), status, "{}", &trail);
         prop_assert_eq!(trail.is_found(), trail.endpoint().is_some());
+        prop_assert_eq!(app.reaches(&request(&method, &path)).is_ok(), trail.is_found());
+        let client = Client::new(App::new(tree.build()));
+        let answer = client.send(request(&method, &path));
+        prop_assert_eq!(answer.trail(), Some(&trail), "that of the call is that of the explanation");
         let heard = Arc::new(Ledger::default());
         let app = App::new(tree.build()).listen(Shared(Arc::clone(&heard)));
         prop_assert_eq!(answered(&app, &request(&method, &path)), (status, allow, text));

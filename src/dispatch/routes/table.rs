@@ -156,8 +156,8 @@ impl Table {
 
     /// Whether a path, written without escapes, matches the pattern of an endpoint.
     fn reaches(&self, entries: &[Entry], text: &str) -> bool {
-        let is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
-        if self.templates.search(text, text, &mut { is_endpoint }).is_some() {
+        let mut is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
+        if self.templates.search(text, text, &mut is_endpoint).is_some() {
             return true;
         }
         #[cfg(feature = "regex")]
