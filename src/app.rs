@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Arrived, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail,
-    UrlError, Walk, build_url,
+    Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, UrlError, Walk,
+    build_url,
 };
 use crate::page;
 use crate::request::{DecodedPath, Segments};
@@ -170,10 +170,28 @@ impl App {
     pub fn explain(&self, method: Method, target: &str) -> Trail {
         match Request::try_new(method.clone(), target) {
             Ok(request) => self.trail(&request),
-            Err(error) => {
-                Recorder::default().into_trail(method, target.to_owned(), Outcome::Invalid(error.to_string()))
-            }
+            Err(error) => Trail::invalid(method, target, &error),
         }
+    }
+
+    /// Whether `request` would reach an endpoint, and what it would miss: as [`trail`](App::trail), but
+    /// without writing anything down.
+    ///
+    /// ```
+    /// use hansel::{App, Request, Routes, dispatch::Miss};
+    ///
+    /// let app = App::new(Routes::new().get("/people/{id}", |id: u32| id.to_string()));
+    /// assert_eq!(app.reaches(&Request::get("/people/7")), Ok(()));
+    /// assert_eq!(app.reaches(&Request::get("/people/gretel")), Err(Miss::NotFound));
+    /// ```
+    ///
+    /// # Errors
+    /// Says what is missed.
+    pub fn reaches(&self, request: &Request) -> Result<(), Miss> {
+        let mark = request.context().mark();
+        let reply = self.dispatch(request, request.segments(), Purpose::Explain, None);
+        request.context().rewind(mark);
+        reply.map(|_| ())
     }
 
     /// How `request` would be dispatched; see [`explain`](App::explain).
@@ -182,14 +200,22 @@ impl App {
         let mark = request.context().mark();
         let outcome = match self.dispatch(request, request.segments(), Purpose::Explain, Some(&recorder)) {
             // Where nothing is called, only a redirection has an answer.
-            Ok(arrived) => match arrived.response().and_then(|response| response.header("Location")) {
+            Ok(answer) => match answer.as_ref().and_then(|answer| answer.header("Location")) {
                 Some(location) => Outcome::Moved(location.to_owned()),
                 None => Outcome::Found,
             },
             Err(miss) => Outcome::Missed(miss),
         };
         request.context().rewind(mark);
-        recorder.into_trail(request.method().clone(), request.path().to_owned(), outcome)
+        recorder.with_outcome(request, outcome)
+    }
+
+    fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+        if self.in_development {
+            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
+            return page::answer(request, listener, answer, || self.routes());
+        }
+        self.answer(request, listener)
     }
 
     fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
@@ -207,7 +233,7 @@ impl App {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
         match reply {
-            Ok(arrived) => self.found(request, arrived),
+            Ok(answer) => self.found(request, answer.unwrap_or_default()),
             Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
             Err(Miss::MethodNotAllowed(allowed)) if *request.method() == Method::OPTIONS => options(&allowed),
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -217,30 +243,54 @@ impl App {
         }
     }
 
+    #[inline]
     fn dispatch(
         &self,
         request: &Request,
         segments: Segments<'_>,
         purpose: Purpose,
         listener: Option<&dyn Listener>,
-    ) -> Reply {
-        let walk = || Walk::new(request, segments, purpose, listener);
+    ) -> Result<Option<Response>, Miss> {
         if self.slashes == Slashes::Strict {
-            return self.root.dispatch(&mut walk());
+            return self.go(Walk::new(request, segments, purpose, listener));
         }
+        self.dispatch_either(request, segments, purpose, listener)
+    }
+
+    /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
+    fn dispatch_either(
+        &self,
+        request: &Request,
+        segments: Segments<'_>,
+        purpose: Purpose,
+        listener: Option<&dyn Listener>,
+    ) -> Result<Option<Response>, Miss> {
+        let walk = || Walk::new(request, segments, purpose, listener);
         // What is not found is only answered once the other path has led nowhere either.
-        match self.root.dispatch(&mut walk().without_last_resort()) {
+        match self.go(walk().without_last_resort()) {
             Err(Miss::NotFound) => {}
             reply => return reply,
         }
         match self.other_path(request, purpose, listener) {
-            Err(Miss::NotFound) => self.root.dispatch(&mut walk()),
+            Err(Miss::NotFound) => self.go(walk()),
             reply => reply,
         }
     }
 
+    /// Walks to an endpoint, and comes back with its answer if it was to be called.
+    #[inline]
+    fn go(&self, mut walk: Walk<'_>) -> Result<Option<Response>, Miss> {
+        let arrived = self.root.dispatch(&mut walk)?;
+        Ok(walk.into_answer(arrived))
+    }
+
     /// What comes of the path with a slash more or less at its end.
-    fn other_path(&self, request: &Request, purpose: Purpose, listener: Option<&dyn Listener>) -> Reply {
+    fn other_path(
+        &self,
+        request: &Request,
+        purpose: Purpose,
+        listener: Option<&dyn Listener>,
+    ) -> Result<Option<Response>, Miss> {
         let path = request.path();
         let other = match path.strip_suffix('/') {
             Some("") => return Err(Miss::NotFound),
@@ -255,8 +305,7 @@ impl App {
             Slashes::Redirect => Purpose::Explain,
             Slashes::Strict | Slashes::Ignore => purpose,
         };
-        let mut walk = Walk::new(request, decoded.segments(), purpose, listener).without_last_resort();
-        let reply = self.root.dispatch(&mut walk);
+        let reply = self.go(Walk::new(request, decoded.segments(), purpose, listener).without_last_resort());
         if self.slashes != Slashes::Redirect {
             return reply;
         }
@@ -265,12 +314,16 @@ impl App {
             return Err(Miss::NotFound);
         }
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let moved = Response::redirect(other + &query).with_status(StatusCode::PERMANENT_REDIRECT);
-        Ok(Arrived::elsewhere(moved))
+        let location = other + &query;
+        if let Some(listener) = listener {
+            listener.moves(request, &location);
+        }
+        let moved = Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT);
+        Ok(Some(moved))
     }
 
-    fn found(&self, request: &Request, arrived: Arrived) -> Response {
-        let mut response = arrived.into_response().unwrap_or_default();
+    #[inline]
+    fn found(&self, request: &Request, mut response: Response) -> Response {
         if self.allow_always && response.header("Allow").is_none() {
             let allowed = self.survey(request).allow();
             response.set_header("Allow", allowed.to_string());
@@ -302,12 +355,17 @@ fn options(allowed: &MethodSet) -> Response {
 
 impl Application for App {
     fn call(&self, request: &Request) -> Response {
-        let listener = self.listener.as_deref().map(|listener| listener as &dyn Listener);
-        if self.in_development {
-            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
-            return page::answer(request, listener, answer, || self.routes());
+        self.call_for(
+            request,
+            self.listener.as_deref().map(|listener| listener as &dyn Listener),
+        )
+    }
+
+    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
+        match &self.listener {
+            Some(own) => self.call_for(request, Some(&Both(&**own, listener))),
+            None => self.call_for(request, Some(listener)),
         }
-        self.answer(request, listener)
     }
 
     fn overview(&self) -> String {

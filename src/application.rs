@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::Listener;
 use crate::pace::Pace;
 use crate::{IntoResponse, Request, Response};
 
@@ -34,6 +35,12 @@ pub trait Application: Send + Sync + 'static {
     /// A panic is answered with 500 by the server, and logged.
     fn call(&self, request: &Request) -> Response;
 
+    /// As [`call`](Application::call), and tells `listener` how dispatch came to the answer: for tests and
+    /// tools. An application that does not dispatch has nothing to tell.
+    fn call_watched(&self, request: &Request, _listener: &dyn Listener) -> Response {
+        self.call(request)
+    }
+
     /// What can be reached, as text, a line for each place: a server prints it at its start. Empty where
     /// that is not known.
     fn overview(&self) -> String {
@@ -46,6 +53,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).call(request)
     }
 
+    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
+        (**self).call_watched(request, listener)
+    }
+
     fn overview(&self) -> String {
         (**self).overview()
     }
@@ -54,6 +65,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
 impl<A: Application + ?Sized> Application for Box<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
+    }
+
+    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
+        (**self).call_watched(request, listener)
     }
 
     fn overview(&self) -> String {

@@ -27,7 +27,8 @@ fn the_plain_path_allocates_nothing_per_request() {
     let server = server.spawn(answer).unwrap();
     let get = b"GET /hello/world?x=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
     let post = b"POST /hello/world HTTP/1.1\r\nHost: a.test\r\nContent-Length: 8\r\n\r\nContent!";
-    for (name, request) in [("GET", &get[..]), ("POST", post)] {
+    let escaped = b"GET /hell%6F/w%C3%B6r%2Fld HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    for (name, request) in [("GET", &get[..]), ("POST", post), ("escaped GET", escaped)] {
         for pipelined in [1, 10] {
             let mut stream = TcpStream::connect(server.local_addr()).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

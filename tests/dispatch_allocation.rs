@@ -74,7 +74,13 @@ fn routes() -> Routes {
         .mount("/{tenant}/hello", Methods::new().add("world", called))
 }
 
+/// One test, since it counts for the whole process.
 #[test]
+fn allocations_are_counted() {
+    dispatch_allocates_nothing();
+    decoding_a_path_allocates_once();
+}
+
 fn dispatch_allocates_nothing() {
     let function = App::new(called);
     let app = App::new(Chain::new().then(mount("/elsewhere", called)).then(routes()));
@@ -108,6 +114,33 @@ fn dispatch_allocates_nothing() {
         ("an item that is not there", "/field/11"),
     ] {
         assert_eq!(fewest(&app, &Request::get(target), StatusCode::NOT_FOUND), 0, "{what}");
+    }
+}
+
+/// As often as a path without escapes, and once more if slashes are parts of its segments. A connection
+/// keeps both buffers: `tests/allocation.rs` shows that nothing is allocated then.
+fn decoding_a_path_allocates_once() {
+    let count = |target: &str| {
+        let row = |_| {
+            let region = Region::new(ALLOCATOR);
+            let request = Request::get(target);
+            let change = region.change();
+            drop(request);
+            change.allocations + change.reallocations
+        };
+        (0..ROWS).map(row).min().unwrap_or(usize::MAX)
+    };
+    let plain = count("/a/bb/ccc/dddd/eeeee/ffffff/ggggggg/hhhhhhhh/iiiiiiiii");
+    for (escaped, more) in [
+        ("/%61/%62b/%63cc/ddd%64/e%65eee/ffffff/ggggggg/hhhhh", 0),
+        ("/%61%C3%BC%C3%BC/%62b/%63cc/ddd%64/e%65eee/ffffff/g", 0),
+        ("/%61/%62b/%63cc/ddd%64/e%65eee/ffffff/gggg%2Fg/hhhh", 1),
+    ] {
+        assert!(
+            count(escaped) <= plain + more,
+            "{escaped}: {} after {plain}",
+            count(escaped)
+        );
     }
 }
 

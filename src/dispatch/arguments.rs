@@ -133,6 +133,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         self.is_tail_named
     }
 
+    #[inline]
     fn one<T: FromSegment>(&mut self) -> Result<T, Unfit<'r>> {
         let segment = self.text();
         let unfit = Unfit {
@@ -143,11 +144,16 @@ impl<'a, 'r> PathArguments<'a, 'r> {
     }
 
     /// The next argument as it is.
+    #[inline]
     fn text(&mut self) -> Option<&'r str> {
         if let Some((first, others)) = self.captured.split_first() {
             self.captured = others;
             return *first;
         }
+        self.text_of_tail()
+    }
+
+    fn text_of_tail(&mut self) -> Option<&'r str> {
         match self.tail {
             Tail::Segments => self.rest.next(),
             Tail::Joined => self.joined(),
@@ -273,11 +279,8 @@ pub struct Source<'c, 'r: 'c> {
 }
 
 impl<'c, 'r> Source<'c, 'r> {
-    pub(super) fn new(request: &'r Request, response: &'c mut Response) -> Source<'c, 'r> {
-        Source {
-            request,
-            response: Some(response),
-        }
+    pub(super) fn new(request: &'r Request, response: Option<&'c mut Response>) -> Source<'c, 'r> {
+        Source { request, response }
     }
 }
 

@@ -100,6 +100,34 @@ pub trait Listener {
     /// A decision was made.
     fn crumb(&self, crumb: &Crumb<'_>);
 
+    /// The client is sent to another path, which differs by a slash at its end.
+    fn moves(&self, _request: &Request, _location: &str) {}
+
     /// The walk has ended: at an endpoint, or nowhere.
     fn ends(&self, _request: &Request, _outcome: Result<(), &Miss>) {}
+}
+
+/// Tells two listeners, one after the other.
+pub(crate) struct Both<'l>(pub(crate) &'l dyn Listener, pub(crate) &'l dyn Listener);
+
+impl Listener for Both<'_> {
+    fn begins(&self, request: &Request) {
+        self.0.begins(request);
+        self.1.begins(request);
+    }
+
+    fn crumb(&self, crumb: &Crumb<'_>) {
+        self.0.crumb(crumb);
+        self.1.crumb(crumb);
+    }
+
+    fn moves(&self, request: &Request, location: &str) {
+        self.0.moves(request, location);
+        self.1.moves(request, location);
+    }
+
+    fn ends(&self, request: &Request, outcome: Result<(), &Miss>) {
+        self.0.ends(request, outcome);
+        self.1.ends(request, outcome);
+    }
 }

@@ -216,7 +216,7 @@ pub trait MethodShape<T, F> {
         receiver: &T,
         walk: &mut Walk<'r>,
         arguments: PathArguments<'_, 'r>,
-        pattern: &str,
+        pattern: &dyn AsRef<str>,
         endpoint: Endpoint<'_>,
     ) -> Reply;
 }
@@ -302,7 +302,7 @@ macro_rules! method_shapes {
                 receiver: &T,
                 walk: &mut Walk<'r>,
                 arguments: PathArguments<'_, 'r>,
-                pattern: &str,
+                pattern: &dyn AsRef<str>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
                 call!(walk, arguments, pattern, endpoint, R, ($($A $a),*), function(receiver,))
@@ -354,24 +354,33 @@ fn arrive<'r, R: IntoResponse>(
     fills_response: bool,
     walk: &mut Walk<'r>,
     arguments: PathArguments<'_, 'r>,
-    pattern: &str,
+    pattern: &dyn AsRef<str>,
     endpoint: Endpoint<'_>,
     run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,
 ) -> Reply {
     let answer = move |request: &'r crate::Request| {
-        let mut response = Response::default();
-        let returned = run(&mut Source::new(request, &mut response));
-        match returned {
-            Ok(_) if fills_response => response,
+        if fills_response {
+            let mut response = Response::default();
+            return match run(&mut Source::new(request, Some(&mut response))) {
+                Ok(_) => response,
+                Err(instead) => *instead,
+            };
+        }
+        match run(&mut Source::new(request, None)) {
             Ok(returned) => returned.into_response(),
             Err(instead) => *instead,
         }
     };
-    let used = walk.segments().until(&arguments.rest).len();
+    // What was there before the walk came here is not used: arguments of a 404 begin there.
+    let used = arguments.rest.offset().saturating_sub(walk.segments().offset());
     if used == 0 {
         return walk.arrive(endpoint, answer);
     }
-    let name = if arguments.is_tail_named() { "" } else { pattern };
+    let name = if arguments.is_tail_named() {
+        ""
+    } else {
+        pattern.as_ref()
+    };
     let step = Step::taking_text(endpoint.dispatcher, name, used);
     walk.descend(step, |walk| walk.arrive(endpoint, answer))
 }

@@ -193,9 +193,10 @@ impl Dispatch for Inside<'_> {
                 inside.dispatch(walk)
             }
             Hook::After(hook) => {
-                let mut arrived = inside.dispatch(walk)?;
-                if let Some(response) = arrived.response_mut() {
-                    hook(walk.request(), response);
+                let arrived = inside.dispatch(walk)?;
+                let request = walk.request();
+                if let Some(answer) = walk.answer_mut() {
+                    hook(request, answer);
                 }
                 Ok(arrived)
             }

@@ -66,6 +66,7 @@ pub use arguments::Argument;
 #[doc(hidden)]
 pub use arguments::{Kind, PathArguments, Source, Unfit};
 pub use chain::Chain;
+pub(crate) use crumb::Both;
 pub use crumb::{Crumb, Decision, Listener, Why};
 pub use extract::*;
 #[doc(hidden)]

@@ -3,49 +3,20 @@
 use http::Method;
 
 use super::MethodSet;
-use crate::Response;
 
 /// What a [`Dispatch`](super::Dispatch) replies.
 pub type Reply = Result<Arrived, Miss>;
 
 /// An endpoint was reached: proof that [`Walk::arrive`](super::Walk::arrive) has been there.
 ///
-/// It holds the answer, unless the walk was only asking for the way.
+/// Its answer is with the walk: [`Walk::answer`](super::Walk::answer).
 #[derive(Debug)]
-#[must_use = "it holds the answer"]
-pub struct Arrived(Option<Response>);
+#[must_use = "an endpoint was reached"]
+pub struct Arrived(());
 
 impl Arrived {
-    pub(super) fn with(response: Response) -> Arrived {
-        Arrived(Some(response))
-    }
-
-    /// What was arrived at is an answer of the root's own.
-    pub(crate) fn elsewhere(response: Response) -> Arrived {
-        Arrived(Some(response))
-    }
-
-    pub(super) fn without_calling() -> Arrived {
-        Arrived(None)
-    }
-
-    /// The answer; `None` if the walk was only asking for the way.
-    pub fn response(&self) -> Option<&Response> {
-        self.0.as_ref()
-    }
-
-    /// The answer, to be changed.
-    pub fn response_mut(&mut self) -> Option<&mut Response> {
-        self.0.as_mut()
-    }
-
-    /// The same with an answer made from its own, if it has one.
-    pub fn map(self, change: impl FnOnce(Response) -> Response) -> Arrived {
-        Arrived(self.0.map(change))
-    }
-
-    pub(crate) fn into_response(self) -> Option<Response> {
-        self.0
+    pub(super) fn new() -> Arrived {
+        Arrived(())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::Request;
 /// assert_eq!(trail.status(), 404);
 /// assert!(trail.to_string().contains("`gretel` is not a u32"), "{trail}");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trail {
     /// The method that was asked for.
@@ -69,6 +69,16 @@ pub enum Outcome {
 }
 
 impl Trail {
+    /// The trail of a request that can't be, and is dispatched nowhere.
+    pub(crate) fn invalid(method: Method, target: &str, reason: &dyn fmt::Display) -> Trail {
+        Trail {
+            method,
+            path: target.to_owned(),
+            crumbs: Vec::new(),
+            outcome: Outcome::Invalid(reason.to_string()),
+        }
+    }
+
     /// Whether an endpoint was found.
     pub fn is_found(&self) -> bool {
         self.outcome == Outcome::Found
@@ -140,16 +150,27 @@ impl fmt::Display for TrailCrumb {
     }
 }
 
-/// Keeps the crumbs it hears of.
+/// Keeps what it hears of a walk.
 #[derive(Default)]
-pub(crate) struct Recorder(RefCell<Vec<TrailCrumb>>);
+pub(crate) struct Recorder {
+    crumbs: RefCell<Vec<TrailCrumb>>,
+    /// None as long as no walk has begun.
+    outcome: RefCell<Option<Outcome>>,
+}
 
 impl Recorder {
-    pub(crate) fn into_trail(self, method: Method, path: String, outcome: Outcome) -> Trail {
+    /// The trail of the walk that was made for `request`, if there was one.
+    pub(crate) fn into_trail(self, request: &Request) -> Option<Trail> {
+        let outcome = self.outcome.take()?;
+        Some(self.with_outcome(request, outcome))
+    }
+
+    /// The trail of a walk of which is known what came of it.
+    pub(crate) fn with_outcome(self, request: &Request, outcome: Outcome) -> Trail {
         Trail {
-            method,
-            path,
-            crumbs: self.0.into_inner(),
+            method: request.method().clone(),
+            path: request.path().to_owned(),
+            crumbs: self.crumbs.into_inner(),
             outcome,
         }
     }
@@ -157,7 +178,9 @@ impl Recorder {
 
 impl Listener for Recorder {
     fn begins(&self, _: &Request) {
-        self.0.borrow_mut().clear();
+        self.crumbs.borrow_mut().clear();
+        // What panics has been found, and there is nobody left to say so.
+        self.outcome.replace(Some(Outcome::Found));
     }
 
     fn crumb(&self, crumb: &Crumb<'_>) {
@@ -166,7 +189,7 @@ impl Listener for Recorder {
             Decision::Arrive(methods) => (true, Some((*methods).clone()), None),
             Decision::Decline(why) => (false, None, Some(why.to_string())),
         };
-        self.0.borrow_mut().push(TrailCrumb {
+        self.crumbs.borrow_mut().push(TrailCrumb {
             depth: crumb.depth,
             dispatcher: crumb.dispatcher.to_owned(),
             taken: (!crumb.taken.is_empty()).then(|| crumb.taken.to_owned()),
@@ -175,5 +198,15 @@ impl Listener for Recorder {
             methods,
             declined,
         });
+    }
+
+    fn moves(&self, _: &Request, location: &str) {
+        self.outcome.replace(Some(Outcome::Moved(location.to_owned())));
+    }
+
+    fn ends(&self, _: &Request, outcome: Result<(), &Miss>) {
+        if let Err(miss) = outcome {
+            self.outcome.replace(Some(Outcome::Missed(miss.clone())));
+        }
     }
 }

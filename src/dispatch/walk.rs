@@ -24,6 +24,8 @@ pub struct Walk<'r> {
     purpose: Purpose,
     listener: Option<&'r dyn Listener>,
     is_last_resort: bool,
+    /// The answer of the endpoint. It stays here while the reply goes back through all dispatchers.
+    answer: Option<Response>,
 }
 
 /// What a walk is for.
@@ -108,6 +110,7 @@ impl<'r> Walk<'r> {
     /// How many steps a walk may take, so that no path exhausts the stack.
     pub const MAX_DEPTH: usize = 64;
 
+    #[inline]
     pub(crate) fn new(
         request: &'r Request,
         segments: Segments<'r>,
@@ -122,6 +125,7 @@ impl<'r> Walk<'r> {
             purpose,
             listener,
             is_last_resort: true,
+            answer: None,
         }
     }
 
@@ -171,6 +175,7 @@ impl<'r> Walk<'r> {
     }
 
     /// Goes on behind `step` with `inner`. If that misses, the walk is back where it was.
+    #[inline]
     pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let Some(rest) = self.behind(step.taken) else {
             return Err(self.decline(step.dispatcher, step.name, || Why::Other("the path ends before it")));
@@ -184,11 +189,18 @@ impl<'r> Walk<'r> {
         let request = self.request;
         let before = (self.rest, request.context().mark(), request.captures().count());
         let recorded = self.record(step);
+        // Who has arrived before, and looks further, may still come back to that.
+        let earlier = if self.answer.is_some() {
+            self.answer.take()
+        } else {
+            None
+        };
         self.rest = rest;
         self.depth += 1;
         let reply = inner(self);
         self.depth -= 1;
         if reply.is_err() {
+            self.answer = earlier;
             self.rest = before.0;
             request.context().rewind(before.1);
             request.captures().truncate(before.2);
@@ -205,6 +217,7 @@ impl<'r> Walk<'r> {
     /// # Errors
     /// [`Miss::NotFound`] if a part of the path is left, else [`Miss::MethodNotAllowed`] if the endpoint
     /// does not take the method.
+    #[inline]
     pub fn arrive(&mut self, endpoint: Endpoint<'_>, answer: impl FnOnce(&'r Request) -> Response) -> Reply {
         let Endpoint {
             dispatcher,
@@ -228,10 +241,43 @@ impl<'r> Walk<'r> {
         if self.listener.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(methods));
         }
-        Ok(match self.purpose {
-            Purpose::Answer => Arrived::with(pace.run(|| answer(self.request))),
-            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
-        })
+        if self.purpose == Purpose::Answer {
+            self.answer = Some(pace.run(|| answer(self.request)));
+        }
+        Ok(Arrived::new())
+    }
+
+    /// The answer of the endpoint that was arrived at. There is none before, and none if the walk was only
+    /// asking for the way.
+    pub fn answer(&self) -> Option<&Response> {
+        self.answer.as_ref()
+    }
+
+    /// The same, to be changed.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Reply, Walk};
+    /// use hansel::{Hooks, Routes};
+    ///
+    /// fn signed(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
+    ///     let arrived = inner.dispatch(walk)?;
+    ///     if let Some(answer) = walk.answer_mut() {
+    ///         answer.set_header("X-Signed-By", "Gretel");
+    ///     }
+    ///     Ok(arrived)
+    /// }
+    ///
+    /// let app = hansel::App::new(Hooks::on(Routes::new().get("/", || "Hello")).around(signed));
+    /// # use hansel::{Application, Request};
+    /// assert_eq!(app.call(&Request::get("/")).header("X-Signed-By"), Some("Gretel"));
+    /// ```
+    pub fn answer_mut(&mut self) -> Option<&mut Response> {
+        self.answer.as_mut()
+    }
+
+    /// The walk has ended at an endpoint: its answer, if it was to be called.
+    pub(crate) fn into_answer(self, _: Arrived) -> Option<Response> {
+        self.answer
     }
 
     /// Leaves a crumb about a way that is not gone, and why. The miss is there to be returned.
@@ -249,10 +295,10 @@ impl<'r> Walk<'r> {
         if self.listener.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
-        Ok(match self.purpose {
-            Purpose::Answer => Arrived::with(response),
-            Purpose::Explain | Purpose::Rematch | Purpose::Survey => Arrived::without_calling(),
-        })
+        if self.purpose == Purpose::Answer {
+            self.answer = Some(response);
+        }
+        Ok(Arrived::new())
     }
 
     /// Keeps a part of the path under a name, for [`Request::capture`]. `text` must be a part of what

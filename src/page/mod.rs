@@ -10,9 +10,7 @@ mod panics;
 mod part;
 mod text;
 
-use std::cell::RefCell;
-
-use crate::dispatch::{Crumb, Listener, Map, Miss, Outcome, Recorder, Trail};
+use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail};
 use crate::{Html, IntoResponse, Request, Response, StatusCode};
 use near::Near;
 use panics::Panic;
@@ -51,12 +49,12 @@ pub(crate) fn answer(
     answer: impl FnOnce(&dyn Listener) -> Response,
     map: impl FnOnce() -> Map,
 ) -> Response {
-    let witness = Witness {
-        recorder: Recorder::default(),
-        outcome: RefCell::new(Outcome::Found),
-        listener,
+    let recorder = Recorder::default();
+    let watched = || match listener {
+        Some(listener) => answer(&Both(&recorder, listener)),
+        None => answer(&recorder),
     };
-    let (response, panic) = match panics::catch(|| answer(&witness)) {
+    let (response, panic) = match panics::catch(watched) {
         Ok(response) => (response, None),
         Err(panic) => {
             log::error!(
@@ -78,7 +76,9 @@ pub(crate) fn answer(
     if !is_told || response.body().bytes().is_none() {
         return response;
     }
-    let trail = witness.into_trail(request);
+    let Some(trail) = recorder.into_trail(request) else {
+        return response;
+    };
     let map = map();
     let story = Story::new(request, &response, &trail, &map, panic.as_ref(), failure);
     story.tell(response)
@@ -238,50 +238,10 @@ fn wants_html(request: &Request) -> bool {
     })
 }
 
-/// Keeps the trail, and passes on what it hears.
-struct Witness<'l> {
-    recorder: Recorder,
-    outcome: RefCell<Outcome>,
-    listener: Option<&'l dyn Listener>,
-}
-
-impl Witness<'_> {
-    fn into_trail(self, request: &Request) -> Trail {
-        let outcome = self.outcome.into_inner();
-        self.recorder
-            .into_trail(request.method().clone(), request.path().to_owned(), outcome)
-    }
-}
-
-impl Listener for Witness<'_> {
-    fn begins(&self, request: &Request) {
-        self.recorder.begins(request);
-        if let Some(listener) = self.listener {
-            listener.begins(request);
-        }
-    }
-
-    fn crumb(&self, crumb: &Crumb<'_>) {
-        self.recorder.crumb(crumb);
-        if let Some(listener) = self.listener {
-            listener.crumb(crumb);
-        }
-    }
-
-    fn ends(&self, request: &Request, outcome: Result<(), &Miss>) {
-        if let Err(miss) = outcome {
-            self.outcome.replace(Outcome::Missed(miss.clone()));
-        }
-        if let Some(listener) = self.listener {
-            listener.ends(request, outcome);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::{Dispatch, Reply, Step, Walk, Why};
+    use crate::dispatch::{Crumb, Dispatch, Reply, Step, Walk, Why};
     use crate::{App, Application, Body, Method, Routes};
 
     const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";

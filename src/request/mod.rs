@@ -97,11 +97,7 @@ impl Request {
 
     /// The segments of the path, each percent-decoded once.
     pub fn segments(&self) -> Segments<'_> {
-        if self.head.path_has_escapes() {
-            self.decoded.segments()
-        } else {
-            Segments::plain(self.path())
-        }
+        self.decoded.segments()
     }
 
     /// The segment at `index`, decoded; the first one is at 0.
@@ -290,7 +286,7 @@ impl Request {
     pub fn capture(&self, name: &str) -> Option<&str> {
         let (start, end) = self.captures.find(name)?;
         // What lies behind the path is an empty segment that a slash policy has added.
-        Some(self.path_text().get(start..end).unwrap_or(""))
+        Some(self.decoded.text().get(start..end).unwrap_or(""))
     }
 
     /// The pattern of the endpoint that was reached, such as `/people/{id}`; empty before, and where
@@ -337,15 +333,6 @@ impl Request {
         self.records_endpoint.get().then_some(&self.endpoint)
     }
 
-    /// The decoded path as one text, which segments and captures are parts of.
-    fn path_text(&self) -> &str {
-        if self.head.path_has_escapes() {
-            self.decoded.text()
-        } else {
-            self.path()
-        }
-    }
-
     /// The head as it was sent.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         self.head_and_body().get(..self.head.len()).unwrap_or(&[])
@@ -362,9 +349,11 @@ impl Request {
             // What the protocol takes for a token is one for `http` as well.
             self.method = Method::from_bytes(self.head.method(bytes).as_bytes()).unwrap_or_default();
         }
+        let path = self.head.path(bytes);
         if self.head.path_has_escapes() {
-            self.decoded.decode(self.head.path(bytes))?;
+            return self.decoded.decode(path);
         }
+        self.decoded.take_plain(path);
         Ok(())
     }
 

@@ -3,17 +3,15 @@
 //! Splitting before decoding keeps an encoded slash (`%2F`) inside its segment, so that no client can
 //! make a segment out of data (RFC 3986 §2.2, §2.4: decode after the components have been separated).
 
-use percent_encoding::percent_decode;
 use std::fmt;
 
-/// The decoded form of a path that contains `%`. A path without one is its own decoded form and is
-/// never copied.
+use percent_encoding::percent_decode_str;
+
+/// The decoded form of a path, in buffers that the connection's next request uses again.
 #[derive(Debug, Default)]
 pub(crate) struct DecodedPath {
-    /// Each segment behind a `/` of its own, so that offsets mean what they do in a plain path.
+    /// Each segment behind a `/` of its own, so that offsets mean what they do in the path as it was sent.
     text: String,
-    /// Where each segment ends in `text`.
-    ends: Vec<u32>,
     /// `text` with NUL for every slash that is part of a segment; empty if there is none.
     masked: String,
 }
@@ -37,35 +35,51 @@ impl fmt::Display for BadPath {
 }
 
 impl DecodedPath {
+    /// Takes up a path without escapes, or `*`, or nothing.
+    pub(crate) fn take_plain(&mut self, path: &str) {
+        self.masked.clear();
+        self.text.clear();
+        self.text.push_str(path);
+    }
+
     /// Decodes `raw`, which must start with `/`, segment by segment.
     pub(crate) fn decode(&mut self, raw: &str) -> Result<(), BadPath> {
-        self.text.clear();
-        self.ends.clear();
         self.masked.clear();
-        let mut slash_inside = false;
-        for segment in raw.get(1..).unwrap_or("").split('/') {
-            self.text.push('/');
-            let start = self.text.len();
-            let decoded = percent_decode(segment.as_bytes()).decode_utf8();
-            self.text.push_str(&decoded.map_err(|_| BadPath::NotUtf8)?);
-            let bytes = &self.text.as_bytes()[start..];
-            if bytes.contains(&0) {
-                return Err(BadPath::Nul);
-            }
-            slash_inside |= bytes.contains(&b'/');
-            self.ends.push(self.text.len() as u32);
+        let mut octets = std::mem::take(&mut self.text).into_bytes();
+        octets.clear();
+        octets.reserve(raw.len());
+        octets.extend(percent_decode_str(raw));
+        if octets.contains(&0) {
+            return Err(BadPath::Nul);
         }
-        if slash_inside {
-            self.mask();
+        // No character spans segments: a slash is never a part of one.
+        self.text = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
+        let is_slash = |code: &str| code.starts_with("2F") || code.starts_with("2f");
+        if raw.split('%').skip(1).any(is_slash) {
+            self.mask(raw);
         }
         Ok(())
     }
 
+    fn mask(&mut self, raw: &str) {
+        self.masked.reserve(self.text.len());
+        let mut start = 0;
+        for segment in raw.get(1..).unwrap_or("").split('/') {
+            let end = start + 1 + percent_decode_str(segment).count();
+            let decoded = self.text.get(start + 1..end).unwrap_or("");
+            self.masked.push('/');
+            self.masked
+                .extend(decoded.chars().map(|c| if c == '/' { '\0' } else { c }));
+            start = end;
+        }
+    }
+
     pub(crate) fn segments(&self) -> Segments<'_> {
+        // `*` (RFC 9112 §3.2.4) and the authority form of CONNECT have no path, so no segments.
+        let is_empty = self.text.len() <= 1;
         Segments {
-            text: &self.text,
-            start: 0,
-            decoded: Some(self),
+            path: self,
+            start: if is_empty { self.text.len() } else { 0 },
         }
     }
 
@@ -73,21 +87,12 @@ impl DecodedPath {
         &self.text
     }
 
-    fn mask(&mut self) {
-        let mut start = 0;
-        for &end in &self.ends {
-            self.masked.push('/');
-            let segment = self.text.get(start + 1..end as usize).unwrap_or("");
-            self.masked
-                .extend(segment.chars().map(|c| if c == '/' { '\0' } else { c }));
-            start = end as usize;
+    fn masked(&self) -> &str {
+        if self.masked.is_empty() {
+            &self.text
+        } else {
+            &self.masked
         }
-    }
-
-    /// Where the segment ends that begins behind `start`.
-    fn end_behind(&self, start: usize) -> Option<usize> {
-        let after = self.ends.partition_point(|&end| end as usize <= start);
-        self.ends.get(after).map(|&end| end as usize)
     }
 }
 
@@ -102,29 +107,15 @@ impl DecodedPath {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Segments<'r> {
-    /// The whole decoded path.
-    text: &'r str,
-    /// Where the slash before the next segment is; at the end of `text`, no segment is left.
+    path: &'r DecodedPath,
+    /// Where the slash before the next segment is; at the end of the text, no segment is left.
     start: usize,
-    /// Knows the ends of segments where slashes in `text` do not tell.
-    decoded: Option<&'r DecodedPath>,
 }
 
 impl<'r> Segments<'r> {
-    /// The segments of a path without escapes.
-    pub(crate) fn plain(raw: &'r str) -> Segments<'r> {
-        // `*` (RFC 9112 §3.2.4) and the authority form of CONNECT have no path, so no segments.
-        let empty = !raw.starts_with('/') || raw.len() == 1;
-        Segments {
-            text: raw,
-            start: if empty { raw.len() } else { 0 },
-            decoded: None,
-        }
-    }
-
     /// Whether no segment is left.
     pub fn is_empty(&self) -> bool {
-        self.start >= self.text.len()
+        self.start >= self.path.text.len()
     }
 
     /// The next segment, without moving on.
@@ -135,27 +126,38 @@ impl<'r> Segments<'r> {
 
     /// What is left as one text: each segment behind a slash. Empty if no segment is left.
     pub(crate) fn text(&self) -> &'r str {
-        self.text.get(self.start..).unwrap_or("")
+        self.path.text.get(self.start..).unwrap_or("")
     }
 
     /// As [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment: here
     /// every slash begins a segment.
     pub(crate) fn masked(&self) -> &'r str {
-        match self.decoded {
-            Some(decoded) if !decoded.masked.is_empty() => decoded.masked.get(self.start..).unwrap_or(""),
-            _ => self.text(),
-        }
+        self.path.masked().get(self.start..).unwrap_or("")
+    }
+
+    /// [`text`](Segments::text) and [`masked`](Segments::masked).
+    #[inline]
+    pub(crate) fn texts(&self) -> (&'r str, &'r str) {
+        let text = self.text();
+        (
+            text,
+            if self.path.masked.is_empty() {
+                text
+            } else {
+                self.masked()
+            },
+        )
     }
 
     /// Whether this is the whole of `/`: no segment, and none taken.
     #[cfg(feature = "regex")]
     pub(crate) fn is_root(&self) -> bool {
-        self.text == "/"
+        self.path.text == "/"
     }
 
     /// Whether this is the path of `OPTIONS *`, which is none.
     pub(crate) fn is_asterisk(&self) -> bool {
-        self.text == "*"
+        self.path.text == "*"
     }
 
     /// Where in the path the text is that is left.
@@ -164,12 +166,11 @@ impl<'r> Segments<'r> {
     }
 
     /// What is left behind the first `bytes` of [`text`](Segments::text), if a segment ends there.
+    #[inline]
     pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
-        let at_boundary = bytes == self.text().len() || self.masked().as_bytes().get(bytes) == Some(&b'/');
-        at_boundary.then(|| Segments {
-            start: self.start + bytes,
-            ..*self
-        })
+        let start = self.start + bytes;
+        let at_boundary = start == self.path.text.len() || self.path.masked().as_bytes().get(start) == Some(&b'/');
+        at_boundary.then_some(Segments { start, ..*self })
     }
 
     /// What is left behind the first `count` segments, if there are that many.
@@ -183,7 +184,7 @@ impl<'r> Segments<'r> {
 
     /// The text of the segments that `rest` has no more.
     pub(crate) fn until(&self, rest: &Segments<'r>) -> &'r str {
-        self.text.get(self.start..rest.start).unwrap_or("")
+        self.path.text.get(self.start..rest.start).unwrap_or("")
     }
 }
 
@@ -195,15 +196,12 @@ impl<'r> Iterator for Segments<'r> {
             return None;
         }
         let from = self.start + 1;
-        let end = match self.decoded {
-            None => {
-                let left = self.text.get(from..)?;
-                left.find('/').map_or(self.text.len(), |slash| from + slash)
-            }
-            Some(decoded) => decoded.end_behind(self.start)?,
+        let end = match self.path.masked().get(from..)?.find('/') {
+            Some(len) => from + len,
+            None => self.path.text.len(),
         };
         self.start = end;
-        self.text.get(from..end)
+        self.path.text.get(from..end)
     }
 }
 
@@ -223,11 +221,18 @@ mod tests {
         Ok(path.segments().map(str::to_owned).collect())
     }
 
+    fn plain(raw: &str) -> DecodedPath {
+        let mut path = DecodedPath::default();
+        path.take_plain(raw);
+        path
+    }
+
     #[test]
     fn slashes_separate_and_none_is_lost() {
-        let plain = |raw| Segments::plain(raw).collect::<Vec<_>>();
+        let plain = |raw| plain(raw).segments().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(plain("/"), [""; 0]);
         assert_eq!(plain("*"), [""; 0]);
+        assert_eq!(plain(""), [""; 0]);
         assert_eq!(plain("/a"), ["a"]);
         assert_eq!(plain("/a/"), ["a", ""]);
         assert_eq!(plain("//a"), ["", "a"]);
@@ -240,11 +245,23 @@ mod tests {
         assert_eq!(decoded("/a%2Fb/c").unwrap(), ["a/b", "c"]);
         assert_eq!(decoded("/%61/").unwrap(), ["a", ""]);
         assert_eq!(decoded("//%C3%A9").unwrap(), ["", "é"]);
+        assert_eq!(decoded("/%2F/%2f%2F/é/").unwrap(), ["/", "//", "é", ""]);
     }
 
     #[test]
     fn decoding_happens_once() {
         assert_eq!(decoded("/%2561").unwrap(), ["%61"]);
+    }
+
+    #[test]
+    fn what_was_there_before_is_gone() {
+        let mut path = DecodedPath::default();
+        path.decode("/a%2Fb/c").unwrap();
+        path.take_plain("/a/b/c");
+        assert_eq!(path.segments().collect::<Vec<_>>(), ["a", "b", "c"]);
+        path.decode("/%FF").unwrap_err();
+        path.decode("/%61").unwrap();
+        assert_eq!(path.segments().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
@@ -260,7 +277,8 @@ mod tests {
 
     #[test]
     fn peeking_moves_nothing() {
-        let mut segments = Segments::plain("/a/b");
+        let path = plain("/a/b");
+        let mut segments = path.segments();
         assert_eq!(segments.peek(), Some("a"));
         assert_eq!(segments.next(), Some("a"));
         assert!(!segments.is_empty());

@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use crate::dispatch::Trail;
+
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -9,6 +11,7 @@ pub struct Answer {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     is_whole: bool,
+    pub(super) trail: Option<Trail>,
 }
 
 impl Answer {
@@ -50,6 +53,22 @@ impl Answer {
         self.is_whole
     }
 
+    /// How dispatch came to this answer, decision by decision: that of the call itself. None if the request
+    /// was refused before, or the application does not dispatch.
+    ///
+    /// ```
+    /// use hansel::{Routes, test::Client};
+    ///
+    /// let client = Client::new(Routes::new().get("/people/{id}", |id: u32| id.to_string()));
+    /// let answer = client.get("/people/gretel");
+    /// let trail = answer.trail().unwrap();
+    /// assert_eq!(answer.status(), 404, "{trail}");
+    /// assert_eq!(trail.crumbs[1].declined.as_deref(), Some("`gretel` is not a u32"));
+    /// ```
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+
     /// Reads the final answer at the beginning of `received`. What can't be read is a broken answer.
     pub(super) fn read(received: &[u8], is_to_head: bool) -> Answer {
         let mut rest = received;
@@ -60,6 +79,7 @@ impl Answer {
                     headers: Vec::new(),
                     body: rest.to_vec(),
                     is_whole: false,
+                    trail: None,
                 };
             };
             rest = behind;
@@ -107,6 +127,7 @@ fn read_head(bytes: &[u8]) -> Option<(Answer, &[u8])> {
         headers,
         body: Vec::new(),
         is_whole: true,
+        trail: None,
     };
     Some((answer, &bytes[end + 4..]))
 }

@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::{Method, StatusCode};
 
 use crate::date::Date;
+use crate::dispatch::Recorder;
 use crate::exchange::{Exchange, Payload, Step, pour};
 use crate::response::Sink;
-use crate::{Application, IntoApplication, IntoResponse, Limits, Request};
+use crate::{Application, IntoApplication, IntoResponse, Limits, Request, Response};
 
 pub use answer::Answer;
 
@@ -77,9 +78,12 @@ impl Client {
     /// Sends a request, with a Content-Length if it has a body and no framing of its own.
     pub fn send(&self, request: Request) -> Answer {
         let bytes = written(&request);
-        let received = self.converse(&bytes);
+        let recorder = Recorder::default();
+        let received = self.talk(&bytes, |request| self.application.call_watched(request, &recorder));
         // What this crate writes, this crate reads; an answer that was broken off has what it has.
-        Answer::read(&received, request.method() == Method::HEAD)
+        let mut answer = Answer::read(&received, request.method() == Method::HEAD);
+        answer.trail = recorder.into_trail(&request);
+        answer
     }
 
     /// Sends bytes as they are, as many requests as they make, and returns all bytes that come back
@@ -93,6 +97,10 @@ impl Client {
     /// assert!(received.starts_with(b"HTTP/1.1 400 "), "a request without Host");
     /// ```
     pub fn converse(&self, sent: &[u8]) -> Vec<u8> {
+        self.talk(sent, |request| self.application.call(request))
+    }
+
+    fn talk(&self, sent: &[u8], mut call: impl FnMut(&Request) -> Response) -> Vec<u8> {
         let date = Date::now();
         let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX);
         let mut out = Vec::new();
@@ -108,32 +116,13 @@ impl Client {
                     rest = &rest[n..];
                 }
                 Step::Call | Step::CallLive => {
-                    if !self.answer(&mut exchange, &date, &mut out) {
+                    if !answer(&mut exchange, &date, &mut out, &mut call) {
                         return out;
                     }
                 }
                 Step::Refused(_) => return out,
             }
         }
-    }
-
-    /// Answers one request. Says whether the connection goes on.
-    fn answer(&self, exchange: &mut Exchange, date: &Date, out: &mut Vec<u8>) -> bool {
-        let called = catch_unwind(AssertUnwindSafe(|| self.application.call(&exchange.request)));
-        let response = called.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
-        let sent = match exchange.respond(response, date, out) {
-            Payload::None => Ok(()),
-            Payload::Bytes { bytes, .. } => {
-                out.extend_from_slice((*bytes).as_ref());
-                Ok(())
-            }
-            Payload::File { mut file, left } => {
-                let mut limited = io::Read::take(&mut file, left);
-                io::copy(&mut limited, out).map(|_| ())
-            }
-            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(out), &mut 0),
-        };
-        sent.is_ok() && exchange.finish()
     }
 }
 
@@ -143,6 +132,30 @@ impl std::fmt::Debug for Client {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Answers one request. Says whether the connection goes on.
+fn answer(
+    exchange: &mut Exchange,
+    date: &Date,
+    out: &mut Vec<u8>,
+    call: &mut impl FnMut(&Request) -> Response,
+) -> bool {
+    let called = catch_unwind(AssertUnwindSafe(|| call(&exchange.request)));
+    let response = called.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    let sent = match exchange.respond(response, date, out) {
+        Payload::None => Ok(()),
+        Payload::Bytes { bytes, .. } => {
+            out.extend_from_slice((*bytes).as_ref());
+            Ok(())
+        }
+        Payload::File { mut file, left } => {
+            let mut limited = io::Read::take(&mut file, left);
+            io::copy(&mut limited, out).map(|_| ())
+        }
+        Payload::Source(source, chunked) => pour(source, chunked, &mut Received(out), &mut 0),
+    };
+    sent.is_ok() && exchange.finish()
 }
 
 /// The bytes of a request.
@@ -177,7 +190,7 @@ impl Sink for Received<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Body, Response};
+    use crate::{App, Body, Hooks, Routes, Slashes};
     use std::io::Write;
 
     #[test]
@@ -227,6 +240,40 @@ mod tests {
         let answer = client.call("HEAD", "/");
         assert_eq!(answer.header("Content-Length"), Some("5"));
         assert_eq!(answer.bytes(), b"");
+    }
+
+    #[test]
+    fn the_trail_is_that_of_the_call() {
+        static WALKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = |_: &Request| {
+            WALKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let client = Client::new(Hooks::on(Routes::new().get("/a/{x}", |x: u8| x.to_string())).before(count));
+        assert!(client.get("/a/7").trail().unwrap().is_found());
+        assert_eq!(
+            WALKS.load(std::sync::atomic::Ordering::Relaxed),
+            1,
+            "there is no second walk"
+        );
+    }
+
+    #[test]
+    fn the_trail_says_what_the_answer_says() {
+        let routes = Routes::new()
+            .get("/a/{x}", |x: u8| x.to_string())
+            .get("/panic", || -> () { panic!("on purpose") });
+        let client = Client::new(App::new(routes).slashes(Slashes::Redirect));
+        let seen = |method: &str, target: &str| {
+            let answer = client.call(method, target);
+            (answer.status().as_u16(), answer.trail().map(|trail| trail.status()))
+        };
+        assert_eq!(seen("GET", "/a/7?q"), (200, Some(200)));
+        assert_eq!(seen("GET", "/a/x"), (404, Some(404)));
+        assert_eq!(seen("POST", "/a/7"), (405, Some(405)));
+        assert_eq!(seen("OPTIONS", "/a/7"), (204, Some(204)));
+        assert_eq!(seen("GET", "/a/7/"), (308, Some(308)));
+        assert_eq!(seen("GET", "/panic"), (500, Some(200)), "it was found");
+        assert_eq!(Client::new(|_: &Request| "any").get("/a").trail(), None);
     }
 
     #[test]

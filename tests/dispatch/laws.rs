@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk};
+use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk, Why};
+use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
 
@@ -42,6 +43,10 @@ proptest! {
         let (status, allow, text) = answered(&app, &request(&method, &path));
         prop_assert_eq!(trail.status(), status, "{}", &trail);
         prop_assert_eq!(trail.is_found(), trail.endpoint().is_some());
+        prop_assert_eq!(app.reaches(&request(&method, &path)).is_ok(), trail.is_found());
+        let client = Client::new(App::new(tree.build()));
+        let answer = client.send(request(&method, &path));
+        prop_assert_eq!(answer.trail(), Some(&trail), "that of the call is that of the explanation");
         let heard = Arc::new(Ledger::default());
         let app = App::new(tree.build()).listen(Shared(Arc::clone(&heard)));
         prop_assert_eq!(answered(&app, &request(&method, &path)), (status, allow, text));
@@ -249,6 +254,31 @@ fn no_path_makes_an_expression_run_away() {
         let app = App::new(Routes::new().regex(expression, |_: Vec<String>| "found"));
         assert_eq!(app.call(&Request::get(&path)).status(), 404, "{expression}");
     }
+}
+
+#[test]
+fn an_answer_outlives_a_miss_that_follows_and_goes_with_its_own() {
+    /// Arrives inside, looks elsewhere as well, and says that it found nothing if it is told to.
+    fn looks_twice(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
+        let arrived = inner.dispatch(walk)?;
+        assert!(mount("/elsewhere", || "elsewhere").dispatch(walk).is_err());
+        let nothing = walk.descend(Step::new("Test", "nothing"), |walk| {
+            Err(walk.decline("Test", "", || Why::Other("no")))
+        });
+        assert!(nothing.is_err());
+        if walk.request().query() == Some("deny") {
+            return Err(Miss::NotFound);
+        }
+        Ok(arrived)
+    }
+    let first = Hooks::on(Routes::new().get("/a", || "first")).around(looks_twice);
+    let app = App::new(
+        Chain::new()
+            .then(first)
+            .then(|request: &Request| format!("second at {}", request.path())),
+    );
+    assert_eq!(answered(&app, &Request::get("/a")).2, "first");
+    assert_eq!(answered(&app, &Request::get("/a?deny")).2, "second at /a");
 }
 
 #[test]

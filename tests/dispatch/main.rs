@@ -4,6 +4,7 @@ mod conformance;
 mod laws;
 #[cfg(feature = "regex")]
 mod matcher;
+mod mounting;
 mod panics;
 mod registration;
 mod seeds;

@@ -1,56 +1,88 @@
-//! The routers, each behind the same two questions.
+//! The routers, each behind the same question. All find the place and read both arguments as numbers.
 
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use hansel::{App, Application, Request, Routes};
 use tower_service::Service;
 
-pub(crate) const NAMES: [&str; 4] = ["hansel", "matchit", "actix-router", "axum"];
+use crate::original::Original;
+
+/// The first four only look the path up; the others call, and have an answer.
+pub(crate) const NAMES: [&str; 6] = [
+    "hansel finds",
+    "matchit",
+    "actix-router",
+    "Python's original",
+    "hansel answers",
+    "axum",
+];
 
 /// A router with its routes.
 pub(crate) trait Peer {
-    /// Makes what it needs of the paths, so that only dispatch is timed. The result asks for all of them
-    /// and says how many were found.
-    fn prepare<'p>(&'p self, paths: &'p [String]) -> Box<dyn FnMut() -> usize + 'p>;
+    /// How many of these paths it finds, and how long that takes. What it needs of the paths is made before,
+    /// so that only dispatch is timed.
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)>;
+
+    /// How many paths it is asked at once, at most.
+    fn patience(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// All of them; those that would take minutes are left out.
 pub(crate) fn all(routes: usize) -> Vec<Option<Box<dyn Peer>>> {
     // It tries one route after the other.
     let actix = (routes <= 1_000).then(|| Box::new(Actix::new(routes)) as Box<dyn Peer>);
+    let python = Original::of_patterns(routes).map(|python| Box::new(python) as Box<dyn Peer>);
     vec![
-        Some(Box::new(Hansel::new(routes))),
+        Some(Box::new(Finds(hansel(routes)))),
         Some(Box::new(Matchit::new(routes))),
         actix,
+        python,
+        Some(Box::new(Answers(hansel(routes)))),
         Some(Box::new(Axum::new(routes))),
     ]
 }
 
-struct Hansel(App);
-
-fn both(id: u32, item: u32) {
-    black_box((id, item));
+/// Takes the time of asking for each.
+pub(crate) fn timed<T>(asked: Vec<T>, find: impl FnMut(&T) -> bool) -> Option<(usize, Duration)> {
+    let mut find = find;
+    let began = Instant::now();
+    let found = asked.iter().filter(|one| find(one)).count();
+    Some((found, began.elapsed()))
 }
 
-impl Hansel {
-    fn new(routes: usize) -> Hansel {
-        let add = |all: Routes, i| all.get(format!("/api/r{i}/{{id}}/items/{{item}}").as_str(), both);
-        Hansel(App::new((0..routes).fold(Routes::new(), add)))
+/// Finds the endpoint and reads its arguments, as for a call.
+struct Finds(App);
+
+/// Calls, and has an answer.
+struct Answers(App);
+
+fn hansel(routes: usize) -> App {
+    let both = |id: u32, item: u32| {
+        black_box((id, item));
+    };
+    let add = |all: Routes, i| all.get(format!("/api/r{i}/{{id}}/items/{{item}}").as_str(), both);
+    App::new((0..routes).fold(Routes::new(), add))
+}
+
+fn requests(paths: &[String]) -> Vec<Request> {
+    paths.iter().map(|path| Request::get(path)).collect()
+}
+
+impl Peer for Finds {
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
+        timed(requests(paths), |request| self.0.reaches(request).is_ok())
     }
 }
 
-impl Peer for Hansel {
-    fn prepare<'p>(&'p self, paths: &'p [String]) -> Box<dyn FnMut() -> usize + 'p> {
-        let requests: Vec<_> = paths.iter().map(|path| Request::get(path)).collect();
-        Box::new(move || {
-            requests
-                .iter()
-                .filter(|request| self.0.call(request).status() == 204)
-                .count()
-        })
+impl Peer for Answers {
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
+        timed(requests(paths), |request| self.0.call(request).status() == 204)
     }
 }
 
@@ -67,14 +99,14 @@ impl Matchit {
 }
 
 impl Peer for Matchit {
-    fn prepare<'p>(&'p self, paths: &'p [String]) -> Box<dyn FnMut() -> usize + 'p> {
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
         let find = |path: &str| {
             let found = self.0.at(path).ok()?;
             let number = |name| found.params.get(name)?.parse::<u32>().ok();
             black_box((number("id")?, number("item")?));
             Some(())
         };
-        Box::new(move || paths.iter().filter(|path| find(path).is_some()).count())
+        timed(paths.to_vec(), |path| find(path).is_some())
     }
 }
 
@@ -91,7 +123,7 @@ impl Actix {
 }
 
 impl Peer for Actix {
-    fn prepare<'p>(&'p self, paths: &'p [String]) -> Box<dyn FnMut() -> usize + 'p> {
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
         let find = |path: &str| {
             let mut path = actix_router::Path::new(path);
             self.0.recognize(&mut path)?;
@@ -99,7 +131,7 @@ impl Peer for Actix {
             black_box((number("id")?, number("item")?));
             Some(())
         };
-        Box::new(move || paths.iter().filter(|path| find(path).is_some()).count())
+        timed(paths.to_vec(), |path| find(path).is_some())
     }
 }
 
@@ -113,31 +145,28 @@ async fn both_of_axum(axum::extract::Path(both): axum::extract::Path<(u32, u32)>
 impl Axum {
     fn new(routes: usize) -> Axum {
         let add = |all: axum::Router, i| {
-            all.route(
-                &format!("/api/r{i}/{{id}}/items/{{item}}"),
-                axum::routing::get(both_of_axum),
-            )
+            let path = format!("/api/r{i}/{{id}}/items/{{item}}");
+            all.route(&path, axum::routing::get(both_of_axum))
         };
         Axum((0..routes).fold(axum::Router::new(), add))
     }
 }
 
 impl Peer for Axum {
-    fn prepare<'p>(&'p self, paths: &'p [String]) -> Box<dyn FnMut() -> usize + 'p> {
+    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
         let mut router = self.0.clone();
-        Box::new(move || {
-            let found = paths.iter().filter(|path| {
-                let request = http::Request::get(path.as_str())
-                    .body(axum::body::Body::empty())
-                    .unwrap();
-                let mut call = pin!(router.call(request));
-                match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(Ok(response)) => response.status() == 204,
-                    Poll::Ready(Err(never)) => match never {},
-                    Poll::Pending => unreachable!("nothing here waits"),
-                }
-            });
-            found.count()
-        })
+        let request = |path: &String| http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let requests: Vec<_> = paths.iter().map(request).collect();
+        let began = Instant::now();
+        let mut found = 0;
+        for request in requests {
+            let mut call = pin!(router.call(request));
+            match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(response)) => found += usize::from(response.status() == 204),
+                Poll::Ready(Err(never)) => match never {},
+                Poll::Pending => unreachable!("nothing here waits"),
+            }
+        }
+        Some((found, began.elapsed()))
     }
 }

@@ -1,7 +1,9 @@
 //! Dispatch by pattern: templates and regular expressions.
 
+mod branch;
 mod nearest;
 mod pattern;
+mod ready;
 #[cfg(feature = "regex")]
 mod regexes;
 #[cfg(feature = "regex")]
@@ -20,7 +22,6 @@ use http::Method;
 use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape};
 use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
-use crate::pace::Pace;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
 pub use regexes::regex;
@@ -81,14 +82,9 @@ enum Target {
     },
 }
 
-/// A handler, for a method, at a pattern. What a dispatch needs stands together.
+/// A handler, for a method, at a pattern.
 struct Route {
     methods: MethodSet,
-    function: &'static str,
-    pace: Pace,
-    tail: Tail,
-    /// Whether the handler may ask for captures by name.
-    asks_by_name: bool,
     /// As this route was written: the names of parameters may differ from those of its neighbours.
     pattern: Pattern,
     bound: Bound,
@@ -258,10 +254,6 @@ impl Routes {
             self.last = Some((place, routes.len()));
             routes.push(Route {
                 methods,
-                function: signature.name,
-                pace: signature.pace,
-                tail: pattern.tail(),
-                asks_by_name: signature.sees_request(),
                 pattern,
                 bound,
                 name: None,
@@ -350,25 +342,15 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
             .0
             .call(&(), walk, PathArguments::new(&[], segments, Tail::Segments), endpoint)
     })?;
-    Ok(arrived.map(|response| match response.status() {
-        http::StatusCode::OK => response.with_status(http::StatusCode::NOT_FOUND),
-        _ => response,
-    }))
+    if let Some(answer) = walk.answer_mut()
+        && answer.status() == http::StatusCode::OK
+    {
+        answer.set_status(http::StatusCode::NOT_FOUND);
+    }
+    Ok(arrived)
 }
 
 impl Route {
-    /// Calls the handler, once the pattern has matched.
-    fn arrive<'r>(&self, walk: &mut Walk<'r>, captured: &[Option<&'r str>]) -> Reply {
-        let endpoint = Endpoint {
-            dispatcher: "Routes",
-            name: self.function,
-            methods: &self.methods,
-            pace: self.pace,
-        };
-        let arguments = PathArguments::new(captured, walk.segments(), self.tail);
-        self.bound.0.call(&(), walk, arguments, endpoint)
-    }
-
     fn describe(&self, map: &mut Map) {
         map.endpoint(
             "Routes",

@@ -67,26 +67,29 @@ fn anchored(text: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
     sieve: Sieve,
-    targets: Vec<usize>,
+    targets: Vec<Target>,
 }
+
+/// The entry of an expression, and its first route.
+type Target = (usize, usize);
 
 impl Expressions {
     /// `expressions` are their texts and what they lead to, in the order in which they are to be tried.
-    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p str, usize)>) -> Expressions {
-        let (texts, targets): (Vec<&str>, Vec<usize>) = expressions.unzip();
+    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p str, Target)>) -> Expressions {
+        let (texts, targets): (Vec<&str>, Vec<Target>) = expressions.unzip();
         Expressions {
             sieve: Sieve::build(texts.into_iter()),
             targets,
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// What the expressions lead to that may match, in order.
-    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = usize> {
-        let numbers = if self.targets.is_empty() {
-            Vec::new()
-        } else {
-            self.sieve.candidates(text)
-        };
+    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = Target> {
+        let numbers = self.sieve.candidates(text);
         numbers
             .into_iter()
             .filter_map(|number| self.targets.get(number).copied())
@@ -129,8 +132,9 @@ mod tests {
     #[test]
     fn candidates_come_in_order() {
         let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"];
-        let expressions = Expressions::build(texts.into_iter().zip(10..));
-        assert_eq!(expressions.candidates("/a").collect::<Vec<_>>(), [10, 12, 13]);
+        let expressions = Expressions::build(texts.into_iter().zip((10..).zip(20..)));
+        let candidates: Vec<_> = expressions.candidates("/a").collect();
+        assert_eq!(candidates, [(10, 20), (12, 22), (13, 23)]);
         assert_eq!(expressions.candidates("/x/y").count(), 0);
     }
 

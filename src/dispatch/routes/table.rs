@@ -1,79 +1,91 @@
 //! The patterns of `Routes`, made ready for dispatch.
 
 use super::pattern::PatternKind;
+use super::ready::{Lead, Matched, Ready};
 use super::tree::{Ending, Match, Tree};
 use super::{Entry, Target, nearest};
 #[cfg(feature = "regex")]
 use crate::dispatch::Why;
-use crate::dispatch::by_method::best;
-use crate::dispatch::{Miss, Reply, Step, Walk};
+use crate::dispatch::{Arrived, Miss, Reply, Step, Walk};
 use crate::request::Segments;
 
 #[cfg(feature = "regex")]
 use super::regexes::{Expression, Expressions, taken};
 
 /// What finds the entries whose patterns match.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Table {
     templates: Tree,
+    routes: Vec<Ready>,
     #[cfg(feature = "regex")]
     expressions: Expressions,
     /// The mount at `/`.
     root: Option<usize>,
 }
 
-/// What has come of the candidates so far.
-struct Search {
-    reply: Reply,
-    has_tried: bool,
+/// What the candidates have missed so far.
+struct Missed {
+    miss: Miss,
+    /// Whether there was one: it has said then why not.
+    any: bool,
 }
 
-impl Search {
-    /// Says whether the search is over.
+impl Missed {
+    /// Keeps what was missed; an arrival is handed on.
     #[inline]
-    fn note(&mut self, reply: Reply) -> bool {
-        self.has_tried = true;
+    fn note(&mut self, reply: Reply) -> Option<Arrived> {
+        self.any = true;
         match reply {
-            Ok(arrived) => {
-                self.reply = Ok(arrived);
-                true
-            }
-            Err(Miss::NotFound) => false,
+            Ok(arrived) => Some(arrived),
+            Err(Miss::NotFound) => None,
             Err(miss) => {
-                self.missed(miss);
-                false
+                self.merge(miss);
+                None
             }
         }
     }
 
     #[cold]
-    fn missed(&mut self, miss: Miss) {
-        let before = std::mem::replace(&mut self.reply, Err(Miss::NotFound));
-        self.reply = before.map_err(|before| before.merge(miss));
+    fn merge(&mut self, miss: Miss) {
+        self.miss = std::mem::replace(&mut self.miss, Miss::NotFound).merge(miss);
     }
 }
 
 impl Table {
     pub(super) fn build(entries: &[Entry]) -> Table {
-        let templates =
-            entries
-                .iter()
-                .enumerate()
-                .filter_map(|(i, entry)| match (&entry.pattern.kind, &entry.target) {
-                    (Ok(PatternKind::Template(template)), Target::Endpoints(_)) => {
-                        Some((&*template.tokens, Ending::Closed, i))
-                    }
-                    (Ok(PatternKind::Template(template)), Target::Mount { .. }) if !template.tokens.is_empty() => {
-                        Some((&*template.tokens, Ending::Open, i))
-                    }
-                    _ => None,
-                });
+        let routes = Ready::all(entries);
+        let mut first = 0;
+        let leads: Vec<Lead> = entries
+            .iter()
+            .enumerate()
+            .map(|(i, entry)| match &entry.target {
+                Target::Endpoints(routes) => {
+                    first += routes.len();
+                    Lead::Routes(first - routes.len())
+                }
+                Target::Mount { .. } => Lead::Mount(i),
+            })
+            .collect();
+        let templates = entries.iter().zip(&leads).filter_map(|(entry, lead)| {
+            let Ok(PatternKind::Template(template)) = &entry.pattern.kind else {
+                return None;
+            };
+            match lead {
+                Lead::Routes(_) => Some((&*template.tokens, Ending::Closed, lead.number())),
+                Lead::Mount(_) if template.tokens.is_empty() => None,
+                Lead::Mount(_) => Some((&*template.tokens, Ending::Open, lead.number())),
+            }
+        });
         let is_root = |entry: &Entry| matches!(entry.target, Target::Mount { .. }) && entry.pattern.text == "/";
         Table {
             templates: Tree::build(templates),
+            routes,
             #[cfg(feature = "regex")]
-            expressions: Expressions::build(entries.iter().enumerate().filter_map(|(i, entry)| {
-                matches!(entry.pattern.kind, Ok(PatternKind::Regex(_))).then_some((&*entry.pattern.text, i))
+            expressions: Expressions::build(entries.iter().zip(&leads).enumerate().filter_map(|(i, (entry, lead))| {
+                match (&entry.pattern.kind, lead) {
+                    (Ok(PatternKind::Regex(_)), Lead::Routes(first)) => Some((&*entry.pattern.text, (i, *first))),
+                    _ => None,
+                }
             })),
             root: entries.iter().position(is_root),
         }
@@ -81,65 +93,76 @@ impl Table {
 
     pub(super) fn dispatch<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>) -> Reply {
         let segments = walk.segments();
-        let (text, masked) = (segments.text(), segments.masked());
-        let mut search = Search {
-            reply: Err(Miss::NotFound),
-            has_tried: false,
+        let (text, masked) = segments.texts();
+        let mut missed = Missed {
+            miss: Miss::NotFound,
+            any: false,
         };
-        let mut visit = |found: Match<'_, 'r>| {
-            let reply = entries
-                .get(found.target)
-                .map(|entry| entry.arrive(walk, segments, found));
-            reply.is_some_and(|reply| search.note(reply))
-        };
-        if self.templates.search(text, masked, &mut visit) {
-            return search.reply;
+        let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
+        if let Some(arrived) = self.templates.search(text, masked, &mut visit) {
+            return Ok(arrived);
         }
         #[cfg(feature = "regex")]
-        if self.search_expressions(entries, walk, &mut search) {
-            return search.reply;
+        if let Some(arrived) = self.search_expressions(entries, walk, &mut missed) {
+            return Ok(arrived);
         }
-        let mut visit = |found: Match<'_, 'r>| {
-            let reply = entries
-                .get(found.target)
-                .map(|entry| entry.arrive(walk, segments, found));
-            reply.is_some_and(|reply| search.note(reply))
-        };
-        if self.templates.search_rest(text, masked, &mut visit) {
-            return search.reply;
+        let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
+        if let Some(arrived) = self.templates.search_rest(text, masked, &mut visit) {
+            return Ok(arrived);
         }
-        if let Some(entry) = self.root.and_then(|root| entries.get(root)) {
+        if let Some(root) = self.root {
             let found = Match {
-                target: 0,
+                target: Lead::Mount(root).number(),
                 captured: &[],
                 taken: 0,
             };
-            if search.note(entry.arrive(walk, segments, found)) {
-                return search.reply;
+            if let Some(arrived) = missed.note(self.follow(entries, walk, segments, found)) {
+                return Ok(arrived);
             }
         }
         // What was tried has said why not.
-        if walk.is_watched() && !search.has_tried {
+        if walk.is_watched() && !missed.any {
             let _ = walk.decline("Routes", "", || {
                 nearest::why(entries, text, |text| self.reaches(entries, text))
             });
         }
-        search.reply
+        Err(missed.miss)
+    }
+
+    /// Goes on behind a template that matches.
+    // Once, with all that it calls in it: what is between the tree and the handler is most of a dispatch.
+    #[inline(never)]
+    fn follow<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, from: Segments<'r>, found: Match<'_, 'r>) -> Reply {
+        let matched = Matched {
+            from,
+            captured: found.captured,
+            taken: found.taken,
+        };
+        match Lead::of(found.target) {
+            Lead::Routes(first) => Ready::take_best(self.sharing(first), entries, walk, matched),
+            Lead::Mount(entry) => match entries.get(entry) {
+                Some(entry) => entry.enter(walk, matched),
+                None => Err(Miss::NotFound),
+            },
+        }
+    }
+
+    /// The routes that share the pattern of the `first` of them.
+    #[inline]
+    fn sharing(&self, first: usize) -> &[Ready] {
+        let count = self.routes.get(first).map_or(0, |route| route.sharing as usize);
+        self.routes.get(first..first + count).unwrap_or(&[])
     }
 
     /// Whether a path, written without escapes, matches the pattern of an endpoint.
     fn reaches(&self, entries: &[Entry], text: &str) -> bool {
-        let is_endpoint = |target: usize| {
-            let target = entries.get(target).map(|entry| &entry.target);
-            matches!(target, Some(Target::Endpoints(_)))
-        };
-        if self.templates.search(text, text, |found| is_endpoint(found.target)) {
+        let mut is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
+        if self.templates.search(text, text, &mut is_endpoint).is_some() {
             return true;
         }
         #[cfg(feature = "regex")]
-        for target in self.expressions.candidates(text) {
-            if let Some(PatternKind::Regex(expression)) =
-                entries.get(target).and_then(|entry| entry.pattern.kind.as_ref().ok())
+        for (entry, _) in self.expressions.candidates(text) {
+            if let Some(expression) = entries.get(entry).and_then(Entry::expression)
                 && expression.captures(text).is_some()
             {
                 return true;
@@ -149,102 +172,70 @@ impl Table {
     }
 
     #[cfg(feature = "regex")]
-    fn search_expressions(&self, entries: &[Entry], walk: &mut Walk<'_>, search: &mut Search) -> bool {
+    fn search_expressions(&self, entries: &[Entry], walk: &mut Walk<'_>, missed: &mut Missed) -> Option<Arrived> {
+        if self.expressions.is_empty() {
+            return None;
+        }
         let segments = walk.segments();
         let text = if segments.is_root() { "/" } else { segments.text() };
         if segments.masked().contains('\0') {
             if self.expressions.candidates(segments.masked()).next().is_some() {
-                search.has_tried = true;
+                missed.any = true;
                 let _ = walk.decline("Routes", "", || Why::EncodedSlash);
             }
-            return false;
+            return None;
         }
-        for target in self.expressions.candidates(text) {
-            if let Some(entry) = entries.get(target)
-                && let Ok(PatternKind::Regex(expression)) = &entry.pattern.kind
-                && let Some(captures) = expression.captures(text)
-                && search.note(entry.arrive_by_expression(walk, segments, text, expression, &captures))
-            {
-                return true;
+        for (entry, first) in self.expressions.candidates(text) {
+            let Some((entry, expression)) = entries.get(entry).and_then(|entry| Some((entry, entry.expression()?)))
+            else {
+                continue;
+            };
+            let Some(captures) = expression.captures(text) else {
+                continue;
+            };
+            let mut captured = [None; super::pattern::MAX_CAPTURES];
+            for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
+                *place = group.map(|group| group.as_str());
+            }
+            let reply = match taken(text, captures.get(0).map_or(0, |whole| whole.end())) {
+                None => Err(walk.decline("Routes", &entry.pattern.shown, || Why::InsideSegment)),
+                Some(taken) => {
+                    let matched = Matched {
+                        from: segments,
+                        captured: captured.get(..expression.names.len()).unwrap_or(&[]),
+                        // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
+                        taken: taken.min(segments.text().len()),
+                    };
+                    Ready::take_best(self.sharing(first), entries, walk, matched)
+                }
+            };
+            if let Some(arrived) = missed.note(reply) {
+                return Some(arrived);
             }
         }
-        false
+        None
     }
 }
 
 impl Entry {
-    /// Goes on behind a template that matches.
-    fn arrive<'r>(&self, walk: &mut Walk<'r>, from: Segments<'r>, found: Match<'_, 'r>) -> Reply {
-        match &self.target {
-            Target::Endpoints(routes) => best(
-                routes,
-                |route| &route.methods,
-                walk,
-                |route, walk| {
-                    let step = Step::taking_text("Routes", &route.pattern.shown, found.taken);
-                    walk.descend(step, |walk| {
-                        if route.asks_by_name {
-                            name_captures(route.pattern.names(), walk, from, found.captured);
-                        }
-                        route.arrive(walk, found.captured)
-                    })
-                },
-            ),
-            Target::Mount { inner, .. } => {
-                let step = Step::taking_text("Routes", &self.pattern.shown, found.taken);
-                walk.descend(step, |walk| {
-                    name_captures(self.pattern.names(), walk, from, found.captured);
-                    inner.dispatch(walk)
-                })
-            }
+    #[cfg(feature = "regex")]
+    fn expression(&self) -> Option<&Expression> {
+        match &self.pattern.kind {
+            Ok(PatternKind::Regex(expression)) => Some(expression),
+            _ => None,
         }
     }
 
-    /// Goes on behind an expression that matches.
-    #[cfg(feature = "regex")]
-    fn arrive_by_expression<'r>(
-        &self,
-        walk: &mut Walk<'r>,
-        from: Segments<'r>,
-        text: &'r str,
-        expression: &Expression,
-        captures: &regex::Captures<'r>,
-    ) -> Reply {
-        let end = captures.get(0).map_or(0, |whole| whole.end());
-        let Some(taken) = taken(text, end) else {
-            return Err(walk.decline("Routes", &self.pattern.shown, || Why::InsideSegment));
-        };
-        let mut captured = [None; super::pattern::MAX_CAPTURES];
-        for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
-            *place = group.map(|group| group.as_str());
-        }
-        let captured = captured.get(..expression.names.len()).unwrap_or(&[]);
-        let Target::Endpoints(routes) = &self.target else {
+    /// Goes on with what is mounted.
+    fn enter<'r>(&self, walk: &mut Walk<'r>, matched: Matched<'_, 'r>) -> Reply {
+        let Target::Mount { inner, .. } = &self.target else {
             return Err(Miss::NotFound);
         };
-        best(
-            routes,
-            |route| &route.methods,
-            walk,
-            |route, walk| {
-                // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
-                let step = Step::taking_text("Routes", &route.pattern.shown, taken.min(from.text().len()));
-                walk.descend(step, |walk| {
-                    if route.asks_by_name {
-                        name_captures(route.pattern.names(), walk, from, captured);
-                    }
-                    route.arrive(walk, captured)
-                })
-            },
-        )
-    }
-}
-
-fn name_captures<'r>(names: &[std::sync::Arc<str>], walk: &Walk<'r>, from: Segments<'r>, captured: &[Option<&'r str>]) {
-    for (name, value) in names.iter().zip(captured) {
-        if let Some(value) = value.filter(|_| !name.is_empty()) {
-            walk.capture(name, from, value);
-        }
+        let step = Step::taking_text("Routes", &self.pattern.shown, matched.taken);
+        walk.descend(step, |walk| {
+            matched.name(self.pattern.names(), walk);
+            inner.dispatch(walk)
+        })
     }
 }
 
