@@ -158,6 +158,13 @@ impl Exchange {
         self.stage == Stage::Head && self.position == self.filled
     }
 
+    /// The bytes of a head that is not whole, if they are no more than `most`. They can be given to another
+    /// exchange, by [`receive_copy`](Exchange::receive_copy), and this one to another connection.
+    pub(crate) fn beginning(&self, most: usize) -> Option<&[u8]> {
+        let bytes = self.request.buffer.get(self.position..self.filled)?;
+        (self.stage == Stage::Head && bytes.len() <= most).then_some(bytes)
+    }
+
     /// Whether a body is on its way in (as opposed to a head).
     pub(crate) fn is_in_body(&self) -> bool {
         !matches!(self.stage, Stage::Head)

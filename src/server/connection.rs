@@ -23,6 +23,10 @@ const DISCARDED: usize = 16 * 1024;
 /// How much is read at once while a PROXY header is expected: more than any usual one.
 const PROXY_PIECE: usize = 512;
 
+/// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
+/// long.
+const BEGUN: usize = 1024;
+
 pub(super) struct Connection {
     pub(super) transport: Transport,
     /// What a connection needs only while something is under way; an idle one has none.
@@ -30,8 +34,11 @@ pub(super) struct Connection {
     pub(super) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
     pub(super) relayed: Relayed,
-    /// What has arrived of a PROXY header that must come first.
-    proxy_header: Option<Vec<u8>>,
+    /// A PROXY header must come first.
+    expects_proxy_header: bool,
+    /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
+    /// has sent.
+    begun: Box<[u8]>,
     pub(super) lane: Lane,
     /// Where the loop keeps its place.
     pub(super) key: usize,
@@ -118,7 +125,8 @@ impl Connection {
             work: None,
             peer,
             relayed: Relayed::No,
-            proxy_header: None,
+            expects_proxy_header: false,
+            begun: Box::default(),
             lane: Lane::Service,
             key,
             home,
@@ -138,7 +146,20 @@ impl Connection {
 
     /// Has the connection begin with a PROXY header.
     pub(super) fn expect_proxy_header(&mut self) {
-        self.proxy_header = Some(Vec::new());
+        self.expects_proxy_header = true;
+    }
+
+    /// Gets what it needs to go on.
+    pub(super) fn equip(&mut self, mut work: Box<Work>) {
+        if !self.expects_proxy_header {
+            work.exchange.receive_copy(&std::mem::take(&mut self.begun));
+        }
+        self.work = Some(work);
+    }
+
+    /// Whether the beginning of a request is all there is of it so far, and no work is under way.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.begun.is_empty() && !self.expects_proxy_header
     }
 
     /// Takes note of an event.
@@ -223,7 +244,7 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if self.proxy_header.is_some() && self.state == State::Open {
+        if self.expects_proxy_header && self.state == State::Open {
             match self.receive_proxy_header() {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
@@ -280,7 +301,7 @@ impl Connection {
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
     fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
-        let mut bytes = self.proxy_header.take()?;
+        let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
             match self.transport.channel().read_beneath(&mut piece) {
@@ -294,6 +315,7 @@ impl Connection {
             }
             let verdict = proxy_header::parse(&bytes);
             if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
+                self.expects_proxy_header = false;
                 self.relayed = relayed;
                 let work = self.work.as_mut()?;
                 work.exchange.request.relayed = relayed;
@@ -311,7 +333,7 @@ impl Connection {
                 return None;
             }
         }
-        self.proxy_header = Some(bytes);
+        self.begun = bytes.into_boxed_slice();
         Some(ProxyHeader::Partial)
     }
 
@@ -411,11 +433,14 @@ impl Connection {
             return Progress::Wait;
         }
         if !work.exchange.is_idle() {
+            let begun = work.exchange.beginning(BEGUN).map(Box::from);
             // A total: later bytes of the same head do not prolong it.
             if self.waits_for != Waits::Head {
                 self.wait(Waits::Head, now, now + limits.head_time);
             }
-            return Progress::Wait;
+            let Some(begun) = begun else { return Progress::Wait };
+            self.begun = begun;
+            return Progress::Rest;
         }
         if self.is_used && self.waits_for != Waits::Idle {
             self.wait(Waits::Idle, now, now + limits.idle);

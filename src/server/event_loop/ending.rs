@@ -81,7 +81,10 @@ impl EventLoop {
 
     /// Puts back an idle connection of a server that drains, if it may still ask something.
     pub(super) fn rest_while_draining(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        connection.shorten(LAST_WORD);
+        // What has begun to ask has its time for that.
+        if !connection.has_begun() {
+            connection.shorten(LAST_WORD);
+        }
         if connection.deadline <= self.now {
             self.close(connection, shared);
         } else {

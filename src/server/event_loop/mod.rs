@@ -271,7 +271,7 @@ impl EventLoop {
 
     fn settle(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if connection.work.is_none() {
-            connection.work = Some(self.works.pop().unwrap_or_else(|| shared.new_work()));
+            self.equip(&mut connection, shared);
         }
         if let Some(work) = &mut connection.work {
             work.exchange.request.peer = connection.peer;
@@ -301,6 +301,10 @@ impl EventLoop {
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    fn equip(&mut self, connection: &mut Connection, shared: &Shared) {
+        connection.equip(self.works.pop().unwrap_or_else(|| shared.new_work()));
     }
 
     /// Takes note of an answer that the server has given by itself, if there is one.
@@ -458,6 +462,9 @@ impl EventLoop {
                 self.look_at_call(key, shared);
                 continue;
             };
+            if connection.deadline <= self.now && connection.has_begun() {
+                self.equip(&mut connection, shared);
+            }
             if connection.deadline > self.now {
                 self.put(connection);
             } else if connection.overdue(&self.date) {
