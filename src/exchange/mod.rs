@@ -128,6 +128,13 @@ impl Exchange {
                 self.position -= self.request.origin;
                 self.request.origin = 0;
             }
+            if self.stage == Stage::Collecting {
+                // Content is kept elsewhere, and framing can be much longer than what it frames.
+                let behind_head = self.request.origin + self.request.head.len();
+                buffer.copy_within(self.position..self.filled, behind_head);
+                self.filled -= self.position - behind_head;
+                self.position = behind_head;
+            }
             if buffer.len() - self.filled < ROOM / 4 {
                 // Read needs bytes that are initialised; doing it in doubling steps keeps it cheap.
                 let larger = (buffer.len() * 2).max(ROOM);
@@ -208,7 +215,7 @@ impl Exchange {
                         self.position += end;
                     }
                 }
-                Received::End { len, .. } => {
+                Received::End { len, trailers } => {
                     let content_end = (self.position - self.request.origin) as u32;
                     self.position += len;
                     match self.stage {
@@ -219,7 +226,13 @@ impl Exchange {
                                 end: content_end,
                             });
                         }
-                        Stage::Collecting => self.request.body.content = Content::Collected,
+                        Stage::Collecting => {
+                            self.request.body.content = Content::Collected;
+                            self.request.body.trailers = Span {
+                                start: content_end + trailers.start,
+                                end: content_end + trailers.end,
+                            };
+                        }
                         // Between an answer and the next head there is nothing to end.
                         Stage::Head | Stage::Handed | Stage::HandedLive => {}
                     }

@@ -29,6 +29,7 @@ mod support;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+mod trailers;
 mod trust;
 #[cfg(unix)]
 mod unix_sockets;
