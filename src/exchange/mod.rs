@@ -4,6 +4,8 @@
 //! The event loop and the in-process test client both run on this, so what a test sees is what a
 //! client gets.
 
+#[cfg(test)]
+mod bounds;
 mod live;
 mod payload;
 
