@@ -153,7 +153,8 @@ def slow(client):
     with Wire(client) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         wire.ask(get("/large"))
-        wire.head()
+        if wire.head()[0] != 200:
+            raise Wrong("was not given the large answer")
         for _ in range(LARGE // (1 << 20)):
             wire.exactly(1 << 20)
             time.sleep(DRIP)
@@ -227,7 +228,7 @@ def hanging(client):
         wire.ask(get("/pause?seconds=0.2"), get("/hello"))
         wire.hear(200)
         wire.hear(200, HELLO)
-        wire.ask(get("/pause?seconds=3"))
+        wire.ask(get("/pause?seconds=7"))
         wire.hear(503)
         wire.must_end()
 

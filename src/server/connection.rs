@@ -1,11 +1,10 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
-use std::io::{self, Read};
-use std::sync::Arc;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::{Exchange, Payload, Step};
+use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
 use super::channel::SHORT_READ_DRAINS;
@@ -13,9 +12,7 @@ use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
-
-/// How much of a file is read at once.
-const FILE_PIECE: usize = 64 * 1024;
+pub(super) use super::work::Work;
 
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
@@ -58,16 +55,6 @@ pub(super) struct Connection {
     peer_finished: bool,
     /// Whether it has had an answer.
     pub(super) is_used: bool,
-}
-
-/// What is under way on a connection. It is handed from connection to connection.
-pub(super) struct Work {
-    pub(super) exchange: Exchange,
-    /// Bytes to send, and how many of them are sent.
-    pub(super) out: Vec<u8>,
-    pub(super) sent: usize,
-    /// What is to be sent behind them.
-    pub(super) payload: Payload,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -464,54 +451,5 @@ impl Connection {
     pub(super) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
         self.wait(Waits::Idle, now, now + limits.idle);
-    }
-}
-
-impl Work {
-    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize) -> Work {
-        Work {
-            exchange: Exchange::new(protocol, body_buffer),
-            out: Vec::new(),
-            sent: 0,
-            payload: Payload::None,
-        }
-    }
-
-    /// Whether nothing is under way.
-    fn is_idle(&self) -> bool {
-        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
-    }
-
-    /// Makes ready for another connection.
-    pub(super) fn reset(&mut self) {
-        self.exchange.reset();
-        self.send_nothing();
-    }
-
-    fn send_nothing(&mut self) {
-        self.out.clear();
-        self.sent = 0;
-        self.payload = Payload::None;
-    }
-
-    /// Puts the next piece of a file into `out`. Says whether there was one.
-    fn next_piece(&mut self) -> io::Result<bool> {
-        let Payload::File { file, left } = &mut self.payload else {
-            self.payload = Payload::None;
-            return Ok(false);
-        };
-        let most = FILE_PIECE.min(usize::try_from(*left).unwrap_or(FILE_PIECE));
-        self.out.resize(most, 0);
-        let n = file.read(&mut self.out)?;
-        if n == 0 {
-            // It has shrunk since its length was announced.
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.out.truncate(n);
-        *left -= n as u64;
-        if *left == 0 {
-            self.payload = Payload::None;
-        }
-        Ok(true)
     }
 }

@@ -40,6 +40,7 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_session;
 mod watch;
+mod work;
 
 use std::fmt;
 use std::io;
