@@ -29,7 +29,7 @@ const COPIED: usize = 8 * 1024;
 const ROOM: usize = 8 * 1024;
 
 /// A buffer that has grown beyond this is given back to the system between requests.
-const KEPT: usize = 64 * 1024;
+pub(crate) const KEPT: usize = 64 * 1024;
 
 pub(crate) struct Exchange {
     protocol: Connection,

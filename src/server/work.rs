@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::exchange::{Exchange, Payload};
+use crate::exchange::{Exchange, KEPT, Payload};
 
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
@@ -37,6 +37,9 @@ impl Work {
     pub(super) fn reset(&mut self) {
         self.exchange.reset();
         self.send_nothing();
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
     }
 
     pub(super) fn send_nothing(&mut self) {

@@ -6,6 +6,7 @@
 mod ending;
 mod intake;
 mod overdue;
+mod works;
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,7 +19,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::date::Date;
 
 use super::admission::Entry;
-use super::connection::{Connection, Progress, Work};
+use super::connection::{Connection, Progress};
 use super::health::{self, Lane};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
@@ -26,11 +27,10 @@ use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
 use super::socket::Listener;
 use super::timers::Timers;
+use works::Works;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
-/// How many idle [`Work`]s are kept.
-const WORKS: usize = 256;
 
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
@@ -59,11 +59,7 @@ pub(super) struct EventLoop {
     ready: VecDeque<usize>,
     ready_now: usize,
     timers: Timers,
-    #[expect(
-        clippy::vec_box,
-        reason = "a connection has its work in a box, which goes back and forth"
-    )]
-    works: Vec<Box<Work>>,
+    works: Works,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
     /// Connections that have got their permits already.
@@ -123,7 +119,7 @@ impl EventLoop {
             ready: VecDeque::new(),
             ready_now: 0,
             timers: Timers::default(),
-            works: Vec::new(),
+            works: Works::new(Instant::now()),
             reserve,
             next: VecDeque::new(),
             out: None,
@@ -304,7 +300,7 @@ impl EventLoop {
     }
 
     fn equip(&mut self, connection: &mut Connection, shared: &Shared) {
-        connection.equip(self.works.pop().unwrap_or_else(|| shared.new_work()));
+        connection.equip(self.works.take().unwrap_or_else(|| shared.new_work()));
     }
 
     /// Takes note of an answer that the server has given by itself, if there is one.
@@ -340,7 +336,7 @@ impl EventLoop {
     /// Puts a connection on which nothing is under way into its place.
     fn rest(&mut self, mut connection: Box<Connection>) {
         if let Some(work) = connection.work.take() {
-            self.keep(work);
+            self.works.keep(work);
         }
         self.put(connection);
     }
@@ -362,7 +358,7 @@ impl EventLoop {
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.end_in_order();
         if let Some(work) = connection.work.take() {
-            self.keep(work);
+            self.works.keep(work);
         }
         match connection.lane {
             Lane::Health => self.health_connections -= 1,
@@ -380,13 +376,6 @@ impl EventLoop {
         }
     }
 
-    fn keep(&mut self, mut work: Box<Work>) {
-        if self.works.len() < WORKS {
-            work.reset();
-            self.works.push(work);
-        }
-    }
-
     /// Between two rounds: everything that is not an event of a connection.
     fn end_round(&mut self, shared: &Shared) {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
@@ -400,6 +389,7 @@ impl EventLoop {
         }
         self.accept(shared);
         self.expire(shared);
+        self.works.tidy(self.now);
         self.follow(shared);
         if !self.has_ended {
             self.sleep(shared);
@@ -416,7 +406,7 @@ impl EventLoop {
             Some(Duration::ZERO)
         } else {
             let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
-            let next = [self.timers.next(), self.accept_again, next_phase]
+            let next = [self.timers.next(), self.accept_again, self.works.next(), next_phase]
                 .into_iter()
                 .flatten()
                 .min();
