@@ -1,9 +1,10 @@
-//! The server that `clients/run` tests with real clients. Prints its address, and drains when told to
-//! end.
+//! The server that `clients/run` tests with real clients, and `clients/soak` for long. Prints its address,
+//! and drains when told to end. Arguments are limits in seconds, such as `handler=1`.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use hansel::{Body, Html, IntoResponse, Limits, Method, Request, Response, Server, StatusCode};
 
@@ -36,10 +37,13 @@ struct Reports {
 }
 
 fn main() -> std::io::Result<()> {
-    let limits = Limits {
+    let mut limits = Limits {
         body: 64 * 1024 * 1024,
         ..Limits::default()
     };
+    for argument in std::env::args().skip(1) {
+        set(&mut limits, &argument).map_err(std::io::Error::other)?;
+    }
     let server = Server::bind("127.0.0.1:0")?.limits(limits).quiet();
     println!("http://{}", server.local_addrs()[0]);
     std::io::stdout().flush()?;
@@ -51,13 +55,33 @@ fn main() -> std::io::Result<()> {
     server.serve(move |request: &Request| answer(request, &reports))
 }
 
+/// Sets the limit that an argument names.
+fn set(limits: &mut Limits, argument: &str) -> Result<(), String> {
+    let (name, seconds) = argument.split_once('=').unwrap_or((argument, ""));
+    let seconds = seconds.parse().map_err(|error| format!("{argument}: {error}"))?;
+    let time = Duration::from_secs(seconds);
+    match name {
+        "handler" => limits.handler = Some(time),
+        "head" => limits.head_time = time,
+        "transfer" => limits.transfer_time = time,
+        "idle" => limits.idle = time,
+        _ => return Err(format!("{argument}: there is no such limit here")),
+    }
+    Ok(())
+}
+
 fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
     let answer = match (request.method(), request.path()) {
         (&Method::GET | &Method::HEAD, "/") => Html(PAGE).into_response(),
         (&Method::GET | &Method::HEAD, "/hello") => "Hello, world!".into_response(),
         (&Method::GET, "/blocking") => hansel::blocking(|| "Hello, world!").into_response(),
         (&Method::GET, "/large") => vec![b'x'; LARGE].into_response(),
-        (&Method::GET, "/events") => events(),
+        (&Method::GET, "/events") => events(asked(request, "number", 5)?),
+        (&Method::GET, "/panic") => panic!("as asked"),
+        (&Method::GET, "/pause") => {
+            std::thread::sleep(Duration::from_secs_f64(asked(request, "seconds", 0.0)?));
+            "at last".into_response()
+        }
         (&Method::POST, "/echo") => request.bytes()?.to_vec().into_response(),
         (&Method::POST, "/refuse") => StatusCode::FORBIDDEN.into_response(),
         (&Method::POST, "/report") => {
@@ -74,9 +98,14 @@ fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
     Ok(answer)
 }
 
-fn events() -> Response {
-    let events = Body::stream(|client| {
-        for number in 1..=5 {
+/// What the query says of `name`.
+fn asked<T: std::str::FromStr>(request: &Request, name: &str, default: T) -> Result<T, T::Err> {
+    request.query_value(name).map_or(Ok(default), |value| value.parse())
+}
+
+fn events(count: u64) -> Response {
+    let events = Body::stream(move |client| {
+        for number in 1..=count {
             write!(client, "data: {number}\n\n")?;
         }
         write!(client, "data: last\n\n")

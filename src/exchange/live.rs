@@ -17,6 +17,8 @@ pub(crate) struct LiveInput {
     position: usize,
     filled: usize,
     is_over: bool,
+    /// The trailer section, once it is over.
+    pub(crate) trailers: Vec<u8>,
 }
 
 /// What came of asking for content.
@@ -50,6 +52,7 @@ impl Exchange {
             position: 0,
             filled,
             is_over: false,
+            trailers: Vec::new(),
         }
     }
 
@@ -100,7 +103,8 @@ impl LiveInput {
                         return Ok(Taken::Content(n));
                     }
                 }
-                Received::End { len, .. } => {
+                Received::End { len, trailers } => {
+                    self.trailers = trailers.of(input).to_vec();
                     self.position += len;
                     self.is_over = true;
                     return Ok(Taken::End);

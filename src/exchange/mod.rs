@@ -4,6 +4,8 @@
 //! The event loop and the in-process test client both run on this, so what a test sees is what a
 //! client gets.
 
+#[cfg(test)]
+mod bounds;
 mod live;
 mod payload;
 
@@ -27,7 +29,7 @@ const COPIED: usize = 8 * 1024;
 const ROOM: usize = 8 * 1024;
 
 /// A buffer that has grown beyond this is given back to the system between requests.
-const KEPT: usize = 64 * 1024;
+pub(crate) const KEPT: usize = 64 * 1024;
 
 pub(crate) struct Exchange {
     protocol: Connection,
@@ -128,6 +130,13 @@ impl Exchange {
                 self.position -= self.request.origin;
                 self.request.origin = 0;
             }
+            if self.stage == Stage::Collecting {
+                // Content is kept elsewhere, and framing can be much longer than what it frames.
+                let behind_head = self.request.origin + self.request.head.len();
+                buffer.copy_within(self.position..self.filled, behind_head);
+                self.filled -= self.position - behind_head;
+                self.position = behind_head;
+            }
             if buffer.len() - self.filled < ROOM / 4 {
                 // Read needs bytes that are initialised; doing it in doubling steps keeps it cheap.
                 let larger = (buffer.len() * 2).max(ROOM);
@@ -156,6 +165,13 @@ impl Exchange {
     /// Whether nothing of a next request has arrived: the connection may rest without this exchange.
     pub(crate) fn is_idle(&self) -> bool {
         self.stage == Stage::Head && self.position == self.filled
+    }
+
+    /// The bytes of a head that is not whole, if they are no more than `most`. They can be given to another
+    /// exchange, by [`receive_copy`](Exchange::receive_copy), and this one to another connection.
+    pub(crate) fn beginning(&self, most: usize) -> Option<&[u8]> {
+        let bytes = self.request.buffer.get(self.position..self.filled)?;
+        (self.stage == Stage::Head && bytes.len() <= most).then_some(bytes)
     }
 
     /// Whether a body is on its way in (as opposed to a head).
@@ -205,7 +221,7 @@ impl Exchange {
                         self.position += end;
                     }
                 }
-                Received::End { len, .. } => {
+                Received::End { len, trailers } => {
                     let content_end = (self.position - self.request.origin) as u32;
                     self.position += len;
                     match self.stage {
@@ -216,7 +232,13 @@ impl Exchange {
                                 end: content_end,
                             });
                         }
-                        Stage::Collecting => self.request.body.content = Content::Collected,
+                        Stage::Collecting => {
+                            self.request.body.content = Content::Collected;
+                            self.request.body.trailers = Span {
+                                start: content_end + trailers.start,
+                                end: content_end + trailers.end,
+                            };
+                        }
                         // Between an answer and the next head there is nothing to end.
                         Stage::Head | Stage::Handed | Stage::HandedLive => {}
                     }

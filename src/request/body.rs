@@ -24,6 +24,9 @@ pub(crate) enum Content {
 pub(crate) trait LiveBody: Send {
     /// Waits for content and moves it into `into`; 0 is the end of the body.
     fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyError>;
+
+    /// The trailer section, once the end has been read.
+    fn trailers(&mut self) -> Vec<u8>;
 }
 
 /// All that a request knows about its body.
@@ -32,10 +35,14 @@ pub(crate) struct RequestBody {
     pub(crate) content: Content,
     /// What [`Content::Collected`] means; its capacity serves the connection's next requests.
     pub(crate) collected: Vec<u8>,
+    /// Where the trailer section is in the connection's buffer.
+    pub(crate) trailers: Span,
     /// How far readers have come in content that is already here.
     position: Cell<usize>,
     /// A live body that somebody asked for as a whole.
     whole: OnceCell<Vec<u8>>,
+    /// The trailer section of a live body that was read to its end.
+    late_trailers: OnceCell<Vec<u8>>,
 }
 
 impl RequestBody {
@@ -44,6 +51,25 @@ impl RequestBody {
         self.collected.clear();
         self.position.set(0);
         self.whole.take();
+        self.trailers = Span::default();
+        self.late_trailers.take();
+    }
+
+    /// The trailer section, as far as the body has been read to its end.
+    pub(super) fn trailers<'r>(&'r self, head_and_body: &'r [u8]) -> &'r [u8] {
+        match self.late_trailers.get() {
+            Some(late) => late,
+            None => self.trailers.of(head_and_body),
+        }
+    }
+
+    fn read_live(&self, live: &RefCell<Box<dyn LiveBody>>, into: &mut [u8]) -> Result<usize, BodyError> {
+        let mut live = live.try_borrow_mut().map_err(|_| BodyError::InUse)?;
+        let n = live.read(into)?;
+        if n == 0 && !into.is_empty() {
+            self.late_trailers.get_or_init(|| live.trailers());
+        }
+        Ok(n)
     }
 
     /// The whole content, waiting for it if need be.
@@ -58,9 +84,8 @@ impl RequestBody {
             Content::Live(live) => {
                 let mut whole = Vec::new();
                 let mut piece = [0; 16 * 1024];
-                let mut live = live.try_borrow_mut().map_err(|_| BodyError::InUse)?;
                 loop {
-                    match live.read(&mut piece)? {
+                    match self.read_live(live, &mut piece)? {
                         0 => break,
                         n => whole.extend_from_slice(&piece[..n]),
                     }
@@ -73,9 +98,7 @@ impl RequestBody {
     pub(super) fn read(&self, head_and_body: &[u8], into: &mut [u8]) -> Result<usize, BodyError> {
         let here = match (&self.content, self.whole.get()) {
             (_, Some(whole)) => whole,
-            (Content::Live(live), None) => {
-                return live.try_borrow_mut().map_err(|_| BodyError::InUse)?.read(into);
-            }
+            (Content::Live(live), None) => return self.read_live(live, into),
             (Content::Empty, None) => return Ok(0),
             (Content::Buffered(span), None) => span.of(head_and_body),
             (Content::Collected, None) => &self.collected[..],

@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use hansel_proto::Head;
+use hansel_proto::{Head, Trailers};
 use http::{Method, Version};
 
 pub use body::{BodyError, BodyReader};
@@ -246,6 +246,27 @@ impl Request {
     /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] for what is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| BodyError::NotText)
+    }
+
+    /// The trailer fields, in order: what a client has sent behind a body in chunks, such as its checksum.
+    ///
+    /// There are none before the body has been read to its end. They are never among the
+    /// [`headers`](Request::headers) (RFC 9110 §6.5), and fields that decide how a request is framed, routed,
+    /// authenticated or understood are left out: they come too late for that (§6.5.1).
+    ///
+    /// ```
+    /// use hansel::Request;
+    ///
+    /// fn checksum(request: &Request) -> hansel::Result<Option<Vec<u8>>> {
+    ///     request.bytes()?; // waits for the end of the body
+    ///     let mut trailers = request.trailers();
+    ///     let checksum = trailers.find(|(name, _)| name.eq_ignore_ascii_case("Checksum"));
+    ///     Ok(checksum.map(|(_, value)| value.to_vec()))
+    /// }
+    /// # assert_eq!(checksum(&Request::post("/").with_body("ham")).unwrap(), None);
+    /// ```
+    pub fn trailers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        Trailers::of(self.body.trailers(self.head_and_body()))
     }
 
     /// Sets a value for whoever handles this request from here on.

@@ -11,6 +11,12 @@ use listenfd::ListenFd;
 use super::Server;
 use super::listen::Bound;
 
+/// Where it stands what each listener is called, with colons between; sd_listen_fds_with_names(3).
+pub(super) const NAMES: &str = "LISTEN_FDNAMES";
+
+/// What a listener of the health lane is called.
+pub(super) const HEALTH: &str = "health";
+
 /// The first number of a descriptor that is passed on; sd_listen_fds(3).
 #[cfg(unix)]
 const FIRST: usize = 3;
@@ -22,6 +28,10 @@ impl Server {
     /// [hands over](crate::Handle::hand_over), keeps them open while one process ends and the next
     /// begins: who connects meanwhile waits, and nobody is refused. To be called first in `main`, once:
     /// it changes the environment, so that processes started from here do not take them for theirs.
+    ///
+    /// A listener that is called `health` (`FileDescriptorName=health` in a `.socket` unit) is one of the
+    /// health lane, as by [`health_on`](Server::health_on); that one may then be called with its address, and
+    /// listens on it as it is.
     ///
     /// ```no_run
     /// use hansel::Server;
@@ -42,9 +52,18 @@ impl Server {
         if listeners.is_empty() {
             return Ok(None);
         }
+        let names = std::env::var(NAMES).unwrap_or_default();
+        let mut names = names.split(':');
         let mut server = Server::new();
         for listener in listeners {
-            server.add(listener);
+            match names.next() {
+                Some(HEALTH) => server.health_listeners.push(listener),
+                _ => server.add(listener),
+            }
+        }
+        if server.listeners.is_empty() {
+            let text = "of the listeners that were passed, none is the application's: all are called health";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         server.named_last = 0;
         Ok(Some(server))

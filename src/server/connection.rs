@@ -1,11 +1,10 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
-use std::io::{self, Read};
-use std::sync::Arc;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::{Exchange, Payload, Step};
+use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
 use super::channel::SHORT_READ_DRAINS;
@@ -13,15 +12,17 @@ use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
-
-/// How much of a file is read at once.
-const FILE_PIECE: usize = 64 * 1024;
+pub(super) use super::work::Work;
 
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
 
 /// How much is read at once while a PROXY header is expected: more than any usual one.
 const PROXY_PIECE: usize = 512;
+
+/// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
+/// long.
+const BEGUN: usize = 1024;
 
 pub(super) struct Connection {
     pub(super) transport: Transport,
@@ -30,8 +31,11 @@ pub(super) struct Connection {
     pub(super) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
     pub(super) relayed: Relayed,
-    /// What has arrived of a PROXY header that must come first.
-    proxy_header: Option<Vec<u8>>,
+    /// A PROXY header must come first.
+    expects_proxy_header: bool,
+    /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
+    /// has sent.
+    begun: Box<[u8]>,
     pub(super) lane: Lane,
     /// Where the loop keeps its place.
     pub(super) key: usize,
@@ -51,16 +55,6 @@ pub(super) struct Connection {
     peer_finished: bool,
     /// Whether it has had an answer.
     pub(super) is_used: bool,
-}
-
-/// What is under way on a connection. It is handed from connection to connection.
-pub(super) struct Work {
-    pub(super) exchange: Exchange,
-    /// Bytes to send, and how many of them are sent.
-    pub(super) out: Vec<u8>,
-    pub(super) sent: usize,
-    /// What is to be sent behind them.
-    pub(super) payload: Payload,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +112,8 @@ impl Connection {
             work: None,
             peer,
             relayed: Relayed::No,
-            proxy_header: None,
+            expects_proxy_header: false,
+            begun: Box::default(),
             lane: Lane::Service,
             key,
             home,
@@ -138,7 +133,20 @@ impl Connection {
 
     /// Has the connection begin with a PROXY header.
     pub(super) fn expect_proxy_header(&mut self) {
-        self.proxy_header = Some(Vec::new());
+        self.expects_proxy_header = true;
+    }
+
+    /// Gets what it needs to go on.
+    pub(super) fn equip(&mut self, mut work: Box<Work>) {
+        if !self.expects_proxy_header {
+            work.exchange.receive_copy(&std::mem::take(&mut self.begun));
+        }
+        self.work = Some(work);
+    }
+
+    /// Whether the beginning of a request is all there is of it so far, and no work is under way.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.begun.is_empty() && !self.expects_proxy_header
     }
 
     /// Takes note of an event.
@@ -223,7 +231,7 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if self.proxy_header.is_some() && self.state == State::Open {
+        if self.expects_proxy_header && self.state == State::Open {
             match self.receive_proxy_header() {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
@@ -280,7 +288,7 @@ impl Connection {
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
     fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
-        let mut bytes = self.proxy_header.take()?;
+        let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
             match self.transport.channel().read_beneath(&mut piece) {
@@ -294,6 +302,7 @@ impl Connection {
             }
             let verdict = proxy_header::parse(&bytes);
             if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
+                self.expects_proxy_header = false;
                 self.relayed = relayed;
                 let work = self.work.as_mut()?;
                 work.exchange.request.relayed = relayed;
@@ -311,7 +320,7 @@ impl Connection {
                 return None;
             }
         }
-        self.proxy_header = Some(bytes);
+        self.begun = bytes.into_boxed_slice();
         Some(ProxyHeader::Partial)
     }
 
@@ -411,11 +420,14 @@ impl Connection {
             return Progress::Wait;
         }
         if !work.exchange.is_idle() {
+            let begun = work.exchange.beginning(BEGUN).map(Box::from);
             // A total: later bytes of the same head do not prolong it.
             if self.waits_for != Waits::Head {
                 self.wait(Waits::Head, now, now + limits.head_time);
             }
-            return Progress::Wait;
+            let Some(begun) = begun else { return Progress::Wait };
+            self.begun = begun;
+            return Progress::Rest;
         }
         if self.is_used && self.waits_for != Waits::Idle {
             self.wait(Waits::Idle, now, now + limits.idle);
@@ -439,54 +451,5 @@ impl Connection {
     pub(super) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
         self.wait(Waits::Idle, now, now + limits.idle);
-    }
-}
-
-impl Work {
-    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize) -> Work {
-        Work {
-            exchange: Exchange::new(protocol, body_buffer),
-            out: Vec::new(),
-            sent: 0,
-            payload: Payload::None,
-        }
-    }
-
-    /// Whether nothing is under way.
-    fn is_idle(&self) -> bool {
-        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
-    }
-
-    /// Makes ready for another connection.
-    pub(super) fn reset(&mut self) {
-        self.exchange.reset();
-        self.send_nothing();
-    }
-
-    fn send_nothing(&mut self) {
-        self.out.clear();
-        self.sent = 0;
-        self.payload = Payload::None;
-    }
-
-    /// Puts the next piece of a file into `out`. Says whether there was one.
-    fn next_piece(&mut self) -> io::Result<bool> {
-        let Payload::File { file, left } = &mut self.payload else {
-            self.payload = Payload::None;
-            return Ok(false);
-        };
-        let most = FILE_PIECE.min(usize::try_from(*left).unwrap_or(FILE_PIECE));
-        self.out.resize(most, 0);
-        let n = file.read(&mut self.out)?;
-        if n == 0 {
-            // It has shrunk since its length was announced.
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.out.truncate(n);
-        *left -= n as u64;
-        if *left == 0 {
-            self.payload = Payload::None;
-        }
-        Ok(true)
     }
 }

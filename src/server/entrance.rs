@@ -16,6 +16,8 @@ pub(super) struct Entrance {
     /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
     /// loops stop accepting: who connected then would wait for nobody.
     listeners: Mutex<Vec<Bound>>,
+    /// Those of the health lane, likewise.
+    health: Mutex<Vec<Bound>>,
     /// Whether somebody else has the Unix sockets too, and needs their paths.
     leaves_paths: AtomicBool,
     /// Paths of Unix sockets that are closed.
@@ -26,9 +28,15 @@ pub(super) struct Entrance {
 }
 
 impl Entrance {
-    pub(super) fn new(listeners: Vec<Bound>, doors: Vec<Door>, trust: Option<Arc<Trust>>) -> Entrance {
+    pub(super) fn new(
+        listeners: Vec<Bound>,
+        health: Vec<Bound>,
+        doors: Vec<Door>,
+        trust: Option<Arc<Trust>>,
+    ) -> Entrance {
         Entrance {
             listeners: Mutex::new(listeners),
+            health: Mutex::new(health),
             leaves_paths: AtomicBool::new(false),
             places: Mutex::new(Vec::new()),
             doors,
@@ -73,6 +81,12 @@ impl Entrance {
         listeners.iter().map(Bound::descriptor).collect()
     }
 
+    /// The listeners of the health lane, for another process.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn health_listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        lock(&self.health).iter().map(Bound::descriptor).collect()
+    }
+
     /// Leaves the paths of Unix sockets to whoever has them now.
     #[cfg(unix)]
     pub(super) fn leave_paths(&self) {
@@ -81,6 +95,7 @@ impl Entrance {
 
     /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs.
     pub(super) fn stop_listening(&self) {
+        lock(&self.health).clear();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
         let places = listeners.into_iter().filter_map(Bound::into_place);
         if self.leaves_paths.load(Ordering::SeqCst) {

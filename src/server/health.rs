@@ -46,6 +46,8 @@ pub(super) struct Health {
     /// The probes are answered on the application's listeners, too.
     beside_service: bool,
     is_ready: AtomicBool,
+    /// Another process serves at the same addresses.
+    has_successor: AtomicBool,
 }
 
 impl Health {
@@ -53,6 +55,7 @@ impl Health {
         Health {
             beside_service,
             is_ready: AtomicBool::new(true),
+            has_successor: AtomicBool::new(false),
         }
     }
 
@@ -62,6 +65,16 @@ impl Health {
 
     pub(super) fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::SeqCst)
+    }
+
+    /// A successor serves at the same addresses. Whoever asks there, asks whether somebody does.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn hand_over(&self) {
+        self.has_successor.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_successor(&self) -> bool {
+        self.has_successor.load(Ordering::SeqCst)
     }
 
     /// Whether this request is the lane's to answer, not the application's.
@@ -96,7 +109,7 @@ fn look(probe: Probe, shared: &Shared) -> Response {
         Probe::Ready if !shared.health.is_ready() => {
             (StatusCode::SERVICE_UNAVAILABLE, "the application is not ready\n").into_response()
         }
-        Probe::Ready if shared.is_leaving() => {
+        Probe::Ready if !shared.is_ready() => {
             (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop\n").into_response()
         }
         Probe::Ready => "ready\n".into_response(),

@@ -9,6 +9,21 @@ use std::time::{Duration, Instant};
 ///
 /// Deadlines are totals: a byte that arrives does not prolong them, except at the stated rate.
 ///
+/// # Memory
+/// There is no bound on all buffers together but what these limits make of it: so many `connections`, each of
+/// which has at most
+/// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
+/// - for a request that is arriving: about twice `head` and `body_buffer` together;
+/// - for a larger body, which needs one of the few threads that may stream: 64 KiB beside that. What a handler
+///   makes of it is its own;
+/// - for answers: 64 KiB that are gathered and one answer. Then nothing more of it is read, and no further
+///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has
+///   put it; of files, 64 KiB at a time are in memory.
+///
+/// With the defaults, the worst that clients can do who all send a body and never finish it is some 200 KiB
+/// each, for as long as `transfer_time` and `rate` let them; where `connections` times that is too much, lower
+/// `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own beside that.
+///
 /// ```
 /// use hansel::{Limits, Server};
 /// use std::time::Duration;
@@ -52,7 +67,8 @@ pub struct Limits {
     /// How long the answer of a handler may stream, in all; None is for ever. Then the connection is broken
     /// off.
     pub stream: Option<Duration>,
-    /// How long a closing connection is read on, so that its client gets the last answer.
+    /// How long a closing connection is read on, so that its client gets the last answer. A drain waits as
+    /// long for clients that do not close: nothing short of their closing says that they have it.
     pub linger: Duration,
     /// Connections at the same time. The next one is answered 503 and closed.
     pub connections: usize,

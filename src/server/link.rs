@@ -180,6 +180,17 @@ impl Transport {
         Ok(())
     }
 
+    /// As [`write_by`](Transport::write_by), taking out of `bytes` what is written.
+    pub(super) fn drain_by(&mut self, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.retry(WRITABLE, deadline, |transport| transport.write(bytes))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => drop(bytes.drain(..n)),
+            }
+        }
+        Ok(())
+    }
+
     fn retry(
         &mut self,
         wanted: u8,

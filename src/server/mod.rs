@@ -40,6 +40,7 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_session;
 mod watch;
+mod work;
 
 use std::fmt;
 use std::io;
@@ -282,17 +283,22 @@ impl Server {
     /// [`health`](Server::health).
     ///
     /// That address has places when all [`Limits::connections`] are taken, and it answers until the last
-    /// request of a drain is finished.
+    /// request of a drain is finished; or until a successor answers there.
     ///
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        self.health_listeners.push(Bound::tcp(address)?);
+        // A predecessor, or a service manager, may have opened it already.
+        let asked = address.to_socket_addrs().into_iter().flatten();
+        let is_here = |asked| self.health_listeners.iter().any(|here| here.address() == Some(asked));
+        if !asked.into_iter().any(is_here) {
+            self.health_listeners.push(Bound::tcp(address)?);
+        }
         Ok(self)
     }
 
     /// How long the server goes on as before once it has been told to stop, with `/readyz` answering 503,
-    /// before it stops accepting: none, unless it is set.
+    /// before it stops accepting: none, unless it is set, and none if a successor serves already.
     ///
     /// A balancer goes on sending until its next health check or two, so this should be longer than those
     /// take. The [`grace`](Server::grace) begins when it is over.
@@ -400,7 +406,7 @@ impl Server {
         let health_doors = self.health_listeners.iter().map(|_| Door::default());
         // As the loops number their listeners.
         let doors = health_doors.chain(self.doors).collect();
-        let entrance = Entrance::new(self.listeners, doors, self.trust);
+        let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
         let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
         Handle::start(shared, addresses, health_addresses)
     }

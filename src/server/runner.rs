@@ -278,12 +278,12 @@ impl Runner {
         else {
             return false;
         };
-        let has_earlier = !work.out.is_empty();
+        let is_live = work.exchange.has_live_body();
+        let has_earlier = !work.out.is_empty() && !is_live;
         if has_earlier {
             transport.link.claim.fall_behind();
             self.call.keep_earlier(transport, &mut work.out);
         }
-        let is_live = work.exchange.has_live_body();
         let (mut response, span) = if is_live {
             self.call_live(work, transport)
         } else {
@@ -331,9 +331,10 @@ impl Runner {
         let Some(_place) = self.shared.streaming_place() else {
             return (busy_streaming(), RequestSpan::none());
         };
-        let live = LiveReader::lend(&mut work.exchange, transport.clone(), &self.shared.limits);
+        let earlier = std::mem::take(&mut work.out);
+        let live = LiveReader::lend(&mut work.exchange, earlier, transport.clone(), &self.shared.limits);
         let answer = self.call_application(work);
-        live.give_back(&mut work.exchange);
+        work.out = live.give_back(&mut work.exchange);
         answer
     }
 

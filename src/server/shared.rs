@@ -39,7 +39,7 @@ pub(super) struct Shared {
     most_streaming: usize,
     phase: AtomicU8,
     /// Between the beginning of a drain and the moment the listeners close.
-    pub(super) drain_delay: Duration,
+    drain_delay: Duration,
     drain: Mutex<Option<Drain>>,
     /// Loops that may still accept connections, and give them to others.
     loops_accepting: AtomicUsize,
@@ -273,7 +273,7 @@ impl Shared {
 
     /// Whether more requests are welcome.
     pub(super) fn is_ready(&self) -> bool {
-        self.health.is_ready() && !self.is_leaving()
+        self.health.is_ready() && (!self.is_leaving() || self.health.has_successor())
     }
 
     pub(super) fn connection_closed(&self, index: usize) {
@@ -328,8 +328,8 @@ impl Shared {
             let now = Instant::now();
             *drain = Some(match *drain {
                 None => Drain {
-                    begins: now + self.drain_delay,
-                    ends: now + self.drain_delay + grace,
+                    begins: now + self.delay(),
+                    ends: now + self.delay() + grace,
                 },
                 Some(set) => Drain {
                     begins: set.begins.min(now),
@@ -339,6 +339,15 @@ impl Shared {
         }
         self.phase.fetch_max(Phase::Leaving as u8, Ordering::SeqCst);
         self.wake_all();
+    }
+
+    /// How long it goes on as before. A successor takes what comes now.
+    pub(super) fn delay(&self) -> Duration {
+        if self.health.has_successor() {
+            Duration::ZERO
+        } else {
+            self.drain_delay
+        }
     }
 
     /// Wakes all loops, whether or not they sleep: a wake-up too many is harmless, and one too few is not.

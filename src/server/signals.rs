@@ -68,8 +68,8 @@ mod unix {
         thread::Builder::new().name("hansel-signals".into()).spawn(move || {
             if await_end(&mut signals, &shared, successor) {
                 if !is_quiet {
-                    if !shared.drain_delay.is_zero() {
-                        let delay = shared.drain_delay;
+                    let delay = shared.delay();
+                    if !delay.is_zero() {
                         eprintln!("hansel: not ready any more, and serving on for {delay:?}");
                     }
                     eprintln!(

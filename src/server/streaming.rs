@@ -18,6 +18,8 @@ pub(super) struct LiveReader(Arc<Mutex<Reader>>);
 struct Reader {
     /// None once the handler has returned: a reader that outlives it finds nothing.
     input: Option<LiveInput>,
+    /// Answers to earlier requests, and what else must leave before the answer.
+    before: Vec<u8>,
     transport: Transport,
     limits: Limits,
     since: Instant,
@@ -26,24 +28,28 @@ struct Reader {
 }
 
 impl LiveReader {
-    /// Makes the request's body one that is read from its connection.
-    pub(super) fn lend(exchange: &mut Exchange, transport: Transport, limits: &Limits) -> LiveReader {
-        let reader = Reader {
+    /// Makes the request's body one that is read from its connection. Answers to `earlier` requests leave
+    /// before that, as far as the client takes them.
+    pub(super) fn lend(exchange: &mut Exchange, earlier: Vec<u8>, transport: Transport, limits: &Limits) -> LiveReader {
+        let mut reader = Reader {
             input: Some(exchange.begin_live()),
+            before: earlier,
             transport,
             limits: limits.clone(),
             since: Instant::now(),
             received: 0,
             failed: None,
         };
+        reader.send_earlier();
         let shared = Arc::new(Mutex::new(reader));
         let body = LiveReader(Arc::clone(&shared));
         exchange.request.body.content = Content::Live(std::cell::RefCell::new(Box::new(body)));
         LiveReader(shared)
     }
 
-    /// Returns what was lent, with what was received and not used.
-    pub(super) fn give_back(self, exchange: &mut Exchange) {
+    /// Returns what was lent, with what was received and not used. What is returned must be sent before
+    /// the answer.
+    pub(super) fn give_back(self, exchange: &mut Exchange) -> Vec<u8> {
         exchange.request.body.content = Content::Empty;
         let mut reader = self.lock();
         if let Some(input) = reader.input.take() {
@@ -53,6 +59,7 @@ impl LiveReader {
             // Where the body ends, if it does, is not known.
             exchange.close_after_response();
         }
+        std::mem::take(&mut reader.before)
     }
 
     fn lock(&self) -> MutexGuard<'_, Reader> {
@@ -70,17 +77,57 @@ impl LiveBody for LiveReader {
         reader.failed = outcome.as_ref().err().copied();
         outcome
     }
+
+    fn trailers(&mut self) -> Vec<u8> {
+        let mut reader = self.lock();
+        let input = reader.input.as_mut();
+        input
+            .map(|input| std::mem::take(&mut input.trailers))
+            .unwrap_or_default()
+    }
 }
 
 impl Reader {
+    /// Sends answers to earlier requests without waiting.
+    fn send_earlier(&mut self) {
+        if self.before.is_empty() {
+            return;
+        }
+        let link = Arc::clone(&self.transport.link);
+        link.claim.fall_behind();
+        link.claim.write_before(|_| {
+            if let Ok(n) = self.transport.write(&self.before) {
+                self.before.drain(..n);
+            }
+            (!self.before.is_empty(), ())
+        });
+    }
+
+    /// Sends an interim answer, waiting for the client. RFC 9112 §9.3.2: answers come "in the same order
+    /// that the requests were received", so it stands behind those to earlier requests.
+    fn send_interim(&mut self, interim: &[u8]) -> Result<(), BodyError> {
+        if !self.before.is_empty() {
+            pace::about_to_block();
+        }
+        self.before.extend_from_slice(interim);
+        let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
+        let link = Arc::clone(&self.transport.link);
+        let sent = link.claim.write_before(|_| {
+            // If it fails, what is left still goes before the answer: no byte may be missing in between.
+            let sent = self.transport.drain_by(&mut self.before, deadline);
+            (!self.before.is_empty(), sent)
+        });
+        sent.ok_or(BodyError::Stopping)?.map_err(failure)
+    }
+
     fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyError> {
-        let Some(input) = &mut self.input else {
-            return Err(BodyError::InUse);
-        };
         if into.is_empty() {
             return Ok(0);
         }
         loop {
+            let Some(input) = &mut self.input else {
+                return Err(BodyError::InUse);
+            };
             match input.take(into).map_err(|refusal| {
                 // RFC 9110 §15.5.14.
                 if refusal.status() == 413 {
@@ -94,12 +141,8 @@ impl Reader {
                 Taken::Nothing => {}
             }
             if let Some(interim) = input.interim() {
-                let deadline = self.limits.transfer_deadline(Instant::now(), 0);
-                let link = Arc::clone(&self.transport.link);
-                let written = link
-                    .claim
-                    .write_before(|was_behind| (was_behind, self.transport.write_by(&interim, deadline)));
-                written.ok_or(BodyError::Stopping)?.map_err(failure)?;
+                self.send_interim(&interim)?;
+                continue;
             }
             let deadline = self.limits.transfer_deadline(self.since, self.received);
             let n = match self.transport.read(input.room()) {

@@ -13,18 +13,24 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::Handle;
+use super::activation;
 use super::notify;
 use super::shared::Shared;
 
 /// How often it is looked whether the successor has died or is not wanted any more.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What the application's listeners are called.
+const SERVICE: &str = "service";
+
 /// How often descriptors are copied in search of a row of them.
 const COPIES: usize = 4096;
 
 impl Handle {
     /// Starts `successor`, which gets this server's listeners, and waits until it serves as well. Then
-    /// [`shutdown`](Handle::shutdown) ends this one, and no connection is lost or refused.
+    /// [`shutdown`](Handle::shutdown) ends this one, at once without the
+    /// [delay](crate::Server::drain_delay), and no connection is lost or refused. The listeners of the
+    /// [health lane](crate::Server::health_on) are among them, and `/readyz` affirms all the while.
     ///
     /// The successor takes the listeners by [`Server::activated`](crate::Server::activated), and says
     /// that it serves as it would to a service manager: [`Server::serve`](crate::Server::serve) does,
@@ -42,12 +48,18 @@ impl Shared {
     /// As [`Handle::hand_over`]; what is `cancelled` meanwhile fails.
     pub(super) fn hand_over(
         &self,
-        successor: Command,
+        mut successor: Command,
         patience: Duration,
         cancelled: impl FnMut() -> bool,
     ) -> io::Result<Child> {
-        let child = start(&self.entrance.listeners()?, successor, patience, cancelled)?;
+        let mut listeners = self.entrance.listeners()?;
+        let mut names = vec![SERVICE; listeners.len()];
+        listeners.extend(self.entrance.health_listeners()?);
+        names.resize(listeners.len(), activation::HEALTH);
+        successor.env(activation::NAMES, names.join(":"));
+        let child = start(&listeners, successor, patience, cancelled)?;
         self.entrance.leave_paths();
+        self.health.hand_over();
         Ok(child)
     }
 }

@@ -6,7 +6,9 @@ use std::thread;
 
 use hansel::{BodyError, IntoResponse, Limits, Request, Response, StatusCode};
 
-use crate::support::{Gate, OpenAtEnd, chunked, get, hear, no_deadlines, noise, post, post_head, server, start};
+use crate::support::{
+    Client, Gate, OpenAtEnd, chunked, get, hear, no_deadlines, noise, post, post_head, server, start,
+};
 
 /// Longer than what is gathered before a handler starts, by default.
 const LARGE: usize = 300_000;
@@ -162,6 +164,34 @@ fn a_body_that_was_sent_without_waiting_is_not_asked_for() {
     let mut client = server.connect();
     client.send(format!("{}ham", expecting(3)));
     assert_eq!(client.answer().text(), "ham");
+}
+
+#[test]
+fn an_invitation_to_send_a_body_stands_behind_the_answers_to_earlier_requests() {
+    let server = start(
+        server().limits(no_deadlines()),
+        |request: &Request| -> hansel::Result<Vec<u8>> {
+            let mut answer = request.path().to_owned().into_bytes();
+            answer.extend_from_slice(request.bytes()?);
+            Ok(answer)
+        },
+    );
+    let body = noise(LARGE);
+    // Few answers, and so many that a client with little room does not take them all at once.
+    for earlier in [1, 60] {
+        let path = format!("/{}", "x".repeat(1000));
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&server.local_addr().into()).unwrap();
+        let mut client = Client::of(socket.into());
+        client.send(get(&path).repeat(earlier) + &expecting(LARGE));
+        for _ in 0..earlier {
+            assert_eq!(client.answer().text(), path);
+        }
+        assert_eq!(client.head().status, 100);
+        client.send(&body);
+        assert_eq!(client.answer().body, [b"/", &body[..]].concat());
+    }
 }
 
 #[test]

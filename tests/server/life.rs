@@ -157,6 +157,29 @@ fn whoever_is_connected_and_has_asked_when_the_drain_begins_is_answered() {
 }
 
 #[test]
+fn a_head_that_has_begun_when_the_drain_begins_may_be_finished() {
+    let server = start(server().limits(no_deadlines()), path);
+    let mut begun = [server.connect(), server.connect()];
+    assert_eq!(begun[1].get("/first").text(), "/first");
+    for client in &mut begun {
+        client.send("GET /begun HTTP/1.1\r\nHo");
+    }
+    // It has come after them, and who says nothing is let go.
+    let mut silent = server.connect();
+    server.shutdown(NEVER);
+    silent.end();
+    for client in &mut begun {
+        client.send("st: a.test\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!(answer.text(), "/begun");
+        answer.assert_closes();
+        client.end();
+    }
+    drop((begun, silent));
+    assert_eq!(server.wait(), 0);
+}
+
+#[test]
 fn a_stop_cuts_off_what_the_grace_did_not_suffice_for() {
     let gate = Gate::new();
     let server = start(server().limits(no_deadlines()), gated(&gate));

@@ -11,6 +11,8 @@ mod connections;
 mod corpus;
 mod crowds;
 mod deadlines;
+#[cfg(unix)]
+mod exhaustion;
 mod files;
 mod half_close;
 mod handler_deadline;
@@ -19,6 +21,7 @@ mod life;
 mod metrics;
 mod panics;
 mod proxy_protocol;
+mod refusals;
 #[cfg(all(unix, feature = "activation"))]
 mod restart;
 mod streams;
@@ -26,6 +29,7 @@ mod support;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+mod trailers;
 mod trust;
 #[cfg(unix)]
 mod unix_sockets;

@@ -15,10 +15,13 @@ use std::thread::{self, JoinHandle};
 use hansel::Server;
 use socket2::SockRef;
 
-use crate::support::{Client, PATIENCE, get};
+use crate::support::{Answer, Client, NEVER, PATIENCE, get};
 
 /// Answers that each process gives before it is restarted.
 const ANSWERS: usize = 300;
+
+/// Where a server that is restarted has its health lane.
+const HEALTH: &str = "HANSEL_TEST_HEALTH";
 
 /// Clients that open a connection for each request, and as many that keep theirs.
 const CLIENTS: usize = 3;
@@ -32,24 +35,52 @@ fn a_server_that_is_restarted() {
         std::process::exit(1);
     });
     let server = Server::activated().unwrap().expect("a listener from the test");
-    let server = server.quiet().grace(PATIENCE).restart_on_hangup().unwrap();
+    let mut server = server.quiet().grace(PATIENCE).restart_on_hangup().unwrap();
+    if let Ok(address) = std::env::var(HEALTH) {
+        // Nobody could listen there a second time. Nobody waits either: the successor serves already.
+        server = server.health_on(address).unwrap().drain_delay(NEVER);
+    }
     server.serve(|| std::process::id().to_string()).unwrap();
 }
 
 /// Starts a server on `listener`, as a service manager would. It ends with what is returned beside it.
 fn start(listener: &TcpListener) -> (Child, ChildStdin) {
-    let copy = listener.try_clone().unwrap();
-    SockRef::from(&copy).set_cloexec(false).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    start_with([listener], |_| {})
+}
+
+/// As [`start`], with more listeners.
+fn start_with<const N: usize>(listeners: [&TcpListener; N], set: impl FnOnce(&mut Command)) -> (Child, ChildStdin) {
+    let copies = in_a_row(listeners);
+    for copy in &copies {
+        SockRef::from(copy).set_cloexec(false).unwrap();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    set(&mut command);
+    let mut child = command
         .args(["--exact", "restart::a_server_that_is_restarted", "--ignored", "--quiet"])
-        .env("LISTEN_FDS", "1")
-        .env("LISTEN_FDS_FIRST_FD", copy.as_raw_fd().to_string())
+        .env("LISTEN_FDS", N.to_string())
+        .env("LISTEN_FDS_FIRST_FD", copies[0].as_raw_fd().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let life_line = child.stdin.take().unwrap();
     (child, life_line)
+}
+
+/// Copies with numbers that follow one another, whatever the other tests open meanwhile.
+fn in_a_row<const N: usize>(listeners: [&TcpListener; N]) -> [TcpListener; N] {
+    let mut unfit = Vec::new();
+    loop {
+        let copies = listeners.map(|listener| listener.try_clone().unwrap());
+        if copies
+            .windows(2)
+            .all(|pair| pair[0].as_raw_fd() + 1 == pair[1].as_raw_fd())
+        {
+            return copies;
+        }
+        unfit.push(copies);
+    }
 }
 
 fn signal(process: u32, name: &str) {
@@ -194,6 +225,70 @@ fn three_hand_overs_to_a_successor_lose_nothing() {
     assert!(first.wait().unwrap().success(), "the first one has ended by itself");
     load.end(4);
     signal(last, "-TERM");
+}
+
+#[test]
+fn readiness_is_affirmed_all_through_three_hand_overs() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let health = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, lane) = (listener.local_addr().unwrap(), health.local_addr().unwrap());
+    let (mut first, _life_line) = start_with([&listener, &health], |command| {
+        command
+            .env("LISTEN_FDNAMES", "web:health")
+            .env(HEALTH, lane.to_string());
+    });
+    drop((listener, health));
+    let stop = AtomicBool::new(false);
+    let mut known = Vec::new();
+    thread::scope(|scope| {
+        let balancer = scope.spawn(|| {
+            let mut asked = 0;
+            while !stop.load(Ordering::SeqCst) {
+                let answer = Client::connect(lane).get("/readyz");
+                assert_eq!((answer.status, answer.text()), (200, "ready\n"), "asked {asked} times");
+                asked += 1;
+            }
+            asked
+        });
+        // Even if something fails here.
+        let end = StopAtEnd(&stop);
+        let load = Load::start(address);
+        for _ in 0..3 {
+            let process = load.await_process_beside(&known);
+            known.push(process);
+            let mut kept = Client::connect(lane);
+            signal(process, "-HUP");
+            while let Some(answer) = ask_again(&mut kept) {
+                assert_eq!(answer.status, 200, "of the predecessor");
+            }
+        }
+        let last = load.await_process_beside(&known);
+        assert!(first.wait().unwrap().success());
+        load.end(4);
+        drop(end);
+        assert!(balancer.join().unwrap() > 0);
+        let metrics = Client::connect(lane).get("/metrics");
+        assert!(
+            metrics.text().contains("\nhansel_ready 1\n"),
+            "the last one tells of itself"
+        );
+        signal(last, "-TERM");
+    });
+}
+
+struct StopAtEnd<'s>(&'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Asks whether a server is ready, on a connection that is kept as long as it keeps it.
+fn ask_again(client: &mut Client) -> Option<Answer> {
+    client.try_send(get("/readyz")).ok()?;
+    let is_here = client.stream.peek(&mut [0]).is_ok_and(|n| n > 0);
+    is_here.then(|| client.answer())
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! How many handlers run at once, and what becomes of the requests that must wait.
 
 use std::io::Write;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use hansel::{Body, IntoResponse, Limits, Request, Response};
 
-use crate::support::{Crowd, Gate, OpenAtEnd, Running, get, hear, no_deadlines, server, start};
+use crate::support::{Client, Crowd, Gate, OpenAtEnd, PATIENCE, Running, get, hear, no_deadlines, server, start};
 
 /// Handlers and streams that count how many of them run. Some say that they block, some just take a
 /// while, some stream.
@@ -168,7 +170,7 @@ fn a_full_queue_is_answered_503_and_the_rest_goes_on() {
             client
         })
         .collect();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let reading: Vec<_> = clients
         .into_iter()
         .map(|mut client| {
@@ -267,4 +269,41 @@ fn streams_leave_half_the_threads_to_others() {
         "through",
         "its place is free again"
     );
+}
+
+#[test]
+fn a_client_that_pipelines_has_its_share_and_no_more() {
+    const REQUESTS: usize = 2000;
+    let gate = Gate::new();
+    let (at, (tell, told)) = (gate.clone(), mpsc::channel());
+    let limits = no_deadlines();
+    let share = limits.pipelined;
+    let server = server().threads(1).limits(limits).health_on("127.0.0.1:0").unwrap();
+    let server = start(server, move |request: &Request| {
+        if request.path() == "/first" {
+            at.pass();
+        }
+        tell.send(request.path().to_owned()).unwrap();
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut greedy = server.connect();
+    // More come with the first one, in one read, than are its share.
+    greedy.send(get("/first") + &get("/more").repeat(REQUESTS));
+    gate.await_arrived(1);
+    let mut modest = server.connect();
+    modest.send(get("/modest"));
+    // Both are in the server's hands; the one thread has not begun with either.
+    let mut lane = Client::connect(server.health_addrs()[0]);
+    let until = Instant::now() + PATIENCE;
+    while !lane.get("/metrics").text().contains("\nhansel_queue_length 1\n") {
+        assert!(Instant::now() < until, "the modest one does not queue");
+    }
+    gate.admit(1);
+    assert_eq!(hear(&told), "/first");
+    let before = (0..).take_while(|_| hear(&told) == "/more").count();
+    assert!(before <= share, "{before} requests of one client came first");
+    assert_eq!(modest.answer().status, 204);
+    for _ in 0..=REQUESTS {
+        assert_eq!(greedy.answer().status, 204);
+    }
 }

@@ -52,6 +52,7 @@ impl EventLoop {
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
         shared.entrance.stop_listening();
+        self.accept_again = None;
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {
             self.accepting = (0..self.listeners.len()).collect();
@@ -60,7 +61,12 @@ impl EventLoop {
                 break;
             }
         }
-        self.listeners.truncate(self.health_listeners);
+        if shared.health.has_successor() {
+            // Whoever asks is told how that one is.
+            self.listeners.clear();
+        } else {
+            self.listeners.truncate(self.health_listeners);
+        }
         self.accept_again = None;
         shared.loop_has_stopped_accepting();
         for key in 0..self.slots.len() {
@@ -81,7 +87,10 @@ impl EventLoop {
 
     /// Puts back an idle connection of a server that drains, if it may still ask something.
     pub(super) fn rest_while_draining(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        connection.shorten(LAST_WORD);
+        // What has begun to ask has its time for that.
+        if !connection.has_begun() {
+            connection.shorten(LAST_WORD);
+        }
         if connection.deadline <= self.now {
             self.close(connection, shared);
         } else {

@@ -30,9 +30,14 @@ const IMBALANCE: usize = 4;
 
 impl EventLoop {
     pub(super) fn accept(&mut self, shared: &Shared) {
-        if self.accept_again.is_some_and(|when| when <= self.now) {
-            self.accept_again = None;
-            self.accepting = (0..self.listeners.len()).collect();
+        match self.accept_again {
+            Some(when) if when <= self.now => {
+                self.accept_again = None;
+                self.accepting = (0..self.listeners.len()).collect();
+            }
+            // Whoever has come meanwhile is found then.
+            Some(_) => self.accepting.clear(),
+            None => {}
         }
         for listener in std::mem::take(&mut self.accepting) {
             self.accept_from(listener, shared);

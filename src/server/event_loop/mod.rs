@@ -7,6 +7,7 @@ mod ending;
 mod intake;
 mod overdue;
 mod sections;
+mod works;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,7 +20,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::date::Date;
 
 use super::admission::Entry;
-use super::connection::{Connection, Progress, Work};
+use super::connection::{Connection, Progress};
 use super::health::{self, Lane};
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
@@ -28,11 +29,10 @@ use super::shared::{Arrival, Phase, Shared};
 use super::socket::Listener;
 use super::timers::Timers;
 use sections::Sections;
+use works::Works;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
-/// How many idle [`Work`]s are kept.
-const WORKS: usize = 256;
 
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
@@ -61,11 +61,7 @@ pub(super) struct EventLoop {
     ready: VecDeque<usize>,
     ready_now: usize,
     timers: Timers,
-    #[expect(
-        clippy::vec_box,
-        reason = "a connection has its work in a box, which goes back and forth"
-    )]
-    works: Vec<Box<Work>>,
+    works: Works,
     sections: Sections,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
@@ -126,7 +122,7 @@ impl EventLoop {
             ready: VecDeque::new(),
             ready_now: 0,
             timers: Timers::default(),
-            works: Vec::new(),
+            works: Works::new(Instant::now()),
             sections: Sections::new(),
             reserve,
             next: VecDeque::new(),
@@ -275,13 +271,7 @@ impl EventLoop {
 
     fn settle(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if connection.work.is_none() {
-            let mut work = self.works.pop().unwrap_or_else(|| shared.new_work());
-            let request = &mut work.exchange.request;
-            request.peer = connection.peer;
-            request.relayed = connection.relayed;
-            request.is_secure = connection.transport.channel().is_secure();
-            self.sections.recall(connection.key, &mut work);
-            connection.work = Some(work);
+            self.equip(&mut connection, shared);
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
         self.note_refusal(&mut connection, shared);
@@ -306,6 +296,17 @@ impl EventLoop {
             Progress::Close => self.close(connection, shared),
         }
         None
+    }
+
+    /// Gives a connection what it needs to go on.
+    fn equip(&mut self, connection: &mut Connection, shared: &Shared) {
+        let mut work = self.works.take().unwrap_or_else(|| shared.new_work());
+        let request = &mut work.exchange.request;
+        request.peer = connection.peer;
+        request.relayed = connection.relayed;
+        request.is_secure = connection.transport.channel().is_secure();
+        self.sections.recall(connection.key, &mut work);
+        connection.equip(work);
     }
 
     /// Takes note of an answer that the server has given by itself, if there is one.
@@ -342,7 +343,7 @@ impl EventLoop {
     fn rest(&mut self, mut connection: Box<Connection>) {
         if let Some(mut work) = connection.work.take() {
             self.sections.remember(connection.key, &mut work);
-            self.keep(work);
+            self.works.keep(work);
         }
         self.put(connection);
     }
@@ -364,7 +365,7 @@ impl EventLoop {
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.end_in_order();
         if let Some(work) = connection.work.take() {
-            self.keep(work);
+            self.works.keep(work);
         }
         match connection.lane {
             Lane::Health => self.health_connections -= 1,
@@ -382,13 +383,6 @@ impl EventLoop {
         }
     }
 
-    fn keep(&mut self, mut work: Box<Work>) {
-        if self.works.len() < WORKS {
-            work.reset();
-            self.works.push(work);
-        }
-    }
-
     /// Between two rounds: everything that is not an event of a connection.
     fn end_round(&mut self, shared: &Shared) {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
@@ -402,6 +396,7 @@ impl EventLoop {
         }
         self.accept(shared);
         self.expire(shared);
+        self.works.tidy(self.now);
         self.follow(shared);
         if !self.has_ended {
             self.sleep(shared);
@@ -418,7 +413,7 @@ impl EventLoop {
             Some(Duration::ZERO)
         } else {
             let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
-            let next = [self.timers.next(), self.accept_again, next_phase]
+            let next = [self.timers.next(), self.accept_again, self.works.next(), next_phase]
                 .into_iter()
                 .flatten()
                 .min();
@@ -464,6 +459,9 @@ impl EventLoop {
                 self.look_at_call(key, shared);
                 continue;
             };
+            if connection.deadline <= self.now && connection.has_begun() {
+                self.equip(&mut connection, shared);
+            }
             if connection.deadline > self.now {
                 self.put(connection);
             } else if connection.overdue(&self.date) {

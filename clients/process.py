@@ -1,0 +1,56 @@
+"""A server as a process: started, looked at from outside, and ended in order."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PATIENCE = 60
+
+
+def built():
+    """The program of `clients/server.rs`, built for release."""
+    command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", "clients"]
+    subprocess.run(command, check=True, cwd=ROOT)
+    return os.path.join(ROOT, "target/release/examples/clients")
+
+
+@contextlib.contextmanager
+def serving(program, *arguments, environment=None):
+    """A server that prints its address first: the process, and its port. It must end in order when it is
+    told to."""
+    command = [program, *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **(environment or {})}
+    )
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise SystemExit(f"{command} has not said where it listens")
+        yield process, urllib.parse.urlsplit(address).port
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(PATIENCE)
+        if status != 0:
+            raise SystemExit(f"{command} has ended with status {status}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def descriptors(number):
+    """How many descriptors a process has open (Linux)."""
+    return len(os.listdir(f"/proc/{number}/fd"))
+
+
+def threads(number):
+    """How many threads a process has (Linux)."""
+    return len(os.listdir(f"/proc/{number}/task"))
+
+
+def memory(number):
+    """How much memory of a process is resident, in KiB (Linux)."""
+    with open(f"/proc/{number}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))

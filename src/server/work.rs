@@ -1,0 +1,71 @@
+//! What is under way on a connection: a request that arrives, and the answers that leave.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::exchange::{Exchange, KEPT, Payload};
+
+/// How much of a file is read at once.
+const FILE_PIECE: usize = 64 * 1024;
+
+/// What is under way on a connection. It is handed from connection to connection.
+pub(super) struct Work {
+    pub(super) exchange: Exchange,
+    /// Bytes to send, and how many of them are sent.
+    pub(super) out: Vec<u8>,
+    pub(super) sent: usize,
+    /// What is to be sent behind them.
+    pub(super) payload: Payload,
+}
+
+impl Work {
+    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize) -> Work {
+        Work {
+            exchange: Exchange::new(protocol, body_buffer),
+            out: Vec::new(),
+            sent: 0,
+            payload: Payload::None,
+        }
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
+    }
+
+    /// Makes ready for another connection.
+    pub(super) fn reset(&mut self) {
+        self.exchange.reset();
+        self.send_nothing();
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
+    }
+
+    pub(super) fn send_nothing(&mut self) {
+        self.out.clear();
+        self.sent = 0;
+        self.payload = Payload::None;
+    }
+
+    /// Puts the next piece of a file into `out`. Says whether there was one.
+    pub(super) fn next_piece(&mut self) -> io::Result<bool> {
+        let Payload::File { file, left } = &mut self.payload else {
+            self.payload = Payload::None;
+            return Ok(false);
+        };
+        let most = FILE_PIECE.min(usize::try_from(*left).unwrap_or(FILE_PIECE));
+        self.out.resize(most, 0);
+        let n = file.read(&mut self.out)?;
+        if n == 0 {
+            // It has shrunk since its length was announced.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.out.truncate(n);
+        *left -= n as u64;
+        if *left == 0 {
+            self.payload = Payload::None;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,96 @@
+//! A process that has no descriptors left (EMFILE): it goes on, and does not spin.
+//!
+//! The server is a process of its own, since the limit is one of the process: this test program, started
+//! again for the one test that is ignored otherwise.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use hansel::Server;
+
+use crate::support::{Client, PATIENCE, get, no_deadlines};
+
+/// What the server may open.
+const DESCRIPTORS: usize = 40;
+/// More than that.
+const CLIENTS: usize = 100;
+const LOOPS: usize = 2;
+
+#[test]
+#[ignore = "the test below starts it, as a process of its own"]
+fn a_server_of_few_descriptors() {
+    thread::spawn(|| {
+        // It ends with the test that has started it.
+        let _ = io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    let server = Server::bind("127.0.0.1:0").unwrap().loops(LOOPS).quiet().health();
+    println!("\nhere {}", server.local_addrs()[0]);
+    server.limits(no_deadlines()).serve(|| "served").unwrap();
+}
+
+/// Starts it, and says where it listens.
+fn start() -> (Child, SocketAddr) {
+    let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
+    let mut child = Command::new("sh")
+        .args(["-c", &limited])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "exhaustion::a_server_of_few_descriptors",
+            "--ignored",
+            "--nocapture",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap());
+    let address = told
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("here ")?.parse().ok());
+    (child, address.expect("an address"))
+}
+
+#[test]
+fn without_descriptors_the_served_are_served_and_the_others_wait_their_turn() {
+    let (mut server, address) = start();
+    let began = Instant::now();
+    let mut first = Client::connect(address);
+    assert_eq!(first.get("/").text(), "served");
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = Client::of(TcpStream::connect(address).unwrap());
+            client.send(get("/"));
+            client
+        })
+        .collect();
+    // It has been at its end, and has said so.
+    let failures = loop {
+        match failures(&mut first) {
+            0 => assert!(began.elapsed() < PATIENCE, "it has descriptors for all"),
+            failures => break failures,
+        }
+    };
+    // A loop that has failed rests for a tenth of a second.
+    let most = LOOPS as u128 * (began.elapsed().as_millis() / 100 + 1);
+    assert!(u128::from(failures) <= most, "{failures} failures, {most} at most");
+    // As soon as one has its answer and goes, there is room for another.
+    for mut client in clients {
+        assert_eq!(client.answer().text(), "served");
+    }
+    assert_eq!(first.get("/").text(), "served");
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+}
+
+/// How often it could not accept.
+fn failures(client: &mut Client) -> u64 {
+    let answer = client.get("/metrics");
+    let mut lines = answer.text().lines();
+    let count = lines.find_map(|line| line.strip_prefix("hansel_accept_failures_total "));
+    count.unwrap().parse().unwrap()
+}
