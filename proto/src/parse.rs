@@ -167,7 +167,11 @@ pub(crate) fn field_lines(
             };
         }
         if fields == most {
-            return Err(Refusal::limit(Reason::TooManyFields, most as u64));
+            // A bare LF would be the empty line to a lenient reader, and no field too many.
+            return Err(match first {
+                b'\n' => Refusal::new(Reason::BareLf),
+                _ => Refusal::limit(Reason::TooManyFields, most as u64),
+            });
         }
         let Some(next) = read(line, fields)? else {
             return open;
