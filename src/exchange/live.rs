@@ -1,5 +1,6 @@
 //! A request body that is decoded while its handler runs.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hansel_proto::{Connection, Head, Received, Refusal};
@@ -16,6 +17,8 @@ pub(crate) struct LiveInput {
     input: Vec<u8>,
     position: usize,
     filled: usize,
+    /// Content among them, before `position`, that nobody has taken yet.
+    content: Range<usize>,
     is_over: bool,
     /// The trailer section, once it is over.
     pub(crate) trailers: Vec<u8>,
@@ -51,6 +54,7 @@ impl Exchange {
             input,
             position: 0,
             filled,
+            content: 0..0,
             is_over: false,
             trailers: Vec::new(),
         }
@@ -73,7 +77,7 @@ impl Exchange {
 }
 
 impl LiveInput {
-    /// Moves content that is here into `into`.
+    /// Moves content that is here into `into`, which has room.
     pub(crate) fn take(&mut self, into: &mut [u8]) -> Result<Taken, Refusal> {
         let decoded = self.decoded.get(self.decoded_taken..).unwrap_or(&[]);
         if !decoded.is_empty() {
@@ -82,36 +86,35 @@ impl LiveInput {
             self.decoded_taken += n;
             return Ok(Taken::Content(n));
         }
+        if !self.content.is_empty() {
+            return Ok(Taken::Content(self.take_content(into)));
+        }
         if self.is_over {
             return Ok(Taken::End);
         }
-        let mut head = Head::new();
-        loop {
-            let input = self.input.get(self.position..self.filled).unwrap_or(&[]);
-            match self.protocol.receive(input, &mut head)? {
-                Received::Content { start, end } => {
-                    let content = &input[start..end];
-                    self.position += end;
-                    let n = content.len().min(into.len());
-                    into[..n].copy_from_slice(&content[..n]);
-                    if n < content.len() {
-                        self.decoded.clear();
-                        self.decoded.extend_from_slice(&content[n..]);
-                        self.decoded_taken = 0;
-                    }
-                    if n > 0 {
-                        return Ok(Taken::Content(n));
-                    }
-                }
-                Received::End { len, trailers } => {
-                    self.trailers = trailers.of(input).to_vec();
-                    self.position += len;
-                    self.is_over = true;
-                    return Ok(Taken::End);
-                }
-                Received::Partial | Received::Head { .. } => return Ok(Taken::Nothing),
+        let input = self.input.get(self.position..self.filled).unwrap_or(&[]);
+        Ok(match self.protocol.receive(input, &mut Head::new())? {
+            Received::Content { start, end } => {
+                self.content = self.position + start..self.position + end;
+                self.position += end;
+                Taken::Content(self.take_content(into))
             }
-        }
+            Received::End { len, trailers } => {
+                self.trailers = trailers.of(input).to_vec();
+                self.position += len;
+                self.is_over = true;
+                Taken::End
+            }
+            Received::Partial | Received::Head { .. } => Taken::Nothing,
+        })
+    }
+
+    fn take_content(&mut self, into: &mut [u8]) -> usize {
+        let content = self.input.get(self.content.clone()).unwrap_or(&[]);
+        let n = content.len().min(into.len());
+        into[..n].copy_from_slice(&content[..n]);
+        self.content.start += n;
+        n
     }
 
     /// Throws away what the handler has left of the body, as far as it is here. Says whether that was
@@ -119,9 +122,10 @@ impl LiveInput {
     fn skip_what_is_here(&mut self) -> bool {
         let mut nowhere = [0; 4096];
         self.decoded.clear();
+        self.content = 0..0;
         loop {
             match self.take(&mut nowhere) {
-                Ok(Taken::Content(_)) => {}
+                Ok(Taken::Content(_)) => self.content = 0..0,
                 Ok(Taken::End) => return true,
                 Ok(Taken::Nothing) | Err(_) => return false,
             }
