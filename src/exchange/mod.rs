@@ -102,7 +102,9 @@ impl Exchange {
         if !self.protocol.is_between_requests() || self.protocol.closes_after_response() {
             self.protocol = Connection::new(Arc::clone(&self.limits));
         }
-        self.request.clear();
+        if self.stage != Stage::Head {
+            self.request.clear();
+        }
         self.request.peer = None;
         self.request.relayed = Relayed::No;
         self.request.is_secure = false;
