@@ -83,9 +83,14 @@ impl Call {
 
     /// Has somebody take the loop over, at once.
     fn pass(&self, reason: Passed) {
-        if !self.is_expected_back.replace(false) {
-            return;
+        if self.is_expected_back.replace(false) {
+            self.send_earlier();
+            runner::send_to(&self.shared, self.index.get(), reason);
         }
+    }
+
+    /// Sends what is [kept](Call::keep_earlier), as far as the client takes it now.
+    fn send_earlier(&self) {
         if let Some(Earlier { transport, out }) = &mut *self.earlier.borrow_mut()
             && !out.is_empty()
         {
@@ -98,7 +103,6 @@ impl Call {
                 (!out.is_empty(), ())
             });
         }
-        runner::send_to(&self.shared, self.index.get(), reason);
     }
 }
 
@@ -110,6 +114,8 @@ impl Hook for Rc<Call> {
             Opinion::Quick => self.since.set(None),
             Opinion::Unknown => {
                 self.since.set(Some(Instant::now()));
+                // It may block, and nobody else can send them then.
+                self.send_earlier();
                 self.shared.watch.look_closely();
             }
             Opinion::Slow => {

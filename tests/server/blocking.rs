@@ -1,6 +1,6 @@
 //! Handlers that block, and everybody else.
 
-use hansel::{Request, Server};
+use hansel::{Request, Routes, Server};
 
 use crate::support::{Gate, OpenAtEnd, get, no_deadlines, server, start};
 
@@ -128,6 +128,23 @@ fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_i
     gate.admit(1);
     assert_eq!(client.answer().text(), "/wait");
     assert_eq!(client.answer().text(), "/3");
+}
+
+#[test]
+fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_nothing_is_known_of() {
+    let gate = Gate::new();
+    let quick = |request: &Request| request.path().to_owned();
+    let routes = Routes::new().get("/quick", quick).get("/wait", gated(&gate));
+    let server = start(server().limits(no_deadlines()), routes);
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    // The first of its kind that is called, and it does not say that it blocks.
+    client.send(format!("{}{}{}", get("/quick"), get("/quick"), get("/wait")));
+    assert_eq!(client.answer().text(), "/quick");
+    assert_eq!(client.answer().text(), "/quick");
+    gate.await_arrived(1);
+    gate.admit(1);
+    assert_eq!(client.answer().text(), "/wait");
 }
 
 #[test]
