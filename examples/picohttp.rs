@@ -121,6 +121,6 @@ mod tests {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("\r\n\r\na a a "), "{answer}");
         server.shutdown(Duration::from_secs(10));
-        assert_eq!(server.wait(), 0);
+        assert_eq!(server.wait().cut, 0);
     }
 }

@@ -84,7 +84,7 @@ mod tests {
             );
         }
         server.shutdown(Duration::from_secs(60));
-        assert_eq!(server.wait(), 0, "the stream ended by itself");
+        assert_eq!(server.wait().cut, 0, "the stream ended by itself");
         let mut rest = String::new();
         received.read_to_string(&mut rest).unwrap();
         assert!(

@@ -49,4 +49,4 @@ pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Request
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Handle, Limits, Server};
+pub use server::{Drained, Handle, Limits, Server};

@@ -87,16 +87,48 @@ impl Handle {
         self.shared.drain(grace);
     }
 
-    /// Waits until the server has ended. Says how many connections the end of the grace has cut off.
+    /// Waits until the server has ended, and says what became of what was in flight.
     ///
     /// A handler that runs on after that can't be ended: its thread goes on without a connection.
-    pub fn wait(&self) -> usize {
+    pub fn wait(&self) -> Drained {
         self.shared.wait();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
         if let Some(log) = &self.shared.observation.log {
             log.outlet.wait_until_written(Instant::now() + LAST_LINES);
         }
-        self.shared.cut()
+        self.shared.drained()
+    }
+}
+
+/// What became of the connections that were busy when a server was told to stop, or became so before it
+/// had.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let server = hansel::Server::bind("127.0.0.1:0")?.spawn(|| "Hello, world!")?;
+/// server.shutdown(std::time::Duration::from_secs(10));
+/// let drained = server.wait();
+/// assert_eq!((drained.finished, drained.cut), (0, 0), "nobody was there");
+/// assert_eq!(drained.to_string(), "nothing was in flight");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Connections that were answered while the server drained, streams to their end.
+    pub finished: usize,
+    /// Connections that the end of the grace has cut off.
+    pub cut: usize,
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.finished, self.cut) {
+            (0, 0) => f.write_str("nothing was in flight"),
+            (finished, 0) => write!(f, "all {finished} connections in flight were finished"),
+            (finished, cut) => write!(f, "{finished} connections in flight were finished, {cut} cut off"),
+        }
     }
 }
 

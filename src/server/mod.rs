@@ -54,7 +54,7 @@ use std::time::Duration;
 use crate::operations::Metrics;
 use crate::{AccessLog, Application, IntoApplication, Trust};
 
-pub use handle::Handle;
+pub use handle::{Drained, Handle};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
@@ -348,12 +348,9 @@ impl Server {
         let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
         #[cfg(unix)]
         notify::tell(notify::READY);
-        let cut = handle.wait();
+        let drained = handle.wait();
         if !is_quiet {
-            match cut {
-                0 => eprintln!("hansel: stopped; everything in flight was finished"),
-                cut => eprintln!("hansel: stopped; {cut} connections were cut off after {grace:?}"),
-            }
+            eprintln!("hansel: stopped; {drained}");
         }
         Ok(())
     }

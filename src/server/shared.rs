@@ -13,6 +13,7 @@ use super::connection::{Connection, Work};
 use super::crew::Crew;
 use super::entrance::Entrance;
 use super::event_loop::EventLoop;
+use super::handle::Drained;
 use super::health::Health;
 use super::limits::Limits;
 use super::observer::Observation;
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     loops_accepting: AtomicUsize,
     loops_running: Mutex<usize>,
     loop_ended: Condvar,
+    finished: AtomicUsize,
     cut: AtomicUsize,
 }
 
@@ -192,6 +194,7 @@ impl Shared {
             loops_accepting: AtomicUsize::new(running),
             loops_running: Mutex::new(running),
             loop_ended: Condvar::new(),
+            finished: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
             protocol: limits.protocol(),
             entrance,
@@ -404,13 +407,20 @@ impl Shared {
         }
     }
 
+    pub(super) fn count_finished(&self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn count_cut(&self) {
         self.cut.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Connections that the end of the grace has cut off.
-    pub(super) fn cut(&self) -> usize {
-        self.cut.load(Ordering::Relaxed)
+    /// What has become of the connections that were busy at the end.
+    pub(super) fn drained(&self) -> Drained {
+        Drained {
+            finished: self.finished.load(Ordering::Relaxed),
+            cut: self.cut.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -280,5 +280,5 @@ fn a_lost_thread_holds_up_no_end() {
     assert_given_up(&mut client);
     drop(client);
     server.shutdown(NEVER);
-    assert_eq!(server.wait(), 0);
+    assert_eq!(server.wait().cut, 0);
 }

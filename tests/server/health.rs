@@ -153,7 +153,7 @@ fn readiness_is_denied_before_the_listeners_close() {
     // Asked again, it does not wait any longer.
     server.shutdown(NEVER);
     client.end();
-    assert_eq!(server.wait(), 0);
+    assert_eq!(server.wait().cut, 0);
 }
 
 #[test]
@@ -178,6 +178,6 @@ fn the_lanes_own_address_answers_until_the_last_request_of_a_drain() {
     gate.admit(1);
     assert_eq!(client.answer().text(), "through");
     drop(client);
-    assert_eq!(server.wait(), 0, "nothing was cut");
+    assert_eq!(server.wait().cut, 0, "nothing was cut");
     silent.end_of_any_kind();
 }

@@ -112,7 +112,9 @@ fn a_drain_closes_the_idle_finishes_what_is_in_flight_and_ends() {
     }
     drop((in_flight, arriving));
     assert_eq!(gate.arrived(), 1, "what is behind a closing answer is not run");
-    assert_eq!(server.wait(), 0);
+    let drained = server.wait();
+    assert_eq!((drained.finished, drained.cut), (2, 0));
+    assert_eq!(drained.to_string(), "all 2 connections in flight were finished");
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn requests_that_wait_for_a_thread_are_in_flight_too() {
         client.end();
     }
     drop(clients);
-    assert_eq!(server.wait(), 0);
+    assert_eq!(server.wait().cut, 0);
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn whoever_is_connected_and_has_asked_when_the_drain_begins_is_answered() {
             client.end();
         }
         drop(clients);
-        assert_eq!(server.wait(), 0);
+        assert_eq!(server.wait().cut, 0);
     }
 }
 
@@ -176,7 +178,7 @@ fn a_head_that_has_begun_when_the_drain_begins_may_be_finished() {
         client.end();
     }
     drop((begun, silent));
-    assert_eq!(server.wait(), 0);
+    assert_eq!(server.wait().cut, 0);
 }
 
 #[test]
@@ -193,7 +195,9 @@ fn a_stop_cuts_off_what_the_grace_did_not_suffice_for() {
 
     server.shutdown(NEVER);
     server.shutdown(Duration::ZERO);
-    assert_eq!(server.wait(), 2);
+    let drained = server.wait();
+    assert_eq!((drained.finished, drained.cut), (0, 2));
+    assert_eq!(drained.to_string(), "0 connections in flight were finished, 2 cut off");
     assert_eq!(arriving.end_of_any_kind(), b"");
     // Its handler can't be ended, and may answer when it does.
     gate.admit(1);
@@ -236,7 +240,7 @@ fn a_stop_wakes_those_who_wait_for_a_client() {
     let mut ends = [hear(&told), hear(&told)];
     ends.sort();
     assert_eq!(ends, ["Err(Stopping)", "reader dropped"]);
-    assert_eq!(server.wait(), 2);
+    assert_eq!(server.wait().cut, 2);
 }
 
 #[test]
@@ -263,7 +267,7 @@ fn waiting_lasts_until_somebody_ends_the_server() {
         server.shutdown(NEVER);
         assert_eq!(hear(&told), "over");
     });
-    assert_eq!(server.wait(), 0, "at once, the second time");
+    assert_eq!(server.wait().cut, 0, "at once, the second time");
 }
 
 #[test]
@@ -314,7 +318,7 @@ fn servers_end_under_load_and_leave_no_answer_half() {
                 hear(&told);
             }
             server.shutdown(NEVER);
-            assert_eq!(server.wait(), 0);
+            assert_eq!(server.wait().cut, 0);
         });
     }
 }

@@ -171,6 +171,9 @@ impl EventLoop {
         connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
+        if !shared.is_running() && connection.lane == Lane::Service {
+            shared.count_finished();
+        }
         connection.send_now();
         let key = connection.key;
         if connection.can_rest() && self.phase == Phase::Running {
