@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Trail, UrlError, Walk,
-    build_url,
+    Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail, UrlError,
+    Walk, build_url,
 };
 use crate::page;
-use crate::request::{DecodedPath, Segments};
+use crate::request::DecodedPath;
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers: settles what no single one of them can.
@@ -189,7 +189,7 @@ impl App {
     /// Says what is missed.
     pub fn reaches(&self, request: &Request) -> Result<(), Miss> {
         let mark = request.context().mark();
-        let reply = self.dispatch(request, request.segments(), Purpose::Explain, None);
+        let reply = self.dispatch(&mut Walk::new(request, request.segments(), Purpose::Explain, None));
         request.context().rewind(mark);
         reply.map(|_| ())
     }
@@ -198,9 +198,10 @@ impl App {
     pub fn trail(&self, request: &Request) -> Trail {
         let recorder = Recorder::default();
         let mark = request.context().mark();
-        let outcome = match self.dispatch(request, request.segments(), Purpose::Explain, Some(&recorder)) {
+        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder));
+        let outcome = match self.dispatch(&mut walk) {
             // Where nothing is called, only a redirection has an answer.
-            Ok(answer) => match answer.as_ref().and_then(|answer| answer.header("Location")) {
+            Ok(_) => match walk.answer().and_then(|answer| answer.header("Location")) {
                 Some(location) => Outcome::Moved(location.to_owned()),
                 None => Outcome::Found,
             },
@@ -228,12 +229,13 @@ impl App {
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let reply = self.dispatch(request, segments, Purpose::Answer, listener);
+        let mut walk = Walk::new(request, segments, Purpose::Answer, listener);
+        let reply = self.dispatch(&mut walk);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
         match reply {
-            Ok(answer) => self.found(request, answer.unwrap_or_default()),
+            Ok(arrived) => self.found(request, walk.into_answer(arrived).unwrap_or_default()),
             Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
             Err(Miss::MethodNotAllowed(allowed)) if *request.method() == Method::OPTIONS => options(&allowed),
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -243,54 +245,31 @@ impl App {
         }
     }
 
+    /// Goes to an endpoint.
     #[inline]
-    fn dispatch(
-        &self,
-        request: &Request,
-        segments: Segments<'_>,
-        purpose: Purpose,
-        listener: Option<&dyn Listener>,
-    ) -> Result<Option<Response>, Miss> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
         if self.slashes == Slashes::Strict {
-            return self.go(Walk::new(request, segments, purpose, listener));
+            return self.root.dispatch(walk);
         }
-        self.dispatch_either(request, segments, purpose, listener)
+        self.dispatch_either(walk)
     }
 
     /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
-    fn dispatch_either(
-        &self,
-        request: &Request,
-        segments: Segments<'_>,
-        purpose: Purpose,
-        listener: Option<&dyn Listener>,
-    ) -> Result<Option<Response>, Miss> {
-        let walk = || Walk::new(request, segments, purpose, listener);
+    fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
         // What is not found is only answered once the other path has led nowhere either.
-        match self.go(walk().without_last_resort()) {
+        match walk.without_last_resort(|walk| self.root.dispatch(walk)) {
             Err(Miss::NotFound) => {}
             reply => return reply,
         }
-        match self.other_path(request, purpose, listener) {
-            Err(Miss::NotFound) => self.go(walk()),
+        match self.other_path(walk) {
+            Err(Miss::NotFound) => self.root.dispatch(walk),
             reply => reply,
         }
     }
 
-    /// Walks to an endpoint, and comes back with its answer if it was to be called.
-    #[inline]
-    fn go(&self, mut walk: Walk<'_>) -> Result<Option<Response>, Miss> {
-        let arrived = self.root.dispatch(&mut walk)?;
-        Ok(walk.into_answer(arrived))
-    }
-
     /// What comes of the path with a slash more or less at its end.
-    fn other_path(
-        &self,
-        request: &Request,
-        purpose: Purpose,
-        listener: Option<&dyn Listener>,
-    ) -> Result<Option<Response>, Miss> {
+    fn other_path(&self, walk: &mut Walk<'_>) -> Reply {
+        let request = walk.request();
         let path = request.path();
         let other = match path.strip_suffix('/') {
             Some("") => return Err(Miss::NotFound),
@@ -303,11 +282,12 @@ impl App {
         }
         let purpose = match self.slashes {
             Slashes::Redirect => Purpose::Explain,
-            Slashes::Strict | Slashes::Ignore => purpose,
+            Slashes::Strict | Slashes::Ignore => walk.purpose(),
         };
-        let reply = self.go(Walk::new(request, decoded.segments(), purpose, listener).without_last_resort());
+        let mut ahead = walk.along(decoded.segments(), purpose);
+        let reply = ahead.without_last_resort(|ahead| self.root.dispatch(ahead));
         if self.slashes != Slashes::Redirect {
-            return reply;
+            return Ok(walk.end_with(reply.map(|arrived| ahead.into_answer(arrived))?));
         }
         // RFC 3986 §4.2: a reference that begins with two slashes names another host.
         if reply.is_err() || other.starts_with("//") {
@@ -315,11 +295,11 @@ impl App {
         }
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
         let location = other + &query;
-        if let Some(listener) = listener {
+        if let Some(listener) = walk.listener() {
             listener.moves(request, &location);
         }
         let moved = Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT);
-        Ok(Some(moved))
+        Ok(walk.end_with(Some(moved)))
     }
 
     #[inline]

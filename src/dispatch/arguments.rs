@@ -164,7 +164,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
     /// The rest as one text. A slash in it always separates segments.
     fn joined(&mut self) -> Option<&'r str> {
         let text = self.rest.text();
-        if self.rest.masked().contains('\0') {
+        if self.rest.has_slash_inside() {
             return None;
         }
         self.rest = self.rest.behind_text(text.len())?;

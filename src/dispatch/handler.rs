@@ -67,7 +67,7 @@ pub(super) trait Call<T: ?Sized>: Send + Sync {
         &self,
         receiver: &T,
         walk: &mut Walk<'r>,
-        arguments: PathArguments<'_, 'r>,
+        arguments: &mut PathArguments<'_, 'r>,
         endpoint: Endpoint<'_>,
     ) -> Reply;
 }
@@ -169,7 +169,7 @@ where
         &self,
         receiver: &T,
         walk: &mut Walk<'r>,
-        arguments: PathArguments<'_, 'r>,
+        arguments: &mut PathArguments<'_, 'r>,
         endpoint: Endpoint<'_>,
     ) -> Reply {
         S::call(
@@ -215,7 +215,7 @@ pub trait MethodShape<T, F> {
         function: &F,
         receiver: &T,
         walk: &mut Walk<'r>,
-        arguments: PathArguments<'_, 'r>,
+        arguments: &mut PathArguments<'_, 'r>,
         pattern: &dyn AsRef<str>,
         endpoint: Endpoint<'_>,
     ) -> Reply;
@@ -227,14 +227,12 @@ macro_rules! call {
         $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
         ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
     ) => {{
-        #[allow(unused_mut)]
-        let mut arguments = $arguments;
-        $(let $a = match $A::parse(&mut arguments) {
+        $(let $a = match $A::parse($arguments) {
             Ok(parsed) => parsed,
             Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
         };)*
         let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
-        arrive::<$R>(fills_response, $walk, arguments, $pattern, $endpoint, |_source| {
+        arrive::<$R>(fills_response, $walk, $arguments, $pattern, $endpoint, |_source| {
             $(let $a = $A::extract($a, _source)?;)*
             Ok($function($($receiver)* $($a),*))
         })
@@ -273,7 +271,7 @@ macro_rules! shapes {
                 &self,
                 (): &(),
                 walk: &mut Walk<'r>,
-                arguments: PathArguments<'_, 'r>,
+                arguments: &mut PathArguments<'_, 'r>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
                 call!(walk, arguments, &self.signature.pattern, endpoint, R, ($($A $a),*), (self.function)())
@@ -301,7 +299,7 @@ macro_rules! method_shapes {
                 function: &F,
                 receiver: &T,
                 walk: &mut Walk<'r>,
-                arguments: PathArguments<'_, 'r>,
+                arguments: &mut PathArguments<'_, 'r>,
                 pattern: &dyn AsRef<str>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
@@ -353,7 +351,7 @@ const fn fills_response<R>(kinds: &[Kind]) -> bool {
 fn arrive<'r, R: IntoResponse>(
     fills_response: bool,
     walk: &mut Walk<'r>,
-    arguments: PathArguments<'_, 'r>,
+    arguments: &PathArguments<'_, 'r>,
     pattern: &dyn AsRef<str>,
     endpoint: Endpoint<'_>,
     run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,

@@ -103,8 +103,8 @@ impl Dispatch for MountedFunction {
             pace: signature.pace,
         };
         let call = |walk: &mut Walk<'_>| {
-            let arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
-            self.bound.0.call(&(), walk, arguments, endpoint)
+            let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+            self.bound.0.call(&(), walk, &mut arguments, endpoint)
         };
         if signature.takes_all() {
             let all = Step::taking_text("Function", "", walk.segments().text().len());

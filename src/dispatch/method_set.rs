@@ -16,13 +16,27 @@ use http::Method;
 /// assert!(set.allows(&Method::HEAD), "HEAD is GET without the body");
 /// assert_eq!(set.allow().to_string(), "GET, HEAD, OPTIONS, POST");
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct MethodSet {
+#[derive(Clone, PartialEq, Eq)]
+pub struct MethodSet(Members);
+
+/// What is in the set. Each step of a walk hands a miss back, with such a set in it, so the whole has to fit into
+/// two registers: two words, the first of which leaves room for what misses and replies tell apart.
+#[derive(Clone, PartialEq, Eq)]
+enum Members {
     /// One bit for each of [`STANDARD`], and [`ANY`].
-    bits: u16,
-    /// The others, sorted by name.
+    Standard(usize),
+    /// There are others too, which is rare.
+    More(Box<More>),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct More {
+    bits: usize,
+    /// Sorted by name; never empty.
     others: Vec<Method>,
 }
+
+const ANY: usize = 1 << 15;
 
 /// In the order of their names, which is the order they are shown in.
 static STANDARD: [Method; 9] = [
@@ -36,8 +50,6 @@ static STANDARD: [Method; 9] = [
     Method::PUT,
     Method::TRACE,
 ];
-
-const ANY: u16 = 1 << 15;
 
 /// What is shown for [`MethodSet::any`]: CONNECT and TRACE are rarely meant.
 static SHOWN_FOR_ANY: [Method; 7] = [
@@ -53,18 +65,12 @@ static SHOWN_FOR_ANY: [Method; 7] = [
 impl MethodSet {
     /// The set without a method.
     pub const fn empty() -> MethodSet {
-        MethodSet {
-            bits: 0,
-            others: Vec::new(),
-        }
+        MethodSet(Members::Standard(0))
     }
 
     /// The set of all methods there are, custom ones too.
     pub const fn any() -> MethodSet {
-        MethodSet {
-            bits: ANY,
-            others: Vec::new(),
-        }
+        MethodSet(Members::Standard(ANY))
     }
 
     /// The set of this method alone.
@@ -82,36 +88,68 @@ impl MethodSet {
     /// Adds a method.
     pub fn insert(&mut self, method: &Method) {
         match bit(method) {
-            Some(bit) => self.bits |= bit,
-            None => {
-                let place = self
-                    .others
-                    .binary_search_by(|other| other.as_str().cmp(method.as_str()));
+            Some(bit) => self.add_bits(bit),
+            None => self.insert_other(method),
+        }
+    }
+
+    fn insert_other(&mut self, method: &Method) {
+        match &mut self.0 {
+            Members::Standard(bits) => {
+                let (bits, others) = (*bits, vec![method.clone()]);
+                self.0 = Members::More(Box::new(More { bits, others }));
+            }
+            Members::More(more) => {
+                let others = &mut more.others;
+                let place = others.binary_search_by(|other| other.as_str().cmp(method.as_str()));
                 if let Err(place) = place {
-                    self.others.insert(place, method.clone());
+                    others.insert(place, method.clone());
                 }
             }
         }
     }
 
+    fn add_bits(&mut self, added: usize) {
+        match &mut self.0 {
+            Members::Standard(bits) => *bits |= added,
+            Members::More(more) => more.bits |= added,
+        }
+    }
+
+    #[inline]
+    fn bits(&self) -> usize {
+        match &self.0 {
+            Members::Standard(bits) => *bits,
+            Members::More(more) => more.bits,
+        }
+    }
+
+    fn others(&self) -> &[Method] {
+        match &self.0 {
+            Members::Standard(_) => &[],
+            Members::More(more) => &more.others,
+        }
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &MethodSet) {
-        self.bits |= other.bits;
-        for method in &other.others {
-            self.insert(method);
+        self.add_bits(other.bits());
+        for method in other.others() {
+            self.insert_other(method);
         }
     }
 
     /// Whether exactly this method is in the set.
+    #[inline]
     pub fn contains(&self, method: &Method) -> bool {
-        self.bits & ANY != 0
-            || match bit(method) {
-                Some(bit) => self.bits & bit != 0,
-                None => self.others.contains(method),
-            }
+        match bit(method) {
+            Some(bit) => self.bits() & (bit | ANY) != 0,
+            None => self.is_any() || self.others().contains(method),
+        }
     }
 
     /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.
+    #[inline]
     pub fn allows(&self, method: &Method) -> bool {
         // RFC 9110 §9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send
         // content in the response."
@@ -120,12 +158,12 @@ impl MethodSet {
 
     /// Whether no method is in the set.
     pub fn is_empty(&self) -> bool {
-        self.bits == 0 && self.others.is_empty()
+        self.0 == Members::Standard(0)
     }
 
     /// Whether all methods are in the set.
     pub fn is_any(&self) -> bool {
-        self.bits & ANY != 0
+        self.bits() & ANY != 0
     }
 
     /// What is answered at a path whose endpoints take these: HEAD where GET is, and OPTIONS always.
@@ -143,7 +181,7 @@ impl MethodSet {
     pub fn iter(&self) -> impl Iterator<Item = &Method> {
         let shown: &[Method] = if self.is_any() { &SHOWN_FOR_ANY } else { &STANDARD };
         let mut standard = shown.iter().filter(|method| self.contains(method)).peekable();
-        let mut others = self.others.iter().peekable();
+        let mut others = self.others().iter().peekable();
         std::iter::from_fn(move || match (standard.peek(), others.peek()) {
             (Some(a), Some(b)) if a.as_str() <= b.as_str() => standard.next(),
             (_, Some(_)) => others.next(),
@@ -159,7 +197,8 @@ pub(super) fn standard(name: &str) -> Option<&'static Method> {
         .find(|method| method.as_str().eq_ignore_ascii_case(name))
 }
 
-fn bit(method: &Method) -> Option<u16> {
+#[inline]
+fn bit(method: &Method) -> Option<usize> {
     Some(match *method {
         Method::GET => 1 << 2,
         Method::POST => 1 << 6,
@@ -172,6 +211,12 @@ fn bit(method: &Method) -> Option<u16> {
         Method::TRACE => 1 << 8,
         _ => return None,
     })
+}
+
+impl Default for MethodSet {
+    fn default() -> MethodSet {
+        MethodSet::empty()
+    }
 }
 
 impl FromIterator<Method> for MethodSet {

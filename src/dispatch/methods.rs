@@ -243,10 +243,10 @@ impl<T> Exposed<T> {
             methods: &self.methods,
             pace: signature.pace,
         };
-        let arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+        let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
         match &self.call {
-            Callee::Plain(bound) => bound.0.call(&(), walk, arguments, endpoint),
-            Callee::Method(method) => method.call(receiver, walk, arguments, endpoint),
+            Callee::Plain(bound) => bound.0.call(&(), walk, &mut arguments, endpoint),
+            Callee::Method(method) => method.call(receiver, walk, &mut arguments, endpoint),
         }
     }
 }

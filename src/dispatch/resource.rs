@@ -332,8 +332,8 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
         pace: Pace::of_name(full_name),
     };
     let pattern = walk.named(|| Signature::new(full_name, H::arguments()).pattern);
-    let arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
-    H::call(function, resource, walk, arguments, &pattern, endpoint)
+    let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+    H::call(function, resource, walk, &mut arguments, &pattern, endpoint)
 }
 
 /// Asks a resource.

@@ -129,10 +129,34 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// The same walk, but nobody answers what is not found.
-    pub(crate) fn without_last_resort(mut self) -> Walk<'r> {
+    /// Goes on with `inner`, but nobody answers what is not found.
+    pub(crate) fn without_last_resort(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         self.is_last_resort = false;
-        self
+        let reply = inner(self);
+        self.is_last_resort = true;
+        reply
+    }
+
+    /// The same walk from its beginning, along another path.
+    pub(crate) fn along<'s>(&self, segments: Segments<'s>, purpose: Purpose) -> Walk<'s>
+    where
+        'r: 's,
+    {
+        Walk::new(self.request, segments, purpose, self.listener)
+    }
+
+    /// Ends the walk with what another one has found.
+    pub(crate) fn end_with(&mut self, answer: Option<Response>) -> Arrived {
+        self.answer = answer;
+        Arrived::new()
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    pub(crate) fn listener(&self) -> Option<&'r dyn Listener> {
+        self.listener
     }
 
     /// Whether what is not found may be answered.
@@ -175,7 +199,8 @@ impl<'r> Walk<'r> {
     }
 
     /// Goes on behind `step` with `inner`. If that misses, the walk is back where it was.
-    #[inline]
+    // Between a table and its handler there is nothing else to do: a call more is a tenth of a dispatch.
+    #[inline(always)]
     pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let Some(rest) = self.behind(step.taken) else {
             return Err(self.decline(step.dispatcher, step.name, || Why::Other("the path ends before it")));
@@ -217,7 +242,7 @@ impl<'r> Walk<'r> {
     /// # Errors
     /// [`Miss::NotFound`] if a part of the path is left, else [`Miss::MethodNotAllowed`] if the endpoint
     /// does not take the method.
-    #[inline]
+    #[inline(always)]
     pub fn arrive(&mut self, endpoint: Endpoint<'_>, answer: impl FnOnce(&'r Request) -> Response) -> Reply {
         let Endpoint {
             dispatcher,
@@ -310,6 +335,7 @@ impl<'r> Walk<'r> {
         self.request.captures().add(name, start, start + text.len());
     }
 
+    #[inline]
     fn behind(&self, taken: Taken) -> Option<Segments<'r>> {
         match taken {
             Taken::Segments(count) => self.rest.behind(count),
@@ -318,6 +344,7 @@ impl<'r> Walk<'r> {
     }
 
     /// Adds the step to the endpoint's pattern; says how long that was before.
+    #[inline]
     fn record(&self, step: Step<'_>) -> Option<usize> {
         let mut record = self.request.endpoint_record()?.borrow_mut();
         let before = record.len();

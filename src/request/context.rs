@@ -1,7 +1,7 @@
 //! Values that travel with a request: a hook sets them, a handler reads them.
 
 use std::any::{Any, TypeId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ type Value = Arc<dyn Any + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Context {
     values: RefCell<Vec<(TypeId, Value)>>,
+    /// How many there are: asked at every step of a walk, so it has to cost next to nothing.
+    count: Cell<usize>,
 }
 
 /// How many values were set at some moment; see [`Context::rewind`].
@@ -27,6 +29,7 @@ impl Context {
     /// As [`set`](Context::set), for a value that others share.
     pub(crate) fn set_shared<T: Any + Send + Sync>(&self, value: Arc<T>) {
         self.values.borrow_mut().push((TypeId::of::<T>(), value));
+        self.count.set(self.count.get() + 1);
     }
 
     pub(crate) fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
@@ -36,31 +39,30 @@ impl Context {
         Arc::clone(value).downcast().ok()
     }
 
+    #[inline]
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.values.borrow().len())
+        Mark(self.count.get())
     }
 
     /// Forgets every value set since `mark`, so that a way that was tried and given up leaves nothing
     /// behind.
+    #[inline]
     pub(crate) fn rewind(&self, mark: Mark) {
-        loop {
-            // Dropping runs the value's own code, which may look at this context: end the borrow first.
-            let forgotten = {
-                let mut values = self.values.borrow_mut();
-                if values.len() <= mark.0 {
-                    return;
-                }
-                values.pop()
-            };
-            drop(forgotten);
+        while self.count.get() > mark.0 {
+            self.forget_last();
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        // No allocation and no work for the request that never had a value.
-        if !self.values.get_mut().is_empty() {
-            self.rewind(Mark(0));
-        }
+    #[cold]
+    fn forget_last(&self) {
+        // Dropping runs the value's own code, which may look at this context: end the borrow first.
+        let forgotten = self.values.borrow_mut().pop();
+        self.count.set(self.count.get().saturating_sub(1));
+        drop(forgotten);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.rewind(Mark(0));
     }
 }
 

@@ -30,7 +30,7 @@ use forwarded::Origin;
 pub(crate) use forwarded::Relayed;
 pub use id::RequestId;
 pub use path::Segments;
-pub(crate) use path::{BadPath, DecodedPath};
+pub(crate) use path::{BadPath, DecodedPath, Octets, octet_in, word};
 pub use query::Pairs;
 pub use trust::Trust;
 

@@ -10,11 +10,18 @@ use percent_encoding::percent_decode_str;
 /// The decoded form of a path, in buffers that the connection's next request uses again.
 #[derive(Debug, Default)]
 pub(crate) struct DecodedPath {
-    /// Each segment behind a `/` of its own, so that offsets mean what they do in the path as it was sent.
-    text: String,
-    /// `text` with NUL for every slash that is part of a segment; empty if there is none.
+    /// Each segment behind a `/` of its own, so that offsets mean what they do in the path as it was sent;
+    /// behind them the [`PADDING`].
+    padded: String,
+    /// How long the text is without the padding.
+    len: usize,
+    /// `padded` with NUL for every slash that is part of a segment; empty if there is none.
     masked: String,
 }
+
+/// Stands behind each path, so that it can be looked at word by word: there is a whole word at each of its
+/// octets, and a slash that ends its last segment.
+const PADDING: &str = "////////";
 
 /// Why a path cannot be decoded. Answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +45,29 @@ impl DecodedPath {
     /// Takes up a path without escapes, or `*`, or nothing.
     pub(crate) fn take_plain(&mut self, path: &str) {
         self.masked.clear();
-        self.text.clear();
-        self.text.push_str(path);
+        self.padded.clear();
+        self.padded.reserve(path.len() + PADDING.len());
+        self.padded.push_str(path);
+        self.padded.push_str(PADDING);
+        self.len = path.len();
     }
 
     /// Decodes `raw`, which must start with `/`, segment by segment.
     pub(crate) fn decode(&mut self, raw: &str) -> Result<(), BadPath> {
         self.masked.clear();
-        let mut octets = std::mem::take(&mut self.text).into_bytes();
+        self.len = 0;
+        let mut octets = std::mem::take(&mut self.padded).into_bytes();
         octets.clear();
-        octets.reserve(raw.len());
+        octets.reserve(raw.len() + PADDING.len());
         octets.extend(percent_decode_str(raw));
         if octets.contains(&0) {
             return Err(BadPath::Nul);
         }
+        let len = octets.len();
+        octets.extend_from_slice(PADDING.as_bytes());
         // No character spans segments: a slash is never a part of one.
-        self.text = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
+        self.padded = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
+        self.len = len;
         let is_slash = |code: &str| code.starts_with("2F") || code.starts_with("2f");
         if raw.split('%').skip(1).any(is_slash) {
             self.mask(raw);
@@ -62,37 +76,40 @@ impl DecodedPath {
     }
 
     fn mask(&mut self, raw: &str) {
-        self.masked.reserve(self.text.len());
+        self.masked.reserve(self.padded.len());
         let mut start = 0;
         for segment in raw.get(1..).unwrap_or("").split('/') {
             let end = start + 1 + percent_decode_str(segment).count();
-            let decoded = self.text.get(start + 1..end).unwrap_or("");
+            let decoded = self.padded.get(start + 1..end).unwrap_or("");
             self.masked.push('/');
             self.masked
                 .extend(decoded.chars().map(|c| if c == '/' { '\0' } else { c }));
             start = end;
         }
+        self.masked.push_str(PADDING);
     }
 
     pub(crate) fn segments(&self) -> Segments<'_> {
         // `*` (RFC 9112 §3.2.4) and the authority form of CONNECT have no path, so no segments.
-        let is_empty = self.text.len() <= 1;
         Segments {
             path: self,
-            start: if is_empty { self.text.len() } else { 0 },
+            start: if self.len <= 1 { self.len } else { 0 },
         }
     }
 
     pub(super) fn text(&self) -> &str {
-        &self.text
+        self.padded.get(..self.len).unwrap_or("")
     }
 
-    fn masked(&self) -> &str {
-        if self.masked.is_empty() {
-            &self.text
+    /// The text and its padding, with NUL for every slash that is part of a segment.
+    #[inline]
+    fn masked(&self) -> &[u8] {
+        let masked = if self.masked.is_empty() {
+            &self.padded
         } else {
             &self.masked
-        }
+        };
+        masked.as_bytes()
     }
 }
 
@@ -115,7 +132,7 @@ pub struct Segments<'r> {
 impl<'r> Segments<'r> {
     /// Whether no segment is left.
     pub fn is_empty(&self) -> bool {
-        self.start >= self.path.text.len()
+        self.start >= self.path.len
     }
 
     /// The next segment, without moving on.
@@ -125,39 +142,46 @@ impl<'r> Segments<'r> {
     }
 
     /// What is left as one text: each segment behind a slash. Empty if no segment is left.
+    #[inline]
     pub(crate) fn text(&self) -> &'r str {
-        self.path.text.get(self.start..).unwrap_or("")
+        self.path.padded.get(self.start..self.path.len).unwrap_or("")
     }
 
     /// As [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment: here
     /// every slash begins a segment.
     pub(crate) fn masked(&self) -> &'r str {
-        self.path.masked().get(self.start..).unwrap_or("")
+        if self.path.masked.is_empty() {
+            return self.text();
+        }
+        self.path.masked.get(self.start..self.path.len).unwrap_or("")
     }
 
-    /// [`text`](Segments::text) and [`masked`](Segments::masked).
+    /// All of the path, also what has been taken, and what stands behind it.
     #[inline]
-    pub(crate) fn texts(&self) -> (&'r str, &'r str) {
-        let text = self.text();
-        (
-            text,
-            if self.path.masked.is_empty() {
-                text
-            } else {
-                self.masked()
-            },
-        )
+    pub(crate) fn whole(&self) -> &'r str {
+        &self.path.padded
+    }
+
+    /// The octets of what [`text`](Segments::text) is, with NUL for each slash inside a segment.
+    #[inline]
+    pub(crate) fn octets(&self) -> Octets<'r> {
+        Octets(self.path.masked().get(self.start..).unwrap_or(&[]))
+    }
+
+    /// Whether a slash is part of a segment that is left.
+    pub(crate) fn has_slash_inside(&self) -> bool {
+        !self.path.masked.is_empty() && self.masked().contains('\0')
     }
 
     /// Whether this is the whole of `/`: no segment, and none taken.
     #[cfg(feature = "regex")]
     pub(crate) fn is_root(&self) -> bool {
-        self.path.text == "/"
+        self.path.text() == "/"
     }
 
     /// Whether this is the path of `OPTIONS *`, which is none.
     pub(crate) fn is_asterisk(&self) -> bool {
-        self.path.text == "*"
+        self.path.text() == "*"
     }
 
     /// Where in the path the text is that is left.
@@ -169,7 +193,8 @@ impl<'r> Segments<'r> {
     #[inline]
     pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
         let start = self.start + bytes;
-        let at_boundary = start == self.path.text.len() || self.path.masked().as_bytes().get(start) == Some(&b'/');
+        // At the end of the path, that is the padding's.
+        let at_boundary = start <= self.path.len && self.path.masked().get(start) == Some(&b'/');
         at_boundary.then_some(Segments { start, ..*self })
     }
 
@@ -184,7 +209,7 @@ impl<'r> Segments<'r> {
 
     /// The text of the segments that `rest` has no more.
     pub(crate) fn until(&self, rest: &Segments<'r>) -> &'r str {
-        self.path.text.get(self.start..rest.start).unwrap_or("")
+        self.path.padded.get(self.start..rest.start).unwrap_or("")
     }
 }
 
@@ -196,14 +221,99 @@ impl<'r> Iterator for Segments<'r> {
             return None;
         }
         let from = self.start + 1;
-        let end = match self.path.masked().get(from..)?.find('/') {
-            Some(len) => from + len,
-            None => self.path.text.len(),
-        };
+        let (len, _) = Octets(self.path.masked().get(from..)?).segment()?;
+        let end = from + len;
         self.start = end;
-        self.path.text.get(from..end)
+        self.path.padded.get(from..end)
     }
 }
+
+/// What is left of a path, to be looked at a word at a time. Every slash in it separates segments.
+///
+/// Behind the path stands the [`PADDING`]: so it is at its end where no more than that is left.
+#[derive(Clone, Copy)]
+pub(crate) struct Octets<'a>(&'a [u8]);
+
+impl<'a> Octets<'a> {
+    /// How many there are.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.0.len().wrapping_sub(PADDING.len())
+    }
+
+    /// Where they begin in the [`whole`](Segments::whole) of their path.
+    #[inline]
+    pub(crate) fn begin_in(self, whole: &str) -> usize {
+        whole.len().wrapping_sub(self.0.len())
+    }
+
+    /// The first octet, if any is left.
+    #[inline]
+    pub(crate) fn first(self) -> Option<u8> {
+        self.0.first().copied().filter(|_| self.0.len() > PADDING.len())
+    }
+
+    /// What is left behind the first `len` octets of `text`, if these are the first here as well. There must be
+    /// eight octets more in `text`, which do not count.
+    #[inline(always)]
+    pub(crate) fn behind(self, text: &[u8], len: usize) -> Option<Octets<'a>> {
+        let is_same = match FIRST.get(len) {
+            Some(first) => (word(text)? ^ word(self.0)?) & first == 0,
+            None => text.get(..len)? == self.0.get(..len)?,
+        };
+        if !is_same {
+            return None;
+        }
+        let left = self.0.get(len..)?;
+        // The padding is no part of the path, even where it is the same.
+        (left.len() >= PADDING.len()).then_some(Octets(left))
+    }
+
+    /// How long the segment is that these octets begin with, and what is left behind it.
+    #[inline(always)]
+    pub(crate) fn segment(self) -> Option<(usize, Octets<'a>)> {
+        let len = match octet_in(word(self.0)?, b'/') {
+            Some(place) => place,
+            None => long_segment(self.0)?,
+        };
+        Some((len, Octets(self.0.get(len..)?)))
+    }
+}
+
+/// Where the first slash is in a path with its padding.
+fn long_segment(octets: &[u8]) -> Option<usize> {
+    let words = octets.as_chunks::<8>().0.iter().enumerate();
+    words
+        .map(|(i, word)| Some(i * 8 + octet_in(u64::from_le_bytes(*word), b'/')?))
+        .find_map(|place| place)
+}
+
+/// The first eight octets.
+#[inline]
+pub(crate) fn word(octets: &[u8]) -> Option<u64> {
+    octets.first_chunk().map(|word| u64::from_le_bytes(*word))
+}
+
+/// Which octet of a word is `wanted`, the first one.
+#[inline]
+pub(crate) fn octet_in(word: u64, wanted: u8) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // An octet that is wanted becomes zero, and borrows from its upper bit.
+    let different = word ^ (ONES * u64::from(wanted));
+    let found = different.wrapping_sub(ONES) & !different & (ONES << 7);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
+
+/// The first octets of a word, for each number of them.
+static FIRST: [u64; 9] = {
+    let mut first = [0; 9];
+    let mut len = 1;
+    while len < first.len() {
+        first[len] = first[len - 1] << 8 | 0xFF;
+        len += 1;
+    }
+    first
+};
 
 impl fmt::Debug for Segments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,6 +356,19 @@ mod tests {
         assert_eq!(decoded("/%61/").unwrap(), ["a", ""]);
         assert_eq!(decoded("//%C3%A9").unwrap(), ["", "é"]);
         assert_eq!(decoded("/%2F/%2f%2F/é/").unwrap(), ["/", "//", "é", ""]);
+    }
+
+    #[test]
+    fn a_slash_is_found_wherever_it_is() {
+        let segment_len = |text: &str| Octets(plain(text).masked()).segment().unwrap().0;
+        for len in 0..20 {
+            for slash in 0..=len {
+                let mut text = "0".repeat(slash);
+                text.extend(std::iter::repeat_n('/', len - slash));
+                assert_eq!(segment_len(&text), slash, "{len}");
+            }
+        }
+        assert_eq!(segment_len("0\u{af}.\u{12f}/"), 6);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod machine;
 mod original;
 mod peers;
 mod regexes;
+mod taking_up;
 mod templates;
 
 use std::fmt::Write;
@@ -21,8 +22,9 @@ fn main() -> std::io::Result<()> {
         .filter(|name| *name != "--write")
         .collect();
     type Section = fn(&mut String);
-    let sections: [(&str, Section); 4] = [
+    let sections: [(&str, Section); 5] = [
         ("templates", templates::report),
+        ("path", taking_up::report),
         ("names", by_name::report),
         ("regexes", regexes::report),
         ("adversarial", adversarial::report),

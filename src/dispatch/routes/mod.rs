@@ -338,9 +338,12 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
             methods: &any,
             pace: signature.pace,
         };
-        handler
-            .0
-            .call(&(), walk, PathArguments::new(&[], segments, Tail::Segments), endpoint)
+        handler.0.call(
+            &(),
+            walk,
+            &mut PathArguments::new(&[], segments, Tail::Segments),
+            endpoint,
+        )
     })?;
     if let Some(answer) = walk.answer_mut()
         && answer.status() == http::StatusCode::OK

@@ -96,7 +96,7 @@ impl Ready {
         routes: &[Ready],
         entries: &[Entry],
         walk: &mut Walk<'r>,
-        matched: Matched<'_, 'r>,
+        matched: &Matched<'_, 'r>,
     ) -> Reply {
         match routes {
             [only] => only.take(entries, walk, matched),
@@ -111,7 +111,7 @@ impl Ready {
 
     /// Goes on behind the pattern and calls the handler.
     #[inline(always)]
-    fn take<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, matched: Matched<'_, 'r>) -> Reply {
+    fn take<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, matched: &Matched<'_, 'r>) -> Reply {
         let step = Step::taking_text("Routes", &self.shown, matched.taken);
         walk.descend(step, |walk| {
             if self.asks_by_name {
@@ -123,13 +123,13 @@ impl Ready {
                 methods: &self.methods,
                 pace: self.pace,
             };
-            let arguments = PathArguments::new(matched.captured, walk.segments(), self.tail);
-            self.bound.0.call(&(), walk, arguments, endpoint)
+            let mut arguments = PathArguments::new(matched.captured, walk.segments(), self.tail);
+            self.bound.0.call(&(), walk, &mut arguments, endpoint)
         })
     }
 
     #[cold]
-    fn name_captures<'r>(&self, entries: &[Entry], walk: &Walk<'r>, matched: Matched<'_, 'r>) {
+    fn name_captures<'r>(&self, entries: &[Entry], walk: &Walk<'r>, matched: &Matched<'_, 'r>) {
         let (entry, number) = self.origin;
         let routes = entries.get(entry as usize).map_or(&[][..], Entry::routes);
         if let Some(route) = routes.get(number as usize) {

@@ -2,12 +2,12 @@
 
 use super::pattern::PatternKind;
 use super::ready::{Lead, Matched, Ready};
-use super::tree::{Ending, Match, Tree};
+use super::tree::{Ending, Match, Path, Tree};
 use super::{Entry, Target, nearest};
 #[cfg(feature = "regex")]
 use crate::dispatch::Why;
 use crate::dispatch::{Arrived, Miss, Reply, Step, Walk};
-use crate::request::Segments;
+use crate::request::{DecodedPath, Segments};
 
 #[cfg(feature = "regex")]
 use super::regexes::{Expression, Expressions, taken};
@@ -93,13 +93,13 @@ impl Table {
 
     pub(super) fn dispatch<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>) -> Reply {
         let segments = walk.segments();
-        let (text, masked) = segments.texts();
+        let path = Path::of(segments);
         let mut missed = Missed {
             miss: Miss::NotFound,
             any: false,
         };
         let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
-        if let Some(arrived) = self.templates.search(text, masked, &mut visit) {
+        if let Some(arrived) = self.templates.search(path, &mut visit) {
             return Ok(arrived);
         }
         #[cfg(feature = "regex")]
@@ -107,7 +107,7 @@ impl Table {
             return Ok(arrived);
         }
         let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
-        if let Some(arrived) = self.templates.search_rest(text, masked, &mut visit) {
+        if let Some(arrived) = self.templates.search_rest(path, &mut visit) {
             return Ok(arrived);
         }
         if let Some(root) = self.root {
@@ -123,7 +123,7 @@ impl Table {
         // What was tried has said why not.
         if walk.is_watched() && !missed.any {
             let _ = walk.decline("Routes", "", || {
-                nearest::why(entries, text, |text| self.reaches(entries, text))
+                nearest::why(entries, segments.text(), |text| self.reaches(entries, text))
             });
         }
         Err(missed.miss)
@@ -139,9 +139,9 @@ impl Table {
             taken: found.taken,
         };
         match Lead::of(found.target) {
-            Lead::Routes(first) => Ready::take_best(self.sharing(first), entries, walk, matched),
+            Lead::Routes(first) => Ready::take_best(self.sharing(first), entries, walk, &matched),
             Lead::Mount(entry) => match entries.get(entry) {
-                Some(entry) => entry.enter(walk, matched),
+                Some(entry) => entry.enter(walk, &matched),
                 None => Err(Miss::NotFound),
             },
         }
@@ -157,7 +157,13 @@ impl Table {
     /// Whether a path, written without escapes, matches the pattern of an endpoint.
     fn reaches(&self, entries: &[Entry], text: &str) -> bool {
         let mut is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
-        if self.templates.search(text, text, &mut is_endpoint).is_some() {
+        let mut plain = DecodedPath::default();
+        plain.take_plain(text);
+        if self
+            .templates
+            .search(Path::of(plain.segments()), &mut is_endpoint)
+            .is_some()
+        {
             return true;
         }
         #[cfg(feature = "regex")]
@@ -178,7 +184,7 @@ impl Table {
         }
         let segments = walk.segments();
         let text = if segments.is_root() { "/" } else { segments.text() };
-        if segments.masked().contains('\0') {
+        if segments.has_slash_inside() {
             if self.expressions.candidates(segments.masked()).next().is_some() {
                 missed.any = true;
                 let _ = walk.decline("Routes", "", || Why::EncodedSlash);
@@ -206,7 +212,7 @@ impl Table {
                         // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
                         taken: taken.min(segments.text().len()),
                     };
-                    Ready::take_best(self.sharing(first), entries, walk, matched)
+                    Ready::take_best(self.sharing(first), entries, walk, &matched)
                 }
             };
             if let Some(arrived) = missed.note(reply) {
@@ -227,7 +233,7 @@ impl Entry {
     }
 
     /// Goes on with what is mounted.
-    fn enter<'r>(&self, walk: &mut Walk<'r>, matched: Matched<'_, 'r>) -> Reply {
+    fn enter<'r>(&self, walk: &mut Walk<'r>, matched: &Matched<'_, 'r>) -> Reply {
         let Target::Mount { inner, .. } = &self.target else {
             return Err(Miss::NotFound);
         };

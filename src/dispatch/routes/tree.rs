@@ -11,12 +11,14 @@ use std::collections::HashMap;
 
 use super::branch::Branch;
 use super::pattern::{MAX_CAPTURES, Token};
+use crate::request::{Octets, Segments, octet_in, word};
 
 /// The tree, as one list of nodes in which the children of a node stand together.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    /// For each node its text, and behind it the first octets of its children's texts.
+    /// For each node its text, and behind it the first octets of its children's texts. Behind them all there
+    /// is a word of nothing, so that there is a whole word at each of them.
     octets: Vec<u8>,
     has_rest: bool,
 }
@@ -97,151 +99,164 @@ impl Tree {
         };
         tree.nodes.push(Node::default());
         tree.lay_out(0, root, &mut HashMap::new());
+        tree.octets.extend([0; 8]);
         tree
     }
 
     /// Offers `visit` the patterns that match, best first, until it makes something of one.
-    ///
-    /// `masked` is `text`, but every slash in it separates segments.
+    #[inline]
     pub(super) fn search<'r, T>(
         &self,
-        text: &'r str,
-        masked: &str,
+        path: Path<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
-        let path = Path {
-            text,
-            masked: masked.as_bytes(),
-        };
-        self.find::<false, T>(0, path, 0, &mut Captured::new(), visit)
+        // Nearly always one way leads to one pattern: that is looked at here, without a call.
+        let (here, left) = self.go_down::<false>(0, path.octets)?;
+        if here.is_straight {
+            return self.visit_straight(here, path, left, &mut Captured::new(), visit);
+        }
+        self.find::<false, T>(here, path, left, &mut Captured::new(), visit)
     }
 
     /// As [`search`](Tree::search), for the patterns that end in a rest.
+    #[inline]
     pub(super) fn search_rest<'r, T>(
         &self,
-        text: &'r str,
-        masked: &str,
+        path: Path<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         if !self.has_rest {
             return None;
         }
-        let path = Path {
-            text,
-            masked: masked.as_bytes(),
-        };
-        self.find::<true, T>(0, path, 0, &mut Captured::new(), visit)
+        self.find_below::<true, T>(0, path, path.octets, &mut Captured::new(), visit)
     }
 
-    fn find<'r, const REST: bool, T>(
+    /// Tries what is below `node`, and comes back with what was captured before.
+    fn find_below<'r, const REST: bool, T>(
         &self,
         node: usize,
-        path: Path<'_, 'r>,
-        position: usize,
+        path: Path<'r>,
+        left: Octets<'r>,
         captured: &mut Captured<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
-        let (mut node, mut position) = (node, position);
-        loop {
-            let (here, left) = self.go_down::<REST>(node, path.masked.get(position..)?)?;
-            position = path.masked.len() - left.len();
-            if here.is_straight {
-                return if !REST && self.follow(here, path, position, captured).is_some() {
-                    visit(captured.matched(here.end?, path.masked.len()))
-                } else {
-                    None
-                };
-            }
-            let known = captured.len;
-            let Some(&next) = left.first() else {
-                return here.visit_at_end::<REST, T>(position, captured, visit);
-            };
-            if let Some(child) = self.child(here, next) {
-                let found = self.find::<REST, T>(child, path, position, captured, visit);
-                if found.is_some() {
-                    return found;
-                }
-                captured.len = known;
-            }
-            let is_last = if REST { here.rest } else { here.open }.is_none();
-            if let Some(parameter) = here.parameter {
-                let len = segment_len(left);
-                if len > 0 && captured.push(path.text.get(position..position + len)) {
-                    if is_last {
-                        node = at(parameter);
-                        position += len;
-                        continue;
-                    }
-                    let found = self.find::<REST, T>(at(parameter), path, position + len, captured, visit);
-                    if found.is_some() {
-                        return found;
-                    }
-                    captured.len = known;
-                }
-            }
-            return here.visit_open::<REST, T>(position, next == b'/', captured, visit);
+        let known = captured.len;
+        let (here, left) = self.go_down::<REST>(node, left)?;
+        let found = if here.is_straight {
+            // The rest of one pattern, and that does not end in a rest.
+            (!REST).then(|| self.visit_straight(here, path, left, captured, visit))?
+        } else {
+            self.find::<REST, T>(here, path, left, captured, visit)
+        };
+        captured.len = known;
+        found
+    }
+
+    /// Tries what is `here`, where there are several ways or the path ends.
+    fn find<'r, const REST: bool, T>(
+        &self,
+        here: &Node,
+        path: Path<'r>,
+        left: Octets<'r>,
+        captured: &mut Captured<'r>,
+        visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
+    ) -> Option<T> {
+        let position = path.position(left);
+        let Some(next) = left.first() else {
+            return here.visit_at_end::<REST, T>(path.taken(position), captured, visit);
+        };
+        let mut found = None;
+        if let Some(child) = self.child(here, next) {
+            found = self.find_below::<REST, T>(child, path, left, captured, visit);
         }
+        if let (None, Some(parameter)) = (&found, here.parameter)
+            && let Some((len, behind)) = left.segment()
+            && len > 0
+            && captured.push(path.whole.get(position..position + len))
+        {
+            found = self.find_below::<REST, T>(at(parameter), path, behind, captured, visit);
+            captured.len -= 1;
+        }
+        found.or_else(|| here.visit_open::<REST, T>(path.taken(position), next == b'/', captured, visit))
+    }
+
+    /// Tries the one pattern that a straight node leads to.
+    #[inline(always)]
+    fn visit_straight<'r, T>(
+        &self,
+        straight: &Node,
+        path: Path<'r>,
+        left: Octets<'r>,
+        captured: &mut Captured<'r>,
+        visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
+    ) -> Option<T> {
+        self.follow(straight, path, left, captured)?;
+        visit(captured.matched(straight.end?, path.octets.len()))
     }
 
     /// Goes down from `node` for as long as there is one way only: to the first node where there are more,
     /// or where the path ends, or to a straight one. `left` is what is left of the path before the node, and
     /// what comes back is left behind it; before it, if it is straight.
-    fn go_down<'a, const REST: bool>(&self, mut node: usize, mut left: &'a [u8]) -> Option<(&Node, &'a [u8])> {
+    #[inline(always)]
+    fn go_down<'r, const REST: bool>(&self, mut node: usize, mut left: Octets<'r>) -> Option<(&Node, Octets<'r>)> {
         loop {
             let here = self.nodes.get(node)?;
             if here.is_straight {
                 return Some((here, left));
             }
-            let (text, keys) = self
-                .octets
-                .get(here.text as usize..)?
-                .split_at_checked(here.text_len as usize)?;
-            left = behind(left, text)?;
+            left = left.behind(self.octets.get(here.text as usize..)?, here.text_len as usize)?;
             let has_other = here.parameter.or(if REST { here.rest } else { here.open }).is_some();
-            let Some(&next) = left.first().filter(|_| !has_other) else {
+            let Some(next) = left.first().filter(|_| !has_other) else {
                 return Some((here, left));
             };
-            node = here.children as usize + position(keys.get(..usize::from(here.child_count))?, next)?;
+            node = self.child(here, next)?;
         }
     }
 
     /// Compares what is left of the path with the rest of the one pattern there is, and captures.
+    #[inline(always)]
     fn follow<'r>(
         &self,
         straight: &Node,
-        path: Path<'_, 'r>,
-        position: usize,
+        path: Path<'r>,
+        mut left: Octets<'r>,
         captured: &mut Captured<'r>,
     ) -> Option<()> {
-        let mut texts = self.text_of(straight);
-        let mut left = path.masked.get(position..)?;
+        let mut texts = self.octets.get(straight.text as usize..)?;
+        let behind_texts = texts.len().checked_sub(straight.text_len as usize)?;
         loop {
-            let (&len, others) = texts.split_first()?;
-            let (text, others) = others.split_at_checked(usize::from(len))?;
-            left = behind(left, text)?;
-            if others.is_empty() {
-                return left.is_empty().then_some(());
+            let (&len, text) = texts.split_first()?;
+            // Behind a parameter that is the last, there is none.
+            if len > 0 {
+                left = left.behind(text, usize::from(len))?;
             }
-            let len = segment_len(left);
-            let position = path.masked.len() - left.len();
-            if len == 0 || !captured.push(path.text.get(position..position + len)) {
+            texts = text.get(usize::from(len)..)?;
+            if texts.len() <= behind_texts {
+                return (left.len() == 0).then_some(());
+            }
+            let start = path.position(left);
+            let len;
+            (len, left) = left.segment()?;
+            if len == 0 || !captured.push(path.whole.get(start..start + len)) {
                 return None;
             }
-            left = left.get(len..)?;
-            texts = others;
         }
     }
 
-    fn text_of(&self, node: &Node) -> &[u8] {
-        let start = node.text as usize;
-        self.octets.get(start..start + node.text_len as usize).unwrap_or(&[])
-    }
-
+    #[inline(always)]
     fn child(&self, node: &Node, first: u8) -> Option<usize> {
-        let start = (node.text + node.text_len) as usize;
-        let keys = self.octets.get(start..start + node.child_count as usize)?;
-        let place = position(keys, first)?;
-        Some(node.children as usize + place)
+        let mut keys = self.octets.get((node.text + node.text_len) as usize..)?;
+        let mut before = 0;
+        let count = usize::from(node.child_count);
+        while before < count {
+            if let Some(place) = octet_in(word(keys)?, first) {
+                // What is behind the keys is something else.
+                return (before + place < count).then_some(node.children as usize + before + place);
+            }
+            before += 8;
+            keys = keys.get(8..)?;
+        }
+        None
     }
 
     /// Writes `branch` down at `place`, and what is below it behind all that is there. `straight` knows where
@@ -289,57 +304,35 @@ impl Tree {
     }
 }
 
-/// What follows `beginning` in `octets`, if they begin so. As `strip_prefix`, without the call that is
-/// most of the work for texts as short as these.
-#[inline]
-fn behind<'a>(octets: &'a [u8], beginning: &[u8]) -> Option<&'a [u8]> {
-    let (same, left) = octets.split_at_checked(beginning.len())?;
-    let is_same = match beginning.len() {
-        0 => true,
-        1 => same.first() == beginning.first(),
-        // Two words that overlap are a short text.
-        2..4 => ends::<2>(same) == ends::<2>(beginning),
-        4..8 => ends::<4>(same) == ends::<4>(beginning),
-        8..=16 => ends::<8>(same) == ends::<8>(beginning),
-        _ => same == beginning,
-    };
-    is_same.then_some(left)
-}
-
-/// The first and the last `N` octets.
-#[inline]
-fn ends<const N: usize>(octets: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-    (octets.first_chunk(), octets.last_chunk())
-}
-
-/// How long the segment is that `octets` begin with.
-#[inline]
-fn segment_len(octets: &[u8]) -> usize {
-    position(octets, b'/').unwrap_or(octets.len())
-}
-
-/// Where `wanted` is: eight octets at a time.
-#[inline]
-fn position(octets: &[u8], wanted: u8) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let (words, rest) = octets.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        // An octet that is wanted becomes zero, and borrows from its upper bit.
-        let different = u64::from_le_bytes(*word) ^ (ONES * u64::from(wanted));
-        let found = different.wrapping_sub(ONES) & !different & (ONES << 7);
-        if found != 0 {
-            return Some(i * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let place = rest.iter().position(|&octet| octet == wanted)?;
-    Some(octets.len() - rest.len() + place)
-}
-
 /// The path that is searched for.
 #[derive(Clone, Copy)]
-struct Path<'a, 'r> {
-    text: &'r str,
-    masked: &'a [u8],
+pub(super) struct Path<'r> {
+    /// All of the request's path, with what is behind it.
+    whole: &'r str,
+    /// The part that is searched for.
+    octets: Octets<'r>,
+}
+
+impl<'r> Path<'r> {
+    #[inline]
+    pub(super) fn of(segments: Segments<'r>) -> Path<'r> {
+        Path {
+            whole: segments.whole(),
+            octets: segments.octets(),
+        }
+    }
+
+    /// Where in the whole path the octets begin that are left.
+    #[inline]
+    fn position(self, left: Octets<'_>) -> usize {
+        left.begin_in(self.whole)
+    }
+
+    /// How many octets are before a position.
+    #[inline]
+    fn taken(self, position: usize) -> usize {
+        position.wrapping_sub(self.position(self.octets))
+    }
 }
 
 impl Node {
@@ -405,6 +398,7 @@ impl<'r> Captured<'r> {
 mod tests {
     use super::super::pattern::{Pattern, PatternKind};
     use super::*;
+    use crate::request::DecodedPath;
 
     fn tree(patterns: &[&str]) -> Tree {
         let parsed: Vec<Vec<Token>> = patterns
@@ -427,6 +421,9 @@ mod tests {
     /// All matches in order, as `pattern captures taken`.
     fn matches(patterns: &[&str], path: &str) -> Vec<String> {
         let tree = tree(patterns);
+        let mut plain = DecodedPath::default();
+        plain.take_plain(path);
+        let path = Path::of(plain.segments());
         let mut seen = Vec::new();
         let mut note = |found: Match<'_, '_>| {
             let captured: Vec<_> = found.captured.iter().flatten().copied().collect();
@@ -438,35 +435,51 @@ mod tests {
             ));
             None::<()>
         };
-        tree.search(path, path, &mut note);
-        tree.search_rest(path, path, &mut note);
+        tree.search(path, &mut note);
+        tree.search_rest(path, &mut note);
         seen
     }
 
     #[test]
-    fn a_slash_is_found_wherever_it_is() {
-        for len in 0..20 {
-            for slash in 0..=len {
-                let mut octets = vec![b'0'; len];
-                octets.iter_mut().skip(slash).for_each(|octet| *octet = b'/');
-                assert_eq!(segment_len(&octets), slash, "{len}");
+    fn a_text_is_compared_whole() {
+        let text = "/abcdefghijklmnopqrstuvwxyz";
+        for len in 2..=text.len() {
+            assert_eq!(
+                matches(&[&text[..len]], &text[..len]),
+                [format!("{} [] {len}", &text[..len])]
+            );
+            for wrong in 1..len {
+                let mut other = text[..len].to_owned().into_bytes();
+                other[wrong] ^= 1;
+                let other = String::from_utf8(other).unwrap();
+                assert_eq!(matches(&[&text[..len]], &other), [""; 0], "{other}");
+            }
+            for other in 2..=text.len() {
+                assert_eq!(
+                    matches(&[&text[..len]], &text[..other]).len(),
+                    usize::from(len == other)
+                );
             }
         }
-        assert_eq!(segment_len("0\u{af}.\u{12f}/".as_bytes()), 6);
     }
 
     #[test]
-    fn a_beginning_is_all_of_it() {
-        let text = b"/abcdefghijklmnopqrstuvwxyz";
-        for len in 0..text.len() {
-            assert_eq!(behind(text, &text[..len]), Some(&text[len..]));
-            for wrong in 0..len {
-                let mut other = text[..len].to_vec();
-                other[wrong] ^= 1;
-                assert_eq!(behind(text, &other), None, "{len} {wrong}");
-            }
-            assert_eq!(behind(&text[..len], text), None);
+    fn a_path_has_no_slashes_but_its_own() {
+        let patterns = [
+            "/a/",
+            "/a//",
+            "/a/{*r}",
+            "/a//b",
+            "/b/",
+            "/c/{x}/",
+            "/c/{x}//{y}",
+            "/d/ ..",
+        ];
+        for path in ["/a", "/b", "/c/x", "/d", "/c/x/y"] {
+            assert_eq!(matches(&patterns, path), [""; 0], "{path}");
         }
+        assert_eq!(matches(&patterns, "/a/"), ["/a/ [] 3", "/a/{*r} [] 2"]);
+        assert_eq!(matches(&patterns, "/c/x/"), ["/c/{x}/ [x] 5"]);
     }
 
     #[test]
