@@ -7,11 +7,15 @@ use std::time::Instant;
 /// Deadlines, soonest first.
 ///
 /// A connection's deadline moves with every request, mostly away. So each connection has at most a few
-/// entries here, and an entry that comes up too early is put back: nothing is done per request.
+/// entries here, and an entry that comes up too early is put back: nothing is done per request. What a
+/// connection that has ended leaves here goes when it comes up; many short ones leave many.
 #[derive(Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
 }
+
+/// Room for so many is never given back.
+const ROOM: usize = 1024;
 
 impl Timers {
     /// Has `key` come up at `when`.
@@ -29,7 +33,11 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| entry)
+        let due = self.heap.pop().map(|Reverse(entry)| entry);
+        if self.heap.capacity() > ROOM && self.heap.len() < self.heap.capacity() / 4 {
+            self.heap.shrink_to((self.heap.capacity() / 2).max(ROOM));
+        }
+        due
     }
 }
 
@@ -37,6 +45,18 @@ impl Timers {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn room_that_is_not_needed_any_more_is_given_back() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        (0..100 * ROOM).for_each(|key| timers.add(start, key));
+        assert!(timers.heap.capacity() >= 100 * ROOM);
+        while timers.due(start).is_some() {
+            assert!(timers.heap.len() >= timers.heap.capacity() / 4 || timers.heap.capacity() <= 2 * ROOM);
+        }
+        assert!(timers.heap.capacity() <= 2 * ROOM);
+    }
 
     #[test]
     fn keys_come_up_in_the_order_of_their_deadlines_and_not_before() {

@@ -155,6 +155,10 @@ impl Table {
     }
 
     /// Whether a path, written without escapes, matches the pattern of an endpoint.
+    #[cfg_attr(
+        not(feature = "regex"),
+        expect(unused_variables, reason = "only expressions are entries")
+    )]
     fn reaches(&self, entries: &[Entry], text: &str) -> bool {
         let mut is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
         let mut plain = DecodedPath::default();
