@@ -13,9 +13,9 @@ for package in metadata["packages"]:
         features.update(package["features"])
 features.discard("default")
 
-print("--no-default-features")
+# By itself: beside it, another member would switch its features on again.
+print("--package hansel --no-default-features")
 for feature in sorted(features):
-    # Members without that feature are checked as they are.
-    print(f"--no-default-features --features {feature}")
+    print(f"--package hansel --no-default-features --features {feature}")
 print("")
 print("--all-features")

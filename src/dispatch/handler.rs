@@ -134,7 +134,7 @@ impl Signature {
     }
 }
 
-/// `demo::views::person` is `person`, a closure in it is `person::{closure}`.
+/// `demo::views::person` is `person`, a closure in it is `person::{{closure}}`.
 fn short_function_name(full: &'static str) -> &'static str {
     match full.strip_suffix("::{{closure}}") {
         Some(outer) => {

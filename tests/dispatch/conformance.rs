@@ -100,6 +100,7 @@ impl Dispatch for Own {
 /// Every dispatcher there is.
 fn subjects() -> Vec<Subject> {
     let pair = |_: u32, _: Option<u32>| "found";
+    #[cfg_attr(not(feature = "regex"), expect(unused_mut, reason = "only expressions come on top"))]
     let mut subjects = vec![
         subject(
             "Routes, a text",
