@@ -253,6 +253,12 @@ impl<'a> Octets<'a> {
         self.0.first().copied().filter(|_| self.0.len() > PADDING.len())
     }
 
+    /// What is left behind the first octet, if any is left.
+    #[inline(always)]
+    pub(crate) fn behind_first(self) -> Option<Octets<'a>> {
+        (self.0.len() > PADDING.len()).then(|| Octets(&self.0[1..]))
+    }
+
     /// What is left behind the first `len` octets of `text`, if these are the first here as well. There must be
     /// eight octets more in `text`, which do not count.
     #[inline(always)]

@@ -33,18 +33,48 @@ pub(crate) trait Peer {
     }
 }
 
+/// What tells the routes apart in their paths.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    Numbers,
+    /// A letter for each digit, none of which is the next one of another: what is a run of neighbours with
+    /// numbers has gaps.
+    Letters,
+}
+
+impl Naming {
+    pub(crate) fn name(self, route: usize) -> String {
+        let digits = route.to_string();
+        match self {
+            Naming::Numbers => digits,
+            Naming::Letters => digits
+                .bytes()
+                .map(|digit| char::from(b'b' + 2 * (digit - b'0')))
+                .collect(),
+        }
+    }
+
+    fn template(self, route: usize) -> String {
+        format!("/api/r{}/{{id}}/items/{{item}}", self.name(route))
+    }
+}
+
 /// All of them; those that would take minutes are left out.
-pub(crate) fn all(routes: usize) -> Vec<Option<Box<dyn Peer>>> {
+pub(crate) fn all(routes: usize, naming: Naming) -> Vec<Option<Box<dyn Peer>>> {
     // It tries one route after the other.
-    let actix = (routes <= 1_000).then(|| Box::new(Actix::new(routes)) as Box<dyn Peer>);
-    let python = Original::of_patterns(routes).map(|python| Box::new(python) as Box<dyn Peer>);
+    let actix = (routes <= 1_000).then(|| Box::new(Actix::new(routes, naming)) as Box<dyn Peer>);
+    // It has numbers only, and its time does not depend on names.
+    let python = (naming == Naming::Numbers)
+        .then(|| Original::of_patterns(routes))
+        .flatten();
+    let python = python.map(|python| Box::new(python) as Box<dyn Peer>);
     vec![
-        Some(Box::new(Finds(hansel(routes)))),
-        Some(Box::new(Matchit::new(routes))),
+        Some(Box::new(Finds(hansel(routes, naming)))),
+        Some(Box::new(Matchit::new(routes, naming))),
         actix,
         python,
-        Some(Box::new(Answers(hansel(routes)))),
-        Some(Box::new(Axum::new(routes))),
+        Some(Box::new(Answers(hansel(routes, naming)))),
+        Some(Box::new(Axum::new(routes, naming))),
     ]
 }
 
@@ -62,11 +92,11 @@ struct Finds(App);
 /// Calls, and has an answer.
 struct Answers(App);
 
-fn hansel(routes: usize) -> App {
+fn hansel(routes: usize, naming: Naming) -> App {
     let both = |id: u32, item: u32| {
         black_box((id, item));
     };
-    let add = |all: Routes, i| all.get(format!("/api/r{i}/{{id}}/items/{{item}}").as_str(), both);
+    let add = |all: Routes, i| all.get(naming.template(i).as_str(), both);
     App::new((0..routes).fold(Routes::new(), add))
 }
 
@@ -89,10 +119,10 @@ impl Peer for Answers {
 struct Matchit(matchit::Router<usize>);
 
 impl Matchit {
-    fn new(routes: usize) -> Matchit {
+    fn new(routes: usize, naming: Naming) -> Matchit {
         let mut router = matchit::Router::new();
         for i in 0..routes {
-            router.insert(format!("/api/r{i}/{{id}}/items/{{item}}"), i).unwrap();
+            router.insert(naming.template(i), i).unwrap();
         }
         Matchit(router)
     }
@@ -113,10 +143,10 @@ impl Peer for Matchit {
 struct Actix(actix_router::Router<usize>);
 
 impl Actix {
-    fn new(routes: usize) -> Actix {
+    fn new(routes: usize, naming: Naming) -> Actix {
         let mut router = actix_router::Router::build();
         for i in 0..routes {
-            router.path(format!("/api/r{i}/{{id}}/items/{{item}}"), i);
+            router.path(naming.template(i), i);
         }
         Actix(router.finish())
     }
@@ -143,9 +173,9 @@ async fn both_of_axum(axum::extract::Path(both): axum::extract::Path<(u32, u32)>
 }
 
 impl Axum {
-    fn new(routes: usize) -> Axum {
+    fn new(routes: usize, naming: Naming) -> Axum {
         let add = |all: axum::Router, i| {
-            let path = format!("/api/r{i}/{{id}}/items/{{item}}");
+            let path = naming.template(i);
             all.route(&path, axum::routing::get(both_of_axum))
         };
         Axum((0..routes).fold(axum::Router::new(), add))

@@ -2,23 +2,38 @@
 
 use std::fmt::Write;
 
-use crate::peers::{self, Peer};
+use crate::peers::{self, Naming, Peer};
 use crate::{ASKED, interleaved, next, row};
 
 pub(crate) fn report(report: &mut String) {
+    table("Templates", Naming::Numbers, report);
+    table(
+        "Templates, with letters that have gaps for digits",
+        Naming::Letters,
+        report,
+    );
+}
+
+fn table(title: &str, naming: Naming, report: &mut String) {
     let _ = writeln!(
         report,
-        "\n## Templates\n\n| routes, paths | {} |",
+        "\n## {title}\n\n| routes, paths | {} |",
         peers::NAMES.join(" | ")
     );
     let _ = writeln!(report, "|---|{}", "---:|".repeat(peers::NAMES.len()));
     for routes in [10, 100, 1_000, 10_000] {
-        let peers = peers::all(routes);
+        let peers = peers::all(routes, naming);
         for kind in [Kind::Hot, Kind::Random, Kind::Misses] {
             let mut asked = 0;
             let medians = interleaved(peers.len(), |one| {
                 asked += 1;
-                ask(&**peers[one].as_ref()?, peers::NAMES[one], kind, routes, asked)
+                ask(
+                    &**peers[one].as_ref()?,
+                    peers::NAMES[one],
+                    (kind, naming),
+                    routes,
+                    asked,
+                )
             });
             row(report, &format!("{routes}, {kind:?}").to_lowercase(), &medians);
         }
@@ -26,10 +41,10 @@ pub(crate) fn report(report: &mut String) {
 }
 
 /// Nanoseconds per path.
-fn ask(peer: &dyn Peer, name: &str, kind: Kind, routes: usize, seed: usize) -> Option<f64> {
+fn ask(peer: &dyn Peer, name: &str, (kind, naming): (Kind, Naming), routes: usize, seed: usize) -> Option<f64> {
     let mut state = seed;
     let paths: Vec<String> = (0..peer.patience().min(ASKED))
-        .map(|n| kind.path(routes, seed * ASKED + n, next(&mut state) % routes))
+        .map(|n| kind.path(naming, routes, seed * ASKED + n, next(&mut state) % routes))
         .collect();
     let (found, took) = peer.ask(&paths)?;
     let expected = if kind == Kind::Misses { 0 } else { paths.len() };
@@ -46,14 +61,15 @@ enum Kind {
 }
 
 impl Kind {
-    fn path(self, routes: usize, n: usize, random: usize) -> String {
-        let path = |route: usize| format!("/api/r{route}/{}/items/{}", n % 10_000, n % 97);
+    fn path(self, naming: Naming, routes: usize, n: usize, random: usize) -> String {
+        let path = |route: usize| format!("/api/r{}/{}/items/{}", naming.name(route), n % 10_000, n % 97);
+        let other = naming.name(random);
         match (self, n % 3) {
             (Kind::Hot, _) => path((n % 10) * (routes / 10)),
             (Kind::Random, _) => path(random),
-            (Kind::Misses, 0) => format!("/api/s{random}/{n}/items/1"),
-            (Kind::Misses, 1) => format!("/api/r{random}/{n}/item/1"),
-            (Kind::Misses, _) => format!("/api/r{random}/{n}"),
+            (Kind::Misses, 0) => format!("/api/s{other}/{n}/items/1"),
+            (Kind::Misses, 1) => format!("/api/r{other}/{n}/item/1"),
+            (Kind::Misses, _) => format!("/api/r{other}/{n}"),
         }
     }
 }

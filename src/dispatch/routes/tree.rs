@@ -17,8 +17,9 @@ use crate::request::{Octets, Segments, octet_in, word};
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    /// For each node its text, and behind it the first octets of its children's texts. Behind them all there
-    /// is a word of nothing, so that there is a whole word at each of them.
+    /// For each node its text, and behind it the first octets of its children's texts, which those are without:
+    /// who has come to a child has compared that octet. Behind them all there is a word of nothing, so that
+    /// there is a whole word at each of them.
     octets: Vec<u8>,
     has_rest: bool,
 }
@@ -30,9 +31,13 @@ struct Node {
     text: u32,
     text_len: u32,
     children: u32,
-    child_count: u16,
-    /// Whether the text is a whole rest of a pattern, see [`Branch::straight`].
-    is_straight: bool,
+    /// No octet is the first of a text in more than 243 ways: the others are never in UTF-8.
+    child_count: u8,
+    ways: Ways,
+    /// The first octet of the first child's text, and whether those of the others are the next ones in order.
+    /// Numbers part that way, and then nothing need be looked up.
+    lowest: u8,
+    is_range: bool,
     parameter: Option<Index>,
     /// What a path leads to that ends here.
     end: Option<Index>,
@@ -40,6 +45,18 @@ struct Node {
     open: Option<Index>,
     /// What a path leads to that goes on behind the slash here.
     rest: Option<Index>,
+}
+
+/// Where it goes on behind a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ways {
+    /// The text is a whole rest of a pattern, see [`Branch::straight`].
+    Straight,
+    /// To its children, and nowhere else.
+    Children,
+    /// By a parameter as well, or to a pattern that may end before the path does.
+    #[default]
+    Several,
 }
 
 /// An index plus one, so that `Option` costs nothing.
@@ -111,8 +128,8 @@ impl Tree {
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         // Nearly always one way leads to one pattern: that is looked at here, without a call.
-        let (here, left) = self.go_down::<false>(0, path.octets)?;
-        if here.is_straight {
+        let (here, left) = self.go_down(0, path.octets)?;
+        if here.ways == Ways::Straight {
             return self.visit_straight(here, path, left, &mut Captured::new(), visit);
         }
         self.find::<false, T>(here, path, left, &mut Captured::new(), visit)
@@ -141,8 +158,8 @@ impl Tree {
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         let known = captured.len;
-        let (here, left) = self.go_down::<REST>(node, left)?;
-        let found = if here.is_straight {
+        let (here, left) = self.go_down(node, left)?;
+        let found = if here.ways == Ways::Straight {
             // The rest of one pattern, and that does not end in a rest.
             (!REST).then(|| self.visit_straight(here, path, left, captured, visit))?
         } else {
@@ -167,7 +184,7 @@ impl Tree {
         };
         let mut found = None;
         if let Some(child) = self.child(here, next) {
-            found = self.find_below::<REST, T>(child, path, left, captured, visit);
+            found = self.find_below::<REST, T>(child, path, left.behind_first()?, captured, visit);
         }
         if let (None, Some(parameter)) = (&found, here.parameter)
             && let Some((len, behind)) = left.segment()
@@ -198,18 +215,20 @@ impl Tree {
     /// or where the path ends, or to a straight one. `left` is what is left of the path before the node, and
     /// what comes back is left behind it; before it, if it is straight.
     #[inline(always)]
-    fn go_down<'r, const REST: bool>(&self, mut node: usize, mut left: Octets<'r>) -> Option<(&Node, Octets<'r>)> {
+    fn go_down<'r>(&self, mut node: usize, mut left: Octets<'r>) -> Option<(&Node, Octets<'r>)> {
         loop {
             let here = self.nodes.get(node)?;
-            if here.is_straight {
+            if here.ways == Ways::Straight {
                 return Some((here, left));
             }
-            left = left.behind(self.octets.get(here.text as usize..)?, here.text_len as usize)?;
-            let has_other = here.parameter.or(if REST { here.rest } else { here.open }).is_some();
-            let Some(next) = left.first().filter(|_| !has_other) else {
-                return Some((here, left));
-            };
-            node = self.child(here, next)?;
+            if here.text_len > 0 {
+                left = left.behind(self.octets.get(here.text as usize..)?, here.text_len as usize)?;
+            }
+            match left.first() {
+                Some(next) if here.ways == Ways::Children => node = self.child(here, next)?,
+                _ => return Some((here, left)),
+            }
+            left = left.behind_first()?;
         }
     }
 
@@ -245,9 +264,13 @@ impl Tree {
 
     #[inline(always)]
     fn child(&self, node: &Node, first: u8) -> Option<usize> {
+        let count = usize::from(node.child_count);
+        if node.is_range {
+            let place = usize::from(first.wrapping_sub(node.lowest));
+            return (place < count).then_some(node.children as usize + place);
+        }
         let mut keys = self.octets.get((node.text + node.text_len) as usize..)?;
         let mut before = 0;
-        let count = usize::from(node.child_count);
         while before < count {
             if let Some(place) = octet_in(word(keys)?, first) {
                 // What is behind the keys is something else.
@@ -261,7 +284,7 @@ impl Tree {
 
     /// Writes `branch` down at `place`, and what is below it behind all that is there. `straight` knows where
     /// the rests of patterns are that have been written down.
-    fn lay_out(&mut self, place: usize, branch: Branch, straight: &mut HashMap<Vec<u8>, u32>) {
+    fn lay_out(&mut self, place: usize, mut branch: Branch, straight: &mut HashMap<Vec<u8>, u32>) {
         if let Some((texts, target)) = branch.straight() {
             let text_len = texts.len() as u32;
             let text = *straight.entry(texts).or_insert_with_key(|texts| {
@@ -271,7 +294,7 @@ impl Tree {
             self.nodes[place] = Node {
                 text,
                 text_len,
-                is_straight: true,
+                ways: Ways::Straight,
                 end: index(target),
                 ..Node::default()
             };
@@ -279,8 +302,14 @@ impl Tree {
         }
         let text = self.octets.len() as u32;
         self.octets.extend_from_slice(&branch.text);
-        self.octets
-            .extend(branch.children.iter().filter_map(|child| child.text.first()));
+        branch.children.sort_by_key(|child| child.text.first().copied());
+        let keys: Vec<u8> = branch
+            .children
+            .iter()
+            .filter_map(|child| child.text.first())
+            .copied()
+            .collect();
+        self.octets.extend_from_slice(&keys);
         let children = self.nodes.len();
         let count = branch.children.len();
         let parameter = branch.parameter.is_some().then_some(children + count);
@@ -290,15 +319,25 @@ impl Tree {
             text,
             text_len: branch.text.len() as u32,
             children: children as u32,
-            child_count: count as u16,
-            is_straight: false,
+            child_count: count as u8,
+            lowest: keys.first().copied().unwrap_or_default(),
+            is_range: keys.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1])),
+            ways: if parameter.is_some() || branch.open.or(branch.rest).is_some() {
+                Ways::Several
+            } else {
+                Ways::Children
+            },
             parameter: parameter.and_then(index),
             end: branch.end.and_then(index),
             open: branch.open.and_then(index),
             rest: branch.rest.and_then(index),
         };
-        let below = branch.children.into_iter().chain(branch.parameter.map(|below| *below));
-        for (i, below) in below.enumerate() {
+        let behind_first = |mut child: Branch| {
+            child.text.remove(0);
+            child
+        };
+        let below = branch.children.into_iter().map(behind_first);
+        for (i, below) in below.chain(branch.parameter.map(|below| *below)).enumerate() {
             self.lay_out(children + i, below, straight);
         }
     }
