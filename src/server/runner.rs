@@ -126,6 +126,8 @@ impl Runner {
             };
             held = again;
             cell.thread.store(self.number, Ordering::Relaxed);
+            // Else it is as late as the last call that was timed, or the last wait for events, which is near enough
+            // for deadlines of seconds.
             if is_timed || is_observed || !was_quick {
                 held.now = Instant::now();
             }
