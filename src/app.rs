@@ -32,8 +32,12 @@ pub struct App {
     allow_always: bool,
     slashes: Slashes,
     listener: Option<Box<dyn Listener + Send + Sync>>,
-    in_development: bool,
+    /// How a request is answered in development mode, if that is on. It is named where that is switched on
+    /// and nowhere else: a program that never does so has nothing of the page in it.
+    in_development: Option<Answer>,
 }
+
+type Answer = fn(&App, &Request, Option<&dyn Listener>) -> Response;
 
 /// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +68,7 @@ impl App {
             allow_always: false,
             slashes: Slashes::default(),
             listener: None,
-            in_development: false,
+            in_development: None,
         }
     }
 
@@ -113,7 +117,7 @@ impl App {
     /// ```
     #[must_use]
     pub fn development(mut self, on: bool) -> App {
-        self.in_development = on;
+        self.in_development = on.then_some(App::answer_in_development);
         self
     }
 
@@ -212,11 +216,15 @@ impl App {
     }
 
     fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        if self.in_development {
-            let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
-            return page::answer(request, listener, answer, || self.routes());
+        match self.in_development {
+            Some(answer) => answer(self, request, listener),
+            None => self.answer(request, listener),
         }
-        self.answer(request, listener)
+    }
+
+    fn answer_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+        let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
+        page::answer(request, listener, answer, || self.routes())
     }
 
     fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
