@@ -1,12 +1,19 @@
 //! The server that `clients/run` tests with real clients, and `clients/soak` for long. Prints its address,
 //! and drains when told to end. Arguments are limits in seconds, such as `handler=1`.
 
+use std::alloc::System;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hansel::{Body, Html, IntoResponse, Limits, Method, Request, Response, Server, StatusCode};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts what is allocated, for `/allocated`.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// What `/large` answers.
 const LARGE: usize = 8 * 1024 * 1024;
@@ -81,6 +88,12 @@ fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
         (&Method::GET, "/pause") => {
             std::thread::sleep(Duration::from_secs_f64(asked(request, "seconds", 0.0)?));
             "at last".into_response()
+        }
+        (&Method::GET, "/allocated") => {
+            let stats = ALLOCATOR.stats();
+            (stats.bytes_allocated - stats.bytes_deallocated)
+                .to_string()
+                .into_response()
         }
         (&Method::POST, "/echo") => request.bytes()?.to_vec().into_response(),
         (&Method::POST, "/refuse") => StatusCode::FORBIDDEN.into_response(),
