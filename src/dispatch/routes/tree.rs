@@ -522,6 +522,20 @@ mod tests {
     }
 
     #[test]
+    fn ways_part_by_any_octet_in_a_run_or_not() {
+        for keys in ["34", "345", "0123456789", "9", "35", "bdfhjlnprt", "abyz", "-.", "éê"] {
+            let patterns: Vec<String> = keys.chars().map(|key| format!("/r{key}/x")).collect();
+            let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+            for other in ('!'..='~').filter(|c| !"#%/:<>?{}".contains(*c)).chain(['é', 'ê', 'ë']) {
+                let found = matches(&patterns, &format!("/r{other}/x"));
+                assert_eq!(found.len(), usize::from(keys.contains(other)), "{other} of {keys}");
+                assert_eq!(matches(&patterns, &format!("/r{other}")), [""; 0]);
+            }
+            assert_eq!(matches(&patterns, "/r"), [""; 0], "{keys}");
+        }
+    }
+
+    #[test]
     fn patterns_that_end_alike_share_one_text() {
         let size = |count: usize| {
             let numbers = 10..10 + count;
