@@ -533,6 +533,9 @@ mod tests {
             }
             assert_eq!(matches(&patterns, "/r"), [""; 0], "{keys}");
         }
+        // The parameter stands right behind the children.
+        let with_parameter = ["/a/3", "/a/4", "/a/{x}/z"];
+        assert_eq!(matches(&with_parameter, "/a/5/z"), ["/a/{x}/z [5] 6"]);
     }
 
     #[test]
