@@ -142,8 +142,8 @@ fn any_version(rest: &[u8]) -> Result<Option<Version>, Refusal> {
 }
 
 /// Goes over field lines from `start` until the empty line: `most` of them at most, `known` of which
-/// came before. `read` reads the line at an index, which is the so-manieth, and says where the next one
-/// begins, or `None` if the bytes end first. The same for heads and for trailers.
+/// came before. `read` is given where a line begins and how many came before it; it says where the next
+/// one begins, or `None` if the bytes end first. The same for heads and for trailers.
 #[inline(always)]
 pub(crate) fn field_lines(
     bytes: &[u8],
