@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hansel_proto::HttpDate;
+
 /// A moment as RFC 9110 §5.6.7 writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) struct Date {
     second: u64,
-    text: String,
+    /// None before the clock has been asked.
+    value: Option<HttpDate>,
     /// When the clock says something new.
     stale_at: Instant,
 }
@@ -14,7 +17,7 @@ impl Date {
     pub(crate) fn now() -> Date {
         let mut date = Date {
             second: u64::MAX,
-            text: String::new(),
+            value: None,
             stale_at: Instant::now(),
         };
         date.refresh(date.stale_at);
@@ -33,7 +36,7 @@ impl Date {
         let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if second != self.second {
             self.second = second;
-            self.text = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+            self.value = HttpDate::new(httpdate::fmt_http_date(now.max(UNIX_EPOCH)).as_bytes());
         }
     }
 
@@ -41,7 +44,7 @@ impl Date {
     pub(crate) fn catch_up(&mut self, other: &Date) {
         if self.second != other.second {
             self.second = other.second;
-            self.text.clone_from(&other.text);
+            self.value = other.value;
             self.stale_at = other.stale_at;
         }
     }
@@ -52,8 +55,13 @@ impl Date {
         999 - (left.as_millis().min(999) as u32)
     }
 
+    /// As it is sent.
+    pub(crate) fn value(&self) -> Option<HttpDate> {
+        self.value
+    }
+
     pub(crate) fn text(&self) -> &[u8] {
-        self.text.as_bytes()
+        self.value.as_ref().map_or(&[], |value| value.bytes())
     }
 }
 
@@ -64,8 +72,8 @@ mod tests {
     #[test]
     fn a_date_has_the_one_form_that_may_be_sent() {
         let date = Date::now();
-        assert_eq!(date.text().len(), "Sun, 06 Nov 1994 08:49:37 GMT".len());
-        assert!(date.text().ends_with(b" GMT"));
-        assert!(httpdate::parse_http_date(&date.text).is_ok());
+        let value = date.value().expect("the clock has been asked");
+        let text = std::str::from_utf8(value.bytes()).unwrap();
+        assert!(httpdate::parse_http_date(text).is_ok(), "{text}");
     }
 }

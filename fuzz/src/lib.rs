@@ -133,7 +133,7 @@ fn respond(connection: &mut Connection, status: u16, out: &mut Vec<u8>) {
         status,
         fields: &FieldBlock::new(),
         body: BodyLength::Known(content.len() as u64),
-        date: b"",
+        date: None,
         default_content_type: None,
         version: Version::Http11,
     };

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Head, InvalidField, Limits, Next, Reason, Received, Refusal,
-    ResponseHead, TargetForm, Version,
+    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, InvalidField, Limits, Next, Reason,
+    Received, Refusal, ResponseHead, TargetForm, Version,
 };
 
 /// How long a client may be silent.
@@ -192,8 +192,8 @@ fn send(connection: &mut Connection, answer: &Answer, wire: &mut Wire) -> Next {
         status: answer.status,
         fields: &answer.fields,
         body: BodyLength::Known(answer.body.len() as u64),
-        date: date.as_bytes(),
-        default_content_type: Some(answer.content_type),
+        date: HttpDate::new(date.as_bytes()),
+        default_content_type: FieldValue::new(answer.content_type.as_bytes()),
         version: Version::Http11,
     };
     if connection.respond(&response, &mut wire.out) == BodyPlan::Plain {

@@ -5,7 +5,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use hansel_proto::{BodyLength, Connection, FieldBlock, Head, Limits, Received, ResponseHead, Version};
+use hansel_proto::{
+    BodyLength, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Received, ResponseHead, Version,
+};
 
 const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -54,8 +56,8 @@ fn exchange(connection: &mut Connection, head: &mut Head, bytes: &[u8], fields: 
         status: 200,
         fields,
         body: BodyLength::Known(13),
-        date: b"Fri, 20 Nov 2026 12:00:00 GMT",
-        default_content_type: Some("text/plain; charset=utf-8"),
+        date: const { HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT") },
+        default_content_type: const { FieldValue::new(b"text/plain; charset=utf-8") },
         version: Version::Http11,
     };
     connection.respond(&response, out);

@@ -18,6 +18,7 @@ mod state;
 mod status;
 mod target;
 mod trailers;
+mod value;
 
 pub use connection::{Connection, Next, Received};
 pub use fields::{FieldBlock, FieldBlockIter, FieldRule, InvalidField};
@@ -28,3 +29,4 @@ pub use refusal::{Reason, Refusal};
 pub use respond::{BodyLength, BodyPlan, ResponseHead};
 pub use status::reason_phrase;
 pub use trailers::Trailers;
+pub use value::{FieldValue, HttpDate};

@@ -2,8 +2,8 @@
 
 use crate::fields::{FieldBlock, Special};
 use crate::head::Version;
-use crate::scan;
 use crate::status;
+use crate::value::{FieldValue, HttpDate};
 
 /// What an answer begins with.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +14,10 @@ pub struct ResponseHead<'a> {
     pub fields: &'a FieldBlock,
     /// How much content the answer has.
     pub body: BodyLength,
-    /// The Date, as IMF-fixdate (RFC 9110 §6.6.1); empty for none. Not written if `fields` has one,
-    /// nor if it could not be a field value.
-    pub date: &'a [u8],
-    /// The Content-Type for content that has none. Not written if it could not be a field value.
-    pub default_content_type: Option<&'a str>,
+    /// The Date (RFC 9110 §6.6.1). Not written if `fields` has one.
+    pub date: Option<HttpDate>,
+    /// The Content-Type for content that has none.
+    pub default_content_type: Option<FieldValue<'a>>,
     /// The version to be seen. HTTP/1.0 is for those who ask for it: nothing is chunked then.
     pub version: Version,
 }
@@ -75,27 +74,32 @@ enum Frame {
 
 /// Appends the head of an answer to `out`.
 pub(crate) fn encode(response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
-    let response = &ResponseHead {
-        status: final_status(response.status),
-        ..*response
-    };
-    let (frame, plan) = frame(response, asked);
-    let connects = asked.connect && is_success(response.status);
-    let wants_close = response.fields.special().has(Special::CLOSE);
-    let keep_alive = asked.keep_alive && plan != BodyPlan::UntilClose && !connects && !wants_close;
-
-    out.reserve(response.fields.encoded_len() + 256);
-    status_line(response, out);
+    let status = final_status(response.status);
+    let (frame, plan) = frame(status, response, asked);
+    let connects = asked.connect && is_success(status);
     let special = response.fields.special();
-    if !response.date.is_empty() && !special.has(Special::DATE) {
-        field(b"Date: ", response.date, out);
+    let keep_alive = asked.keep_alive && plan != BodyPlan::UntilClose && !connects && !special.has(Special::CLOSE);
+
+    // All at once, with what the content of most answers takes.
+    out.reserve(response.fields.encoded_len() + 512);
+    status_line(status, response.version, out);
+    if let Some(date) = &response.date
+        && !special.has(Special::DATE)
+    {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(date.bytes());
+        out.extend_from_slice(b"\r\n");
     }
-    response.fields.encode(out);
+    if !response.fields.is_empty() {
+        response.fields.encode(out);
+    }
     if let Some(content_type) = response.default_content_type
         && !special.has(Special::CONTENT_TYPE)
-        && has_content(response)
+        && has_content(status, response.body)
     {
-        field(b"Content-Type: ", content_type.as_bytes(), out);
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(content_type.bytes());
+        out.extend_from_slice(b"\r\n");
     }
     frame_fields(frame, response.fields, out);
     connection_field(response, asked, keep_alive, out);
@@ -113,8 +117,9 @@ fn is_success(status: u16) -> bool {
 }
 
 /// RFC 9112 §6.3, from the side that sends.
-fn frame(response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
-    match response.status {
+#[inline]
+fn frame(status: u16, response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
+    match status {
         // RFC 9110 §8.6, RFC 9112 §6.1: "A server MUST NOT send a Content-Length header field [or
         // a Transfer-Encoding] in any 2xx (Successful) response to a CONNECT request" nor with 204.
         200..300 if asked.connect => return (Frame::None, BodyPlan::Omit),
@@ -142,42 +147,44 @@ fn frame(response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
 }
 
 /// Whether the answer, or the one GET would have got, has content to describe.
-fn has_content(response: &ResponseHead<'_>) -> bool {
-    !matches!(response.status, 204 | 205 | 304) && !matches!(response.body, BodyLength::None | BodyLength::Known(0))
+fn has_content(status: u16, body: BodyLength) -> bool {
+    !matches!(status, 204 | 205 | 304) && !matches!(body, BodyLength::None | BodyLength::Known(0))
 }
 
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. "A server MUST
 /// send the space that separates the status-code from the reason-phrase even when the
 /// reason-phrase is absent".
-fn status_line(response: &ResponseHead<'_>, out: &mut Vec<u8>) {
-    if response.version == Version::Http11
-        && let Some(line) = status::registered_line(response.status)
-    {
-        out.extend_from_slice(line);
-        return;
+#[inline]
+fn status_line(status: u16, version: Version, out: &mut Vec<u8>) {
+    match status::registered_line(status) {
+        Some(line) if version == Version::Http11 => out.extend_from_slice(line),
+        _ => rare_status_line(status, version, out),
     }
-    out.extend_from_slice(match response.version {
+}
+
+#[cold]
+fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
+    out.extend_from_slice(match version {
         Version::Http11 => b"HTTP/1.1 ",
         Version::Http10 => b"HTTP/1.0 ",
     });
-    decimal(u64::from(response.status), out);
+    out.extend(status.to_string().bytes());
     out.push(b' ');
-    out.extend_from_slice(status::reason_phrase(response.status).as_bytes());
+    out.extend_from_slice(status::reason_phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
+#[inline]
 fn frame_fields(frame: Frame, fields: &FieldBlock, out: &mut Vec<u8>) {
     match frame {
         Frame::None => {}
         Frame::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Frame::Length(length) => {
-            out.extend_from_slice(b"Content-Length: ");
-            decimal(length, out);
-            out.extend_from_slice(b"\r\n");
-        }
+        Frame::Length(length) => content_length(length, out),
         Frame::Given => {
             if let Some(length) = fields.content_length() {
-                field(b"Content-Length: ", length, out);
+                out.extend_from_slice(b"Content-Length: ");
+                out.extend_from_slice(length);
+                out.extend_from_slice(b"\r\n");
             }
         }
     }
@@ -199,28 +206,21 @@ fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool,
     });
 }
 
-/// A field line; none for a value that would not end with its line. `name` brings its colon.
-#[inline(always)]
-fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    if !scan::is_value(value) {
-        return;
-    }
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a number in decimal.
-fn decimal(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
+/// Made from its end on, since that is how a number comes, and appended as one.
+#[inline]
+fn content_length(mut length: u64, out: &mut Vec<u8>) {
+    const NAME: &[u8; 16] = b"Content-Length: ";
+    let mut line = [0; NAME.len() + 20 + 2];
+    let mut first = line.len() - 2;
+    line[first..].copy_from_slice(b"\r\n");
     loop {
         first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
+        line[first] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[first..]);
+    line[first - NAME.len()..first].copy_from_slice(NAME);
+    out.extend_from_slice(&line[first - NAME.len()..]);
 }

@@ -17,7 +17,7 @@ static CLASSES: [u8; 256] = classes();
 
 /// Whether `byte` belongs to one of the `classes`.
 #[inline(always)]
-pub(crate) fn is(byte: u8, classes: u8) -> bool {
+pub(crate) const fn is(byte: u8, classes: u8) -> bool {
     CLASSES[byte as usize] & classes != 0
 }
 

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use crate::date::Date;
 use crate::request::{Content, Relayed, Request};
-use crate::response::{Response, body::Kind};
+use crate::response::Response;
+use crate::response::body::{Kind, TEXT};
 
 pub(crate) use live::{LiveInput, Taken};
 pub(crate) use payload::{Payload, Source, pour};
@@ -297,8 +298,8 @@ impl Exchange {
             status: status.as_u16(),
             fields,
             body: BodyLength::Known(text.len() as u64),
-            date: date.text(),
-            default_content_type: Some("text/plain; charset=utf-8"),
+            date: date.value(),
+            default_content_type: Some(TEXT),
             version: hansel_proto::Version::Http11,
         };
         let plan = self.protocol.respond(&head, out);
@@ -334,7 +335,7 @@ impl Exchange {
             status: response.status().as_u16(),
             fields: &response.fields,
             body: len.map_or(BodyLength::Unknown, BodyLength::Known),
-            date: date.text(),
+            date: date.value(),
             default_content_type: response.body.content_type,
             version,
         };

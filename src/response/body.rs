@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use hansel_proto::FieldValue;
+
 /// The body of a response.
 ///
 /// Strings and bytes turn into one with `.into()`. Bytes and files cost no thread while they are sent;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 pub struct Body {
     pub(crate) kind: Kind,
     /// What the bytes are, if that is known: the Content-Type where the handler sets none.
-    pub(crate) content_type: Option<&'static str>,
+    pub(crate) content_type: Option<FieldValue<'static>>,
 }
 
 pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
@@ -39,7 +41,8 @@ pub(crate) enum Kind {
 }
 
 /// The Content-Type of text.
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const TEXT: FieldValue<'static> = FieldValue::new(b"text/plain; charset=utf-8").unwrap();
+const OCTETS: FieldValue<'static> = FieldValue::new(b"application/octet-stream").unwrap();
 
 impl Body {
     /// No content.
@@ -168,13 +171,13 @@ impl Body {
     fn octets(kind: Kind) -> Body {
         Body {
             kind,
-            content_type: Some("application/octet-stream"),
+            content_type: Some(OCTETS),
         }
     }
 
     /// As what it is sent, unless a header field says otherwise.
     #[cfg(feature = "json")]
-    pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Body {
+    pub(crate) fn with_content_type(mut self, content_type: FieldValue<'static>) -> Body {
         self.content_type = Some(content_type);
         self
     }

@@ -121,9 +121,10 @@ impl Service {
             response.body.content_type,
             converted.headers().contains_key(CONTENT_TYPE),
         ) {
-            converted
-                .headers_mut()
-                .insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+            // What is a value for us is one for `http` as well.
+            if let Ok(value) = http::HeaderValue::from_bytes(content_type.bytes()) {
+                converted.headers_mut().insert(CONTENT_TYPE, value);
+            }
         }
         *converted.body_mut() = self.converted_body(response.body.kind);
         converted

@@ -1,7 +1,8 @@
 //! Answers: status line, framing, and the fields the protocol writes.
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Received, ResponseHead, Version, chunk, reason_phrase,
+    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Received, ResponseHead, Version,
+    chunk, reason_phrase,
 };
 
 use crate::wire::{get, plain_answer};
@@ -43,8 +44,8 @@ fn a_plain_answer() {
     let fields = block(&[("X-A", "1"), ("Set-Cookie", "a=b")]);
     let response = ResponseHead {
         body: BodyLength::Known(13),
-        date: b"Fri, 20 Nov 2026 12:00:00 GMT",
-        default_content_type: Some("text/plain"),
+        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
+        default_content_type: FieldValue::new(b"text/plain"),
         ..plain_answer(&fields)
     };
     let (text, plan) = answer(&get(""), &response);
@@ -61,8 +62,8 @@ fn what_the_application_gives_wins() {
     let fields = block(&[("date", "then"), ("content-TYPE", "x/y"), ("Server", "mine")]);
     let response = ResponseHead {
         body: BodyLength::Known(1),
-        date: b"now",
-        default_content_type: Some("text/plain"),
+        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
+        default_content_type: FieldValue::new(b"text/plain"),
         ..plain_answer(&fields)
     };
     let (text, _) = answer(&get(""), &response);
@@ -76,7 +77,7 @@ fn what_the_application_gives_wins() {
 fn a_content_type_needs_content() {
     let fields = FieldBlock::new();
     let typed = ResponseHead {
-        default_content_type: Some("a/b"),
+        default_content_type: FieldValue::new(b"a/b"),
         ..plain_answer(&fields)
     };
     for (body, wanted) in [
@@ -266,22 +267,6 @@ fn s7_8_an_upgrade_is_named_as_an_option() {
     ends(&get("Connection: close\r\n"), "Connection: close, upgrade");
     ends(&old("Connection: keep-alive\r\n"), "Connection: keep-alive, upgrade");
     ends(&old(""), "Connection: close, upgrade");
-}
-
-/// The date and the default type come from the server, but no line of an answer trusts anyone.
-#[test]
-fn no_value_breaks_out_of_its_line() {
-    let fields = FieldBlock::new();
-    let response = ResponseHead {
-        body: BodyLength::Known(1),
-        date: b"x\r\nSet-Cookie: a=b",
-        default_content_type: Some("a/b\nX: y"),
-        ..plain_answer(&fields)
-    };
-    assert_eq!(
-        answer(&get(""), &response).0,
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
-    );
 }
 
 /// RFC 9112 §7.1: "The chunked coding is complete when a chunk with a chunk-size of zero is

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Received, ResponseHead, TargetForm, Version,
+    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Next, Received, ResponseHead,
+    TargetForm, Version,
 };
 use serde_json::Value;
 
@@ -188,8 +189,8 @@ impl Answerer {
             status,
             fields: &fields,
             body: BodyLength::Known(body.len() as u64),
-            date: b"Fri, 20 Nov 2026 12:00:00 GMT",
-            default_content_type: Some("text/plain"),
+            date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
+            default_content_type: FieldValue::new(b"text/plain"),
             version: Version::Http11,
         };
         if self.connection.respond(&response, &mut self.out) == BodyPlan::Plain {

@@ -1,7 +1,8 @@
 //! Laws that hold for every input: generated ones, shrunk when they find a counterexample.
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Framing, Head, Limits, Received, ResponseHead, Version, chunk,
+    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Framing, Head, HttpDate, Limits, Received, ResponseHead,
+    Version, chunk,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -267,8 +268,8 @@ proptest! {
             // What is refused stays out; that is what is tested.
             let _ = block.append(name, value);
         }
-        let date = b"Fri, 20 Nov 2026 12:00:00 GMT";
-        let response = ResponseHead { status, fields: &block, body, date, default_content_type: Some("a/b"), version };
+        let date = HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT");
+        let response = ResponseHead { status, fields: &block, body, date, default_content_type: FieldValue::new(b"a/b"), version };
         let mut out = Vec::new();
         let plan = connection.respond(&response, &mut out);
 

@@ -42,7 +42,7 @@ pub(crate) fn plain_answer(fields: &FieldBlock) -> ResponseHead<'_> {
         status: 200,
         fields,
         body: BodyLength::None,
-        date: b"",
+        date: None,
         default_content_type: None,
         version: Version::Http11,
     }

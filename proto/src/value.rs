@@ -1,0 +1,120 @@
+//! What a server puts into its answers by itself, checked once instead of with each of them.
+
+use crate::scan::{self, VALUE};
+
+/// A field value that can be sent: without control bytes, so that it ends where its line ends
+/// (RFC 9110 §5.5).
+///
+/// ```
+/// use hansel_proto::FieldValue;
+///
+/// const TEXT: FieldValue = FieldValue::new(b"text/plain").unwrap();
+/// assert_eq!(TEXT.bytes(), b"text/plain");
+/// assert!(FieldValue::new(b"text/plain\r\nSet-Cookie: a=b").is_none());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldValue<'a>(&'a [u8]);
+
+impl<'a> FieldValue<'a> {
+    /// These bytes, if they can be sent.
+    pub const fn new(bytes: &'a [u8]) -> Option<FieldValue<'a>> {
+        if are_in_a_value(bytes) {
+            Some(FieldValue(bytes))
+        } else {
+            None
+        }
+    }
+
+    /// The bytes as they are sent.
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// A moment as RFC 9110 §5.6.7 has it sent: `Fri, 20 Nov 2026 12:00:00 GMT`.
+///
+/// ```
+/// use hansel_proto::HttpDate;
+///
+/// let date = HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT");
+/// assert!(date.is_some());
+/// assert!(HttpDate::new(b"Friday, 20-Nov-26 12:00:00 GMT").is_none(), "obsolete, and not to be sent");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpDate([u8; LENGTH]);
+
+/// The length of an IMF-fixdate, which has the same places for everything.
+const LENGTH: usize = 29;
+
+impl HttpDate {
+    /// These bytes, if they have the form of an IMF-fixdate; whether there is such a day is not looked at.
+    pub const fn new(bytes: &[u8]) -> Option<HttpDate> {
+        match bytes.first_chunk::<LENGTH>() {
+            Some(whole) if bytes.len() == LENGTH && is_imf_fixdate(whole) => Some(HttpDate(*whole)),
+            _ => None,
+        }
+    }
+
+    /// The bytes as they are sent.
+    pub const fn bytes(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
+}
+
+const fn are_in_a_value(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while at < bytes.len() {
+        if !scan::is(bytes[at], VALUE) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// RFC 9110 §5.6.7: `IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT`.
+const fn is_imf_fixdate(bytes: &[u8; LENGTH]) -> bool {
+    let form = b"Aaa, 00 Aaa 0000 00:00:00 GMT";
+    let mut at = 0;
+    while at < LENGTH {
+        let fits = match form[at] {
+            b'0' => bytes[at].is_ascii_digit(),
+            b'A' => bytes[at].is_ascii_uppercase(),
+            b'a' => bytes[at].is_ascii_lowercase(),
+            other => bytes[at] == other,
+        };
+        if !fits {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_differs_from_its_form_nowhere() {
+        let good = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(HttpDate::new(&good).map(|date| date.0), Some(good));
+        for at in 0..LENGTH {
+            for byte in [b'\r', b'\n', b' ', b'\0', b'~'] {
+                let mut bad = good;
+                bad[at] = byte;
+                assert_eq!(HttpDate::new(&bad).is_some(), bad == good, "{byte} at {at}");
+            }
+        }
+        assert!(HttpDate::new(&good[1..]).is_none());
+        assert!(HttpDate::new(b"Sun, 06 Nov 1994 08:49:37 GMT\r\nX: y").is_none());
+        assert!(HttpDate::new(b"").is_none());
+    }
+
+    #[test]
+    fn a_value_holds_what_a_field_may() {
+        for byte in 0..=255 {
+            assert_eq!(FieldValue::new(&[b'a', byte]).is_some(), scan::is_value(&[b'a', byte]));
+        }
+    }
+}
