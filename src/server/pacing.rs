@@ -21,6 +21,9 @@ use crate::pace::Pace;
 /// over.
 pub(super) const LONG: Duration = Duration::from_micros(100);
 
+/// A call that takes no longer is followed by the next one so soon that its answer may wait for that.
+const BRISK: Duration = Duration::from_micros(10);
+
 /// Of so many calls one is timed, as long as nothing is suspected. Asking the clock costs a hundredth of
 /// what a small request does.
 const SAMPLED: u8 = 8;
@@ -37,6 +40,7 @@ pub(super) struct Suspicion {
     calls_left: u8,
     long_calls: u8,
     calls_skipped: u8,
+    is_brisk: bool,
 }
 
 impl Suspicion {
@@ -49,8 +53,14 @@ impl Suspicion {
         self.calls_skipped == 0
     }
 
+    /// Whether calls take next to no time, as far as those show that were timed.
+    pub(super) fn is_brisk(&self) -> bool {
+        self.is_brisk
+    }
+
     /// Takes note of a call on the loop's thread.
     pub(super) fn observe(&mut self, pace: Pace, took: Duration) {
+        self.is_brisk = took <= BRISK;
         if took < LONG {
             if self.suspect == Some(pace) {
                 self.count();

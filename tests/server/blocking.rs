@@ -147,6 +147,32 @@ fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_nothing_is_
     assert_eq!(client.answer().text(), "/wait");
 }
 
+/// Answers are sent several at a time; one that is made already must not wait for a handler that blocks.
+#[test]
+fn answers_to_others_leave_while_a_handler_blocks_that_came_with_them() {
+    let gate = Gate::new();
+    let quick = |request: &Request| request.path().to_owned();
+    let routes = Routes::new().get("/quick", quick).get("/wait", gated(&gate));
+    let server = start(server().loops(1).limits(no_deadlines()), routes);
+    let _open = OpenAtEnd(&gate);
+    let mut clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for round in 1..=20 {
+        // The one that blocks is somewhere among them.
+        let blocked = (7 * round) % clients.len();
+        for (i, client) in clients.iter_mut().enumerate() {
+            client.send(get(if i == blocked { "/wait" } else { "/quick" }));
+        }
+        for (i, client) in clients.iter_mut().enumerate() {
+            if i != blocked {
+                assert_eq!(client.answer().text(), "/quick");
+            }
+        }
+        gate.await_arrived(round);
+        gate.admit(1);
+        assert_eq!(clients[blocked].answer().text(), "/wait");
+    }
+}
+
 #[test]
 fn requests_behind_one_that_blocks_wait_for_it_and_keep_their_order() {
     let gate = Gate::new();

@@ -34,6 +34,9 @@ use works::Works;
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// Answers that are sent together at most. Each of them waits for the others.
+const TOGETHER: usize = 64;
+
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
 const LISTENERS: usize = usize::MAX - 1;
@@ -60,6 +63,8 @@ pub(super) struct EventLoop {
     /// the present round.
     ready: VecDeque<usize>,
     ready_now: usize,
+    /// Connections whose answers are made and not sent: see [`take_back`](EventLoop::take_back).
+    unsent: Vec<usize>,
     timers: Timers,
     works: Works,
     sections: Sections,
@@ -121,6 +126,7 @@ impl EventLoop {
             lost_slots: 0,
             ready: VecDeque::new(),
             ready_now: 0,
+            unsent: Vec::with_capacity(TOGETHER),
             timers: Timers::default(),
             works: Works::new(Instant::now()),
             sections: Sections::new(),
@@ -153,6 +159,9 @@ impl EventLoop {
             }
             let called = if let Some((token, readiness)) = self.batch.pop() {
                 self.on_event(token, readiness, shared)
+            } else if !self.unsent.is_empty() {
+                self.send_unsent();
+                None
             } else if self.ready_now > 0 {
                 self.ready_now -= 1;
                 self.ready.pop_front().and_then(|key| self.go_on(key, shared))
@@ -167,6 +176,10 @@ impl EventLoop {
     }
 
     /// Takes back a connection that was out.
+    ///
+    /// As long as there is more to do, answers that took little time are kept, and sent one right behind
+    /// the other: a client on the same machine, such as a balancer, is woken once for all of them. Waking
+    /// it for each costs a tenth of what a small request does.
     pub(super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
@@ -174,6 +187,39 @@ impl EventLoop {
         if !shared.is_running() && connection.lane == Lane::Service {
             shared.count_finished();
         }
+        let key = connection.key;
+        if self.may_keep_answers()
+            && let Some(slot) = self.slots.get_mut(key)
+        {
+            slot.connection = Some(connection);
+            self.unsent.push(key);
+            if self.unsent.len() == TOGETHER {
+                self.send_unsent();
+            }
+            return;
+        }
+        self.send(connection);
+    }
+
+    /// Whether an answer may wait for others: there will be others soon.
+    fn may_keep_answers(&self) -> bool {
+        !self.batch.is_empty() && self.suspicion.is_brisk() && self.phase == Phase::Running
+    }
+
+    /// Sends the answers that have waited for others.
+    pub(super) fn send_unsent(&mut self) {
+        for i in 0..self.unsent.len() {
+            // It is out if an event has come for it meanwhile.
+            let slot = self.unsent.get(i).and_then(|key| self.slots.get_mut(*key));
+            if let Some(connection) = slot.and_then(|slot| slot.connection.take()) {
+                self.send(connection);
+            }
+        }
+        self.unsent.clear();
+    }
+
+    /// Sends the answer that a connection has.
+    fn send(&mut self, mut connection: Box<Connection>) {
         connection.send_now();
         let key = connection.key;
         if connection.can_rest() && self.phase == Phase::Running {
