@@ -110,7 +110,8 @@ pub struct Head {
     pub(crate) version: Version,
     /// Where the field section starts.
     pub(crate) section_start: usize,
-    pub(crate) section: Section,
+    /// Boxed, so that [swapping](Head::swap_last_section) it costs next to nothing.
+    pub(crate) section: Box<Section>,
 }
 
 impl Head {
@@ -235,7 +236,7 @@ impl Head {
 /// The field section that was parsed last on one connection, kept apart from its [`Head`]: see
 /// [`Head::swap_last_section`]. It only spares work; a head reads the same with any other one.
 #[derive(Clone, Debug, Default)]
-pub struct LastSection(Section);
+pub struct LastSection(Box<Section>);
 
 impl LastSection {
     /// The bytes of the section; 0 if there is none.

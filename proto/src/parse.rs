@@ -8,7 +8,6 @@ use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
 use crate::section::Field;
-use crate::target;
 
 /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
 /// least one empty line (CRLF) received prior to the request-line". A few, but not without end.
@@ -51,24 +50,33 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lin
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`. The index of the line
 /// behind it, or `None` if it has not all arrived.
 fn request_line(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Option<usize>, Refusal> {
-    let Some(start) = empty_lines(bytes)? else {
-        return Ok(None);
-    };
-    let Some(method) = method(bytes, start)? else {
+    let Some(method) = beginning(bytes)? else {
         return Ok(None);
     };
     head.method = method;
     let target_start = method.end as usize + 1;
-    let Some(mut target) = target::scan(bytes, target_start, limits.target_bytes)? else {
+    if !head.target.scan(bytes, target_start, limits.target_bytes)? {
+        return Ok(None);
+    }
+    let Some((version, line_end)) = version(bytes, head.target.whole.end as usize + 1)? else {
         return Ok(None);
     };
-    let Some((version, line_end)) = version(bytes, target.whole.end as usize + 1)? else {
-        return Ok(None);
-    };
-    target.settle(bytes, method.of(bytes))?;
-    head.target = target;
+    head.target.settle(bytes, method.of(bytes))?;
     head.version = version;
     Ok(Some(line_end))
+}
+
+/// The method, behind empty lines that may precede it; `None` if it has not all arrived.
+#[inline(always)]
+fn beginning(bytes: &[u8]) -> Result<Option<Span>, Refusal> {
+    if bytes.starts_with(b"GET ") {
+        // What most requests begin with needs no closer look.
+        return Ok(Some(Span::new(0, 3)));
+    }
+    match empty_lines(bytes)? {
+        Some(start) => method(bytes, start),
+        None => Ok(None),
+    }
 }
 
 /// The index behind the empty lines that may precede a request; `None` if they may go on.

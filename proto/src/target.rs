@@ -17,74 +17,8 @@ pub(crate) struct Target {
     pub(crate) path_has_escapes: bool,
 }
 
-/// Reads the target that starts at `start`, as far as its bytes alone can tell; `None` if the
-/// bytes end before it does. What its form must be depends on the method: see [`Target::settle`].
-#[inline(always)]
-pub(crate) fn scan(bytes: &[u8], start: usize, limit: usize) -> Result<Option<Target>, Refusal> {
-    let most = start.saturating_add(limit).saturating_add(1);
-    let within = bytes.get(..most).unwrap_or(bytes);
-    let scanned = if within.get(start) == Some(&b'/') {
-        origin(within, start)?
-    } else {
-        other(within, start)?
-    };
-    match scanned {
-        None if bytes.len() >= most => Err(too_long(limit)),
-        None => Ok(None),
-        Some(target) => Ok(Some(target)),
-    }
-}
-
 pub(crate) fn too_long(limit: usize) -> Refusal {
     Refusal::limit(Reason::TargetTooLong, limit as u64)
-}
-
-/// RFC 9112 §3.2.1: `origin-form = absolute-path [ "?" query ]`.
-#[inline(always)]
-fn origin(bytes: &[u8], start: usize) -> Result<Option<Target>, Refusal> {
-    let Some((path_end, path_has_escapes)) = escaped_run(bytes, start, PATH)? else {
-        return Ok(None);
-    };
-    let mut end = path_end;
-    let mut query = None;
-    if bytes.get(path_end) == Some(&b'?') {
-        let Some((query_end, _)) = escaped_run(bytes, path_end + 1, QUERY)? else {
-            return Ok(None);
-        };
-        query = Some(Span::new(path_end + 1, query_end));
-        end = query_end;
-    }
-    if !ends(bytes, end)? {
-        return Ok(None);
-    }
-    let whole = Span::new(start, end);
-    let path = Span::new(start, path_end);
-    Ok(Some(Target {
-        whole,
-        path,
-        query,
-        path_has_escapes,
-        ..Target::default()
-    }))
-}
-
-/// Any other form, which only the method can tell apart: here, just characters of a URI.
-fn other(bytes: &[u8], start: usize) -> Result<Option<Target>, Refusal> {
-    let Some((end, _)) = escaped_run(bytes, start, PATH | QUERY)? else {
-        return Ok(None);
-    };
-    if !ends(bytes, end)? {
-        return Ok(None);
-    }
-    if end == start {
-        return Err(Refusal::byte(Reason::Target, b' '));
-    }
-    // Until it is settled: an authority, since that is the form no other can be mistaken for.
-    Ok(Some(Target {
-        whole: Span::new(start, end),
-        form: TargetForm::Authority,
-        ..Target::default()
-    }))
 }
 
 /// Where a run of `classes` and well-formed escapes ends, and whether there were escapes; `None`
@@ -122,6 +56,66 @@ fn ends(bytes: &[u8], end: usize) -> Result<bool, Refusal> {
 }
 
 impl Target {
+    /// Reads the target that starts at `start`, as far as its bytes alone can tell; says whether the bytes
+    /// reach to its end. What its form must be depends on the method: see [`settle`](Target::settle).
+    #[inline(always)]
+    pub(crate) fn scan(&mut self, bytes: &[u8], start: usize, limit: usize) -> Result<bool, Refusal> {
+        let most = start.saturating_add(limit).saturating_add(1);
+        let within = bytes.get(..most).unwrap_or(bytes);
+        let is_whole = if within.get(start) == Some(&b'/') {
+            self.scan_origin(within, start)?
+        } else {
+            self.scan_other(within, start)?
+        };
+        if !is_whole && bytes.len() >= most {
+            return Err(too_long(limit));
+        }
+        Ok(is_whole)
+    }
+
+    /// RFC 9112 §3.2.1: `origin-form = absolute-path [ "?" query ]`.
+    #[inline(always)]
+    fn scan_origin(&mut self, bytes: &[u8], start: usize) -> Result<bool, Refusal> {
+        let Some((path_end, path_has_escapes)) = escaped_run(bytes, start, PATH)? else {
+            return Ok(false);
+        };
+        let mut end = path_end;
+        self.query = None;
+        if bytes.get(path_end) == Some(&b'?') {
+            let Some((query_end, _)) = escaped_run(bytes, path_end + 1, QUERY)? else {
+                return Ok(false);
+            };
+            self.query = Some(Span::new(path_end + 1, query_end));
+            end = query_end;
+        }
+        self.whole = Span::new(start, end);
+        self.form = TargetForm::Origin;
+        self.path = Span::new(start, path_end);
+        self.path_has_escapes = path_has_escapes;
+        ends(bytes, end)
+    }
+
+    /// Any other form, which only the method can tell apart: here, just characters of a URI.
+    #[cold]
+    fn scan_other(&mut self, bytes: &[u8], start: usize) -> Result<bool, Refusal> {
+        let Some((end, _)) = escaped_run(bytes, start, PATH | QUERY)? else {
+            return Ok(false);
+        };
+        if !ends(bytes, end)? {
+            return Ok(false);
+        }
+        if end == start {
+            return Err(Refusal::byte(Reason::Target, b' '));
+        }
+        // Until it is settled: an authority, since that is the form no other can be mistaken for.
+        *self = Target {
+            whole: Span::new(start, end),
+            form: TargetForm::Authority,
+            ..Target::default()
+        };
+        Ok(true)
+    }
+
     /// Decides the form with the help of the method, and checks what belongs to it.
     #[inline(always)]
     pub(crate) fn settle(&mut self, bytes: &[u8], method: &[u8]) -> Result<(), Refusal> {

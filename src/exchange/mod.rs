@@ -318,14 +318,15 @@ impl Exchange {
         self.protocol.close_after_response();
     }
 
-    /// Appends the head of `response`, and its body if that is short. What is not appended is returned.
-    pub(crate) fn respond(&mut self, response: Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+    /// Appends the head of `response`, and its body if that is short. What is not appended is returned, and
+    /// `response` has it no more.
+    pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
         if self.stage == Stage::HandedLive {
             // RFC 9112 §9.3: "the server MUST read the entire request message body or close the
             // connection after sending its response".
             self.protocol.close_after_response();
         }
-        let response = response.sendable();
+        response.make_sendable();
         let version = match response.version() {
             http::Version::HTTP_10 | http::Version::HTTP_09 => hansel_proto::Version::Http10,
             _ => hansel_proto::Version::Http11,
@@ -352,7 +353,7 @@ impl Exchange {
         if plan == BodyPlan::Omit {
             return Payload::None;
         }
-        match response.body.kind {
+        match std::mem::take(&mut response.body.kind) {
             Kind::Empty => Payload::None,
             Kind::Static(bytes) => Payload::of_bytes(bytes, out),
             Kind::Bytes(bytes) => Payload::of_bytes(bytes, out),

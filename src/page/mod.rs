@@ -54,7 +54,7 @@ pub(crate) fn answer(
         Some(listener) => answer(&Both(&recorder, listener)),
         None => answer(&recorder),
     };
-    let (response, panic) = match panics::catch(watched) {
+    let (mut response, panic) = match panics::catch(watched) {
         Ok(response) => (response, None),
         Err(panic) => {
             log::error!(
@@ -67,7 +67,7 @@ pub(crate) fn answer(
         }
     };
     let failure = response.failure();
-    let response = response.sendable();
+    response.make_sendable();
     let is_told = matches!(
         response.status(),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR

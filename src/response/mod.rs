@@ -213,16 +213,23 @@ impl Response {
         }
     }
 
-    /// The response as it can be sent: one that must not be becomes a 500, and the log says why.
-    pub(crate) fn sendable(self) -> Response {
+    /// Makes one that must not be sent a 500, and has the log say why.
+    pub(crate) fn make_sendable(&mut self) {
+        if self.fault.is_some() || self.status.is_informational() {
+            self.refuse_to_send();
+        }
+    }
+
+    #[cold]
+    fn refuse_to_send(&mut self) {
         let mistake = match self.fault.as_deref() {
             Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
             // RFC 9110 §15.2: interim answers are the server's to send; an application's answer is final.
             _ if self.status.is_informational() => format!("status {} is not a final one", self.status),
-            _ => return self,
+            _ => return,
         };
         log::error!("answered 500 instead of a response that can't be sent: {mistake}");
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        *self = StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
 }
 
@@ -271,7 +278,8 @@ mod tests {
             ("", "1"),
             ("Transfer-Encoding", "chunked"),
         ] {
-            let response = Response::new("x").with_header(name, value).sendable();
+            let mut response = Response::new("x").with_header(name, value);
+            response.make_sendable();
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "{name}: {value}");
             assert_eq!(response.header(name), None);
         }
@@ -279,7 +287,8 @@ mod tests {
 
     #[test]
     fn an_interim_status_is_no_final_answer() {
-        let response = Response::default().with_status(StatusCode::CONTINUE).sendable();
+        let mut response = Response::default().with_status(StatusCode::CONTINUE);
+        response.make_sendable();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
@@ -289,6 +298,7 @@ mod tests {
         let error = response.try_set_header("X-A", "\n").unwrap_err();
         assert!(error.to_string().contains("X-A"), "{error}");
         assert_eq!(response.header("X-A"), Some("1"));
-        assert_eq!(response.sendable().status(), StatusCode::OK);
+        response.make_sendable();
+        assert_eq!(response.status(), StatusCode::OK);
     }
 }

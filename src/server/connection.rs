@@ -359,7 +359,15 @@ impl Connection {
     }
 
     /// Sends what is there to be sent, as far as the client takes it.
+    #[inline]
     fn flush(&mut self) -> Flush {
+        match &self.work {
+            Some(work) if work.has_output() => self.flush_output(),
+            _ => Flush::Done,
+        }
+    }
+
+    fn flush_output(&mut self) -> Flush {
         let Some(work) = &mut self.work else { return Flush::Done };
         loop {
             let rest = work.out.get(work.sent..).unwrap_or(&[]);

@@ -313,7 +313,7 @@ impl Runner {
         if self.shared.observation.sends_ids {
             observer::send_id(&work.exchange.request, &mut response);
         }
-        let outcome = span.run(|| self.respond(response, work, transport));
+        let outcome = span.run(|| self.respond(&mut response, work, transport));
         let status = work.exchange.answered.as_ref().map(|answered| answered.status);
         span.answered(&work.exchange.request, status);
         self.observe(work);
@@ -341,6 +341,7 @@ impl Runner {
         answer
     }
 
+    #[inline]
     fn call_application(&self, work: &Work) -> (Response, RequestSpan) {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
@@ -368,11 +369,17 @@ impl Runner {
     }
 
     /// Takes note of the answer that has been made, if somebody wants to know.
+    #[inline]
     fn observe(&mut self, work: &mut Work) {
-        let answered = work.exchange.answered.take();
-        if !self.shared.observation.is_wanted() {
-            return;
+        if self.shared.observation.is_wanted() {
+            self.report(work);
+        } else {
+            work.exchange.answered = None;
         }
+    }
+
+    fn report(&mut self, work: &mut Work) {
+        let answered = work.exchange.answered.take();
         let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(
@@ -387,18 +394,17 @@ impl Runner {
 
     /// Puts the answer where it can be sent, or sends it if that takes a thread. An error means that the
     /// answer is not whole.
-    fn respond(&self, response: Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
+    #[inline]
+    fn respond(&self, response: &mut Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
         let needs_thread = response.body.needs_thread();
         let place = if needs_thread {
             self.shared.streaming_place()
         } else {
             None
         };
-        let response = if needs_thread && place.is_none() {
-            busy_streaming()
-        } else {
-            response
-        };
+        if needs_thread && place.is_none() {
+            *response = busy_streaming();
+        }
         match work.exchange.respond(response, &self.date, &mut work.out) {
             Payload::Source(source, chunked) => {
                 pace::about_to_block();
@@ -420,6 +426,7 @@ impl Runner {
                 )?;
                 work.out.clear();
             }
+            Payload::None => {}
             payload => work.payload = payload,
         }
         Ok(())

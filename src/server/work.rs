@@ -30,7 +30,13 @@ impl Work {
 
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.out.is_empty() && matches!(self.payload, Payload::None) && self.exchange.is_idle()
+        !self.has_output() && self.exchange.is_idle()
+    }
+
+    /// Whether there is something to be sent.
+    #[inline]
+    pub(super) fn has_output(&self) -> bool {
+        !(self.out.is_empty() && matches!(self.payload, Payload::None))
     }
 
     /// Makes ready for another connection.
@@ -45,14 +51,20 @@ impl Work {
     pub(super) fn send_nothing(&mut self) {
         self.out.clear();
         self.sent = 0;
-        self.payload = Payload::None;
+        if !matches!(self.payload, Payload::None) {
+            self.payload = Payload::None;
+        }
     }
 
     /// Puts the next piece of a file into `out`. Says whether there was one.
     pub(super) fn next_piece(&mut self) -> io::Result<bool> {
-        let Payload::File { file, left } = &mut self.payload else {
-            self.payload = Payload::None;
-            return Ok(false);
+        let (file, left) = match &mut self.payload {
+            Payload::None => return Ok(false),
+            Payload::File { file, left } => (file, left),
+            Payload::Bytes { .. } | Payload::Source(..) => {
+                self.payload = Payload::None;
+                return Ok(false);
+            }
         };
         let most = FILE_PIECE.min(usize::try_from(*left).unwrap_or(FILE_PIECE));
         self.out.resize(most, 0);

@@ -142,8 +142,8 @@ fn answer(
     call: &mut impl FnMut(&Request) -> Response,
 ) -> bool {
     let called = catch_unwind(AssertUnwindSafe(|| call(&exchange.request)));
-    let response = called.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
-    let sent = match exchange.respond(response, date, out) {
+    let mut response = called.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    let sent = match exchange.respond(&mut response, date, out) {
         Payload::None => Ok(()),
         Payload::Bytes { bytes, .. } => {
             out.extend_from_slice((*bytes).as_ref());

@@ -107,8 +107,8 @@ impl Service {
     }
 
     /// Turns a response into the other vocabulary. What takes a thread to be written gets one.
-    fn converted(&self, response: Response) -> http::Response<Body> {
-        let response = response.sendable();
+    fn converted(&self, mut response: Response) -> http::Response<Body> {
+        response.make_sendable();
         let mut converted = http::Response::new(Body::empty());
         *converted.status_mut() = response.status();
         for (name, value) in response.headers() {

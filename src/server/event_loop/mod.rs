@@ -35,7 +35,7 @@ use works::Works;
 const EVENTS: usize = 1024;
 
 /// Answers that are sent together at most. Each of them waits for the others.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 32;
 
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
@@ -374,11 +374,11 @@ impl EventLoop {
     /// Answers a request that needs no handler.
     fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
-            let response = health::answer(&work.exchange.request, shared);
+            let mut response = health::answer(&work.exchange.request, shared);
             if !shared.is_running() {
                 work.exchange.close_after_response();
             }
-            work.payload = work.exchange.respond(response, &self.date, &mut work.out);
+            work.payload = work.exchange.respond(&mut response, &self.date, &mut work.out);
             // Probes are neither logged nor counted.
             work.exchange.answered = None;
             if !work.exchange.finish() {
