@@ -101,6 +101,11 @@ impl<T> Inbox<T> {
         self.lock().pop_front()
     }
 
+    /// Whether the holder sleeps, or is about to.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

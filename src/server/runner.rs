@@ -173,6 +173,7 @@ impl Runner {
 
     /// Gives a connection back, unless its loop has answered in place of the handler.
     fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
+        self.step_back(connection.home);
         let outcome = connection.transport.link.claim.claim();
         if outcome == Outcome::Own {
             // The answer goes out from here, one hop earlier; what the client does not take goes later.
@@ -182,6 +183,16 @@ impl Runner {
             self.shared.leave(connection.home, Arrival::Recovered(connection.key));
         }
         outcome
+    }
+
+    /// Lets a loop go first that has something to do, if it waits for this processor.
+    ///
+    /// Handlers that began together end together, and the loop would have to wait until each of them has sent
+    /// its answer: what those answered ask next would begin together as well, and so on.
+    fn step_back(&self, index: usize) {
+        if !self.shared.loops[index].inbox.is_asleep() {
+            std::thread::yield_now();
+        }
     }
 
     /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.

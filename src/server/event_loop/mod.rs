@@ -434,6 +434,21 @@ impl EventLoop {
 
     /// Between two rounds: everything that is not an event of a connection.
     fn end_round(&mut self, shared: &Shared) {
+        self.collect(shared);
+        self.accept(shared);
+        self.expire(shared);
+        self.works.tidy(self.now);
+        self.follow(shared);
+        if !self.has_ended {
+            self.sleep(shared);
+            // Before the events: some of them are for connections that are back.
+            self.collect(shared);
+        }
+        self.ready_now = self.ready.len();
+    }
+
+    /// Takes what other threads have left.
+    fn collect(&mut self, shared: &Shared) {
         while let Some(arrival) = shared.loops[self.index].inbox.take() {
             match arrival {
                 Arrival::Returned(connection) => self.take_back(connection, shared),
@@ -443,14 +458,6 @@ impl EventLoop {
                 }
             }
         }
-        self.accept(shared);
-        self.expire(shared);
-        self.works.tidy(self.now);
-        self.follow(shared);
-        if !self.has_ended {
-            self.sleep(shared);
-        }
-        self.ready_now = self.ready.len();
     }
 
     /// Waits for events.
