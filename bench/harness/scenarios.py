@@ -44,6 +44,7 @@ HELLO = Scenario("keep-alive-64", "Keep-alive, 64 connections", "hello")
 SCENARIOS = [
     HELLO,
     named(HELLO, "keep-alive-256", "Keep-alive, 256 connections", connections=256),
+    named(HELLO, "keep-alive-10000", "Keep-alive, 10,000 connections", connections=10_000, warm_up=1.0),
     named(HELLO, "pipelined-16", "Pipelined, 16 requests at a time, 64 connections", depth=16),
     Scenario("browser", "Browsers: 13 fields, a route, three fields in the answer", "item", clients="own"),
     Scenario("proxied", "The same behind a proxy: each request is another client's", "item"),

@@ -8,8 +8,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::Listener;
 
-/// Connections that may wait to be accepted. The system may set a lower bound of its own.
-const BACKLOG: i32 = 1024;
+/// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
+/// refused but tries again, after one second, then two: for a client that is a slow server.
+const BACKLOG: i32 = 4096;
 
 /// An address that is listened on.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::super::socket::{Accepted, Listener};
 use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
-/// Connections accepted before others get their turn.
+/// Connections accepted at least before others get their turn; and as many as others got one before.
 const ACCEPTED: usize = 64;
 
 /// How many connections of the health lane each loop has at most.
@@ -45,7 +45,7 @@ impl EventLoop {
     }
 
     fn accept_from(&mut self, listener: usize, shared: &Shared) {
-        for _ in 0..ACCEPTED {
+        for _ in 0..ACCEPTED.max(self.events_seen) {
             let Some(accepted) = self.listeners.get(listener).map(Listener::accept) else {
                 return;
             };

@@ -48,6 +48,8 @@ pub(super) struct EventLoop {
     /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
     /// holds it next goes on with them.
     batch: Vec<(Token, u8)>,
+    /// How many there were in this round.
+    events_seen: usize,
     /// Those of the health lane come first.
     listeners: Vec<Listener>,
     health_listeners: usize,
@@ -116,6 +118,7 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(EVENTS),
             batch: Vec::with_capacity(EVENTS),
+            events_seen: 0,
             health_listeners: health_listeners.len(),
             listeners: health_listeners.into_iter().chain(listeners).collect(),
             health_connections: 0,
@@ -499,6 +502,7 @@ impl EventLoop {
             }
             self.batch.push((event.token(), readiness));
         }
+        self.events_seen = self.batch.len();
         // They are taken from the end: the first one first.
         self.batch.reverse();
     }
