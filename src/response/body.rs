@@ -177,9 +177,12 @@ impl Body {
 
     /// As what it is sent, unless a header field says otherwise.
     #[cfg(feature = "json")]
-    pub(crate) fn with_content_type(mut self, content_type: FieldValue<'static>) -> Body {
-        self.content_type = Some(content_type);
-        self
+    pub(crate) fn json(text: Vec<u8>) -> Body {
+        const JSON: FieldValue<'static> = FieldValue::new(b"application/json").unwrap();
+        Body {
+            kind: Kind::Bytes(text),
+            content_type: Some(JSON),
+        }
     }
 }
 

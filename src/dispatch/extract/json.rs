@@ -1,6 +1,5 @@
 //! JSON, as argument and as answer.
 
-use hansel_proto::FieldValue;
 use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,8 +40,6 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-const JSON: FieldValue<'static> = FieldValue::new(b"application/json").unwrap();
-
 extractor!([T: DeserializeOwned] Json<T>, json);
 
 fn json<T: DeserializeOwned>(request: &Request) -> Result<Json<T>, Response> {
@@ -70,7 +67,7 @@ fn is_json(content_type: &str) -> bool {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(json) => Response::new(Body::from(json).with_content_type(JSON)),
+            Ok(json) => Response::new(Body::json(json)),
             Err(error) => Error::from(error).into_response(),
         }
     }
