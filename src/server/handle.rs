@@ -94,7 +94,7 @@ impl Handle {
         self.shared.wait();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
         if let Some(log) = &self.shared.observation.log {
-            log.outlet.wait_until_written(Instant::now() + LAST_LINES);
+            log.wait_until_written(Instant::now() + LAST_LINES);
         }
         self.shared.drained()
     }

@@ -51,7 +51,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operations::Metrics;
 use crate::{AccessLog, Application, IntoApplication, Trust};
 
 pub use handle::{Drained, Handle};
@@ -62,6 +61,7 @@ pub use tls::Tls;
 use door::Door;
 use entrance::Entrance;
 use event_loop::EventLoop;
+use health::HealthLane;
 use listen::Bound;
 use observer::Observation;
 use shared::{Operations, Shared, Staffing};
@@ -107,7 +107,8 @@ pub struct Server {
     doors: Vec<Door>,
     /// Where those begin that were named last.
     named_last: usize,
-    health: bool,
+    health: Option<HealthLane>,
+    health_beside_service: bool,
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
     access_log: Option<AccessLog>,
@@ -138,7 +139,8 @@ impl Server {
             listeners: Vec::new(),
             doors: Vec::new(),
             named_last: 0,
-            health: false,
+            health: None,
+            health_beside_service: false,
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
             access_log: None,
@@ -275,7 +277,8 @@ impl Server {
     /// | `/readyz` | 200; 503 from the moment the server is told to stop, and while [`Handle::set_ready`] says so |
     /// | `/metrics` | 200, Prometheus text; its counting begins with this switch |
     pub fn health(mut self) -> Server {
-        self.health = true;
+        self.health = Some(HealthLane::new());
+        self.health_beside_service = true;
         self
     }
 
@@ -288,6 +291,7 @@ impl Server {
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.health = Some(HealthLane::new());
         // A predecessor, or a service manager, may have opened it already.
         let asked = address.to_socket_addrs().into_iter().flatten();
         let is_here = |asked| self.health_listeners.iter().any(|here| here.address() == Some(asked));
@@ -373,12 +377,13 @@ impl Server {
         let addresses = self.local_addrs();
         let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
         let operations = Operations {
-            health_beside_service: self.health,
+            health: self.health,
+            health_beside_service: self.health_beside_service,
             drain_delay: self.drain_delay,
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
                 sends_ids: self.sends_ids,
-                metrics: (self.health || !self.health_listeners.is_empty()).then(|| Metrics::new(self.loops)),
+                metrics: self.health.map(|lane| (lane.metrics)(self.loops)),
             },
         };
         let staffing = Staffing {

@@ -21,7 +21,7 @@ use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
-use super::health::{self, Lane};
+use super::health::Lane;
 use super::link::{DRAINING, READABLE, Transport};
 use super::observer::{self, Observer};
 use super::shared::{Arrival, Shared, hire};
@@ -344,7 +344,7 @@ impl Runner {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return (health::answer(request, &self.shared), RequestSpan::none());
+            return (self.shared.health.answer(request, &self.shared), RequestSpan::none());
         }
         let span = RequestSpan::of(request);
         let response = span.run(|| {

@@ -14,7 +14,7 @@ use super::crew::Crew;
 use super::entrance::Entrance;
 use super::event_loop::EventLoop;
 use super::handle::Drained;
-use super::health::Health;
+use super::health::{Health, HealthLane};
 use super::limits::Limits;
 use super::observer::Observation;
 use super::peers::{Peers, Visitor};
@@ -74,6 +74,7 @@ pub(super) enum Arrival {
 
 /// What an operator has asked for.
 pub(super) struct Operations {
+    pub(super) health: Option<HealthLane>,
     pub(super) health_beside_service: bool,
     pub(super) drain_delay: Duration,
     pub(super) observation: Observation,
@@ -182,7 +183,7 @@ impl Shared {
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
-            health: Health::new(operations.health_beside_service),
+            health: Health::new(operations.health, operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
             peers: Peers::new(limits.connections_per_peer),
@@ -388,7 +389,7 @@ impl Shared {
             self.entrance.remove_paths();
             self.crew.dismiss();
             if let Some(log) = &self.observation.log {
-                log.outlet.close();
+                log.close();
             }
             self.watch.end();
         }

@@ -21,7 +21,7 @@ use crate::date::Date;
 
 use super::admission::Entry;
 use super::connection::{Connection, Progress};
-use super::health::{self, Lane};
+use super::health::Lane;
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::peers::Visitor;
@@ -328,7 +328,7 @@ impl EventLoop {
     /// Answers a request that needs no handler.
     fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
-            let response = health::answer(&work.exchange.request, shared);
+            let response = shared.health.answer(&work.exchange.request, shared);
             if !shared.is_running() {
                 work.exchange.close_after_response();
             }
