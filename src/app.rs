@@ -31,6 +31,8 @@ pub struct App {
     root: Box<dyn Dispatch>,
     allow_always: bool,
     slashes: Slashes,
+    /// How an endpoint is found where slashes are not strict. It is named where that is asked for and nowhere else.
+    dispatch_either: Option<fn(&App, &mut Walk<'_>) -> Reply>,
     listener: Option<Box<dyn Listener + Send + Sync>>,
     /// How a request is answered in development mode, if that is on. It is named where that is switched on
     /// and nowhere else: a program that never does so has nothing of the page in it.
@@ -67,6 +69,7 @@ impl App {
             root,
             allow_always: false,
             slashes: Slashes::default(),
+            dispatch_either: None,
             listener: None,
             in_development: None,
         }
@@ -93,6 +96,7 @@ impl App {
     #[must_use]
     pub fn slashes(mut self, slashes: Slashes) -> App {
         self.slashes = slashes;
+        self.dispatch_either = (slashes != Slashes::Strict).then_some(App::dispatch_either);
         self
     }
 
@@ -256,10 +260,10 @@ impl App {
     /// Goes to an endpoint.
     #[inline]
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        if self.slashes == Slashes::Strict {
-            return self.root.dispatch(walk);
+        match self.dispatch_either {
+            Some(dispatch_either) => dispatch_either(self, walk),
+            None => self.root.dispatch(walk),
         }
-        self.dispatch_either(walk)
     }
 
     /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
