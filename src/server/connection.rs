@@ -31,8 +31,8 @@ pub(super) struct Connection {
     pub(super) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
     pub(super) relayed: Relayed,
-    /// A PROXY header must come first.
-    expects_proxy_header: bool,
+    /// A PROXY header must come first, which this receives.
+    pub(super) proxy_header: Option<ReceiveProxyHeader>,
     /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
     /// has sent.
     begun: Box<[u8]>,
@@ -56,6 +56,9 @@ pub(super) struct Connection {
     /// Whether it has had an answer.
     pub(super) is_used: bool,
 }
+
+/// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+pub(super) type ReceiveProxyHeader = fn(&mut Connection) -> Option<ProxyHeader>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -112,7 +115,7 @@ impl Connection {
             work: None,
             peer,
             relayed: Relayed::No,
-            expects_proxy_header: false,
+            proxy_header: None,
             begun: Box::default(),
             lane: Lane::Service,
             key,
@@ -131,14 +134,9 @@ impl Connection {
         }
     }
 
-    /// Has the connection begin with a PROXY header.
-    pub(super) fn expect_proxy_header(&mut self) {
-        self.expects_proxy_header = true;
-    }
-
     /// Gets what it needs to go on.
     pub(super) fn equip(&mut self, mut work: Box<Work>) {
-        if !self.expects_proxy_header {
+        if self.proxy_header.is_none() {
             work.exchange.receive_copy(&std::mem::take(&mut self.begun));
         }
         self.work = Some(work);
@@ -146,7 +144,7 @@ impl Connection {
 
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
     pub(super) fn has_begun(&self) -> bool {
-        !self.begun.is_empty() && !self.expects_proxy_header
+        !self.begun.is_empty() && self.proxy_header.is_none()
     }
 
     /// Takes note of an event.
@@ -231,8 +229,8 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if self.expects_proxy_header && self.state == State::Open {
-            match self.receive_proxy_header() {
+        if let (Some(receive), State::Open) = (self.proxy_header, self.state) {
+            match receive(self) {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
                 Some(ProxyHeader::Partial) => return Progress::Rest,
@@ -287,7 +285,7 @@ impl Connection {
     }
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-    fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+    pub(super) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
@@ -302,7 +300,7 @@ impl Connection {
             }
             let verdict = proxy_header::parse(&bytes);
             if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
-                self.expects_proxy_header = false;
+                self.proxy_header = None;
                 self.relayed = relayed;
                 let work = self.work.as_mut()?;
                 work.exchange.request.relayed = relayed;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::Trust;
 
 use super::channel::Channel;
+use super::connection::ReceiveProxyHeader;
 use super::door::Door;
 use super::listen::{Bound, Place};
 use super::socket::{Accepted, Stream};
@@ -49,10 +50,10 @@ impl Entrance {
         self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
     }
 
-    /// Whether a connection is to begin with a PROXY header.
-    pub(super) fn expects_proxy_header(&self, accepted: &Accepted) -> bool {
-        let door = self.doors.get(accepted.listener);
-        door.is_some_and(|door| door.proxy_protocol) && self.trusts(accepted.visitor.address)
+    /// What receives the PROXY header with which a connection is to begin, if it is.
+    pub(super) fn proxy_header(&self, accepted: &Accepted) -> Option<ReceiveProxyHeader> {
+        let receive = self.doors.get(accepted.listener)?.proxy_protocol?;
+        self.trusts(accepted.visitor.address).then_some(receive)
     }
 
     /// Whether a connection is to be encrypted.

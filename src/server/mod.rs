@@ -58,13 +58,14 @@ pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
+use connection::Connection;
 use door::Door;
 use entrance::Entrance;
 use event_loop::EventLoop;
 use health::HealthLane;
 use listen::Bound;
 use observer::Observation;
-use shared::{Operations, Shared, Staffing};
+use shared::{LoopCell, Operations, Shared, Staffing};
 
 /// How long a drain lasts at most, when a signal asks for it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -208,7 +209,7 @@ impl Server {
     /// others none is expected, and one that comes is a bad request.
     pub fn proxy_protocol(mut self) -> Server {
         for door in self.doors.iter_mut().skip(self.named_last) {
-            door.proxy_protocol = true;
+            door.proxy_protocol = Some(Connection::receive_proxy_header);
         }
         self
     }
@@ -368,7 +369,7 @@ impl Server {
     }
 
     fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
-        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol) {
+        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
@@ -392,22 +393,17 @@ impl Server {
         };
         let mut loops = Vec::with_capacity(self.loops);
         for index in 0..self.loops {
-            let listeners = self.listeners.iter().map(Bound::for_loop).collect::<io::Result<_>>()?;
-            let for_health = self
-                .health_listeners
-                .iter()
-                .map(Bound::for_loop)
-                .collect::<io::Result<_>>()?;
-            loops.push(EventLoop::new(
-                index,
-                for_health,
-                listeners,
-                staffing.has_reserve(index),
-            )?);
+            let mut listeners = Vec::new();
+            for bound in self.health_listeners.iter().chain(&self.listeners) {
+                listeners.push(bound.for_loop()?);
+            }
+            let reserve = staffing.has_reserve(index);
+            let (event_loop, waker) = EventLoop::new(index, listeners, self.health_listeners.len(), reserve)?;
+            loops.push(LoopCell::new(event_loop, waker));
         }
-        let health_doors = self.health_listeners.iter().map(|_| Door::default());
         // As the loops number their listeners.
-        let doors = health_doors.chain(self.doors).collect();
+        let mut doors = vec![Door::default(); self.health_listeners.len()];
+        doors.extend(self.doors);
         let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
         let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
         Handle::start(shared, addresses, health_addresses)
@@ -417,7 +413,7 @@ impl Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (listener, door) in self.listeners.iter().zip(&self.doors) {
-            let proxied = if door.proxy_protocol {
+            let proxied = if door.proxy_protocol.is_some() {
                 ", behind a PROXY header"
             } else {
                 ""

@@ -24,7 +24,7 @@ use super::event_loop::Turn;
 use super::health::Lane;
 use super::link::{DRAINING, READABLE, Transport};
 use super::observer::{self, Observer};
-use super::shared::{Arrival, Shared, hire};
+use super::shared::{Arrival, Shared, spawn};
 use super::streaming::{self, LiveReader};
 use super::tally::Passed;
 use super::watch::thread_number;
@@ -35,12 +35,23 @@ const GATHERED: usize = 64 * 1024;
 /// Sends somebody to take up loop `index`. Says whether there was anybody.
 pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
     shared.tally.passed(reason);
-    let hired = Arc::clone(shared);
-    let sent = shared
-        .crew
-        .send(index, |order| hire(shared, move || Runner::new(hired).live(order)));
-    sent.inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
+    send(shared, index)
+        .inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
         .is_ok()
+}
+
+fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
+    shared.crew.send(index, |order| hire(shared, Some(order)))
+}
+
+/// Starts a thread of the crew, which parks at once if there is no order for it.
+fn hire(shared: &Arc<Shared>, first: Option<Order>) -> io::Result<()> {
+    let hired = Arc::clone(shared);
+    let live = move || {
+        let first = first.unwrap_or_else(|| hired.crew.wait());
+        Runner::new(hired).live(first);
+    };
+    spawn(format!("hansel-{}", shared.crew.alive()), Box::new(live))
 }
 
 /// Starts a thread that waits in reserve, if nobody does.
@@ -48,14 +59,7 @@ fn keep_a_reserve(shared: &Arc<Shared>) {
     if shared.crew.has_parked() {
         return;
     }
-    let hired = Arc::clone(shared);
-    let started = shared.crew.reinforce(|| {
-        hire(shared, move || {
-            let first = hired.crew.wait();
-            Runner::new(hired).live(first);
-        })
-    });
-    if let Err(error) = started {
+    if let Err(error) = shared.crew.reinforce(|| hire(shared, None)) {
         log::warn!("can't start a thread in reserve: {error}");
     }
 }
@@ -443,10 +447,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// Starts a server's threads.
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     for index in 0..shared.loops.len() {
-        let hired = Arc::clone(shared);
-        shared
-            .crew
-            .send(index, |order| hire(shared, move || Runner::new(hired).live(order)))?;
+        send(shared, index)?;
     }
     Ok(())
 }

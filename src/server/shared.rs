@@ -166,20 +166,12 @@ impl Shared {
         staffing: Staffing,
         operations: Operations,
         entrance: Entrance,
-        loops: Vec<(EventLoop, mio::Waker)>,
+        loops: Vec<LoopCell>,
     ) -> Arc<Shared> {
         let running = loops.len();
-        let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
-            baton: Baton::new(event_loop),
-            inbox: Inbox::new(),
-            waker,
-            thread: AtomicU32::new(0),
-            endpoint: AtomicU32::new(0),
-            connections: AtomicUsize::new(0),
-        });
         Arc::new(Shared {
             application,
-            loops: cells.collect(),
+            loops,
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
@@ -426,6 +418,17 @@ impl Shared {
 }
 
 impl LoopCell {
+    pub(super) fn new(event_loop: EventLoop, waker: mio::Waker) -> LoopCell {
+        LoopCell {
+            baton: Baton::new(event_loop),
+            inbox: Inbox::new(),
+            waker,
+            thread: AtomicU32::new(0),
+            endpoint: AtomicU32::new(0),
+            connections: AtomicUsize::new(0),
+        }
+    }
+
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             // It comes round by its next event or deadline.
@@ -443,11 +446,9 @@ impl Drop for StreamingPlace<'_> {
     }
 }
 
-/// Starts a thread of the crew.
-pub(super) fn hire(shared: &Arc<Shared>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let number = shared.crew.alive();
-    std::thread::Builder::new()
-        .name(format!("hansel-{number}"))
-        .spawn(work)?;
+/// Starts a thread. What it does comes in a box, so that the starting is in the program once and not once for
+/// each kind of thread.
+pub(super) fn spawn(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(work)?;
     Ok(())
 }

@@ -166,7 +166,7 @@ impl EventLoop {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        let expects_proxy_header = shared.entrance.expects_proxy_header(&accepted);
+        let proxy_header = shared.entrance.proxy_header(&accepted);
         let Accepted {
             stream,
             visitor,
@@ -189,9 +189,7 @@ impl EventLoop {
         let peer = visitor.address;
         slot.visitor = visitor;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
-        if expects_proxy_header {
-            connection.expect_proxy_header();
-        }
+        connection.proxy_header = proxy_header;
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
         Some(key)

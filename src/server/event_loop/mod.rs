@@ -100,19 +100,23 @@ pub(super) enum Turn {
 impl EventLoop {
     pub(super) fn new(
         index: usize,
-        health_listeners: Vec<Listener>,
-        listeners: Vec<Listener>,
+        mut listeners: Vec<Listener>,
+        health_listeners: usize,
         reserve: bool,
     ) -> io::Result<(EventLoop, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        let mut event_loop = EventLoop {
+        for (i, listener) in listeners.iter_mut().enumerate() {
+            poll.registry()
+                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
+        }
+        let event_loop = EventLoop {
             index,
             poll,
             events: Events::with_capacity(EVENTS),
             batch: Vec::with_capacity(EVENTS),
-            health_listeners: health_listeners.len(),
-            listeners: health_listeners.into_iter().chain(listeners).collect(),
+            health_listeners,
+            listeners,
             health_connections: 0,
             accepting: Vec::new(),
             accept_again: None,
@@ -133,12 +137,6 @@ impl EventLoop {
             phase: Phase::Running,
             has_ended: false,
         };
-        for (i, listener) in event_loop.listeners.iter_mut().enumerate() {
-            event_loop
-                .poll
-                .registry()
-                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
-        }
         Ok((event_loop, waker))
     }
 
