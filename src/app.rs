@@ -248,12 +248,7 @@ impl App {
         }
         match reply {
             Ok(arrived) => self.found(request, walk.into_answer(arrived).unwrap_or_default()),
-            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
-            Err(Miss::MethodNotAllowed(allowed)) if *request.method() == Method::OPTIONS => options(&allowed),
-            // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-            Err(Miss::MethodNotAllowed(allowed)) => StatusCode::METHOD_NOT_ALLOWED
-                .into_response()
-                .with_header("Allow", allowed.allow().to_string()),
+            Err(miss) => missed(request, &miss),
         }
     }
 
@@ -316,11 +311,18 @@ impl App {
 
     #[inline]
     fn found(&self, request: &Request, mut response: Response) -> Response {
-        if self.allow_always && response.header("Allow").is_none() {
+        if self.allow_always {
+            self.allow(request, &mut response);
+        }
+        response
+    }
+
+    #[inline(never)]
+    fn allow(&self, request: &Request, response: &mut Response) {
+        if response.header("Allow").is_none() {
             let allowed = self.survey(request).allow();
             response.set_header("Allow", allowed.to_string());
         }
-        response
     }
 
     /// The methods that are answered at the path of a request.
@@ -341,6 +343,19 @@ impl App {
     }
 }
 
+#[inline(never)]
+fn missed(request: &Request, miss: &Miss) -> Response {
+    match miss {
+        Miss::NotFound => StatusCode::NOT_FOUND.into_response(),
+        Miss::MethodNotAllowed(allowed) if *request.method() == Method::OPTIONS => options(allowed),
+        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        Miss::MethodNotAllowed(allowed) => StatusCode::METHOD_NOT_ALLOWED
+            .into_response()
+            .with_header("Allow", allowed.allow().to_string()),
+    }
+}
+
+#[inline(never)]
 fn options(allowed: &MethodSet) -> Response {
     ().into_response().with_header("Allow", allowed.allow().to_string())
 }

@@ -101,6 +101,7 @@ impl Signature {
         }
     }
 
+    #[inline(never)]
     fn count(&self, kind: Kind) -> usize {
         self.kinds.iter().filter(|&&other| other == kind).count()
     }

@@ -120,6 +120,7 @@ impl Limits {
     }
 
     /// When a transfer that began at `start` is overdue, if so many bytes have passed.
+    #[inline(never)]
     pub(super) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
         let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
         // Far enough away to be never, near enough not to overflow.

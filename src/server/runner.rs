@@ -11,7 +11,7 @@ use std::time::Instant;
 use http::StatusCode;
 
 use crate::date::Date;
-use crate::exchange::{Payload, Step};
+use crate::exchange::{Answered, Payload, Step};
 use crate::operations::RequestSpan;
 use crate::pace;
 use crate::{IntoResponse, Request, Response};
@@ -161,6 +161,7 @@ impl Runner {
     }
 
     /// Without a loop: gives the connection back, and goes on with what waits for a permit.
+    #[inline(never)]
     fn go_on_alone(&mut self, connection: Box<Connection>) {
         let mut outcome = self.send_back(connection);
         while !self.was_replaced(outcome)
@@ -229,6 +230,7 @@ impl Runner {
         }
     }
 
+    #[cold]
     fn turn_away(&mut self, connection: &mut Connection) {
         if let Some(work) = &mut connection.work {
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -300,12 +302,7 @@ impl Runner {
         }
         if transport.link.claim.outcome() != Outcome::Own {
             let request = &work.exchange.request;
-            log::warn!(
-                "the handler of {} {} (request {}) has returned too late",
-                request.method(),
-                request.path(),
-                request.id()
-            );
+            returned_too_late(request);
             span.answered(request, None);
             connection.break_off();
             return false;
@@ -358,6 +355,7 @@ impl Runner {
         (response, span)
     }
 
+    #[cold]
     fn panicked(&self, request: &Request, panic: &(dyn Any + Send)) -> Response {
         self.shared.tally.panicked();
         log::error!(
@@ -373,9 +371,13 @@ impl Runner {
     /// Takes note of the answer that has been made, if somebody wants to know.
     fn observe(&mut self, work: &mut Work) {
         let answered = work.exchange.answered.take();
-        if !self.shared.observation.is_wanted() {
-            return;
+        if self.shared.observation.is_wanted() {
+            self.tell(answered, work);
         }
+    }
+
+    #[inline(never)]
+    fn tell(&mut self, answered: Option<Answered>, work: &Work) {
         let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(
@@ -429,12 +431,24 @@ impl Runner {
     }
 }
 
+#[cold]
+fn returned_too_late(request: &Request) {
+    log::warn!(
+        "the handler of {} {} (request {}) has returned too late",
+        request.method(),
+        request.path(),
+        request.id()
+    );
+}
+
+#[cold]
 fn busy_streaming() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "too many streams are open\n")
         .into_response()
         .with_header("Retry-After", "1")
 }
 
+#[cold]
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     panic

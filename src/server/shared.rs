@@ -217,6 +217,7 @@ impl Shared {
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.
+    #[inline(never)]
     pub(super) fn leave(&self, index: usize, arrival: Arrival) {
         let cell = &self.loops[index];
         if cell.inbox.leave(arrival) {
@@ -431,10 +432,15 @@ impl LoopCell {
 
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            // It comes round by its next event or deadline.
-            log::error!("can't wake an event loop: {error}");
+            asleep_for_now(&error);
         }
     }
+}
+
+#[cold]
+fn asleep_for_now(error: &io::Error) {
+    // It comes round by its next event or deadline.
+    log::error!("can't wake an event loop: {error}");
 }
 
 /// See [`Shared::streaming_place`].
