@@ -29,7 +29,8 @@ use crate::{IntoResponse, Method, Request, Response, StatusCode};
 /// ```
 pub struct App {
     root: Box<dyn Dispatch>,
-    allow_always: bool,
+    /// What puts an `Allow` field on every answer, if that is asked for: as below.
+    allow_always: Option<fn(&App, &Request, &mut Response)>,
     slashes: Slashes,
     /// How an endpoint is found where slashes are not strict. It is named where that is asked for and nowhere else.
     dispatch_either: Option<fn(&App, &mut Walk<'_>) -> Reply>,
@@ -67,7 +68,7 @@ impl App {
         }
         App {
             root,
-            allow_always: false,
+            allow_always: None,
             slashes: Slashes::default(),
             dispatch_either: None,
             listener: None,
@@ -79,7 +80,7 @@ impl App {
     /// costs a second walk.
     #[must_use]
     pub fn allow_always(mut self, on: bool) -> App {
-        self.allow_always = on;
+        self.allow_always = on.then_some(App::allow);
         self
     }
 
@@ -311,13 +312,12 @@ impl App {
 
     #[inline]
     fn found(&self, request: &Request, mut response: Response) -> Response {
-        if self.allow_always {
-            self.allow(request, &mut response);
+        if let Some(allow) = self.allow_always {
+            allow(self, request, &mut response);
         }
         response
     }
 
-    #[inline(never)]
     fn allow(&self, request: &Request, response: &mut Response) {
         if response.header("Allow").is_none() {
             let allowed = self.survey(request).allow();

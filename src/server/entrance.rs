@@ -11,7 +11,7 @@ use super::channel::Channel;
 use super::connection::ReceiveProxyHeader;
 use super::door::Door;
 use super::listen::{Bound, Place};
-use super::socket::{Accepted, Stream};
+use super::socket::{Accepted, Listener, Stream};
 
 pub(super) struct Entrance {
     /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
@@ -43,6 +43,19 @@ impl Entrance {
             doors,
             trust,
         }
+    }
+
+    /// The listeners, for one of the loops: those of the health lane first, and how many those are.
+    pub(super) fn for_loop(&self) -> io::Result<(Vec<Listener>, usize)> {
+        let mut listeners = Vec::new();
+        for bound in &*lock(&self.health) {
+            listeners.push(bound.for_loop()?);
+        }
+        let health = listeners.len();
+        for bound in &*lock(&self.listeners) {
+            listeners.push(bound.for_loop()?);
+        }
+        Ok((listeners, health))
     }
 
     /// Whether a peer's word is taken.

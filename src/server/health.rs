@@ -39,6 +39,11 @@ impl Probe {
             _ => None,
         }
     }
+
+    #[inline(never)]
+    fn is_at(path: &str) -> bool {
+        Probe::at(path).is_some()
+    }
 }
 
 /// What makes up the lane. It is named where the lane is asked for and nowhere else: a program that never
@@ -99,7 +104,7 @@ impl Health {
 
     /// Whether this request is the lane's to answer, not the application's.
     pub(super) fn takes(&self, lane: Lane, request: &Request) -> bool {
-        lane == Lane::Health || (self.beside_service && Probe::at(request.path()).is_some())
+        lane == Lane::Health || (self.beside_service && Probe::is_at(request.path()))
     }
 
     /// Answers a request that the lane takes.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::peers::{CountPeers, Peers};
+
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
 /// them.
 ///
@@ -117,6 +119,12 @@ impl Limits {
             body_bytes: self.body,
             ..hansel_proto::Limits::default()
         })
+    }
+
+    /// What counts the connections of each peer, if they are limited.
+    pub(super) fn peers(&self) -> Option<Box<dyn CountPeers>> {
+        let most = self.connections_per_peer?;
+        Some(Box::new(Peers::new(most)))
     }
 
     /// When a transfer that began at `start` is overdue, if so many bytes have passed.

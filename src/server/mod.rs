@@ -61,11 +61,14 @@ pub use tls::Tls;
 use connection::Connection;
 use door::Door;
 use entrance::Entrance;
-use event_loop::EventLoop;
 use health::HealthLane;
 use listen::Bound;
 use observer::Observation;
-use shared::{LoopCell, Operations, Shared, Staffing};
+use peers::CountPeers;
+use shared::{Operations, Shared, Staffing};
+
+/// What counts the connections of each peer, if the limits say so.
+type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
 
 /// How long a drain lasts at most, when a signal asks for it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -115,6 +118,9 @@ pub struct Server {
     access_log: Option<AccessLog>,
     sends_ids: bool,
     limits: Limits,
+    /// What counts the connections of each peer, by the limits. It is named where limits are set and nowhere else,
+    /// for by default there is no such limit.
+    peers: Option<PeersByLimits>,
     loops: usize,
     threads: usize,
     grace: Duration,
@@ -147,6 +153,7 @@ impl Server {
             access_log: None,
             sends_ids: false,
             limits: Limits::default(),
+            peers: None,
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
@@ -248,6 +255,7 @@ impl Server {
 
     /// What clients may take, and how long they may take.
     pub fn limits(mut self, limits: Limits) -> Server {
+        self.peers = Some(Limits::peers);
         self.limits = limits;
         self
     }
@@ -381,6 +389,7 @@ impl Server {
             health: self.health,
             health_beside_service: self.health_beside_service,
             drain_delay: self.drain_delay,
+            peers: self.peers.and_then(|peers| peers(&self.limits)),
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
                 sends_ids: self.sends_ids,
@@ -391,21 +400,11 @@ impl Server {
             loops: self.loops,
             threads: self.threads,
         };
-        let mut loops = Vec::with_capacity(self.loops);
-        for index in 0..self.loops {
-            let mut listeners = Vec::new();
-            for bound in self.health_listeners.iter().chain(&self.listeners) {
-                listeners.push(bound.for_loop()?);
-            }
-            let reserve = staffing.has_reserve(index);
-            let (event_loop, waker) = EventLoop::new(index, listeners, self.health_listeners.len(), reserve)?;
-            loops.push(LoopCell::new(event_loop, waker));
-        }
         // As the loops number their listeners.
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.doors);
         let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
-        let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
+        let shared = Shared::new(application, self.limits, staffing, operations, entrance)?;
         Handle::start(shared, addresses, health_addresses)
     }
 }

@@ -17,7 +17,7 @@ use super::handle::Drained;
 use super::health::{Health, HealthLane};
 use super::limits::Limits;
 use super::observer::Observation;
-use super::peers::{Peers, Visitor};
+use super::peers::{CountPeers, Visitor};
 use super::socket::Accepted;
 use super::tally::Tally;
 use super::watch::Watch;
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) observation: Observation,
     pub(super) tally: Tally,
-    pub(super) peers: Peers,
+    peers: Option<Box<dyn CountPeers>>,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -78,6 +78,7 @@ pub(super) struct Operations {
     pub(super) health_beside_service: bool,
     pub(super) drain_delay: Duration,
     pub(super) observation: Observation,
+    pub(super) peers: Option<Box<dyn CountPeers>>,
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -139,7 +140,7 @@ impl Staffing {
     }
 
     /// Each loop has a permit in reserve, as far as they go round.
-    pub(super) fn has_reserve(self, index: usize) -> bool {
+    fn has_reserve(self, index: usize) -> bool {
         index < self.threads
     }
 
@@ -166,10 +167,13 @@ impl Shared {
         staffing: Staffing,
         operations: Operations,
         entrance: Entrance,
-        loops: Vec<LoopCell>,
-    ) -> Arc<Shared> {
-        let running = loops.len();
-        Arc::new(Shared {
+    ) -> io::Result<Arc<Shared>> {
+        let running = staffing.loops;
+        let mut loops = Vec::with_capacity(running);
+        for index in 0..running {
+            loops.push(LoopCell::new(index, &entrance, staffing.has_reserve(index))?);
+        }
+        Ok(Arc::new(Shared {
             application,
             loops,
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
@@ -178,7 +182,7 @@ impl Shared {
             health: Health::new(operations.health, operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
-            peers: Peers::new(limits.connections_per_peer),
+            peers: operations.peers,
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -192,7 +196,7 @@ impl Shared {
             protocol: limits.protocol(),
             entrance,
             limits,
-        })
+        }))
     }
 
     /// What a connection needs to do something.
@@ -211,7 +215,10 @@ impl Shared {
         if self.entrance.trusts(visitor.address) {
             return Room::Enough;
         }
-        let (counted, room) = self.peers.admit(visitor.address);
+        let Some(peers) = &self.peers else {
+            return Room::Enough;
+        };
+        let (counted, room) = peers.admit(visitor.address);
         *visitor = counted;
         room
     }
@@ -419,15 +426,17 @@ impl Shared {
 }
 
 impl LoopCell {
-    pub(super) fn new(event_loop: EventLoop, waker: mio::Waker) -> LoopCell {
-        LoopCell {
+    fn new(index: usize, entrance: &Entrance, reserve: bool) -> io::Result<LoopCell> {
+        let (listeners, health_listeners) = entrance.for_loop()?;
+        let (event_loop, waker) = EventLoop::new(index, listeners, health_listeners, reserve)?;
+        Ok(LoopCell {
             baton: Baton::new(event_loop),
             inbox: Inbox::new(),
             waker,
             thread: AtomicU32::new(0),
             endpoint: AtomicU32::new(0),
             connections: AtomicUsize::new(0),
-        }
+        })
     }
 
     pub(super) fn wake(&self) {
