@@ -59,7 +59,11 @@ impl App {
     /// The application that `root` makes: a dispatcher, a resource, or a function.
     #[track_caller]
     pub fn new<K>(root: impl IntoDispatch<K>) -> App {
-        let root = Box::new(root.into_dispatch());
+        App::of(Box::new(root.into_dispatch()))
+    }
+
+    #[track_caller]
+    fn of(root: Box<dyn Dispatch>) -> App {
         // Shows mistakes, and prepares what takes a while, before the first request.
         let mut map = Map::new();
         root.describe(&mut map);

@@ -12,6 +12,7 @@ use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
+use super::socket::is;
 pub(super) use super::work::Work;
 
 /// How much a closing connection is read on, at most, in one go.
@@ -295,7 +296,7 @@ impl Connection {
                     bytes.extend_from_slice(&piece[..n]);
                     self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
                 Err(_) => return None,
             }
             let verdict = proxy_header::parse(&bytes);
@@ -336,7 +337,7 @@ impl Connection {
                     self.readable = false;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
             Err(_) => return false,
         }
         true
@@ -349,7 +350,7 @@ impl Connection {
             match self.transport.read(&mut nowhere) {
                 Ok(0) => return Progress::Close,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
                 Err(_) => return Progress::Close,
             }
         }
@@ -394,7 +395,7 @@ impl Connection {
                     }
                     self.passed += n as u64;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.writable = false,
                 Err(_) => return Flush::Failed,
             }
         }

@@ -347,17 +347,20 @@ impl Server {
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
-    pub fn serve<S>(mut self, application: impl IntoApplication<S>) -> io::Result<()> {
+    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+        self.serve_boxed(Box::new(application.into_application()))
+    }
+
+    fn serve_boxed(mut self, application: Box<dyn Application>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
         let successor = self.successor.take();
-        let application = application.into_application();
         if !is_quiet {
             eprintln!("{self}");
             for place in application.overview().lines() {
                 eprintln!("  {place}");
             }
         }
-        let handle = self.start(Box::new(application))?;
+        let handle = self.start(application)?;
         let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
         #[cfg(unix)]
         notify::tell(notify::READY);

@@ -12,7 +12,7 @@ use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::peers::Visitor;
 use super::super::shared::{Arrival, Room, Shared};
-use super::super::socket::{Accepted, Listener};
+use super::super::socket::{Accepted, Listener, is};
 use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
@@ -63,13 +63,12 @@ impl EventLoop {
                         self.place(accepted, shared);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-                    ) => {}
+                    if is(&error, io::ErrorKind::ConnectionAborted)
+                        || is(&error, io::ErrorKind::ConnectionReset)
+                        || is(&error, io::ErrorKind::Interrupted) => {}
                 Err(error) => {
                     // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
                     // will tell when there are some again.

@@ -26,7 +26,7 @@ use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
-use super::socket::Listener;
+use super::socket::{Listener, is};
 use super::timers::Timers;
 use sections::Sections;
 use works::Works;
@@ -421,7 +421,7 @@ impl EventLoop {
             next.map(|when| when.saturating_duration_since(Instant::now()))
         };
         if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && error.kind() != io::ErrorKind::Interrupted
+            && !is(&error, io::ErrorKind::Interrupted)
         {
             log::error!("waiting for events failed: {error}");
         }
