@@ -253,7 +253,8 @@ impl App {
         }
         match reply {
             Ok(arrived) => self.found(request, walk.into_answer(arrived).unwrap_or_default()),
-            Err(miss) => missed(request, &miss),
+            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
+            Err(Miss::MethodNotAllowed(allowed)) => not_allowed(request, &allowed),
         }
     }
 
@@ -348,15 +349,14 @@ impl App {
 }
 
 #[inline(never)]
-fn missed(request: &Request, miss: &Miss) -> Response {
-    match miss {
-        Miss::NotFound => StatusCode::NOT_FOUND.into_response(),
-        Miss::MethodNotAllowed(allowed) if *request.method() == Method::OPTIONS => options(allowed),
-        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-        Miss::MethodNotAllowed(allowed) => StatusCode::METHOD_NOT_ALLOWED
-            .into_response()
-            .with_header("Allow", allowed.allow().to_string()),
+fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
+    if *request.method() == Method::OPTIONS {
+        return options(allowed);
     }
+    // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+    StatusCode::METHOD_NOT_ALLOWED
+        .into_response()
+        .with_header("Allow", allowed.allow().to_string())
 }
 
 #[inline(never)]

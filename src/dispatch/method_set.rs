@@ -163,8 +163,13 @@ impl MethodSet {
     pub fn contains(&self, method: &Method) -> bool {
         match bit(method) {
             Some(bit) => self.bits() & (bit | ANY) != 0,
-            None => self.is_any() || self.others().contains(method),
+            None => self.has_other(method),
         }
+    }
+
+    #[cold]
+    fn has_other(&self, method: &Method) -> bool {
+        self.is_any() || self.others().contains(method)
     }
 
     /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.

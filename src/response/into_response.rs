@@ -89,8 +89,6 @@ impl IntoResponse for () {
 }
 
 impl IntoResponse for StatusCode {
-    // It answers what went wrong, at many places.
-    #[inline(never)]
     fn into_response(self) -> Response {
         Response::new(self.canonical_reason().unwrap_or("")).with_status(self)
     }
