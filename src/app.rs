@@ -29,8 +29,11 @@ use crate::{IntoResponse, Method, Request, Response, StatusCode};
 /// ```
 pub struct App {
     root: Box<dyn Dispatch>,
-    allow_always: bool,
+    /// What puts an `Allow` field on every answer, if that is asked for: as below.
+    allow_always: Option<fn(&App, &Request, &mut Response)>,
     slashes: Slashes,
+    /// How an endpoint is found where slashes are not strict. It is named where that is asked for and nowhere else.
+    dispatch_either: Option<fn(&App, &mut Walk<'_>) -> Reply>,
     listener: Option<Box<dyn Listener + Send + Sync>>,
     /// How a request is answered in development mode, if that is on. It is named where that is switched on
     /// and nowhere else: a program that never does so has nothing of the page in it.
@@ -56,7 +59,11 @@ impl App {
     /// The application that `root` makes: a dispatcher, a resource, or a function.
     #[track_caller]
     pub fn new<K>(root: impl IntoDispatch<K>) -> App {
-        let root = Box::new(root.into_dispatch());
+        App::of(Box::new(root.into_dispatch()))
+    }
+
+    #[track_caller]
+    fn of(root: Box<dyn Dispatch>) -> App {
         // Shows mistakes, and prepares what takes a while, before the first request.
         let mut map = Map::new();
         root.describe(&mut map);
@@ -65,8 +72,9 @@ impl App {
         }
         App {
             root,
-            allow_always: false,
+            allow_always: None,
             slashes: Slashes::default(),
+            dispatch_either: None,
             listener: None,
             in_development: None,
         }
@@ -76,7 +84,7 @@ impl App {
     /// costs a second walk.
     #[must_use]
     pub fn allow_always(mut self, on: bool) -> App {
-        self.allow_always = on;
+        self.allow_always = on.then_some(App::allow);
         self
     }
 
@@ -93,6 +101,7 @@ impl App {
     #[must_use]
     pub fn slashes(mut self, slashes: Slashes) -> App {
         self.slashes = slashes;
+        self.dispatch_either = (slashes != Slashes::Strict).then_some(App::dispatch_either);
         self
     }
 
@@ -245,21 +254,17 @@ impl App {
         match reply {
             Ok(arrived) => self.found(request, walk.into_answer(arrived).unwrap_or_default()),
             Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
-            Err(Miss::MethodNotAllowed(allowed)) if *request.method() == Method::OPTIONS => options(&allowed),
-            // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-            Err(Miss::MethodNotAllowed(allowed)) => StatusCode::METHOD_NOT_ALLOWED
-                .into_response()
-                .with_header("Allow", allowed.allow().to_string()),
+            Err(Miss::MethodNotAllowed(allowed)) => not_allowed(request, &allowed),
         }
     }
 
     /// Goes to an endpoint.
     #[inline]
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        if self.slashes == Slashes::Strict {
-            return self.root.dispatch(walk);
+        match self.dispatch_either {
+            Some(dispatch_either) => dispatch_either(self, walk),
+            None => self.root.dispatch(walk),
         }
-        self.dispatch_either(walk)
     }
 
     /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
@@ -312,11 +317,17 @@ impl App {
 
     #[inline]
     fn found(&self, request: &Request, mut response: Response) -> Response {
-        if self.allow_always && response.header("Allow").is_none() {
+        if let Some(allow) = self.allow_always {
+            allow(self, request, &mut response);
+        }
+        response
+    }
+
+    fn allow(&self, request: &Request, response: &mut Response) {
+        if response.header("Allow").is_none() {
             let allowed = self.survey(request).allow();
             response.set_header("Allow", allowed.to_string());
         }
-        response
     }
 
     /// The methods that are answered at the path of a request.
@@ -337,6 +348,18 @@ impl App {
     }
 }
 
+#[inline(never)]
+fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
+    if *request.method() == Method::OPTIONS {
+        return options(allowed);
+    }
+    // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+    StatusCode::METHOD_NOT_ALLOWED
+        .into_response()
+        .with_header("Allow", allowed.allow().to_string())
+}
+
+#[inline(never)]
 fn options(allowed: &MethodSet) -> Response {
     ().into_response().with_header("Allow", allowed.allow().to_string())
 }

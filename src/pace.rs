@@ -5,24 +5,25 @@
 //! application that runs under no server of ours pays a thread-local look-up.
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI8, AtomicUsize, Ordering::Relaxed};
 
 /// How many endpoints are told apart. Beyond that many, two endpoints may share what is known of them;
 /// that can cost one of them a hand-over it did not need, never more.
 const TOLD_APART: usize = 16 * 1024;
 
-/// For each endpoint, how many quick calls are still wanted before it is held to be quick.
+/// For each endpoint, how many quick calls are still wanted of it, more than of one that nothing is known of.
 ///
 /// A plain table, read on every call and written only when an opinion changes: no cache line travels
-/// between cores while things stay as they are, and nothing needs to be freed.
-static WANTED: [AtomicU8; TOLD_APART] = [const { AtomicU8::new(UNKNOWN) }; TOLD_APART];
+/// between cores while things stay as they are, and nothing needs to be freed. It begins with zeros, so
+/// it takes no room in the program's file.
+static WANTED: [AtomicI8; TOLD_APART] = [const { AtomicI8::new(UNKNOWN) }; TOLD_APART];
 
 /// Wanted of one that is held to be quick.
-const QUICK: u8 = 0;
+const QUICK: i8 = -32;
 /// Wanted of one that nothing is known of.
-const UNKNOWN: u8 = 32;
+const UNKNOWN: i8 = 0;
 /// Wanted of one that was found to be slow; half-way it is as good as unknown.
-const SLOW: u8 = 2 * UNKNOWN;
+const SLOW: i8 = 32;
 
 /// What is thought of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,8 +90,8 @@ impl Pace {
 
     pub(crate) fn opinion(self) -> Opinion {
         match self.wanted().load(Relaxed) {
-            QUICK => Opinion::Quick,
-            1..=UNKNOWN => Opinion::Unknown,
+            wanted if wanted <= QUICK => Opinion::Quick,
+            wanted if wanted <= UNKNOWN => Opinion::Unknown,
             _ => Opinion::Slow,
         }
     }
@@ -104,7 +105,7 @@ impl Pace {
     pub(crate) fn found_quick(self) {
         // Two threads may count one call between them; the opinion is only as exact as it need be.
         let wanted = self.wanted().load(Relaxed);
-        self.wanted().store(wanted.saturating_sub(1), Relaxed);
+        self.wanted().store(wanted.saturating_sub(1).max(QUICK), Relaxed);
     }
 
     /// A number that [`Pace::of_index`] takes back.
@@ -116,7 +117,7 @@ impl Pace {
         Pace(index % TOLD_APART as u16)
     }
 
-    fn wanted(self) -> &'static AtomicU8 {
+    fn wanted(self) -> &'static AtomicI8 {
         &WANTED[usize::from(self.0)]
     }
 }
@@ -154,17 +155,17 @@ mod tests {
     #[test]
     fn enough_quick_calls_make_an_endpoint_quick_and_slow_ones_unmake_it() {
         let pace = Pace::new();
-        let after_quick_calls = |count: u8| {
+        let after_quick_calls = |count: i8| {
             (0..count).for_each(|_| pace.found_quick());
             pace.opinion()
         };
-        assert_eq!(after_quick_calls(UNKNOWN - 1), Opinion::Unknown);
+        assert_eq!(after_quick_calls(UNKNOWN - QUICK - 1), Opinion::Unknown);
         assert_eq!(after_quick_calls(1), Opinion::Quick);
         assert_eq!(after_quick_calls(1), Opinion::Quick);
         pace.found_slow();
         assert_eq!(after_quick_calls(SLOW - UNKNOWN - 1), Opinion::Slow);
         assert_eq!(after_quick_calls(1), Opinion::Unknown);
-        assert_eq!(after_quick_calls(UNKNOWN), Opinion::Quick);
+        assert_eq!(after_quick_calls(UNKNOWN - QUICK), Opinion::Quick);
     }
 
     #[test]

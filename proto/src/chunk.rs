@@ -178,6 +178,7 @@ struct ChunkLine {
 }
 
 /// RFC 9112 §7.1: `chunk-size [ chunk-ext ] CRLF`; `None` if the bytes end first.
+#[inline(never)]
 fn chunk_line(input: &[u8], start: usize) -> Result<Option<ChunkLine>, Refusal> {
     let most = start + LINE_BYTES;
     let mut cursor = Cursor {

@@ -94,7 +94,7 @@ impl FieldBlock {
         let mut kept = Special(0);
         let mut found = false;
         while let Some(line) = self.line_at(at) {
-            if line.name.eq_ignore_ascii_case(name) {
+            if scan::is_word(line.name.as_bytes(), name.as_bytes()) {
                 let end = line.end;
                 self.lines.drain(at..end);
                 found = true;
@@ -125,7 +125,7 @@ impl FieldBlock {
             return None;
         }
         self.iter()
-            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .find(|(other, _)| scan::is_word(other.as_bytes(), name.as_bytes()))
             .map(|(_, value)| value)
     }
 
@@ -244,12 +244,12 @@ impl Special {
     pub(crate) const UPGRADE: u8 = 1 << 5;
 
     fn of(name: &str, value: &[u8]) -> Special {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let is = |known: &str| scan::is_word(name.as_bytes(), known.as_bytes());
         Special(match name.len() {
             4 if is("date") => Special::DATE,
             7 if is("upgrade") => Special::UPGRADE,
             10 if is("connection") => {
-                let close = elements(value).any(|option| option.eq_ignore_ascii_case(b"close"));
+                let close = elements(value).any(|option| scan::is_word(option, b"close"));
                 Special::CONNECTION | if close { Special::CLOSE } else { 0 }
             }
             12 if is("content-type") => Special::CONTENT_TYPE,
@@ -278,7 +278,7 @@ fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
     }
     if ["transfer-encoding", "keep-alive", "proxy-connection", "trailer"]
         .iter()
-        .any(|own| name.eq_ignore_ascii_case(own))
+        .any(|own| scan::is_word(name.as_bytes(), own.as_bytes()))
     {
         return Err(FieldRule::Framing);
     }
@@ -299,7 +299,7 @@ fn decimal(value: &[u8]) -> Option<u64> {
 }
 
 fn is_known_option(option: &[u8]) -> bool {
-    option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
+    scan::is_word(option, b"close") || scan::is_word(option, b"keep-alive")
 }
 
 /// A field that was not taken into a [`FieldBlock`]: its name and the rule against it.

@@ -54,7 +54,7 @@ pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section:
     check_host(bytes, &seen, version, known_host, section)?;
     section.framing = framing(bytes, &seen, version, section)?;
     section.keep_alive = keep_alive(bytes, &seen, version, section);
-    section.expects_continue = expects_continue(bytes, &seen, version, section)?;
+    section.expects_continue = seen.expect && expects_continue(bytes, version, section)?;
     Ok(())
 }
 
@@ -130,10 +130,11 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 /// RFC 9112 §6.3: "If a Transfer-Encoding header field is present in a request and the chunked
 /// transfer coding is not the final encoding, the message body length cannot be determined
 /// reliably; the server MUST respond with the 400 (Bad Request) status code and then close".
+#[inline(never)]
 fn transfer_encoding(bytes: &[u8], section: &Section) -> Result<Framing, Refusal> {
     let mut values = section.values(bytes, b"transfer-encoding");
     if let (Some(value), None) = (values.next(), values.next())
-        && value.eq_ignore_ascii_case(b"chunked")
+        && scan::is_word(value, b"chunked")
     {
         return Ok(Framing::Chunked);
     }
@@ -155,7 +156,7 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
         .unwrap_or_default();
     let is_token = !name.is_empty() && name.iter().all(|&byte| scan::is(byte, TOKEN));
     let has_space_inside = name.len() < coding.len() && !coding.contains(&b';');
-    is_token && !has_space_inside && !name.eq_ignore_ascii_case(b"chunked")
+    is_token && !has_space_inside && !scan::is_word(name, b"chunked")
 }
 
 /// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.
@@ -168,24 +169,27 @@ fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section
         (1, option) if option.eq_ignore_ascii_case(b"close") => return false,
         _ => {}
     }
-    let has = |option: &[u8]| {
-        let mut options = section.values(bytes, b"connection").flat_map(elements);
-        options.any(|element| element.eq_ignore_ascii_case(option))
-    };
-    !has(b"close") && (version == Version::Http11 || has(b"keep-alive"))
+    !has_option(bytes, section, b"close") && (version == Version::Http11 || has_option(bytes, section, b"keep-alive"))
+}
+
+/// Whether this is one of the connection options.
+#[inline(never)]
+fn has_option(bytes: &[u8], section: &Section, option: &[u8]) -> bool {
+    let mut options = section.values(bytes, b"connection").flat_map(elements);
+    options.any(|element| scan::is_word(element, option))
 }
 
 /// RFC 9110 §10.1.1: "A server that receives an Expect field value containing a member other than
 /// 100-continue MAY respond with a 417 (Expectation Failed) status code", and one "that receives a
 /// 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation".
-#[inline(always)]
-fn expects_continue(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<bool, Refusal> {
-    if !seen.expect || version == Version::Http10 {
+#[inline(never)]
+fn expects_continue(bytes: &[u8], version: Version, section: &Section) -> Result<bool, Refusal> {
+    if version == Version::Http10 {
         return Ok(false);
     }
     let mut expected = false;
     for expectation in section.values(bytes, b"expect").flat_map(elements) {
-        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+        if !scan::is_word(expectation, b"100-continue") {
             return Err(Refusal::new(Reason::Expectation));
         }
         expected = true;

@@ -43,6 +43,18 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
+/// Whether the two are the same but for the case of their letters.
+#[inline(always)]
+pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
+    // Nearly all others are told apart by their length, and looking at letters is a long loop.
+    bytes.len() == word.len() && has_letters_of(bytes, word)
+}
+
+#[inline(never)]
+fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.eq_ignore_ascii_case(word)
+}
+
 /// Whether all of `bytes` can be in a field value.
 #[inline(always)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {

@@ -5,6 +5,7 @@ use crate::head::{Span, Version};
 use crate::limits::Limits;
 use crate::parse::{self, Lines};
 use crate::refusal::{Reason, Refusal};
+use crate::scan;
 
 /// One field line: where its name and its value are, from the start of the section.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +93,7 @@ impl Section {
     pub(crate) fn values<'b>(&self, bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
         self.fields
             .iter()
-            .filter(move |field| field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name))
+            .filter(move |field| scan::is_word(field.name.of(bytes), name))
             .map(move |field| field.value.of(bytes))
     }
 

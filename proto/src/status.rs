@@ -1,5 +1,9 @@
 //! Status codes and the lines that carry them (IANA HTTP Status Code Registry).
 
+/// What stands before and behind a phrase in the line.
+const LINE_START: &str = "HTTP/1.1 200 ";
+const LINE_END: &str = "\r\n";
+
 macro_rules! statuses {
     ($($code:literal $phrase:literal,)*) => {
         /// The reason phrase the IANA registry has for a status; empty for one it does not have.
@@ -9,9 +13,13 @@ macro_rules! statuses {
         /// assert_eq!(hansel_proto::reason_phrase(299), "");
         /// ```
         pub const fn reason_phrase(status: u16) -> &'static str {
-            match status {
-                $($code => $phrase,)*
-                _ => "",
+            // A part of the line, so that each phrase is in the program once.
+            let Some(line) = registered_line(status) else { return "" };
+            let (_, phrase) = line.split_at(LINE_START.len());
+            let (phrase, _) = phrase.split_at(phrase.len() - LINE_END.len());
+            match std::str::from_utf8(phrase) {
+                Ok(phrase) => phrase,
+                Err(_) => "",
             }
         }
 

@@ -158,7 +158,7 @@ impl Target {
         let Some(scheme) = whole.windows(3).position(|three| three == b"://") else {
             return Err(Refusal::new(Reason::TargetForm));
         };
-        if !whole[..scheme].eq_ignore_ascii_case(b"http") && !whole[..scheme].eq_ignore_ascii_case(b"https") {
+        if !scan::is_word(&whole[..scheme], b"http") && !scan::is_word(&whole[..scheme], b"https") {
             return Err(Refusal::new(Reason::TargetScheme));
         }
         self.settle_absolute(bytes, scheme)

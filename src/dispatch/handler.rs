@@ -101,6 +101,7 @@ impl Signature {
         }
     }
 
+    #[inline(never)]
     fn count(&self, kind: Kind) -> usize {
         self.kinds.iter().filter(|&&other| other == kind).count()
     }
@@ -130,7 +131,13 @@ impl Signature {
 
     /// The function as it would be called: `person(u32)`.
     pub(super) fn text(&self) -> String {
-        format!("{}({})", self.name, self.parameters.join(", "))
+        let mut text = format!("{}(", self.name);
+        for (i, parameter) in self.parameters.iter().enumerate() {
+            text.push_str(if i == 0 { "" } else { ", " });
+            text.push_str(parameter);
+        }
+        text.push(')');
+        text
     }
 }
 

@@ -75,14 +75,7 @@ pub struct AFunction<S>(S);
 impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
     fn into_dispatch(self) -> impl Dispatch + 'static {
         match S::bind(self, None) {
-            Ok(bound) => MountedFunction {
-                methods: if bound.0.signature().takes_all() {
-                    MethodSet::any()
-                } else {
-                    MethodSet::of(http::Method::GET)
-                },
-                bound,
-            },
+            Ok(bound) => MountedFunction::new(bound),
             Err(problem) => panic!("{problem}"),
         }
     }
@@ -91,6 +84,22 @@ impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
 struct MountedFunction {
     bound: Bound,
     methods: MethodSet,
+    takes_all: bool,
+}
+
+impl MountedFunction {
+    fn new(bound: Bound) -> MountedFunction {
+        let takes_all = bound.0.signature().takes_all();
+        MountedFunction {
+            bound,
+            methods: if takes_all {
+                MethodSet::any()
+            } else {
+                MethodSet::of(http::Method::GET)
+            },
+            takes_all,
+        }
+    }
 }
 
 impl Dispatch for MountedFunction {
@@ -106,7 +115,7 @@ impl Dispatch for MountedFunction {
             let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
             self.bound.0.call(&(), walk, &mut arguments, endpoint)
         };
-        if signature.takes_all() {
+        if self.takes_all {
             let all = Step::taking_text("Function", "", walk.segments().text().len());
             return walk.descend(all, call);
         }
@@ -115,11 +124,7 @@ impl Dispatch for MountedFunction {
 
     fn describe(&self, map: &mut Map) {
         let signature = self.bound.0.signature();
-        let pattern = if signature.takes_all() {
-            "/{*}"
-        } else {
-            &*signature.pattern
-        };
+        let pattern = if self.takes_all { "/{*}" } else { &*signature.pattern };
         map.endpoint("Function", &self.methods, pattern, &signature.text());
     }
 }

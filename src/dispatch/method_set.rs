@@ -21,7 +21,7 @@ pub struct MethodSet(Members);
 
 /// What is in the set. Each step of a walk hands a miss back, with such a set in it, so the whole has to fit into
 /// two registers: two words, the first of which leaves room for what misses and replies tell apart.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Members {
     /// One bit for each of [`STANDARD`], and [`ANY`].
     Standard(usize),
@@ -34,6 +34,24 @@ struct More {
     bits: usize,
     /// Sorted by name; never empty.
     others: Vec<Method>,
+}
+
+impl Clone for Members {
+    #[inline]
+    fn clone(&self) -> Members {
+        match self {
+            Members::Standard(bits) => Members::Standard(*bits),
+            Members::More(more) => more.members(),
+        }
+    }
+}
+
+impl More {
+    /// A copy. Derived, it would be in the program wherever a set is copied, and hardly any set has others.
+    #[cold]
+    fn members(&self) -> Members {
+        Members::More(Box::new(self.clone()))
+    }
 }
 
 const ANY: usize = 1 << 15;
@@ -93,6 +111,7 @@ impl MethodSet {
         }
     }
 
+    #[cold]
     fn insert_other(&mut self, method: &Method) {
         match &mut self.0 {
             Members::Standard(bits) => {
@@ -101,7 +120,7 @@ impl MethodSet {
             }
             Members::More(more) => {
                 let others = &mut more.others;
-                let place = others.binary_search_by(|other| other.as_str().cmp(method.as_str()));
+                let place = others.binary_search_by(|other| name(other).cmp(name(method)));
                 if let Err(place) = place {
                     others.insert(place, method.clone());
                 }
@@ -144,8 +163,13 @@ impl MethodSet {
     pub fn contains(&self, method: &Method) -> bool {
         match bit(method) {
             Some(bit) => self.bits() & (bit | ANY) != 0,
-            None => self.is_any() || self.others().contains(method),
+            None => self.has_other(method),
         }
+    }
+
+    #[cold]
+    fn has_other(&self, method: &Method) -> bool {
+        self.is_any() || self.others().contains(method)
     }
 
     /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.
@@ -183,7 +207,7 @@ impl MethodSet {
         let mut standard = shown.iter().filter(|method| self.contains(method)).peekable();
         let mut others = self.others().iter().peekable();
         std::iter::from_fn(move || match (standard.peek(), others.peek()) {
-            (Some(a), Some(b)) if a.as_str() <= b.as_str() => standard.next(),
+            (Some(a), Some(b)) if name(a) <= name(b) => standard.next(),
             (_, Some(_)) => others.next(),
             (_, None) => standard.next(),
         })
@@ -194,7 +218,13 @@ impl MethodSet {
 pub(super) fn standard(name: &str) -> Option<&'static Method> {
     STANDARD
         .iter()
-        .find(|method| method.as_str().eq_ignore_ascii_case(name))
+        .find(|method| self::name(method).eq_ignore_ascii_case(name))
+}
+
+/// The name of a method, in one place: it is a table of all that there are.
+#[inline(never)]
+fn name(method: &Method) -> &str {
+    method.as_str()
 }
 
 #[inline]
@@ -229,7 +259,7 @@ impl fmt::Display for MethodSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, method) in self.iter().enumerate() {
             f.write_str(if i == 0 { "" } else { ", " })?;
-            f.write_str(method.as_str())?;
+            f.write_str(name(method))?;
         }
         Ok(())
     }

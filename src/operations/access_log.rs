@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::entry::Entry;
 use super::outlet::{self, Outlet};
@@ -31,12 +32,24 @@ pub struct AccessLog {
     writer: Box<dyn Write + Send>,
     format: Format,
     buffer: usize,
+    /// Opens it. It is named where a log is made and nowhere else: a program that never makes one has
+    /// nothing of it in it.
+    open: fn(AccessLog, usize) -> io::Result<Box<dyn Log>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Format {
-    Combined,
-    Json,
+/// Writes a line.
+type Format = fn(&Entry<'_>, &mut Vec<u8>);
+
+/// A log that is being written.
+pub(crate) trait Log: Send + Sync {
+    /// Writes a line by way of loop `index`, using `line` as the room to write it in.
+    fn write(&self, index: usize, entry: &Entry<'_>, line: &mut Vec<u8>);
+    /// How many lines were dropped, or lost with a writer that failed.
+    fn dropped(&self) -> u64;
+    /// Has everything be written, and ends.
+    fn close(&self);
+    /// Waits until everything is written, or until `deadline`.
+    fn wait_until_written(&self, deadline: Instant);
 }
 
 impl AccessLog {
@@ -48,7 +61,7 @@ impl AccessLog {
     ///
     /// It has no place for durations, request ids and patterns; [`json`](AccessLog::json) has.
     pub fn combined(writer: impl Write + Send + 'static) -> AccessLog {
-        AccessLog::new(writer, Format::Combined)
+        AccessLog::new(writer, |entry, line| entry.combined(line))
     }
 
     /// A JSON object per line. What is not known is `null`; the endpoint is the pattern that has matched.
@@ -59,7 +72,7 @@ impl AccessLog {
     /// "endpoint":"/people/{id}","referer":null,"agent":"curl/8.5.0"}
     /// ```
     pub fn json(writer: impl Write + Send + 'static) -> AccessLog {
-        AccessLog::new(writer, Format::Json)
+        AccessLog::new(writer, |entry, line| entry.json(line))
     }
 
     fn new(writer: impl Write + Send + 'static, format: Format) -> AccessLog {
@@ -67,6 +80,7 @@ impl AccessLog {
             writer: Box::new(writer),
             format,
             buffer: 1024 * 1024,
+            open: OpenLog::open,
         }
     }
 
@@ -78,37 +92,49 @@ impl AccessLog {
     }
 
     /// Starts the thread that writes.
-    pub(crate) fn open(self, loops: usize) -> io::Result<OpenLog> {
-        Ok(OpenLog {
-            format: self.format,
-            outlet: outlet::open(self.writer, loops, self.buffer)?,
-        })
+    pub(crate) fn open(self, loops: usize) -> io::Result<Box<dyn Log>> {
+        (self.open)(self, loops)
     }
 }
 
 impl fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessLog")
-            .field("format", &self.format)
             .field("buffer", &self.buffer)
             .finish_non_exhaustive()
     }
 }
 
-/// An access log that is being written.
-pub(crate) struct OpenLog {
+struct OpenLog {
     format: Format,
-    pub(crate) outlet: Arc<Outlet>,
+    outlet: Arc<Outlet>,
 }
 
 impl OpenLog {
-    /// Writes a line by way of loop `index`, using `line` as the room to write it in.
-    pub(crate) fn write(&self, index: usize, entry: &Entry<'_>, line: &mut Vec<u8>) {
+    fn open(log: AccessLog, loops: usize) -> io::Result<Box<dyn Log>> {
+        Ok(Box::new(OpenLog {
+            format: log.format,
+            outlet: outlet::open(log.writer, loops, log.buffer)?,
+        }))
+    }
+}
+
+impl Log for OpenLog {
+    fn write(&self, index: usize, entry: &Entry<'_>, line: &mut Vec<u8>) {
         line.clear();
-        match self.format {
-            Format::Combined => entry.combined(line),
-            Format::Json => entry.json(line),
-        }
+        (self.format)(entry, line);
         self.outlet.put(index, line);
+    }
+
+    fn dropped(&self) -> u64 {
+        self.outlet.dropped()
+    }
+
+    fn close(&self) {
+        self.outlet.close();
+    }
+
+    fn wait_until_written(&self, deadline: Instant) {
+        self.outlet.wait_until_written(deadline);
     }
 }

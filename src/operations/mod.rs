@@ -8,7 +8,7 @@ mod outlet;
 mod span;
 
 pub use access_log::AccessLog;
-pub(crate) use access_log::OpenLog;
+pub(crate) use access_log::Log;
 pub(crate) use entry::Entry;
-pub(crate) use metrics::{Exposition, Metrics, Places};
+pub(crate) use metrics::{Count, Exposition, Metrics, Places};
 pub(crate) use span::RequestSpan;

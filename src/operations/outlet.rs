@@ -13,7 +13,7 @@ const GATHERING: Duration = Duration::from_millis(20);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Lines on their way to a writer.
-pub(crate) struct Outlet {
+pub(super) struct Outlet {
     /// One for each loop, so that loops do not meet here.
     waiting: Vec<Mutex<Vec<u8>>>,
     /// How many bytes may wait in each.
@@ -72,19 +72,19 @@ impl Outlet {
     }
 
     /// How many lines were dropped, or lost with a writer that failed.
-    pub(crate) fn dropped(&self) -> u64 {
+    pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Has the thread write what is here, and end.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         self.asleep.store(false, Ordering::SeqCst);
         self.wake();
     }
 
     /// Waits until everything is written, or until `deadline`.
-    pub(crate) fn wait_until_written(&self, deadline: Instant) {
+    pub(super) fn wait_until_written(&self, deadline: Instant) {
         let mut has_ended = lock(&self.has_ended);
         while !*has_ended {
             let left = deadline.saturating_duration_since(Instant::now());

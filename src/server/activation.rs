@@ -9,6 +9,7 @@ use std::io;
 use listenfd::ListenFd;
 
 use super::Server;
+use super::health::HealthLane;
 use super::listen::Bound;
 
 /// Where it stands what each listener is called, with colons between; sd_listen_fds_with_names(3).
@@ -57,7 +58,10 @@ impl Server {
         let mut server = Server::new();
         for listener in listeners {
             match names.next() {
-                Some(HEALTH) => server.health_listeners.push(listener),
+                Some(HEALTH) => {
+                    server.health = Some(HealthLane::new());
+                    server.health_listeners.push(listener);
+                }
                 _ => server.add(listener),
             }
         }

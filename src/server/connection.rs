@@ -12,6 +12,7 @@ use super::health::Lane;
 use super::limits::Limits;
 use super::link::{FINISHED, READABLE, Transport, WRITABLE};
 use super::proxy_header::{self, ProxyHeader};
+use super::socket::is;
 pub(super) use super::work::Work;
 
 /// How much a closing connection is read on, at most, in one go.
@@ -31,8 +32,8 @@ pub(super) struct Connection {
     pub(super) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
     pub(super) relayed: Relayed,
-    /// A PROXY header must come first.
-    expects_proxy_header: bool,
+    /// A PROXY header must come first, which this receives.
+    pub(super) proxy_header: Option<ReceiveProxyHeader>,
     /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
     /// has sent.
     begun: Box<[u8]>,
@@ -56,6 +57,9 @@ pub(super) struct Connection {
     /// Whether it has had an answer.
     pub(super) is_used: bool,
 }
+
+/// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+pub(super) type ReceiveProxyHeader = fn(&mut Connection) -> Option<ProxyHeader>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -112,7 +116,7 @@ impl Connection {
             work: None,
             peer,
             relayed: Relayed::No,
-            expects_proxy_header: false,
+            proxy_header: None,
             begun: Box::default(),
             lane: Lane::Service,
             key,
@@ -131,14 +135,9 @@ impl Connection {
         }
     }
 
-    /// Has the connection begin with a PROXY header.
-    pub(super) fn expect_proxy_header(&mut self) {
-        self.expects_proxy_header = true;
-    }
-
     /// Gets what it needs to go on.
     pub(super) fn equip(&mut self, mut work: Box<Work>) {
-        if !self.expects_proxy_header {
+        if self.proxy_header.is_none() {
             work.exchange.receive_copy(&std::mem::take(&mut self.begun));
         }
         self.work = Some(work);
@@ -146,7 +145,7 @@ impl Connection {
 
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
     pub(super) fn has_begun(&self) -> bool {
-        !self.begun.is_empty() && !self.expects_proxy_header
+        !self.begun.is_empty() && self.proxy_header.is_none()
     }
 
     /// Takes note of an event.
@@ -231,8 +230,8 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if self.expects_proxy_header && self.state == State::Open {
-            match self.receive_proxy_header() {
+        if let (Some(receive), State::Open) = (self.proxy_header, self.state) {
+            match receive(self) {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
                 Some(ProxyHeader::Partial) => return Progress::Rest,
@@ -287,7 +286,7 @@ impl Connection {
     }
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-    fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+    pub(super) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
@@ -297,12 +296,12 @@ impl Connection {
                     bytes.extend_from_slice(&piece[..n]);
                     self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
                 Err(_) => return None,
             }
             let verdict = proxy_header::parse(&bytes);
             if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
-                self.expects_proxy_header = false;
+                self.proxy_header = None;
                 self.relayed = relayed;
                 let work = self.work.as_mut()?;
                 work.exchange.request.relayed = relayed;
@@ -338,7 +337,7 @@ impl Connection {
                     self.readable = false;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
             Err(_) => return false,
         }
         true
@@ -351,7 +350,7 @@ impl Connection {
             match self.transport.read(&mut nowhere) {
                 Ok(0) => return Progress::Close,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
                 Err(_) => return Progress::Close,
             }
         }
@@ -404,7 +403,7 @@ impl Connection {
                     }
                     self.passed += n as u64;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.writable = false,
                 Err(_) => return Flush::Failed,
             }
         }

@@ -3,13 +3,15 @@
 use std::io;
 
 use super::channel::Channel;
+use super::connection::ReceiveProxyHeader;
 use super::socket::Stream;
 
 /// How a listener receives its connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Door {
-    /// Trusted peers begin with a PROXY header.
-    pub(super) proxy_protocol: bool,
+    /// Trusted peers begin with a PROXY header, which this receives. It is named where that is switched on and
+    /// nowhere else, so that other programs have nothing of it in them.
+    pub(super) proxy_protocol: Option<ReceiveProxyHeader>,
     /// What they are encrypted with.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::Tls>,

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::Trust;
 
 use super::channel::Channel;
+use super::connection::ReceiveProxyHeader;
 use super::door::Door;
 use super::listen::{Bound, Place};
-use super::socket::{Accepted, Stream};
+use super::socket::{Accepted, Listener, Stream};
 
 pub(super) struct Entrance {
     /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
@@ -44,15 +45,28 @@ impl Entrance {
         }
     }
 
+    /// The listeners, for one of the loops: those of the health lane first, and how many those are.
+    pub(super) fn for_loop(&self) -> io::Result<(Vec<Listener>, usize)> {
+        let mut listeners = Vec::new();
+        for bound in &*lock(&self.health) {
+            listeners.push(bound.for_loop()?);
+        }
+        let health = listeners.len();
+        for bound in &*lock(&self.listeners) {
+            listeners.push(bound.for_loop()?);
+        }
+        Ok((listeners, health))
+    }
+
     /// Whether a peer's word is taken.
     pub(super) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
     }
 
-    /// Whether a connection is to begin with a PROXY header.
-    pub(super) fn expects_proxy_header(&self, accepted: &Accepted) -> bool {
-        let door = self.doors.get(accepted.listener);
-        door.is_some_and(|door| door.proxy_protocol) && self.trusts(accepted.visitor.address)
+    /// What receives the PROXY header with which a connection is to begin, if it is.
+    pub(super) fn proxy_header(&self, accepted: &Accepted) -> Option<ReceiveProxyHeader> {
+        let receive = self.doors.get(accepted.listener)?.proxy_protocol?;
+        self.trusts(accepted.visitor.address).then_some(receive)
     }
 
     /// Whether a connection is to be encrypted.

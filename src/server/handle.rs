@@ -4,10 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::shared::Shared;
+use super::shared::{Shared, spawn};
 use super::{runner, watch};
 
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
@@ -31,9 +30,7 @@ impl Handle {
         health_addresses: Vec<SocketAddr>,
     ) -> io::Result<Handle> {
         let watched = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("hansel-watch".into())
-            .spawn(move || watch::keep(&watched))?;
+        spawn("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
         runner::start(&shared).inspect_err(|_| shared.drain(Duration::ZERO))?;
         Ok(Handle {
             shared,
@@ -94,7 +91,7 @@ impl Handle {
         self.shared.wait();
         self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
         if let Some(log) = &self.shared.observation.log {
-            log.outlet.wait_until_written(Instant::now() + LAST_LINES);
+            log.wait_until_written(Instant::now() + LAST_LINES);
         }
         self.shared.drained()
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, StatusCode};
 
-use crate::operations::Exposition;
+use crate::operations::{Count, Exposition, Metrics};
 use crate::{IntoResponse, Request, Response};
 
 use super::shared::Shared;
@@ -39,10 +39,34 @@ impl Probe {
             _ => None,
         }
     }
+
+    #[inline(never)]
+    fn is_at(path: &str) -> bool {
+        Probe::at(path).is_some()
+    }
+}
+
+/// What makes up the lane. It is named where the lane is asked for and nowhere else: a program that never
+/// does so has nothing of it in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HealthLane {
+    answer: fn(&Request, &Shared) -> Response,
+    /// The counters of so many loops.
+    pub(super) metrics: fn(usize) -> Box<dyn Count>,
+}
+
+impl HealthLane {
+    pub(super) const fn new() -> HealthLane {
+        HealthLane {
+            answer,
+            metrics: |loops| Box::new(Metrics::new(loops)),
+        }
+    }
 }
 
 /// Whether there is a health lane, and what the application says of its readiness.
 pub(super) struct Health {
+    lane: Option<HealthLane>,
     /// The probes are answered on the application's listeners, too.
     beside_service: bool,
     is_ready: AtomicBool,
@@ -51,8 +75,9 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn new(beside_service: bool) -> Health {
+    pub(super) fn new(lane: Option<HealthLane>, beside_service: bool) -> Health {
         Health {
+            lane,
             beside_service,
             is_ready: AtomicBool::new(true),
             has_successor: AtomicBool::new(false),
@@ -79,12 +104,20 @@ impl Health {
 
     /// Whether this request is the lane's to answer, not the application's.
     pub(super) fn takes(&self, lane: Lane, request: &Request) -> bool {
-        lane == Lane::Health || (self.beside_service && Probe::at(request.path()).is_some())
+        lane == Lane::Health || (self.beside_service && Probe::is_at(request.path()))
+    }
+
+    /// Answers a request that the lane takes.
+    pub(super) fn answer(&self, request: &Request, shared: &Shared) -> Response {
+        match self.lane {
+            Some(lane) => (lane.answer)(request, shared),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
     }
 }
 
 /// Answers a request that the lane takes.
-pub(super) fn answer(request: &Request, shared: &Shared) -> Response {
+fn answer(request: &Request, shared: &Shared) -> Response {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     let everything = request.path() == "*" && request.method() == Method::OPTIONS;
     let Some(probe) = Probe::at(request.path()).or(everything.then_some(Probe::Alive)) else {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::peers::{CountPeers, Peers};
+
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
 /// them.
 ///
@@ -119,7 +121,14 @@ impl Limits {
         })
     }
 
+    /// What counts the connections of each peer, if they are limited.
+    pub(super) fn peers(&self) -> Option<Box<dyn CountPeers>> {
+        let most = self.connections_per_peer?;
+        Some(Box::new(Peers::new(most)))
+    }
+
     /// When a transfer that began at `start` is overdue, if so many bytes have passed.
+    #[inline(never)]
     pub(super) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
         let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
         // Far enough away to be never, near enough not to overflow.

@@ -23,15 +23,21 @@ pub(super) enum Bound {
 impl Bound {
     /// Listens on the first address of `address` that can be had.
     pub(super) fn tcp(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Bound> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}"));
+        let outcome = address
+            .to_socket_addrs()
+            .and_then(|mut candidates| Bound::first(&mut candidates));
+        outcome.map_err(|error| named(&error, &address))
+    }
+
+    fn first(candidates: &mut dyn Iterator<Item = SocketAddr>) -> io::Result<Bound> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-        for candidate in address.to_socket_addrs().map_err(named)? {
+        for candidate in candidates {
             match listen(candidate) {
                 Ok(listener) => return Ok(Bound::Tcp(listener)),
                 Err(error) => last = error,
             }
         }
-        Err(named(last))
+        Err(last)
     }
 
     /// A listener that another process has opened.
@@ -79,6 +85,10 @@ impl Bound {
             Bound::Unix(_) => None,
         }
     }
+}
+
+fn named(error: &io::Error, address: &dyn fmt::Debug) -> io::Error {
+    io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}"))
 }
 
 /// A listener's place in the file system, removed when this is dropped.
@@ -153,6 +163,7 @@ mod unix {
     use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
     use std::path::Path;
 
+    use super::super::socket::is;
     use super::{Bound, Place};
 
     /// A Unix socket and its place in the file system.
@@ -217,7 +228,7 @@ mod unix {
     fn remove_what_is_left(path: &Path) -> io::Result<()> {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
         let is_left =
-            is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            is_socket && UnixStream::connect(path).is_err_and(|error| is(&error, io::ErrorKind::ConnectionRefused));
         if is_left { fs::remove_file(path) } else { Ok(()) }
     }
 }

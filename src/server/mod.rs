@@ -51,7 +51,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operations::Metrics;
 use crate::{AccessLog, Application, IntoApplication, Trust};
 
 pub use handle::{Drained, Handle};
@@ -59,12 +58,17 @@ pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
+use connection::Connection;
 use door::Door;
 use entrance::Entrance;
-use event_loop::EventLoop;
+use health::HealthLane;
 use listen::Bound;
 use observer::Observation;
+use peers::CountPeers;
 use shared::{Operations, Shared, Staffing};
+
+/// What counts the connections of each peer, if the limits say so.
+type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
 
 /// How long a drain lasts at most, when a signal asks for it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -107,12 +111,16 @@ pub struct Server {
     doors: Vec<Door>,
     /// Where those begin that were named last.
     named_last: usize,
-    health: bool,
+    health: Option<HealthLane>,
+    health_beside_service: bool,
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
     access_log: Option<AccessLog>,
     sends_ids: bool,
     limits: Limits,
+    /// What counts the connections of each peer, by the limits. It is named where limits are set and nowhere else,
+    /// for by default there is no such limit.
+    peers: Option<PeersByLimits>,
     loops: usize,
     threads: usize,
     grace: Duration,
@@ -138,12 +146,14 @@ impl Server {
             listeners: Vec::new(),
             doors: Vec::new(),
             named_last: 0,
-            health: false,
+            health: None,
+            health_beside_service: false,
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
             access_log: None,
             sends_ids: false,
             limits: Limits::default(),
+            peers: None,
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
@@ -206,7 +216,7 @@ impl Server {
     /// others none is expected, and one that comes is a bad request.
     pub fn proxy_protocol(mut self) -> Server {
         for door in self.doors.iter_mut().skip(self.named_last) {
-            door.proxy_protocol = true;
+            door.proxy_protocol = Some(Connection::receive_proxy_header);
         }
         self
     }
@@ -245,6 +255,7 @@ impl Server {
 
     /// What clients may take, and how long they may take.
     pub fn limits(mut self, limits: Limits) -> Server {
+        self.peers = Some(Limits::peers);
         self.limits = limits;
         self
     }
@@ -275,7 +286,8 @@ impl Server {
     /// | `/readyz` | 200; 503 from the moment the server is told to stop, and while [`Handle::set_ready`] says so |
     /// | `/metrics` | 200, Prometheus text; its counting begins with this switch |
     pub fn health(mut self) -> Server {
-        self.health = true;
+        self.health = Some(HealthLane::new());
+        self.health_beside_service = true;
         self
     }
 
@@ -288,6 +300,7 @@ impl Server {
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.health = Some(HealthLane::new());
         // A predecessor, or a service manager, may have opened it already.
         let asked = address.to_socket_addrs().into_iter().flatten();
         let is_here = |asked| self.health_listeners.iter().any(|here| here.address() == Some(asked));
@@ -334,17 +347,20 @@ impl Server {
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
-    pub fn serve<S>(mut self, application: impl IntoApplication<S>) -> io::Result<()> {
+    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+        self.serve_boxed(Box::new(application.into_application()))
+    }
+
+    fn serve_boxed(mut self, application: Box<dyn Application>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
         let successor = self.successor.take();
-        let application = application.into_application();
         if !is_quiet {
             eprintln!("{self}");
             for place in application.overview().lines() {
                 eprintln!("  {place}");
             }
         }
-        let handle = self.start(Box::new(application))?;
+        let handle = self.start(application)?;
         let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
         #[cfg(unix)]
         notify::tell(notify::READY);
@@ -364,7 +380,7 @@ impl Server {
     }
 
     fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
-        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol) {
+        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
@@ -373,38 +389,25 @@ impl Server {
         let addresses = self.local_addrs();
         let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
         let operations = Operations {
-            health_beside_service: self.health,
+            health: self.health,
+            health_beside_service: self.health_beside_service,
             drain_delay: self.drain_delay,
+            peers: self.peers.and_then(|peers| peers(&self.limits)),
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
                 sends_ids: self.sends_ids,
-                metrics: (self.health || !self.health_listeners.is_empty()).then(|| Metrics::new(self.loops)),
+                metrics: self.health.map(|lane| (lane.metrics)(self.loops)),
             },
         };
         let staffing = Staffing {
             loops: self.loops,
             threads: self.threads,
         };
-        let mut loops = Vec::with_capacity(self.loops);
-        for index in 0..self.loops {
-            let listeners = self.listeners.iter().map(Bound::for_loop).collect::<io::Result<_>>()?;
-            let for_health = self
-                .health_listeners
-                .iter()
-                .map(Bound::for_loop)
-                .collect::<io::Result<_>>()?;
-            loops.push(EventLoop::new(
-                index,
-                for_health,
-                listeners,
-                staffing.has_reserve(index),
-            )?);
-        }
-        let health_doors = self.health_listeners.iter().map(|_| Door::default());
         // As the loops number their listeners.
-        let doors = health_doors.chain(self.doors).collect();
+        let mut doors = vec![Door::default(); self.health_listeners.len()];
+        doors.extend(self.doors);
         let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
-        let shared = Shared::new(application, self.limits, staffing, operations, entrance, loops);
+        let shared = Shared::new(application, self.limits, staffing, operations, entrance)?;
         Handle::start(shared, addresses, health_addresses)
     }
 }
@@ -412,7 +415,7 @@ impl Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (listener, door) in self.listeners.iter().zip(&self.doors) {
-            let proxied = if door.proxy_protocol {
+            let proxied = if door.proxy_protocol.is_some() {
                 ", behind a PROXY header"
             } else {
                 ""

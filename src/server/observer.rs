@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::exchange::Answered;
-use crate::operations::{Entry, Metrics, OpenLog, Places};
+use crate::operations::{Count, Entry, Log, Places};
 use crate::{Request, Response};
 
 /// What an operator wants to hear of answers.
 pub(super) struct Observation {
-    pub(super) log: Option<OpenLog>,
-    pub(super) metrics: Option<Metrics>,
+    pub(super) log: Option<Box<dyn Log>>,
+    pub(super) metrics: Option<Box<dyn Count>>,
     /// Answers tell the request's id.
     pub(super) sends_ids: bool,
 }
@@ -98,8 +98,8 @@ impl Observer {
         let now = Instant::now();
         if let Some(metrics) = &observation.metrics {
             let labels = (&**request.endpoint_text(), request.method().as_str(), answered.status);
-            self.places
-                .count(metrics, index, labels, now.saturating_duration_since(self.since));
+            let took = now.saturating_duration_since(self.since);
+            metrics.count(&mut self.places, index, labels, took);
         }
         date.refresh(now);
         let told = Told {

@@ -9,10 +9,26 @@ use super::shared::Room;
 /// How many connections of one peer may be on their way out with a 503.
 const TURNED_AWAY: usize = 16;
 
-/// Connections by peer. Nothing is counted without a limit.
+/// What counts connections by peer. A server has it by this name only, and only where there is a limit, so that
+/// other programs have nothing of it in them.
+pub(super) trait CountPeers: Send + Sync {
+    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
+    /// apart, and not limited.
+    fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room);
+}
+
+/// Connections by peer.
 pub(super) struct Peers {
-    most: Option<usize>,
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    most: usize,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts(Mutex<HashMap<IpAddr, usize>>);
+
+/// What is told that a connection has ended.
+trait Leave: Send + Sync {
+    fn leave(&self, peer: IpAddr);
 }
 
 /// Where a connection comes from. As long as this lives, it counts as one of its peer's.
@@ -26,7 +42,7 @@ pub(super) struct Visitor {
 
 struct Counted {
     peer: IpAddr,
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    counts: Arc<dyn Leave>,
 }
 
 impl Visitor {
@@ -37,39 +53,54 @@ impl Visitor {
 }
 
 impl Peers {
-    pub(super) fn new(most: Option<usize>) -> Peers {
+    pub(super) fn new(most: usize) -> Peers {
         Peers {
             most,
             counts: Arc::default(),
         }
     }
+}
 
-    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
-    /// apart, and not limited.
-    pub(super) fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
-        let (Some(most), Some(known)) = (self.most, address) else {
+impl CountPeers for Peers {
+    fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
+        let Some(known) = address else {
             return (Visitor::of(address), Room::Enough);
         };
         let peer = peer_of(known.ip());
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         let count = counts.entry(peer).or_default();
-        let room = Room::among(*count, most, TURNED_AWAY);
+        let room = Room::among(*count, self.most, TURNED_AWAY);
         *count += 1;
-        let counts = Arc::clone(&self.counts);
-        let counted = Some(Counted { peer, counts });
+        drop(counts);
+        let counted = Some(Counted {
+            peer,
+            counts: Arc::<Counts>::clone(&self.counts),
+        });
         (Visitor { address, counted }, room)
+    }
+}
+
+impl Counts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leave for Counts {
+    fn leave(&self, peer: IpAddr) {
+        let mut counts = self.lock();
+        if let Some(count) = counts.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&peer);
+            }
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut counts = lock(&self.counts);
-        if let Some(count) = counts.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.peer);
-            }
-        }
+        self.counts.leave(self.peer);
     }
 }
 
@@ -82,10 +113,6 @@ fn peer_of(address: IpAddr) -> IpAddr {
     }
 }
 
-fn lock(counts: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_peer_has_its_own_number_and_gets_back_what_it_leaves() {
-        let peers = Peers::new(Some(2));
+        let peers = Peers::new(2);
         let first = admit(&peers, "192.0.2.1");
         let mapped = admit(&peers, "::ffff:192.0.2.1");
         assert_eq!([first.1, mapped.1], [Room::Enough; 2]);
@@ -108,23 +135,19 @@ mod tests {
         assert_eq!(crowd.last().map(|visit| visit.1), Some(Room::None));
         drop(crowd);
         drop(first);
-        assert!(lock(&peers.counts).is_empty(), "nothing is kept of those who are gone");
+        assert!(peers.counts.lock().is_empty(), "nothing is kept of those who are gone");
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_peer() {
-        let peers = Peers::new(Some(1));
+        let peers = Peers::new(1);
         let _first = admit(&peers, "2001:db8::1");
         assert_eq!(admit(&peers, "2001:db8::ffff:1").1, Room::Scarce);
         assert_eq!(admit(&peers, "2001:db8:0:1::1").1, Room::Enough);
     }
 
     #[test]
-    fn without_a_limit_or_an_address_nothing_is_counted() {
-        let peers = Peers::new(None);
-        let visitor = admit(&peers, "192.0.2.1");
-        assert_eq!(visitor.1, Room::Enough);
-        assert!(lock(&peers.counts).is_empty());
-        assert_eq!(Peers::new(Some(0)).admit(None).1, Room::Enough);
+    fn without_an_address_nothing_is_counted() {
+        assert_eq!(Peers::new(0).admit(None).1, Room::Enough);
     }
 }

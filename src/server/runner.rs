@@ -21,10 +21,10 @@ use super::claim::Outcome;
 use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
-use super::health::{self, Lane};
+use super::health::Lane;
 use super::link::{DRAINING, READABLE, Transport};
 use super::observer::{self, Observer};
-use super::shared::{Arrival, Shared, hire};
+use super::shared::{Arrival, Shared, spawn};
 use super::streaming::{self, LiveReader};
 use super::tally::Passed;
 use super::watch::thread_number;
@@ -35,12 +35,23 @@ const GATHERED: usize = 64 * 1024;
 /// Sends somebody to take up loop `index`. Says whether there was anybody.
 pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
     shared.tally.passed(reason);
-    let hired = Arc::clone(shared);
-    let sent = shared
-        .crew
-        .send(index, |order| hire(shared, move || Runner::new(hired).live(order)));
-    sent.inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
+    send(shared, index)
+        .inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
         .is_ok()
+}
+
+fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
+    shared.crew.send(index, |order| hire(shared, Some(order)))
+}
+
+/// Starts a thread of the crew, which parks at once if there is no order for it.
+fn hire(shared: &Arc<Shared>, first: Option<Order>) -> io::Result<()> {
+    let hired = Arc::clone(shared);
+    let live = move || {
+        let first = first.unwrap_or_else(|| hired.crew.wait());
+        Runner::new(hired).live(first);
+    };
+    spawn(format!("hansel-{}", shared.crew.alive()), Box::new(live))
 }
 
 /// Starts a thread that waits in reserve, if nobody does.
@@ -48,14 +59,7 @@ fn keep_a_reserve(shared: &Arc<Shared>) {
     if shared.crew.has_parked() {
         return;
     }
-    let hired = Arc::clone(shared);
-    let started = shared.crew.reinforce(|| {
-        hire(shared, move || {
-            let first = hired.crew.wait();
-            Runner::new(hired).live(first);
-        })
-    });
-    if let Err(error) = started {
+    if let Err(error) = shared.crew.reinforce(|| hire(shared, None)) {
         log::warn!("can't start a thread in reserve: {error}");
     }
 }
@@ -158,6 +162,7 @@ impl Runner {
     }
 
     /// Without a loop: gives the connection back, and goes on with what waits for a permit.
+    #[inline(never)]
     fn go_on_alone(&mut self, connection: Box<Connection>) {
         let mut outcome = self.send_back(connection);
         while !self.was_replaced(outcome)
@@ -237,6 +242,7 @@ impl Runner {
         }
     }
 
+    #[cold]
     fn turn_away(&mut self, connection: &mut Connection) {
         if let Some(work) = &mut connection.work {
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -308,12 +314,7 @@ impl Runner {
         }
         if transport.link.claim.outcome() != Outcome::Own {
             let request = &work.exchange.request;
-            log::warn!(
-                "the handler of {} {} (request {}) has returned too late",
-                request.method(),
-                request.path(),
-                request.id()
-            );
+            returned_too_late(request);
             span.answered(request, None);
             connection.break_off();
             return false;
@@ -357,7 +358,7 @@ impl Runner {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return (health::answer(request, &self.shared), RequestSpan::none());
+            return (self.shared.health.answer(request, &self.shared), RequestSpan::none());
         }
         let span = RequestSpan::of(request);
         let response = span.run(|| {
@@ -367,6 +368,7 @@ impl Runner {
         (response, span)
     }
 
+    #[cold]
     fn panicked(&self, request: &Request, panic: &(dyn Any + Send)) -> Response {
         self.shared.tally.panicked();
         log::error!(
@@ -389,6 +391,7 @@ impl Runner {
         }
     }
 
+    #[inline(never)]
     fn report(&mut self, work: &mut Work) {
         let answered = work.exchange.answered.take();
         let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
@@ -444,12 +447,24 @@ impl Runner {
     }
 }
 
+#[cold]
+fn returned_too_late(request: &Request) {
+    log::warn!(
+        "the handler of {} {} (request {}) has returned too late",
+        request.method(),
+        request.path(),
+        request.id()
+    );
+}
+
+#[cold]
 fn busy_streaming() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "too many streams are open\n")
         .into_response()
         .with_header("Retry-After", "1")
 }
 
+#[cold]
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     panic
@@ -462,10 +477,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// Starts a server's threads.
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     for index in 0..shared.loops.len() {
-        let hired = Arc::clone(shared);
-        shared
-            .crew
-            .send(index, |order| hire(shared, move || Runner::new(hired).live(order)))?;
+        send(shared, index)?;
     }
     Ok(())
 }

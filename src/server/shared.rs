@@ -14,10 +14,10 @@ use super::crew::Crew;
 use super::entrance::Entrance;
 use super::event_loop::EventLoop;
 use super::handle::Drained;
-use super::health::Health;
+use super::health::{Health, HealthLane};
 use super::limits::Limits;
 use super::observer::Observation;
-use super::peers::{Peers, Visitor};
+use super::peers::{CountPeers, Visitor};
 use super::socket::Accepted;
 use super::tally::Tally;
 use super::watch::Watch;
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) observation: Observation,
     pub(super) tally: Tally,
-    pub(super) peers: Peers,
+    peers: Option<Box<dyn CountPeers>>,
     /// Handlers that stream an answer or read a body as it arrives, and how many may.
     streaming: AtomicUsize,
     most_streaming: usize,
@@ -74,9 +74,11 @@ pub(super) enum Arrival {
 
 /// What an operator has asked for.
 pub(super) struct Operations {
+    pub(super) health: Option<HealthLane>,
     pub(super) health_beside_service: bool,
     pub(super) drain_delay: Duration,
     pub(super) observation: Observation,
+    pub(super) peers: Option<Box<dyn CountPeers>>,
 }
 
 /// How many connections may be on their way out with a 503, beyond those that are served.
@@ -138,7 +140,7 @@ impl Staffing {
     }
 
     /// Each loop has a permit in reserve, as far as they go round.
-    pub(super) fn has_reserve(self, index: usize) -> bool {
+    fn has_reserve(self, index: usize) -> bool {
         index < self.threads
     }
 
@@ -165,27 +167,22 @@ impl Shared {
         staffing: Staffing,
         operations: Operations,
         entrance: Entrance,
-        loops: Vec<(EventLoop, mio::Waker)>,
-    ) -> Arc<Shared> {
-        let running = loops.len();
-        let cells = loops.into_iter().map(|(event_loop, waker)| LoopCell {
-            baton: Baton::new(event_loop),
-            inbox: Inbox::new(),
-            waker,
-            thread: AtomicU32::new(0),
-            endpoint: AtomicU32::new(0),
-            connections: AtomicUsize::new(0),
-        });
-        Arc::new(Shared {
+    ) -> io::Result<Arc<Shared>> {
+        let running = staffing.loops;
+        let mut loops = Vec::with_capacity(running);
+        for index in 0..running {
+            loops.push(LoopCell::new(index, &entrance, staffing.has_reserve(index))?);
+        }
+        Ok(Arc::new(Shared {
             application,
-            loops: cells.collect(),
+            loops,
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
-            health: Health::new(operations.health_beside_service),
+            health: Health::new(operations.health, operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
-            peers: Peers::new(limits.connections_per_peer),
+            peers: operations.peers,
             streaming: AtomicUsize::new(0),
             most_streaming: staffing.most_streaming(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -199,7 +196,7 @@ impl Shared {
             protocol: limits.protocol(),
             entrance,
             limits,
-        })
+        }))
     }
 
     /// What a connection needs to do something.
@@ -218,12 +215,16 @@ impl Shared {
         if self.entrance.trusts(visitor.address) {
             return Room::Enough;
         }
-        let (counted, room) = self.peers.admit(visitor.address);
+        let Some(peers) = &self.peers else {
+            return Room::Enough;
+        };
+        let (counted, room) = peers.admit(visitor.address);
         *visitor = counted;
         room
     }
 
     /// Leaves something for a loop, and wakes its holder if need be.
+    #[inline(never)]
     pub(super) fn leave(&self, index: usize, arrival: Arrival) {
         let cell = &self.loops[index];
         if cell.inbox.leave(arrival) {
@@ -388,7 +389,7 @@ impl Shared {
             self.entrance.remove_paths();
             self.crew.dismiss();
             if let Some(log) = &self.observation.log {
-                log.outlet.close();
+                log.close();
             }
             self.watch.end();
         }
@@ -425,12 +426,30 @@ impl Shared {
 }
 
 impl LoopCell {
+    fn new(index: usize, entrance: &Entrance, reserve: bool) -> io::Result<LoopCell> {
+        let (listeners, health_listeners) = entrance.for_loop()?;
+        let (event_loop, waker) = EventLoop::new(index, listeners, health_listeners, reserve)?;
+        Ok(LoopCell {
+            baton: Baton::new(event_loop),
+            inbox: Inbox::new(),
+            waker,
+            thread: AtomicU32::new(0),
+            endpoint: AtomicU32::new(0),
+            connections: AtomicUsize::new(0),
+        })
+    }
+
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            // It comes round by its next event or deadline.
-            log::error!("can't wake an event loop: {error}");
+            asleep_for_now(&error);
         }
     }
+}
+
+#[cold]
+fn asleep_for_now(error: &io::Error) {
+    // It comes round by its next event or deadline.
+    log::error!("can't wake an event loop: {error}");
 }
 
 /// See [`Shared::streaming_place`].
@@ -442,11 +461,9 @@ impl Drop for StreamingPlace<'_> {
     }
 }
 
-/// Starts a thread of the crew.
-pub(super) fn hire(shared: &Arc<Shared>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let number = shared.crew.alive();
-    std::thread::Builder::new()
-        .name(format!("hansel-{number}"))
-        .spawn(work)?;
+/// Starts a thread. What it does comes in a box, so that the starting is in the program once and not once for
+/// each kind of thread.
+pub(super) fn spawn(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(work)?;
     Ok(())
 }

@@ -22,13 +22,12 @@ pub(super) struct Listening;
 #[cfg(unix)]
 mod unix {
     use std::sync::Arc;
-    use std::thread;
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
     use super::super::notify;
-    use super::super::shared::Shared;
+    use super::super::shared::{Shared, spawn};
     use super::*;
 
     /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
@@ -65,7 +64,7 @@ mod unix {
             handle: signals.handle(),
         };
         let shared = Arc::clone(&handle.shared);
-        thread::Builder::new().name("hansel-signals".into()).spawn(move || {
+        let listen = move || {
             if await_end(&mut signals, &shared, successor) {
                 if !is_quiet {
                     let delay = shared.delay();
@@ -82,7 +81,8 @@ mod unix {
             if let Some(signal) = signals.forever().find(|signal| *signal != SIGHUP) {
                 std::process::exit(SIGNALLED + signal);
             }
-        })?;
+        };
+        spawn("hansel-signals".into(), Box::new(listen))?;
         Ok(listening)
     }
 

@@ -11,6 +11,13 @@ use mio::{Interest, Registry, Token};
 
 use super::peers::Visitor;
 
+/// Whether an error is of that kind. To tell what kind it is takes a table of all the system's errors, which is in
+/// the program wherever it is asked for.
+#[inline(never)]
+pub(super) fn is(error: &io::Error, kind: io::ErrorKind) -> bool {
+    error.kind() == kind
+}
+
 /// A connected socket.
 pub(super) enum Stream {
     Tcp(TcpStream),

@@ -11,6 +11,7 @@ use crate::response::Sink;
 
 use super::limits::Limits;
 use super::link::{DRAINING, Transport};
+use super::socket::is;
 
 /// The body of a request that is read while its handler runs.
 pub(super) struct LiveReader(Arc<Mutex<Reader>>);
@@ -146,7 +147,7 @@ impl Reader {
             }
             let deadline = self.limits.transfer_deadline(self.since, self.received);
             let n = match self.transport.read(input.room()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => {
                     pace::about_to_block();
                     self.transport.read_by(input.room(), deadline)
                 }

@@ -104,7 +104,7 @@ pub(super) fn exposition(shared: &Shared) -> String {
     }
     expose_connections(shared, &mut text);
     expose_threads(shared, &mut text);
-    let dropped = shared.observation.log.as_ref().map_or(0, |log| log.outlet.dropped());
+    let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
     text.single(
         "hansel_access_log_lines_dropped_total",
         "counter",

@@ -175,8 +175,9 @@ fn is_sleeping(thread: u32) -> bool {
     }
     // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk.
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    matches!(state, Some('S' | 'D'))
+    let name_end = stat.bytes().rposition(|byte| byte == b')');
+    let state = name_end.and_then(|end| stat.as_bytes().get(end + 2));
+    matches!(state, Some(b'S' | b'D'))
 }
 
 /// The system's number of the calling thread; 0 where that can't be told.

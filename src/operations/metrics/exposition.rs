@@ -16,6 +16,10 @@ impl Exposition {
     }
 
     pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.write_sample(name, labels, &value);
+    }
+
+    fn write_sample(&mut self, name: &str, labels: &[(&str, &str)], value: &dyn Display) {
         self.0.push_str(name);
         let mut before = '{';
         for (label, value) in labels {

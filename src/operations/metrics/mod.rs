@@ -45,6 +45,18 @@ const BOUNDS: [(u64, &str); 16] = [
     (10_000_000_000, "10"),
 ];
 
+/// What counts requests. A server has it by this name only, so that a program which never asks for
+/// metrics has nothing of them in it.
+pub(crate) trait Count: Send + Sync {
+    /// Counts an answer on loop `index`.
+    fn count(&self, places: &mut Places, index: usize, labels: Labels<'_>, took: Duration);
+    /// Writes all of it.
+    fn expose(&self, text: &mut Exposition);
+}
+
+/// Endpoint, method and status of an answer.
+type Labels<'a> = (&'a str, &'a str, u16);
+
 /// The counters of all requests of a server.
 pub(crate) struct Metrics {
     /// The endpoints that have been seen, at the indices of their series.
@@ -85,8 +97,7 @@ impl Metrics {
         endpoints.len() - 1
     }
 
-    /// Writes all of it.
-    pub(crate) fn expose(&self, text: &mut Exposition) {
+    fn expose_all(&self, text: &mut Exposition) {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let totals: Vec<(&str, Series)> = endpoints
             .iter()
@@ -153,6 +164,16 @@ impl Series {
     }
 }
 
+impl Count for Metrics {
+    fn count(&self, places: &mut Places, index: usize, labels: Labels<'_>, took: Duration) {
+        places.count(self, index, labels, took);
+    }
+
+    fn expose(&self, text: &mut Exposition) {
+        self.expose_all(text);
+    }
+}
+
 /// Where a thread remembers which endpoint has its counters where, so that it asks nobody.
 #[derive(Default)]
 pub(crate) struct Places {
@@ -161,14 +182,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Counts an answer on loop `index`.
-    pub(crate) fn count(
-        &mut self,
-        metrics: &Metrics,
-        index: usize,
-        (endpoint, method, status): (&str, &str, u16),
-        took: Duration,
-    ) {
+    fn count(&mut self, metrics: &Metrics, index: usize, (endpoint, method, status): Labels<'_>, took: Duration) {
         let place = self.of(endpoint, metrics);
         let Some(series) = metrics.loops.get(index).and_then(|of_loop| of_loop.get(place)) else {
             return;

@@ -12,7 +12,7 @@ use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::peers::Visitor;
 use super::super::shared::{Arrival, Room, Shared};
-use super::super::socket::{Accepted, Listener};
+use super::super::socket::{Accepted, Listener, is};
 use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
 
@@ -63,13 +63,12 @@ impl EventLoop {
                         self.place(accepted, shared);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-                    ) => {}
+                    if is(&error, io::ErrorKind::ConnectionAborted)
+                        || is(&error, io::ErrorKind::ConnectionReset)
+                        || is(&error, io::ErrorKind::Interrupted) => {}
                 Err(error) => {
                     // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
                     // will tell when there are some again.
@@ -166,7 +165,7 @@ impl EventLoop {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        let expects_proxy_header = shared.entrance.expects_proxy_header(&accepted);
+        let proxy_header = shared.entrance.proxy_header(&accepted);
         let Accepted {
             stream,
             visitor,
@@ -189,9 +188,7 @@ impl EventLoop {
         let peer = visitor.address;
         slot.visitor = visitor;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
-        if expects_proxy_header {
-            connection.expect_proxy_header();
-        }
+        connection.proxy_header = proxy_header;
         slot.connection = Some(Box::new(connection));
         self.ready.push_back(key);
         Some(key)

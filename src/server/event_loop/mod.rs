@@ -22,12 +22,12 @@ use crate::date::Date;
 
 use super::admission::Entry;
 use super::connection::{Connection, Progress};
-use super::health::{self, Lane};
+use super::health::Lane;
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
-use super::socket::Listener;
+use super::socket::{Listener, is};
 use super::timers::Timers;
 use sections::Sections;
 use works::Works;
@@ -105,20 +105,24 @@ pub(super) enum Turn {
 impl EventLoop {
     pub(super) fn new(
         index: usize,
-        health_listeners: Vec<Listener>,
-        listeners: Vec<Listener>,
+        mut listeners: Vec<Listener>,
+        health_listeners: usize,
         reserve: bool,
     ) -> io::Result<(EventLoop, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        let mut event_loop = EventLoop {
+        for (i, listener) in listeners.iter_mut().enumerate() {
+            poll.registry()
+                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
+        }
+        let event_loop = EventLoop {
             index,
             poll,
             events: Events::with_capacity(EVENTS),
             batch: Vec::with_capacity(EVENTS),
             events_seen: 0,
-            health_listeners: health_listeners.len(),
-            listeners: health_listeners.into_iter().chain(listeners).collect(),
+            health_listeners,
+            listeners,
             health_connections: 0,
             accepting: Vec::new(),
             accept_again: None,
@@ -140,12 +144,6 @@ impl EventLoop {
             phase: Phase::Running,
             has_ended: false,
         };
-        for (i, listener) in event_loop.listeners.iter_mut().enumerate() {
-            event_loop
-                .poll
-                .registry()
-                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
-        }
         Ok((event_loop, waker))
     }
 
@@ -319,7 +317,7 @@ impl EventLoop {
     /// Answers a request that needs no handler.
     fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
-            let mut response = health::answer(&work.exchange.request, shared);
+            let mut response = shared.health.answer(&work.exchange.request, shared);
             if !shared.is_running() {
                 work.exchange.close_after_response();
             }
@@ -421,7 +419,7 @@ impl EventLoop {
             next.map(|when| when.saturating_duration_since(Instant::now()))
         };
         if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && error.kind() != io::ErrorKind::Interrupted
+            && !is(&error, io::ErrorKind::Interrupted)
         {
             log::error!("waiting for events failed: {error}");
         }

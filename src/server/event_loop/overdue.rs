@@ -31,6 +31,7 @@ impl EventLoop {
     }
 
     /// Sees to it that the loop looks at the call of a connection that is out when it may be overdue.
+    #[inline(never)]
     pub(super) fn look_again(&mut self, key: usize, shared: &Shared) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let deadline = slot

@@ -15,7 +15,10 @@ pub(super) struct Sections(Vec<LastSection>);
 
 impl Sections {
     pub(super) fn new() -> Sections {
-        Sections(vec![LastSection::default(); PLACES])
+        // `vec!` would bring in what copies a section.
+        let mut places = Vec::new();
+        places.resize_with(PLACES, LastSection::default);
+        Sections(places)
     }
 
     /// The connection at `key` goes on, with this work.
