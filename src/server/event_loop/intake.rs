@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use mio::Token;
@@ -76,7 +76,8 @@ impl EventLoop {
                         log::warn!("can't accept connections for now: {error}");
                     }
                     shared.tally.accept_failed();
-                    self.accept_again = Some(self.now + ACCEPT_PAUSE);
+                    // By the clock: a round may have taken long, and what has failed must not be tried in a row.
+                    self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
                     return;
                 }
             }
