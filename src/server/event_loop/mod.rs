@@ -134,7 +134,7 @@ impl EventLoop {
             unsent: Vec::new(),
             timers: Timers::default(),
             works: Works::new(Instant::now()),
-            sections: Sections::new(),
+            sections: Sections::default(),
             reserve,
             next: VecDeque::new(),
             out: None,
@@ -380,7 +380,9 @@ impl EventLoop {
         self.collect(shared);
         self.accept(shared);
         self.expire(shared);
-        self.works.tidy(self.now);
+        if self.works.tidy(self.now) {
+            self.sections.forget();
+        }
         self.follow(shared);
         if !self.has_ended {
             self.sleep(shared);

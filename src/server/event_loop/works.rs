@@ -45,13 +45,17 @@ impl Works {
         }
     }
 
-    /// Gives back those that nobody needs, when it is time.
-    pub(super) fn tidy(&mut self, now: Instant) {
-        if now >= self.period_ends {
-            self.kept.drain(..self.spare);
-            self.spare = self.kept.len();
-            self.period_ends = now + PERIOD;
+    /// Gives back those that nobody needs, when it is time. Says whether those were the last: the loop has had
+    /// nothing to do for a while.
+    pub(super) fn tidy(&mut self, now: Instant) -> bool {
+        if now < self.period_ends {
+            return false;
         }
+        let spare = self.spare;
+        self.kept.drain(..spare);
+        self.spare = self.kept.len();
+        self.period_ends = now + PERIOD;
+        spare > 0 && self.kept.is_empty()
     }
 
     /// When there is something to tidy.
@@ -81,12 +85,12 @@ mod tests {
             let used: Vec<_> = (0..3).map(|_| works.take().unwrap()).collect();
             used.into_iter().for_each(|work| works.keep(work));
         }
-        works.tidy(start + PERIOD / 2);
+        assert!(!works.tidy(start + PERIOD / 2));
         assert_eq!(works.kept.len(), 10, "the period is not over");
-        works.tidy(start + PERIOD);
+        assert!(!works.tidy(start + PERIOD));
         assert_eq!(works.kept.len(), 3);
         assert_eq!(works.next(), Some(start + 2 * PERIOD));
-        works.tidy(start + 2 * PERIOD);
+        assert!(works.tidy(start + 2 * PERIOD), "those were the last");
         assert_eq!(works.next(), None, "nobody needs any");
         assert!(works.take().is_none());
     }
