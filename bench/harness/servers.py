@@ -1,5 +1,6 @@
 """The servers: how each is built, started and ended."""
 
+import errno
 import os
 import shutil
 import signal
@@ -151,7 +152,7 @@ class Running:
 @contextmanager
 def running(server: Server, scenario: Scenario, processors: set[int]):
     """The server, started on a port of its own and ended afterwards."""
-    port = free_port()
+    port = with_ports_left(free_port)
     process = subprocess.Popen(
         server.command(port, scenario),
         stdout=subprocess.DEVNULL,
@@ -176,11 +177,23 @@ def wait_for(port: int, process: subprocess.Popen, server: Server) -> None:
         if process.poll() is not None:
             raise Unable(f"{server.name} ended at once with status {process.returncode}")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            with_ports_left(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close())
             return
         except ConnectionRefusedError:
             time.sleep(0.01)
     raise Unable(f"{server.name} does not listen")
+
+
+def with_ports_left(attempt):
+    """What `attempt` gives. Tens of thousands of connections use ports up, and the system keeps them for a minute."""
+    end = time.monotonic() + 90
+    while True:
+        try:
+            return attempt()
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 def children(process: int) -> list[int]:
