@@ -125,6 +125,23 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_brisk_as_the_last_one_was_that_was_timed() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        assert!(!suspicion.is_brisk(), "nothing is known yet");
+        for (took, is_brisk) in [
+            (QUICK, true),
+            (BRISK * 2, false),
+            (QUICK, true),
+            (SLOW, false),
+            (QUICK, true),
+        ] {
+            suspicion.observe(pace, took);
+            assert_eq!(suspicion.is_brisk(), is_brisk, "after {took:?}");
+        }
+    }
+
+    #[test]
     fn rare_long_calls_prove_nothing() {
         let pace = Pace::new();
         let mut suspicion = Suspicion::default();
