@@ -10,20 +10,25 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATIENCE = 60
 
 
-def built():
-    """The program of `clients/server.rs`, built for release."""
-    command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", "clients"]
+def built(name="clients"):
+    """The program of `clients/server.rs`, or another example, built for release."""
+    command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", name]
     subprocess.run(command, check=True, cwd=ROOT)
-    return os.path.join(ROOT, "target/release/examples/clients")
+    return os.path.join(ROOT, "target/release/examples", name)
 
 
 @contextlib.contextmanager
-def serving(program, *arguments, environment=None):
+def serving(program, *arguments, environment=None, processors=None):
     """A server that prints its address first: the process, and its port. It must end in order when it is
-    told to."""
+    told to. If processors are named, it runs on no other (Linux)."""
     command = [program, *arguments]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **(environment or {})}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=(lambda: os.sched_setaffinity(0, processors)) if processors else None,
     )
     try:
         address = process.stdout.readline().strip()
