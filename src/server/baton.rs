@@ -61,6 +61,11 @@ impl<L> Baton<L> {
         self.moves.load(Ordering::SeqCst)
     }
 
+    /// Whether somebody holds it at this moment.
+    pub(super) fn is_held(&self) -> bool {
+        self.moves.load(Ordering::Relaxed).is_multiple_of(2)
+    }
+
     /// As [`moves`](Baton::moves), and whoever puts it down after this look sees all that the caller
     /// has written before it.
     pub(super) fn moves_at_last_look(&self) -> u64 {
@@ -106,6 +111,11 @@ impl<T> Inbox<T> {
         self.asleep.load(Ordering::Relaxed)
     }
 
+    /// How many things wait.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -140,8 +150,10 @@ mod tests {
     fn one_thread_holds_it_and_the_count_tells_whether_it_lies() {
         let baton = Baton::new("loop");
         assert_eq!(baton.moves() % 2, 1);
+        assert!(!baton.is_held());
         let held = baton.take_up().unwrap();
         assert_eq!(baton.moves() % 2, 0);
+        assert!(baton.is_held());
         assert!(baton.take_up().is_none());
         baton.put_down(held);
         assert_eq!(baton.moves() % 2, 1);

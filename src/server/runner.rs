@@ -32,6 +32,9 @@ use super::watch::thread_number;
 /// How many bytes of answers are gathered before they are sent.
 const GATHERED: usize = 64 * 1024;
 
+/// How many answers wait for their loop before the threads that leave them let it go first.
+const LEFT_TOGETHER: usize = 16;
+
 /// Sends somebody to take up loop `index`. Says whether there was anybody.
 pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
     shared.tally.passed(reason);
@@ -178,24 +181,29 @@ impl Runner {
 
     /// Gives a connection back, unless its loop has answered in place of the handler.
     fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
-        self.step_back(connection.home);
         let outcome = connection.transport.link.claim.claim();
-        if outcome == Outcome::Own {
+        let home = connection.home;
+        if outcome != Outcome::Own {
+            self.shared.leave(home, Arrival::Recovered(connection.key));
+        } else if self.shared.loops[home].is_at_work() {
+            // The loop sends the answer right behind others: a client on the same machine, such as a balancer, is
+            // woken once for all of them.
+            self.shared.leave(home, Arrival::Returned(connection));
+            self.step_back(home);
+        } else {
             // The answer goes out from here, one hop earlier; what the client does not take goes later.
             connection.send_now();
-            self.shared.leave(connection.home, Arrival::Returned(connection));
-        } else {
-            self.shared.leave(connection.home, Arrival::Recovered(connection.key));
+            self.shared.leave(home, Arrival::Returned(connection));
         }
         outcome
     }
 
-    /// Lets a loop go first that has something to do, if it waits for this processor.
+    /// Lets a loop go first that has many answers to send, if it waits for this processor.
     ///
-    /// Handlers that began together end together, and the loop would have to wait until each of them has sent
+    /// Handlers that began together end together, and the loop would have to wait until each of them has left
     /// its answer: what those answered ask next would begin together as well, and so on.
     fn step_back(&self, index: usize) {
-        if !self.shared.loops[index].inbox.is_asleep() {
+        if self.shared.loops[index].inbox.count() >= LEFT_TOGETHER {
             std::thread::yield_now();
         }
     }

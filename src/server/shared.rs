@@ -439,6 +439,11 @@ impl LoopCell {
         })
     }
 
+    /// Whether its holder is there and awake, and so will soon look what has been left for it.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.baton.is_held() && !self.inbox.is_asleep()
+    }
+
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             asleep_for_now(&error);
