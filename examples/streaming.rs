@@ -5,7 +5,7 @@
 //! `curl --data-binary @Cargo.lock http://127.0.0.1:8080/upload`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn events(pause: Duration) -> Response {
 /// Reads a body of any size as it arrives, without ever having it in memory.
 fn count_lines(request: &Request) -> hansel::Result<String> {
     let mut count = 0;
-    for line in BufReader::new(request.body()).split(b'\n') {
+    for line in request.body().split(b'\n') {
         line?;
         count += 1;
     }
@@ -51,7 +51,7 @@ fn count_lines(request: &Request) -> hansel::Result<String> {
 mod tests {
     use super::*;
     use hansel::test::Client;
-    use std::io::Read;
+    use std::io::{BufReader, Read};
     use std::net::TcpStream;
 
     #[test]

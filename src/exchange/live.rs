@@ -24,16 +24,18 @@ pub(crate) struct LiveInput {
     pub(crate) trailers: Vec<u8>,
 }
 
-/// What came of asking for content.
-pub(crate) enum Taken {
-    Content(usize),
+/// What comes next in a body.
+pub(crate) enum Coming {
+    /// Some of it is here: [`LiveInput::content`].
+    Content,
     /// Receive more into [`LiveInput::room`] first.
     Nothing,
     End,
 }
 
-/// How much is received at once.
-const ROOM: usize = 64 * 1024;
+/// How much is received at once. A body of a megabyte costs a fifth more processor time with a quarter of it: its
+/// reader then waits for the client more often.
+const ROOM: usize = 256 * 1024;
 
 impl Exchange {
     /// Lends out the receiving side. Until [`end_live`](Exchange::end_live) this exchange must not
@@ -77,57 +79,56 @@ impl Exchange {
 }
 
 impl LiveInput {
-    /// Moves content that is here into `into`, which has room.
-    pub(crate) fn take(&mut self, into: &mut [u8]) -> Result<Taken, Refusal> {
-        let decoded = self.decoded.get(self.decoded_taken..).unwrap_or(&[]);
-        if !decoded.is_empty() {
-            let n = decoded.len().min(into.len());
-            into[..n].copy_from_slice(&decoded[..n]);
-            self.decoded_taken += n;
-            return Ok(Taken::Content(n));
-        }
-        if !self.content.is_empty() {
-            return Ok(Taken::Content(self.take_content(into)));
+    /// Finds out what comes next.
+    pub(crate) fn advance(&mut self) -> Result<Coming, Refusal> {
+        if !self.content().is_empty() {
+            return Ok(Coming::Content);
         }
         if self.is_over {
-            return Ok(Taken::End);
+            return Ok(Coming::End);
         }
         let input = self.input.get(self.position..self.filled).unwrap_or(&[]);
         Ok(match self.protocol.receive(input, &mut Head::new())? {
             Received::Content { start, end } => {
                 self.content = self.position + start..self.position + end;
                 self.position += end;
-                Taken::Content(self.take_content(into))
+                Coming::Content
             }
             Received::End { len, trailers } => {
                 self.trailers = trailers.of(input).to_vec();
                 self.position += len;
                 self.is_over = true;
-                Taken::End
+                Coming::End
             }
-            Received::Partial | Received::Head { .. } => Taken::Nothing,
+            Received::Partial | Received::Head { .. } => Coming::Nothing,
         })
     }
 
-    fn take_content(&mut self, into: &mut [u8]) -> usize {
-        let content = self.input.get(self.content.clone()).unwrap_or(&[]);
-        let n = content.len().min(into.len());
-        into[..n].copy_from_slice(&content[..n]);
-        self.content.start += n;
-        n
+    /// Content that is here.
+    pub(crate) fn content(&self) -> &[u8] {
+        match self.decoded.get(self.decoded_taken..) {
+            Some(decoded) if !decoded.is_empty() => decoded,
+            _ => self.input.get(self.content.clone()).unwrap_or(&[]),
+        }
+    }
+
+    /// So much of the content that is here has been taken.
+    pub(crate) fn consume(&mut self, amount: usize) {
+        if self.decoded_taken < self.decoded.len() {
+            self.decoded_taken = self.decoded_taken.saturating_add(amount).min(self.decoded.len());
+        } else {
+            self.content.start = self.content.start.saturating_add(amount).min(self.content.end);
+        }
     }
 
     /// Throws away what the handler has left of the body, as far as it is here. Says whether that was
     /// all of it.
     fn skip_what_is_here(&mut self) -> bool {
-        let mut nowhere = [0; 4096];
-        self.decoded.clear();
-        self.content = 0..0;
         loop {
-            match self.take(&mut nowhere) {
-                Ok(Taken::Content(_)) => self.content = 0..0,
-                Ok(Taken::End) => return true,
-                Ok(Taken::Nothing) | Err(_) => return false,
+            match self.advance() {
+                Ok(Coming::Content) => self.consume(self.content().len()),
+                Ok(Coming::End) => return true,
+                Ok(Coming::Nothing) | Err(_) => return false,
             }
         }
     }

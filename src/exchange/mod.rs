@@ -20,7 +20,7 @@ use crate::request::{Content, Relayed, Request};
 use crate::response::Response;
 use crate::response::body::{Kind, TEXT};
 
-pub(crate) use live::{LiveInput, Taken};
+pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
 
 /// How much of a body goes into the same buffer as its head; longer ones are sent from where they are.

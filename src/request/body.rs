@@ -1,8 +1,9 @@
 //! The body of a request: whole before the handler starts, or read as it arrives.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use hansel_proto::Span;
 use http::StatusCode;
@@ -21,11 +22,17 @@ pub(crate) enum Content {
 }
 
 /// A body that is read from its connection while the handler runs.
-pub(crate) trait LiveBody: Send {
-    /// Waits for content and moves it into `into`; 0 is the end of the body.
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyError>;
+pub(crate) trait LiveBody: Any + Send {
+    /// Waits for content, unless some is here. If there is none then, the body is over.
+    fn await_content(&mut self) -> Result<(), BodyError>;
 
-    /// The trailer section, once the end has been read.
+    /// The content that is here.
+    fn content(&self) -> &[u8];
+
+    /// So much of the content that is here has been taken.
+    fn consume(&mut self, amount: usize);
+
+    /// The trailer section, once the end has been seen.
     fn trailers(&mut self) -> Vec<u8>;
 }
 
@@ -63,51 +70,51 @@ impl RequestBody {
         }
     }
 
-    fn read_live(&self, live: &RefCell<Box<dyn LiveBody>>, into: &mut [u8]) -> Result<usize, BodyError> {
-        let mut live = live.try_borrow_mut().map_err(|_| BodyError::InUse)?;
-        let n = live.read(into)?;
-        if n == 0 && !into.is_empty() {
-            self.late_trailers.get_or_init(|| live.trailers());
-        }
-        Ok(n)
-    }
-
     /// The whole content, waiting for it if need be.
     pub(super) fn bytes<'r>(&'r self, head_and_body: &'r [u8]) -> Result<&'r [u8], BodyError> {
-        if let Some(whole) = self.whole.get() {
-            return Ok(whole);
+        if let Some(here) = self.here(head_and_body) {
+            return Ok(here);
         }
-        match &self.content {
-            Content::Empty => Ok(&[]),
-            Content::Buffered(span) => Ok(span.of(head_and_body)),
-            Content::Collected => Ok(&self.collected),
-            Content::Live(live) => {
-                let mut whole = Vec::new();
-                let mut piece = [0; 16 * 1024];
-                loop {
-                    match self.read_live(live, &mut piece)? {
-                        0 => break,
-                        n => whole.extend_from_slice(&piece[..n]),
-                    }
-                }
-                Ok(self.whole.get_or_init(|| whole))
+        let mut live = self.live()?;
+        let mut whole = Vec::new();
+        loop {
+            self.await_content(&mut live)?;
+            let content = live.content();
+            if content.is_empty() {
+                break;
             }
+            whole.extend_from_slice(content);
+            let taken = content.len();
+            live.consume(taken);
+        }
+        Ok(self.whole.get_or_init(|| whole))
+    }
+
+    /// The whole content, unless it is still arriving.
+    fn here<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
+        match (&self.content, self.whole.get()) {
+            (_, Some(whole)) => Some(whole),
+            (Content::Empty, None) => Some(&[]),
+            (Content::Buffered(span), None) => Some(span.of(head_and_body)),
+            (Content::Collected, None) => Some(&self.collected),
+            (Content::Live(_), None) => None,
         }
     }
 
-    pub(super) fn read(&self, head_and_body: &[u8], into: &mut [u8]) -> Result<usize, BodyError> {
-        let here = match (&self.content, self.whole.get()) {
-            (_, Some(whole)) => whole,
-            (Content::Live(live), None) => return self.read_live(live, into),
-            (Content::Empty, None) => return Ok(0),
-            (Content::Buffered(span), None) => span.of(head_and_body),
-            (Content::Collected, None) => &self.collected[..],
-        };
-        let left = here.get(self.position.get()..).unwrap_or(&[]);
-        let n = left.len().min(into.len());
-        into[..n].copy_from_slice(&left[..n]);
-        self.position.set(self.position.get() + n);
-        Ok(n)
+    /// The live body, which one reader has at a time.
+    fn live(&self) -> Result<RefMut<'_, Box<dyn LiveBody>>, BodyError> {
+        match &self.content {
+            Content::Live(live) => live.try_borrow_mut().map_err(|_| BodyError::InUse),
+            _ => Err(BodyError::InUse),
+        }
+    }
+
+    fn await_content(&self, live: &mut Box<dyn LiveBody>) -> Result<(), BodyError> {
+        live.await_content()?;
+        if live.content().is_empty() {
+            self.late_trailers.get_or_init(|| live.trailers());
+        }
+        Ok(())
     }
 }
 
@@ -189,14 +196,63 @@ impl From<BodyError> for io::Error {
 
 /// Reads the body of a request from its beginning, as it arrives; see
 /// [`Request::body`](crate::Request::body).
-#[derive(Debug)]
+///
+/// It has a buffer, so that lines can be read without another one around it; and who looks at content where it
+/// is, by [`fill_buf`](BufRead::fill_buf), copies nothing.
 pub struct BodyReader<'r> {
-    pub(super) body: &'r RequestBody,
-    pub(super) head_and_body: &'r [u8],
+    body: &'r RequestBody,
+    head_and_body: &'r [u8],
+    /// The live body, while its content is looked at.
+    live: Option<RefMut<'r, Box<dyn LiveBody>>>,
+}
+
+impl<'r> BodyReader<'r> {
+    pub(super) fn new(body: &'r RequestBody, head_and_body: &'r [u8]) -> BodyReader<'r> {
+        BodyReader {
+            body,
+            head_and_body,
+            live: None,
+        }
+    }
+}
+
+impl BufRead for BodyReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if let Some(here) = self.body.here(self.head_and_body) {
+            return Ok(here.get(self.body.position.get()..).unwrap_or(&[]));
+        }
+        self.live = None;
+        let live = self.live.insert(self.body.live()?);
+        self.body.await_content(live)?;
+        Ok(live.content())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let live = self.live.take();
+        if let Some(here) = self.body.here(self.head_and_body) {
+            let position = &self.body.position;
+            position.set(here.len().min(position.get().saturating_add(amount)));
+        } else if let Some(mut live) = live.or_else(|| self.body.live().ok()) {
+            live.consume(amount);
+        }
+    }
 }
 
 impl Read for BodyReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        Ok(self.body.read(self.head_and_body, into)?)
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let content = self.fill_buf()?;
+        let n = content.len().min(into.len());
+        into[..n].copy_from_slice(&content[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl fmt::Debug for BodyReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BodyReader").field(self.body).finish()
     }
 }

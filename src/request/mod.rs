@@ -215,19 +215,19 @@ impl Request {
     /// client takes, within the server's limits.
     ///
     /// ```
-    /// use std::io::Read;
+    /// use std::io::{BufRead, Read};
     ///
-    /// let request = hansel::Request::post("/").with_body("ham");
-    /// let mut text = String::new();
-    /// request.body().read_to_string(&mut text)?;
-    /// assert_eq!(text, "ham");
+    /// let request = hansel::Request::post("/").with_body("ham\neggs\n");
+    /// let mut line = String::new();
+    /// request.body().read_line(&mut line)?;
+    /// assert_eq!(line, "ham\n");
+    /// let mut rest = String::new();
+    /// request.body().read_to_string(&mut rest)?;
+    /// assert_eq!(rest, "eggs\n");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn body(&self) -> BodyReader<'_> {
-        BodyReader {
-            body: &self.body,
-            head_and_body: self.head_and_body(),
-        }
+        BodyReader::new(&self.body, self.head_and_body())
     }
 
     /// The whole body, waiting for it if it is still arriving.

@@ -16,7 +16,7 @@ use super::peers::{CountPeers, Peers};
 /// which has at most
 /// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
 /// - for a request that is arriving: about twice `head` and `body_buffer` together;
-/// - for a larger body, which needs one of the few threads that may stream: 64 KiB beside that. What a handler
+/// - for a larger body, which needs one of the few threads that may stream: 256 KiB beside that. What a handler
 ///   makes of it is its own;
 /// - for answers: 64 KiB that are gathered and one answer. Then nothing more of it is read, and no further
 ///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has

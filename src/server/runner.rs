@@ -355,9 +355,9 @@ impl Runner {
             return (busy_streaming(), RequestSpan::none());
         };
         let earlier = std::mem::take(&mut work.out);
-        let live = LiveReader::lend(&mut work.exchange, earlier, transport.clone(), &self.shared.limits);
+        LiveReader::lend(&mut work.exchange, earlier, transport.clone(), &self.shared.limits);
         let answer = self.call_application(work);
-        work.out = live.give_back(&mut work.exchange);
+        work.out = LiveReader::take_back(&mut work.exchange);
         answer
     }
 

@@ -1,10 +1,14 @@
 //! Bodies that pass while their handler runs: read as they arrive, or written as they come into being.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::exchange::{Exchange, LiveInput, Source, Taken, pour};
+use hansel_proto::Refusal;
+
+use crate::exchange::{Coming, Exchange, LiveInput, Source, pour};
 use crate::pace;
 use crate::request::{BodyError, Content, LiveBody};
 use crate::response::Sink;
@@ -14,11 +18,8 @@ use super::link::{DRAINING, Transport};
 use super::socket::is;
 
 /// The body of a request that is read while its handler runs.
-pub(super) struct LiveReader(Arc<Mutex<Reader>>);
-
-struct Reader {
-    /// None once the handler has returned: a reader that outlives it finds nothing.
-    input: Option<LiveInput>,
+pub(super) struct LiveReader {
+    input: LiveInput,
     /// Answers to earlier requests, and what else must leave before the answer.
     before: Vec<u8>,
     transport: Transport,
@@ -31,9 +32,9 @@ struct Reader {
 impl LiveReader {
     /// Makes the request's body one that is read from its connection. Answers to `earlier` requests leave
     /// before that, as far as the client takes them.
-    pub(super) fn lend(exchange: &mut Exchange, earlier: Vec<u8>, transport: Transport, limits: &Limits) -> LiveReader {
-        let mut reader = Reader {
-            input: Some(exchange.begin_live()),
+    pub(super) fn lend(exchange: &mut Exchange, earlier: Vec<u8>, transport: Transport, limits: &Limits) {
+        let mut reader = LiveReader {
+            input: exchange.begin_live(),
             before: earlier,
             transport,
             limits: limits.clone(),
@@ -42,53 +43,27 @@ impl LiveReader {
             failed: None,
         };
         reader.send_earlier();
-        let shared = Arc::new(Mutex::new(reader));
-        let body = LiveReader(Arc::clone(&shared));
-        exchange.request.body.content = Content::Live(std::cell::RefCell::new(Box::new(body)));
-        LiveReader(shared)
+        exchange.request.body.content = Content::Live(RefCell::new(Box::new(reader)));
     }
 
-    /// Returns what was lent, with what was received and not used. What is returned must be sent before
-    /// the answer.
-    pub(super) fn give_back(self, exchange: &mut Exchange) -> Vec<u8> {
-        exchange.request.body.content = Content::Empty;
-        let mut reader = self.lock();
-        if let Some(input) = reader.input.take() {
-            exchange.end_live(input);
-        }
+    /// Takes back what was [lent](LiveReader::lend), with what was received and not used. What is returned must
+    /// be sent before the answer.
+    pub(super) fn take_back(exchange: &mut Exchange) -> Vec<u8> {
+        let Content::Live(live) = std::mem::take(&mut exchange.request.body.content) else {
+            return Vec::new();
+        };
+        let live: Box<dyn Any> = live.into_inner();
+        let Ok(reader) = live.downcast::<LiveReader>() else {
+            return Vec::new();
+        };
+        exchange.end_live(reader.input);
         if reader.failed.is_some() {
             // Where the body ends, if it does, is not known.
             exchange.close_after_response();
         }
-        std::mem::take(&mut reader.before)
+        reader.before
     }
 
-    fn lock(&self) -> MutexGuard<'_, Reader> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LiveBody for LiveReader {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyError> {
-        let mut reader = self.lock();
-        if let Some(error) = reader.failed {
-            return Err(error);
-        }
-        let outcome = reader.read(into);
-        reader.failed = outcome.as_ref().err().copied();
-        outcome
-    }
-
-    fn trailers(&mut self) -> Vec<u8> {
-        let mut reader = self.lock();
-        let input = reader.input.as_mut();
-        input
-            .map(|input| std::mem::take(&mut input.trailers))
-            .unwrap_or_default()
-    }
-}
-
-impl Reader {
     /// Sends answers to earlier requests without waiting.
     fn send_earlier(&mut self) {
         if self.before.is_empty() {
@@ -121,35 +96,22 @@ impl Reader {
         sent.ok_or(BodyError::Stopping)?.map_err(failure)
     }
 
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyError> {
-        if into.is_empty() {
-            return Ok(0);
-        }
+    /// Receives until there is content, or the end of it.
+    fn receive_content(&mut self) -> Result<(), BodyError> {
         loop {
-            let Some(input) = &mut self.input else {
-                return Err(BodyError::InUse);
-            };
-            match input.take(into).map_err(|refusal| {
-                // RFC 9110 §15.5.14.
-                if refusal.status() == 413 {
-                    BodyError::TooLarge
-                } else {
-                    BodyError::Malformed(refusal)
-                }
-            })? {
-                Taken::Content(n) => return Ok(n),
-                Taken::End => return Ok(0),
-                Taken::Nothing => {}
+            match self.input.advance().map_err(refused)? {
+                Coming::Content | Coming::End => return Ok(()),
+                Coming::Nothing => {}
             }
-            if let Some(interim) = input.interim() {
+            if let Some(interim) = self.input.interim() {
                 self.send_interim(&interim)?;
                 continue;
             }
             let deadline = self.limits.transfer_deadline(self.since, self.received);
-            let n = match self.transport.read(input.room()) {
+            let n = match self.transport.read(self.input.room()) {
                 Err(error) if is(&error, io::ErrorKind::WouldBlock) => {
                     pace::about_to_block();
-                    self.transport.read_by(input.room(), deadline)
+                    self.transport.read_by(self.input.room(), deadline)
                 }
                 outcome => outcome,
             };
@@ -158,11 +120,43 @@ impl Reader {
                 0 if self.transport.is_interrupted() => return Err(BodyError::Stopping),
                 0 => return Err(BodyError::Disconnected),
                 n => {
-                    input.received(n);
+                    self.input.received(n);
                     self.received += n as u64;
                 }
             }
         }
+    }
+}
+
+impl LiveBody for LiveReader {
+    fn await_content(&mut self) -> Result<(), BodyError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let outcome = self.receive_content();
+        self.failed = outcome.err();
+        outcome
+    }
+
+    fn content(&self) -> &[u8] {
+        self.input.content()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+
+    fn trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input.trailers)
+    }
+}
+
+fn refused(refusal: Refusal) -> BodyError {
+    // RFC 9110 §15.5.14.
+    if refusal.status() == 413 {
+        BodyError::TooLarge
+    } else {
+        BodyError::Malformed(refusal)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Request bodies: whole before the handler starts, or read as they arrive.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::sync::mpsc;
 use std::thread;
 
@@ -312,6 +312,45 @@ fn a_reader_takes_up_where_the_last_one_stopped() {
     client.send(CHUNKED_HEAD);
     client.send(chunked(b"abcde", 3));
     assert_eq!(client.answer().text(), "ab|cd|e");
+}
+
+#[test]
+fn a_body_is_read_by_lines_and_looked_at_where_it_is_whole_or_arriving() {
+    let server = start(server().limits(no_deadlines()), |request: &Request| {
+        let mut looker = request.body();
+        let first = *looker.fill_buf().unwrap().first().unwrap();
+        // Looking takes nothing.
+        drop(looker);
+        let lines: Vec<usize> = request.body().lines().map(|line| line.unwrap().len()).collect();
+        assert!(request.body().fill_buf().unwrap().is_empty());
+        format!("{} {} {}", first as char, lines.len(), lines.iter().sum::<usize>())
+    });
+    for count in [3, 60_000] {
+        let body = "a line of ham\n".repeat(count);
+        let seen = format!("a {count} {}", count * 13);
+        let mut client = server.connect();
+        assert_eq!(client.post("/", body.as_bytes()).text(), seen);
+        client.send(CHUNKED_HEAD);
+        client.send(chunked(body.as_bytes(), 10_007));
+        assert_eq!(client.answer().text(), seen);
+    }
+}
+
+#[test]
+fn one_reader_looks_at_an_arriving_body_at_a_time() {
+    let server = start(server().limits(no_deadlines()), |request: &Request| {
+        let mut looker = request.body();
+        let here = looker.fill_buf().unwrap().len();
+        assert_eq!(request.bytes().unwrap_err(), BodyError::InUse);
+        let error = request.body().read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy);
+        looker.consume(here);
+        // Beyond what is there, there is nothing to be taken.
+        looker.consume(usize::MAX);
+        (here + request.bytes().unwrap().len()).to_string()
+    });
+    let mut client = server.connect();
+    assert_eq!(client.post("/", &noise(LARGE)).text(), LARGE.to_string());
 }
 
 #[test]
