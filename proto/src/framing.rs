@@ -58,6 +58,20 @@ pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section:
     Ok(())
 }
 
+/// Whether a field of that name is one of those that matter here.
+#[inline]
+pub(crate) fn decides(name: &[u8]) -> bool {
+    let known: &[u8] = match name.len() {
+        4 => b"host",
+        6 => b"expect",
+        10 => b"connection",
+        14 => b"content-length",
+        17 => b"transfer-encoding",
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(known)
+}
+
 /// Which of the fields that matter here a head has.
 #[derive(Default)]
 struct Seen<'b> {

@@ -31,7 +31,7 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lin
     };
     head.section_start = first_field;
     let section = bytes.get(first_field..).unwrap_or_default();
-    if head.section.is_repeated(section, head.version, limits) {
+    if head.section.comes_again(section, head.version, limits) {
         head.len = first_field + head.section.len();
         return Ok(Lines::End(head.len));
     }

@@ -18,8 +18,9 @@ pub(crate) struct Field {
 /// same bytes come again.
 ///
 /// Clients send most of their fields again and again, and those behind one proxy send much that is the
-/// same. So a section that comes again is not parsed again, nor is a line that stands where it stood in
-/// the section before.
+/// same. So a section that comes again is not parsed again; of one with other values of the same length, such as
+/// another session's cookie, only those are looked at; and elsewhere a line that stands where it stood in the
+/// section before is not parsed again either.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     pub(crate) fields: Vec<Field>,
@@ -42,14 +43,44 @@ impl Section {
         self.bytes.len()
     }
 
-    /// Whether these bytes start with the very section that was parsed last, within these limits.
+    /// Whether these bytes start with the section that was parsed last, within these limits, but for values of
+    /// the same length that decide nothing. Then this is the section at their start, without having been parsed.
     #[inline]
-    pub(crate) fn is_repeated(&self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
+    pub(crate) fn comes_again(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
         !self.bytes.is_empty()
             && self.version == version
-            && bytes.starts_with(&self.bytes)
             && self.fields.len() <= limits.fields
             && self.check_length(limits).is_ok()
+            && (bytes.starts_with(&self.bytes) || self.renew(bytes))
+    }
+
+    /// Takes over the values that are new. Where it gives up, this is a section like any other: each line of it
+    /// has been a right one in its place, and those that decide something are the same.
+    #[inline]
+    fn renew(&mut self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        let mut fields = self.fields.iter();
+        loop {
+            at += scan::common_prefix(
+                bytes.get(at..).unwrap_or_default(),
+                self.bytes.get(at..).unwrap_or_default(),
+            );
+            if at == self.bytes.len() {
+                return true;
+            }
+            let Some(field) = fields.find(|field| at < field.value.end as usize) else {
+                return false;
+            };
+            if !is_renewed(bytes, at, *field, &self.bytes) {
+                return false;
+            }
+            let new = at..field.value.end as usize;
+            match (bytes.get(new.clone()), self.bytes.get_mut(new.clone())) {
+                (Some(from), Some(into)) => into.copy_from_slice(from),
+                _ => return false,
+            }
+            at = new.end;
+        }
     }
 
     /// Parses the section at the start of `bytes`, if all of it is there.
@@ -104,6 +135,20 @@ impl Section {
         self.keep_alive = false;
         self.expects_continue = false;
     }
+}
+
+/// Whether a `field` of the `last` section, which is different from `at` on, has got another value of the same
+/// length, right by itself (RFC 9112 §5), and decides nothing. What stands behind the value is still to be seen.
+#[inline]
+fn is_renewed(bytes: &[u8], at: usize, field: Field, last: &[u8]) -> bool {
+    let (start, end) = (field.value.start as usize, field.value.end as usize);
+    let is_blank = |index: usize| matches!(bytes.get(index), Some(b' ' | b'\t'));
+    start <= at
+        && scan::value_end(bytes, at) == end
+        // Whitespace at either end is not part of the value.
+        && !is_blank(start)
+        && !is_blank(end - 1)
+        && !framing::decides(field.name.of(last))
 }
 
 /// The line that begins at `at`, and where the next one does, if it is the very line that has this `index`
@@ -211,6 +256,76 @@ mod tests {
             assert!(parsed("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", &limits, &mut head).is_err());
         }
         assert_eq!(parsed("GET / HTTP/1.1\r\nHost: a\r\n", &limits, &mut head), Ok(0));
+    }
+
+    #[test]
+    fn whatever_byte_is_another_one_than_before_a_section_reads_as_if_it_were_the_first() {
+        let limits = Limits::default();
+        let base = "POST / HTTP/1.1\r\nHost: a.test\r\nCookie: a=bc; d\r\nX:\r\nContent-Length: 17\r\nConnection: close\r\n\
+                    Expect:  \r\nY: \tz \r\n\r\nrest";
+        let (mut kept, mut renewed) = (Head::new(), 0);
+        for at in "POST / HTTP/1.1\r\n".len()..base.len() {
+            for byte in 0..=255 {
+                let mut bytes = base.as_bytes().to_vec();
+                bytes[at] = byte;
+                // Again and again: what was refused must leave nothing behind.
+                for bytes in [base.as_bytes(), &bytes, base.as_bytes()] {
+                    let mut fresh = Head::new();
+                    let read = |head: &mut Head| {
+                        parse_head(bytes, &limits, head).map(|lines| match lines {
+                            Lines::End(len) => Some(len),
+                            Lines::Open { .. } => None,
+                        })
+                    };
+                    let outcome = read(&mut kept);
+                    assert_eq!(outcome, read(&mut fresh), "{byte:02x} at {at}");
+                    if outcome.is_ok_and(|len| len.is_some()) {
+                        renewed += 1;
+                        assert_eq!(kept.authority(bytes), fresh.authority(bytes), "{byte:02x} at {at}");
+                        assert_eq!(kept.framing(), fresh.framing(), "{byte:02x} at {at}");
+                        assert_eq!(kept.keep_alive(), fresh.keep_alive(), "{byte:02x} at {at}");
+                        assert_eq!(kept.expects_continue(), fresh.expects_continue(), "{byte:02x} at {at}");
+                        assert!(kept.fields(bytes).eq(fresh.fields(bytes)), "{byte:02x} at {at}");
+                    }
+                }
+            }
+        }
+        assert!(renewed > base.len() * 256);
+    }
+
+    #[test]
+    fn values_that_decide_nothing_are_taken_over() {
+        let limits = Limits::default();
+        let section =
+            |session: &str, host: &str| format!("Cookie: session={session}\r\nHost: {host}\r\nZ: {session}\r\n\r\n");
+        let mut kept = Section::default();
+        let first = section("0123456789abcdef0123456789abcdef0123456789abcdef", "a.test");
+        assert!(!kept.comes_again(first.as_bytes(), Version::Http11, &limits));
+        assert!(matches!(
+            kept.parse(first.as_bytes(), Version::Http11, &limits),
+            Ok(Lines::End(_))
+        ));
+        for session in [
+            "0123456789abcdef0123456789abcdef0123456789abcdeX",
+            "X123456789abcdef0123456789abcdef0123456789abcdef",
+        ] {
+            let next = section(session, "a.test") + "GET / HTTP/1.1";
+            assert!(kept.comes_again(next.as_bytes(), Version::Http11, &limits));
+            assert!(next.as_bytes().starts_with(&kept.bytes));
+        }
+        for (other, version) in [
+            (
+                section("0123456789abcdef0123456789abcdef0123456789abcdef", "b.test"),
+                Version::Http11,
+            ),
+            (
+                section("0123456789abcdef0123456789abcdef0123456789abcdef0", "a.test"),
+                Version::Http11,
+            ),
+            (first, Version::Http10),
+        ] {
+            assert!(!kept.comes_again(other.as_bytes(), version, &limits), "{other}");
+        }
     }
 
     #[test]
