@@ -75,9 +75,38 @@ pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
     bytes.len() == word.len() && has_letters_of(bytes, word)
 }
 
+/// The same for two of one length, eight bytes at a time: the last ones overlap those before.
 #[inline(never)]
 fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.eq_ignore_ascii_case(word)
+    let (Some(ours), Some(theirs)) = (ends(bytes), ends(word)) else {
+        return bytes.eq_ignore_ascii_case(word);
+    };
+    let between = bytes.as_chunks::<8>().0.iter().zip(word.as_chunks::<8>().0);
+    small(ours) == small(theirs)
+        && between
+            .into_iter()
+            .all(|(our, their)| small(u64::from_le_bytes(*our)) == small(u64::from_le_bytes(*their)))
+}
+
+/// The last eight bytes; of fewer the first and the last four.
+#[inline(always)]
+fn ends(bytes: &[u8]) -> Option<u64> {
+    if let Some(last) = bytes.last_chunk::<8>() {
+        return Some(u64::from_le_bytes(*last));
+    }
+    let (first, last) = (bytes.first_chunk::<4>()?, bytes.last_chunk::<4>()?);
+    Some(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
+}
+
+/// The same bytes, with small letters for capital ones.
+#[inline(always)]
+const fn small(word: u64) -> u64 {
+    let low = word & repeat(0x7f);
+    // The top bit of each byte that is at least `A`, and of each beyond `Z`; no sum reaches the byte above.
+    let from_a = low + repeat(0x80 - b'A');
+    let beyond_z = low + repeat(0x7f - b'Z');
+    let capital = from_a & !beyond_z & !word & repeat(0x80);
+    word | (capital >> 2)
 }
 
 /// Whether all of `bytes` can be in a field value.
@@ -219,6 +248,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn words_are_the_same_but_for_the_case_of_letters() {
+        for length in 0..20 {
+            for at in 0..length {
+                for (one, other) in (0..=255).flat_map(|one| [0x20, 0x80, 1, 0].map(|bit| (one, one ^ bit))) {
+                    let mut bytes = vec![b'x'; length];
+                    let mut word = vec![b'X'; length];
+                    (bytes[at], word[at]) = (one, other);
+                    let plain = bytes.eq_ignore_ascii_case(&word);
+                    assert_eq!(
+                        is_word(&bytes, &word),
+                        plain,
+                        "0x{one:02x} and 0x{other:02x} at {at} of {length}"
+                    );
+                }
+            }
+        }
+        assert!(!is_word(b"host", b"hosts"));
     }
 
     #[test]
