@@ -67,8 +67,8 @@ impl App {
         // Shows mistakes, and prepares what takes a while, before the first request.
         let mut map = Map::new();
         root.describe(&mut map);
-        if let Some((first, second)) = map.same_name() {
-            panic!("two routes have one name: {first:?} and {second:?}");
+        if let Some((name, first, second)) = map.same_name() {
+            panic!("two routes have one name: `{name}` is that of {first} and of {second}");
         }
         App {
             root,
