@@ -31,6 +31,7 @@ mod unix {
     use signal_hook::{flag, low_level};
 
     use super::super::notify;
+    use super::super::seconds::Seconds;
     use super::super::shared::{Shared, spawn};
     use super::super::socket::is;
     use super::*;
@@ -83,10 +84,11 @@ mod unix {
                 if !is_quiet {
                     let delay = shared.delay();
                     if !delay.is_zero() {
-                        eprintln!("hansel: not ready any more, and serving on for {delay:?}");
+                        eprintln!("hansel: not ready any more, and serving on for {}", Seconds(delay));
                     }
                     eprintln!(
-                        "hansel: finishing what is in flight, for {grace:?} at most; a second signal ends it at once"
+                        "hansel: finishing what is in flight, for {} at most; a second signal ends it at once",
+                        Seconds(grace)
                     );
                 }
                 notify::tell(notify::STOPPING);
