@@ -50,22 +50,24 @@ enum Fault {
 
 impl Default for Response {
     fn default() -> Response {
-        Response {
-            status: StatusCode::OK,
-            version: Version::HTTP_11,
-            fields: FieldBlock::new(),
-            body: Body::empty(),
-            fault: None,
-        }
+        Response::of(Body::empty())
     }
 }
 
 impl Response {
     /// A 200 with this body.
     pub fn new(body: impl Into<Body>) -> Response {
+        Response::of(body.into())
+    }
+
+    #[inline]
+    fn of(body: Body) -> Response {
         Response {
-            body: body.into(),
-            ..Response::default()
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            fields: FieldBlock::new(),
+            body,
+            fault: None,
         }
     }
 
