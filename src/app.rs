@@ -67,8 +67,8 @@ impl App {
         // Shows mistakes, and prepares what takes a while, before the first request.
         let mut map = Map::new();
         root.describe(&mut map);
-        if let Some((first, second)) = map.same_name() {
-            panic!("two routes have one name: {first:?} and {second:?}");
+        if let Some((name, first, second)) = map.same_name() {
+            panic!("two routes have one name: `{name}` is that of {first} and of {second}");
         }
         App {
             root,
@@ -354,14 +354,16 @@ fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
         return options(allowed);
     }
     // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-    StatusCode::METHOD_NOT_ALLOWED
-        .into_response()
-        .with_header("Allow", allowed.allow().to_string())
+    naming(allowed, StatusCode::METHOD_NOT_ALLOWED.into_response())
+}
+
+fn options(allowed: &MethodSet) -> Response {
+    naming(allowed, ().into_response())
 }
 
 #[inline(never)]
-fn options(allowed: &MethodSet) -> Response {
-    ().into_response().with_header("Allow", allowed.allow().to_string())
+fn naming(allowed: &MethodSet, response: Response) -> Response {
+    response.with_header("Allow", allowed.allow().to_string())
 }
 
 impl Application for App {

@@ -30,13 +30,13 @@ impl Date {
             return;
         }
         let (monotonic, now) = (now, SystemTime::now());
-        let into_second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-        self.stale_at = monotonic + Duration::from_nanos(u64::from(1_000_000_000 - into_second));
         // A clock before 1970 is a clock that was never set.
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.stale_at = monotonic + Duration::from_nanos(u64::from(1_000_000_000 - since.subsec_nanos()));
+        let second = since.as_secs();
         if second != self.second {
             self.second = second;
-            self.value = HttpDate::new(httpdate::fmt_http_date(now.max(UNIX_EPOCH)).as_bytes());
+            self.value = Some(HttpDate::at(second));
         }
     }
 
@@ -70,10 +70,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_has_the_one_form_that_may_be_sent() {
+    fn a_date_is_that_of_its_second() {
         let date = Date::now();
         let value = date.value().expect("the clock has been asked");
         let text = std::str::from_utf8(value.bytes()).unwrap();
-        assert!(httpdate::parse_http_date(text).is_ok(), "{text}");
+        let said = httpdate::parse_http_date(text).unwrap();
+        assert_eq!(said, UNIX_EPOCH + Duration::from_secs(date.second));
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_has_the_date_that_others_give_it() {
+        for day in 0..=146_097 {
+            let second = day * 86_400 + day % 86_400;
+            let known = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+            assert_eq!(HttpDate::at(second).bytes(), known.as_bytes());
+        }
     }
 }

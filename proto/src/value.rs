@@ -55,9 +55,63 @@ impl HttpDate {
         }
     }
 
+    /// The second that begins so many seconds after 1970 does. Years have four digits: 10000 is 0000.
+    ///
+    /// ```
+    /// let date = hansel_proto::HttpDate::at(1_795_176_000);
+    /// assert_eq!(date.bytes(), b"Fri, 20 Nov 2026 12:00:00 GMT");
+    /// ```
+    pub fn at(seconds: u64) -> HttpDate {
+        let (days, second) = (seconds / DAY, seconds % DAY);
+        let (year, month, day) = gregorian(days);
+        let mut bytes = *b"Aaa, 00 Aaa 0000 00:00:00 GMT";
+        // 1970-01-01 was a Thursday.
+        bytes[..3].copy_from_slice(&name(b"ThuFriSatSunMonTueWed", days % 7));
+        bytes[8..11].copy_from_slice(&name(b"JanFebMarAprMayJunJulAugSepOctNovDec", month));
+        write(&mut bytes[5..7], day);
+        write(&mut bytes[12..16], year);
+        write(&mut bytes[17..19], second / 3600);
+        write(&mut bytes[20..22], second / 60 % 60);
+        write(&mut bytes[23..25], second % 60);
+        HttpDate(bytes)
+    }
+
     /// The bytes as they are sent.
     pub const fn bytes(&self) -> &[u8; LENGTH] {
         &self.0
+    }
+}
+
+/// The seconds of a day, of which HTTP knows no leap seconds.
+const DAY: u64 = 86_400;
+
+/// Year, month from 0 and day from 1 of the day that comes so many days after the first of 1970.
+fn gregorian(days: u64) -> (u64, u64, u64) {
+    // Years are counted from March, so that a leap day is the last of its year, and in eras of 400 years, which
+    // all have the same days: the first began 719,468 days before 1970.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // From March on, five months have 153 days.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    (era * 400 + year + u64::from(is_next_year), (month + 2) % 12, day)
+}
+
+/// The name at that place, where names have three letters.
+fn name(names: &[u8], place: u64) -> [u8; 3] {
+    let (names, _) = names.as_chunks();
+    names[place as usize % names.len()]
+}
+
+/// Writes the last digits of a number.
+#[inline(never)]
+fn write(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 

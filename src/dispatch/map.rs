@@ -60,8 +60,8 @@ impl Map {
         self.places.iter().find(|place| place.name.as_deref() == Some(name))
     }
 
-    /// Two places with one name, if there are such.
-    pub(crate) fn same_name(&self) -> Option<(&Place, &Place)> {
+    /// A name that two places have, and their patterns, if there are such.
+    pub(crate) fn same_name(&self) -> Option<(&str, &str, &str)> {
         self.places.iter().enumerate().find_map(|(i, place)| {
             let name = place.name.as_deref()?;
             let other = self
@@ -69,7 +69,7 @@ impl Map {
                 .iter()
                 .skip(i + 1)
                 .find(|other| other.name.as_deref() == Some(name))?;
-            Some((place, other))
+            Some((name, &*place.pattern, &*other.pattern))
         })
     }
 
@@ -125,29 +125,28 @@ impl Map {
 
 impl fmt::Display for Map {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let methods = |place: &Place| {
-            if place.methods.is_any() {
-                "any".to_owned()
-            } else {
-                place.methods.to_string()
+        let methods: Vec<String> = self.places.iter().map(Place::methods_text).collect();
+        let (mut first, mut second) = (0, 0);
+        for (place, methods) in self.places.iter().zip(&methods) {
+            first = first.max(methods.len());
+            second = second.max(place.pattern.len());
+        }
+        for (place, methods) in self.places.iter().zip(&methods) {
+            write!(f, "{methods:first$}  {:second$}  {}", place.pattern, place.handler)?;
+            if let Some(name) = &place.name {
+                write!(f, "  [{name}]")?;
             }
-        };
-        let width = |of: &dyn Fn(&Place) -> usize| self.places.iter().map(of).max().unwrap_or(0);
-        let first = width(&|place| methods(place).len());
-        let second = width(&|place| place.pattern.chars().count());
-        for place in &self.places {
-            write!(
-                f,
-                "{:first$}  {:second$}  {}",
-                methods(place),
-                place.pattern,
-                place.handler
-            )?;
-            match &place.name {
-                Some(name) => writeln!(f, "  [{name}]")?,
-                None => writeln!(f)?,
-            }
+            f.write_str("\n")?;
         }
         Ok(())
+    }
+}
+
+impl Place {
+    fn methods_text(&self) -> String {
+        if self.methods.is_any() {
+            return "any".to_owned();
+        }
+        self.methods.to_string()
     }
 }

@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::escape::{Escaped, Prose};
 use super::{Own, Story};
 use crate::dispatch::{Miss, Outcome, TrailCrumb};
+use crate::response::{reason, status_text};
 
 /// How many routes are listed.
 const LISTED: usize = 300;
@@ -51,7 +52,7 @@ fn write(story: &Story<'_>, to: &mut String) -> fmt::Result {
          Without it, the answer is {}.</p>\n<p>hansel {}</p>\n</footer>\n</body>\n</html>\n",
         match &story.own {
             Some(_) => "your own".to_owned(),
-            None => format!("just “{status}”"),
+            None => format!("just “{}”", status_text(status)),
         },
         env!("CARGO_PKG_VERSION"),
     )
@@ -64,7 +65,7 @@ fn header(story: &Story<'_>, to: &mut String) -> fmt::Result {
         to,
         "<header>\n<p class=\"status\"><b>{}</b> {}</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
         status.as_u16(),
-        status.canonical_reason().unwrap_or(""),
+        reason(status),
         Prose(&headline(story)),
         Prose(&lead(story)),
     )?;
@@ -101,7 +102,7 @@ fn headline(story: &Story<'_>) -> String {
         (_, Outcome::Missed(Miss::MethodNotAllowed(_))) => format!("`{path}` does not take `{method}`."),
         (Some(endpoint), _) if story.failure.is_some() => format!("`{endpoint}` failed."),
         (Some(endpoint), _) => format!("`{endpoint}` answered {}.", story.status.as_u16()),
-        (None, _) => format!("{} for `{path}`.", story.status),
+        (None, _) => format!("{} for `{path}`.", status_text(story.status)),
     }
 }
 

@@ -11,6 +11,7 @@ mod part;
 mod text;
 
 use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail};
+use crate::response::reason;
 use crate::{Html, IntoResponse, Request, Response, StatusCode};
 use near::Near;
 use panics::Panic;
@@ -214,7 +215,7 @@ fn reached(trail: &Trail, segments: &[&str]) -> usize {
 /// What the application answered itself, unless it is no more than the name of the status.
 fn own(response: &Response) -> Option<Own> {
     let bytes = response.body().bytes()?;
-    let is_bare = bytes == response.status().canonical_reason().unwrap_or("").as_bytes();
+    let is_bare = bytes == reason(response.status()).as_bytes();
     if bytes.is_empty() || is_bare || bytes.len() > LARGEST_OWN {
         return None;
     }

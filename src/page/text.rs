@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Story;
+use crate::response::status_text;
 
 /// All that is worth a terminal's lines.
 pub(super) fn text(story: &Story<'_>) -> String {
@@ -14,7 +15,7 @@ pub(super) fn text(story: &Story<'_>) -> String {
 }
 
 fn write(story: &Story<'_>, text: &mut String) -> std::fmt::Result {
-    writeln!(text, "{}", story.status)?;
+    writeln!(text, "{}", status_text(story.status))?;
     if let Some(panic) = story.panic {
         writeln!(text, "\nPanic: {}", panic.message)?;
         if let Some(place) = &panic.place {

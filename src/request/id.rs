@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ids are numbered in blocks, so that threads do not meet over a counter for each request.
 const BLOCK: u64 = 1024;
@@ -45,7 +45,7 @@ impl fmt::Display for RequestId<'_> {
 
 impl<'r> RequestId<'r> {
     pub(crate) fn own(serial: NonZeroU64) -> RequestId<'static> {
-        RequestId(Id::Own(mix(secret().wrapping_add(serial.get()))))
+        RequestId(Id::Own(mix(seed().wrapping_add(serial.get()))))
     }
 
     /// What a peer has sent as an id, if it can stand in a line and a field without harm.
@@ -88,10 +88,22 @@ pub(crate) fn next_serial() -> NonZeroU64 {
     })
 }
 
-/// What makes the ids of this process differ from those of the next.
-fn secret() -> u64 {
-    static SECRET: OnceLock<u64> = OnceLock::new();
-    *SECRET.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+/// What makes the ids of this process differ from those of the next: when it was asked for, by which process, and
+/// where the system has put that. It need not be hard to guess, so there is no random number in it, and what gets
+/// those is not in the program.
+fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let place = &raw const SEED as usize as u64;
+        [
+            u64::from(std::process::id()),
+            since.as_secs(),
+            u64::from(since.subsec_nanos()),
+        ]
+        .into_iter()
+        .fold(mix(place), |mixed, next| mix(mixed ^ next))
+    })
 }
 
 /// Spreads numbers that follow each other over all numbers. Multiplying by an odd number and folding

@@ -68,13 +68,13 @@ impl DecodedPath {
         // No character spans segments: a slash is never a part of one.
         self.padded = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
         self.len = len;
-        let is_slash = |code: &str| code.starts_with("2F") || code.starts_with("2f");
-        if raw.split('%').skip(1).any(is_slash) {
+        if raw.as_bytes().windows(3).any(|code| code.eq_ignore_ascii_case(b"%2F")) {
             self.mask(raw);
         }
         Ok(())
     }
 
+    #[cold]
     fn mask(&mut self, raw: &str) {
         self.masked.reserve(self.padded.len());
         let mut start = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{Body, Response};
+use super::{Body, Response, reason};
 use crate::BodyError;
 
 /// What a handler may return.
@@ -90,7 +90,7 @@ impl IntoResponse for () {
 
 impl IntoResponse for StatusCode {
     fn into_response(self) -> Response {
-        Response::new(self.canonical_reason().unwrap_or("")).with_status(self)
+        Response::new(reason(self)).with_status(self)
     }
 }
 
@@ -168,6 +168,10 @@ mod tests {
         assert_eq!(seen(b"octets"), (200, b"octets".to_vec()));
         assert_eq!(seen(()), (204, vec![]));
         assert_eq!(seen(StatusCode::IM_A_TEAPOT), (418, b"I'm a teapot".to_vec()));
+        assert_eq!(
+            seen(StatusCode::PAYLOAD_TOO_LARGE),
+            (413, b"Content Too Large".to_vec())
+        );
         assert_eq!(seen((StatusCode::ACCEPTED, "later")), (202, b"later".to_vec()));
         assert_eq!(seen(Some("here")), (200, b"here".to_vec()));
         assert_eq!(seen(None::<&str>), (404, b"Not Found".to_vec()));

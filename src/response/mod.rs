@@ -50,22 +50,24 @@ enum Fault {
 
 impl Default for Response {
     fn default() -> Response {
-        Response {
-            status: StatusCode::OK,
-            version: Version::HTTP_11,
-            fields: FieldBlock::new(),
-            body: Body::empty(),
-            fault: None,
-        }
+        Response::of(Body::empty())
     }
 }
 
 impl Response {
     /// A 200 with this body.
     pub fn new(body: impl Into<Body>) -> Response {
+        Response::of(body.into())
+    }
+
+    #[inline]
+    fn of(body: Body) -> Response {
         Response {
-            body: body.into(),
-            ..Response::default()
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            fields: FieldBlock::new(),
+            body,
+            fault: None,
         }
     }
 
@@ -225,12 +227,27 @@ impl Response {
         let mistake = match self.fault.as_deref() {
             Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
             // RFC 9110 §15.2: interim answers are the server's to send; an application's answer is final.
-            _ if self.status.is_informational() => format!("status {} is not a final one", self.status),
+            _ if self.status.is_informational() => format!("status {} is not a final one", status_text(self.status)),
             _ => return,
         };
         log::error!("answered 500 instead of a response that can't be sent: {mistake}");
         *self = StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
+}
+
+/// The name of a status, as its status line has it; empty if it has none. Not the one that `http` knows: the
+/// protocol's names are in the program anyway, and newer.
+pub(crate) fn reason(status: StatusCode) -> &'static str {
+    match hansel_proto::reason_phrase(status.as_u16()) {
+        // RFC 9110 §15.5.19 reserves it, so it is not registered by the name that everybody knows.
+        "" if status == StatusCode::IM_A_TEAPOT => "I'm a teapot",
+        reason => reason,
+    }
+}
+
+/// A status and its name: `404 Not Found`.
+pub(crate) fn status_text(status: StatusCode) -> String {
+    format!("{} {}", status.as_u16(), reason(status))
 }
 
 impl fmt::Debug for Response {

@@ -22,7 +22,7 @@ pub(super) struct Entrance {
     /// Whether somebody else has the Unix sockets too, and needs their paths.
     leaves_paths: AtomicBool,
     /// Paths of Unix sockets that are closed.
-    places: Mutex<Vec<Place>>,
+    places: Mutex<Vec<Box<dyn Place>>>,
     /// One for each listener, as the loops number them.
     doors: Vec<Door>,
     pub(super) trust: Option<Arc<Trust>>,
@@ -47,15 +47,12 @@ impl Entrance {
 
     /// The listeners, for one of the loops: those of the health lane first, and how many those are.
     pub(super) fn for_loop(&self) -> io::Result<(Vec<Listener>, usize)> {
-        let mut listeners = Vec::new();
-        for bound in &*lock(&self.health) {
+        let (health, others) = (lock(&self.health), lock(&self.listeners));
+        let mut listeners = Vec::with_capacity(health.len() + others.len());
+        for bound in health.iter().chain(&*others) {
             listeners.push(bound.for_loop()?);
         }
-        let health = listeners.len();
-        for bound in &*lock(&self.listeners) {
-            listeners.push(bound.for_loop()?);
-        }
-        Ok((listeners, health))
+        Ok((listeners, health.len()))
     }
 
     /// Whether a peer's word is taken.
@@ -111,11 +108,13 @@ impl Entrance {
     pub(super) fn stop_listening(&self) {
         lock(&self.health).clear();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
-        let places = listeners.into_iter().filter_map(Bound::into_place);
-        if self.leaves_paths.load(Ordering::SeqCst) {
-            places.for_each(Place::leave);
-        } else {
-            lock(&self.places).extend(places);
+        let leaves_paths = self.leaves_paths.load(Ordering::SeqCst);
+        for place in listeners.into_iter().filter_map(Bound::into_place) {
+            if leaves_paths {
+                place.leave();
+            } else {
+                lock(&self.places).push(place);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::peers::{CountPeers, Peers};
+use super::seconds::Seconds;
 
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
 /// them.
@@ -141,8 +142,11 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "  head        {} bytes, {} fields, target {} bytes, within {:?}",
-            self.head, self.fields, self.target, self.head_time
+            "  head        {} bytes, {} fields, target {} bytes, within {}",
+            self.head,
+            self.fields,
+            self.target,
+            Seconds(self.head_time)
         )?;
         writeln!(
             f,
@@ -151,27 +155,30 @@ impl fmt::Display for Limits {
         )?;
         writeln!(
             f,
-            "  transfer    {:?} and {} bytes/s at least",
-            self.transfer_time, self.rate
+            "  transfer    {} and {} bytes/s at least",
+            Seconds(self.transfer_time),
+            self.rate
         )?;
         writeln!(
             f,
-            "  connections {}, of one peer {}, idle {:?}, lingering {:?}",
+            "  connections {}, of one peer {}, idle {}, lingering {}",
             self.connections,
             OrNone(self.connections_per_peer, "any number"),
-            self.idle,
-            self.linger
+            Seconds(self.idle),
+            Seconds(self.linger)
         )?;
         writeln!(
             f,
             "  handlers    {}, streams {}",
-            OrNone(self.handler, "any time"),
-            OrNone(self.stream, "any time")
+            OrNone(self.handler.map(Seconds), "any time"),
+            OrNone(self.stream.map(Seconds), "any time")
         )?;
         write!(
             f,
-            "  queue       {} requests, {:?}, {} of one connection at a time",
-            self.queue, self.queue_time, self.pipelined
+            "  queue       {} requests, {}, {} of one connection at a time",
+            self.queue,
+            Seconds(self.queue_time),
+            self.pipelined
         )
     }
 }
@@ -179,7 +186,7 @@ impl fmt::Display for Limits {
 /// A limit that need not be.
 struct OrNone<T>(Option<T>, &'static str);
 
-impl<T: fmt::Debug> fmt::Display for OrNone<T> {
+impl<T: fmt::Display> fmt::Display for OrNone<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(limit) => limit.fmt(f),

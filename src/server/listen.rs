@@ -16,8 +16,25 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub(super) enum Bound {
     Tcp(TcpListener),
+    /// What it is made of is named where such a one is asked for and nowhere else: a program without Unix sockets has
+    /// nothing of it in it.
     #[cfg(unix)]
-    Unix(unix::BoundPath),
+    Unix(Box<dyn BoundPath>),
+}
+
+/// A Unix socket and its place in the file system.
+#[cfg(unix)]
+pub(super) trait BoundPath: fmt::Debug + fmt::Display + Send {
+    fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd>;
+    fn for_loop(&self) -> io::Result<mio::net::UnixListener>;
+    /// Closes the listener. No place is left if it belongs to somebody else.
+    fn into_place(self: Box<Self>) -> Option<Box<dyn Place>>;
+}
+
+/// A listener's place in the file system, removed when this is dropped.
+pub(super) trait Place: fmt::Debug + Send {
+    /// Leaves it to somebody else.
+    fn leave(self: Box<Self>);
 }
 
 impl Bound {
@@ -69,7 +86,7 @@ impl Bound {
     }
 
     /// What must be kept until the server ends, though the listener itself is closed before.
-    pub(super) fn into_place(self) -> Option<Place> {
+    pub(super) fn into_place(self) -> Option<Box<dyn Place>> {
         match self {
             Bound::Tcp(_) => None,
             #[cfg(unix)]
@@ -89,29 +106,6 @@ impl Bound {
 
 fn named(error: &io::Error, address: &dyn fmt::Debug) -> io::Error {
     io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}"))
-}
-
-/// A listener's place in the file system, removed when this is dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    path: std::path::PathBuf,
-}
-
-impl Place {
-    /// Leaves it to somebody else.
-    pub(super) fn leave(mut self) {
-        self.path.clear();
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.path.as_os_str().is_empty() {
-            return;
-        }
-        // It may be gone, or another server's by now; then there is nothing to tidy up.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 impl fmt::Display for Bound {
@@ -161,24 +155,23 @@ mod unix {
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::super::socket::is;
-    use super::{Bound, Place};
+    use super::{Bound, BoundPath, Place};
 
-    /// A Unix socket and its place in the file system.
     #[derive(Debug)]
-    pub(in super::super) struct BoundPath {
+    struct Listener {
         listener: UnixListener,
         /// None if it belongs to somebody else.
-        place: Option<Place>,
+        place: Option<OwnPlace>,
     }
 
     impl Bound {
         /// Listens on a Unix socket at `path`, open to whom `mode` says.
         pub(in super::super) fn unix(path: &Path, mode: u32) -> io::Result<Bound> {
             listen(path, mode)
-                .map(Bound::Unix)
+                .map(|listener| Bound::Unix(Box::new(listener)))
                 .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
         }
 
@@ -187,25 +180,25 @@ mod unix {
         pub(in super::super) fn inherited_unix(listener: UnixListener) -> io::Result<Bound> {
             super::must_listen(&socket2::SockRef::from(&listener))?;
             listener.set_nonblocking(true)?;
-            Ok(Bound::Unix(BoundPath { listener, place: None }))
+            Ok(Bound::Unix(Box::new(Listener { listener, place: None })))
         }
     }
 
-    impl BoundPath {
-        pub(super) fn for_loop(&self) -> io::Result<mio::net::UnixListener> {
-            Ok(mio::net::UnixListener::from_std(self.listener.try_clone()?))
-        }
-
-        pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+    impl BoundPath for Listener {
+        fn descriptor(&self) -> io::Result<OwnedFd> {
             Ok(self.listener.try_clone()?.into())
         }
 
-        pub(super) fn into_place(self) -> Option<Place> {
-            self.place
+        fn for_loop(&self) -> io::Result<mio::net::UnixListener> {
+            Ok(mio::net::UnixListener::from_std(self.listener.try_clone()?))
+        }
+
+        fn into_place(self: Box<Self>) -> Option<Box<dyn Place>> {
+            Some(Box::new(self.place?))
         }
     }
 
-    impl fmt::Display for BoundPath {
+    impl fmt::Display for Listener {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let address = self.listener.local_addr().ok();
             match address.as_ref().and_then(SocketAddr::as_pathname) {
@@ -215,13 +208,34 @@ mod unix {
         }
     }
 
-    fn listen(path: &Path, mode: u32) -> io::Result<BoundPath> {
+    #[derive(Debug)]
+    struct OwnPlace {
+        path: PathBuf,
+    }
+
+    impl Place for OwnPlace {
+        fn leave(mut self: Box<Self>) {
+            self.path.clear();
+        }
+    }
+
+    impl Drop for OwnPlace {
+        fn drop(&mut self) {
+            if self.path.as_os_str().is_empty() {
+                return;
+            }
+            // It may be gone, or another server's by now; then there is nothing to tidy up.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    fn listen(path: &Path, mode: u32) -> io::Result<Listener> {
         remove_what_is_left(path)?;
         let listener = UnixListener::bind(path)?;
-        let place = Some(Place { path: path.to_owned() });
+        let place = Some(OwnPlace { path: path.to_owned() });
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
-        Ok(BoundPath { listener, place })
+        Ok(Listener { listener, place })
     }
 
     /// A server that was killed leaves its socket behind, and nobody answers there.

@@ -26,6 +26,7 @@ mod pacing;
 mod peers;
 mod proxy_header;
 mod runner;
+mod seconds;
 mod shared;
 mod signals;
 mod socket;

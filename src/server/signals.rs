@@ -21,13 +21,19 @@ pub(super) struct Listening;
 
 #[cfg(unix)]
 mod unix {
+    use std::io::{ErrorKind, Read, Write};
+    use std::os::unix::net::UnixStream;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
+    use signal_hook::SigId;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator::Signals;
+    use signal_hook::{flag, low_level};
 
     use super::super::notify;
+    use super::super::seconds::Seconds;
     use super::super::shared::{Shared, spawn};
+    use super::super::socket::is;
     use super::*;
 
     /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
@@ -39,12 +45,15 @@ mod unix {
 
     /// Listens for signals until it is dropped.
     pub(in super::super) struct Listening {
-        handle: signal_hook::iterator::Handle,
+        is_over: Arc<AtomicBool>,
+        ring: UnixStream,
     }
 
     impl Drop for Listening {
         fn drop(&mut self) {
-            self.handle.close();
+            self.is_over.store(true, Ordering::SeqCst);
+            // Where this fails nobody listens any more.
+            let _ = self.ring.write(b"X");
         }
     }
 
@@ -56,12 +65,18 @@ mod unix {
         is_quiet: bool,
         successor: Option<PathBuf>,
     ) -> io::Result<Listening> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let (bell, ring) = UnixStream::pair()?;
+        // Where it is full, there is enough to be heard.
+        ring.set_nonblocking(true)?;
+        let mut signals = Signals::new(bell);
+        signals.add(SIGINT, &ring)?;
+        signals.add(SIGTERM, &ring)?;
         if successor.is_some() {
-            signals.add_signal(SIGHUP)?;
+            signals.add(SIGHUP, &ring)?;
         }
         let listening = Listening {
-            handle: signals.handle(),
+            is_over: Arc::clone(&signals.is_over),
+            ring,
         };
         let shared = Arc::clone(&handle.shared);
         let listen = move || {
@@ -69,17 +84,20 @@ mod unix {
                 if !is_quiet {
                     let delay = shared.delay();
                     if !delay.is_zero() {
-                        eprintln!("hansel: not ready any more, and serving on for {delay:?}");
+                        eprintln!("hansel: not ready any more, and serving on for {}", Seconds(delay));
                     }
                     eprintln!(
-                        "hansel: finishing what is in flight, for {grace:?} at most; a second signal ends it at once"
+                        "hansel: finishing what is in flight, for {} at most; a second signal ends it at once",
+                        Seconds(grace)
                     );
                 }
                 notify::tell(notify::STOPPING);
                 shared.drain(grace);
             }
-            if let Some(signal) = signals.forever().find(|signal| *signal != SIGHUP) {
-                std::process::exit(SIGNALLED + signal);
+            while let Some(signal) = signals.wait() {
+                if signal != SIGHUP {
+                    std::process::exit(SIGNALLED + signal);
+                }
             }
         };
         spawn("hansel-signals".into(), Box::new(listen))?;
@@ -89,7 +107,7 @@ mod unix {
     /// Waits until a signal ends the server. Says whether one does: the server may end by itself.
     #[cfg_attr(not(feature = "activation"), expect(unused_variables))]
     fn await_end(signals: &mut Signals, shared: &Shared, successor: Option<PathBuf>) -> bool {
-        while let Some(signal) = signals.forever().next() {
+        while let Some(signal) = signals.wait() {
             if signal != SIGHUP {
                 return true;
             }
@@ -99,7 +117,9 @@ mod unix {
                 successor.args(std::env::args_os().skip(1));
                 let mut is_ending = false;
                 let handed_over = shared.hand_over(successor, PATIENCE, || {
-                    is_ending |= signals.pending().any(|signal| signal != SIGHUP);
+                    while let Some(signal) = signals.pending() {
+                        is_ending |= signal != SIGHUP;
+                    }
                     is_ending
                 });
                 match handed_over {
@@ -114,5 +134,71 @@ mod unix {
             }
         }
         false
+    }
+
+    /// The signals that are listened for.
+    struct Signals {
+        /// Each, and whether it has come.
+        flags: Vec<(i32, Arc<AtomicBool>)>,
+        /// What is done when they come, until it is taken back.
+        actions: Vec<SigId>,
+        /// Something to read: one has come, or it is over.
+        bell: UnixStream,
+        is_over: Arc<AtomicBool>,
+    }
+
+    impl Signals {
+        fn new(bell: UnixStream) -> Signals {
+            Signals {
+                flags: Vec::new(),
+                actions: Vec::new(),
+                bell,
+                is_over: Arc::default(),
+            }
+        }
+
+        /// Listens for one more, which is to `ring`.
+        fn add(&mut self, signal: i32, ring: &UnixStream) -> io::Result<()> {
+            let flag = Arc::new(AtomicBool::new(false));
+            // They are done in this order: whoever hears the bell finds the flag up.
+            self.actions.push(flag::register(signal, Arc::clone(&flag))?);
+            self.actions.push(low_level::pipe::register(signal, ring.try_clone()?)?);
+            self.flags.push((signal, flag));
+            Ok(())
+        }
+
+        /// Waits for a signal; None once it is over.
+        fn wait(&mut self) -> Option<i32> {
+            loop {
+                if self.is_over.load(Ordering::SeqCst) {
+                    return None;
+                }
+                if let Some(signal) = self.pending() {
+                    return Some(signal);
+                }
+                match self.bell.read(&mut [0; 16]) {
+                    Ok(_) => {}
+                    Err(error) if is(&error, ErrorKind::Interrupted) => {}
+                    Err(error) => {
+                        log::error!("can't wait for signals any more: {error}");
+                        return None;
+                    }
+                }
+            }
+        }
+
+        /// A signal that has come already. However often it has, it is told once.
+        fn pending(&mut self) -> Option<i32> {
+            let (signal, _) = self.flags.iter().find(|(_, flag)| flag.swap(false, Ordering::SeqCst))?;
+            Some(*signal)
+        }
+    }
+
+    impl Drop for Signals {
+        fn drop(&mut self) {
+            for action in self.actions.drain(..) {
+                low_level::unregister(action);
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use socket2::SockRef;
 use super::Handle;
 use super::activation;
 use super::notify;
+use super::seconds::Seconds;
 use super::shared::Shared;
 
 /// How often it is looked whether the successor has died or is not wanted any more.
@@ -117,7 +118,7 @@ fn await_ready(
             return Err(io::Error::other("the successor is not wanted any more"));
         }
         if Instant::now() >= deadline {
-            let text = format!("the successor was not ready after {patience:?}");
+            let text = format!("the successor was not ready after {}", Seconds(patience));
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
     }

@@ -178,7 +178,8 @@ impl Count for Metrics {
 #[derive(Default)]
 pub(crate) struct Places {
     last: (String, usize),
-    known: HashMap<Box<str>, usize>,
+    /// Made when it is needed first: a program without metrics has nothing of what hashes in it.
+    known: Option<HashMap<Box<str>, usize>>,
 }
 
 impl Places {
@@ -202,12 +203,13 @@ impl Places {
             return 0;
         }
         if self.last.0 != endpoint {
-            let place = match self.known.get(endpoint) {
+            let known = self.known.get_or_insert_default();
+            let place = match known.get(endpoint) {
                 Some(place) => *place,
                 None => {
                     let place = metrics.index_of(endpoint);
-                    if self.known.len() < 2 * TOLD_APART {
-                        self.known.insert(endpoint.into(), place);
+                    if known.len() < 2 * TOLD_APART {
+                        known.insert(endpoint.into(), place);
                     }
                     place
                 }
