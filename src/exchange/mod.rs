@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use crate::date::Date;
 use crate::request::{Content, Relayed, Request};
-use crate::response::Response;
 use crate::response::body::{Kind, TEXT};
+use crate::response::{Response, status_text};
 
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
@@ -281,7 +281,8 @@ impl Exchange {
             // RFC 9110 §15.6.4: "MAY send a Retry-After". A constant is a valid field.
             let _ = fields.set("Retry-After", b"1");
         }
-        self.refuse_text(status, &fields, &format!("{status}: {reason}\n"), date, out);
+        let text = format!("{}: {reason}\n", status_text(status));
+        self.refuse_text(status, &fields, &text, date, out);
     }
 
     /// Appends a final 503 that ends the connection, for a request that is not at hand.

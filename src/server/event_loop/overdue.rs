@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::super::claim::Overdue;
 use super::super::connection::Connection;
 use super::super::link::Transport;
+use super::super::seconds::Seconds;
 use super::super::shared::Shared;
 use super::EventLoop;
 
@@ -79,8 +80,8 @@ impl EventLoop {
                 }
                 Overdue::Cut => {
                     log::warn!(
-                        "a stream has been cut off, since it has not ended in {:?}",
-                        shared.limits.stream
+                        "a stream has been cut off, since it has not ended in {}",
+                        Seconds(shared.limits.stream.unwrap_or_default())
                     );
                     link.cut();
                     shared.crew.find(is_replaced);
@@ -95,8 +96,8 @@ impl EventLoop {
     /// Counts a thread as lost, and has another handler run with its permit if that may be.
     fn lose(&mut self, key: usize, is_replaced: bool, shared: &Shared) {
         log::warn!(
-            "a handler has not answered in {:?}: its client is told 503, and its thread is lost until it returns ({} are)",
-            shared.limits.handler.unwrap_or_default(),
+            "a handler has not answered in {}: its client is told 503, and its thread is lost until it returns ({} are)",
+            Seconds(shared.limits.handler.unwrap_or_default()),
             shared.crew.lost()
         );
         shared.tally.overdue();
