@@ -25,6 +25,8 @@ pub struct Connection {
     asked: Asked,
     /// The client waits, or may wait, for `100 Continue`.
     owes_continue: bool,
+    /// The client's word: it sends nothing behind this request.
+    is_last: bool,
     /// The server's wish: no further request after this one.
     closing: bool,
     /// Why nothing is read any more.
@@ -96,6 +98,7 @@ impl Connection {
             progress: Progress::default(),
             asked: NOTHING_ASKED,
             owes_continue: false,
+            is_last: false,
             closing: false,
             refusal: None,
         }
@@ -157,6 +160,13 @@ impl Connection {
     /// Whether the connection ends with the current answer, as far as is known.
     pub fn closes_after_response(&self) -> bool {
         self.closing || (self.state != state::START && !self.asked.keep_alive)
+    }
+
+    /// Whether the client has sent all that it ever will, by its own word. RFC 9112 §9.6: "A client that sends a
+    /// "close" connection option MUST NOT send further requests on that connection". Nothing it still sends can
+    /// destroy the answer, so the connection may be closed at once.
+    pub fn client_is_done(&self) -> bool {
+        self.is_last && self.refusal.is_none() && self.state.0 == Request::Whole
     }
 
     /// What the end of the input means, to be asked once [`receive`](Connection::receive) has said
@@ -315,6 +325,8 @@ impl Connection {
             Framing::Chunked => Body::Chunked(Chunked::default()),
         };
         self.owes_continue = head.expects_continue();
+        // In HTTP/1.0 nobody has to say so, and then nobody has.
+        self.is_last = head.version == Version::Http11 && !head.keep_alive();
         self.progress = Progress::default();
         self.step(Event::Head);
     }

@@ -314,6 +314,11 @@ impl Exchange {
         });
     }
 
+    /// Whether the client has sent all that it ever will, and all of it has been used.
+    pub(crate) fn client_is_done(&self) -> bool {
+        self.protocol.client_is_done() && self.position == self.filled
+    }
+
     /// Makes the next answer the connection's last.
     pub(crate) fn close_after_response(&mut self) {
         self.protocol.close_after_response();

@@ -261,7 +261,7 @@ impl Connection {
             match self.state {
                 State::Broken => return Progress::Close,
                 State::Closing => {
-                    if self.peer_finished {
+                    if self.peer_finished || self.client_is_done() {
                         return Progress::Close;
                     }
                     self.transport.finish_sending();
@@ -283,6 +283,12 @@ impl Connection {
                 },
             }
         }
+    }
+
+    /// Whether the client will send no more, not even an alert, so that nothing can destroy what is on its way to it.
+    fn client_is_done(&self) -> bool {
+        let has_sent_all = self.work.as_ref().is_some_and(|work| work.exchange.client_is_done());
+        has_sent_all && !self.readable && !self.transport.channel().is_secure()
     }
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.

@@ -70,8 +70,9 @@ pub struct Limits {
     /// How long the answer of a handler may stream, in all; None is for ever. Then the connection is broken
     /// off.
     pub stream: Option<Duration>,
-    /// How long a closing connection is read on, so that its client gets the last answer. A drain waits as
-    /// long for clients that do not close: nothing short of their closing says that they have it.
+    /// How long a closing connection is read on, so that its client gets the last answer, unless the client has
+    /// said with its request that it sends no other. A drain waits as long for clients that do not close: nothing
+    /// short of their closing says that they have it.
     pub linger: Duration,
     /// Connections at the same time. The next one is answered 503 and closed.
     pub connections: usize,

@@ -214,10 +214,51 @@ fn a_client_that_does_not_close_after_the_last_answer_is_let_go() {
     };
     let server = start(server().limits(limits), echo);
     let mut client = server.connect();
-    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    client.send("GET / HTTP/1.0\r\n\r\n");
     assert_eq!(client.answer().status, 200);
     client.end();
-    // It goes on sending, and in the end is told that nobody listens.
+    await_reset(&mut client);
+}
+
+#[test]
+fn a_client_that_has_said_that_it_sends_no_more_is_not_waited_for() {
+    let server = start(server().limits(no_deadlines()), echo);
+    for body in [
+        "",
+        "Content-Length: 3\r\n\r\nham",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut client = server.connect();
+        let end = if body.is_empty() { "\r\n" } else { "" };
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{body}{end}"
+        ));
+        assert_eq!(client.answer().status, 200);
+        client.end();
+        await_reset(&mut client);
+    }
+}
+
+#[test]
+fn a_client_that_sends_more_than_it_said_or_has_said_nothing_is_waited_for() {
+    let server = start(server().limits(no_deadlines()), echo);
+    for request in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\nGET /more",
+        "GET / HTTP/1.1\r\nHost: a.test\r\nX : y\r\nConnection: close\r\n\r\n",
+    ] {
+        let mut client = server.connect();
+        client.send(request);
+        client.answer();
+        client.end();
+        for _ in 0..10 {
+            client.send("what the server reads, lest a reset destroy its answer");
+        }
+    }
+}
+
+/// It goes on sending, and in the end is told that nobody listens.
+fn await_reset(client: &mut Client) {
     let until = Instant::now() + PATIENCE;
     while client.try_send("x").is_ok() {
         assert!(Instant::now() < until, "somebody still listens");

@@ -40,6 +40,33 @@ fn persists(bytes: &str) -> bool {
     next == Next::Again
 }
 
+/// §9.6: "A client that sends a "close" connection option MUST NOT send further requests on that connection", so
+/// once its request is whole it is done; nobody else has said that.
+#[test]
+fn s9_6_a_client_that_sends_close_is_done_when_its_request_is_whole() {
+    const CHUNKED_LAST: &str = "Connection: close\r\nTransfer-Encoding: chunked\r\n";
+    let is_done = |bytes: &str| {
+        let (mut connection, mut head, mut rest) = begun(bytes);
+        while let Ok(Received::Content { end, .. }) = connection.receive(rest, &mut head) {
+            assert!(!connection.client_is_done(), "the end of the body is to come");
+            rest = &rest[end..];
+        }
+        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.finish();
+        connection.client_is_done()
+    };
+    assert!(is_done(&get("Connection: close\r\n")));
+    assert!(is_done(&post(
+        "Connection: Keep-Alive, Close\r\nContent-Length: 3\r\n",
+        "ham"
+    )));
+    assert!(is_done(&post(CHUNKED_LAST, "3\r\nham\r\n0\r\n\r\n")));
+    assert!(!is_done(&get("")), "it may ask again");
+    assert!(!is_done("GET / HTTP/1.0\r\nHost: a\r\n\r\n"), "it has not said so");
+    assert!(!is_done(&post("Connection: close\r\nContent-Length: 4\r\n", "ham")));
+    assert!(!is_done(&post(CHUNKED_LAST, "x\r\n")), "the request was refused");
+}
+
 /// §9.3: "If the "close" connection option is present [...], the connection will not persist", else
 /// "If the received protocol is HTTP/1.1 (or later), the connection will persist".
 #[test]
