@@ -1,0 +1,72 @@
+//! Heads one behind the other, each a little different from the last: what a head remembers of those it has read
+//! changes nothing.
+#![no_main]
+
+use hansel_proto::{Connection, Framing, Head, Limits, Received, Refusal, TargetForm, Version};
+use libfuzzer_sys::fuzz_target;
+
+/// The input begins with how many heads there are behind the first (at most so many), and for each of them how many
+/// bytes are others than in the one before: their places, two bytes each, and what they are then.
+const MOST: usize = 8;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((heads, mut edits)) = edits(input) else { return };
+    let mut bytes = heads.to_vec();
+    let mut kept = Head::new();
+    for _ in 0..=MOST {
+        assert_eq!(seen(&bytes, &mut kept), seen(&bytes, &mut Head::new()));
+        let Some((&[high, low, byte], rest)) = edits.split_first_chunk() else {
+            break;
+        };
+        edits = rest;
+        let place = usize::from(u16::from_be_bytes([high, low]));
+        if let Some(at) = bytes.get_mut(place) {
+            *at = byte;
+        }
+    }
+});
+
+/// The head, and what is to be changed in it.
+fn edits(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&count, rest) = input.split_first()?;
+    let (edits, head) = rest.split_at_checked(3 * (usize::from(count) % (MOST + 1)))?;
+    Some((head, edits))
+}
+
+/// All that can be asked of a head that was read.
+#[derive(Debug, PartialEq)]
+struct Seen<'b> {
+    len: usize,
+    method: &'b str,
+    target: &'b str,
+    form: TargetForm,
+    authority: Option<&'b str>,
+    path: &'b str,
+    query: Option<&'b str>,
+    version: Version,
+    fields: Vec<(&'b str, &'b [u8])>,
+    framing: Framing,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+fn seen<'b>(bytes: &'b [u8], head: &'b mut Head) -> Result<Option<Seen<'b>>, Refusal> {
+    let mut connection = Connection::new(Limits::default());
+    let Received::Head { len } = connection.receive(bytes, head)? else {
+        return Ok(None);
+    };
+    Ok(Some(Seen {
+        len,
+        method: head.method(bytes),
+        target: head.target(bytes),
+        form: head.target_form(),
+        authority: head.authority(bytes),
+        path: head.path(bytes),
+        query: head.query(bytes),
+        version: head.version(),
+        fields: head.fields(bytes).map(|field| (field.0, field.1)).collect(),
+        framing: head.framing(),
+        keep_alive: head.keep_alive(),
+        expects_continue: head.expects_continue(),
+    }))
+}
