@@ -5,13 +5,13 @@
 use hansel_proto::{Connection, Framing, Head, Limits, Received, Refusal, TargetForm, Version};
 use libfuzzer_sys::fuzz_target;
 
-/// The input begins with how many heads there are behind the first (at most so many), and for each of them how many
-/// bytes are others than in the one before: their places, two bytes each, and what they are then.
+/// How many heads there are at most behind the first. The input begins with their number, and what each of them has in
+/// one place instead of what the one before has there: the place in two bytes, and the byte. The first head follows.
 const MOST: usize = 8;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((heads, mut edits)) = edits(input) else { return };
-    let mut bytes = heads.to_vec();
+    let Some((head, mut edits)) = edits(input) else { return };
+    let mut bytes = head.to_vec();
     let mut kept = Head::new();
     for _ in 0..=MOST {
         assert_eq!(seen(&bytes, &mut kept), seen(&bytes, &mut Head::new()));

@@ -163,8 +163,8 @@ impl Connection {
     }
 
     /// Whether the client has sent all that it ever will, by its own word. RFC 9112 §9.6: "A client that sends a
-    /// "close" connection option MUST NOT send further requests on that connection". Nothing it still sends can
-    /// destroy the answer, so the connection may be closed at once.
+    /// "close" connection option MUST NOT send further requests on that connection". It has nothing left to send
+    /// that could destroy the answer, so the connection may be closed at once.
     pub fn client_is_done(&self) -> bool {
         self.is_last && self.refusal.is_none() && self.state.0 == Request::Whole
     }

@@ -31,24 +31,22 @@ impl Framing {
 pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section: &mut Section) -> Result<(), Refusal> {
     let mut seen = Seen::default();
     for field in &section.fields {
-        // The length tells nearly every other name apart from these without looking at it.
-        let name = |known: &[u8]| field.name.of(bytes).eq_ignore_ascii_case(known);
-        match field.name.len() {
-            4 if name(b"host") => {
+        match Deciding::of(field.name.of(bytes)) {
+            None => {}
+            Some(Deciding::Host) => {
                 seen.hosts += 1;
                 section.host = Some(field.value);
             }
-            6 => seen.expect |= name(b"expect"),
-            10 if name(b"connection") => {
+            Some(Deciding::Expect) => seen.expect = true,
+            Some(Deciding::Connection) => {
                 seen.connections += 1;
                 seen.connection = field.value.of(bytes);
             }
-            14 if name(b"content-length") => {
+            Some(Deciding::ContentLength) => {
                 seen.lengths += 1;
                 seen.length = field.value.of(bytes);
             }
-            17 => seen.transfer_encoding |= name(b"transfer-encoding"),
-            _ => {}
+            Some(Deciding::TransferEncoding) => seen.transfer_encoding = true,
         }
     }
     check_host(bytes, &seen, version, known_host, section)?;
@@ -58,18 +56,30 @@ pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section:
     Ok(())
 }
 
-/// Whether a field of that name is one of those that matter here.
-#[inline]
-pub(crate) fn decides(name: &[u8]) -> bool {
-    let known: &[u8] = match name.len() {
-        4 => b"host",
-        6 => b"expect",
-        10 => b"connection",
-        14 => b"content-length",
-        17 => b"transfer-encoding",
-        _ => return false,
-    };
-    name.eq_ignore_ascii_case(known)
+/// The fields that matter here. The values of all others decide nothing.
+pub(crate) enum Deciding {
+    Host,
+    Expect,
+    Connection,
+    ContentLength,
+    TransferEncoding,
+}
+
+impl Deciding {
+    /// The one of that name.
+    #[inline(always)]
+    pub(crate) fn of(name: &[u8]) -> Option<Deciding> {
+        // The length tells nearly every other name apart from these without looking at it.
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            4 if is(b"host") => Some(Deciding::Host),
+            6 if is(b"expect") => Some(Deciding::Expect),
+            10 if is(b"connection") => Some(Deciding::Connection),
+            14 if is(b"content-length") => Some(Deciding::ContentLength),
+            17 if is(b"transfer-encoding") => Some(Deciding::TransferEncoding),
+            _ => None,
+        }
+    }
 }
 
 /// Which of the fields that matter here a head has.

@@ -33,7 +33,7 @@ pub(crate) enum Coming {
     End,
 }
 
-/// How much is received at once. A body of a megabyte costs a fifth more processor time with a quarter of it: its
+/// How much is received at once. A body of a megabyte costs a tenth more processor time with a quarter of it: its
 /// reader then waits for the client more often.
 const ROOM: usize = 256 * 1024;
 

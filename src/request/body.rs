@@ -198,7 +198,8 @@ impl From<BodyError> for io::Error {
 /// [`Request::body`](crate::Request::body).
 ///
 /// It has a buffer, so that lines can be read without another one around it; and who looks at content where it
-/// is, by [`fill_buf`](BufRead::fill_buf), copies nothing.
+/// is, by [`fill_buf`](BufRead::fill_buf), copies nothing. Until it is [consumed](BufRead::consume), or this reader dropped,
+/// nobody else reads a body that is still arriving ([`BodyError::InUse`]).
 pub struct BodyReader<'r> {
     body: &'r RequestBody,
     head_and_body: &'r [u8],
@@ -222,9 +223,9 @@ impl BufRead for BodyReader<'_> {
             return Ok(here.get(self.body.position.get()..).unwrap_or(&[]));
         }
         self.live = None;
-        let live = self.live.insert(self.body.live()?);
-        self.body.await_content(live)?;
-        Ok(live.content())
+        let mut live = self.body.live()?;
+        self.body.await_content(&mut live)?;
+        Ok(self.live.insert(live).content())
     }
 
     fn consume(&mut self, amount: usize) {

@@ -354,6 +354,26 @@ fn one_reader_looks_at_an_arriving_body_at_a_time() {
 }
 
 #[test]
+fn a_reader_that_has_failed_keeps_nobody_from_the_reason() {
+    let (tell, told) = mpsc::channel();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        let mut reader = request.body();
+        let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+        tell.send((error.kind(), request.bytes().unwrap_err())).unwrap();
+        drop(reader);
+        Response::default()
+    });
+    let mut client = server.connect();
+    client.send(post_head("/", LARGE));
+    client.send(noise(LARGE / 2));
+    client.finish_sending();
+    assert_eq!(
+        hear(&told),
+        (std::io::ErrorKind::UnexpectedEof, BodyError::Disconnected)
+    );
+}
+
+#[test]
 fn a_handler_learns_that_the_client_of_its_body_is_gone() {
     let (tell, told) = mpsc::channel();
     let server = start(server().limits(no_deadlines()), move |request: &Request| {
