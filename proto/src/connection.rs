@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::parse::{self, Lines};
 use crate::progress::Progress;
 use crate::refusal::{Reason, Refusal};
-use crate::respond::{self, Asked, BodyPlan, ResponseHead};
+use crate::respond::{Asked, BodyPlan, Encoder, ResponseHead};
 use crate::state::{self, Answer, Event, Request, State};
 
 /// The protocol state of one connection, request after request.
@@ -23,6 +23,7 @@ pub struct Connection {
     body: Body,
     progress: Progress,
     asked: Asked,
+    encoder: Encoder,
     /// The client waits, or may wait, for `100 Continue`.
     owes_continue: bool,
     /// The client's word: it sends nothing behind this request.
@@ -97,11 +98,21 @@ impl Connection {
             body: Body::Length(0),
             progress: Progress::default(),
             asked: NOTHING_ASKED,
+            encoder: Encoder::default(),
             owes_continue: false,
             is_last: false,
             closing: false,
             refusal: None,
         }
+    }
+
+    /// Makes it as good as a new one with the same limits, and keeps the room that it has.
+    pub fn restart(&mut self) {
+        let encoder = std::mem::take(&mut self.encoder);
+        *self = Connection {
+            encoder,
+            ..Connection::new(Arc::clone(&self.limits))
+        };
     }
 
     /// Finds out what the bytes at the start of `input` are: everything that was received and not
@@ -230,7 +241,7 @@ impl Connection {
         // still come. Neither its bytes nor the next request's may be taken for the other.
         let refused = matches!(self.state.0, Request::Awaited | Request::Refused);
         self.asked.keep_alive &= !(refused || self.owes_continue || self.closing);
-        let framed = respond::encode(response, self.asked, out);
+        let framed = self.encoder.encode(response, self.asked, out);
         self.asked.keep_alive = framed.keep_alive;
         self.step(Event::AnswerHead);
         framed.plan

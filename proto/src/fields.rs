@@ -149,9 +149,9 @@ impl FieldBlock {
     }
 
     /// The application's Content-Length.
-    pub(crate) fn content_length(&self) -> Option<&[u8]> {
+    pub(crate) fn content_length(&self) -> Option<u64> {
         if self.special.has(Special::CONTENT_LENGTH) {
-            self.first("content-length")
+            self.first("content-length").and_then(decimal)
         } else {
             None
         }

@@ -17,7 +17,7 @@ pub struct ResponseHead<'a> {
     /// The Date (RFC 9110 §6.6.1). Not written if `fields` has one.
     pub date: Option<HttpDate>,
     /// The Content-Type for content that has none.
-    pub default_content_type: Option<FieldValue<'a>>,
+    pub default_content_type: Option<FieldValue<'static>>,
     /// The version to be seen. HTTP/1.0 is for those who ask for it: nothing is chunked then.
     pub version: Version,
 }
@@ -47,7 +47,7 @@ pub enum BodyPlan {
 }
 
 /// What the request says about its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
     pub(crate) head_only: bool,
@@ -62,49 +62,209 @@ pub(crate) struct Framed {
     pub(crate) keep_alive: bool,
 }
 
+/// Writes the heads of answers. It keeps what it found out for the last one: the next mostly differs in nothing but
+/// its length and the application's fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoder {
+    last: Option<Outline>,
+    /// Status line, Date, and the Content-Type of content for which the application has none.
+    opening: Vec<u8>,
+}
+
+impl Encoder {
+    /// Appends the head of an answer to `out`.
+    pub(crate) fn encode(&mut self, response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
+        let basis = Basis::of(response, asked);
+        let outline = match self.last {
+            Some(outline) if outline.basis == basis => outline,
+            _ => self.prepare(basis),
+        };
+        // All at once, with what the content of most answers takes.
+        out.reserve(response.fields.encoded_len() + 512);
+        out.extend_from_slice(&self.opening);
+        if !response.fields.is_empty() {
+            response.fields.encode(out);
+        }
+        let length = match (outline.frame, response.body) {
+            (Frame::Length, BodyLength::Known(length)) => Some(length),
+            (Frame::Length | Frame::LengthZero, _) => Some(0),
+            (Frame::Given, _) => response.fields.content_length(),
+            (Frame::Chunked | Frame::None, _) => None,
+        };
+        match length {
+            // As most heads end.
+            Some(length) if outline.connection.is_empty() => content_length(length, true, out),
+            _ => {
+                if let Some(length) = length {
+                    content_length(length, false, out);
+                }
+                if outline.frame == Frame::Chunked {
+                    out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+                }
+                out.extend_from_slice(outline.connection);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        outline.framed
+    }
+
+    #[inline(never)]
+    fn prepare(&mut self, basis: Basis) -> Outline {
+        let out = &mut self.opening;
+        out.clear();
+        status_line(basis.status, basis.version, out);
+        if let Some(date) = &basis.date {
+            out.extend_from_slice(b"Date: ");
+            out.extend_from_slice(date.bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(content_type) = basis.content_type() {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type.bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        *self.last.insert(Outline::of(basis))
+    }
+}
+
+/// What decides about a head, but for the application's fields and the length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Basis {
+    status: u16,
+    version: Version,
+    extent: Extent,
+    special: Special,
+    asked: Asked,
+    date: Option<HttpDate>,
+    default_content_type: Option<FieldValue<'static>>,
+}
+
+/// A [`BodyLength`] without its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    None,
+    Empty,
+    Some,
+    Unknown,
+}
+
+impl Basis {
+    #[inline]
+    fn of(response: &ResponseHead<'_>, asked: Asked) -> Basis {
+        let special = response.fields.special();
+        Basis {
+            status: final_status(response.status),
+            version: response.version,
+            extent: match response.body {
+                BodyLength::None => Extent::None,
+                BodyLength::Known(0) => Extent::Empty,
+                BodyLength::Known(_) => Extent::Some,
+                BodyLength::Unknown => Extent::Unknown,
+            },
+            special,
+            asked,
+            date: if special.has(Special::DATE) {
+                None
+            } else {
+                response.date
+            },
+            default_content_type: response.default_content_type,
+        }
+    }
+
+    fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    fn is_http11(&self) -> bool {
+        self.asked.version == Version::Http11 && self.version == Version::Http11
+    }
+
+    /// The one that is needed.
+    fn content_type(&self) -> Option<FieldValue<'static>> {
+        // Whether the answer, or the one GET would have got, has content to describe.
+        let has_content =
+            !matches!(self.status, 204 | 205 | 304) && !matches!(self.extent, Extent::None | Extent::Empty);
+        self.default_content_type
+            .filter(|_| has_content && !self.special.has(Special::CONTENT_TYPE))
+    }
+}
+
+/// What follows from a [`Basis`].
+#[derive(Clone, Copy, Debug)]
+struct Outline {
+    basis: Basis,
+    frame: Frame,
+    framed: Framed,
+    /// The Connection field's line, if there has to be one.
+    connection: &'static [u8],
+}
+
 /// Which fields say where the content ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Frame {
     None,
-    Length(u64),
+    Length,
+    LengthZero,
     /// As the application gave it, if it did.
     Given,
     Chunked,
 }
 
-/// Appends the head of an answer to `out`.
-pub(crate) fn encode(response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
-    let status = final_status(response.status);
-    let (frame, plan) = frame(status, response, asked);
-    let connects = asked.connect && is_success(status);
-    let special = response.fields.special();
-    let keep_alive = asked.keep_alive && plan != BodyPlan::UntilClose && !connects && !special.has(Special::CLOSE);
+impl Outline {
+    fn of(basis: Basis) -> Outline {
+        let (frame, plan) = frame(&basis);
+        let connects = basis.asked.connect && basis.is_success();
+        let keep_alive =
+            basis.asked.keep_alive && plan != BodyPlan::UntilClose && !connects && !basis.special.has(Special::CLOSE);
+        Outline {
+            basis,
+            frame,
+            framed: Framed { plan, keep_alive },
+            connection: connection_line(&basis, keep_alive),
+        }
+    }
+}
 
-    // All at once, with what the content of most answers takes.
-    out.reserve(response.fields.encoded_len() + 512);
-    status_line(status, response.version, out);
-    if let Some(date) = &response.date
-        && !special.has(Special::DATE)
-    {
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(date.bytes());
-        out.extend_from_slice(b"\r\n");
+/// RFC 9112 §6.3, from the side that sends.
+fn frame(basis: &Basis) -> (Frame, BodyPlan) {
+    match basis.status {
+        // RFC 9110 §8.6, RFC 9112 §6.1: "A server MUST NOT send a Content-Length header field [or
+        // a Transfer-Encoding] in any 2xx (Successful) response to a CONNECT request" nor with 204.
+        200..300 if basis.asked.connect => return (Frame::None, BodyPlan::Omit),
+        204 => return (Frame::None, BodyPlan::Omit),
+        // RFC 9110 §15.3.6: "a server MUST NOT generate content in a 205 response"; it still has to
+        // say so.
+        205 => return (Frame::LengthZero, BodyPlan::Omit),
+        // RFC 9110 §8.6: a 304 may say the length the 200 would have had, which the length of this
+        // answer's body is not.
+        304 => return (Frame::Given, BodyPlan::Omit),
+        _ => {}
     }
-    if !response.fields.is_empty() {
-        response.fields.encode(out);
+    match basis.extent {
+        Extent::None | Extent::Unknown if basis.asked.head_only => (Frame::Given, BodyPlan::Omit),
+        Extent::None => (Frame::LengthZero, BodyPlan::Omit),
+        Extent::Empty | Extent::Some if basis.asked.head_only => (Frame::Length, BodyPlan::Omit),
+        Extent::Empty | Extent::Some => (Frame::Length, BodyPlan::Plain),
+        // RFC 9112 §6.1: "A server MUST NOT send a response containing Transfer-Encoding unless
+        // the corresponding request indicates HTTP/1.1 (or later minor revisions)."
+        Extent::Unknown if basis.is_http11() => (Frame::Chunked, BodyPlan::Chunked),
+        Extent::Unknown => (Frame::None, BodyPlan::UntilClose),
     }
-    if let Some(content_type) = response.default_content_type
-        && !special.has(Special::CONTENT_TYPE)
-        && has_content(status, response.body)
-    {
-        out.extend_from_slice(b"Content-Type: ");
-        out.extend_from_slice(content_type.bytes());
-        out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 9112 §9.3, §9.6: what differs from the default of the version must be said.
+fn connection_line(basis: &Basis, keep_alive: bool) -> &'static [u8] {
+    // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+    let upgrade = basis.special.has(Special::UPGRADE);
+    match (keep_alive, basis.is_http11(), upgrade) {
+        (true, true, false) => b"",
+        (true, true, true) => b"Connection: upgrade\r\n",
+        (true, false, false) => b"Connection: keep-alive\r\n",
+        (true, false, true) => b"Connection: keep-alive, upgrade\r\n",
+        (false, _, false) => b"Connection: close\r\n",
+        (false, _, true) => b"Connection: close, upgrade\r\n",
     }
-    frame_fields(frame, response.fields, out);
-    connection_field(response, asked, keep_alive, out);
-    out.extend_from_slice(b"\r\n");
-    Framed { plan, keep_alive }
 }
 
 /// An interim status ends nothing, and a number without three digits is no status.
@@ -112,49 +272,9 @@ fn final_status(status: u16) -> u16 {
     if (200..=999).contains(&status) { status } else { 500 }
 }
 
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
-}
-
-/// RFC 9112 §6.3, from the side that sends.
-#[inline]
-fn frame(status: u16, response: &ResponseHead<'_>, asked: Asked) -> (Frame, BodyPlan) {
-    match status {
-        // RFC 9110 §8.6, RFC 9112 §6.1: "A server MUST NOT send a Content-Length header field [or
-        // a Transfer-Encoding] in any 2xx (Successful) response to a CONNECT request" nor with 204.
-        200..300 if asked.connect => return (Frame::None, BodyPlan::Omit),
-        204 => return (Frame::None, BodyPlan::Omit),
-        // RFC 9110 §15.3.6: "a server MUST NOT generate content in a 205 response"; it still has to
-        // say so.
-        205 => return (Frame::Length(0), BodyPlan::Omit),
-        // RFC 9110 §8.6: a 304 may say the length the 200 would have had, which the length of this
-        // answer's body is not.
-        304 => return (Frame::Given, BodyPlan::Omit),
-        _ => {}
-    }
-    match response.body {
-        BodyLength::None | BodyLength::Unknown if asked.head_only => (Frame::Given, BodyPlan::Omit),
-        BodyLength::None => (Frame::Length(0), BodyPlan::Omit),
-        BodyLength::Known(length) if asked.head_only => (Frame::Length(length), BodyPlan::Omit),
-        BodyLength::Known(length) => (Frame::Length(length), BodyPlan::Plain),
-        // RFC 9112 §6.1: "A server MUST NOT send a response containing Transfer-Encoding unless
-        // the corresponding request indicates HTTP/1.1 (or later minor revisions)."
-        BodyLength::Unknown if asked.version == Version::Http11 && response.version == Version::Http11 => {
-            (Frame::Chunked, BodyPlan::Chunked)
-        }
-        BodyLength::Unknown => (Frame::None, BodyPlan::UntilClose),
-    }
-}
-
-/// Whether the answer, or the one GET would have got, has content to describe.
-fn has_content(status: u16, body: BodyLength) -> bool {
-    !matches!(status, 204 | 205 | 304) && !matches!(body, BodyLength::None | BodyLength::Known(0))
-}
-
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. "A server MUST
 /// send the space that separates the status-code from the reason-phrase even when the
 /// reason-phrase is absent".
-#[inline]
 fn status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     match status::registered_line(status) {
         Some(line) if version == Version::Http11 => out.extend_from_slice(line),
@@ -162,7 +282,6 @@ fn status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     }
 }
 
-#[cold]
 fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     out.extend_from_slice(match version {
         Version::Http11 => b"HTTP/1.1 ",
@@ -174,45 +293,15 @@ fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Made from its end on, since that is how a number comes, and appended as one: with the empty line, if this is the
+/// last field.
 #[inline]
-fn frame_fields(frame: Frame, fields: &FieldBlock, out: &mut Vec<u8>) {
-    match frame {
-        Frame::None => {}
-        Frame::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Frame::Length(length) => content_length(length, out),
-        Frame::Given => {
-            if let Some(length) = fields.content_length() {
-                out.extend_from_slice(b"Content-Length: ");
-                out.extend_from_slice(length);
-                out.extend_from_slice(b"\r\n");
-            }
-        }
-    }
-}
-
-/// RFC 9112 §9.3, §9.6: what differs from the default of the version must be said.
-#[inline]
-fn connection_field(response: &ResponseHead<'_>, asked: Asked, keep_alive: bool, out: &mut Vec<u8>) {
-    let either_is_old = asked.version == Version::Http10 || response.version == Version::Http10;
-    // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
-    let upgrade = response.fields.special().has(Special::UPGRADE);
-    out.extend_from_slice(match (keep_alive, either_is_old, upgrade) {
-        (false, _, false) => b"Connection: close\r\n",
-        (false, _, true) => b"Connection: close, upgrade\r\n",
-        (true, true, false) => b"Connection: keep-alive\r\n",
-        (true, true, true) => b"Connection: keep-alive, upgrade\r\n",
-        (true, false, true) => b"Connection: upgrade\r\n",
-        (true, false, false) => b"",
-    });
-}
-
-/// Made from its end on, since that is how a number comes, and appended as one.
-#[inline]
-fn content_length(mut length: u64, out: &mut Vec<u8>) {
+fn content_length(mut length: u64, is_last: bool, out: &mut Vec<u8>) {
     const NAME: &[u8; 16] = b"Content-Length: ";
-    let mut line = [0; NAME.len() + 20 + 2];
-    let mut first = line.len() - 2;
-    line[first..].copy_from_slice(b"\r\n");
+    const END: &[u8; 4] = b"\r\n\r\n";
+    let mut line = [0; NAME.len() + 20 + END.len()];
+    let mut first = line.len() - END.len();
+    line[first..].copy_from_slice(END);
     loop {
         first -= 1;
         line[first] = b'0' + (length % 10) as u8;
@@ -222,5 +311,6 @@ fn content_length(mut length: u64, out: &mut Vec<u8>) {
         }
     }
     line[first - NAME.len()..first].copy_from_slice(NAME);
-    out.extend_from_slice(&line[first - NAME.len()..]);
+    let end = if is_last { line.len() } else { line.len() - 2 };
+    out.extend_from_slice(&line[first - NAME.len()..end]);
 }

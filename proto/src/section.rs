@@ -51,8 +51,7 @@ impl Section {
             && self.version == version
             && self.fields.len() <= limits.fields
             && self.check_length(limits).is_ok()
-            // Most come again whole, and to find no difference is quicker than to find the first.
-            && (bytes.starts_with(&self.bytes) || self.renew(bytes))
+            && self.renew(bytes)
     }
 
     /// Takes over the values that are new. Where it gives up, this is a section like any other: each line of it
@@ -62,10 +61,7 @@ impl Section {
         let mut at = 0;
         let mut fields = self.fields.iter();
         loop {
-            at += scan::common_prefix(
-                bytes.get(at..).unwrap_or_default(),
-                self.bytes.get(at..).unwrap_or_default(),
-            );
+            at = scan::common_prefix(bytes, &self.bytes, at);
             if at == self.bytes.len() {
                 return true;
             }

@@ -101,7 +101,7 @@ impl Exchange {
     /// Makes ready for another connection.
     pub(crate) fn reset(&mut self) {
         if !self.protocol.is_between_requests() || self.protocol.closes_after_response() {
-            self.protocol = Connection::new(Arc::clone(&self.limits));
+            self.protocol.restart();
         }
         if self.stage != Stage::Head {
             self.request.clear();

@@ -51,8 +51,8 @@ fn a_plain_answer() {
     let (text, plan) = answer(&get(""), &response);
     assert_eq!(
         text,
-        "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nX-A: 1\r\nSet-Cookie: a=b\r\n\
-         Content-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
+         X-A: 1\r\nSet-Cookie: a=b\r\nContent-Length: 13\r\n\r\n"
     );
     assert_eq!(plan, BodyPlan::Plain);
 }

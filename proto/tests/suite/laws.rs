@@ -1,8 +1,8 @@
 //! Laws that hold for every input: generated ones, shrunk when they find a counterexample.
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Framing, Head, HttpDate, Limits, Received, ResponseHead,
-    Version, chunk,
+    BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Framing, Head, HttpDate, Limits, Next, Received,
+    ResponseHead, Version, chunk,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -289,10 +289,71 @@ proptest! {
             BodyPlan::UntilClose => prop_assert_eq!(framing, (0, 0)),
         }
         prop_assert!(plan != BodyPlan::Chunked || client == "1.1");
-        let closes = connection.finish() == hansel_proto::Next::Close;
+        let closes = connection.finish() == Next::Close;
         let says = parsed.headers.iter().any(|h| h.name == "Connection" && h.value.starts_with(b"close"));
         prop_assert_eq!(closes, says);
     }
+
+    /// What a connection keeps of its last answer changes nothing about the next.
+    #[test]
+    fn an_answer_is_the_same_whatever_was_answered_before(answers in vec(answers(), 1..12)) {
+        let mut kept = Connection::new(Limits::default());
+        for (request, fields, (status, body, date, content_type, version)) in answers {
+            let mut block = FieldBlock::new();
+            for (name, value) in &fields {
+                let _ = block.append(name, value);
+            }
+            let response = ResponseHead { status, fields: &block, body, date, default_content_type: content_type, version };
+            let answered = |connection: &mut Connection| {
+                let received = connection.receive(request.as_bytes(), &mut Head::new());
+                assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
+                let mut out = Vec::new();
+                let plan = connection.respond(&response, &mut out);
+                (String::from_utf8(out), plan, connection.finish())
+            };
+            let answer = answered(&mut kept);
+            prop_assert_eq!(&answer, &answered(&mut Connection::new(Limits::default())));
+            if answer.2 != Next::Again {
+                kept.restart();
+            }
+        }
+    }
+}
+
+type Answer = (u16, BodyLength, Option<HttpDate>, Option<FieldValue<'static>>, Version);
+
+/// Requests and their answers, of so few kinds that one is often like the one before.
+fn answers() -> impl Strategy<Value = (String, Vec<(&'static str, &'static [u8])>, Answer)> {
+    let request = select(
+        &[
+            "GET / HTTP/1.1",
+            "GET / HTTP/1.0",
+            "HEAD / HTTP/1.1",
+            "CONNECT a:1 HTTP/1.1",
+        ][..],
+    );
+    let option = select(&["", "", "Connection: close\r\n", "Connection: keep-alive\r\n"][..]);
+    let fields: [(&str, &[u8]); 6] = [
+        ("x", b"y"),
+        ("date", b"now"),
+        ("content-type", b"c/d"),
+        ("content-length", b"007"),
+        ("connection", b"close"),
+        ("upgrade", b"z"),
+    ];
+    let status = select(&[200, 200, 200, 404, 204, 205, 304, 100][..]);
+    let lengths = [0, 7, 7, 1234, u64::MAX].map(BodyLength::Known);
+    let body = select([&lengths[..], &[BodyLength::None, BodyLength::Unknown]].concat());
+    let dates = ["Fri, 20 Nov 2026 12:00:00 GMT", "Fri, 20 Nov 2026 12:00:01 GMT", ""];
+    let date = select(dates.map(|date| HttpDate::new(date.as_bytes())).to_vec());
+    let content_type = select([None, FieldValue::new(b"a/b"), FieldValue::new(b"a/c")].to_vec());
+    let version = select(&[Version::Http11, Version::Http11, Version::Http10][..]);
+    let request = (request, option).prop_map(|(line, option)| format!("{line}\r\nHost: a\r\n{option}\r\n"));
+    (
+        request,
+        vec(select(fields.to_vec()), 0..2),
+        (status, body, date, content_type, version),
+    )
 }
 
 fn answer_names() -> impl Strategy<Value = String> {
