@@ -14,6 +14,8 @@ use super::tls_session::TlsSession;
 /// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
 pub(super) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 pub(super) struct Channel {
     stream: Stream,
     /// Whoever has the connection uses it, so nobody waits for this lock.
@@ -44,8 +46,16 @@ impl Channel {
         Some(session.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        registry.register(&mut self.stream, token, interests)
+    /// Makes events of both kinds come to `registry`, once: they are edges, so what is not wanted costs nothing.
+    #[cfg(unix)]
+    pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.stream.register(registry, token, BOTH)
+    }
+
+    /// The same, which elsewhere is possible only before anybody else has the socket.
+    #[cfg(not(unix))]
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.stream.register(registry, token, BOTH)
     }
 
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {

@@ -49,6 +49,12 @@ impl Link {
         }
     }
 
+    /// Makes events of this connection come to `registry`.
+    #[cfg(unix)]
+    pub(super) fn register(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
+        self.channel.register(registry, token)
+    }
+
     /// Ends the connection at once, whoever has it.
     pub(super) fn cut(&self) {
         // A client that is gone already has nothing to be cut off from.
@@ -125,16 +131,6 @@ impl Transport {
     /// Whether a wait would be interrupted at once.
     pub(super) fn is_interrupted(&self) -> bool {
         self.link.noted.load(SeqCst) & self.interrupts != 0
-    }
-
-    /// Makes events of this connection come to `registry`. Both kinds, once: they are edges, so what is
-    /// not wanted costs nothing.
-    pub(super) fn register(&mut self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
-        let Some(link) = Arc::get_mut(&mut self.link) else {
-            return Err(io::Error::other("a connection is registered once, before it is shared"));
-        };
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        link.channel.register(registry, token, both)
     }
 
     /// What was noted while the connection was out.

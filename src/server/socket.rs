@@ -2,11 +2,15 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use mio::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::peers::Visitor;
@@ -53,6 +57,19 @@ macro_rules! either {
 }
 
 impl Stream {
+    /// Makes its events come to `registry`, by its number: it may be in other hands as well.
+    #[cfg(unix)]
+    pub(super) fn register(&self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        let number = either!(Stream, self, stream => stream.as_raw_fd());
+        registry.register(&mut SourceFd(&number), token, interests)
+    }
+
+    /// Elsewhere it has no number, and must be in no other hands.
+    #[cfg(not(unix))]
+    pub(super) fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Stream, self, stream => stream.register(registry, token, interests))
+    }
+
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         either!(Stream, self, stream => (&*stream).read(into))
     }
@@ -91,23 +108,16 @@ impl Listener {
     }
 }
 
-macro_rules! source {
-    ($kind:ident) => {
-        impl Source for $kind {
-            fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-                either!($kind, self, socket => socket.register(registry, token, interests))
-            }
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Listener, self, socket => socket.register(registry, token, interests))
+    }
 
-            fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-                either!($kind, self, socket => socket.reregister(registry, token, interests))
-            }
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Listener, self, socket => socket.reregister(registry, token, interests))
+    }
 
-            fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-                either!($kind, self, socket => socket.deregister(registry))
-            }
-        }
-    };
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        either!(Listener, self, socket => socket.deregister(registry))
+    }
 }
-
-source!(Stream);
-source!(Listener);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use mio::Token;
 
 use super::super::connection::Connection;
 use super::super::health::Lane;
@@ -172,12 +171,14 @@ impl EventLoop {
             visitor,
             listener,
         } = accepted;
-        let opened = shared.entrance.open(stream, listener).and_then(|channel| {
-            let mut transport = Transport::new(channel);
-            transport.register(self.poll.registry(), Token(key)).map(|()| transport)
+        let opened = shared.entrance.open(stream, listener);
+        #[cfg(not(unix))]
+        let opened = opened.and_then(|mut channel| {
+            let registered = channel.register(self.poll.registry(), mio::Token(key));
+            registered.map(|()| channel)
         });
         let transport = match opened {
-            Ok(transport) => transport,
+            Ok(channel) => Transport::new(channel),
             Err(error) => {
                 log::warn!("can't take in a new connection: {error}");
                 self.vacant.push(key);

@@ -7,6 +7,7 @@ mod answers;
 mod ending;
 mod intake;
 mod overdue;
+mod registration;
 mod sections;
 mod works;
 
@@ -87,6 +88,9 @@ struct Slot {
     link: Option<Arc<Link>>,
     connection: Option<Box<Connection>>,
     visitor: Visitor,
+    /// Events of it come to this loop.
+    #[cfg(unix)]
+    is_registered: bool,
     /// Its thread was given up, and has not come back.
     is_lost: bool,
     /// The deadline that is in the timers.
@@ -341,9 +345,14 @@ impl EventLoop {
     }
 
     /// Puts a connection that waits into its place.
-    fn put(&mut self, connection: Box<Connection>) {
+    fn put(&mut self, mut connection: Box<Connection>) {
         let key = connection.key;
         let deadline = connection.deadline;
+        if !self.register(key) {
+            // It finds that it is cut off.
+            connection.note(READABLE | WRITABLE | FINISHED);
+            self.ready.push_back(key);
+        }
         if let Some(slot) = self.slots.get_mut(key) {
             slot.connection = Some(connection);
             if slot.scheduled.is_none_or(|scheduled| deadline < scheduled) {

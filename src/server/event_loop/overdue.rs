@@ -34,6 +34,8 @@ impl EventLoop {
     /// Sees to it that the loop looks at the call of a connection that is out when it may be overdue.
     #[inline(never)]
     pub(super) fn look_again(&mut self, key: usize, shared: &Shared) {
+        // Its thread may have to wait for the client. If that can't be, it finds that it is cut off.
+        self.register(key);
         let Some(slot) = self.slots.get_mut(key) else { return };
         let deadline = slot
             .link
