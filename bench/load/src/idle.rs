@@ -39,6 +39,8 @@ impl Idle {
 
 fn used_once(address: SocketAddr, index: usize, request: &[u8]) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // They end with a reset: else their ports would be taken for a minute, and others need them before.
+    socket.set_linger(Some(Duration::ZERO))?;
     let from = Ipv4Addr::new(127, 0, 1, 1 + (index / FROM_ONE_ADDRESS) as u8);
     socket.bind(&SocketAddr::from((from, 0)).into())?;
     socket.connect_timeout(&address.into(), PATIENCE)?;
