@@ -126,6 +126,16 @@ impl Connection {
     /// status with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response),
     /// and close.
     pub fn receive(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
+        if self.is_between_requests() && parse::head_again(input, &self.limits, head) {
+            self.begin_request(input, head);
+            return Ok(Received::Head { len: head.len });
+        }
+        self.receive_other(input, head)
+    }
+
+    /// Receives what is not as it was the last time.
+    #[inline(never)]
+    fn receive_other(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
@@ -303,7 +313,7 @@ impl Connection {
             }
             Err(refusal) => {
                 // What the refusal is answered with has no content either, if the method was HEAD.
-                self.asked.head_only = head.method.of(input) == b"HEAD";
+                self.asked.head_only = head.line.method.of(input) == b"HEAD";
                 Err(refusal)
             }
         }
@@ -322,10 +332,11 @@ impl Connection {
         parse::head(bytes, &self.limits, head)
     }
 
+    #[inline]
     fn begin_request(&mut self, bytes: &[u8], head: &Head) {
-        let method = head.method.of(bytes);
+        let method = head.line.method.of(bytes);
         self.asked = Asked {
-            version: head.version,
+            version: head.line.version,
             head_only: method == b"HEAD",
             connect: method == b"CONNECT",
             keep_alive: head.keep_alive(),
@@ -337,7 +348,7 @@ impl Connection {
         };
         self.owes_continue = head.expects_continue();
         // In HTTP/1.0 nobody has to say so, and then nobody has.
-        self.is_last = head.version == Version::Http11 && !head.keep_alive();
+        self.is_last = head.line.version == Version::Http11 && !head.keep_alive();
         self.progress = Progress::default();
         self.step(Event::Head);
     }

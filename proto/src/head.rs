@@ -1,8 +1,8 @@
 //! The head of a request: what its first lines say, as spans of the bytes they came in.
 
 use crate::framing::Framing;
+use crate::request_line::RequestLine;
 use crate::section::{Field, Section};
-use crate::target::Target;
 
 /// The version a client speaks, as far as it changes what a server does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,9 +105,7 @@ impl Span {
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     pub(crate) len: usize,
-    pub(crate) method: Span,
-    pub(crate) target: Target,
-    pub(crate) version: Version,
+    pub(crate) line: RequestLine,
     /// Where the field section starts.
     pub(crate) section_start: usize,
     /// Boxed, so that [swapping](Head::swap_last_section) it costs next to nothing.
@@ -128,23 +126,23 @@ impl Head {
 
     /// The method: any token (RFC 9110 §9.1), case-sensitive.
     pub fn method<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        self.method.text(bytes)
+        self.line.method.text(bytes)
     }
 
     /// Whether that is the method, which costs less than [asking for it](Head::method).
     #[inline]
     pub fn is_method(&self, bytes: &[u8], method: &str) -> bool {
-        self.method.of(bytes) == method.as_bytes()
+        self.line.method.of(bytes) == method.as_bytes()
     }
 
     /// The request target as it was sent.
     pub fn target<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        self.target.whole.text(bytes)
+        self.line.target.whole.text(bytes)
     }
 
     /// Which of the four forms the target has.
     pub fn target_form(&self) -> TargetForm {
-        self.target.form
+        self.line.target.form
     }
 
     /// The scheme of a target in absolute form, as sent: `http` or `https` in any case.
@@ -152,26 +150,35 @@ impl Head {
     /// Whether the connection is secured is the caller's knowledge; RFC 9110 §4.2.2 wants an
     /// `https` target served only where it is.
     pub fn scheme<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
-        (self.target.form == TargetForm::Absolute).then(|| self.target.scheme.text(bytes))
+        (self.line.target.form == TargetForm::Absolute).then(|| self.line.target.scheme.text(bytes))
     }
 
     /// The raw path: `*` for the asterisk form, empty for the authority form, `/` for an absolute
     /// form without a path (RFC 9110 §4.2.3).
     pub fn path<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        match self.target.form {
-            TargetForm::Absolute if self.target.path.is_empty() => "/",
-            _ => self.target.path.text(bytes),
+        match self.line.target.form {
+            TargetForm::Absolute if self.line.target.path.is_empty() => "/",
+            _ => self.line.target.path.text(bytes),
+        }
+    }
+
+    /// The octets of the raw [path](Head::path), which cost less than its text.
+    #[inline]
+    pub fn path_bytes<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        match self.line.target.form {
+            TargetForm::Absolute if self.line.target.path.is_empty() => b"/",
+            _ => self.line.target.path.of(bytes),
         }
     }
 
     /// Whether the path has a `%` in it, and needs decoding.
     pub fn path_has_escapes(&self) -> bool {
-        self.target.path_has_escapes
+        self.line.target.path_has_escapes
     }
 
     /// The raw query, without its `?`; `Some("")` if the `?` ends the target.
     pub fn query<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
-        self.target.query.map(|query| query.text(bytes))
+        self.line.target.query.map(|query| query.text(bytes))
     }
 
     /// Host and port the request is for: those of the target if it has them, else the Host field;
@@ -179,8 +186,8 @@ impl Head {
     pub fn authority<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
         // RFC 9112 §3.2.2: "When an origin server receives a request with an absolute-form of
         // request-target, the origin server MUST ignore the received Host header field (if any)".
-        match self.target.form {
-            TargetForm::Absolute | TargetForm::Authority => Some(self.target.authority.text(bytes)),
+        match self.line.target.form {
+            TargetForm::Absolute | TargetForm::Authority => Some(self.line.target.authority.text(bytes)),
             TargetForm::Origin | TargetForm::Asterisk => {
                 self.section.host.map(|span| span.text(self.section_of(bytes)))
             }
@@ -189,7 +196,7 @@ impl Head {
 
     /// The version of the client's message.
     pub fn version(&self) -> Version {
-        self.version
+        self.line.version
     }
 
     /// The fields as `(name, value)`, in the order they came, repeated ones repeated. Values have

@@ -11,6 +11,7 @@ mod limits;
 mod parse;
 mod progress;
 mod refusal;
+mod request_line;
 mod respond;
 mod scan;
 mod section;

@@ -55,6 +55,19 @@ pub(crate) struct Asked {
     pub(crate) keep_alive: bool,
 }
 
+impl Asked {
+    /// All of it, to be compared at once.
+    #[inline]
+    fn octets(self) -> [u8; 4] {
+        [
+            self.version as u8,
+            u8::from(self.head_only),
+            u8::from(self.connect),
+            u8::from(self.keep_alive),
+        ]
+    }
+}
+
 /// How an answer is framed, and whether the connection outlives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Framed {
@@ -66,69 +79,109 @@ pub(crate) struct Framed {
 /// its length and the application's fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
-    last: Option<Outline>,
-    /// Status line, Date, and the Content-Type of content for which the application has none.
-    opening: Vec<u8>,
+    last: Option<Basis>,
+    /// What follows from that.
+    outline: Outline,
+    /// The last head, without the application's fields: status line, Date, and the Content-Type of content for which
+    /// the application has none; behind these the Content-Length, if it ends with that, and the empty line.
+    text: Vec<u8>,
+    /// Where the application's fields stand in it.
+    opening: u32,
+    /// What the Content-Length says.
+    length: u64,
 }
 
 impl Encoder {
     /// Appends the head of an answer to `out`.
     pub(crate) fn encode(&mut self, response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
-        let basis = Basis::of(response, asked);
-        let outline = match self.last {
-            Some(outline) if outline.basis == basis => outline,
-            _ => self.prepare(basis),
-        };
+        if !self.last.as_ref().is_some_and(|last| last.is_of(response, asked)) {
+            self.prepare(Basis::of(response, asked));
+        }
         // All at once, with what the content of most answers takes.
         out.reserve(response.fields.encoded_len() + 512);
-        out.extend_from_slice(&self.opening);
-        if !response.fields.is_empty() {
-            response.fields.encode(out);
+        match (self.outline.frame, response.body) {
+            // As most heads end.
+            (Frame::Length, BodyLength::Known(length)) if self.outline.connection.is_empty() => {
+                self.set_length(length);
+                let opening = if response.fields.is_empty() {
+                    self.text.len()
+                } else {
+                    self.opening as usize
+                };
+                let (opening, end) = self.text.split_at_checked(opening).unwrap_or_default();
+                out.extend_from_slice(opening);
+                if !response.fields.is_empty() {
+                    response.fields.encode(out);
+                    out.extend_from_slice(end);
+                }
+            }
+            _ => self.encode_other(response, out),
         }
-        let length = match (outline.frame, response.body) {
+        self.outline.framed
+    }
+
+    /// As [`encode`](Encoder::encode), where the head does not end with its length.
+    #[inline(never)]
+    fn encode_other(&mut self, response: &ResponseHead<'_>, out: &mut Vec<u8>) {
+        let length = match (self.outline.frame, response.body) {
             (Frame::Length, BodyLength::Known(length)) => Some(length),
             (Frame::Length | Frame::LengthZero, _) => Some(0),
             (Frame::Given, _) => response.fields.content_length(),
             (Frame::Chunked | Frame::None, _) => None,
         };
-        match length {
-            // As most heads end.
-            Some(length) if outline.connection.is_empty() => content_length(length, true, out),
-            _ => {
-                if let Some(length) = length {
-                    content_length(length, false, out);
-                }
-                if outline.frame == Frame::Chunked {
-                    out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-                }
-                out.extend_from_slice(outline.connection);
-                out.extend_from_slice(b"\r\n");
-            }
+        out.extend_from_slice(self.text.get(..self.opening as usize).unwrap_or_default());
+        response.fields.encode(out);
+        if let Some(length) = length {
+            content_length(length, out);
         }
-        outline.framed
+        if self.outline.frame == Frame::Chunked {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        out.extend_from_slice(self.outline.connection);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Finds out what there is to know before the length.
+    #[inline(never)]
+    fn prepare(&mut self, basis: Basis) {
+        let text = &mut self.text;
+        text.clear();
+        status_line(basis.status, basis.version, text);
+        if let Some(date) = basis.needed_date() {
+            text.extend_from_slice(b"Date: ");
+            text.extend_from_slice(date.bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        if let Some(content_type) = basis.needed_content_type() {
+            text.extend_from_slice(b"Content-Type: ");
+            text.extend_from_slice(content_type.bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        self.opening = text.len() as u32;
+        self.outline = Outline::of(&basis);
+        self.last = Some(basis);
+    }
+
+    /// Makes it a head that ends with this length.
+    #[inline]
+    fn set_length(&mut self, length: u64) {
+        let has_length = self.text.len() > self.opening as usize;
+        if !has_length || self.length != length {
+            self.write_length(length);
+        }
     }
 
     #[inline(never)]
-    fn prepare(&mut self, basis: Basis) -> Outline {
-        let out = &mut self.opening;
-        out.clear();
-        status_line(basis.status, basis.version, out);
-        if let Some(date) = &basis.date {
-            out.extend_from_slice(b"Date: ");
-            out.extend_from_slice(date.bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        if let Some(content_type) = basis.content_type() {
-            out.extend_from_slice(b"Content-Type: ");
-            out.extend_from_slice(content_type.bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        *self.last.insert(Outline::of(basis))
+    fn write_length(&mut self, length: u64) {
+        self.text.truncate(self.opening as usize);
+        content_length(length, &mut self.text);
+        self.text.extend_from_slice(b"\r\n");
+        self.length = length;
     }
 }
 
 /// What decides about a head, but for the application's fields and the length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Basis {
     status: u16,
     version: Version,
@@ -148,28 +201,41 @@ enum Extent {
     Unknown,
 }
 
-impl Basis {
+impl Extent {
     #[inline]
+    fn of(length: BodyLength) -> Extent {
+        match length {
+            BodyLength::None => Extent::None,
+            BodyLength::Known(0) => Extent::Empty,
+            BodyLength::Known(_) => Extent::Some,
+            BodyLength::Unknown => Extent::Unknown,
+        }
+    }
+}
+
+impl Basis {
     fn of(response: &ResponseHead<'_>, asked: Asked) -> Basis {
-        let special = response.fields.special();
         Basis {
             status: final_status(response.status),
             version: response.version,
-            extent: match response.body {
-                BodyLength::None => Extent::None,
-                BodyLength::Known(0) => Extent::Empty,
-                BodyLength::Known(_) => Extent::Some,
-                BodyLength::Unknown => Extent::Unknown,
-            },
-            special,
+            extent: Extent::of(response.body),
+            special: response.fields.special(),
             asked,
-            date: if special.has(Special::DATE) {
-                None
-            } else {
-                response.date
-            },
+            date: response.date,
             default_content_type: response.default_content_type,
         }
+    }
+
+    /// Whether it is that of this answer as well.
+    #[inline]
+    fn is_of(&self, response: &ResponseHead<'_>, asked: Asked) -> bool {
+        self.status == response.status
+            && self.asked.octets() == asked.octets()
+            && self.extent == Extent::of(response.body)
+            && self.special == response.fields.special()
+            && self.version == response.version
+            && is_same(self.default_content_type, response.default_content_type)
+            && self.date == response.date
     }
 
     fn is_success(&self) -> bool {
@@ -180,8 +246,13 @@ impl Basis {
         self.asked.version == Version::Http11 && self.version == Version::Http11
     }
 
-    /// The one that is needed.
-    fn content_type(&self) -> Option<FieldValue<'static>> {
+    /// The one that the application has not set.
+    fn needed_date(&self) -> Option<&HttpDate> {
+        self.date.as_ref().filter(|_| !self.special.has(Special::DATE))
+    }
+
+    /// The one that the content needs and has not.
+    fn needed_content_type(&self) -> Option<FieldValue<'static>> {
         // Whether the answer, or the one GET would have got, has content to describe.
         let has_content =
             !matches!(self.status, 204 | 205 | 304) && !matches!(self.extent, Extent::None | Extent::Empty);
@@ -193,7 +264,6 @@ impl Basis {
 /// What follows from a [`Basis`].
 #[derive(Clone, Copy, Debug)]
 struct Outline {
-    basis: Basis,
     frame: Frame,
     framed: Framed,
     /// The Connection field's line, if there has to be one.
@@ -211,18 +281,39 @@ enum Frame {
     Chunked,
 }
 
+impl Default for Outline {
+    fn default() -> Outline {
+        Outline {
+            frame: Frame::None,
+            framed: Framed {
+                plan: BodyPlan::Omit,
+                keep_alive: false,
+            },
+            connection: b"",
+        }
+    }
+}
+
 impl Outline {
-    fn of(basis: Basis) -> Outline {
-        let (frame, plan) = frame(&basis);
+    fn of(basis: &Basis) -> Outline {
+        let (frame, plan) = frame(basis);
         let connects = basis.asked.connect && basis.is_success();
         let keep_alive =
             basis.asked.keep_alive && plan != BodyPlan::UntilClose && !connects && !basis.special.has(Special::CLOSE);
         Outline {
-            basis,
             frame,
             framed: Framed { plan, keep_alive },
-            connection: connection_line(&basis, keep_alive),
+            connection: connection_line(basis, keep_alive),
         }
+    }
+}
+
+/// Whether both are the same one, as those mostly are that a program has only once, or look the same.
+#[inline]
+fn is_same(one: Option<FieldValue<'_>>, other: Option<FieldValue<'_>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one.bytes(), other.bytes()) || one == other,
+        (one, other) => one == other,
     }
 }
 
@@ -293,15 +384,12 @@ fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Made from its end on, since that is how a number comes, and appended as one: with the empty line, if this is the
-/// last field.
-#[inline]
-fn content_length(mut length: u64, is_last: bool, out: &mut Vec<u8>) {
+/// The field's line, made from its end on, since that is how a number comes, and appended as one.
+fn content_length(mut length: u64, out: &mut Vec<u8>) {
     const NAME: &[u8; 16] = b"Content-Length: ";
-    const END: &[u8; 4] = b"\r\n\r\n";
-    let mut line = [0; NAME.len() + 20 + END.len()];
-    let mut first = line.len() - END.len();
-    line[first..].copy_from_slice(END);
+    let mut line = [0; NAME.len() + 20 + 2];
+    let mut first = line.len() - 2;
+    line[first..].copy_from_slice(b"\r\n");
     loop {
         first -= 1;
         line[first] = b'0' + (length % 10) as u8;
@@ -311,6 +399,5 @@ fn content_length(mut length: u64, is_last: bool, out: &mut Vec<u8>) {
         }
     }
     line[first - NAME.len()..first].copy_from_slice(NAME);
-    let end = if is_last { line.len() } else { line.len() - 2 };
-    out.extend_from_slice(&line[first - NAME.len()..end]);
+    out.extend_from_slice(&line[first - NAME.len()..]);
 }

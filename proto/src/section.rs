@@ -51,32 +51,35 @@ impl Section {
             && self.version == version
             && self.fields.len() <= limits.fields
             && self.check_length(limits).is_ok()
-            && self.renew(bytes)
+            && match scan::common_prefix(bytes, &self.bytes, 0) {
+                same if same == self.bytes.len() => true,
+                same => self.renew(bytes, same),
+            }
     }
 
-    /// Takes over the values that are new. Where it gives up, this is a section like any other: each line of it
-    /// has been a right one in its place, and those that decide something are the same.
-    #[inline]
-    fn renew(&mut self, bytes: &[u8]) -> bool {
-        let mut at = 0;
+    /// Takes over the values that are new, where all before `at` is the same. Where it gives up, this is a section
+    /// like any other: each line of it has been a right one in its place, and those that decide something are the same.
+    #[inline(never)]
+    fn renew(&mut self, bytes: &[u8], mut at: usize) -> bool {
         let mut fields = self.fields.iter();
         loop {
-            at = scan::common_prefix(bytes, &self.bytes, at);
-            if at == self.bytes.len() {
-                return true;
-            }
             let Some(field) = fields.find(|field| at < field.value.end as usize) else {
                 return false;
             };
-            if !is_renewed(bytes, at, *field, &self.bytes) {
+            let end = field.value.end as usize;
+            let (Some(new), Some(old)) = (bytes.get(at..end), self.bytes.get(..end)) else {
+                return false;
+            };
+            if !is_renewed(new, at, *field, old) {
                 return false;
             }
-            let new = at..field.value.end as usize;
-            match (bytes.get(new.clone()), self.bytes.get_mut(new.clone())) {
-                (Some(from), Some(into)) => into.copy_from_slice(from),
-                _ => return false,
+            if let Some(old) = self.bytes.get_mut(at..end) {
+                old.copy_from_slice(new);
             }
-            at = new.end;
+            at = scan::common_prefix(bytes, &self.bytes, end);
+            if at == self.bytes.len() {
+                return true;
+            }
         }
     }
 
@@ -134,17 +137,17 @@ impl Section {
     }
 }
 
-/// Whether a `field` of the `last` section, which is different from `at` on, has got another value of the same
-/// length, right by itself (RFC 9112 §5), and decides nothing. What stands behind the value is still to be seen.
+/// Whether `new` can stand in the place of what a `field` of the `last` section has from `at` on: as a value it is right
+/// by itself (RFC 9112 §5), and it decides nothing.
 #[inline]
-fn is_renewed(bytes: &[u8], at: usize, field: Field, last: &[u8]) -> bool {
-    let (start, end) = (field.value.start as usize, field.value.end as usize);
-    let is_blank = |index: usize| matches!(bytes.get(index), Some(b' ' | b'\t'));
+fn is_renewed(new: &[u8], at: usize, field: Field, last: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let start = field.value.start as usize;
     start <= at
-        && scan::value_end(bytes, at) == end
+        && scan::is_value(new)
         // Whitespace at either end is not part of the value.
-        && !is_blank(start)
-        && !is_blank(end - 1)
+        && !(start == at && is_blank(new.first()))
+        && !is_blank(new.last())
         && Deciding::of(field.name.of(last)).is_none()
 }
 

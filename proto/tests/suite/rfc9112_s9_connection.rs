@@ -483,9 +483,9 @@ fn finishing_what_was_not_answered_closes() {
     assert_eq!(connection.finish(), Next::Close);
 }
 
-/// Thousands of connections may be kept: each must be small. What the head of its last answer began with, some 100
-/// bytes, it has elsewhere.
+/// Thousands of connections may be kept: each must be small. The head of its last answer, some 130 bytes, it has
+/// elsewhere.
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
 }
