@@ -60,6 +60,12 @@ pub(crate) fn listen(hook: Box<dyn Hook>) {
     });
 }
 
+/// Tells this thread's hook, if it has one; says whether it has.
+#[inline]
+fn hear(tell: impl FnOnce(&dyn Hook)) -> bool {
+    HOOK.with(|cell| cell.get().map(|hook| tell(&**hook)).is_some())
+}
+
 impl Pace {
     /// A new endpoint, of which nothing is known.
     pub(crate) fn new() -> Pace {
@@ -76,16 +82,15 @@ impl Pace {
     }
 
     /// Calls an endpoint.
+    #[inline]
     pub(crate) fn run<R>(self, endpoint: impl FnOnce() -> R) -> R {
-        HOOK.with(|cell| match cell.get() {
-            None => endpoint(),
-            Some(hook) => {
-                hook.starting(self);
-                let result = endpoint();
-                hook.finished(self);
-                result
-            }
-        })
+        // What it returns goes to the caller's place at once, not by way of a closure.
+        let is_heard = hear(|hook| hook.starting(self));
+        let result = endpoint();
+        if is_heard {
+            hear(|hook| hook.finished(self));
+        }
+        result
     }
 
     pub(crate) fn opinion(self) -> Opinion {
@@ -139,11 +144,7 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
 
 /// As [`blocking`], for code in this crate that waits on a handler's behalf.
 pub(crate) fn about_to_block() {
-    HOOK.with(|cell| {
-        if let Some(hook) = cell.get() {
-            hook.about_to_block();
-        }
-    });
+    hear(|hook| hook.about_to_block());
 }
 
 #[cfg(test)]

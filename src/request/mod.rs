@@ -364,12 +364,28 @@ impl Request {
     }
 
     /// Takes up the head that has just been parsed at `origin`.
+    #[inline]
     pub(crate) fn begin(&mut self) -> Result<(), BadPath> {
-        let bytes = self.buffer.get(self.origin..).unwrap_or(&[]);
-        if !self.head.is_method(bytes, self.method.as_str()) {
-            // What the protocol takes for a token is one for `http` as well.
-            self.method = Method::from_bytes(self.head.method(bytes).as_bytes()).unwrap_or_default();
+        // Clients ask for the same again and again.
+        if !self.head.is_method(self.head_and_body(), self.method.as_str()) {
+            self.take_method();
         }
+        if self.head.path_has_escapes() || !self.decoded.is_of(self.head.path_bytes(self.head_and_body())) {
+            return self.take_path();
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_method(&mut self) {
+        let method = self.head.method(self.head_and_body());
+        // What the protocol takes for a token is one for `http` as well.
+        self.method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+    }
+
+    #[inline(never)]
+    fn take_path(&mut self) -> Result<(), BadPath> {
+        let bytes = self.buffer.get(self.origin..).unwrap_or(&[]);
         let path = self.head.path(bytes);
         if self.head.path_has_escapes() {
             return self.decoded.decode(path);

@@ -42,6 +42,12 @@ impl fmt::Display for BadPath {
 }
 
 impl DecodedPath {
+    /// Whether this is what taking up `path` would make of it, which is one without escapes.
+    #[inline]
+    pub(crate) fn is_of(&self, path: &[u8]) -> bool {
+        self.len > 0 && self.masked.is_empty() && self.padded.as_bytes().get(..self.len) == Some(path)
+    }
+
     /// Takes up a path without escapes, or `*`, or nothing.
     pub(crate) fn take_plain(&mut self, path: &str) {
         self.masked.clear();
@@ -131,6 +137,7 @@ pub struct Segments<'r> {
 
 impl<'r> Segments<'r> {
     /// Whether no segment is left.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.start >= self.path.len
     }
@@ -216,10 +223,14 @@ impl<'r> Segments<'r> {
 impl<'r> Iterator for Segments<'r> {
     type Item = &'r str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'r str> {
-        if self.is_empty() {
-            return None;
-        }
+        if self.is_empty() { None } else { self.take_first() }
+    }
+}
+
+impl<'r> Segments<'r> {
+    fn take_first(&mut self) -> Option<&'r str> {
         let from = self.start + 1;
         let (len, _) = Octets(self.path.masked().get(from..)?).segment()?;
         let end = from + len;

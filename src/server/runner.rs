@@ -22,7 +22,7 @@ use super::connection::{Connection, Work};
 use super::crew::Order;
 use super::event_loop::Turn;
 use super::health::Lane;
-use super::link::{DRAINING, READABLE, Transport};
+use super::link::{READABLE, Transport};
 use super::observer::{self, Observer};
 use super::shared::{Arrival, Shared, spawn};
 use super::streaming::{self, LiveReader};
@@ -312,10 +312,11 @@ impl Runner {
             transport.link.claim.fall_behind();
             self.call.keep_earlier(transport, &mut work.out);
         }
-        let (mut response, span) = if is_live {
-            self.call_live(work, transport)
+        let mut span = RequestSpan::none();
+        let mut response = if is_live {
+            self.call_live(work, transport, &mut span)
         } else {
-            self.call_application(work)
+            self.call_application(work, &mut span)
         };
         if has_earlier {
             self.call.give_earlier_back(&mut work.out);
@@ -350,30 +351,32 @@ impl Runner {
     }
 
     /// Calls the application with a body that it reads as it arrives.
-    fn call_live(&self, work: &mut Work, transport: &Transport) -> (Response, RequestSpan) {
+    fn call_live(&self, work: &mut Work, transport: &Transport, span: &mut RequestSpan) -> Response {
         let Some(_place) = self.shared.streaming_place() else {
-            return (busy_streaming(), RequestSpan::none());
+            return busy_streaming();
         };
         let earlier = std::mem::take(&mut work.out);
         LiveReader::lend(&mut work.exchange, earlier, transport.clone(), &self.shared.limits);
-        let answer = self.call_application(work);
+        let response = self.call_application(work, span);
         work.out = LiveReader::take_back(&mut work.exchange);
-        answer
+        response
     }
 
     #[inline]
-    fn call_application(&self, work: &Work) -> (Response, RequestSpan) {
+    fn call_application(&self, work: &Work, span: &mut RequestSpan) -> Response {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return (self.shared.health.answer(request, &self.shared), RequestSpan::none());
+            return self.shared.health.answer(request, &self.shared);
         }
-        let span = RequestSpan::of(request);
-        let response = span.run(|| {
-            let called = catch_unwind(AssertUnwindSafe(|| self.shared.application.call(request)));
-            called.unwrap_or_else(|panic| self.panicked(request, &*panic))
-        });
-        (response, span)
+        *span = RequestSpan::of(request);
+        span.run(|| {
+            let call = AssertUnwindSafe(|| self.shared.application.call(request));
+            match catch_unwind(call) {
+                Ok(response) => response,
+                Err(panic) => self.panicked(request, &*panic),
+            }
+        })
     }
 
     #[cold]
@@ -428,30 +431,19 @@ impl Runner {
             *response = busy_streaming();
         }
         match work.exchange.respond(response, &self.date, &mut work.out) {
-            Payload::Source(source, chunked) => {
-                pace::about_to_block();
-                if !self.shared.is_running() {
-                    // The drain has told those who were out when it began; this one begins now.
-                    transport.link.note(DRAINING);
-                }
-                if !transport.link.claim.stream(Instant::now()) {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
-                }
-                let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
-                streaming::send(
-                    source,
-                    chunked,
-                    &work.out,
-                    transport.clone(),
-                    &self.shared.limits,
-                    sent.unwrap_or(&mut 0),
-                )?;
-                work.out.clear();
-            }
-            Payload::None => {}
-            payload => work.payload = payload,
+            Payload::None => Ok(()),
+            payload => self.send_payload(payload, work, transport),
         }
-        Ok(())
+    }
+
+    /// Puts what is not in the send buffer where it can be sent, or sends it if that takes a thread.
+    #[inline(never)]
+    fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
+        let Payload::Source(source, chunked) = payload else {
+            work.payload = payload;
+            return Ok(());
+        };
+        streaming::answer(source, chunked, work, transport, &self.shared)
     }
 }
 

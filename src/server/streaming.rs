@@ -15,7 +15,9 @@ use crate::response::Sink;
 
 use super::limits::Limits;
 use super::link::{DRAINING, Transport};
+use super::shared::Shared;
 use super::socket::is;
+use super::work::Work;
 
 /// The body of a request that is read while its handler runs.
 pub(super) struct LiveReader {
@@ -168,9 +170,33 @@ fn failure(error: io::Error) -> BodyError {
     }
 }
 
+/// Sends the answer of which `source` is the body, behind what is to be sent already. An error means that it is not
+/// whole.
+pub(super) fn answer(
+    source: Source,
+    chunked: bool,
+    work: &mut Work,
+    transport: &Transport,
+    shared: &Shared,
+) -> io::Result<()> {
+    pace::about_to_block();
+    if !shared.is_running() {
+        // The drain has told those who were out when it began; this one begins now.
+        transport.link.note(DRAINING);
+    }
+    if !transport.link.claim.stream(Instant::now()) {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
+    }
+    let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
+    let (transport, limits) = (transport.clone(), &shared.limits);
+    send(source, chunked, &work.out, transport, limits, sent.unwrap_or(&mut 0))?;
+    work.out.clear();
+    Ok(())
+}
+
 /// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow.
 /// `sent` counts the content.
-pub(super) fn send(
+fn send(
     source: Source,
     chunked: bool,
     before: &[u8],
