@@ -27,7 +27,7 @@ def lines(scenario: Scenario, servers: list[Server], summaries: dict):
     """The rows of a scenario: one, or one for each kind of request, where only the latency differs."""
     peers = {server.name: summaries[server.name] for server in servers if server.is_peer and server.name in summaries}
     hansel, limit = summaries["hansel"], summaries.get("limit")
-    kinds = [kind for kind in ("quick", "slow") if f"{kind}_p99" in hansel]
+    kinds = [kind for kind in ("quick", "slow", "all") if f"{kind}_p99" in hansel]
     for kind in kinds:
         label = scenario.name if len(kinds) == 1 else f"{scenario.name}, {kind}"
         quiet = {name: peer for name, peer in peers.items() if not is_disturbed(peer)}

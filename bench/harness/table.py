@@ -25,10 +25,10 @@ def summary(runs: list[dict]) -> dict:
             "server_busy": [run["server_busy"] for run in runs],
             "load_busy": [run["load_busy"] for run in runs],
         }
-        for kind in ("quick", "slow"):
-            if runs[0][kind]["requests"]:
-                for name in ("p50", "p99", "p999", "max"):
-                    figures[f"{kind}_{name}"] = [run[kind][name] for run in runs]
+        kinds = [kind for kind in ("quick", "slow") if runs[0][kind]["requests"]]
+        for kind in kinds + ["all"] * (len(kinds) > 1):
+            for name in ("p50", "p99", "p999", "max"):
+                figures[f"{kind}_{name}"] = [run[kind][name] for run in runs]
     figures["others"] = [run["others"] for run in runs]
     spread = {name: {"median": median(of), "min": min(of), "max": max(of)} for name, of in figures.items()}
     errors = [told(run["errors"]) for run in runs if told(run.get("errors", {}))]
@@ -67,7 +67,7 @@ HEADS = {
         f"{FIRST_RULES}--:|--:|--:|--:|--:|",
     ],
     "mix": [
-        f"{FIRST_COLUMNS} quick p50 µs | quick p99 µs | quick p99.9 µs | slow p50 µs | slow p99 µs | runs | others |",
+        f"{FIRST_COLUMNS} quick p50 µs | quick p99 µs | slow p50 µs | slow p99 µs | p99 µs of all | runs | others |",
         f"{FIRST_RULES}--:|--:|--:|--:|--:|--:|--:|",
     ],
 }
@@ -104,10 +104,11 @@ def speed_row(server: Server, summaries: dict, servers: list[Server]) -> str:
         f"{found['cpu_user']['median']:,.0f}",
         f"{found['cpu_system']['median']:,.0f}",
     ]
-    latencies = [f"quick_{name}" for name in ("p50", "p99", "p999") if f"quick_{name}" in found]
-    slow = [f"slow_{name}" for name in ("p50", "p99", "p999") if f"slow_{name}" in found]
-    # Where there are both, the slow ones' p99.9 would make the table too wide.
-    latencies += slow[:2] if latencies else slow
+    if "all_p99" in found:
+        latencies = ["quick_p50", "quick_p99", "slow_p50", "slow_p99", "all_p99"]
+    else:
+        kind = "quick" if "quick_p99" in found else "slow"
+        latencies = [f"{kind}_{name}" for name in ("p50", "p99", "p999")]
     cells += [f"{found[name]['median']:,.0f}" for name in latencies]
     cells += [f"{found['runs']}", f"{found['others']['median']:.0%}"]
     return f"| {' | '.join(cells)} |"

@@ -41,6 +41,15 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
+    /// Adds all that another one has.
+    pub(crate) fn add_all(&mut self, other: &Histogram) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.total += other.total;
+        self.max = self.max.max(other.max);
+    }
+
     pub(crate) fn latency(&self) -> Latency {
         let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
         Latency {
@@ -112,6 +121,19 @@ mod tests {
         assert!(about(latency.p99, 990_000.0), "{latency:?}");
         assert!(about(latency.p999, 999_000.0), "{latency:?}");
         assert_eq!((latency.max, latency.requests), (1_000_000.0, 1000));
+    }
+
+    #[test]
+    fn two_together_are_as_if_all_had_been_added_to_one() {
+        let (mut one, mut other, mut both) = (Histogram::new(), Histogram::new(), Histogram::new());
+        for milliseconds in 1..=1000 {
+            let part = if milliseconds % 10 == 0 { &mut other } else { &mut one };
+            part.add(Duration::from_millis(milliseconds), 2);
+            both.add(Duration::from_millis(milliseconds), 2);
+        }
+        one.add_all(&other);
+        assert_eq!(format!("{:?}", one.latency()), format!("{:?}", both.latency()));
+        assert_eq!(one.latency().requests, 2000);
     }
 
     #[test]

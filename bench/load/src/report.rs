@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) load_busy: f64,
     pub(crate) quick: Latency,
     pub(crate) slow: Latency,
+    /// Both together.
+    pub(crate) all: Latency,
     /// Answers that were taken apart whole.
     pub(crate) sampled: u64,
     pub(crate) errors: Errors,
@@ -99,8 +101,10 @@ impl Tally {
         }
     }
 
-    pub(crate) fn report(self, time: Duration, server: Usage, load: Duration, errors: Errors) -> Report {
+    pub(crate) fn report(mut self, time: Duration, server: Usage, load: Duration, errors: Errors) -> Report {
         let requests = self.requests as f64;
+        let (quick, slow) = (self.quick.latency(), self.slow.latency());
+        self.quick.add_all(&self.slow);
         let each = server.total.as_nanos() as f64 / requests.max(1.0);
         Report {
             seconds: time.as_secs_f64(),
@@ -110,8 +114,9 @@ impl Tally {
             cpu_user: each * server.user_part(),
             server_busy: server.total.as_secs_f64() / time.as_secs_f64(),
             load_busy: load.as_secs_f64() / time.as_secs_f64(),
-            quick: self.quick.latency(),
-            slow: self.slow.latency(),
+            quick,
+            slow,
+            all: self.quick.latency(),
             sampled: 0,
             errors,
             idle_open: 0,
