@@ -56,6 +56,8 @@ pub(super) struct Connection {
     peer_finished: bool,
     /// Whether it has had an answer.
     pub(super) is_used: bool,
+    /// The loop has its answer, and sends that before anything else of it.
+    pub(super) has_unsent: bool,
 }
 
 /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
@@ -132,6 +134,7 @@ impl Connection {
             peer_is_finishing: false,
             peer_finished: false,
             is_used: false,
+            has_unsent: false,
         }
     }
 
@@ -178,8 +181,19 @@ impl Connection {
 
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
     pub(super) fn can_rest(&self) -> bool {
-        let is_quiet = self.state == State::Open && !self.readable && !self.peer_finished;
-        is_quiet && self.work.as_ref().is_some_and(|work| work.is_idle())
+        self.is_quiet() && self.work.as_ref().is_some_and(|work| work.is_idle())
+    }
+
+    /// What is to be sent, if it could rest but for that.
+    pub(super) fn lone_answer(&mut self) -> Option<&mut Vec<u8>> {
+        if !self.is_quiet() {
+            return None;
+        }
+        self.work.as_mut()?.lone_output()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.state == State::Open && !self.readable && !self.peer_finished
     }
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might

@@ -105,7 +105,7 @@ impl Runner {
         cell.thread.store(self.number, Ordering::Relaxed);
         held.now = Instant::now();
         held.is_back(None, &shared);
-        held.send_unsent();
+        held.send_unsent(&shared);
         keep_a_reserve(&shared);
         let is_observed = shared.observation.is_wanted();
         loop {

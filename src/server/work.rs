@@ -39,6 +39,12 @@ impl Work {
         !(self.out.is_empty() && matches!(self.payload, Payload::None))
     }
 
+    /// What is to be sent, if nothing else is under way.
+    pub(super) fn lone_output(&mut self) -> Option<&mut Vec<u8>> {
+        let is_all = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
+        is_all.then_some(&mut self.out)
+    }
+
     /// Makes ready for another connection.
     pub(super) fn reset(&mut self) {
         self.exchange.reset();

@@ -1,7 +1,11 @@
 //! Unix sockets, beside an address of the network.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use hansel::{Request, Server};
@@ -25,4 +29,46 @@ fn a_unix_socket_serves_beside_an_address_and_is_gone_at_the_end() {
     server.shutdown(Duration::from_secs(60));
     server.wait();
     assert!(!path.exists());
+}
+
+#[test]
+fn answers_that_nobody_takes_yet_arrive_whole_and_in_order() {
+    // At once done with, so that answers wait for each other; and long enough that a socket soon holds no more.
+    static BODIES: LazyLock<Vec<String>> = LazyLock::new(|| (0..10).map(|n| n.to_string().repeat(7000)).collect());
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let path = std::env::temp_dir().join(format!("hansel-holds-{}", std::process::id()));
+    let server = Server::unix(&path, 0o600).unwrap().loops(1).quiet();
+    let server = server
+        .spawn(|request: &Request| {
+            ASKED.fetch_add(1, Relaxed);
+            let digit = request.path().as_bytes().last().unwrap();
+            BODIES[usize::from(digit - b'0')].as_str()
+        })
+        .unwrap();
+    let mut clients: Vec<_> = (0..64).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let mut sent = 0;
+    // One at a time from each, until their sockets have no more room for the answers.
+    while ASKED.load(Relaxed) == sent * clients.len() {
+        for client in &mut clients {
+            client
+                .write_all(format!("GET /{sent} HTTP/1.1\r\nHost: a.test\r\n\r\n").as_bytes())
+                .unwrap();
+        }
+        sent += 1;
+        let mut patience = 0..20_000;
+        while ASKED.load(Relaxed) < sent * clients.len() && patience.next().is_some() {
+            thread::yield_now();
+        }
+    }
+    for client in clients {
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        (&client).read_to_string(&mut answers).unwrap();
+        let bodies: Vec<_> = answers.split("HTTP/1.1 200 OK").skip(1).collect();
+        assert_eq!(bodies.len(), sent);
+        for (n, answer) in bodies.iter().enumerate() {
+            assert!(answer.ends_with(&format!("\r\n\r\n{}", BODIES[n % 10])), "answer {n}");
+        }
+    }
+    drop(server);
 }

@@ -30,6 +30,7 @@ use super::peers::Visitor;
 use super::shared::{Arrival, Phase, Shared};
 use super::socket::{Listener, is};
 use super::timers::Timers;
+use answers::Unsent;
 use sections::Sections;
 use works::Works;
 
@@ -64,8 +65,7 @@ pub(super) struct EventLoop {
     /// the present round.
     ready: VecDeque<usize>,
     ready_now: usize,
-    /// Connections whose answers are made and not sent: see [`answers`].
-    unsent: Vec<usize>,
+    unsent: Unsent,
     timers: Timers,
     works: Works,
     sections: Sections,
@@ -135,7 +135,7 @@ impl EventLoop {
             lost_slots: 0,
             ready: VecDeque::new(),
             ready_now: 0,
-            unsent: Vec::new(),
+            unsent: Unsent::default(),
             timers: Timers::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
@@ -163,7 +163,7 @@ impl EventLoop {
             let called = if let Some((token, readiness)) = self.batch.pop() {
                 self.on_event(token, readiness, shared)
             } else if !self.unsent.is_empty() {
-                self.send_unsent();
+                self.send_unsent(shared);
                 None
             } else if self.ready_now > 0 {
                 self.ready_now -= 1;
@@ -244,11 +244,14 @@ impl EventLoop {
         match &mut slot.connection {
             Some(connection) => {
                 connection.note(readiness);
-                if connection.is_ready() {
-                    self.go_on(token.0, shared)
-                } else {
-                    None
+                if !connection.is_ready() {
+                    return None;
                 }
+                if connection.has_unsent {
+                    // RFC 9112 §9.3.2: answers come in order.
+                    self.send_unsent(shared);
+                }
+                self.go_on(token.0, shared)
             }
             None => {
                 if let Some(link) = &slot.link {
@@ -391,6 +394,7 @@ impl EventLoop {
         self.expire(shared);
         if self.works.tidy(self.now) {
             self.sections.forget();
+            self.unsent.forget();
         }
         self.follow(shared);
         if !self.has_ended {
