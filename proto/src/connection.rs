@@ -6,7 +6,7 @@ use crate::chunk::{Chunked, Piece};
 use crate::framing::Framing;
 use crate::head::{Head, Span, Version};
 use crate::limits::Limits;
-use crate::parse::{self, Lines};
+use crate::parse::{self, Known, Lines};
 use crate::progress::Progress;
 use crate::refusal::{Reason, Refusal};
 use crate::respond::{Asked, BodyPlan, Encoder, ResponseHead};
@@ -126,22 +126,27 @@ impl Connection {
     /// status with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response),
     /// and close.
     pub fn receive(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
-        if self.is_between_requests() && parse::head_again(input, &self.limits, head) {
+        let known = if self.is_between_requests() {
+            parse::known(input, &self.limits, head)
+        } else {
+            Known::Nothing
+        };
+        if known == Known::All {
             self.begin_request(input, head);
             return Ok(Received::Head { len: head.len });
         }
-        self.receive_other(input, head)
+        self.receive_other(input, head, known)
     }
 
     /// Receives what is not as it was the last time.
     #[inline(never)]
-    fn receive_other(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
+    fn receive_other(&mut self, input: &[u8], head: &mut Head, known: Known) -> Result<Received, Refusal> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
         let received = match self.state {
             (_, Answer::Closed) | (Request::Whole | Request::Refused, _) => Ok(Received::Partial),
-            (Request::Awaited, _) => self.receive_head(input, head),
+            (Request::Awaited, _) => self.receive_head(input, head, known),
             (Request::Arriving, _) => self.receive_body(input),
         };
         if let Err(refusal) = received {
@@ -285,13 +290,13 @@ impl Connection {
         }
     }
 
-    fn receive_head(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
+    fn receive_head(&mut self, input: &[u8], head: &mut Head, known: Known) -> Result<Received, Refusal> {
         let most = self.limits.head_bytes.min(u32::MAX as usize);
         let within = input.get(..most).unwrap_or(input);
         if !self.progress.is_due(within, most) {
             return Ok(Received::Partial);
         }
-        let lines = self.head_lines(within, head);
+        let lines = self.head_lines(within, head, known);
         match lines {
             Ok(Lines::End(len)) => {
                 self.begin_request(input, head);
@@ -320,7 +325,7 @@ impl Connection {
     }
 
     /// Reads the lines that have come since the last time, and the whole head once all have.
-    fn head_lines(&self, bytes: &[u8], head: &mut Head) -> Result<Lines, Refusal> {
+    fn head_lines(&self, bytes: &[u8], head: &mut Head, known: Known) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
         if line > 0 {
             let skip = |line, _| parse::skip_field_line(bytes, line);
@@ -329,7 +334,7 @@ impl Connection {
                 return lines;
             }
         }
-        parse::head(bytes, &self.limits, head)
+        parse::head(bytes, &self.limits, head, known)
     }
 
     #[inline]

@@ -82,8 +82,8 @@ impl Span {
 
 /// A request's head, parsed: reusable, so that the next head allocates nothing.
 ///
-/// A field section that is the same as the one before, to the byte, is not parsed again: a client
-/// sends the same one with nearly every request.
+/// A request line or a field section that is the same as the one before, to the byte, is not parsed again, and of one that
+/// differs in the target or in values of the same length, only these are: a client sends nearly the same with every request.
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
 /// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,

@@ -17,32 +17,48 @@ pub(crate) enum Lines {
     Open { line: usize, fields: usize },
 }
 
-/// Whether `bytes` start with a head that differs from the last, parsed into `head`, in nothing that would make another
-/// of it. Then `head` is that at their start, without having been parsed.
+/// How much of a head is known from the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Nothing,
+    /// The request line. The fields are not.
+    Line,
+    All,
+}
+
+/// How much of the head at the start of `bytes` differs from the last, parsed into `head`, in nothing that would make
+/// another of it. If that is all, `head` is this one, without having been parsed.
 #[inline]
-pub(crate) fn head_again(bytes: &[u8], limits: &Limits, head: &mut Head) -> bool {
+pub(crate) fn known(bytes: &[u8], limits: &Limits, head: &mut Head) -> Known {
     let line = head.line.len();
-    if !head.line.comes_again(bytes, limits) {
-        return false;
+    if line > limits.head_bytes || !head.line.comes_again(bytes, limits) {
+        return Known::Nothing;
     }
     let section = bytes.get(line..).unwrap_or_default();
     if !head.section.comes_again(section, head.line.version, limits) {
-        return false;
+        return Known::Line;
     }
     head.section_start = line;
     head.len = line + head.section.len();
-    head.len <= limits.head_bytes
+    if head.len > limits.head_bytes {
+        return Known::Line;
+    }
+    Known::All
 }
 
 /// Parses the head at the start of `bytes` into `head`, if all of it is there.
-pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Lines, Refusal> {
-    let Some(first_field) = head.line.parse(bytes, limits)? else {
+pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head, known: Known) -> Result<Lines, Refusal> {
+    let first_field = match known {
+        Known::Nothing => head.line.parse(bytes, limits)?,
+        Known::Line | Known::All => Some(head.line.len()),
+    };
+    let Some(first_field) = first_field else {
         return Ok(Lines::Open { line: 0, fields: 0 });
     };
     let version = head.line.version;
     head.section_start = first_field;
     let section = bytes.get(first_field..).unwrap_or_default();
-    if head.section.comes_again(section, version, limits) {
+    if known == Known::Nothing && head.section.comes_again(section, version, limits) {
         head.len = first_field + head.section.len();
         return Ok(Lines::End(head.len));
     }

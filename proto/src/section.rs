@@ -176,10 +176,10 @@ fn repeated_line(bytes: &[u8], at: usize, last: &[u8], last_fields: &[Field], in
 mod tests {
     use super::*;
     use crate::head::Head;
-    use crate::parse::head as parse_head;
+    use crate::parse::{Known, head as parse_head};
 
     fn parsed(text: &str, limits: &Limits, head: &mut Head) -> Result<usize, Refusal> {
-        match parse_head(text.as_bytes(), limits, head)? {
+        match parse_head(text.as_bytes(), limits, head, Known::Nothing)? {
             Lines::End(len) => Ok(len),
             Lines::Open { .. } => Ok(0),
         }
@@ -272,7 +272,7 @@ mod tests {
                 for bytes in [base.as_bytes(), &bytes, base.as_bytes()] {
                     let mut fresh = Head::new();
                     let read = |head: &mut Head| {
-                        parse_head(bytes, &limits, head).map(|lines| match lines {
+                        parse_head(bytes, &limits, head, Known::Nothing).map(|lines| match lines {
                             Lines::End(len) => Some(len),
                             Lines::Open { .. } => None,
                         })
