@@ -26,8 +26,8 @@ pub(crate) enum Known {
     All,
 }
 
-/// How much of the head at the start of `bytes` differs from the last, parsed into `head`, in nothing that would make
-/// another of it. If that is all, `head` is this one, without having been parsed.
+/// How much of the head at the start of `bytes` is like the last one, which was parsed into `head`: the same but for parts
+/// on which nothing else depends. If all of it is, `head` is this one now, without having been parsed.
 #[inline]
 pub(crate) fn known(bytes: &[u8], limits: &Limits, head: &mut Head) -> Known {
     let line = head.line.len();

@@ -41,8 +41,8 @@ impl Work {
 
     /// What is to be sent, if nothing else is under way.
     pub(super) fn lone_output(&mut self) -> Option<&mut Vec<u8>> {
-        let is_all = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
-        is_all.then_some(&mut self.out)
+        let is_alone = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
+        (is_alone && !self.out.is_empty()).then_some(&mut self.out)
     }
 
     /// Makes ready for another connection.

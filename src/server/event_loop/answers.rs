@@ -88,6 +88,7 @@ impl EventLoop {
     pub(in super::super) fn send_unsent(&mut self, shared: &Shared) {
         let mut answers = std::mem::take(&mut self.unsent.answers);
         for (key, out) in answers.drain(..) {
+            // It is in its place: whatever goes on with it has this sent first.
             let slot = self.slots.get_mut(key);
             let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) else {
                 continue;
