@@ -60,10 +60,24 @@ pub(crate) fn listen(hook: Box<dyn Hook>) {
     });
 }
 
+/// What a hook hears.
+enum Told {
+    Starting(Pace),
+    Finished(Pace),
+    AboutToBlock,
+}
+
 /// Tells this thread's hook, if it has one; says whether it has.
-#[inline]
-fn hear(tell: impl FnOnce(&dyn Hook)) -> bool {
-    HOOK.with(|cell| cell.get().map(|hook| tell(&**hook)).is_some())
+#[inline(never)]
+fn hear(told: Told) -> bool {
+    let tell = |hook: &dyn Hook| match told {
+        Told::Starting(pace) => hook.starting(pace),
+        Told::Finished(pace) => hook.finished(pace),
+        Told::AboutToBlock => hook.about_to_block(),
+    };
+    // A thread that is about to end has none any more.
+    HOOK.try_with(|cell| cell.get().map(|hook| tell(&**hook)).is_some())
+        .unwrap_or(false)
 }
 
 impl Pace {
@@ -85,10 +99,10 @@ impl Pace {
     #[inline]
     pub(crate) fn run<R>(self, endpoint: impl FnOnce() -> R) -> R {
         // What it returns goes to the caller's place at once, not by way of a closure.
-        let is_heard = hear(|hook| hook.starting(self));
+        let is_heard = hear(Told::Starting(self));
         let result = endpoint();
         if is_heard {
-            hear(|hook| hook.finished(self));
+            hear(Told::Finished(self));
         }
         result
     }
@@ -144,7 +158,7 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
 
 /// As [`blocking`], for code in this crate that waits on a handler's behalf.
 pub(crate) fn about_to_block() {
-    hear(|hook| hook.about_to_block());
+    hear(Told::AboutToBlock);
 }
 
 #[cfg(test)]

@@ -69,8 +69,9 @@ impl Deciding {
     /// The one of that name.
     #[inline(always)]
     pub(crate) fn of(name: &[u8]) -> Option<Deciding> {
-        // The length tells nearly every other name apart from these without looking at it.
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        // The length tells nearly every other name apart from these without looking at it, and the first letter the rest.
+        let begins = |known: &[u8]| name.first().map(|letter| letter | 0x20) == known.first().copied();
+        let is = |known: &[u8]| begins(known) && scan::is_word(name, known);
         match name.len() {
             4 if is(b"host") => Some(Deciding::Host),
             6 if is(b"expect") => Some(Deciding::Expect),

@@ -115,6 +115,7 @@ pub(crate) fn field_lines(
 }
 
 /// As [`field_line`], for whoever only wants to know that it is right, and where it ends.
+#[inline(never)]
 pub(crate) fn skip_field_line(bytes: &[u8], start: usize) -> Result<Option<usize>, Refusal> {
     Ok(field_line(bytes, start)?.map(|(_, next)| next))
 }

@@ -378,13 +378,14 @@ fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
         Version::Http11 => b"HTTP/1.1 ",
         Version::Http10 => b"HTTP/1.0 ",
     });
-    out.extend(status.to_string().bytes());
-    out.push(b' ');
+    let digit = |of: u16| b'0' + (of % 10) as u8;
+    out.extend_from_slice(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
     out.extend_from_slice(status::reason_phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
 /// The field's line, made from its end on, since that is how a number comes, and appended as one.
+#[inline(never)]
 fn content_length(mut length: u64, out: &mut Vec<u8>) {
     const NAME: &[u8; 16] = b"Content-Length: ";
     let mut line = [0; NAME.len() + 20 + 2];

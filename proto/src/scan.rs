@@ -119,19 +119,15 @@ const fn small(word: u64) -> u64 {
 }
 
 /// Whether all of `bytes` can be in a field value.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return value_end(bytes, 0) == bytes.len();
-    };
     // The last word overlaps the one before it, so that no byte is left to be looked at alone.
-    let (words, _) = bytes.as_chunks::<8>();
-    let marks = words
-        .iter()
-        .chain([last])
-        .fold(0, |marks, word| marks | controls(u64::from_le_bytes(*word)));
+    let is_visible = bytes.last_chunk::<8>().is_some_and(|last| {
+        let has_control = |word: &[u8; 8]| controls(u64::from_le_bytes(*word)) != 0;
+        !has_control(last) && !bytes.as_chunks::<8>().0.iter().any(has_control)
+    });
     // Among the controls is HTAB, which may be in a value.
-    marks == 0 || value_end(bytes, 0) == bytes.len()
+    is_visible || value_end(bytes, 0) == bytes.len()
 }
 
 /// How many bytes at the start are neither a control nor DEL, looked at eight at a time.

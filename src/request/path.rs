@@ -74,7 +74,7 @@ impl DecodedPath {
         // No character spans segments: a slash is never a part of one.
         self.padded = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
         self.len = len;
-        if raw.as_bytes().windows(3).any(|code| code.eq_ignore_ascii_case(b"%2F")) {
+        if raw.as_bytes().windows(3).any(|code| matches!(code, b"%2F" | b"%2f")) {
             self.mask(raw);
         }
         Ok(())

@@ -4,12 +4,9 @@
 //! other: a client on the same machine, such as a balancer, is woken once for all of them. Waking it for
 //! each costs a tenth of what a small request does.
 
-use std::io;
-
 use super::super::connection::Connection;
 use super::super::health::Lane;
 use super::super::shared::{Phase, Shared};
-use super::super::socket::is;
 use super::EventLoop;
 use crate::exchange::KEPT;
 
@@ -22,36 +19,35 @@ const TOGETHER: usize = 32;
 /// in the processor's nearest cache, and there is only the answer itself that lies about.
 #[derive(Default)]
 pub(super) struct Unsent {
-    answers: Vec<(usize, Vec<u8>)>,
-    /// Buffers for the next ones. There are never more of both than are sent together.
-    spare: Vec<Vec<u8>>,
+    keys: Vec<usize>,
+    /// The first of these have their answers, in the same order; the others are spare.
+    buffers: Vec<Vec<u8>>,
 }
 
 impl Unsent {
     pub(super) fn is_empty(&self) -> bool {
-        self.answers.is_empty()
+        self.keys.is_empty()
     }
 
     fn is_full(&self) -> bool {
-        self.answers.len() >= TOGETHER
+        self.keys.len() >= TOGETHER
     }
 
     /// Takes what `out` has, and leaves it another buffer.
     fn keep(&mut self, key: usize, out: &mut Vec<u8>) {
-        let spare = self.spare.pop().unwrap_or_default();
-        self.answers.push((key, std::mem::replace(out, spare)));
-    }
-
-    fn recycle(&mut self, mut out: Vec<u8>) {
-        if out.capacity() <= KEPT {
-            out.clear();
-            self.spare.push(out);
+        let place = self.keys.len();
+        match self.buffers.get_mut(place) {
+            Some(spare) => std::mem::swap(spare, out),
+            None => self.buffers.push(std::mem::take(out)),
         }
+        self.keys.push(key);
     }
 
     /// Nobody has come for a while: gives the memory back.
     pub(super) fn forget(&mut self) {
-        self.spare = Vec::new();
+        if self.is_empty() {
+            self.buffers = Vec::new();
+        }
     }
 }
 
@@ -86,37 +82,42 @@ impl EventLoop {
 
     /// Sends the answers that have waited for others.
     pub(in super::super) fn send_unsent(&mut self, shared: &Shared) {
-        let mut answers = std::mem::take(&mut self.unsent.answers);
-        for (key, out) in answers.drain(..) {
+        for place in 0..self.unsent.keys.len() {
+            let Unsent { keys, buffers } = &mut self.unsent;
+            let (Some(&key), Some(out)) = (keys.get(place), buffers.get_mut(place)) else {
+                break;
+            };
             // It is in its place: whatever goes on with it has this sent first.
             let slot = self.slots.get_mut(key);
-            let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) else {
-                continue;
-            };
-            connection.has_unsent = false;
-            match connection.transport.write(&out) {
-                Ok(n) if n == out.len() => self.unsent.recycle(out),
-                outcome => self.send_rest(key, out, outcome, shared),
-            }
-        }
-        self.unsent.answers = answers;
-    }
-
-    /// Goes on with a connection whose client has not taken all of `out` at once.
-    #[cold]
-    fn send_rest(&mut self, key: usize, out: Vec<u8>, sent: io::Result<usize>, shared: &Shared) {
-        let Some(mut connection) = self.slots.get_mut(key).and_then(|slot| slot.connection.take()) else {
-            return;
-        };
-        match sent {
-            Err(error) if !is(&error, io::ErrorKind::WouldBlock) => connection.break_off(),
-            sent => {
-                self.equip(&mut connection, shared);
-                if let Some(work) = &mut connection.work {
-                    work.out = out;
-                    work.sent = sent.unwrap_or(0);
+            if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+                connection.has_unsent = false;
+                // An error that lasts is found again when the connection is gone on with.
+                let sent = connection.transport.write(out).unwrap_or(0);
+                if sent < out.len() {
+                    let out = std::mem::take(out);
+                    self.send_rest(key, out, sent, shared);
+                    continue;
                 }
             }
+            out.clear();
+            if out.capacity() > KEPT {
+                *out = Vec::new();
+            }
+        }
+        self.unsent.keys.clear();
+    }
+
+    /// Goes on with a connection whose client has taken no more than the beginning of `out`.
+    #[cold]
+    fn send_rest(&mut self, key: usize, out: Vec<u8>, sent: usize, shared: &Shared) {
+        let slot = self.slots.get_mut(key);
+        let Some(mut connection) = slot.and_then(|slot| slot.connection.take()) else {
+            return;
+        };
+        self.equip(&mut connection, shared);
+        if let Some(work) = &mut connection.work {
+            work.out = out;
+            work.sent = sent;
         }
         self.put_ready(connection);
     }

@@ -298,6 +298,7 @@ impl EventLoop {
     }
 
     /// Gives a connection what it needs to go on.
+    #[inline(never)]
     fn equip(&mut self, connection: &mut Connection, shared: &Shared) {
         let mut work = self.works.take().unwrap_or_else(|| shared.new_work());
         let request = &mut work.exchange.request;
