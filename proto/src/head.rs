@@ -73,17 +73,23 @@ impl Span {
         }
     }
 
-    /// The text of this span; empty if out of range. What is parsed as text is ASCII.
+    /// The text of this span; empty if out of range.
     #[inline]
     fn text(self, bytes: &[u8]) -> &str {
-        std::str::from_utf8(self.of(bytes)).unwrap_or_default()
+        text(self.of(bytes))
     }
+}
+
+/// What is parsed as text is ASCII.
+#[inline]
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// A request's head, parsed: reusable, so that the next head allocates nothing.
 ///
 /// A request line or a field section that is the same as the one before, to the byte, is not parsed again, and of one that
-/// differs in the target or in values of the same length, only these are: a client sends nearly the same with every request.
+/// differs in parts of the same length, only these are: a client sends nearly the same with every request.
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
 /// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,
@@ -156,10 +162,7 @@ impl Head {
     /// The raw path: `*` for the asterisk form, empty for the authority form, `/` for an absolute
     /// form without a path (RFC 9110 §4.2.3).
     pub fn path<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        match self.line.target.form {
-            TargetForm::Absolute if self.line.target.path.is_empty() => "/",
-            _ => self.line.target.path.text(bytes),
-        }
+        text(self.path_bytes(bytes))
     }
 
     /// The octets of the raw [path](Head::path), which cost less than its text.

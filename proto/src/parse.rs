@@ -169,3 +169,30 @@ fn not_a_name(byte: u8, at_start: bool) -> Refusal {
         _ => Refusal::byte(Reason::FieldName, byte),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Connection, Received};
+
+    #[test]
+    fn a_head_that_is_known_still_has_its_limits() {
+        let bytes = b"GET /users/17?page=12 HTTP/1.1\r\nHost: a.test\r\nCookie: a=b\r\n\r\n";
+        for head_bytes in 1..=bytes.len() {
+            let limits = Limits {
+                head_bytes,
+                ..Limits::default()
+            };
+            let mut kept = Head::new();
+            let whole = Connection::new(Limits::default()).receive(bytes, &mut kept);
+            assert_eq!(whole, Ok(Received::Head { len: bytes.len() }));
+            let outcome = Connection::new(limits.clone()).receive(bytes, &mut kept);
+            assert_eq!(
+                outcome,
+                Connection::new(limits).receive(bytes, &mut Head::new()),
+                "{head_bytes}"
+            );
+            assert_eq!(outcome.is_ok(), head_bytes == bytes.len(), "{head_bytes}");
+        }
+    }
+}

@@ -246,7 +246,7 @@ impl Basis {
         self.asked.version == Version::Http11 && self.version == Version::Http11
     }
 
-    /// The one that the application has not set.
+    /// The one to be written, since the application has set none.
     fn needed_date(&self) -> Option<&HttpDate> {
         self.date.as_ref().filter(|_| !self.special.has(Special::DATE))
     }

@@ -67,14 +67,15 @@ impl Section {
                 return false;
             };
             let end = field.value.end as usize;
-            let (Some(new), Some(old)) = (bytes.get(at..end), self.bytes.get(..end)) else {
+            let Some(new) = bytes.get(at..end) else {
                 return false;
             };
-            if !is_renewed(new, at, *field, old) {
+            if !is_renewed(new, at, *field, &self.bytes) {
                 return false;
             }
-            if let Some(old) = self.bytes.get_mut(at..end) {
-                old.copy_from_slice(new);
+            match self.bytes.get_mut(at..end) {
+                Some(old) => old.copy_from_slice(new),
+                None => return false,
             }
             at = scan::common_prefix(bytes, &self.bytes, end);
             if at == self.bytes.len() {

@@ -348,6 +348,26 @@ mod tests {
         Ok(path.segments().map(str::to_owned).collect())
     }
 
+    #[test]
+    fn a_path_that_comes_again_is_what_taking_it_up_would_make_of_it() {
+        let paths = ["/", "/a", "/a/b", "/a%2Fb", "/%61", "/%ff", "/a%00", "*", "", "/a/b/"];
+        for before in paths {
+            for path in paths.iter().filter(|path| !path.contains('%')) {
+                let mut kept = DecodedPath::default();
+                match before.contains('%') {
+                    true => drop(kept.decode(before)),
+                    false => kept.take_plain(before),
+                }
+                if kept.is_of(path.as_bytes()) {
+                    assert!(kept.segments().eq(plain(path).segments()), "{before} {path}");
+                    assert_eq!((&kept.padded, &kept.masked), (&plain(path).padded, &String::new()));
+                } else {
+                    assert!(before != *path || path.is_empty(), "{path} is not known again");
+                }
+            }
+        }
+    }
+
     fn plain(raw: &str) -> DecodedPath {
         let mut path = DecodedPath::default();
         path.take_plain(raw);

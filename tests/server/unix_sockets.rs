@@ -70,5 +70,6 @@ fn answers_that_nobody_takes_yet_arrive_whole_and_in_order() {
             assert!(answer.ends_with(&format!("\r\n\r\n{}", BODIES[n % 10])), "answer {n}");
         }
     }
-    drop(server);
+    server.shutdown(Duration::from_secs(60));
+    server.wait();
 }
