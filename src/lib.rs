@@ -27,6 +27,7 @@ mod page;
 mod request;
 mod response;
 mod server;
+mod spares;
 pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;

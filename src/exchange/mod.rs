@@ -8,6 +8,7 @@
 mod bounds;
 mod live;
 mod payload;
+mod pool;
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, Framing, Next, Received, Refusal, ResponseHead, Span,
@@ -20,8 +21,11 @@ use crate::request::{Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
 use crate::response::{Response, status_text};
 
+use pool::Lent;
+
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
+pub(crate) use pool::Pool;
 
 /// How much of a body goes into the same buffer as its head; longer ones are sent from where they are.
 const COPIED: usize = 8 * 1024;
@@ -37,6 +41,10 @@ pub(crate) struct Exchange {
     limits: Arc<hansel_proto::Limits>,
     /// Bodies up to this many bytes are whole before the application is called.
     body_buffer: usize,
+    /// Where larger ones find memory for that, if anywhere.
+    pool: Option<Arc<Pool>>,
+    /// What it has lent; its buffer and the request's have changed places.
+    lent: Option<Lent>,
     pub(crate) request: Request,
     /// How much of the request's buffer has been received, and how much of that used.
     filled: usize,
@@ -85,11 +93,13 @@ pub(crate) enum Step {
 }
 
 impl Exchange {
-    pub(crate) fn new(limits: Arc<hansel_proto::Limits>, body_buffer: usize) -> Exchange {
+    pub(crate) fn new(limits: Arc<hansel_proto::Limits>, body_buffer: usize, pool: Option<Arc<Pool>>) -> Exchange {
         Exchange {
             protocol: Connection::new(Arc::clone(&limits)),
             limits,
             body_buffer,
+            pool,
+            lent: None,
             request: Request::empty(),
             filled: 0,
             position: 0,
@@ -115,10 +125,21 @@ impl Exchange {
         self.position = 0;
         self.stage = Stage::Head;
         if self.request.buffer.len() > KEPT {
-            self.request.buffer = Vec::new();
+            self.shrink();
         }
         if self.request.body.collected.capacity() > KEPT {
             self.request.body.collected = Vec::new();
+        }
+    }
+
+    /// Gives back a buffer that is larger than the next request needs.
+    #[cold]
+    fn shrink(&mut self) {
+        if let Some(mut lent) = self.lent.take() {
+            std::mem::swap(&mut self.request.buffer, &mut lent.buffer);
+        }
+        if self.request.buffer.len() > KEPT {
+            self.request.buffer = Vec::new();
         }
     }
 
@@ -208,7 +229,9 @@ impl Exchange {
                     }
                     self.stage = match self.request.head.framing() {
                         Framing::None => Stage::Gathering { start: 0 },
-                        Framing::Length(n) if n > self.body_buffer as u64 => return Ok(self.hand_live()),
+                        Framing::Length(n) if n > self.body_buffer as u64 && !self.makes_room(len, n) => {
+                            return Ok(self.hand_live());
+                        }
                         Framing::Length(_) => Stage::Gathering { start: len as u32 },
                         Framing::Chunked => Stage::Collecting,
                     };
@@ -250,6 +273,31 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Finds memory for a request of which the head has `head` bytes and the body `body`, or has none.
+    #[inline(never)]
+    fn makes_room(&mut self, head: usize, body: u64) -> bool {
+        let Some(pool) = &self.pool else { return false };
+        let Ok(body) = usize::try_from(body) else { return false };
+        // RFC 9110 §10.1.1: whether a client that waits for 100 is to send the body, its handler may decide.
+        if body > pool.largest || self.protocol.needs_continue() {
+            return false;
+        }
+        let here = self.request.buffer.get(self.request.origin..self.filled).unwrap_or(&[]);
+        let size = here.len().max(head + body + ROOM / 4);
+        let Some(mut lent) = pool.lend(size) else { return false };
+        lent.buffer[..here.len()].copy_from_slice(here);
+        self.filled -= self.request.origin;
+        self.position -= self.request.origin;
+        self.request.origin = 0;
+        std::mem::swap(&mut self.request.buffer, &mut lent.buffer);
+        if let Some(earlier) = &mut self.lent {
+            // What it was lent for is answered: it goes back, and the connection's own one stays here.
+            std::mem::swap(&mut earlier.buffer, &mut lent.buffer);
+        }
+        self.lent = Some(lent);
+        true
     }
 
     fn hand_live(&mut self) -> Step {

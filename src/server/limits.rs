@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use super::peers::{CountPeers, Peers};
 use super::seconds::Seconds;
 
+/// A body up to this many bytes is gathered in memory of its connection's own.
+const OWN_BODY: usize = 64 * 1024;
+
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
 /// them.
 ///
@@ -16,16 +19,17 @@ use super::seconds::Seconds;
 /// There is no bound on all buffers together but what these limits make of it: so many `connections`, each of
 /// which has at most
 /// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
-/// - for a request that is arriving: about twice `head` and `body_buffer` together;
-/// - for a larger body, which needs one of the few threads that may stream: 256 KiB beside that. What a handler
+/// - for a request that is arriving: about twice `head` and 64 KiB together, or what it has of `body_memory`, of
+///   which there is so much for all of them;
+/// - for a body that is read while its handler runs, which needs one of the few threads that may stream: 256 KiB beside that. What a handler
 ///   makes of it is its own;
 /// - for answers: 64 KiB that are gathered and one answer. Then nothing more of it is read, and no further
 ///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has
 ///   put it; of files, 64 KiB at a time are in memory.
 ///
 /// With the defaults, the worst that clients can do who all send a body and never finish it is some 200 KiB
-/// each, for as long as `transfer_time` and `rate` let them; where `connections` times that is too much, lower
-/// `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own beside that.
+/// each, and 32 MiB for all, for as long as `transfer_time` and `rate` let them; where `connections` times that is
+/// too much, lower `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own beside that.
 ///
 /// ```
 /// use hansel::{Limits, Server};
@@ -47,8 +51,15 @@ pub struct Limits {
     /// Bytes in a request's body. More is answered 413.
     pub body: u64,
     /// Bodies up to this many bytes are whole before the handler starts; larger ones are read while it
-    /// runs.
+    /// runs, which takes a thread that waits for the client.
+    ///
+    /// Above 64 KiB that needs some of `body_memory`; where nothing is left of it, where the length is not
+    /// announced, or where the client waits to be told to send it (`Expect: 100-continue`), the body is read while
+    /// the handler runs.
     pub body_buffer: usize,
+    /// Bytes of memory for bodies above 64 KiB that are gathered before their handlers start, of all connections
+    /// together.
+    pub body_memory: usize,
     /// From the connection's beginning, or a later request's first byte, to the end of the head. More
     /// is answered 408.
     pub head_time: Duration,
@@ -95,7 +106,8 @@ impl Default for Limits {
             target: 8 * 1024,
             fields: 100,
             body: 2 * 1024 * 1024,
-            body_buffer: 64 * 1024,
+            body_buffer: 1024 * 1024,
+            body_memory: 32 * 1024 * 1024,
             head_time: Duration::from_secs(10),
             transfer_time: Duration::from_secs(10),
             rate: 1024,
@@ -121,6 +133,11 @@ impl Limits {
             body_bytes: self.body,
             ..hansel_proto::Limits::default()
         })
+    }
+
+    /// Up to how many bytes a connection gathers a body in memory of its own.
+    pub(super) fn own_body(&self) -> usize {
+        self.body_buffer.min(OWN_BODY)
     }
 
     /// What counts the connections of each peer, if they are limited.
@@ -151,8 +168,8 @@ impl fmt::Display for Limits {
         )?;
         writeln!(
             f,
-            "  body        {} bytes, up to {} before the handler starts",
-            self.body, self.body_buffer
+            "  body        {} bytes, up to {} before the handler starts, if {} suffice for all",
+            self.body, self.body_buffer, self.body_memory
         )?;
         writeln!(
             f,
@@ -221,7 +238,8 @@ mod tests {
             "8192",
             "100",
             "2097152",
-            "65536",
+            "1048576",
+            "33554432",
             "16384",
             "1024",
             "10s",

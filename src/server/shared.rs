@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Application;
+use crate::exchange::Pool;
 
 use super::admission::Admission;
 use super::baton::{Baton, Inbox};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) application: Box<dyn Application>,
     pub(super) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
+    /// Memory for large bodies that are gathered before their handlers start.
+    pub(super) pool: Arc<Pool>,
     pub(super) entrance: Entrance,
     pub(super) loops: Vec<LoopCell>,
     pub(super) crew: Crew,
@@ -194,6 +197,7 @@ impl Shared {
             finished: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
             protocol: limits.protocol(),
+            pool: Pool::new(limits.body_buffer, limits.body_memory),
             entrance,
             limits,
         }))
@@ -201,7 +205,7 @@ impl Shared {
 
     /// What a connection needs to do something.
     pub(super) fn new_work(&self) -> Box<Work> {
-        let mut work = Work::new(Arc::clone(&self.protocol), self.limits.body_buffer);
+        let mut work = Work::new(Arc::clone(&self.protocol), self.limits.own_body(), &self.pool);
         work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::exchange::{Exchange, KEPT, Payload};
+use crate::exchange::{Exchange, KEPT, Payload, Pool};
 
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
@@ -19,9 +19,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize) -> Work {
+    /// Bodies up to `body_buffer` are gathered in memory of its own, larger ones in what `pool` has.
+    pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize, pool: &Arc<Pool>) -> Work {
         Work {
-            exchange: Exchange::new(protocol, body_buffer),
+            exchange: Exchange::new(protocol, body_buffer, Some(Arc::clone(pool))),
             out: Vec::new(),
             sent: 0,
             payload: Payload::None,

@@ -102,7 +102,7 @@ impl Client {
 
     fn talk(&self, sent: &[u8], mut call: impl FnMut(&Request) -> Response) -> Vec<u8> {
         let date = Date::now();
-        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX);
+        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, None);
         let mut out = Vec::new();
         let mut rest = sent;
         loop {

@@ -11,7 +11,10 @@ use crate::support::{
 };
 
 /// Longer than what is gathered before a handler starts, by default.
-const LARGE: usize = 300_000;
+const LARGE: usize = 1_200_000;
+
+/// Gathered in memory that all connections share.
+const MIDDLING: usize = 300_000;
 
 const CHUNKED_HEAD: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -34,10 +37,10 @@ fn a_body_up_to_the_buffer_is_whole_before_the_handler_starts() {
         request.body().read_to_end(&mut body).unwrap();
         body
     });
-    let size = Limits::default().body_buffer;
-    let body = noise(size);
-    let in_chunks = [CHUNKED_HEAD.as_bytes(), &chunked(&body, 999)].concat();
-    for request in [post("/", &body), in_chunks] {
+    let body = noise(Limits::default().body_buffer);
+    let small = &body[..64 * 1024];
+    let in_chunks = [CHUNKED_HEAD.as_bytes(), &chunked(small, 999)].concat();
+    for (request, body) in [(post("/", small), small), (post("/", &body), &body), (in_chunks, small)] {
         let before = gate.arrived();
         let mut client = server.connect();
         let (last, most) = request.split_last().unwrap();
@@ -69,6 +72,68 @@ fn a_larger_body_is_read_as_it_arrives() {
         client.send(second);
         assert_eq!(client.answer().body, body);
         assert_eq!(client.get("/").body, b"", "the connection goes on");
+    }
+}
+
+#[test]
+fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
+    let gate = Gate::new();
+    gate.admit(1000);
+    let at = gate.clone();
+    let limits = Limits {
+        body_memory: 2 * MIDDLING - 1,
+        ..no_deadlines()
+    };
+    let server = start(server().limits(limits), move |request: &Request| {
+        at.pass();
+        echo(request)
+    });
+    let body = noise(MIDDLING);
+    let (first, second) = body.split_at(MIDDLING / 2);
+    let begin = || {
+        let mut client = server.connect();
+        client.send(post_head("/", MIDDLING));
+        client.send(first);
+        client
+    };
+    for round in 0..5 {
+        let before = gate.arrived();
+        let mut gathered = begin();
+        assert_eq!(server.connect().get("/").body, b"");
+        assert_eq!(gate.arrived(), before + 1, "only the other one has started");
+        let mut read = begin();
+        gate.await_arrived(before + 2);
+        if round % 2 == 0 {
+            gathered.send(second);
+            assert_eq!(gathered.answer().body, body);
+        }
+        // It gives its memory back, answered or not.
+        gathered.reset();
+        read.send(second);
+        assert_eq!(read.answer().body, body);
+        assert_eq!(read.get("/").body, b"", "the connection goes on");
+    }
+}
+
+#[test]
+fn bodies_behind_one_another_arrive_as_they_were_sent_however_large() {
+    let server = start(server().limits(no_deadlines()), echo);
+    let sizes = [MIDDLING, 0, 500_000, 1000, 70_000, 0, LARGE, 100_000, MIDDLING];
+    let bodies = sizes.map(noise);
+    let requests = bodies.each_ref().map(|body| post("/", body)).concat();
+    for piece in [777, 50_000, requests.len()] {
+        let mut client = server.connect();
+        let mut sending = client.stream.try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for piece in requests.chunks(piece) {
+                    sending.write_all(piece).unwrap();
+                }
+            });
+            for body in &bodies {
+                assert!(client.answer().body == *body, "{} bytes", body.len());
+            }
+        });
     }
 }
 
@@ -137,14 +202,16 @@ fn a_client_that_waits_with_a_large_body_is_told_to_continue_when_it_is_read() {
         echo(request)
     });
     let _open = OpenAtEnd(&gate);
-    let body = noise(LARGE);
-    let mut client = server.connect();
-    client.send(expecting(LARGE));
-    gate.await_arrived(1);
-    gate.admit(1);
-    assert_eq!(client.head().status, 100);
-    client.send(&body);
-    assert_eq!(client.answer().body, body, "100 was sent once");
+    for (n, size) in [MIDDLING, LARGE].into_iter().enumerate() {
+        let body = noise(size);
+        let mut client = server.connect();
+        client.send(expecting(size));
+        gate.await_arrived(n + 1);
+        gate.admit(1);
+        assert_eq!(client.head().status, 100);
+        client.send(&body);
+        assert_eq!(client.answer().body, body, "100 was sent once");
+    }
 }
 
 #[test]
@@ -286,7 +353,8 @@ fn what_a_handler_leaves_of_a_body_is_not_taken_for_a_request() {
         String::from_utf8_lossy(&first).into_owned()
     });
     let mut body = b"0123456789".to_vec();
-    body.extend(get("/smuggled").repeat(5000).bytes());
+    body.extend(get("/smuggled").repeat(30_000).bytes());
+    assert!(body.len() > LARGE, "and not gathered before the handler starts");
     for _ in 0..20 {
         let mut client = server.connect();
         client.send(post_head("/", body.len()));

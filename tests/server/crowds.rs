@@ -52,6 +52,7 @@ fn clients_that_go_away_at_any_point_harm_nobody() {
         },
     );
     let large = post("/", &noise(200_000));
+    let larger = post("/", &noise(1_200_000));
     let requests: Vec<Vec<u8>> = vec![
         b"".to_vec(),
         b"GET / HT".to_vec(),
@@ -62,6 +63,8 @@ fn clients_that_go_away_at_any_point_harm_nobody() {
         large[..100].to_vec(),
         large[..100_000].to_vec(),
         large,
+        larger[..600_000].to_vec(),
+        larger,
         post_head("/", 10).into_bytes(),
         [
             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),

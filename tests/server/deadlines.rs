@@ -299,6 +299,10 @@ fn a_request_that_waits_too_long_for_a_thread_is_answered_503() {
     assert_eq!(running.answer().text(), "through");
     assert_eq!(hear(&told), 503, "it has waited");
     gate.admit(1);
-    assert_eq!(server.connect().get("/").text(), "through");
-    assert_eq!(gate.arrived(), 2);
+    // The permit may come back a little later than the answer that tells of the wait, and any wait is too long.
+    let until = Instant::now() + PATIENCE;
+    while server.connect().get("/").status == 503 {
+        assert!(Instant::now() < until, "no thread comes free");
+    }
+    assert_eq!(gate.arrived(), 2, "the last one has been answered by the handler");
 }

@@ -231,7 +231,7 @@ fn a_stop_wakes_those_who_wait_for_a_client() {
         }
     }
     let mut body = server.connect();
-    body.send("POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000\r\n\r\n");
+    body.send("POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2000000\r\n\r\n");
     assert_eq!(hear(&told), "reading");
     let mut reader = server.connect();
     reader.send(get("/reader"));

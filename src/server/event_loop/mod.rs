@@ -393,10 +393,7 @@ impl EventLoop {
         self.collect(shared);
         self.accept(shared);
         self.expire(shared);
-        if self.works.tidy(self.now) {
-            self.sections.forget();
-            self.unsent.forget();
-        }
+        self.tidy(shared);
         self.follow(shared);
         if !self.has_ended {
             self.sleep(shared);
