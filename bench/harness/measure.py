@@ -1,89 +1,100 @@
-"""One run of one server in one scenario, repeated while others disturb it."""
+"""All servers of one scenario, up at the same time and measured in turn."""
 
 import json
 import os
+import random
 import subprocess
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from . import machine
 from .scenarios import Scenario
 from .servers import LOAD_PROCESSOR, SERVER_PROCESSOR, TARGET, Running, Server, Unable, running
 
 LOAD = TARGET / "release" / "bench-load"
-# How often a run that was disturbed is repeated; then the least disturbed one counts.
-ATTEMPTS = 3
 
 
+@dataclass(frozen=True)
 class Plan:
-    """How long, and how patiently, is measured."""
+    """How long, how often and how patiently is measured."""
 
-    def __init__(self, seconds: float, patience: float, attempts: int = ATTEMPTS, warm_up: float | None = None) -> None:
-        self.seconds = seconds
-        self.patience = patience
-        self.attempts = attempts
-        self.warm_up = warm_up
+    seconds: float
+    rounds: int
+    # To wait for a quiet machine before a round.
+    patience: float
 
-    def warm_up_for(self, scenario: Scenario) -> float:
-        return scenario.warm_up if self.warm_up is None else self.warm_up
+    def rounds_of(self, scenario: Scenario) -> int:
+        return max(1, round(self.rounds * scenario.share_of_rounds))
 
-
-def measure(server: Server, scenario: Scenario, plan: Plan) -> dict:
-    """The result of a run: what the load says, and `others`, the part of a processor others took.
-
-    Raises `Unable` if the server can't do it.
-    """
-    best = None
-    for _ in range(plan.attempts):
-        machine.wait_until_quiet(plan.patience)
-        result = attempt(server, scenario, plan)
-        if best is None or result["others"] < best["others"]:
-            best = result
-        if best["others"] <= machine.TOLERATED:
-            break
-    return best
+    def seconds_of(self, scenario: Scenario) -> float:
+        return max(self.seconds, scenario.least_seconds)
 
 
-def attempt(server: Server, scenario: Scenario, plan: Plan) -> dict:
-    both = {SERVER_PROCESSOR, LOAD_PROCESSOR}
-    server_on = both if scenario.shares_processors else {SERVER_PROCESSOR}
-    load_on = both if scenario.shares_processors else {LOAD_PROCESSOR}
-    with running(server, scenario, server_on) as up:
+class Field:
+    """The servers of a scenario. Each stays up until the end, and sleeps while others are measured."""
+
+    def __init__(self, scenario: Scenario, plan: Plan) -> None:
+        self.scenario, self.plan = scenario, plan
+        both = {SERVER_PROCESSOR, LOAD_PROCESSOR}
+        self.server_on = both if scenario.shares_processors else {SERVER_PROCESSOR}
+        self.load_on = both if scenario.shares_processors else {LOAD_PROCESSOR}
+
+    def rounds(self, servers: list[Server]):
+        """Gives, for each round and server, the number of the round, the server and its result, or why it has none.
+
+        Whatever changes on the machine changes for all servers of a round, so that a ratio within one is steadier
+        than any figure. Their order is another each time, so that nobody always follows the same one.
+        """
+        with ExitStack() as stack:
+            up: dict[str, Running] = {}
+            for number in range(self.plan.rounds_of(self.scenario)):
+                machine.wait_until_quiet(self.plan.patience)
+                for server in random.sample(servers, len(servers)):
+                    try:
+                        # Memory is that of a process which has not done anything else.
+                        if server.name not in up or not up[server.name].is_up() or self.scenario.weighs_memory:
+                            up[server.name] = stack.enter_context(running(server, self.scenario, self.server_on))
+                        outcome = self.result(server, up[server.name]) | {"round": number}
+                    except (Unable, OSError) as error:
+                        outcome = str(error)
+                    yield number, server, outcome
+
+    def result(self, server: Server, up: Running) -> dict:
+        """What the load says, and `others`: the part of a processor that others took."""
         disturbance = machine.Disturbance(lambda: up.cpu_seconds() + machine.own_seconds())
         disturbance.start()
-        if scenario.weighs_memory:
-            result = weigh(up, scenario, load_on)
-        else:
-            result = ask(server, up, scenario, plan, load_on)
+        result = self.weigh(up) if self.scenario.weighs_memory else self.ask(server, up)
         result["others"] = disturbance.stop()
         return result
 
+    def ask(self, server: Server, up: Running) -> dict:
+        scenario, seconds = self.scenario, self.plan.seconds_of(self.scenario)
+        command = [LOAD, up.address, *scenario.load_arguments(), "--seconds", str(seconds)]
+        command += ["--warm-up", str(scenario.warm_up), "--server", ",".join(map(str, up.processes))]
+        if server.name == "limit":
+            command += ["--any-body"]
+        result = json.loads(output_of(command, self.load_on, seconds + 60))
+        if result["requests"] == 0:
+            raise Unable(f"no answers: {told(result['errors'])}")
+        return result
 
-def ask(server: Server, up: Running, scenario: Scenario, plan: Plan, processors: set[int]) -> dict:
-    command = [LOAD, up.address, *scenario.load_arguments(), "--seconds", str(plan.seconds)]
-    command += ["--warm-up", str(plan.warm_up_for(scenario)), "--server", ",".join(map(str, up.processes))]
-    if server.name == "limit":
-        command += ["--any-body"]
-    result = json.loads(output_of(command, processors, plan.seconds + 60))
-    if result["requests"] == 0:
-        raise Unable(f"no answers: {told(result['errors'])}")
-    return result
-
-
-def weigh(up: Running, scenario: Scenario, processors: set[int]) -> dict:
-    """How much memory the server has for each idle connection."""
-    # What the first connections make it allocate once is not what a connection costs.
-    warm_up = [LOAD, up.address, scenario.work, "--seconds", "0.3", "--warm-up", "0"]
-    output_of(warm_up, processors, 30)
-    time.sleep(0.2)
-    before = up.anonymous_kib()
-    hold = [LOAD, up.address, scenario.work, "--idle", str(scenario.idle), "--hold"]
-    with subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        held = holder.stdout.readline()
-        after = up.anonymous_kib()
-        left, _ = holder.communicate("\n", timeout=30)
-    if holder.returncode != 0 or int(left) != scenario.idle:
-        raise Unable(f"of {scenario.idle} idle connections it has closed or not answered some: {held.strip() or 'no answer'}")
-    return {"kib_each": (after - before) / scenario.idle, "kib_before": before}
+    def weigh(self, up: Running) -> dict:
+        """How much memory the server has for each idle connection."""
+        # What the first connections make it allocate once is not what a connection costs.
+        warm_up = [LOAD, up.address, self.scenario.work, "--seconds", "0.3", "--warm-up", "0"]
+        output_of(warm_up, self.load_on, 30)
+        time.sleep(0.2)
+        before = up.anonymous_kib()
+        idle = self.scenario.idle
+        hold = [LOAD, up.address, self.scenario.work, "--idle", str(idle), "--hold"]
+        with subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            held = holder.stdout.readline()
+            after = up.anonymous_kib()
+            left, _ = holder.communicate("\n", timeout=30)
+        if holder.returncode != 0 or int(left) != idle:
+            raise Unable(f"of {idle} idle connections it has closed or not answered some: {held.strip() or 'no answer'}")
+        return {"kib_each": (after - before) / idle, "kib_before": before}
 
 
 def output_of(command: list, processors: set[int], timeout: float) -> str:

@@ -1,57 +1,59 @@
 """All scenarios in one table: hansel beside the limit and the best of the others."""
 
+from .runs import Runs
 from .scenarios import Scenario
 from .servers import Server
-from .table import Results, is_disturbed, ratio, summary
+from .table import Results, shown, those_who_ran
 
 HEAD = [
-    "| | requests/s | ÷ limit | best peer | CPU ns | ÷ limit | best peer | p99 µs | best peer "
-    "| least CPU ns | ÷ limit | best peer |",
-    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    "| | requests/s | ÷ limit | ÷ best peer | CPU ns | ÷ limit | ÷ best peer | p99 µs | ÷ best peer |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
 ]
 
 
 def markdown(scenarios: list[Scenario], servers: list[Server], results: Results) -> str:
     rows = []
     for scenario in scenarios:
-        found = results[scenario.name]
-        summaries = {name: summary(runs) for name, runs in found.items() if isinstance(runs, list) and runs}
-        if "hansel" in summaries and not scenario.weighs_memory:
-            rows += [row(label, figures) for label, figures in lines(scenario, servers, summaries)]
+        found = those_who_ran(results[scenario.name])
+        if "hansel" in found and not scenario.weighs_memory:
+            rows += [row(label, cells) for label, cells in lines(scenario, servers, found)]
     if not rows:
         return ""
     return "\n".join(["### hansel beside the limit and the best peer in each column", "", *HEAD, *rows]) + "\n"
 
 
-def lines(scenario: Scenario, servers: list[Server], summaries: dict):
+def lines(scenario: Scenario, servers: list[Server], found: dict[str, Runs]):
     """The rows of a scenario: one, or one for each kind of request, where only the latency differs."""
-    peers = {server.name: summaries[server.name] for server in servers if server.is_peer and server.name in summaries}
-    hansel, limit = summaries["hansel"], summaries.get("limit")
-    kinds = [kind for kind in ("quick", "slow", "all") if f"{kind}_p99" in hansel]
+    hansel, limit = found["hansel"], found.get("limit")
+    # Who has failed in most rounds is no measure.
+    peers = {
+        server.name: found[server.name]
+        for server in servers
+        if server.is_peer and server.name in found and len(found[server.name]) * 2 >= len(hansel)
+    }
+    # Who answers few requests has few that wait.
+    busy = {name: peer for name, peer in peers.items() if (hansel.ratio(peer, "per_second") or 3) <= 2}
+    kinds = [kind for kind in ("quick", "slow", "all") if hansel.has(f"{kind}_p99")]
     for kind in kinds:
         label = scenario.name if len(kinds) == 1 else f"{scenario.name}, {kind}"
-        quiet = {name: peer for name, peer in peers.items() if not is_disturbed(peer)}
-        # Who answers few requests has few that wait.
-        least = hansel["per_second"]["median"] / 2
-        busy = {name: peer for name, peer in quiet.items() if peer["per_second"]["median"] >= least}
+        p99 = f"{kind}_p99"
         yield label, [
-            *column(hansel, limit, quiet, "per_second", max),
-            *column(hansel, limit, peers, "cpu", min),
-            *column(hansel, None, busy, f"{kind}_p99", min)[::2],
-            # Whoever disturbs a run only makes it dearer: on a busy machine this is the steadiest.
-            *column(hansel, limit, peers, "cpu", min, "min"),
+            *(f"{hansel.median('per_second'):,.0f}", shown(hansel.ratio(limit, "per_second"))),
+            beside_the_best(hansel, peers, "per_second", min),
+            *(f"{hansel.median('cpu'):,.0f}", shown(hansel.ratio(limit, "cpu"))),
+            beside_the_best(hansel, peers, "cpu", max),
+            *(f"{hansel.median(p99):,.0f}", beside_the_best(hansel, busy, p99, max)),
         ]
 
 
-def column(hansel: dict, limit: dict | None, peers: dict, name: str, best, of_runs: str = "median") -> list[str]:
-    value = hansel[name][of_runs]
-    of_limit = ratio(value, limit[name][of_runs]) if limit else ""
-    others = {peer: found[name][of_runs] for peer, found in peers.items() if name in found}
-    if not others:
-        return [f"{value:,.0f}", of_limit, ""]
-    leader = best(others, key=others.get)
-    return [f"{value:,.0f}", of_limit, f"{others[leader]:,.0f} {leader}"]
+def beside_the_best(hansel: Runs, peers: dict[str, Runs], name: str, worst) -> str:
+    """hansel's ratio to the peer beside which it looks worst, and who that is."""
+    ratios = {peer: ratio for peer, runs in peers.items() if (ratio := hansel.ratio(runs, name)) is not None}
+    if not ratios:
+        return ""
+    best = worst(ratios, key=ratios.get)
+    return f"{shown(ratios[best])} {best}"
 
 
-def row(label: str, figures: list[str]) -> str:
-    return f"| {' | '.join([label, *figures])} |"
+def row(label: str, cells: list[str]) -> str:
+    return f"| {' | '.join([label, *cells])} |"

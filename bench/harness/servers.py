@@ -134,6 +134,11 @@ class Running:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def is_up(self) -> bool:
+        """Whether it has not ended, by itself or in a crash."""
+        state = Path(f"/proc/{self.processes[0]}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in "ZX"
+
     def cpu_seconds(self) -> float:
         """The processor time of all its threads so far."""
         # The clock of another process: see clock_getcpuclockid(3).

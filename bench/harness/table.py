@@ -1,9 +1,6 @@
 """Results as tables: medians of the rounds, with the smallest and the largest."""
 
-from statistics import median
-
-from .machine import TOLERATED
-from .measure import told
+from .runs import Runs
 from .scenarios import Scenario
 from .servers import Server
 
@@ -11,51 +8,28 @@ from .servers import Server
 Results = dict[str, dict[str, list[dict] | str]]
 
 
-def summary(runs: list[dict]) -> dict:
-    """Median, smallest and largest of every figure, over the runs that nobody disturbed, if there are any."""
-    runs = [run for run in runs if run["others"] <= TOLERATED] or runs
-    if "kib_each" in runs[0]:
-        figures = {"kib_each": [run["kib_each"] for run in runs], "kib_before": [run["kib_before"] for run in runs]}
-    else:
-        figures = {
-            "per_second": [run["per_second"] for run in runs],
-            "cpu": [run["cpu"] for run in runs],
-            "cpu_user": [run["cpu_user"] for run in runs],
-            "cpu_system": [run["cpu"] - run["cpu_user"] for run in runs],
-            "server_busy": [run["server_busy"] for run in runs],
-            "load_busy": [run["load_busy"] for run in runs],
-        }
-        kinds = [kind for kind in ("quick", "slow") if runs[0][kind]["requests"]]
-        for kind in kinds + ["all"] * (len(kinds) > 1):
-            for name in ("p50", "p99", "p999", "max"):
-                figures[f"{kind}_{name}"] = [run[kind][name] for run in runs]
-    figures["others"] = [run["others"] for run in runs]
-    spread = {name: {"median": median(of), "min": min(of), "max": max(of)} for name, of in figures.items()}
-    errors = [told(run["errors"]) for run in runs if told(run.get("errors", {}))]
-    return {**spread, "runs": len(runs), "errors": errors[0] if errors else ""}
+def those_who_ran(found: dict[str, list[dict] | str]) -> dict[str, Runs]:
+    return {name: Runs(runs) for name, runs in found.items() if isinstance(runs, list)}
 
 
 def markdown(scenario: Scenario, servers: list[Server], results: Results) -> str:
     """The table of one scenario."""
-    found = results[scenario.name]
-    summaries = {name: summary(runs) for name, runs in found.items() if isinstance(runs, list) and runs}
+    found = those_who_ran(results[scenario.name])
     if scenario.weighs_memory:
         head, row = MEMORY_HEAD, memory_row
     else:
         head, row = HEADS["mix" if scenario.work == "mix" else "others"], speed_row
     lines = [f"### {scenario.name}: {scenario.title}", "", *head]
-    ranked = sorted(
-        (server for server in servers if server.name in summaries),
-        key=lambda server: rank(server, summaries[server.name]),
-    )
-    for server in ranked:
-        lines.append(row(server, summaries, servers))
+    present = (server for server in servers if server.name in found)
+    for server in sorted(present, key=lambda server: rank(server, found[server.name])):
+        lines.append(row(server, found, servers))
     lines.append("")
     for server in servers:
-        if isinstance(found.get(server.name), str):
-            lines.append(f"* {server.name}: {found[server.name]}")
-        elif server.name in summaries and summaries[server.name]["errors"]:
-            lines.append(f"* {server.name}: errors: {summaries[server.name]['errors']}")
+        reason = results[scenario.name].get(server.name)
+        if isinstance(reason, str):
+            lines.append(f"* {server.name}: {reason}")
+        elif server.name in found and found[server.name].errors:
+            lines.append(f"* {server.name}: errors: {found[server.name].errors}")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -77,53 +51,51 @@ MEMORY_HEAD = [
 ]
 
 
-def rank(server: Server, found: dict):
-    if "kib_each" in found:
-        return (server.name != "limit", found["kib_each"]["median"])
-    return (server.name != "limit", -found["per_second"]["median"])
+def rank(server: Server, runs: Runs):
+    figure = runs.median("kib_each") if runs.has("kib_each") else -runs.median("per_second")
+    return (server.name != "limit", figure)
 
 
-def speed_row(server: Server, summaries: dict, servers: list[Server]) -> str:
-    found = summaries[server.name]
-    speed, cpu = found["per_second"], found["cpu"]
-    peers = [summaries[peer.name] for peer in servers if peer.is_peer and peer.name in summaries]
-    limit = summaries.get("limit")
-    quiet_peers = [peer for peer in peers if not is_disturbed(peer)]
-    best_speed = max((peer["per_second"]["median"] for peer in quiet_peers), default=None)
-    best_cpu = min((peer["cpu"]["median"] for peer in peers), default=None)
+def speed_row(server: Server, found: dict[str, Runs], servers: list[Server]) -> str:
+    runs, limit = found[server.name], found.get("limit")
+    peers = [found[peer.name] for peer in servers if peer.is_peer and peer.name in found]
     # Requests/s of a run that was disturbed can't be compared; the processor time of one still can.
-    is_quiet = not is_disturbed(found)
+    quiet_peers = [peer for peer in peers if not peer.is_disturbed()]
+    quickest = max(quiet_peers, key=lambda peer: peer.median("per_second"), default=None)
+    cheapest = min(peers, key=lambda peer: peer.median("cpu"), default=None)
+    is_quiet = not runs.is_disturbed()
     cells = [
         f"**{server.name}**" if server.name == "hansel" else server.name,
-        f"{speed['median']:,.0f} ({speed['min']:,.0f}..{speed['max']:,.0f})",
-        ratio(speed["median"], limit["per_second"]["median"]) if is_quiet and limit and not is_disturbed(limit) else "",
-        ratio(speed["median"], best_speed) if is_quiet else "",
-        f"{cpu['median']:,.0f} ({cpu['min']:,.0f}..{cpu['max']:,.0f})",
-        ratio(cpu["median"], limit and limit["cpu"]["median"]),
-        ratio(cpu["median"], best_cpu),
-        f"{found['cpu_user']['median']:,.0f}",
-        f"{found['cpu_system']['median']:,.0f}",
+        spread(runs, "per_second"),
+        shown(runs.ratio(limit, "per_second")) if is_quiet and limit and not limit.is_disturbed() else "",
+        shown(runs.ratio(quickest, "per_second")) if is_quiet else "",
+        spread(runs, "cpu"),
+        shown(runs.ratio(limit, "cpu")),
+        shown(runs.ratio(cheapest, "cpu")),
+        f"{runs.median('cpu_user'):,.0f}",
+        f"{runs.median('cpu_system'):,.0f}",
     ]
-    if "all_p99" in found:
+    if runs.has("all_p99"):
         latencies = ["quick_p50", "quick_p99", "slow_p50", "slow_p99", "all_p99"]
     else:
-        kind = "quick" if "quick_p99" in found else "slow"
+        kind = "quick" if runs.has("quick_p99") else "slow"
         latencies = [f"{kind}_{name}" for name in ("p50", "p99", "p999")]
-    cells += [f"{found[name]['median']:,.0f}" for name in latencies]
-    cells += [f"{found['runs']}", f"{found['others']['median']:.0%}"]
+    cells += [f"{runs.median(name):,.0f}" for name in latencies]
+    cells += [f"{len(runs)}", f"{runs.median('others'):.0%}"]
     return f"| {' | '.join(cells)} |"
 
 
-def memory_row(server: Server, summaries: dict, _servers: list[Server]) -> str:
-    found = summaries[server.name]
-    each = found["kib_each"]
+def memory_row(server: Server, found: dict[str, Runs], _servers: list[Server]) -> str:
+    runs = found[server.name]
+    least, most = runs.spread("kib_each")
     name = f"**{server.name}**" if server.name == "hansel" else server.name
-    return f"| {name} | {each['median']:.2f} ({each['min']:.2f}..{each['max']:.2f}) | {found['kib_before']['median']:,.0f} |"
+    return f"| {name} | {runs.median('kib_each'):.2f} ({least:.2f}..{most:.2f}) | {runs.median('kib_before'):,.0f} |"
 
 
-def is_disturbed(found: dict) -> bool:
-    return found["others"]["median"] > TOLERATED
+def spread(runs: Runs, name: str) -> str:
+    least, most = runs.spread(name)
+    return f"{runs.median(name):,.0f} ({least:,.0f}..{most:,.0f})"
 
 
-def ratio(value: float, other: float | None) -> str:
-    return f"{value / other:.3f}" if other else ""
+def shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.3f}"
