@@ -27,7 +27,6 @@ mod page;
 mod request;
 mod response;
 mod server;
-mod spares;
 pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;

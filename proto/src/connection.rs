@@ -108,11 +108,20 @@ impl Connection {
 
     /// Makes it as good as a new one with the same limits, and keeps the room that it has.
     pub fn restart(&mut self) {
-        let encoder = std::mem::take(&mut self.encoder);
-        *self = Connection {
-            encoder,
-            ..Connection::new(Arc::clone(&self.limits))
-        };
+        let Connection {
+            limits: _,
+            encoder: _,
+            state,
+            body,
+            progress,
+            asked,
+            owes_continue,
+            is_last,
+            closing,
+            refusal,
+        } = self;
+        (*state, *body, *progress, *asked) = (state::START, Body::Length(0), Progress::default(), NOTHING_ASKED);
+        (*owes_continue, *is_last, *closing, *refusal) = (false, false, false, None);
     }
 
     /// Finds out what the bytes at the start of `input` are: everything that was received and not

@@ -164,8 +164,7 @@ fn transfer_encoding(bytes: &[u8], section: &Section) -> Result<Framing, Refusal
         return Ok(Framing::Chunked);
     }
     // Nothing but that one word is taken: every other spelling is read differently somewhere.
-    let mut codings = section.values(bytes, b"transfer-encoding").flat_map(elements);
-    if codings.any(is_unknown_coding) {
+    if has_element(bytes, section, b"transfer-encoding", &mut is_unknown_coding) {
         // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does
         // not understand SHOULD respond with 501 (Not Implemented)."
         return Err(Refusal::new(Reason::UnknownCoding));
@@ -200,8 +199,17 @@ fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section
 /// Whether this is one of the connection options.
 #[inline(never)]
 fn has_option(bytes: &[u8], section: &Section, option: &[u8]) -> bool {
-    let mut options = section.values(bytes, b"connection").flat_map(elements);
-    options.any(|element| scan::is_word(element, option))
+    has_element(bytes, section, b"connection", &mut |element| {
+        scan::is_word(element, option)
+    })
+}
+
+/// Whether one of the elements of all fields of that name is of a kind.
+#[inline(never)]
+fn has_element(bytes: &[u8], section: &Section, name: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    section
+        .values(bytes, name)
+        .any(|value| elements(value).any(&mut *is_it))
 }
 
 /// RFC 9110 §10.1.1: "A server that receives an Expect field value containing a member other than
@@ -213,11 +221,12 @@ fn expects_continue(bytes: &[u8], version: Version, section: &Section) -> Result
         return Ok(false);
     }
     let mut expected = false;
-    for expectation in section.values(bytes, b"expect").flat_map(elements) {
-        if !scan::is_word(expectation, b"100-continue") {
-            return Err(Refusal::new(Reason::Expectation));
-        }
+    let expects_more = has_element(bytes, section, b"expect", &mut |expectation| {
         expected = true;
+        !scan::is_word(expectation, b"100-continue")
+    });
+    if expects_more {
+        return Err(Refusal::new(Reason::Expectation));
     }
     Ok(expected && section.framing.has_content())
 }

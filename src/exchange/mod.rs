@@ -21,8 +21,6 @@ use crate::request::{Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
 use crate::response::{Response, status_text};
 
-use pool::Lent;
-
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
 pub(crate) use pool::Pool;
@@ -41,10 +39,11 @@ pub(crate) struct Exchange {
     limits: Arc<hansel_proto::Limits>,
     /// Bodies up to this many bytes are whole before the application is called.
     body_buffer: usize,
-    /// Where larger ones find memory for that, if anywhere.
-    pool: Option<Arc<Pool>>,
-    /// What it has lent; its buffer and the request's have changed places.
-    lent: Option<Lent>,
+    /// Where larger ones find memory for that.
+    pool: Arc<Pool>,
+    /// The size of the request's buffer if it is one of the pool's, or 0; and the own one meanwhile.
+    lent: usize,
+    own: Vec<u8>,
     pub(crate) request: Request,
     /// How much of the request's buffer has been received, and how much of that used.
     filled: usize,
@@ -93,13 +92,14 @@ pub(crate) enum Step {
 }
 
 impl Exchange {
-    pub(crate) fn new(limits: Arc<hansel_proto::Limits>, body_buffer: usize, pool: Option<Arc<Pool>>) -> Exchange {
+    pub(crate) fn new(limits: Arc<hansel_proto::Limits>, body_buffer: usize, pool: Arc<Pool>) -> Exchange {
         Exchange {
             protocol: Connection::new(Arc::clone(&limits)),
             limits,
             body_buffer,
             pool,
-            lent: None,
+            lent: 0,
+            own: Vec::new(),
             request: Request::empty(),
             filled: 0,
             position: 0,
@@ -135,8 +135,9 @@ impl Exchange {
     /// Gives back a buffer that is larger than the next request needs.
     #[cold]
     fn shrink(&mut self) {
-        if let Some(mut lent) = self.lent.take() {
-            std::mem::swap(&mut self.request.buffer, &mut lent.buffer);
+        if self.lent > 0 {
+            let lent = std::mem::replace(&mut self.request.buffer, std::mem::take(&mut self.own));
+            self.pool.take_back(lent, std::mem::take(&mut self.lent));
         }
         if self.request.buffer.len() > KEPT {
             self.request.buffer = Vec::new();
@@ -278,25 +279,27 @@ impl Exchange {
     /// Finds memory for a request of which the head has `head` bytes and the body `body`, or has none.
     #[inline(never)]
     fn makes_room(&mut self, head: usize, body: u64) -> bool {
-        let Some(pool) = &self.pool else { return false };
-        let Ok(body) = usize::try_from(body) else { return false };
         // RFC 9110 §10.1.1: whether a client that waits for 100 is to send the body, its handler may decide.
-        if body > pool.largest || self.protocol.needs_continue() {
+        if body > self.pool.largest || self.protocol.needs_continue() {
             return false;
         }
         let here = self.request.buffer.get(self.request.origin..self.filled).unwrap_or(&[]);
-        let size = here.len().max(head + body + ROOM / 4);
-        let Some(mut lent) = pool.lend(size) else { return false };
-        lent.buffer[..here.len()].copy_from_slice(here);
+        let size = here.len().max(head + body as usize + ROOM / 4);
+        let Some(mut buffer) = self.pool.lend(size) else {
+            return false;
+        };
+        buffer[..here.len()].copy_from_slice(here);
         self.filled -= self.request.origin;
         self.position -= self.request.origin;
         self.request.origin = 0;
-        std::mem::swap(&mut self.request.buffer, &mut lent.buffer);
-        if let Some(earlier) = &mut self.lent {
-            // What it was lent for is answered: it goes back, and the connection's own one stays here.
-            std::mem::swap(&mut earlier.buffer, &mut lent.buffer);
+        let lent = std::mem::replace(&mut self.lent, buffer.len());
+        let before = std::mem::replace(&mut self.request.buffer, buffer);
+        if lent > 0 {
+            // The request that it was lent for is answered.
+            self.pool.take_back(before, lent);
+        } else {
+            self.own = before;
         }
-        self.lent = Some(lent);
         true
     }
 
@@ -442,6 +445,14 @@ impl Exchange {
             self.filled = 0;
         }
         self.request.origin = self.position;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.lent > 0 {
+            self.shrink();
+        }
     }
 }
 

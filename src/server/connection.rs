@@ -280,7 +280,7 @@ impl Connection {
                     }
                     self.transport.finish_sending();
                     self.state = State::Lingering;
-                    self.wait(Waits::End, now, now + limits.linger);
+                    self.wait(Waits::End, now, limits.linger);
                 }
                 State::Lingering => return self.discard(),
                 State::Open => match work.exchange.advance(date, &mut work.out) {
@@ -431,7 +431,7 @@ impl Connection {
 
     fn wait_for_client(&mut self, now: Instant, limits: &Limits) -> Progress {
         if self.waits_for != Waits::Client {
-            self.wait(Waits::Client, now, now);
+            self.wait(Waits::Client, now, Duration::ZERO);
         }
         self.deadline = limits.transfer_deadline(self.since, self.passed);
         Progress::Wait
@@ -441,7 +441,7 @@ impl Connection {
         let Some(work) = &self.work else { return Progress::Rest };
         if work.exchange.is_in_body() {
             if self.waits_for != Waits::Body {
-                self.wait(Waits::Body, now, now);
+                self.wait(Waits::Body, now, Duration::ZERO);
             }
             self.deadline = limits.transfer_deadline(self.since, self.passed);
             return Progress::Wait;
@@ -450,14 +450,14 @@ impl Connection {
             let begun = work.exchange.beginning(BEGUN).map(Box::from);
             // A total: later bytes of the same head do not prolong it.
             if self.waits_for != Waits::Head {
-                self.wait(Waits::Head, now, now + limits.head_time);
+                self.wait(Waits::Head, now, limits.head_time);
             }
             let Some(begun) = begun else { return Progress::Wait };
             self.begun = begun;
             return Progress::Rest;
         }
         if self.is_used && self.waits_for != Waits::Idle {
-            self.wait(Waits::Idle, now, now + limits.idle);
+            self.wait(Waits::Idle, now, limits.idle);
         }
         Progress::Rest
     }
@@ -467,16 +467,17 @@ impl Connection {
         self.deadline = self.deadline.min(self.since + most);
     }
 
-    fn wait(&mut self, waits_for: Waits, now: Instant, deadline: Instant) {
+    #[inline(never)]
+    fn wait(&mut self, waits_for: Waits, now: Instant, most: Duration) {
         self.waits_for = waits_for;
         self.since = now;
         self.passed = 0;
-        self.deadline = deadline;
+        self.deadline = now + most;
     }
 
     /// A request has been answered: what the next wait is for starts anew.
     pub(super) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
-        self.wait(Waits::Idle, now, now + limits.idle);
+        self.wait(Waits::Idle, now, limits.idle);
     }
 }

@@ -124,6 +124,8 @@ impl Entrance {
     }
 }
 
+// In several places, none of which is on the way of a usual request.
+#[inline(never)]
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

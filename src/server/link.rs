@@ -80,8 +80,8 @@ impl Link {
 
     /// Waits until one of `wanted` is noted; says which, or nothing when `deadline` has passed.
     fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
         loop {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
             // The mark first, then the look: a note between the two wakes us.
             self.noted.fetch_or(AWAITED, SeqCst);
             let noted = self.take(wanted);
@@ -91,7 +91,6 @@ impl Link {
                 return noted;
             }
             std::thread::park_timeout(left);
-            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
         }
     }
 }
@@ -167,55 +166,62 @@ impl Transport {
 
     /// As [`read`](Transport::read), waiting for something to read.
     pub(super) fn read_by(&mut self, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        self.retry(READABLE, deadline, |transport| transport.read(into))
+        loop {
+            match self.read(into) {
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.wait(READABLE, deadline)?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes all of `bytes`, waiting for the client. Says how many are written, and whether those are all.
+    fn write_on(&mut self, bytes: &[u8], deadline: Instant) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(written..) {
+            let outcome = match self.write(rest) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    written += n;
+                    Ok(())
+                }
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.wait(WRITABLE, deadline),
+                Err(error) => Err(error),
+            };
+            if outcome.is_err() {
+                return (written, outcome);
+            }
+        }
+        (written, Ok(()))
     }
 
     /// Writes all of `bytes`, waiting for the client.
-    pub(super) fn write_by(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.retry(WRITABLE, deadline, |transport| transport.write(bytes))? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => bytes = bytes.get(n..).unwrap_or(&[]),
-            }
-        }
-        Ok(())
+    pub(super) fn write_by(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.write_on(bytes, deadline).1
     }
 
     /// As [`write_by`](Transport::write_by), taking out of `bytes` what is written.
     pub(super) fn drain_by(&mut self, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.retry(WRITABLE, deadline, |transport| transport.write(bytes))? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => drop(bytes.drain(..n)),
-            }
-        }
-        Ok(())
+        let (written, outcome) = self.write_on(bytes, deadline);
+        bytes.drain(..written);
+        outcome
     }
 
-    fn retry(
-        &mut self,
-        wanted: u8,
-        deadline: Instant,
-        mut attempt: impl FnMut(&mut Transport) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        loop {
-            match attempt(self) {
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => {}
-                outcome => return outcome,
-            }
-            let noted = self.link.wait(wanted | self.interrupts, deadline);
-            // What the client takes is not held against the handler.
-            self.link.claim.begin(Instant::now());
-            if noted & self.interrupts != 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::ConnectionAborted,
-                    "the server is stopping",
-                ));
-            }
-            if noted == 0 {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+    /// Waits until the client makes something `wanted` possible.
+    #[inline(never)]
+    fn wait(&self, wanted: u8, deadline: Instant) -> io::Result<()> {
+        let noted = self.link.wait(wanted | self.interrupts, deadline);
+        // What the client takes is not held against the handler.
+        self.link.claim.begin(Instant::now());
+        if noted & self.interrupts != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server is stopping",
+            ));
         }
+        if noted == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 }
 

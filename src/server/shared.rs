@@ -400,6 +400,8 @@ impl Shared {
         self.loop_ended.notify_all();
     }
 
+    // In several places, none of which is on the way of a usual request.
+    #[inline(never)]
     pub(super) fn have_all_ended(&self) -> bool {
         *self.loops_running.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }

@@ -2,6 +2,8 @@
 //!
 //! It ticks only while handlers run. On an idle server it sleeps, and costs nothing.
 
+use std::fs::File;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 use std::thread::park_timeout;
 use std::time::Duration;
@@ -173,10 +175,16 @@ fn is_sleeping(thread: u32) -> bool {
     if thread == 0 {
         return false;
     }
-    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk.
-    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
-    let name_end = stat.bytes().rposition(|byte| byte == b')');
-    let state = name_end.and_then(|end| stat.as_bytes().get(end + 2));
+    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk. A name has 15 bytes at most.
+    let mut stat = [0; 64];
+    if File::open(format!("/proc/self/task/{thread}/stat"))
+        .and_then(|mut file| file.read(&mut stat))
+        .is_err()
+    {
+        return false;
+    }
+    let name_end = stat.iter().rposition(|&byte| byte == b')');
+    let state = name_end.and_then(|end| stat.get(end + 2));
     matches!(state, Some(b'S' | b'D'))
 }
 

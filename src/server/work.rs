@@ -22,7 +22,7 @@ impl Work {
     /// Bodies up to `body_buffer` are gathered in memory of its own, larger ones in what `pool` has.
     pub(super) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize, pool: &Arc<Pool>) -> Work {
         Work {
-            exchange: Exchange::new(protocol, body_buffer, Some(Arc::clone(pool))),
+            exchange: Exchange::new(protocol, body_buffer, Arc::clone(pool)),
             out: Vec::new(),
             sent: 0,
             payload: Payload::None,

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 
 use crate::date::Date;
 use crate::dispatch::Recorder;
-use crate::exchange::{Exchange, Payload, Step, pour};
+use crate::exchange::{Exchange, Payload, Pool, Step, pour};
 use crate::response::Sink;
 use crate::{Application, IntoApplication, IntoResponse, Limits, Request, Response};
 
@@ -102,7 +102,7 @@ impl Client {
 
     fn talk(&self, sent: &[u8], mut call: impl FnMut(&Request) -> Response) -> Vec<u8> {
         let date = Date::now();
-        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, None);
+        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, Pool::new(0, 0));
         let mut out = Vec::new();
         let mut rest = sent;
         loop {

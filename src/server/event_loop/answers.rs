@@ -77,7 +77,7 @@ impl EventLoop {
 
     /// Whether an answer may wait for others: there will be others soon.
     fn may_keep_answers(&self) -> bool {
-        !self.batch.is_empty() && self.suspicion.is_brisk() && self.phase == Phase::Running
+        self.events_seen < self.batch.len() && self.suspicion.is_brisk() && self.phase == Phase::Running
     }
 
     /// Sends the answers that have waited for others.

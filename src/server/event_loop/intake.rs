@@ -44,7 +44,7 @@ impl EventLoop {
     }
 
     fn accept_from(&mut self, listener: usize, shared: &Shared) {
-        for _ in 0..ACCEPTED.max(self.events_seen) {
+        for _ in 0..ACCEPTED.max(self.batch.len()) {
             let Some(accepted) = self.listeners.get(listener).map(Listener::accept) else {
                 return;
             };

@@ -45,10 +45,9 @@ pub(super) struct EventLoop {
     index: usize,
     poll: Poll,
     events: Events,
-    /// The events that are still to be seen to, last first. They belong to the loop, so that whoever
+    /// The events of this round, and how many have been seen to. They belong to the loop, so that whoever
     /// holds it next goes on with them.
     batch: Vec<(Token, u8)>,
-    /// How many there were in this round.
     events_seen: usize,
     /// Those of the health lane come first.
     listeners: Vec<Listener>,
@@ -80,6 +79,14 @@ pub(super) struct EventLoop {
     pub(super) suspicion: Suspicion,
     phase: Phase,
     has_ended: bool,
+}
+
+/// The earlier of two moments that may or may not come.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// A connection's place. It keeps the link while the connection is out with a handler.
@@ -160,7 +167,8 @@ impl EventLoop {
             if let Some((since, connection)) = self.next_in_queue(shared) {
                 return Turn::Call(connection, Some(since));
             }
-            let called = if let Some((token, readiness)) = self.batch.pop() {
+            let called = if let Some(&(token, readiness)) = self.batch.get(self.events_seen) {
+                self.events_seen += 1;
                 self.on_event(token, readiness, shared)
             } else if !self.unsent.is_empty() {
                 self.send_unsent(shared);
@@ -425,10 +433,9 @@ impl EventLoop {
             Some(Duration::ZERO)
         } else {
             let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
-            let next = [self.timers.next(), self.accept_again, self.works.next(), next_phase]
+            let next = [self.timers.next(), self.accept_again, self.works.next()]
                 .into_iter()
-                .flatten()
-                .min();
+                .fold(next_phase, earlier);
             next.map(|when| when.saturating_duration_since(Instant::now()))
         };
         if let Err(error) = self.poll.poll(&mut self.events, timeout)
@@ -439,6 +446,8 @@ impl EventLoop {
         cell.inbox.wake_up();
         self.now = Instant::now();
         self.date.refresh(self.now);
+        self.batch.clear();
+        self.events_seen = 0;
         for event in &self.events {
             let mut readiness = 0;
             if event.is_readable() || event.is_error() {
@@ -455,9 +464,6 @@ impl EventLoop {
             }
             self.batch.push((event.token(), readiness));
         }
-        self.events_seen = self.batch.len();
-        // They are taken from the end: the first one first.
-        self.batch.reverse();
     }
 
     /// Sees to the connections whose time is up.

@@ -1,56 +1,78 @@
 //! What connections need while something is under way, kept for the next one that needs it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::connection::Work;
 use super::super::shared::Shared;
 use super::EventLoop;
-use crate::spares::Spares;
 
 /// How many are kept at most.
 const MOST: usize = 256;
 
+/// How long those are kept that nobody needs, up to twice as long.
+const PERIOD: Duration = Duration::from_secs(5);
+
 /// Idle [`Work`]s. Each has buffers as large as what it was used for, so after a rush they are given back.
-pub(super) struct Works(Spares<Box<Work>>);
+pub(super) struct Works {
+    /// The one that was used last is used first, so those that nobody needs come to lie at the beginning.
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection has its work in a box, which goes back and forth"
+    )]
+    kept: Vec<Box<Work>>,
+    /// How many nobody has needed since the period began.
+    spare: usize,
+    period_ends: Instant,
+}
 
 impl Works {
     pub(super) fn new(now: Instant) -> Works {
-        Works(Spares::new(now))
-    }
-
-    pub(super) fn take(&mut self) -> Option<Box<Work>> {
-        self.0.take()
-    }
-
-    pub(super) fn keep(&mut self, mut work: Box<Work>) {
-        if self.0.count() < MOST {
-            work.reset();
-            self.0.keep(work);
+        Works {
+            kept: Vec::new(),
+            spare: 0,
+            period_ends: now,
         }
     }
 
-    /// Gives back those that nobody needs, when it is time. Says whether those were the last: the loop has had
-    /// nothing to do for a while.
-    fn tidy(&mut self, now: Instant) -> Option<bool> {
-        let gone = self.0.tidy(now)?.count();
-        Some(gone > 0 && self.0.count() == 0)
+    pub(super) fn take(&mut self) -> Option<Box<Work>> {
+        let work = self.kept.pop();
+        self.spare = self.spare.min(self.kept.len());
+        work
+    }
+
+    pub(super) fn keep(&mut self, mut work: Box<Work>) {
+        if self.kept.len() < MOST {
+            work.reset();
+            self.kept.push(work);
+        }
+    }
+
+    /// Gives back those that nobody needs. Says whether those were the last: the loop has had nothing to do for a
+    /// while.
+    fn tidy(&mut self, now: Instant) -> bool {
+        let spare = self.spare;
+        self.kept.drain(..spare);
+        self.spare = self.kept.len();
+        self.period_ends = now + PERIOD;
+        spare > 0 && self.kept.is_empty()
     }
 
     /// When there is something to tidy.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.0.next()
+        (!self.kept.is_empty()).then_some(self.period_ends)
     }
 }
 
 impl EventLoop {
-    /// Gives back memory that nobody has needed for a while.
+    /// Gives back memory that nobody has needed for a while, when it is time.
     pub(super) fn tidy(&mut self, shared: &Shared) {
-        let Some(rests) = self.works.tidy(self.now) else { return };
-        shared.pool.tidy(self.now);
-        if rests {
+        if self.now < self.works.period_ends {
+            return;
+        }
+        shared.pool.tidy();
+        if self.works.tidy(self.now) {
             self.sections.forget();
             self.unsent.forget();
-            shared.pool.forget();
         }
     }
 }
@@ -61,12 +83,34 @@ mod tests {
     use crate::exchange::Pool;
     use std::sync::Arc;
 
+    fn work() -> Box<Work> {
+        Box::new(Work::new(Arc::default(), 0, &Pool::new(0, 0)))
+    }
+
+    #[test]
+    fn those_that_nobody_needs_are_given_back_and_the_others_stay() {
+        let start = Instant::now();
+        let mut works = Works::new(start);
+        assert_eq!(works.next(), None);
+        (0..10).for_each(|_| works.keep(work()));
+        // From here on three are in use at the same time.
+        works.tidy(start);
+        for _ in 0..5 {
+            let used: Vec<_> = (0..3).map(|_| works.take().unwrap()).collect();
+            used.into_iter().for_each(|work| works.keep(work));
+        }
+        assert!(!works.tidy(start + PERIOD));
+        assert_eq!(works.kept.len(), 3);
+        assert_eq!(works.next(), Some(start + 2 * PERIOD));
+        assert!(works.tidy(start + 2 * PERIOD), "those were the last");
+        assert_eq!(works.next(), None, "nobody needs any");
+        assert!(works.take().is_none());
+    }
+
     #[test]
     fn no_more_are_kept_than_are_allowed() {
         let mut works = Works::new(Instant::now());
-        for _ in 0..MOST + 1 {
-            works.keep(Box::new(Work::new(Arc::default(), 0, &Pool::new(0, 0))));
-        }
-        assert_eq!(works.0.count(), MOST);
+        (0..MOST + 1).for_each(|_| works.keep(work()));
+        assert_eq!(works.kept.len(), MOST);
     }
 }
