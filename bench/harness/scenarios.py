@@ -42,7 +42,7 @@ def named(scenario: Scenario, name: str, title: str, **changes) -> Scenario:
     return replace(scenario, name=name, title=title, **changes)
 
 
-MANY = {"least_seconds": 1.0, "share_of_rounds": 0.4}
+MANY = {"least_seconds": 1.0, "share_of_rounds": 0.5}
 
 HELLO = Scenario("keep-alive-64", "Keep-alive, 64 connections", "hello")
 
