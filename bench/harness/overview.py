@@ -31,8 +31,12 @@ def lines(scenario: Scenario, servers: list[Server], found: dict[str, Runs]):
         for server in servers
         if server.is_peer and server.name in found and len(found[server.name]) * 2 >= len(hansel)
     }
-    # Who answers few requests has few that wait.
-    busy = {name: peer for name, peer in peers.items() if (hansel.ratio(peer, "per_second") or 3) <= 2}
+    # Who answers few requests, or leaves clients without an answer, has few that wait.
+    busy = {
+        name: peer
+        for name, peer in peers.items()
+        if not peer.errors and (hansel.ratio(peer, "per_second") or 3) <= 2
+    }
     kinds = [kind for kind in ("quick", "slow", "all") if hansel.has(f"{kind}_p99")]
     for kind in kinds:
         label = scenario.name if len(kinds) == 1 else f"{scenario.name}, {kind}"

@@ -10,11 +10,13 @@ LATENCIES = ("p50", "p99", "p999", "max")
 
 
 class Runs:
-    """The figures of a server by rounds: of those that nobody disturbed, if there are any."""
+    """The figures of a server by rounds: of those that nobody disturbed, if that is true of most."""
 
     def __init__(self, runs: list[dict]) -> None:
         undisturbed = [run for run in runs if run["others"] <= TOLERATED]
-        self.by_round = {run["round"]: figures(run) for run in undisturbed or runs}
+        # With thousands of connections the kernel works for all of them what it tells of none.
+        counted = undisturbed if len(undisturbed) * 2 >= len(runs) else runs
+        self.by_round = {run["round"]: figures(run) for run in counted}
         self.errors = next((told(run["errors"]) for run in runs if told(run.get("errors", {}))), "")
 
     def __len__(self) -> int:

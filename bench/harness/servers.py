@@ -128,7 +128,13 @@ def nginx_configuration(port: int, loops: int) -> Path:
 @dataclass(frozen=True)
 class Running:
     port: int
-    processes: list[int]
+    process: int
+
+    @property
+    def processes(self) -> list[int]:
+        """It and its children, which need not be there from the beginning."""
+        children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text()
+        return [self.process, *map(int, children.split())]
 
     @property
     def address(self) -> str:
@@ -136,7 +142,7 @@ class Running:
 
     def is_up(self) -> bool:
         """Whether it has not ended, by itself or in a crash."""
-        state = Path(f"/proc/{self.processes[0]}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()[0]
         return state not in "ZX"
 
     def cpu_seconds(self) -> float:
@@ -166,7 +172,7 @@ def running(server: Server, scenario: Scenario, processors: set[int]):
     )
     try:
         wait_for(port, process, server)
-        yield Running(port, [process.pid, *children(process.pid)])
+        yield Running(port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -199,11 +205,6 @@ def with_ports_left(attempt):
             if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > end:
                 raise
             time.sleep(1)
-
-
-def children(process: int) -> list[int]:
-    text = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(child) for child in text.split()]
 
 
 def free_port() -> int:
