@@ -284,6 +284,7 @@ impl Exchange {
             return false;
         }
         let here = self.request.buffer.get(self.request.origin..self.filled).unwrap_or(&[]);
+        // Some bytes more, so that the last ones of the body do not make it grow.
         let size = here.len().max(head + body as usize + ROOM / 4);
         let Some(mut buffer) = self.pool.lend(size) else {
             return false;

@@ -37,7 +37,8 @@ impl Pool {
     /// Buffers of `most` bytes in all, for bodies of up to `largest`.
     pub(crate) fn new(largest: usize, most: usize) -> Arc<Pool> {
         Arc::new(Pool {
-            largest: largest as u64,
+            // Offsets in a request have 32 bits.
+            largest: largest.min(u32::MAX as usize / 2) as u64,
             most,
             state: Mutex::default(),
         })
@@ -95,6 +96,12 @@ mod tests {
 
     fn bytes(pool: &Pool) -> usize {
         pool.state().bytes
+    }
+
+    #[test]
+    fn nobody_gets_what_the_offsets_in_a_request_do_not_reach() {
+        let pool = Pool::new(usize::MAX, usize::MAX);
+        assert!(pool.largest < u64::from(u32::MAX));
     }
 
     /// Takes back what was lent and has not become another.
