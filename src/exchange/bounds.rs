@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Exchange, Pool, Step};
+use super::{Exchange, Step};
 use crate::date::Date;
 
 const BODY_BUFFER: usize = 64 * 1024;
@@ -15,7 +15,7 @@ fn bound() -> usize {
 /// Gives an exchange all of `bytes`, in reads of `size`. Says how much it had in memory at most, and what
 /// it had in the end.
 fn most_memory(bytes: &[u8], size: usize) -> (usize, Exchange) {
-    let mut exchange = Exchange::new(Arc::default(), BODY_BUFFER, Pool::new(0, 0));
+    let mut exchange = Exchange::new(Arc::default(), BODY_BUFFER, Arc::default());
     let (date, mut out, mut most) = (Date::now(), Vec::new(), 0);
     for piece in bytes.chunks(size) {
         exchange.receive_copy(piece);

@@ -451,9 +451,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.lent > 0 {
-            self.shrink();
-        }
+        self.shrink();
     }
 }
 

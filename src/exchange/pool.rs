@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// none is smaller than two of these, or would be taken for a connection's own.
 const STEP: usize = super::KEPT;
 
-/// Buffers of which all together have a limited size.
+/// Buffers of which all together have a limited size; there are none by default.
+#[derive(Default)]
 pub(crate) struct Pool {
     /// The longest body that gets one.
     pub(super) largest: u64,

@@ -467,6 +467,7 @@ impl Connection {
         self.deadline = self.deadline.min(self.since + most);
     }
 
+    // In five places; an instruction or two of a usual request are not worth that much of the program.
     #[inline(never)]
     fn wait(&mut self, waits_for: Waits, now: Instant, most: Duration) {
         self.waits_for = waits_for;

@@ -210,6 +210,7 @@ impl Crew {
 }
 
 impl Berth {
+    // Beside waking a thread, being called is nothing.
     #[inline(never)]
     fn call(&self, order: Order) {
         *self.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);

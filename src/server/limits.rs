@@ -21,15 +21,16 @@ const OWN_BODY: usize = 64 * 1024;
 /// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
 /// - for a request that is arriving: about twice `head` and 64 KiB together, or what it has of `body_memory`, of
 ///   which there is so much for all of them;
-/// - for a body that is read while its handler runs, which needs one of the few threads that may stream: 256 KiB beside that. What a handler
-///   makes of it is its own;
+/// - for a body that is read while its handler runs, which needs one of the few threads that may stream: 256 KiB
+///   beside that. What a handler makes of it is its own;
 /// - for answers: 64 KiB that are gathered and one answer. Then nothing more of it is read, and no further
 ///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has
 ///   put it; of files, 64 KiB at a time are in memory.
 ///
 /// With the defaults, the worst that clients can do who all send a body and never finish it is some 200 KiB
 /// each, and 32 MiB for all, for as long as `transfer_time` and `rate` let them; where `connections` times that is
-/// too much, lower `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own beside that.
+/// too much, lower `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own
+/// beside that.
 ///
 /// ```
 /// use hansel::{Limits, Server};

@@ -4,12 +4,13 @@ mod answer;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
 use crate::date::Date;
 use crate::dispatch::Recorder;
-use crate::exchange::{Exchange, Payload, Pool, Step, pour};
+use crate::exchange::{Exchange, Payload, Step, pour};
 use crate::response::Sink;
 use crate::{Application, IntoApplication, IntoResponse, Limits, Request, Response};
 
@@ -102,7 +103,7 @@ impl Client {
 
     fn talk(&self, sent: &[u8], mut call: impl FnMut(&Request) -> Response) -> Vec<u8> {
         let date = Date::now();
-        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, Pool::new(0, 0));
+        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, Arc::default());
         let mut out = Vec::new();
         let mut rest = sent;
         loop {

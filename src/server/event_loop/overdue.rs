@@ -141,6 +141,7 @@ impl EventLoop {
     }
 
     /// The handler of a lost thread has returned.
+    // Not on the way of a usual request.
     #[inline(never)]
     pub(in super::super) fn recover(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };

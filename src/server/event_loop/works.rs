@@ -47,6 +47,11 @@ impl Works {
         }
     }
 
+    /// Whether it is time to give back those that nobody needs.
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.period_ends
+    }
+
     /// Gives back those that nobody needs. Says whether those were the last: the loop has had nothing to do for a
     /// while.
     fn tidy(&mut self, now: Instant) -> bool {
@@ -66,7 +71,7 @@ impl Works {
 impl EventLoop {
     /// Gives back memory that nobody has needed for a while, when it is time.
     pub(super) fn tidy(&mut self, shared: &Shared) {
-        if self.now < self.works.period_ends {
+        if !self.works.is_due(self.now) {
             return;
         }
         shared.pool.tidy();
@@ -80,11 +85,10 @@ impl EventLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Pool;
     use std::sync::Arc;
 
     fn work() -> Box<Work> {
-        Box::new(Work::new(Arc::default(), 0, &Pool::new(0, 0)))
+        Box::new(Work::new(Arc::default(), 0, &Arc::default()))
     }
 
     #[test]
@@ -99,6 +103,9 @@ mod tests {
             let used: Vec<_> = (0..3).map(|_| works.take().unwrap()).collect();
             used.into_iter().for_each(|work| works.keep(work));
         }
+        assert!(!works.is_due(start + PERIOD / 2), "the period is not over");
+        assert_eq!(works.kept.len(), 10);
+        assert!(works.is_due(start + PERIOD));
         assert!(!works.tidy(start + PERIOD));
         assert_eq!(works.kept.len(), 3);
         assert_eq!(works.next(), Some(start + 2 * PERIOD));
