@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::framing::{elements, trim};
-use crate::scan::{self, TOKEN};
+use crate::scan;
 
 /// The fields of an answer, already in the form they are sent in.
 ///
@@ -62,8 +62,7 @@ impl FieldBlock {
     /// # Errors
     /// If it could not be sent, or is not the application's to send; the block is as before.
     pub fn append(&mut self, name: &str, value: &[u8]) -> Result<(), InvalidField> {
-        let value = trim(value);
-        let special = check(name, value).map_err(|rule| InvalidField::new(name, rule))?;
+        let (value, special) = checked(name, value).map_err(|rule| InvalidField::new(name, rule))?;
         if special.has(Special::CONTENT_LENGTH) && self.special.has(Special::CONTENT_LENGTH) {
             return Err(InvalidField::new(name, FieldRule::OneLength));
         }
@@ -77,8 +76,7 @@ impl FieldBlock {
     /// # Errors
     /// As [`append`](FieldBlock::append); the block is as before.
     pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), InvalidField> {
-        let value = trim(value);
-        let special = check(name, value).map_err(|rule| InvalidField::new(name, rule))?;
+        let (value, special) = checked(name, value).map_err(|rule| InvalidField::new(name, rule))?;
         self.remove(name);
         self.push(name, value);
         self.special.add(special);
@@ -268,18 +266,17 @@ impl Special {
     }
 }
 
-fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
-    if name.is_empty() || !name.bytes().all(|byte| scan::is(byte, TOKEN)) {
+/// The value as it is sent, and what is special about the field.
+fn checked<'v>(name: &str, value: &'v [u8]) -> Result<(&'v [u8], Special), FieldRule> {
+    let value = trim(value);
+    if name.is_empty() || !scan::is_token(name.as_bytes()) {
         return Err(FieldRule::Name);
     }
     // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
     if !scan::is_value(value) {
         return Err(FieldRule::Value);
     }
-    if ["transfer-encoding", "keep-alive", "proxy-connection", "trailer"]
-        .iter()
-        .any(|own| scan::is_word(name.as_bytes(), own.as_bytes()))
-    {
+    if is_of_framing(name) {
         return Err(FieldRule::Framing);
     }
     let special = Special::of(name, value);
@@ -289,7 +286,19 @@ fn check(name: &str, value: &[u8]) -> Result<Special, FieldRule> {
     if special.has(Special::CONNECTION) && !elements(value).all(is_known_option) {
         return Err(FieldRule::Connection);
     }
-    Ok(special)
+    Ok((value, special))
+}
+
+/// Whether it is a field that says how a message is framed, or how a connection is kept.
+fn is_of_framing(name: &str) -> bool {
+    let own = match name.len() {
+        7 => "trailer",
+        10 => "keep-alive",
+        16 => "proxy-connection",
+        17 => "transfer-encoding",
+        _ => return false,
+    };
+    scan::is_word(name.as_bytes(), own.as_bytes())
 }
 
 /// RFC 9110 §8.6: `Content-Length = 1*DIGIT`, as far as it can be counted.

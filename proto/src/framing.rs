@@ -4,7 +4,7 @@
 use crate::head::Version;
 use crate::host;
 use crate::refusal::{Reason, Refusal};
-use crate::scan::{self, TOKEN};
+use crate::scan;
 use crate::section::Section;
 
 /// How the body of a request is delimited (RFC 9112 §6.3).
@@ -178,7 +178,7 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
         .split(|&byte| matches!(byte, b';' | b' ' | b'\t'))
         .next()
         .unwrap_or_default();
-    let is_token = !name.is_empty() && name.iter().all(|&byte| scan::is(byte, TOKEN));
+    let is_token = !name.is_empty() && scan::is_token(name);
     let has_space_inside = name.len() < coding.len() && !coding.contains(&b';');
     is_token && !has_space_inside && !scan::is_word(name, b"chunked")
 }
@@ -241,7 +241,17 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Without the optional whitespace around it: SP and HTAB, no other.
-pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+#[inline]
+pub(crate) fn trim(value: &[u8]) -> &[u8] {
+    match value {
+        // Nearly all have none.
+        [first, .., last] if *first > b' ' && *last > b' ' => value,
+        _ => trim_all(value),
+    }
+}
+
+#[inline(never)]
+fn trim_all(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }

@@ -29,6 +29,12 @@ pub(crate) fn run(bytes: &[u8], from: usize, classes: u8) -> usize {
     from + taken.unwrap_or(rest.len())
 }
 
+/// Whether all of `bytes` are of `classes`.
+#[inline(always)]
+pub(crate) fn are_of(bytes: &[u8], classes: u8) -> bool {
+    bytes.iter().all(|&byte| is(byte, classes))
+}
+
 /// The index of the first byte at or after `from` that cannot be in a field value (RFC 9110 §5.5);
 /// the length if there is none.
 #[inline(always)]
@@ -80,54 +86,62 @@ fn first_difference(one: &[u8; 8], other: &[u8; 8]) -> Option<usize> {
 /// Whether the two are the same but for the case of their letters.
 #[inline(always)]
 pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
-    // Nearly all others are told apart by their length, and looking at letters is a long loop.
-    bytes.len() == word.len() && has_letters_of(bytes, word)
+    // Nearly all others are told apart by their length or their first letter.
+    let may_be_same = |(our, their): (&u8, &u8)| (our ^ their) & !0x20 == 0;
+    bytes.len() == word.len() && bytes.first().zip(word.first()).is_none_or(may_be_same) && has_letters_of(bytes, word)
 }
 
-/// The same for two of one length, eight bytes at a time: the last ones overlap those before.
+/// The same for two of one length.
 #[inline(never)]
 fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
-    let (Some(ours), Some(theirs)) = (ends(bytes), ends(word)) else {
-        return bytes.eq_ignore_ascii_case(word);
-    };
-    let between = bytes.as_chunks::<8>().0.iter().zip(word.as_chunks::<8>().0);
-    small(ours) == small(theirs)
-        && between
-            .into_iter()
-            .all(|(our, their)| small(u64::from_le_bytes(*our)) == small(u64::from_le_bytes(*their)))
-}
-
-/// The last eight bytes; of fewer the first and the last four.
-#[inline(always)]
-fn ends(bytes: &[u8]) -> Option<u64> {
-    if let Some(last) = bytes.last_chunk::<8>() {
-        return Some(u64::from_le_bytes(*last));
+    match bytes.len() {
+        16.. => has_chunks_of::<16>(bytes, word),
+        8..16 => has_chunks_of::<8>(bytes, word),
+        4..8 => has_chunks_of::<4>(bytes, word),
+        _ => bytes.eq_ignore_ascii_case(word),
     }
-    let (first, last) = (bytes.first_chunk::<4>()?, bytes.last_chunk::<4>()?);
-    Some(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
 }
 
-/// The same bytes, with small letters for capital ones.
 #[inline(always)]
-const fn small(word: u64) -> u64 {
-    let low = word & repeat(0x7f);
-    // The top bit of each byte that is at least `A`, and of each beyond `Z`; no sum reaches the byte above.
-    let from_a = low + repeat(0x80 - b'A');
-    let beyond_z = low + repeat(0x7f - b'Z');
-    let capital = from_a & !beyond_z & !word & repeat(0x80);
-    word | (capital >> 2)
+fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
+    let is_same = |(our, their): (&[u8; N], &[u8; N])| {
+        let pairs = our.iter().zip(their);
+        pairs.fold(true, |all, (our, their)| all & our.eq_ignore_ascii_case(their))
+    };
+    bytes.last_chunk().zip(word.last_chunk()).is_some_and(is_same)
+        && bytes.as_chunks().0.iter().zip(word.as_chunks().0).all(is_same)
+}
+
+/// Whether all of `bytes` can be in a token.
+#[inline(never)]
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    // Nearly all names are made of nothing else.
+    are_all(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-')) || are_of(bytes, TOKEN)
 }
 
 /// Whether all of `bytes` can be in a field value.
 #[inline(never)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
-    // The last word overlaps the one before it, so that no byte is left to be looked at alone.
-    let is_visible = bytes.last_chunk::<8>().is_some_and(|last| {
-        let has_control = |word: &[u8; 8]| controls(u64::from_le_bytes(*word)) != 0;
-        !has_control(last) && !bytes.as_chunks::<8>().0.iter().any(has_control)
-    });
     // Among the controls is HTAB, which may be in a value.
-    is_visible || value_end(bytes, 0) == bytes.len()
+    are_all(bytes, |byte| (byte >= 0x20) & (byte != 0x7f)) || value_end(bytes, 0) == bytes.len()
+}
+
+/// Whether there are eight `bytes` at least, and all pass a test that the processor can make of many at once.
+#[inline(always)]
+fn are_all(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
+    if bytes.len() >= 16 {
+        in_chunks::<16>(bytes, test)
+    } else {
+        in_chunks::<8>(bytes, test)
+    }
+}
+
+#[inline(always)]
+fn in_chunks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
+    // Without a branch for each byte.
+    let passes = |chunk: &[u8; N]| chunk.iter().fold(true, |all, &byte| all & test(byte));
+    // The last chunk overlaps the one before it, so that no byte is left to be looked at alone.
+    bytes.last_chunk::<N>().is_some_and(passes) && bytes.as_chunks::<N>().0.iter().all(passes)
 }
 
 /// How many bytes at the start are neither a control nor DEL, looked at eight at a time.
@@ -250,6 +264,20 @@ mod tests {
                     let mut bytes = vec![b'x'; length];
                     bytes[at] = byte;
                     assert_eq!(is_value(&bytes), is(byte, VALUE), "0x{byte:02x} at {at} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_what_a_plain_loop_takes_for_one() {
+        for length in 0..40 {
+            assert!(is_token(&vec![b'x'; length]));
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b'X'; length];
+                    bytes[at] = byte;
+                    assert_eq!(is_token(&bytes), is(byte, TOKEN), "0x{byte:02x} at {at} of {length}");
                 }
             }
         }

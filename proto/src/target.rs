@@ -98,7 +98,7 @@ impl Target {
     }
 
     /// Where the path or query ends, if `bytes`, which are this target's up to `at`, go on with another one of the same
-    /// length. What stands behind it is still to be seen.
+    /// length, or a longer one: what stands behind it is still to be seen.
     #[inline]
     pub(crate) fn other_part(&self, bytes: &[u8], at: usize) -> Option<usize> {
         if self.form != TargetForm::Origin {
@@ -114,7 +114,7 @@ impl Target {
             _ => return None,
         };
         let end = end as usize;
-        (scan::run(bytes, at, classes) == end).then_some(end)
+        scan::are_of(bytes.get(at..end)?, classes).then_some(end)
     }
 
     /// Any other form, which only the method can tell apart: here, just characters of a URI.
