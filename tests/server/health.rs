@@ -181,3 +181,17 @@ fn the_lanes_own_address_answers_until_the_last_request_of_a_drain() {
     assert_eq!(server.wait().cut, 0, "nothing was cut");
     silent.end_of_any_kind();
 }
+
+#[test]
+fn who_is_connected_to_the_lane_at_the_end_may_still_ask() {
+    let server = server().loops(1).health_on("127.0.0.1:0").unwrap();
+    let server = start(server, || "Hello");
+    let mut known = lane(&server);
+    assert_eq!(known.get("/livez").status, 200);
+    let mut new = lane(&server);
+    // Nobody else is there whom it would wait for.
+    server.shutdown(NEVER);
+    assert_eq!(new.get("/readyz").status, 503);
+    server.wait();
+    known.end_of_any_kind();
+}

@@ -27,24 +27,34 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
-        // Those of the health lane hold up nothing.
         let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
         let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
-        if is_empty || self.phase == Phase::Stopping {
-            self.has_ended = true;
+        if is_empty && self.phase != Phase::Stopping {
             self.leave_health(shared);
+        }
+        if self.phase == Phase::Stopping || (is_empty && self.health_connections == 0) {
+            self.has_ended = true;
+            self.listeners.clear();
             shared.loop_has_ended();
         }
     }
 
-    /// Ends the health lane, which lasts as long as anything else.
+    /// Ends the health lane, which lasts as long as anything else: who is connected to it and has not been answered
+    /// may still ask.
     fn leave_health(&mut self, shared: &Shared) {
+        self.accept_all(shared);
         self.listeners.clear();
         for key in 0..self.slots.len() {
             let is_health = |connection: &mut Box<Connection>| connection.lane == Lane::Health;
-            if let Some(connection) = self.slots[key].connection.take_if(is_health) {
+            let Some(mut connection) = self.slots[key].connection.take_if(is_health) else {
+                continue;
+            };
+            if connection.waits_for == Waits::Idle && !connection.is_ready() {
                 self.close(connection, shared);
+            } else {
+                connection.shorten(LAST_WORD);
+                self.put(connection);
             }
         }
     }
@@ -52,15 +62,7 @@ impl EventLoop {
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
         shared.entrance.stop_listening();
-        self.accept_again = None;
-        // Whoever is in the kernel's queue has been told that he is connected: he is served.
-        loop {
-            self.accepting = (0..self.listeners.len()).collect();
-            self.accept(shared);
-            if self.accepting.is_empty() {
-                break;
-            }
-        }
+        self.accept_all(shared);
         if shared.health.has_successor() {
             // Whoever asks is told how that one is.
             self.listeners.clear();
@@ -81,6 +83,18 @@ impl EventLoop {
                 // A request may have arrived in this moment.
                 connection.note(READABLE);
                 self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Takes in whoever is in the kernel's queue: he has been told that he is connected, and is served.
+    fn accept_all(&mut self, shared: &Shared) {
+        self.accept_again = None;
+        loop {
+            self.accepting = (0..self.listeners.len()).collect();
+            self.accept(shared);
+            if self.accepting.is_empty() {
+                break;
             }
         }
     }
