@@ -257,6 +257,8 @@ fn readiness_is_affirmed_all_through_three_hand_overs() {
             let process = load.await_process_beside(&known);
             known.push(process);
             let mut kept = Client::connect(lane);
+            // Else it could be the successor that accepts it, which never closes it.
+            assert_eq!(kept.get("/readyz").status, 200);
             signal(process, "-HUP");
             while let Some(answer) = ask_again(&mut kept) {
                 assert_eq!(answer.status, 200, "of the predecessor");
