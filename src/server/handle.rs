@@ -24,19 +24,19 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn start(
-        shared: Arc<Shared>,
-        addresses: Vec<SocketAddr>,
-        health_addresses: Vec<SocketAddr>,
-    ) -> io::Result<Handle> {
-        let watched = Arc::clone(&shared);
-        spawn("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
-        runner::start(&shared).inspect_err(|_| shared.drain(Duration::ZERO))?;
-        Ok(Handle {
+    /// Of a server that is still to be [started](Handle::start).
+    pub(super) fn new(shared: Arc<Shared>, addresses: Vec<SocketAddr>, health_addresses: Vec<SocketAddr>) -> Handle {
+        Handle {
             shared,
             addresses,
             health_addresses,
-        })
+        }
+    }
+
+    pub(super) fn start(&self) -> io::Result<()> {
+        let watched = Arc::clone(&self.shared);
+        spawn("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
+        runner::start(&self.shared).inspect_err(|_| self.shared.drain(Duration::ZERO))
     }
 
     /// The first address it listens on.

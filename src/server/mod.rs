@@ -67,6 +67,7 @@ use listen::Bound;
 use observer::Observation;
 use peers::CountPeers;
 use shared::{Operations, Shared, Staffing};
+use signals::Signals;
 
 /// What counts the connections of each peer, if the limits say so.
 type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
@@ -361,10 +362,13 @@ impl Server {
                 eprintln!("  {place}");
             }
         }
-        let handle = self.start(application)?;
-        let _listening = signals::drain_on_signal(&handle, grace, is_quiet, successor)?;
+        let handle = self.prepare(application)?;
+        // Before the first client comes, who might take the last descriptor.
+        let (signals, _listening) = Signals::listen(successor.is_some())?;
+        handle.start()?;
         #[cfg(unix)]
-        notify::tell(notify::READY);
+        signals.notifier.tell(notify::READY);
+        signals.drain_at_first(&handle, grace, is_quiet, successor)?;
         let drained = handle.wait();
         if !is_quiet {
             eprintln!("hansel: stopped; {drained}");
@@ -377,10 +381,17 @@ impl Server {
     /// # Errors
     /// As [`serve`](Server::serve).
     pub fn spawn<S>(self, application: impl IntoApplication<S>) -> io::Result<Handle> {
-        self.start(Box::new(application.into_application()))
+        self.spawn_boxed(Box::new(application.into_application()))
     }
 
-    fn start(self, application: Box<dyn Application>) -> io::Result<Handle> {
+    fn spawn_boxed(self, application: Box<dyn Application>) -> io::Result<Handle> {
+        let handle = self.prepare(application)?;
+        handle.start()?;
+        Ok(handle)
+    }
+
+    /// Makes all that it takes to serve.
+    fn prepare(self, application: Box<dyn Application>) -> io::Result<Handle> {
         if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -409,7 +420,7 @@ impl Server {
         doors.extend(self.doors);
         let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
         let shared = Shared::new(application, self.limits, staffing, operations, entrance)?;
-        Handle::start(shared, addresses, health_addresses)
+        Ok(Handle::new(shared, addresses, health_addresses))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Telling the service manager how it stands, as sd_notify(3) does: for `Type=notify` services.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
@@ -14,24 +14,33 @@ pub(super) const READY: &str = "READY=1";
 /// It is on its way down.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
-/// Tells the service manager, if there is one.
-pub(super) fn tell(state: &str) {
-    let Some(address) = env::var_os(SOCKET).filter(|address| !address.is_empty()) else {
-        return;
-    };
-    if let Err(error) = send(&address, state) {
-        log::warn!(
-            "can't tell the service manager {state} at {}: {error}",
-            address.display()
-        );
+/// Tells the service manager, if there is one, by its address and a socket.
+pub(super) struct Notifier(Option<(OsString, UnixDatagram)>);
+
+impl Notifier {
+    /// That of the environment. There may be no descriptor for a socket later, when there are clients.
+    pub(super) fn of_environment() -> io::Result<Notifier> {
+        match env::var_os(SOCKET) {
+            Some(address) if !address.is_empty() => Ok(Notifier(Some((address, UnixDatagram::unbound()?)))),
+            _ => Ok(Notifier(None)),
+        }
+    }
+
+    pub(super) fn tell(&self, state: &str) {
+        let Some((address, socket)) = &self.0 else { return };
+        if let Err(error) = send(socket, address, state) {
+            log::warn!(
+                "can't tell the service manager {state} at {}: {error}",
+                address.display()
+            );
+        }
     }
 }
 
-fn send(address: &OsStr, state: &str) -> io::Result<()> {
-    let socket = UnixDatagram::unbound()?;
+fn send(socket: &UnixDatagram, address: &OsStr, state: &str) -> io::Result<()> {
     let sent = match address.as_bytes() {
         // sd_notify(3): "a leading "@" ... refers to an abstract socket".
-        [b'@', name @ ..] => send_to_abstract(&socket, name, state),
+        [b'@', name @ ..] => send_to_abstract(socket, name, state),
         _ => socket.send_to(state.as_bytes(), address),
     };
     sent.map(|_| ())
@@ -63,10 +72,14 @@ mod tests {
     fn the_manager_hears_at_a_path() {
         let path = env::temp_dir().join(format!("hansel-notify-{}", std::process::id()));
         let manager = UnixDatagram::bind(&path).unwrap();
-        send(path.as_os_str(), READY).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        send(&socket, path.as_os_str(), READY).unwrap();
         assert_eq!(received(&manager), "READY=1");
         std::fs::remove_file(&path).unwrap();
-        assert!(send(path.as_os_str(), READY).is_err(), "nobody listens any more");
+        assert!(
+            send(&socket, path.as_os_str(), READY).is_err(),
+            "nobody listens any more"
+        );
     }
 
     #[cfg(target_os = "linux")]
@@ -76,7 +89,8 @@ mod tests {
         let name = format!("hansel-notify-{}", std::process::id());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
-        send(OsStr::new(&format!("@{name}")), STOPPING).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        send(&socket, OsStr::new(&format!("@{name}")), STOPPING).unwrap();
         assert_eq!(received(&manager), "STOPPING=1");
     }
 }

@@ -7,17 +7,26 @@ use std::time::Duration;
 use super::Handle;
 
 #[cfg(unix)]
-pub(super) use unix::drain_on_signal;
+pub(super) use unix::Signals;
 
 /// Without Unix signals, the system's own handling of Ctrl-C ends the process.
 #[cfg(not(unix))]
-pub(super) fn drain_on_signal(_: &Handle, _: Duration, _: bool, _: Option<PathBuf>) -> io::Result<Listening> {
-    Ok(Listening)
-}
+pub(super) struct Signals;
 
 /// What there is to listen to.
 #[cfg(not(unix))]
 pub(super) struct Listening;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(super) fn listen(_: bool) -> io::Result<(Signals, Listening)> {
+        Ok((Signals, Listening))
+    }
+
+    pub(super) fn drain_at_first(self, _: &Handle, _: Duration, _: bool, _: Option<PathBuf>) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[cfg(unix)]
 mod unix {
@@ -30,7 +39,7 @@ mod unix {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::{flag, low_level};
 
-    use super::super::notify;
+    use super::super::notify::{Notifier, STOPPING};
     use super::super::seconds::Seconds;
     use super::super::shared::{Shared, spawn};
     use super::super::socket::is;
@@ -42,6 +51,19 @@ mod unix {
     /// How long a successor may take until it serves.
     #[cfg(feature = "activation")]
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// The signals that are listened for.
+    pub(in super::super) struct Signals {
+        /// Each, and whether it has come.
+        flags: Vec<(i32, Arc<AtomicBool>)>,
+        /// What is done when they come, until it is taken back.
+        actions: Vec<SigId>,
+        /// Something to read: one has come, or it is over.
+        bell: UnixStream,
+        is_over: Arc<AtomicBool>,
+        /// Who is told what they mean.
+        pub(in super::super) notifier: Notifier,
+    }
 
     /// Listens for signals until it is dropped.
     pub(in super::super) struct Listening {
@@ -57,51 +79,67 @@ mod unix {
         }
     }
 
-    /// Drains the server at the first signal, and ends the process at the second. With a `successor`, a
-    /// hang-up starts that before.
-    pub(in super::super) fn drain_on_signal(
-        handle: &Handle,
-        grace: Duration,
-        is_quiet: bool,
-        successor: Option<PathBuf>,
-    ) -> io::Result<Listening> {
-        let (bell, ring) = UnixStream::pair()?;
-        // Where it is full, there is enough to be heard.
-        ring.set_nonblocking(true)?;
-        let mut signals = Signals::new(bell);
-        signals.add(SIGINT, &ring)?;
-        signals.add(SIGTERM, &ring)?;
-        if successor.is_some() {
-            signals.add(SIGHUP, &ring)?;
+    impl Signals {
+        /// Begins to listen, to a hang-up as well where that means something, until what is returned beside is dropped.
+        pub(in super::super) fn listen(to_hangup: bool) -> io::Result<(Signals, Listening)> {
+            let (bell, ring) = UnixStream::pair()?;
+            // Where it is full, there is enough to be heard.
+            ring.set_nonblocking(true)?;
+            let mut signals = Signals {
+                flags: Vec::new(),
+                actions: Vec::new(),
+                bell,
+                is_over: Arc::default(),
+                notifier: Notifier::of_environment()?,
+            };
+            let wanted: &[i32] = if to_hangup {
+                &[SIGINT, SIGTERM, SIGHUP]
+            } else {
+                &[SIGINT, SIGTERM]
+            };
+            for signal in wanted {
+                signals.add(*signal, &ring)?;
+            }
+            let listening = Listening {
+                is_over: Arc::clone(&signals.is_over),
+                ring,
+            };
+            Ok((signals, listening))
         }
-        let listening = Listening {
-            is_over: Arc::clone(&signals.is_over),
-            ring,
-        };
-        let shared = Arc::clone(&handle.shared);
-        let listen = move || {
-            if await_end(&mut signals, &shared, successor) {
-                if !is_quiet {
-                    let delay = shared.delay();
-                    if !delay.is_zero() {
-                        eprintln!("hansel: not ready any more, and serving on for {}", Seconds(delay));
+
+        /// Drains the server at the first signal, and ends the process at the second. With a `successor`, a
+        /// hang-up starts that before.
+        pub(in super::super) fn drain_at_first(
+            mut self,
+            handle: &Handle,
+            grace: Duration,
+            is_quiet: bool,
+            successor: Option<PathBuf>,
+        ) -> io::Result<()> {
+            let shared = Arc::clone(&handle.shared);
+            let listen = move || {
+                if await_end(&mut self, &shared, successor) {
+                    if !is_quiet {
+                        let delay = shared.delay();
+                        if !delay.is_zero() {
+                            eprintln!("hansel: not ready any more, and serving on for {}", Seconds(delay));
+                        }
+                        eprintln!(
+                            "hansel: finishing what is in flight, for {} at most; a second signal ends it at once",
+                            Seconds(grace)
+                        );
                     }
-                    eprintln!(
-                        "hansel: finishing what is in flight, for {} at most; a second signal ends it at once",
-                        Seconds(grace)
-                    );
+                    self.notifier.tell(STOPPING);
+                    shared.drain(grace);
                 }
-                notify::tell(notify::STOPPING);
-                shared.drain(grace);
-            }
-            while let Some(signal) = signals.wait() {
-                if signal != SIGHUP {
-                    std::process::exit(SIGNALLED + signal);
+                while let Some(signal) = self.wait() {
+                    if signal != SIGHUP {
+                        std::process::exit(SIGNALLED + signal);
+                    }
                 }
-            }
-        };
-        spawn("hansel-signals".into(), Box::new(listen))?;
-        Ok(listening)
+            };
+            spawn("hansel-signals".into(), Box::new(listen))
+        }
     }
 
     /// Waits until a signal ends the server. Says whether one does: the server may end by itself.
@@ -136,27 +174,7 @@ mod unix {
         false
     }
 
-    /// The signals that are listened for.
-    struct Signals {
-        /// Each, and whether it has come.
-        flags: Vec<(i32, Arc<AtomicBool>)>,
-        /// What is done when they come, until it is taken back.
-        actions: Vec<SigId>,
-        /// Something to read: one has come, or it is over.
-        bell: UnixStream,
-        is_over: Arc<AtomicBool>,
-    }
-
     impl Signals {
-        fn new(bell: UnixStream) -> Signals {
-            Signals {
-                flags: Vec::new(),
-                actions: Vec::new(),
-                bell,
-                is_over: Arc::default(),
-            }
-        }
-
         /// Listens for one more, which is to `ring`.
         fn add(&mut self, signal: i32, ring: &UnixStream) -> io::Result<()> {
             let flag = Arc::new(AtomicBool::new(false));

@@ -3,7 +3,7 @@
 //! The server is a process of its own, since the limit is one of the process: this test program, started
 //! again for the one test that is ignored otherwise.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -22,17 +22,18 @@ const LOOPS: usize = 2;
 #[test]
 #[ignore = "the test below starts it, as a process of its own"]
 fn a_server_of_few_descriptors() {
+    let server = Server::bind("127.0.0.1:0").unwrap().loops(LOOPS).quiet().health();
+    println!("\nhere {}", server.local_addrs()[0]);
+    io::stdin().read_exact(&mut [0]).unwrap();
     thread::spawn(|| {
         // It ends with the test that has started it.
         let _ = io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
-    let server = Server::bind("127.0.0.1:0").unwrap().loops(LOOPS).quiet().health();
-    println!("\nhere {}", server.local_addrs()[0]);
     server.limits(no_deadlines()).serve(|| "served").unwrap();
 }
 
-/// Starts it, and says where it listens.
+/// Starts it, and says where it listens. It serves once it has read a byte.
 fn start() -> (Child, SocketAddr) {
     let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
     let mut child = Command::new("sh")
@@ -58,9 +59,8 @@ fn start() -> (Child, SocketAddr) {
 #[test]
 fn without_descriptors_the_served_are_served_and_the_others_wait_their_turn() {
     let (mut server, address) = start();
-    let began = Instant::now();
     let mut first = Client::connect(address);
-    assert_eq!(first.get("/").text(), "served");
+    // They are there before it serves: what it needs for that it must have already.
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut client = Client::of(TcpStream::connect(address).unwrap());
@@ -68,6 +68,9 @@ fn without_descriptors_the_served_are_served_and_the_others_wait_their_turn() {
             client
         })
         .collect();
+    let began = Instant::now();
+    server.stdin.as_ref().unwrap().write_all(b"!").unwrap();
+    assert_eq!(first.get("/").text(), "served");
     // It has been at its end, and has said so.
     let failures = loop {
         match failures(&mut first) {

@@ -27,11 +27,13 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
+        // Those of the health lane hold up the end for their last word, and nothing else.
         let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
         let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
-        if is_empty && self.phase != Phase::Stopping {
-            self.leave_health(shared);
+        if is_empty && !self.listeners.is_empty() {
+            // The health lane lasts as long as anything else.
+            self.leave(0, shared);
         }
         if self.phase == Phase::Stopping || (is_empty && self.health_connections == 0) {
             self.has_ended = true;
@@ -40,37 +42,32 @@ impl EventLoop {
         }
     }
 
-    /// Ends the health lane, which lasts as long as anything else: who is connected to it and has not been answered
-    /// may still ask.
-    fn leave_health(&mut self, shared: &Shared) {
-        self.accept_all(shared);
-        self.listeners.clear();
-        for key in 0..self.slots.len() {
-            let is_health = |connection: &mut Box<Connection>| connection.lane == Lane::Health;
-            let Some(mut connection) = self.slots[key].connection.take_if(is_health) else {
-                continue;
-            };
-            if connection.waits_for == Waits::Idle && !connection.is_ready() {
-                self.close(connection, shared);
-            } else {
-                connection.shorten(LAST_WORD);
-                self.put(connection);
-            }
-        }
-    }
-
     /// Stops accepting, and closes what is idle.
     fn drain(&mut self, shared: &Shared) {
         shared.entrance.stop_listening();
-        self.accept_all(shared);
-        if shared.health.has_successor() {
-            // Whoever asks is told how that one is.
-            self.listeners.clear();
+        // With a successor, whoever asks is told how that one is.
+        let kept = if shared.health.has_successor() {
+            0
         } else {
-            self.listeners.truncate(self.health_listeners);
-        }
-        self.accept_again = None;
+            self.health_listeners
+        };
+        self.leave(kept, shared);
         shared.loop_has_stopped_accepting();
+    }
+
+    /// Leaves all listeners but the first `kept`. Who is connected, and has nothing under way, has the last word.
+    fn leave(&mut self, kept: usize, shared: &Shared) {
+        self.accept_again = None;
+        // Whoever is in the kernel's queue has been told that he is connected: he is served.
+        loop {
+            self.accepting = (0..self.listeners.len()).collect();
+            self.accept(shared);
+            if self.accepting.is_empty() {
+                break;
+            }
+        }
+        self.listeners.truncate(kept);
+        self.accept_again = None;
         for key in 0..self.slots.len() {
             let slot = &mut self.slots[key];
             let Some(connection) = &mut slot.connection else {
@@ -83,18 +80,6 @@ impl EventLoop {
                 // A request may have arrived in this moment.
                 connection.note(READABLE);
                 self.ready.push_back(key);
-            }
-        }
-    }
-
-    /// Takes in whoever is in the kernel's queue: he has been told that he is connected, and is served.
-    fn accept_all(&mut self, shared: &Shared) {
-        self.accept_again = None;
-        loop {
-            self.accepting = (0..self.listeners.len()).collect();
-            self.accept(shared);
-            if self.accepting.is_empty() {
-                break;
             }
         }
     }
