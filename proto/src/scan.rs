@@ -95,8 +95,7 @@ pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
 #[inline(never)]
 fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
     match bytes.len() {
-        16.. => has_chunks_of::<16>(bytes, word),
-        8..16 => has_chunks_of::<8>(bytes, word),
+        8.. => has_chunks_of::<8>(bytes, word),
         4..8 => has_chunks_of::<4>(bytes, word),
         _ => bytes.eq_ignore_ascii_case(word),
     }
@@ -116,26 +115,22 @@ fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
 #[inline(never)]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     // Nearly all names are made of nothing else.
-    are_all(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-')) || are_of(bytes, TOKEN)
+    in_chunks::<8>(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-')) || are_of(bytes, TOKEN)
 }
 
 /// Whether all of `bytes` can be in a field value.
 #[inline(never)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
-    // Among the controls is HTAB, which may be in a value.
-    are_all(bytes, |byte| (byte >= 0x20) & (byte != 0x7f)) || value_end(bytes, 0) == bytes.len()
+    let is_visible = |byte| (byte >= 0x20) & (byte != 0x7f);
+    let are_visible = match bytes.len() {
+        16.. => in_chunks::<16>(bytes, is_visible),
+        _ => in_chunks::<8>(bytes, is_visible),
+    };
+    // Among the others is HTAB, which may be in a value.
+    are_visible || are_of(bytes, VALUE)
 }
 
-/// Whether there are eight `bytes` at least, and all pass a test that the processor can make of many at once.
-#[inline(always)]
-fn are_all(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
-    if bytes.len() >= 16 {
-        in_chunks::<16>(bytes, test)
-    } else {
-        in_chunks::<8>(bytes, test)
-    }
-}
-
+/// Whether there are `N` bytes at least, and all pass a test that the processor can make of `N` at once.
 #[inline(always)]
 fn in_chunks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
     // Without a branch for each byte.

@@ -111,11 +111,6 @@ impl<T> Inbox<T> {
         self.asleep.load(Ordering::Relaxed)
     }
 
-    /// How many things wait.
-    pub(super) fn count(&self) -> usize {
-        self.lock().len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -25,6 +25,9 @@ const PROXY_PIECE: usize = 512;
 /// long.
 const BEGUN: usize = 1024;
 
+/// So many slow handlers, one behind the other, make the next one likely to be slow. One alone says little.
+const LIKELY_SLOW: u8 = 2;
+
 pub(super) struct Connection {
     pub(super) transport: Transport,
     /// What a connection needs only while something is under way; an idle one has none.
@@ -56,6 +59,8 @@ pub(super) struct Connection {
     peer_finished: bool,
     /// Whether it has had an answer.
     pub(super) is_used: bool,
+    /// How many of its last handlers, one behind the other, were slow.
+    slow_calls: u8,
     /// The loop has its answer, and sends that before anything else of it.
     pub(super) has_unsent: bool,
 }
@@ -134,6 +139,7 @@ impl Connection {
             peer_is_finishing: false,
             peer_finished: false,
             is_used: false,
+            slow_calls: 0,
             has_unsent: false,
         }
     }
@@ -474,6 +480,16 @@ impl Connection {
         self.since = now;
         self.passed = 0;
         self.deadline = now + most;
+    }
+
+    /// Takes note of whether the handler of its last request was slow.
+    pub(super) fn was_slow(&mut self, was_slow: bool) {
+        self.slow_calls = if was_slow { self.slow_calls.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether the handler of its next request is likely to be slow.
+    pub(super) fn is_likely_slow(&self) -> bool {
+        self.slow_calls >= LIKELY_SLOW
     }
 
     /// A request has been answered: what the next wait is for starts anew.

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::connection::Connection;
+
 /// How long a thread beyond the few that are always kept stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
@@ -31,16 +33,17 @@ struct State {
 }
 
 /// Where a parked thread waits for its orders.
-struct Berth {
+pub(super) struct Berth {
     order: Mutex<Option<Order>>,
     called: Condvar,
 }
 
 /// What a parked thread is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Take up the loop of this index, if it still lies.
     TakeUp(usize),
+    /// Answer a connection, which has a permit and has waited since then.
+    Answer(Instant, Box<Connection>),
     /// End.
     Leave,
 }
@@ -82,6 +85,12 @@ impl Crew {
         state.alive += 1;
         drop(state);
         hire(Order::TakeUp(index)).inspect_err(|_| self.left())
+    }
+
+    /// A parked thread, if there is one: it must be [called](Berth::call).
+    #[must_use = "it would wait for ever"]
+    pub(super) fn parked(&self) -> Option<Arc<Berth>> {
+        self.lock().parked.pop()
     }
 
     /// Whether somebody is parked. For keeping one in reserve, so a stale answer does no harm.
@@ -210,9 +219,10 @@ impl Crew {
 }
 
 impl Berth {
+    /// Gives the thread its order.
     // Beside waking a thread, being called is nothing.
     #[inline(never)]
-    fn call(&self, order: Order) {
+    pub(super) fn call(&self, order: Order) {
         *self.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
         self.called.notify_one();
     }
@@ -250,22 +260,25 @@ mod tests {
         let (done, orders) = mpsc::channel();
         let hire = |order| {
             let (crew, done) = (Arc::clone(&crew), done.clone());
+            let Order::TakeUp(index) = order else {
+                panic!("it is to take up a loop");
+            };
             thread::spawn(move || {
-                done.send(order).unwrap();
-                while let order @ Order::TakeUp(_) = crew.wait() {
-                    done.send(order).unwrap();
+                done.send(index).unwrap();
+                while let Order::TakeUp(index) = crew.wait() {
+                    done.send(index).unwrap();
                 }
                 crew.left();
             });
             Ok(())
         };
         crew.send(3, hire).unwrap();
-        assert_eq!(orders.recv(), Ok(Order::TakeUp(3)));
+        assert_eq!(orders.recv(), Ok(3));
         // Whether or not it is parked yet, a second one may not be hired.
         while crew.send(4, |_| unreachable!()).is_err() {
             thread::yield_now();
         }
-        assert_eq!(orders.recv(), Ok(Order::TakeUp(4)));
+        assert_eq!(orders.recv(), Ok(4));
         crew.dismiss();
         assert_eq!(crew.wait_until_gone(Instant::now() + Duration::from_secs(60)), 0);
         crew.send(5, |_| unreachable!()).unwrap();

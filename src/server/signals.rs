@@ -214,8 +214,8 @@ mod unix {
 
     impl Drop for Signals {
         fn drop(&mut self) {
-            for action in self.actions.drain(..) {
-                low_level::unregister(action);
+            for action in &self.actions {
+                low_level::unregister(*action);
             }
         }
     }

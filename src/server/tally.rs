@@ -60,6 +60,7 @@ pub(super) struct Tally {
     turned_away: [AtomicU64; REASONS.len()],
     accept_failures: AtomicU64,
     passes: [AtomicU64; PASSES.len()],
+    given: AtomicU64,
     refusals: [AtomicU64; STATUSES.len()],
     panics: AtomicU64,
     overdue: AtomicU64,
@@ -80,6 +81,10 @@ impl Tally {
 
     pub(super) fn passed(&self, reason: Passed) {
         self.passes[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn given(&self) {
+        self.given.fetch_add(1, Relaxed);
     }
 
     pub(super) fn refused(&self, status: u16) {
@@ -160,6 +165,12 @@ fn expose_threads(shared: &Shared, text: &mut Exposition) {
     for ((_, reason), count) in PASSES.iter().zip(&tally.passes) {
         text.sample(name, &[("reason", reason)], count.load(Relaxed));
     }
+    text.single(
+        "hansel_requests_given_total",
+        "counter",
+        "Requests given to a parked thread, since the last ones of their connection were slow.",
+        tally.given.load(Relaxed),
+    );
     text.single(
         "hansel_handlers_overdue_total",
         "counter",

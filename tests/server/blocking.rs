@@ -2,7 +2,7 @@
 
 use hansel::{Request, Routes, Server};
 
-use crate::support::{Gate, OpenAtEnd, get, no_deadlines, server, start};
+use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, server, start};
 
 /// `/wait` waits at `gate`; everything else is answered at once.
 fn gated(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
@@ -85,6 +85,40 @@ fn a_handler_that_says_so_passes_the_loop_at_once() {
         gate.admit(1);
         assert_eq!(blocked.answer().text(), "/wait");
     }
+}
+
+#[test]
+fn a_connection_whose_handlers_block_is_given_away_until_one_does_not() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let wait = Routes::new().get("/wait", move || hansel::blocking(|| at.pass()));
+    let routes = wait.get("/quick", || "quick");
+    let server = start(server().limits(no_deadlines()).health(), routes);
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    let mut others = server.connect();
+    let mut rounds = 0;
+    let mut given_by_then = |client: &mut Client| {
+        rounds += 1;
+        client.send(get("/wait"));
+        gate.await_arrived(rounds);
+        // Whoever has the handler, the loop serves others.
+        assert_eq!(others.get("/quick").text(), "quick");
+        let metrics = others.get("/metrics");
+        gate.admit(1);
+        client.answer();
+        let mut lines = metrics.text().lines();
+        let given = lines.find_map(|line| line.strip_prefix("hansel_requests_given_total "));
+        given.unwrap().parse::<u32>().unwrap()
+    };
+    // The third one of a row is given away, if somebody is parked by then: else one soon after.
+    assert_eq!([(); 2].map(|()| given_by_then(&mut client)), [0, 0]);
+    let given = (0..1000).find_map(|_| Some(given_by_then(&mut client)).filter(|given| *given > 0));
+    assert!(given.is_some(), "a row of a thousand blocks");
+    // Nobody knows that this one is quick.
+    assert_eq!(client.get("/quick").text(), "quick");
+    let given = given_by_then(&mut client);
+    assert_eq!(given_by_then(&mut client), given, "a new row has begun");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::health::Lane;
 use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::peers::Visitor;
-use super::shared::{Arrival, Phase, Shared};
+use super::shared::{Phase, Shared};
 use super::socket::{Listener, is};
 use super::timers::Timers;
 use answers::Unsent;
@@ -409,19 +409,6 @@ impl EventLoop {
             self.collect(shared);
         }
         self.ready_now = self.ready.len();
-    }
-
-    /// Takes what other threads have left.
-    fn collect(&mut self, shared: &Shared) {
-        while let Some(arrival) = shared.loops[self.index].inbox.take() {
-            match arrival {
-                Arrival::Returned(connection) => self.take_back(connection, shared),
-                Arrival::Recovered(key) => self.recover(key),
-                Arrival::Accepted(accepted) => {
-                    self.welcome(accepted, shared);
-                }
-            }
-        }
     }
 
     /// Waits for events.

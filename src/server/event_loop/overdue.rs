@@ -21,6 +21,13 @@ impl EventLoop {
         }
     }
 
+    /// A connection is about to be given to a parked thread, where its time begins.
+    pub(in super::super) fn gives(&mut self, connection: &Connection, shared: &Shared) {
+        connection.transport.link.claim.queue();
+        self.look_again(connection.key, shared);
+        shared.tally.given();
+    }
+
     /// A thread has taken the loop up again; of the connection it has brought back, nothing need be
     /// feared. Another one that is out has lost the loop, and from now on it may be overdue.
     pub(in super::super) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {

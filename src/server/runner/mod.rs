@@ -1,0 +1,228 @@
+//! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
+
+mod answer;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::date::Date;
+use crate::pace::{self, Opinion};
+
+use super::call::Call;
+use super::claim::Outcome;
+use super::connection::Connection;
+use super::crew::Order;
+use super::event_loop::Turn;
+use super::observer::Observer;
+use super::shared::{Arrival, Shared, spawn};
+use super::tally::Passed;
+use super::watch::thread_number;
+
+/// Sends somebody to take up loop `index`. Says whether there was anybody.
+pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
+    shared.tally.passed(reason);
+    send(shared, index)
+        .inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
+        .is_ok()
+}
+
+fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
+    shared.crew.send(index, |order| hire(shared, Some(order)))
+}
+
+/// Starts a thread of the crew, which parks at once if there is no order for it.
+fn hire(shared: &Arc<Shared>, first: Option<Order>) -> io::Result<()> {
+    let hired = Arc::clone(shared);
+    let live = move || {
+        let first = first.unwrap_or_else(|| hired.crew.wait());
+        Runner::new(hired).live(first);
+    };
+    spawn(format!("hansel-{}", shared.crew.alive()), Box::new(live))
+}
+
+/// Starts a thread that waits in reserve, if nobody does.
+fn keep_a_reserve(shared: &Arc<Shared>) {
+    if shared.crew.has_parked() {
+        return;
+    }
+    if let Err(error) = shared.crew.reinforce(|| hire(shared, None)) {
+        log::warn!("can't start a thread in reserve: {error}");
+    }
+}
+
+struct Runner {
+    shared: Arc<Shared>,
+    call: Rc<Call>,
+    date: Date,
+    number: u32,
+    observer: Observer,
+}
+
+impl Runner {
+    fn new(shared: Arc<Shared>) -> Runner {
+        let call = Rc::new(Call::new(Arc::clone(&shared)));
+        pace::listen(Box::new(Rc::clone(&call)));
+        Runner {
+            shared,
+            call,
+            date: Date::now(),
+            number: thread_number(),
+            observer: Observer::new(),
+        }
+    }
+
+    fn live(mut self, first: Order) {
+        let mut order = first;
+        loop {
+            match order {
+                Order::TakeUp(index) => self.hold(index),
+                Order::Answer(since, connection) => self.stand_in(since, connection),
+                Order::Leave => break,
+            }
+            order = self.shared.crew.wait();
+        }
+        self.shared.crew.left();
+    }
+
+    /// Takes loop `index` up, and works until it loses the loop or the loop ends.
+    fn hold(&mut self, index: usize) {
+        let shared = Arc::clone(&self.shared);
+        let cell = &shared.loops[index];
+        let Some(mut held) = cell.baton.take_up() else { return };
+        cell.thread.store(self.number, Ordering::Relaxed);
+        held.now = Instant::now();
+        held.is_back(None, &shared);
+        held.send_unsent(&shared);
+        keep_a_reserve(&shared);
+        let is_observed = shared.observation.is_wanted();
+        loop {
+            let (mut connection, queued_since) = match held.turn(&shared) {
+                Turn::Call(connection, queued_since) => (connection, queued_since),
+                Turn::Over => return,
+            };
+            if connection.is_likely_slow()
+                && let (None, Some(thread)) = (queued_since, shared.crew.parked())
+            {
+                held.gives(&connection, &shared);
+                thread.call(Order::Answer(held.now, connection));
+                continue;
+            }
+            let is_timed = held.suspicion.wants_next();
+            if is_timed {
+                held.now = Instant::now();
+            }
+            self.date.catch_up(&held.date);
+            let began = held.now;
+            self.call.leave_loop(index);
+            held.goes_out(&connection);
+            cell.baton.put_down(held);
+            shared.watch.look();
+
+            self.observer.begin(queued_since.unwrap_or(began));
+            self.answer(&mut connection, queued_since);
+
+            let was_quick = self.call.is_expected_back.replace(false);
+            connection.was_slow(!was_quick);
+            let Some(again) = cell.baton.take_up() else {
+                if let Some((since, waiting)) = self.give_back(connection) {
+                    self.stand_in(since, waiting);
+                }
+                return;
+            };
+            held = again;
+            cell.thread.store(self.number, Ordering::Relaxed);
+            // Else it is as late as the last call that was timed, or the last wait for events, which is near enough
+            // for deadlines of seconds.
+            if is_timed || is_observed || !was_quick {
+                held.now = Instant::now();
+            }
+            if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
+                let took = held.now - began;
+                held.suspicion.observe(pace, took);
+            }
+            held.is_back(Some(&connection), &shared);
+            let link = &connection.transport.link;
+            let is_home = connection.home == index;
+            // Nobody but the holder of its own loop overrules a handler.
+            let outcome = if is_home {
+                link.claim.outcome()
+            } else {
+                link.claim.claim()
+            };
+            match outcome {
+                Outcome::Own if is_home => held.take_back(connection, &shared),
+                Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+                Outcome::Overruled { .. } if is_home => held.recover(connection.key),
+                Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
+            }
+            if !self.was_replaced(outcome) {
+                held.return_permit(&shared);
+            }
+        }
+    }
+
+    /// Without a loop: answers a connection, and then those that wait for a permit.
+    #[inline(never)]
+    fn stand_in(&mut self, since: Instant, connection: Box<Connection>) {
+        let mut next = Some((since, connection));
+        while let Some((since, mut connection)) = next {
+            self.date.refresh(Instant::now());
+            self.observer.begin(since);
+            self.call.endpoint.set(None);
+            self.answer(&mut connection, Some(since));
+            let pace = self.call.endpoint.get();
+            connection.was_slow(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
+            next = self.give_back(connection);
+        }
+    }
+
+    /// Without a loop: gives a connection back. Says what waits for the permit that it had.
+    fn give_back(&self, connection: Box<Connection>) -> Option<(Instant, Box<Connection>)> {
+        let outcome = self.send_back(connection);
+        if self.was_replaced(outcome) {
+            None
+        } else {
+            self.shared.admission.leave()
+        }
+    }
+
+    /// Gives a connection back, unless its loop has answered in place of the handler.
+    fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
+        let outcome = connection.transport.link.claim.claim();
+        let home = connection.home;
+        if outcome != Outcome::Own {
+            self.shared.leave(home, Arrival::Recovered(connection.key));
+        } else if self.shared.loops[home].is_at_work() {
+            // The loop sends the answer right behind others: a client on the same machine, such as a balancer, is
+            // woken once for all of them.
+            self.shared.leave(home, Arrival::Returned(connection));
+        } else {
+            // The answer goes out from here, one hop earlier; what the client does not take goes later.
+            connection.send_now();
+            self.shared.leave(home, Arrival::Returned(connection));
+        }
+        outcome
+    }
+
+    /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
+    fn was_replaced(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Own => false,
+            Outcome::Overruled { is_replaced } => {
+                self.shared.crew.find(is_replaced);
+                is_replaced
+            }
+        }
+    }
+}
+
+/// Starts a server's threads.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    for index in 0..shared.loops.len() {
+        send(shared, index)?;
+    }
+    Ok(())
+}
