@@ -15,7 +15,7 @@ use super::call::Call;
 use super::claim::Outcome;
 use super::connection::Connection;
 use super::crew::Order;
-use super::event_loop::Turn;
+use super::event_loop::{EventLoop, Turn};
 use super::observer::Observer;
 use super::shared::{Arrival, Shared, spawn};
 use super::tally::Passed;
@@ -143,24 +143,31 @@ impl Runner {
                 let took = held.now - began;
                 held.suspicion.observe(pace, took);
             }
-            held.is_back(Some(&connection), &shared);
-            let link = &connection.transport.link;
-            let is_home = connection.home == index;
-            // Nobody but the holder of its own loop overrules a handler.
-            let outcome = if is_home {
-                link.claim.outcome()
-            } else {
-                link.claim.claim()
-            };
-            match outcome {
-                Outcome::Own if is_home => held.take_back(connection, &shared),
-                Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
-                Outcome::Overruled { .. } if is_home => held.recover(connection.key),
-                Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
-            }
-            if !self.was_replaced(outcome) {
-                held.return_permit(&shared);
-            }
+            self.bring_back(connection, &mut held, index);
+        }
+    }
+
+    /// Gives a connection back to the loop that this thread holds, or to its own.
+    #[inline(always)]
+    fn bring_back(&self, connection: Box<Connection>, held: &mut EventLoop, index: usize) {
+        let shared = &self.shared;
+        held.is_back(Some(&connection), shared);
+        let link = &connection.transport.link;
+        let is_home = connection.home == index;
+        // Nobody but the holder of its own loop overrules a handler.
+        let outcome = if is_home {
+            link.claim.outcome()
+        } else {
+            link.claim.claim()
+        };
+        match outcome {
+            Outcome::Own if is_home => held.take_back(connection, shared),
+            Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+            Outcome::Overruled { .. } if is_home => held.recover(connection.key),
+            Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
+        }
+        if !self.was_replaced(outcome) {
+            held.return_permit(shared);
         }
     }
 
