@@ -27,7 +27,7 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
-        // Those of the health lane hold up the end for their last word, and nothing else.
+        // Those of the health lane hold up the end for their last word only.
         let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
         let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
