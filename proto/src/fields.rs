@@ -269,7 +269,7 @@ impl Special {
 /// The value as it is sent, and what is special about the field.
 fn checked<'v>(name: &str, value: &'v [u8]) -> Result<(&'v [u8], Special), FieldRule> {
     let value = trim(value);
-    if name.is_empty() || !scan::is_token(name.as_bytes()) {
+    if !scan::is_token(name.as_bytes()) {
         return Err(FieldRule::Name);
     }
     // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".

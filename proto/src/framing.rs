@@ -178,9 +178,8 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
         .split(|&byte| matches!(byte, b';' | b' ' | b'\t'))
         .next()
         .unwrap_or_default();
-    let is_token = !name.is_empty() && scan::is_token(name);
     let has_space_inside = name.len() < coding.len() && !coding.contains(&b';');
-    is_token && !has_space_inside && !scan::is_word(name, b"chunked")
+    scan::is_token(name) && !has_space_inside && !scan::is_word(name, b"chunked")
 }
 
 /// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.

@@ -70,7 +70,7 @@ fn is_ip_future(address: &str) -> bool {
         return false;
     };
     !version.is_empty()
-        && version.bytes().all(|byte| scan::is(byte, HEX))
+        && scan::are_of(version.as_bytes(), HEX)
         && !address.is_empty()
         && address.bytes().all(|byte| byte == b':' || scan::is(byte, REG_NAME))
 }

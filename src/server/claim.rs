@@ -69,13 +69,13 @@ impl Claim {
         }
     }
 
-    /// A request that has waited in the queue is about to be handled.
+    /// A request that has waited in the queue, or for its thread, is about to be handled.
     pub(super) fn begin_queued(&self, now: Instant) {
         self.set_began(now);
         self.state.store(OPEN, SeqCst);
     }
 
-    /// The request is put into the queue: nobody is late yet.
+    /// The request is put into the queue, or given to another thread: nobody is late yet.
     pub(super) fn queue(&self) {
         self.state.store(CLAIMED, SeqCst);
     }

@@ -483,7 +483,7 @@ impl Connection {
     }
 
     /// Takes note of whether the handler of its last request was slow.
-    pub(super) fn was_slow(&mut self, was_slow: bool) {
+    pub(super) fn note_pace(&mut self, was_slow: bool) {
         self.slow_calls = if was_slow { self.slow_calls.saturating_add(1) } else { 0 };
     }
 

@@ -1,4 +1,4 @@
-//! The threads of a server: parked until sent to take up a loop, and gone when not needed for long.
+//! The threads of a server: parked until sent to take up a loop or given a connection, and gone when not needed for long.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 
 use hansel::{Request, Routes, Server};
 
-use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, server, start};
+use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, sample, server, start};
 
 /// `/wait` waits at `gate`; everything else is answered at once.
 fn gated(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
@@ -104,16 +104,14 @@ fn a_connection_whose_handlers_block_is_given_away_until_one_does_not() {
         gate.await_arrived(rounds);
         // Whoever has the handler, the loop serves others.
         assert_eq!(others.get("/quick").text(), "quick");
-        let metrics = others.get("/metrics");
+        let given = sample(&mut others, "hansel_requests_given_total");
         gate.admit(1);
         client.answer();
-        let mut lines = metrics.text().lines();
-        let given = lines.find_map(|line| line.strip_prefix("hansel_requests_given_total "));
-        given.unwrap().parse::<u32>().unwrap()
+        given
     };
     // The third one of a row is given away, if somebody is parked by then: else one soon after.
-    assert_eq!([(); 2].map(|()| given_by_then(&mut client)), [0, 0]);
-    let given = (0..1000).find_map(|_| Some(given_by_then(&mut client)).filter(|given| *given > 0));
+    assert_eq!([(); 2].map(|()| given_by_then(&mut client)), [0.0, 0.0]);
+    let given = (0..1000).find_map(|_| Some(given_by_then(&mut client)).filter(|given| *given > 0.0));
     assert!(given.is_some(), "a row of a thousand blocks");
     // Nobody knows that this one is quick.
     assert_eq!(client.get("/quick").text(), "quick");

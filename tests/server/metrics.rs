@@ -4,23 +4,7 @@ use std::io;
 
 use hansel::{AccessLog, Limits, Request, Routes};
 
-use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, server, start};
-
-/// The value of a sample, named with its labels; 0 if there is no such sample yet.
-#[track_caller]
-fn sample(client: &mut Client, name: &str) -> f64 {
-    let answer = client.get("/metrics");
-    assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.field("Content-Type"),
-        Some("text/plain; version=0.0.4; charset=utf-8")
-    );
-    let line = answer
-        .text()
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
-}
+use crate::support::{Gate, OpenAtEnd, get, no_deadlines, sample, server, start};
 
 #[test]
 fn requests_are_counted_by_pattern_and_never_by_path() {

@@ -477,3 +477,19 @@ impl Drop for Inside {
         self.0.0.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+/// The value of a sample, named with its labels; 0 if there is no such sample yet.
+#[track_caller]
+pub(crate) fn sample(client: &mut Client, name: &str) -> f64 {
+    let answer = client.get("/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.field("Content-Type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let line = answer
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}

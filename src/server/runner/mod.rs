@@ -125,7 +125,7 @@ impl Runner {
             self.answer(&mut connection, queued_since);
 
             let was_quick = self.call.is_expected_back.replace(false);
-            connection.was_slow(!was_quick);
+            connection.note_pace(!was_quick);
             let Some(again) = cell.baton.take_up() else {
                 if let Some((since, waiting)) = self.give_back(connection) {
                     self.stand_in(since, waiting);
@@ -180,38 +180,34 @@ impl Runner {
             self.observer.begin(since);
             self.call.endpoint.set(None);
             self.answer(&mut connection, Some(since));
+            // There was no loop for others to take over, so it is what is held of the endpoint that tells.
             let pace = self.call.endpoint.get();
-            connection.was_slow(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
+            connection.note_pace(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
             next = self.give_back(connection);
         }
     }
 
-    /// Without a loop: gives a connection back. Says what waits for the permit that it had.
-    fn give_back(&self, connection: Box<Connection>) -> Option<(Instant, Box<Connection>)> {
-        let outcome = self.send_back(connection);
+    /// Without a loop: gives a connection back, unless its own has answered in place of the handler. Says what waits for
+    /// the permit that it had.
+    fn give_back(&self, mut connection: Box<Connection>) -> Option<(Instant, Box<Connection>)> {
+        let outcome = connection.transport.link.claim.claim();
+        let home = connection.home;
+        if outcome == Outcome::Own {
+            // A loop that is at work sends the answer right behind others: a client on the same machine, such as a
+            // balancer, is woken once for all of them. Else it goes out from here, one hop earlier; what the client
+            // does not take goes later.
+            if !self.shared.loops[home].is_at_work() {
+                connection.send_now();
+            }
+            self.shared.leave(home, Arrival::Returned(connection));
+        } else {
+            self.shared.leave(home, Arrival::Recovered(connection.key));
+        }
         if self.was_replaced(outcome) {
             None
         } else {
             self.shared.admission.leave()
         }
-    }
-
-    /// Gives a connection back, unless its loop has answered in place of the handler.
-    fn send_back(&self, mut connection: Box<Connection>) -> Outcome {
-        let outcome = connection.transport.link.claim.claim();
-        let home = connection.home;
-        if outcome != Outcome::Own {
-            self.shared.leave(home, Arrival::Recovered(connection.key));
-        } else if self.shared.loops[home].is_at_work() {
-            // The loop sends the answer right behind others: a client on the same machine, such as a balancer, is
-            // woken once for all of them.
-            self.shared.leave(home, Arrival::Returned(connection));
-        } else {
-            // The answer goes out from here, one hop earlier; what the client does not take goes later.
-            connection.send_now();
-            self.shared.leave(home, Arrival::Returned(connection));
-        }
-        outcome
     }
 
     /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
