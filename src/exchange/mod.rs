@@ -29,7 +29,7 @@ pub(crate) use pool::Pool;
 const COPIED: usize = 8 * 1024;
 
 /// The room a read is offered at least, and what a new buffer has.
-const ROOM: usize = 8 * 1024;
+pub(crate) const ROOM: usize = 8 * 1024;
 
 /// A buffer that has grown beyond this is given back to the system between requests.
 pub(crate) const KEPT: usize = 64 * 1024;
@@ -185,6 +185,14 @@ impl Exchange {
             self.received(now.len());
             bytes = later;
         }
+    }
+
+    /// Receives the first `n` bytes of `buffer` together with the buffer, and leaves its own for it. Only for one that
+    /// has been [reset](Exchange::reset), and received nothing since.
+    pub(crate) fn receive_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        debug_assert!(self.filled == 0 && self.lent == 0, "what is there would be lost");
+        std::mem::swap(&mut self.request.buffer, buffer);
+        self.received(n);
     }
 
     /// Whether nothing of a next request has arrived: the connection may rest without this exchange.

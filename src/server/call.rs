@@ -97,9 +97,7 @@ impl Call {
             let link = Arc::clone(&transport.link);
             link.claim.write_before(|_| {
                 // What does not go out now goes with the next answer.
-                if let Ok(n) = transport.write(out) {
-                    out.drain(..n);
-                }
+                out.drain(..transport.try_write(out).done());
                 (!out.is_empty(), ())
             });
         }

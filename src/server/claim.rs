@@ -189,10 +189,13 @@ impl Claim {
         }
     }
 
+    // Only for calls that have lost their loop, or wait.
+    #[inline(never)]
     fn set_began(&self, now: Instant) {
         let nanoseconds = now.saturating_duration_since(self.zero).as_nanos();
-        self.began
-            .store(u64::try_from(nanoseconds).unwrap_or(u64::MAX), Relaxed);
+        let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
+        // The loop's word on when the call began may come behind the thread's own.
+        self.began.fetch_max(nanoseconds, Relaxed);
     }
 }
 

@@ -95,6 +95,36 @@ impl Link {
     }
 }
 
+/// What has come of reading or writing without waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// So many bytes; none read means the end.
+    Done(usize),
+    /// Nothing, until an event says that it is worth another attempt.
+    TooEarly,
+    /// Nothing, and nothing will.
+    Failed,
+}
+
+impl Attempt {
+    #[inline]
+    pub(super) fn of(outcome: io::Result<usize>) -> Attempt {
+        match outcome {
+            Ok(n) => Attempt::Done(n),
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => Attempt::TooEarly,
+            Err(_) => Attempt::Failed,
+        }
+    }
+
+    /// How many bytes that were.
+    pub(super) fn done(self) -> usize {
+        match self {
+            Attempt::Done(n) => n,
+            Attempt::TooEarly | Attempt::Failed => 0,
+        }
+    }
+}
+
 /// A connection's way to its client.
 #[derive(Clone)]
 pub(super) struct Transport {
@@ -143,19 +173,32 @@ impl Transport {
     }
 
     // Beside what the system does for these three, being called is nothing.
+    /// Reads what is there.
     #[inline(never)]
+    pub(super) fn try_read(&mut self, into: &mut [u8]) -> Attempt {
+        Attempt::of(self.read(into))
+    }
+
+    /// Writes as much as the client takes now.
+    #[inline(never)]
+    pub(super) fn try_write(&mut self, bytes: &[u8]) -> Attempt {
+        Attempt::of(self.write(bytes))
+    }
+
+    /// As [`try_write`](Transport::try_write), for bytes in two places.
+    #[inline(never)]
+    pub(super) fn try_write_both(&mut self, first: &[u8], second: &[u8]) -> Attempt {
+        Attempt::of(uninterrupted(|| self.link.channel.write_both(first, second)))
+    }
+
+    #[inline]
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.read(into))
     }
 
-    #[inline(never)]
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.write(bytes))
-    }
-
-    #[inline(never)]
-    pub(super) fn write_both(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| self.link.channel.write_both(first, second))
     }
 
     /// Tells the client that nothing more will come.

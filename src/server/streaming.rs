@@ -74,9 +74,8 @@ impl LiveReader {
         let link = Arc::clone(&self.transport.link);
         link.claim.fall_behind();
         link.claim.write_before(|_| {
-            if let Ok(n) = self.transport.write(&self.before) {
-                self.before.drain(..n);
-            }
+            let sent = self.transport.try_write(&self.before).done();
+            self.before.drain(..sent);
             (!self.before.is_empty(), ())
         });
     }

@@ -24,6 +24,8 @@ mod proxy_protocol;
 mod refusals;
 #[cfg(all(unix, feature = "activation"))]
 mod restart;
+#[cfg(unix)]
+mod rounds;
 mod streams;
 mod support;
 mod threads;

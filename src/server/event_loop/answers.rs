@@ -100,7 +100,8 @@ impl EventLoop {
 
     /// Whether an answer may wait for others: there will be others soon.
     fn may_keep_answers(&self) -> bool {
-        self.events_seen < self.batch.len() && self.suspicion.is_brisk() && self.phase == Phase::Running
+        let are_others = !self.read_ahead.is_empty() || self.has_events();
+        are_others && self.suspicion.is_brisk() && self.phase == Phase::Running
     }
 
     /// Sends the answers that have waited for others.
@@ -115,7 +116,7 @@ impl EventLoop {
             if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
                 connection.has_unsent = false;
                 // An error that lasts is found again when the connection is gone on with.
-                let sent = connection.transport.write(out).unwrap_or(0);
+                let sent = connection.transport.try_write(out).done();
                 if sent < out.len() {
                     let out = std::mem::take(out);
                     self.send_rest(key, out, sent, shared);

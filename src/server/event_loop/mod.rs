@@ -7,6 +7,7 @@ mod answers;
 mod ending;
 mod intake;
 mod overdue;
+mod read_ahead;
 mod registration;
 mod sections;
 mod works;
@@ -31,6 +32,7 @@ use super::shared::{Phase, Shared};
 use super::socket::{Listener, is};
 use super::timers::Timers;
 use answers::Unsent;
+use read_ahead::ReadAhead;
 use sections::Sections;
 use works::Works;
 
@@ -64,6 +66,7 @@ pub(super) struct EventLoop {
     /// the present round.
     ready: VecDeque<usize>,
     ready_now: usize,
+    read_ahead: ReadAhead,
     unsent: Unsent,
     timers: Timers,
     works: Works,
@@ -72,8 +75,8 @@ pub(super) struct EventLoop {
     pub(super) reserve: bool,
     /// Connections that have got their permits already.
     next: VecDeque<(Instant, Box<Connection>)>,
-    /// The connection that this loop's thread has gone out with.
-    out: Option<usize>,
+    /// The connection that this loop's thread has gone out with, and since when.
+    out: Option<(usize, Instant)>,
     pub(super) now: Instant,
     pub(super) date: Date,
     pub(super) suspicion: Suspicion,
@@ -142,6 +145,7 @@ impl EventLoop {
             lost_slots: 0,
             ready: VecDeque::new(),
             ready_now: 0,
+            read_ahead: ReadAhead::default(),
             unsent: Unsent::default(),
             timers: Timers::default(),
             works: Works::new(Instant::now()),
@@ -167,9 +171,10 @@ impl EventLoop {
             if let Some((since, connection)) = self.next_in_queue(shared) {
                 return Turn::Call(connection, Some(since));
             }
-            let called = if let Some(&(token, readiness)) = self.batch.get(self.events_seen) {
-                self.events_seen += 1;
-                self.on_event(token, readiness, shared)
+            let called = if !self.read_ahead.is_empty() {
+                self.go_on_with_read(shared)
+            } else if self.has_events() {
+                self.on_events(shared)
             } else if !self.unsent.is_empty() {
                 self.send_unsent(shared);
                 None
@@ -240,6 +245,11 @@ impl EventLoop {
         }
     }
 
+    /// Whether there are events that have not been seen to.
+    fn has_events(&self) -> bool {
+        self.events_seen < self.batch.len()
+    }
+
     fn on_event(&mut self, token: Token, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
         if token == WAKER {
             return None;
@@ -258,6 +268,8 @@ impl EventLoop {
                 if connection.has_unsent {
                     // RFC 9112 §9.3.2: answers come in order.
                     self.send_unsent(shared);
+                } else if connection.may_be_read_ahead() && self.read_ahead.read(connection) {
+                    return None;
                 }
                 self.go_on(token.0, shared)
             }
@@ -397,6 +409,8 @@ impl EventLoop {
     }
 
     /// Between two rounds: everything that is not an event of a connection.
+    // Once for many requests.
+    #[inline(never)]
     fn end_round(&mut self, shared: &Shared) {
         self.collect(shared);
         self.accept(shared);

@@ -4,6 +4,7 @@
 //! place, up to a bound. Its connection's slot stays taken so long, since the socket is open so long.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::claim::Overdue;
 use super::super::connection::Connection;
@@ -16,8 +17,7 @@ impl EventLoop {
     /// The thread is about to put the loop down, to answer this connection.
     pub(in super::super) fn goes_out(&mut self, connection: &Connection) {
         if connection.home == self.index {
-            connection.transport.link.claim.begin(self.now);
-            self.out = Some(connection.key);
+            self.out = Some((connection.key, self.now));
         }
     }
 
@@ -31,11 +31,20 @@ impl EventLoop {
     /// A thread has taken the loop up again; of the connection it has brought back, nothing need be
     /// feared. Another one that is out has lost the loop, and from now on it may be overdue.
     pub(in super::super) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {
-        let Some(key) = self.out.take() else { return };
+        let Some((key, since)) = self.out.take() else { return };
         let is_brought = brought.is_some_and(|connection| connection.home == self.index && connection.key == key);
         if !is_brought {
-            self.look_again(key, shared);
+            self.watch_call(key, since, shared);
         }
+    }
+
+    /// The call of the connection at `key`, which has begun at `since`, is one that may be overdue from now on.
+    #[inline(never)]
+    fn watch_call(&mut self, key: usize, since: Instant, shared: &Shared) {
+        if let Some(link) = self.slots.get(key).and_then(|slot| slot.link.as_ref()) {
+            link.claim.begin(since);
+        }
+        self.look_again(key, shared);
     }
 
     /// Sees to it that the loop looks at the call of a connection that is out when it may be overdue.

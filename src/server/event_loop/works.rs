@@ -77,6 +77,7 @@ impl EventLoop {
         shared.pool.tidy();
         if self.works.tidy(self.now) {
             self.sections.forget();
+            self.read_ahead.forget();
             self.unsent.forget();
         }
     }

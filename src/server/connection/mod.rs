@@ -1,25 +1,18 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
-use std::io;
+mod receiving;
+
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
-use super::channel::SHORT_READ_DRAINS;
 use super::health::Lane;
 use super::limits::Limits;
-use super::link::{FINISHED, READABLE, Transport, WRITABLE};
-use super::proxy_header::{self, ProxyHeader};
-use super::socket::is;
+use super::link::{Attempt, FINISHED, READABLE, Transport, WRITABLE};
+use super::proxy_header::ProxyHeader;
 pub(super) use super::work::Work;
-
-/// How much a closing connection is read on, at most, in one go.
-const DISCARDED: usize = 16 * 1024;
-
-/// How much is read at once while a PROXY header is expected: more than any usual one.
-const PROXY_PIECE: usize = 512;
 
 /// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
 /// long.
@@ -273,9 +266,7 @@ impl Connection {
             let is_at_rest = self.state == State::Open && work.exchange.is_idle();
             if is_at_rest && self.readable && !self.peer_finished {
                 // There is nothing to go on with but what the socket has.
-                if !self.receive() {
-                    return Progress::Close;
-                }
+                self.receive();
                 continue;
             }
             match self.state {
@@ -295,11 +286,7 @@ impl Connection {
                     Step::Receive if !work.out.is_empty() => {} // an interim answer goes out first
                     Step::Receive if self.peer_finished => return Progress::Close,
                     Step::Receive if !self.readable => return self.wait_for_request(now, limits),
-                    Step::Receive => {
-                        if !self.receive() {
-                            return Progress::Close;
-                        }
-                    }
+                    Step::Receive => self.receive(),
                 },
             }
         }
@@ -309,78 +296,6 @@ impl Connection {
     fn client_is_done(&self) -> bool {
         let has_sent_all = self.work.as_ref().is_some_and(|work| work.exchange.client_is_done());
         has_sent_all && !self.readable && !self.transport.channel().is_secure()
-    }
-
-    /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-    pub(super) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
-        let mut bytes = std::mem::take(&mut self.begun).into_vec();
-        while self.readable {
-            let mut piece = [0; PROXY_PIECE];
-            match self.transport.channel().read_beneath(&mut piece) {
-                Ok(0) => return None,
-                Ok(n) => {
-                    bytes.extend_from_slice(&piece[..n]);
-                    self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
-                }
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
-                Err(_) => return None,
-            }
-            let verdict = proxy_header::parse(&bytes);
-            if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
-                self.proxy_header = None;
-                self.relayed = relayed;
-                let work = self.work.as_mut()?;
-                work.exchange.request.relayed = relayed;
-                let behind = bytes.get(len..).unwrap_or(&[]);
-                if self.transport.channel().decrypt(behind).ok()? {
-                    // What is decrypted raises no event.
-                    self.readable = true;
-                } else {
-                    work.exchange.receive_copy(behind);
-                }
-                return verdict.ok();
-            }
-            if verdict.is_err() {
-                log::debug!("closed a connection that began without a proper PROXY header");
-                return None;
-            }
-        }
-        self.begun = bytes.into_boxed_slice();
-        Some(ProxyHeader::Partial)
-    }
-
-    /// Reads once. Says whether the connection lives.
-    fn receive(&mut self) -> bool {
-        let Some(work) = &mut self.work else { return true };
-        let room = work.exchange.room();
-        let size = room.len();
-        match self.transport.read(room) {
-            Ok(0) => self.peer_finished = true,
-            Ok(n) => {
-                work.exchange.received(n);
-                self.passed += n as u64;
-                if n < size && self.transport.channel().short_read_drains() && !self.peer_is_finishing {
-                    self.readable = false;
-                }
-            }
-            Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
-            Err(_) => return false,
-        }
-        true
-    }
-
-    /// Reads and throws away, until the client has closed too.
-    fn discard(&mut self) -> Progress {
-        let mut nowhere = [0; DISCARDED];
-        while self.readable {
-            match self.transport.read(&mut nowhere) {
-                Ok(0) => return Progress::Close,
-                Ok(_) => {}
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.readable = false,
-                Err(_) => return Progress::Close,
-            }
-        }
-        Progress::Wait
     }
 
     /// Sends what is there to be sent, as far as the client takes it.
@@ -415,13 +330,13 @@ impl Connection {
             if !self.writable {
                 return Flush::Blocked;
             }
-            let outcome = if behind.is_empty() {
-                self.transport.write(rest)
+            let attempt = if behind.is_empty() {
+                self.transport.try_write(rest)
             } else {
-                self.transport.write_both(rest, behind)
+                self.transport.try_write_both(rest, behind)
             };
-            match outcome {
-                Ok(n) => {
+            match attempt {
+                Attempt::Done(n) => {
                     let of_rest = n.min(rest.len());
                     work.sent += of_rest;
                     if let Payload::Bytes { sent, .. } = &mut work.payload {
@@ -429,8 +344,8 @@ impl Connection {
                     }
                     self.passed += n as u64;
                 }
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.writable = false,
-                Err(_) => return Flush::Failed,
+                Attempt::TooEarly => self.writable = false,
+                Attempt::Failed => return Flush::Failed,
             }
         }
     }

@@ -1,0 +1,105 @@
+//! What a connection receives, read once at a time.
+
+use super::super::channel::SHORT_READ_DRAINS;
+use super::super::link::Attempt;
+use super::super::proxy_header::{self, ProxyHeader};
+use super::{Connection, Progress, State};
+
+/// How much a closing connection is read on, at most, in one go.
+const DISCARDED: usize = 16 * 1024;
+
+/// How much is read at once while a PROXY header is expected: more than any usual one.
+const PROXY_PIECE: usize = 512;
+
+impl Connection {
+    /// Reads once.
+    // Not on the usual way, which reads ahead.
+    #[inline(never)]
+    pub(super) fn receive(&mut self) {
+        let Some(work) = &mut self.work else { return };
+        let room = work.exchange.room();
+        let size = room.len();
+        let attempt = self.transport.try_read(room);
+        work.exchange.received(attempt.done());
+        self.note_read(attempt, size);
+    }
+
+    /// Whether nothing is under way, so that what comes next may be read into other memory than its work's.
+    pub(in super::super) fn may_be_read_ahead(&self) -> bool {
+        self.work.is_none() && self.state == State::Open && self.begun.is_empty() && self.proxy_header.is_none()
+    }
+
+    /// Reads once, into `room`, and says how much. If that is nothing although it is still
+    /// [ready](Connection::is_ready), this is the end.
+    pub(in super::super) fn receive_ahead(&mut self, room: &mut [u8]) -> usize {
+        let attempt = self.transport.try_read(room);
+        self.note_read(attempt, room.len());
+        attempt.done()
+    }
+
+    /// Takes note of what a read into a room of this size has come to.
+    #[inline]
+    fn note_read(&mut self, attempt: Attempt, size: usize) {
+        match attempt {
+            Attempt::Done(n @ 1..) => {
+                self.passed += n as u64;
+                if n < size && self.transport.channel().short_read_drains() && !self.peer_is_finishing {
+                    self.readable = false;
+                }
+            }
+            Attempt::TooEarly => self.readable = false,
+            // Whatever the reason is, nothing else will come.
+            Attempt::Done(0) | Attempt::Failed => self.peer_finished = true,
+        }
+    }
+
+    /// Reads and throws away, until the client has closed too.
+    pub(super) fn discard(&mut self) -> Progress {
+        let mut nowhere = [0; DISCARDED];
+        while self.readable {
+            match self.transport.try_read(&mut nowhere) {
+                Attempt::Done(1..) => {}
+                Attempt::TooEarly => self.readable = false,
+                Attempt::Done(0) | Attempt::Failed => return Progress::Close,
+            }
+        }
+        Progress::Wait
+    }
+
+    /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+    pub(in super::super) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+        let mut bytes = std::mem::take(&mut self.begun).into_vec();
+        while self.readable {
+            let mut piece = [0; PROXY_PIECE];
+            match Attempt::of(self.transport.channel().read_beneath(&mut piece)) {
+                Attempt::Done(n @ 1..) => {
+                    bytes.extend_from_slice(&piece[..n]);
+                    self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
+                }
+                Attempt::TooEarly => self.readable = false,
+                Attempt::Done(0) | Attempt::Failed => return None,
+            }
+            let verdict = proxy_header::parse(&bytes);
+            if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
+                self.proxy_header = None;
+                self.relayed = relayed;
+                let work = self.work.as_mut()?;
+                work.exchange.request.relayed = relayed;
+                let behind = bytes.get(len..).unwrap_or(&[]);
+                if self.transport.channel().decrypt(behind).ok()? {
+                    // What is decrypted raises no event.
+                    self.readable = true;
+                } else {
+                    work.exchange.receive_copy(behind);
+                }
+                return verdict.ok();
+            }
+            if verdict.is_err() {
+                log::debug!("closed a connection that began without a proper PROXY header");
+                return None;
+            }
+        }
+        self.begun = bytes.into_boxed_slice();
+        Some(ProxyHeader::Partial)
+    }
+}
