@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use hansel::Server;
 use socket2::SockRef;
 
-use crate::support::{Answer, Client, NEVER, PATIENCE, get};
+use crate::support::{Answer, Client, NEVER, PATIENCE, get, signal};
 
 /// Answers that each process gives before it is restarted.
 const ANSWERS: usize = 300;
@@ -81,11 +81,6 @@ fn in_a_row<const N: usize>(listeners: [&TcpListener; N]) -> [TcpListener; N] {
         }
         unfit.push(copies);
     }
-}
-
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([name, &process.to_string()]).status();
-    assert!(status.unwrap().success());
 }
 
 /// Clients that ask without a pause, and count.

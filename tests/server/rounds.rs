@@ -11,7 +11,7 @@ use std::thread;
 
 use hansel::{Request, Server};
 
-use crate::support::{Client, get, no_deadlines, noise, post, post_head};
+use crate::support::{Client, get, no_deadlines, noise, post, post_head, signal};
 
 /// More than are read together, some times over.
 const CLIENTS: usize = 150;
@@ -78,13 +78,6 @@ impl Stoppable {
             address: ([127, 0, 0, 1], port.expect("it tells its port")).into(),
             _life_line: life_line,
         }
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([name, &self.process.id().to_string()])
-            .status();
-        assert!(status.unwrap().success());
     }
 }
 
@@ -211,7 +204,7 @@ fn whatever_clients_send_at_the_same_moment_each_gets_its_own_answer() {
                 _ => {}
             }
         }
-        server.signal("-STOP");
+        signal(server.process.id(), "-STOP");
         for (number, (client, &kind)) in clients.iter_mut().zip(&kinds).enumerate() {
             send(
                 client.get_or_insert_with(|| Client::connect(server.address)),
@@ -224,7 +217,7 @@ fn whatever_clients_send_at_the_same_moment_each_gets_its_own_answer() {
                 _ => {}
             }
         }
-        server.signal("-CONT");
+        signal(server.process.id(), "-CONT");
         let is_waiting = |kind: &Kind| matches!(kind, Kind::Waiting);
         let waiting = kinds.iter().filter(|kind| is_waiting(kind)).count();
         // All others are answered while those wait.

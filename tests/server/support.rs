@@ -326,6 +326,15 @@ impl Answer {
     }
 }
 
+/// Sends a signal, such as `-HUP`, to another process.
+#[cfg(unix)]
+pub(crate) fn signal(process: u32, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([name, &process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
 /// A GET request.
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")
