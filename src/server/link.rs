@@ -96,7 +96,7 @@ impl Link {
 }
 
 /// What has come of reading or writing without waiting.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Attempt {
     /// So many bytes; none read means the end.
     Done(usize),
@@ -191,6 +191,7 @@ impl Transport {
         Attempt::of(uninterrupted(|| self.link.channel.write_both(first, second)))
     }
 
+    /// As [`try_read`](Transport::try_read), for those who tell why it has failed.
     #[inline]
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.read(into))

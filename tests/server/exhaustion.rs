@@ -3,15 +3,14 @@
 //! The server is a process of its own, since the limit is one of the process: this test program, started
 //! again for the one test that is ignored otherwise.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::Instant;
 
 use hansel::Server;
 
-use crate::support::{Client, PATIENCE, get, no_deadlines, sample};
+use crate::support::{Client, PATIENCE, end_with_test, get, hear_address, no_deadlines, sample, tell_address};
 
 /// What the server may open.
 const DESCRIPTORS: usize = 40;
@@ -23,13 +22,9 @@ const LOOPS: usize = 2;
 #[ignore = "the test below starts it, as a process of its own"]
 fn a_server_of_few_descriptors() {
     let server = Server::bind("127.0.0.1:0").unwrap().loops(LOOPS).quiet().health();
-    println!("\nhere {}", server.local_addrs()[0]);
+    tell_address(server.local_addrs()[0]);
     io::stdin().read_exact(&mut [0]).unwrap();
-    thread::spawn(|| {
-        // It ends with the test that has started it.
-        let _ = io::stdin().read(&mut [0]);
-        std::process::exit(0);
-    });
+    end_with_test(0);
     server.limits(no_deadlines()).serve(|| "served").unwrap();
 }
 
@@ -49,11 +44,8 @@ fn start() -> (Child, SocketAddr) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let told = BufReader::new(child.stdout.take().unwrap());
-    let address = told
-        .lines()
-        .find_map(|line| line.unwrap().strip_prefix("here ")?.parse().ok());
-    (child, address.expect("an address"))
+    let address = hear_address(&mut child);
+    (child, address)
 }
 
 #[test]

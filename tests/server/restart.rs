@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use hansel::Server;
 use socket2::SockRef;
 
-use crate::support::{Answer, Client, NEVER, PATIENCE, get, signal};
+use crate::support::{Answer, Client, NEVER, PATIENCE, end_with_test, get, signal};
 
 /// Answers that each process gives before it is restarted.
 const ANSWERS: usize = 300;
@@ -29,11 +29,7 @@ const CLIENTS: usize = 3;
 #[test]
 #[ignore = "the other tests here start it, as a process of its own"]
 fn a_server_that_is_restarted() {
-    // It ends with the test that has started it.
-    thread::spawn(|| {
-        let _ = io::stdin().read(&mut [0]);
-        std::process::exit(1);
-    });
+    end_with_test(1);
     let server = Server::activated().unwrap().expect("a listener from the test");
     let mut server = server.quiet().grace(PATIENCE).restart_on_hangup().unwrap();
     if let Ok(address) = std::env::var(HEALTH) {

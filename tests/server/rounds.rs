@@ -3,33 +3,26 @@
 //! The server is a process of its own, this test program started again, so that it can be stopped: what its clients
 //! send meanwhile is all there when it goes on.
 
-use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Condvar, Mutex};
-use std::thread;
 
 use hansel::{Request, Server};
 
-use crate::support::{Client, get, no_deadlines, noise, post, post_head, signal};
+use crate::support::{
+    Client, end_with_test, get, hear_address, no_deadlines, noise, post, post_head, signal, tell_address,
+};
 
 /// More than are read together, some times over.
 const CLIENTS: usize = 150;
 
 const ROUNDS: usize = 6;
 
-/// What the server prints before its port.
-const MARK: &str = "listens on port ";
-
 #[test]
 #[ignore = "the other test here starts it, as a process of its own"]
 fn a_server_that_is_stopped_now_and_then() {
     static ADMITTED: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-    // It ends with the test that has started it.
-    thread::spawn(|| {
-        let _ = io::stdin().read(&mut [0]);
-        std::process::exit(1);
-    });
+    end_with_test(1);
     let answer = |request: &Request| {
         let (lock, changed) = &ADMITTED;
         match request.segment(0) {
@@ -49,7 +42,7 @@ fn a_server_that_is_stopped_now_and_then() {
     };
     let server = Server::bind("127.0.0.1:0").unwrap().quiet().loops(1);
     let handle = server.limits(no_deadlines()).spawn(answer).unwrap();
-    println!("{MARK}{}", handle.local_addr().port());
+    tell_address(handle.local_addr());
     handle.wait();
 }
 
@@ -70,12 +63,9 @@ impl Stoppable {
             .spawn()
             .unwrap();
         let life_line = process.stdin.take().unwrap();
-        let port = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .find_map(|line| Some(line.unwrap().split_once(MARK)?.1.parse().unwrap()));
         Stoppable {
+            address: hear_address(&mut process),
             process,
-            address: ([127, 0, 0, 1], port.expect("it tells its port")).into(),
             _life_line: life_line,
         }
     }
@@ -104,7 +94,6 @@ enum Kind {
     Gone,
 }
 
-/// Three of four are of the first kind, as they usually are.
 const KINDS: [Kind; 11] = [
     Kind::Pipelined,
     Kind::HeadInTwoParts,
@@ -119,10 +108,12 @@ const KINDS: [Kind; 11] = [
     Kind::One,
 ];
 
+/// Three of four are of the first kind, as they usually are.
 fn kind(client: usize, round: usize) -> Kind {
-    match (client + round).is_multiple_of(4) {
-        true => KINDS[(client / 4 + round) % KINDS.len()],
-        false => Kind::One,
+    if (client + round).is_multiple_of(4) {
+        KINDS[(client / 4 + round) % KINDS.len()]
+    } else {
+        Kind::One
     }
 }
 

@@ -103,3 +103,55 @@ impl EventLoop {
         self.settle(connection, shared)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::channel::Channel;
+    use crate::server::limits::Limits;
+    use crate::server::link::Transport;
+    use crate::server::socket::Stream;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    /// A client that has sent this, or has closed if that is nothing, and its connection.
+    fn connected(key: usize, sent: Option<&[u8]>) -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        if let Some(sent) = sent {
+            client.write_all(sent).unwrap();
+            if sent.is_empty() {
+                client.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            // Waits until it is there.
+            stream.peek(&mut [0]).unwrap();
+        }
+        stream.set_nonblocking(true).unwrap();
+        let channel = Channel::plain(Stream::Tcp(mio::net::TcpStream::from_std(stream)));
+        let limits = Limits::default();
+        let connection = Connection::new(Transport::new(channel), None, key, 0, Instant::now(), &limits);
+        (client, connection)
+    }
+
+    #[test]
+    fn what_is_read_is_kept_until_it_is_seen_to_and_then_given_back() {
+        let mut ahead = ReadAhead::default();
+        let (_one, mut first) = connected(1, Some(b"one"));
+        let (_silent, mut silent) = connected(2, None);
+        let (_closed, mut closed) = connected(3, Some(b""));
+        let (_two, mut second) = connected(4, Some(b"two"));
+        assert!(ahead.read(&mut first));
+        assert!(ahead.read(&mut silent), "there is nothing to do");
+        assert!(!ahead.read(&mut closed), "it has ended");
+        assert!(ahead.read(&mut second));
+        ahead.forget();
+        let places = ahead.places.iter().take(ahead.read);
+        let kept: Vec<_> = places.map(|place| (place.key, &place.buffer[..place.len])).collect();
+        assert_eq!(kept, [(1, &b"one"[..]), (4, b"two")]);
+        ahead.restart();
+        ahead.forget();
+        assert_eq!(ahead.places.capacity(), 0);
+    }
+}
