@@ -7,6 +7,7 @@ use crate::dispatch::{
     Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail, UrlError,
     Walk, build_url,
 };
+#[cfg(feature = "development")]
 use crate::page;
 use crate::request::DecodedPath;
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
@@ -116,7 +117,8 @@ impl App {
     /// page of its own. Handlers that panic are named with the line.
     ///
     /// The page shows what is nobody else's business: routes, header fields, a few lines of source. So
-    /// it is off unless this is called, and nothing else switches it on.
+    /// it is off unless this is called, and nothing else switches it on. Needs the feature `development`,
+    /// which is on by default.
     ///
     /// ```
     /// use hansel::{App, Routes};
@@ -124,6 +126,7 @@ impl App {
     /// let routes = Routes::new().get("/people/{id}", |id: u32| format!("person {id}"));
     /// let app = App::new(routes).development(cfg!(debug_assertions));
     /// ```
+    #[cfg(feature = "development")]
     #[must_use]
     pub fn development(mut self, on: bool) -> App {
         self.in_development = on.then_some(App::answer_in_development);
@@ -231,6 +234,7 @@ impl App {
         }
     }
 
+    #[cfg(feature = "development")]
     fn answer_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
         page::answer(request, listener, answer, || self.routes())

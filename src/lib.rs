@@ -23,6 +23,7 @@ pub mod dispatch;
 mod exchange;
 mod operations;
 mod pace;
+#[cfg(feature = "development")]
 mod page;
 mod request;
 mod response;

@@ -78,9 +78,21 @@ macro_rules! from_segment {
     )+};
 }
 
-from_segment!(
-    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char, IpAddr, Ipv4Addr, Ipv6Addr
-);
+from_segment!(u64, u128, i64, i128, f32, f64, bool, char, IpAddr, Ipv4Addr, Ipv6Addr);
+
+/// Numbers that are read as larger ones, of which there is the code already.
+macro_rules! from_larger {
+    ($larger:ty: $($type:ty),+) => {$(
+        impl FromSegment for $type {
+            fn from_segment(segment: &str) -> Option<$type> {
+                <$larger>::from_segment(segment)?.try_into().ok()
+            }
+        }
+    )+};
+}
+
+from_larger!(u64: u8, u16, u32, usize);
+from_larger!(i64: i8, i16, i32, isize);
 
 impl FromSegment for String {
     fn from_segment(segment: &str) -> Option<String> {

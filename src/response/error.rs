@@ -105,7 +105,10 @@ impl IntoResponse for Error {
             Source::Message(message) => Response::new(message).with_status(self.status),
             Source::Internal(error) => {
                 log::error!("handler failed: {error}");
-                self.status.into_response().with_failure(error)
+                let answer = self.status.into_response();
+                #[cfg(feature = "development")]
+                let answer = answer.with_failure(error);
+                answer
             }
         }
     }

@@ -44,7 +44,8 @@ enum Fault {
         error: InvalidField,
         at: &'static Location<'static>,
     },
-    /// The error that it is the answer to.
+    /// The error that it is the answer to, for the page to tell.
+    #[cfg(feature = "development")]
     Failure(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -188,18 +189,20 @@ impl Response {
         if let Err(error) = outcome {
             match self.fault.as_deref() {
                 Some(Fault::Field { .. }) => {}
-                Some(Fault::Failure(_)) | None => self.fault = Some(Box::new(Fault::Field { error, at })),
+                _ => self.fault = Some(Box::new(Fault::Field { error, at })),
             }
         }
     }
 
     /// The same as the answer to an error that is not for the client.
+    #[cfg(feature = "development")]
     fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
         self.fault = Some(Box::new(Fault::Failure(error)));
         self
     }
 
     /// What went wrong that the client is not told.
+    #[cfg(feature = "development")]
     pub(crate) fn failure(&self) -> Option<String> {
         match self.fault.as_deref()? {
             Fault::Field { error, at } => Some(format!("{error} (set at {at})")),

@@ -8,5 +8,6 @@ mod mounting;
 mod panics;
 mod registration;
 mod seeds;
+#[cfg(feature = "development")]
 mod ten_mistakes;
 mod tree;

@@ -7,6 +7,7 @@ use super::tree::Ending;
 #[derive(Debug, Default)]
 pub(super) struct Branch {
     pub(super) text: Vec<u8>,
+    /// One for each octet that a text begins with, in the order of these; no text is empty.
     pub(super) children: Vec<Branch>,
     pub(super) parameter: Option<Box<Branch>>,
     pub(super) end: Option<usize>,
@@ -28,17 +29,14 @@ impl Branch {
     /// The branch behind `text`, which grows if it is not there.
     fn below(&mut self, text: &[u8]) -> &mut Branch {
         let Some(&first) = text.first() else { return self };
-        let place = self
-            .children
-            .iter()
-            .position(|child| child.text.first() == Some(&first));
-        let place = place.unwrap_or_else(|| {
-            self.children.push(Branch {
+        let place = self.children.partition_point(|child| child.text[0] < first);
+        if self.children.get(place).is_none_or(|child| child.text[0] != first) {
+            let child = Branch {
                 text: text.to_vec(),
                 ..Branch::default()
-            });
-            self.children.len() - 1
-        });
+            };
+            self.children.insert(place, child);
+        }
         let child = &mut self.children[place];
         let shared = child.text.iter().zip(text).take_while(|(a, b)| a == b).count();
         if shared < child.text.len() {

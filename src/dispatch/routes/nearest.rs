@@ -34,13 +34,15 @@ fn patterns(entries: &[Entry], text: &str) -> String {
     if entries.is_empty() {
         return "; there are no patterns here".to_owned();
     }
-    let mut near: Vec<(usize, String)> = entries
-        .iter()
-        .map(|entry| (likeness(&entry.pattern.shown, text), entry.shown()))
-        .collect();
-    near.sort_by_key(|(likeness, _)| std::cmp::Reverse(*likeness));
-    let more = near.len().saturating_sub(SHOWN);
-    let list: Vec<_> = near.into_iter().take(SHOWN).map(|(_, shown)| shown).collect();
+    let mut near: Vec<(usize, &Entry)> = Vec::new();
+    for entry in entries {
+        let likeness = likeness(&entry.pattern.shown, text);
+        let place = near.partition_point(|(other, _)| *other >= likeness);
+        near.insert(place, (likeness, entry));
+        near.truncate(SHOWN);
+    }
+    let more = entries.len() - near.len();
+    let list: Vec<_> = near.iter().map(|(_, entry)| entry.shown()).collect();
     let and_more = if more > 0 {
         format!(" and {more} more")
     } else {

@@ -284,7 +284,7 @@ impl Tree {
 
     /// Writes `branch` down at `place`, and what is below it behind all that is there. `straight` knows where
     /// the rests of patterns are that have been written down.
-    fn lay_out(&mut self, place: usize, mut branch: Branch, straight: &mut HashMap<Vec<u8>, u32>) {
+    fn lay_out(&mut self, place: usize, branch: Branch, straight: &mut HashMap<Vec<u8>, u32>) {
         if let Some((texts, target)) = branch.straight() {
             let text_len = texts.len() as u32;
             let text = *straight.entry(texts).or_insert_with_key(|texts| {
@@ -302,7 +302,6 @@ impl Tree {
         }
         let text = self.octets.len() as u32;
         self.octets.extend_from_slice(&branch.text);
-        branch.children.sort_by_key(|child| child.text.first().copied());
         let keys: Vec<u8> = branch
             .children
             .iter()

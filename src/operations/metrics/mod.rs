@@ -179,7 +179,7 @@ impl Count for Metrics {
 pub(crate) struct Places {
     last: (String, usize),
     /// Made when it is needed first: a program without metrics has nothing of what hashes in it.
-    known: Option<HashMap<Box<str>, usize>>,
+    known: Option<HashMap<String, usize>>,
 }
 
 impl Places {
