@@ -18,6 +18,8 @@ class Scenario:
     idle: int = 0
     weighs_memory: bool = False
     loops: int = 1
+    # Threads of the load: one can ask one loop as much as that can answer.
+    load_threads: int = 1
     # How many handlers may block at once. Those who have a fixed number of threads get so many.
     threads: int = 16
     # Both processes may use both processors.
@@ -33,7 +35,7 @@ class Scenario:
 
     def load_arguments(self) -> list[str]:
         arguments = [self.work, "--connections", self.connections, "--depth", self.depth]
-        arguments += ["--clients", self.clients, "--body", self.body, "--idle", self.idle]
+        arguments += ["--threads", self.load_threads, "--clients", self.clients, "--body", self.body, "--idle", self.idle]
         arguments += ["--close"] if self.close else []
         return [str(argument) for argument in arguments]
 
@@ -92,6 +94,7 @@ SCENARIOS = [
         "two-loops",
         "Keep-alive, 64 connections, two loops; server and load share two processors",
         loops=2,
+        load_threads=2,
         shares_processors=True,
     ),
 ]

@@ -1,4 +1,4 @@
-//! The load: one thread that asks as much as it can, checks what it gets, and says how long it took.
+//! The load: asks as much as it can, checks what it gets, and says how long it took.
 //!
 //! It is a closed loop: a connection sends its next requests when it has the answers to the last. The
 //! result is one line of JSON on the standard output.

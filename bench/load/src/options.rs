@@ -8,6 +8,7 @@ pub(crate) const USAGE: &str = "usage: bench-load ADDRESS WORK [OPTION ...]
 WORK is hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello, 10 % sleep).
 
   --connections N   at the same time (64)
+  --threads N       that ask, each with its part of the connections (1)
   --depth N         requests sent together (1)
   --clients KIND    own: a connection is one client's, so that only the path varies on it;
                     mixed: each request is another client's, as behind a proxy (mixed)
@@ -38,6 +39,7 @@ pub(crate) struct Options {
     pub(crate) address: SocketAddr,
     pub(crate) work: Work,
     pub(crate) connections: usize,
+    pub(crate) threads: usize,
     pub(crate) depth: usize,
     pub(crate) has_own_clients: bool,
     pub(crate) closes: bool,
@@ -58,6 +60,7 @@ impl Options {
             address: parsed("ADDRESS", &address)?,
             work: Work::named(&work)?,
             connections: 64,
+            threads: 1,
             depth: 1,
             has_own_clients: false,
             closes: false,
@@ -73,6 +76,7 @@ impl Options {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
                 "--connections" => options.connections = at_least_one(&name, &value()?)?,
+                "--threads" => options.threads = at_least_one(&name, &value()?)?,
                 "--depth" => options.depth = at_least_one(&name, &value()?)?,
                 "--clients" => options.has_own_clients = is_own(&value()?)?,
                 "--close" => options.closes = true,
@@ -163,6 +167,7 @@ mod tests {
             ("127.0.0.1:80 juggle", "juggle"),
             ("127.0.0.1:80 hello --depth", "--depth"),
             ("127.0.0.1:80 hello --depth 0", "--depth"),
+            ("127.0.0.1:80 hello --threads 0", "--threads"),
             ("127.0.0.1:80 hello --seconds -1", "--seconds"),
             ("127.0.0.1:80 mix --depth 2", "mix"),
             ("127.0.0.1:80 hello --frobnicate", "--frobnicate"),

@@ -71,6 +71,16 @@ impl Errors {
         self.first.get_or_insert_with(|| error.to_string());
     }
 
+    pub(crate) fn add(&mut self, other: Errors) {
+        self.status += other.status;
+        self.body += other.body;
+        self.malformed += other.malformed;
+        self.cut += other.cut;
+        self.not_closed += other.not_closed;
+        self.silent += other.silent;
+        self.first = self.first.take().or(other.first);
+    }
+
     /// How many connections could not go on.
     pub(crate) fn broken_connections(&self) -> u64 {
         self.malformed + self.cut
@@ -99,6 +109,12 @@ impl Tally {
             Kind::Quick => self.quick.add(took, requests),
             Kind::Slow => self.slow.add(took, requests),
         }
+    }
+
+    pub(crate) fn add(&mut self, other: &Tally) {
+        self.quick.add_all(&other.quick);
+        self.slow.add_all(&other.slow);
+        self.requests += other.requests;
     }
 
     pub(crate) fn report(mut self, time: Duration, server: Usage, load: Duration, errors: Errors) -> Report {

@@ -1,6 +1,7 @@
 //! The loop: warming up, then measuring.
 
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -17,28 +18,34 @@ const READ: usize = 256 * 1024;
 /// So many broken connections are not worth going on for.
 const TOO_MANY_BROKEN: u64 = 1000;
 
-/// Runs the load.
+/// Runs the load: each thread has its part of the connections, and the first is this one.
 pub(crate) fn run(options: &Options) -> io::Result<Report> {
     let requests = Requests::new(options);
-    let mut rounds = Rounds::new(options, &requests)?;
-    rounds.go_on_for(options.warm_up)?;
-    rounds.forget();
-
-    let (server, load) = (Usage::now(&options.server)?, server::own()?);
-    let start = Instant::now();
-    rounds.go_on_for(options.time)?;
-    let time = start.elapsed();
-    let (server, load) = (Usage::now(&options.server)?.since(server), server::own()? - load);
-
-    rounds.look_for_stuck();
-    let sampled = rounds
-        .connections
-        .iter()
-        .flatten()
-        .map(|connection| connection.answers.sampled)
-        .sum();
-    let report = rounds.tally.report(time, server, load, rounds.errors);
-    Ok(Report { sampled, ..report })
+    let mut first = Rounds::new(options, &requests, 0)?;
+    let mut others = (1..options.threads)
+        .map(|part| Rounds::new(options, &requests, part))
+        .collect::<io::Result<Vec<_>>>()?;
+    let start = Instant::now() + options.warm_up;
+    let end = start + options.time;
+    let (time, server, load) = thread::scope(|scope| {
+        let beside: Vec<_> = others
+            .iter_mut()
+            .map(|rounds| scope.spawn(move || rounds.warm_up(start).and_then(|()| rounds.go_on_until(end))))
+            .collect();
+        first.warm_up(start)?;
+        let (server, load, start) = (Usage::now(&options.server)?, server::own()?, Instant::now());
+        first.go_on_until(end)?;
+        let time = start.elapsed();
+        let (server, load) = (Usage::now(&options.server)?.since(server), server::own()? - load);
+        for rounds in beside {
+            rounds.join().map_err(|_| io::Error::other("a thread panicked"))??;
+        }
+        io::Result::Ok((time, server, load))
+    })?;
+    for rounds in others {
+        first.add(rounds);
+    }
+    Ok(first.report(time, server, load))
 }
 
 struct Rounds<'r> {
@@ -53,7 +60,10 @@ struct Rounds<'r> {
 }
 
 impl<'r> Rounds<'r> {
-    fn new(options: &Options, requests: &'r Requests) -> io::Result<Rounds<'r>> {
+    /// Those of one thread, with all its connections.
+    fn new(options: &Options, requests: &'r Requests, part: usize) -> io::Result<Rounds<'r>> {
+        // All parts together are all connections, however these divide.
+        let connections = (options.connections + part) / options.threads;
         let common = Common {
             address: options.address,
             check: Check {
@@ -70,25 +80,26 @@ impl<'r> Rounds<'r> {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             connections: Vec::new(),
-            heard: vec![false; options.connections],
+            heard: vec![false; connections],
             tally: Tally::new(),
             errors: Errors::default(),
         };
-        for index in 0..options.connections {
+        for index in 0..connections {
             let connection = Connection::open(index, 0, &rounds.common, rounds.poll.registry())?;
             rounds.connections.push(Some(connection));
         }
         Ok(rounds)
     }
 
-    /// Begins to measure.
-    fn forget(&mut self) {
+    /// Goes on until it is time to measure.
+    fn warm_up(&mut self, end: Instant) -> io::Result<()> {
+        self.go_on_until(end)?;
         self.tally = Tally::new();
         self.heard.fill(false);
+        Ok(())
     }
 
-    fn go_on_for(&mut self, time: Duration) -> io::Result<()> {
-        let end = Instant::now() + time;
+    fn go_on_until(&mut self, end: Instant) -> io::Result<()> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -149,6 +160,22 @@ impl<'r> Rounds<'r> {
             Err(error) => self.errors.broken(&error),
         }
         Ok(())
+    }
+
+    /// Counts what those of another thread have done as well.
+    fn add(&mut self, other: Rounds<'_>) {
+        self.tally.add(&other.tally);
+        self.errors.add(other.errors);
+        self.connections.extend(other.connections);
+        self.heard.extend(other.heard);
+    }
+
+    fn report(mut self, time: Duration, server: Usage, load: Duration) -> Report {
+        self.look_for_stuck();
+        let connections = self.connections.iter().flatten();
+        let sampled = connections.map(|connection| connection.answers.sampled).sum();
+        let report = self.tally.report(time, server, load, self.errors);
+        Report { sampled, ..report }
     }
 
     /// Counts the connections that have come to nothing.
