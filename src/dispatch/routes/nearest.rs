@@ -80,3 +80,19 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{App, Method, Routes};
+
+    #[test]
+    fn the_nearest_patterns_come_first_and_the_rest_is_counted() {
+        let patterns = ["/b", "/people/all", "/c", "/d", "/people/a/name", "/e", "/people"];
+        let routes = patterns
+            .iter()
+            .fold(Routes::new(), |routes, pattern| routes.get(*pattern, || "here"));
+        let trail = App::new(routes).explain(Method::GET, "/people/alll").to_string();
+        let near = "; there is `/people/all`, `/people/a/name`, `/people`, `/b`, `/c` and 2 more";
+        assert!(trail.contains(near), "{trail}");
+    }
+}
