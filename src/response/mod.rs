@@ -186,11 +186,11 @@ impl Response {
     }
 
     fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
-        if let Err(error) = outcome {
-            match self.fault.as_deref() {
-                Some(Fault::Field { .. }) => {}
-                _ => self.fault = Some(Box::new(Fault::Field { error, at })),
-            }
+        // The first one is named.
+        if let Err(error) = outcome
+            && !matches!(self.fault.as_deref(), Some(Fault::Field { .. }))
+        {
+            self.fault = Some(Box::new(Fault::Field { error, at }));
         }
     }
 

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use hansel::Server;
 
-use crate::support::{Client, PATIENCE, end_with_test, get, hear_address, no_deadlines, sample, tell_address};
+use crate::processes::{end_with_test, hear_address, tell_address};
+use crate::support::{Client, PATIENCE, get, no_deadlines, sample};
 
 /// What the server may open.
 const DESCRIPTORS: usize = 40;

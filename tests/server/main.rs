@@ -20,6 +20,8 @@ mod health;
 mod life;
 mod metrics;
 mod panics;
+#[cfg(unix)]
+mod processes;
 mod proxy_protocol;
 mod refusals;
 #[cfg(all(unix, feature = "activation"))]

@@ -15,7 +15,8 @@ use std::thread::{self, JoinHandle};
 use hansel::Server;
 use socket2::SockRef;
 
-use crate::support::{Answer, Client, NEVER, PATIENCE, end_with_test, get, signal};
+use crate::processes::{end_with_test, signal};
+use crate::support::{Answer, Client, NEVER, PATIENCE, get};
 
 /// Answers that each process gives before it is restarted.
 const ANSWERS: usize = 300;

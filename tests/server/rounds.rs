@@ -9,9 +9,8 @@ use std::sync::{Condvar, Mutex};
 
 use hansel::{Request, Server};
 
-use crate::support::{
-    Client, end_with_test, get, hear_address, no_deadlines, noise, post, post_head, signal, tell_address,
-};
+use crate::processes::{end_with_test, hear_address, signal, tell_address};
+use crate::support::{Client, get, no_deadlines, noise, post, post_head};
 
 /// More than are read together, some times over.
 const CLIENTS: usize = 150;

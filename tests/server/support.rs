@@ -2,12 +2,8 @@
 //! means to put things in order without looking at a clock.
 
 use std::io::{self, Read, Write};
-#[cfg(unix)]
-use std::io::{BufRead, BufReader};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
-#[cfg(unix)]
-use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -328,43 +324,6 @@ impl Answer {
     pub(crate) fn assert_closes(&self) {
         assert_eq!(self.field("Connection"), Some("close"));
     }
-}
-
-/// Sends a signal, such as `-HUP`, to another process.
-#[cfg(unix)]
-pub(crate) fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([name, &process.to_string()]).status();
-    assert!(status.unwrap().success());
-}
-
-/// In a process that a test has started: ends it with this status when that test ends, or closes its input.
-#[cfg(unix)]
-pub(crate) fn end_with_test(status: i32) {
-    std::thread::spawn(move || {
-        let _ = io::stdin().read(&mut [0]);
-        std::process::exit(status);
-    });
-}
-
-/// What stands before the address that a process tells the test which has started it.
-#[cfg(unix)]
-const HERE: &str = "here ";
-
-#[cfg(unix)]
-pub(crate) fn tell_address(address: SocketAddr) {
-    // Behind what the test program prints by itself.
-    println!("\n{HERE}{address}");
-}
-
-/// The address that a process tells.
-#[cfg(unix)]
-#[track_caller]
-pub(crate) fn hear_address(process: &mut Child) -> SocketAddr {
-    let told = BufReader::new(process.stdout.take().unwrap());
-    let address = told
-        .lines()
-        .find_map(|line| line.unwrap().strip_prefix(HERE)?.parse().ok());
-    address.expect("an address")
 }
 
 /// A GET request.

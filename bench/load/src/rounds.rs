@@ -189,3 +189,19 @@ impl<'r> Rounds<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn threads_share_all_the_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let line = format!("{} hello --connections 5 --threads 3", listener.local_addr().unwrap());
+        let options = Options::of(line.split(' ').map(str::to_owned)).unwrap();
+        let requests = Requests::new(&options);
+        let open = |part| Rounds::new(&options, &requests, part).unwrap().connections.len();
+        assert_eq!([0, 1, 2].map(open), [1, 2, 2]);
+    }
+}

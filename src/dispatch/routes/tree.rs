@@ -302,12 +302,7 @@ impl Tree {
         }
         let text = self.octets.len() as u32;
         self.octets.extend_from_slice(&branch.text);
-        let keys: Vec<u8> = branch
-            .children
-            .iter()
-            .filter_map(|child| child.text.first())
-            .copied()
-            .collect();
+        let keys: Vec<u8> = branch.children.iter().map(|child| child.text[0]).collect();
         self.octets.extend_from_slice(&keys);
         let children = self.nodes.len();
         let count = branch.children.len();
