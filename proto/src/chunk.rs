@@ -1,14 +1,11 @@
 //! The chunked transfer coding (RFC 9112 §7.1): decoding what clients send, encoding what we send.
 
-use crate::head::Span;
-use crate::limits::Limits;
-use crate::parse::{self, Lines};
+use crate::limits::{LINE_BYTES, Limits};
+use crate::lines::{self, Lines};
 use crate::progress::Progress;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
-
-/// The longest line between chunks: size, extensions and CR LF.
-pub(crate) const LINE_BYTES: usize = 4 * 1024;
+use crate::span::Span;
 
 /// RFC 9112 §7.1.1: "A server ought to limit the total length of chunk extensions received in a
 /// request to an amount reasonable for the services provided". This much for nothing, and one byte
@@ -152,8 +149,8 @@ fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress
     let within = input.get(..most).unwrap_or(input);
     let line = (progress.line as usize).max(start);
     let known = progress.fields as usize;
-    let skip = |line, _| parse::skip_field_line(within, line);
-    match parse::field_lines(within, line, known, limits.fields, skip)? {
+    let skip = |line, _| lines::skip_field_line(within, line);
+    match lines::field_lines(within, line, known, limits.fields, skip)? {
         Lines::End(len) => {
             *progress = Progress::default();
             Ok(Piece::End {

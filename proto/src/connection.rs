@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::chunk::{Chunked, Piece};
 use crate::framing::Framing;
-use crate::head::{Head, Span, Version};
+use crate::head::Head;
 use crate::limits::Limits;
-use crate::parse::{self, Known, Lines};
+use crate::lines::{self, Lines};
+use crate::parse::{self, Known};
 use crate::progress::Progress;
 use crate::refusal::{Reason, Refusal};
 use crate::respond::{Asked, BodyPlan, Encoder, ResponseHead};
+use crate::span::Span;
 use crate::state::{self, Answer, Event, Request, State};
+use crate::version::Version;
 
 /// The protocol state of one connection, request after request.
 ///
@@ -337,8 +340,8 @@ impl Connection {
     fn head_lines(&self, bytes: &[u8], head: &mut Head, known: Known) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
         if line > 0 {
-            let skip = |line, _| parse::skip_field_line(bytes, line);
-            let lines = parse::field_lines(bytes, line as usize, fields as usize, self.limits.fields, skip);
+            let skip = |line, _| lines::skip_field_line(bytes, line);
+            let lines = lines::field_lines(bytes, line as usize, fields as usize, self.limits.fields, skip);
             if let Ok(Lines::Open { .. }) = lines {
                 return lines;
             }

@@ -88,21 +88,23 @@ impl FieldBlock {
         if self.names & mark(name) == 0 {
             return false;
         }
-        let mut at = 0;
-        let mut kept = Special(0);
-        let mut found = false;
+        let mut special = Special(0);
+        // What is kept moves up to here, once.
+        let (mut at, mut kept) = (0, 0);
         while let Some(line) = self.line_at(at) {
-            if scan::is_word(line.name.as_bytes(), name.as_bytes()) {
-                let end = line.end;
-                self.lines.drain(at..end);
-                found = true;
-            } else {
-                kept.add(Special::of(line.name, line.value));
-                at = line.end;
+            let end = line.end;
+            if !scan::is_word(line.name.as_bytes(), name.as_bytes()) {
+                special.add(Special::of(line.name, line.value));
+                if kept < at {
+                    self.lines.copy_within(at..end, kept);
+                }
+                kept += end - at;
             }
+            at = end;
         }
-        self.special = kept;
-        found
+        self.special = special;
+        self.lines.truncate(kept);
+        kept < at
     }
 
     /// Takes out every field and keeps the memory.

@@ -1,11 +1,12 @@
 //! What the fields of a head decide: where the body ends (RFC 9112 §6), which host is meant (§3.2),
 //! whether the connection lives on (§9.3), and whether the client waits for `100 Continue`.
 
-use crate::head::Version;
 use crate::host;
+use crate::lines::{self, Field};
 use crate::refusal::{Reason, Refusal};
 use crate::scan;
-use crate::section::Section;
+use crate::span::Span;
+use crate::version::Version;
 
 /// How the body of a request is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,16 +27,27 @@ impl Framing {
     }
 }
 
+/// The decisions that the fields of a section make.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Decided {
+    /// The value of the Host field.
+    pub(crate) host: Option<Span>,
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
+}
+
 /// Derives from the fields of a whole section what the protocol needs, and refuses what it forbids. A
 /// `known_host` has been found right before; one that is empty is right as well.
-pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section: &mut Section) -> Result<(), Refusal> {
+#[inline]
+pub(crate) fn settle(fields: &[Field], bytes: &[u8], version: Version, known_host: &[u8]) -> Result<Decided, Refusal> {
     let mut seen = Seen::default();
-    for field in &section.fields {
+    for field in fields {
         match Deciding::of(field.name.of(bytes)) {
             None => {}
             Some(Deciding::Host) => {
                 seen.hosts += 1;
-                section.host = Some(field.value);
+                seen.host = Some(field.value);
             }
             Some(Deciding::Expect) => seen.expect = true,
             Some(Deciding::Connection) => {
@@ -49,11 +61,15 @@ pub(crate) fn settle(bytes: &[u8], version: Version, known_host: &[u8], section:
             Some(Deciding::TransferEncoding) => seen.transfer_encoding = true,
         }
     }
-    check_host(bytes, &seen, version, known_host, section)?;
-    section.framing = framing(bytes, &seen, version, section)?;
-    section.keep_alive = keep_alive(bytes, &seen, version, section);
-    section.expects_continue = seen.expect && expects_continue(bytes, version, section)?;
-    Ok(())
+    check_host(bytes, &seen, version, known_host)?;
+    let framing = framing(bytes, &seen, version, fields)?;
+    let expects_continue = seen.expect && expects_continue(bytes, version, fields)?;
+    Ok(Decided {
+        host: seen.host,
+        framing,
+        keep_alive: keep_alive(bytes, &seen, version, fields),
+        expects_continue: expects_continue && framing.has_content(),
+    })
 }
 
 /// The fields that matter here. The values of all others decide nothing.
@@ -87,6 +103,7 @@ impl Deciding {
 #[derive(Default)]
 struct Seen<'b> {
     hosts: usize,
+    host: Option<Span>,
     lengths: usize,
     length: &'b [u8],
     transfer_encoding: bool,
@@ -99,16 +116,10 @@ struct Seen<'b> {
 /// request message that lacks a Host header field and to any request message that contains more
 /// than one Host header field line or a Host header field with an invalid field value."
 #[inline(always)]
-fn check_host(
-    bytes: &[u8],
-    seen: &Seen<'_>,
-    version: Version,
-    known_host: &[u8],
-    section: &Section,
-) -> Result<(), Refusal> {
-    match (seen.hosts, section.host) {
+fn check_host(bytes: &[u8], seen: &Seen<'_>, version: Version, known_host: &[u8]) -> Result<(), Refusal> {
+    match (seen.hosts, seen.host) {
         (2.., _) => Err(Refusal::new(Reason::HostRepeated)),
-        (_, Some(value)) if value.of(bytes) == known_host || host::is_host_field(value.of(bytes)) => Ok(()),
+        (_, Some(value)) if value.of(bytes) == known_host || host::is_host(value.of(bytes)) => Ok(()),
         (_, Some(_)) => Err(Refusal::new(Reason::Host)),
         (_, None) if version == Version::Http10 => Ok(()),
         (_, None) => Err(Refusal::new(Reason::HostMissing)),
@@ -117,7 +128,7 @@ fn check_host(
 
 /// RFC 9112 §6.3, the rules for requests: 3, 4, 5 and 7.
 #[inline(always)]
-fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> Result<Framing, Refusal> {
+fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field]) -> Result<Framing, Refusal> {
     match (seen.transfer_encoding, seen.lengths) {
         (false, 0) => Ok(Framing::None),
         (false, 1) => content_length(seen.length).map(Framing::Length),
@@ -130,7 +141,7 @@ fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -
         // RFC 9112 §6.1: "A server MAY reject a request that contains both Content-Length and
         // Transfer-Encoding"; they are how requests are smuggled (§11.2).
         (true, 1..) => Err(Refusal::new(Reason::LengthAndCoding)),
-        (true, 0) => transfer_encoding(bytes, section),
+        (true, 0) => transfer_encoding(bytes, fields),
     }
 }
 
@@ -156,15 +167,15 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 /// transfer coding is not the final encoding, the message body length cannot be determined
 /// reliably; the server MUST respond with the 400 (Bad Request) status code and then close".
 #[inline(never)]
-fn transfer_encoding(bytes: &[u8], section: &Section) -> Result<Framing, Refusal> {
-    let mut values = section.values(bytes, b"transfer-encoding");
+fn transfer_encoding(bytes: &[u8], fields: &[Field]) -> Result<Framing, Refusal> {
+    let mut values = lines::values(fields, bytes, b"transfer-encoding");
     if let (Some(value), None) = (values.next(), values.next())
         && scan::is_word(value, b"chunked")
     {
         return Ok(Framing::Chunked);
     }
     // Nothing but that one word is taken: every other spelling is read differently somewhere.
-    if has_element(bytes, section, b"transfer-encoding", &mut is_unknown_coding) {
+    if has_element(bytes, fields, b"transfer-encoding", &mut is_unknown_coding) {
         // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does
         // not understand SHOULD respond with 501 (Not Implemented)."
         return Err(Refusal::new(Reason::UnknownCoding));
@@ -184,7 +195,7 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
 
 /// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.
 #[inline(always)]
-fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section) -> bool {
+fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field]) -> bool {
     // Nearly all that is ever sent.
     match (seen.connections, seen.connection) {
         (0, _) => return version == Version::Http11,
@@ -192,42 +203,40 @@ fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, section: &Section
         (1, option) if option.eq_ignore_ascii_case(b"close") => return false,
         _ => {}
     }
-    !has_option(bytes, section, b"close") && (version == Version::Http11 || has_option(bytes, section, b"keep-alive"))
+    !has_option(bytes, fields, b"close") && (version == Version::Http11 || has_option(bytes, fields, b"keep-alive"))
 }
 
 /// Whether this is one of the connection options.
 #[inline(never)]
-fn has_option(bytes: &[u8], section: &Section, option: &[u8]) -> bool {
-    has_element(bytes, section, b"connection", &mut |element| {
+fn has_option(bytes: &[u8], fields: &[Field], option: &[u8]) -> bool {
+    has_element(bytes, fields, b"connection", &mut |element| {
         scan::is_word(element, option)
     })
 }
 
 /// Whether one of the elements of all fields of that name is of a kind.
 #[inline(never)]
-fn has_element(bytes: &[u8], section: &Section, name: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    section
-        .values(bytes, name)
-        .any(|value| elements(value).any(&mut *is_it))
+fn has_element(bytes: &[u8], fields: &[Field], name: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    lines::values(fields, bytes, name).any(|value| elements(value).any(&mut *is_it))
 }
 
 /// RFC 9110 §10.1.1: "A server that receives an Expect field value containing a member other than
 /// 100-continue MAY respond with a 417 (Expectation Failed) status code", and one "that receives a
 /// 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation".
 #[inline(never)]
-fn expects_continue(bytes: &[u8], version: Version, section: &Section) -> Result<bool, Refusal> {
+fn expects_continue(bytes: &[u8], version: Version, fields: &[Field]) -> Result<bool, Refusal> {
     if version == Version::Http10 {
         return Ok(false);
     }
     let mut expected = false;
-    let expects_more = has_element(bytes, section, b"expect", &mut |expectation| {
+    let expects_more = has_element(bytes, fields, b"expect", &mut |expectation| {
         expected = true;
         !scan::is_word(expectation, b"100-continue")
     });
     if expects_more {
         return Err(Refusal::new(Reason::Expectation));
     }
-    Ok(expected && section.framing.has_content())
+    Ok(expected)
 }
 
 /// RFC 9110 §5.6.1: the elements of a list, of which "a recipient MUST parse and ignore a reasonable

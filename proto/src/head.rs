@@ -1,90 +1,12 @@
 //! The head of a request: what its first lines say, as spans of the bytes they came in.
 
 use crate::framing::Framing;
+use crate::lines::{self, Field};
 use crate::request_line::RequestLine;
-use crate::section::{Field, Section};
-
-/// The version a client speaks, as far as it changes what a server does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Version {
-    /// HTTP/1.0: the connection ends with the answer unless asked otherwise, and nothing is chunked.
-    Http10,
-    /// HTTP/1.1, and every higher minor version of 1 (RFC 9110 §2.5).
-    #[default]
-    Http11,
-}
-
-/// The four forms of a request target (RFC 9112 §3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TargetForm {
-    /// `/where?q=now`: a path and perhaps a query. Nearly every request.
-    #[default]
-    Origin,
-    /// `http://www.example.org/pub`: as sent to a proxy, and to be accepted by every server.
-    Absolute,
-    /// `www.example.com:80`: with `CONNECT` only, and always with a port.
-    Authority,
-    /// `*`: with `OPTIONS` only; the server as a whole.
-    Asterisk,
-}
-
-/// A stretch `start..end` of the bytes that were parsed.
-///
-/// ```
-/// use hansel_proto::Span;
-///
-/// let span = Span { start: 2, end: 5 };
-/// assert_eq!(span.of(b"a hat"), b"hat");
-/// assert_eq!(span.of(b"too"), b"", "out of range: empty, never a panic");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Span {
-    /// Index of the first byte.
-    pub start: u32,
-    /// Index behind the last byte.
-    pub end: u32,
-}
-
-impl Span {
-    /// The bytes of this span; empty if `bytes` does not reach that far.
-    #[inline]
-    pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
-    }
-
-    /// The number of bytes.
-    #[inline]
-    pub fn len(self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-
-    /// Whether there are none.
-    #[inline]
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// Heads are bounded to 4 GiB by [`Limits`](crate::Limits), so nothing is cut off here.
-    #[inline(always)]
-    pub(crate) fn new(start: usize, end: usize) -> Span {
-        Span {
-            start: start as u32,
-            end: end as u32,
-        }
-    }
-
-    /// The text of this span; empty if out of range.
-    #[inline]
-    fn text(self, bytes: &[u8]) -> &str {
-        text(self.of(bytes))
-    }
-}
-
-/// What is parsed as text is ASCII.
-#[inline]
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
-}
+use crate::section::Section;
+use crate::span::text;
+use crate::target::TargetForm;
+use crate::version::Version;
 
 /// A request's head, parsed: reusable, so that the next head allocates nothing.
 ///
@@ -192,7 +114,7 @@ impl Head {
         match self.line.target.form {
             TargetForm::Absolute | TargetForm::Authority => Some(self.line.target.authority.text(bytes)),
             TargetForm::Origin | TargetForm::Asterisk => {
-                self.section.host.map(|span| span.text(self.section_of(bytes)))
+                self.section.decided.host.map(|span| span.text(self.section_of(bytes)))
             }
         }
     }
@@ -213,23 +135,23 @@ impl Head {
 
     /// The value of the first field of that name, in any case of letters.
     pub fn field<'b>(&'b self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
-        self.section.values(self.section_of(bytes), name.as_bytes()).next()
+        lines::values(&self.section.fields, self.section_of(bytes), name.as_bytes()).next()
     }
 
     /// How the request's body is delimited (RFC 9112 §6).
     pub fn framing(&self) -> Framing {
-        self.section.framing
+        self.section.decided.framing
     }
 
     /// Whether version and Connection field let the connection live on (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
-        self.section.keep_alive
+        self.section.decided.keep_alive
     }
 
     /// Whether the client may wait for `100 Continue` before it sends the body: an HTTP/1.1
     /// request that expects it and has a body to come (RFC 9110 §10.1.1).
     pub fn expects_continue(&self) -> bool {
-        self.section.expects_continue
+        self.section.decided.expects_continue
     }
 
     /// Swaps what this head remembers of the section it parsed last with what `last` does: so a head

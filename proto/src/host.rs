@@ -12,12 +12,19 @@ pub(crate) struct Authority {
     pub(crate) port: Option<u16>,
 }
 
-/// Whether this is the value of a Host field (RFC 9110 §7.2).
+/// Returns true if this is the value of a Host field: a host and an optional port (RFC 9110 §7.2).
 ///
 /// RFC 9112 §3.2: "If the authority component is missing or undefined for the target URI, then a
 /// client MUST send a Host header field with an empty field value": so it may be empty, but a port
 /// without a host belongs to no URI.
-pub(crate) fn is_host_field(value: &[u8]) -> bool {
+///
+/// ```
+/// use hansel_proto::is_host;
+///
+/// assert!(is_host(b"example.org:8080") && is_host(b"[::1]") && is_host(b""));
+/// assert!(!is_host(b"user@example.org") && !is_host(b"example.org/") && !is_host(b":80"));
+/// ```
+pub fn is_host(value: &[u8]) -> bool {
     value.is_empty() || authority(value).is_some_and(|authority| authority.has_host)
 }
 
@@ -113,7 +120,7 @@ mod tests {
             "a:65535",
             "a:0",
         ] {
-            assert!(is_host_field(value.as_bytes()), "{value:?}");
+            assert!(is_host(value.as_bytes()), "{value:?}");
         }
     }
 
@@ -154,7 +161,7 @@ mod tests {
             "a\u{7f}",
             "bücher.test",
         ] {
-            assert!(!is_host_field(value.as_bytes()), "{value:?}");
+            assert!(!is_host(value.as_bytes()), "{value:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a request may cost at most, decided before a byte of it is believed.
 
-use crate::chunk::LINE_BYTES;
+/// The longest line between the chunks of a body: size, extensions and CR LF.
+pub(crate) const LINE_BYTES: usize = 4 * 1024;
 
 /// The bounds a [`Connection`](crate::Connection) holds every request to.
 ///

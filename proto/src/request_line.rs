@@ -1,10 +1,11 @@
 //! The request line (RFC 9112 §3), and how one that is like the last is known.
 
-use crate::head::{Span, Version};
 use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
+use crate::span::Span;
 use crate::target::Target;
+use crate::version::Version;
 
 /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
 /// least one empty line (CRLF) received prior to the request-line". A few, but not without end.
@@ -170,7 +171,7 @@ fn any_version(rest: &[u8]) -> Result<Option<Version>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::TargetForm;
+    use crate::target::TargetForm;
 
     /// What a line says.
     fn read(line: &RequestLine, bytes: &[u8]) -> String {

@@ -1,9 +1,9 @@
 //! The head of an answer: which fields frame it, and how it is encoded.
 
 use crate::fields::{FieldBlock, Special};
-use crate::head::Version;
 use crate::status;
 use crate::value::{FieldValue, HttpDate};
+use crate::version::Version;
 
 /// What an answer begins with.
 #[derive(Clone, Copy, Debug)]
@@ -335,6 +335,10 @@ fn frame(basis: &Basis) -> (Frame, BodyPlan) {
     match basis.extent {
         Extent::None | Extent::Unknown if basis.asked.head_only => (Frame::Given, BodyPlan::Omit),
         Extent::None => (Frame::LengthZero, BodyPlan::Omit),
+        // The length that the application has set is that of the content for GET, which it has not made.
+        Extent::Empty if basis.asked.head_only && basis.special.has(Special::CONTENT_LENGTH) => {
+            (Frame::Given, BodyPlan::Omit)
+        }
         Extent::Empty | Extent::Some if basis.asked.head_only => (Frame::Length, BodyPlan::Omit),
         Extent::Empty | Extent::Some => (Frame::Length, BodyPlan::Plain),
         // RFC 9112 §6.1: "A server MUST NOT send a response containing Transfer-Encoding unless

@@ -2,9 +2,9 @@
 
 /// RFC 9110 §5.6.2: `tchar`, what methods and field names are made of.
 pub(crate) const TOKEN: u8 = 1 << 0;
-/// RFC 3986 §3.3: `pchar` and `/`, without the `%` of an escape.
+/// What a path may hold, without the `%` of an escape: see [`is_left_raw`].
 pub(crate) const PATH: u8 = 1 << 1;
-/// What a query may hold, without the `%` of an escape: see [`in_query`].
+/// What a query may hold, without the `%` of an escape: see [`is_left_raw`].
 pub(crate) const QUERY: u8 = 1 << 2;
 /// RFC 3986 §3.2.2: what a `reg-name` is made of, without the `%` of an escape.
 pub(crate) const REG_NAME: u8 = 1 << 3;
@@ -191,8 +191,12 @@ const fn classes_of(byte: u8) -> u8 {
     if matches!(byte, b':' | b'@' | b'/') {
         classes |= PATH | QUERY;
     }
-    if in_query(byte) {
+    // RFC 3986 §3.4: a query may hold `?` as well.
+    if byte == b'?' || byte == b'\\' {
         classes |= QUERY;
+    }
+    if is_left_raw(byte) {
+        classes |= PATH | QUERY;
     }
     if byte == b'\t' || (byte >= 0x20 && byte != 0x7f) {
         classes |= VALUE;
@@ -225,12 +229,13 @@ const fn sub_delim(byte: u8) -> bool {
     )
 }
 
-/// What a query holds beyond `pchar` and `/`. RFC 3986 §3.4 adds `?` only; the others are what
-/// every browser leaves unescaped there (WHATWG URL, "query percent-encode set"), as in
-/// `?filter[name]=a|b`. Refusing those would refuse links that work everywhere else, and no two
-/// readers differ on where a target ends because of them.
-const fn in_query(byte: u8) -> bool {
-    matches!(byte, b'?' | b'[' | b']' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`')
+/// What a path or query holds beyond `pchar` (RFC 3986 §3.3) and `/`: what is left unescaped elsewhere, by browsers in a
+/// query (WHATWG URL, "query percent-encode set") and in a path `[`, `]`, `|` and, until 2023, `^`, as in
+/// `/a|b[0]?filter[name]=c`. Refusing those would refuse links that work everywhere else, and no two readers differ on
+/// where a target, its path or a segment ends because of them. A backslash is another matter: in a query it is data, but
+/// in a path WHATWG URL takes it for a slash, and RFC 3986 for nothing.
+const fn is_left_raw(byte: u8) -> bool {
+    matches!(byte, b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'`')
 }
 
 #[cfg(test)]

@@ -1,18 +1,15 @@
 //! The field section of a head: its lines, and what they decide.
 
-use crate::framing::{self, Deciding, Framing};
-use crate::head::{Span, Version};
+use crate::framing::{self, Decided, Deciding, Framing};
 use crate::limits::Limits;
-use crate::parse::{self, Lines};
+use crate::lines::{self, Field, Lines};
 use crate::refusal::{Reason, Refusal};
 use crate::scan;
+use crate::span::Span;
+use crate::version::Version;
 
-/// One field line: where its name and its value are, from the start of the section.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
-    pub(crate) name: Span,
-    pub(crate) value: Span,
-}
+/// A section longer than this is not kept for the next one: it would double what a long head takes in memory.
+const REMEMBERED: usize = 4 * 1024;
 
 /// A field section, parsed. Its spans count from its own start, so that it stays right wherever the
 /// same bytes come again.
@@ -24,13 +21,9 @@ pub(crate) struct Field {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     pub(crate) fields: Vec<Field>,
-    /// The value of the Host field.
-    pub(crate) host: Option<Span>,
-    pub(crate) framing: Framing,
-    pub(crate) keep_alive: bool,
-    pub(crate) expects_continue: bool,
+    pub(crate) decided: Decided,
     /// The bytes this was parsed from, the empty line included, and the version it was parsed for;
-    /// empty unless they passed.
+    /// empty unless they passed, or if they are many.
     bytes: Vec<u8>,
     version: Version,
     /// The fields of the section before, while this one is parsed; else only their memory.
@@ -88,32 +81,34 @@ impl Section {
     pub(crate) fn parse(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> Result<Lines, Refusal> {
         let mut last = std::mem::take(&mut self.bytes);
         std::mem::swap(&mut self.fields, &mut self.last_fields);
-        let known_host = self.host.map_or(&[][..], |host| host.of(&last));
+        let known_host = self.decided.host.map_or(&[][..], |host| host.of(&last));
         self.clear();
         let Section {
             fields, last_fields, ..
         } = self;
-        let lines = parse::field_lines(bytes, 0, 0, limits.fields, |at, index| {
+        let lines = lines::field_lines(bytes, 0, 0, limits.fields, |at, index| {
             let again = repeated_line(bytes, at, &last, last_fields, index);
-            let line = again.map_or_else(|| parse::field_line(bytes, at), |line| Ok(Some(line)))?;
+            let line = again.map_or_else(|| lines::field_line(bytes, at), |line| Ok(Some(line)))?;
             Ok(line.map(|(field, next)| {
                 fields.push(field);
                 next
             }))
         })?;
         if let Lines::End(len) = lines {
-            framing::settle(bytes, version, known_host, self)?;
+            self.decided = framing::settle(&self.fields, bytes, version, known_host)?;
             self.check_length(limits)?;
-            last.clear();
-            last.extend_from_slice(bytes.get(..len).unwrap_or_default());
-            self.bytes = last;
+            if len <= REMEMBERED {
+                last.clear();
+                last.extend_from_slice(bytes.get(..len).unwrap_or_default());
+                self.bytes = last;
+            }
             self.version = version;
         }
         Ok(lines)
     }
 
     fn check_length(&self, limits: &Limits) -> Result<(), Refusal> {
-        match self.framing {
+        match self.decided.framing {
             Framing::Length(length) if length > limits.body_bytes => {
                 Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes))
             }
@@ -121,20 +116,9 @@ impl Section {
         }
     }
 
-    /// Every value of fields with that name, in order.
-    pub(crate) fn values<'b>(&self, bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| scan::is_word(field.name.of(bytes), name))
-            .map(move |field| field.value.of(bytes))
-    }
-
     fn clear(&mut self) {
         self.fields.clear();
-        self.host = None;
-        self.framing = Framing::None;
-        self.keep_alive = false;
-        self.expects_continue = false;
+        self.decided = Decided::default();
     }
 }
 
@@ -208,6 +192,20 @@ mod tests {
             assert_eq!(kept.framing(), Framing::Length(3));
             assert_eq!(kept.keep_alive(), fresh.keep_alive(), "{line}");
             assert!(kept.fields(bytes).eq(fresh.fields(bytes)));
+        }
+    }
+
+    #[test]
+    fn a_long_section_is_not_kept_and_a_short_one_is() {
+        let mut section = Section::default();
+        for (length, kept) in [(REMEMBERED, REMEMBERED), (REMEMBERED + 1, 0), (20, 20)] {
+            let text = format!(
+                "Host: a\r\nX: {}\r\n\r\n",
+                "x".repeat(length - "Host: a\r\nX: \r\n\r\n".len())
+            );
+            let read = section.parse(text.as_bytes(), Version::Http11, &Limits::default());
+            assert!(matches!(read, Ok(Lines::End(len)) if len == length));
+            assert_eq!(section.bytes.len(), kept, "of {length}");
         }
     }
 

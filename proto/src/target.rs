@@ -1,9 +1,23 @@
 //! The request target: how far it goes, and which of its four forms it has.
 
-use crate::head::{Span, TargetForm};
 use crate::host;
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, HEX, PATH, QUERY};
+use crate::span::Span;
+
+/// The four forms of a request target (RFC 9112 §3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TargetForm {
+    /// `/where?q=now`: a path and perhaps a query. Nearly every request.
+    #[default]
+    Origin,
+    /// `http://www.example.org/pub`: as sent to a proxy, and to be accepted by every server.
+    Absolute,
+    /// `www.example.com:80`: with `CONNECT` only, and always with a port.
+    Authority,
+    /// `*`: with `OPTIONS` only; the server as a whole.
+    Asterisk,
+}
 
 /// A request target, taken apart.
 #[derive(Clone, Copy, Debug, Default)]

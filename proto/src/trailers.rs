@@ -1,7 +1,7 @@
 //! The trailer section behind a chunked body (RFC 9112 §7.1.2).
 
-use crate::head::Span;
-use crate::parse;
+use crate::lines;
+use crate::span::Span;
 
 /// Fields that decide how a message is framed, routed, authenticated or processed, in lower case.
 ///
@@ -76,7 +76,7 @@ impl<'b> Iterator for Trailers<'b> {
     fn next(&mut self) -> Option<(&'b str, &'b [u8])> {
         // A section that came from `receive` was checked there; in any other, the first line that
         // is none ends it.
-        while let Ok(Some((field, next))) = parse::field_line(self.section, self.at) {
+        while let Ok(Some((field, next))) = lines::field_line(self.section, self.at) {
             self.at = next;
             let name = self.text(field.name);
             if is_allowed(name) {
