@@ -13,6 +13,8 @@ fn main() -> std::io::Result<()> {
         .unwrap_or(8000);
     let limits = Limits {
         body: 128 * 1024,
+        // `conformance/run_faults.py` waits 40 s for idle connections to be closed.
+        idle: Duration::from_secs(10),
         ..Limits::default()
     };
     Server::bind(("127.0.0.1", port))?.limits(limits).serve(answer)

@@ -66,6 +66,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_events_come_and_the_stream_ends_when_its_client_leaves() {
+        let client = Client::new(|_: &Request| events(Duration::ZERO));
+        let mut stream = client.open(Request::get("/events"));
+        assert_eq!(stream.answer().header("Content-Type"), Some("text/event-stream"));
+        let mut lines = stream.by_ref().lines().map(Result::unwrap);
+        assert_eq!(lines.next().as_deref(), Some("data: event 1"));
+        assert_eq!(lines.nth(1).as_deref(), Some("data: event 2"));
+        assert!(stream.leave().is_err(), "`write!` was an error");
+    }
+
+    #[test]
     fn events_come_one_by_one_and_end_when_the_server_stops() {
         let server = Server::bind("127.0.0.1:0")
             .unwrap()

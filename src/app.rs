@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
     Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail, UrlError,
-    Walk, build_url,
+    Walk, build_url, stays_as_it_is,
 };
 #[cfg(feature = "development")]
 use crate::page;
@@ -81,8 +81,9 @@ impl App {
         }
     }
 
-    /// Puts an `Allow` header field on every answer of an endpoint, not only on 405 and OPTIONS. It
-    /// costs a second walk.
+    /// Puts an `Allow` header field on every answer of an endpoint, not only on 405 and OPTIONS: with the methods that
+    /// are answered at its path. It costs a second walk. Where a hook or your own 404 has answered, nothing is known of
+    /// that.
     #[must_use]
     pub fn allow_always(mut self, on: bool) -> App {
         self.allow_always = on.then_some(App::allow);
@@ -140,8 +141,10 @@ impl App {
         map
     }
 
-    /// The path of the route with this name, with these values in the place of its parameters. Whether it
-    /// leads there has been checked.
+    /// Returns the path of the route with this name, with these values in the place of its parameters.
+    ///
+    /// Whether it leads there, and with these values, has been checked: also where a browser takes `.` and `..` out of
+    /// a path, and takes a path that begins with two slashes for another host.
     ///
     /// ```
     /// use hansel::{App, Routes};
@@ -156,16 +159,17 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// If there is no such name, or the values do not fit the parameters.
+    /// If there is no such name, or the values do not fit the parameters: `..` never does.
     pub fn url_for(&self, name: &str, values: &[&dyn Display]) -> Result<String, UrlError> {
         let map = self.routes();
         let place = map.find(name).ok_or_else(|| UrlError::UnknownName(name.to_owned()))?;
         let url = build_url(&place.pattern, values)?;
         let method = place.methods.iter().next().cloned().unwrap_or_default();
-        let reached = Request::try_new(method, &url)
-            .ok()
-            .and_then(|request| self.rematch(&request));
-        if reached.is_some_and(|reached| reached == place.pattern) {
+        if stays_as_it_is(&url)
+            && let Ok(request) = Request::try_new(method, &url)
+            && self.rematch(&request).is_some_and(|reached| reached == place.pattern)
+            && request.captured().eq(values.iter().map(|value| value.to_string()))
+        {
             return Ok(url);
         }
         Err(UrlError::LeadsElsewhere {
@@ -306,8 +310,8 @@ impl App {
         if self.slashes != Slashes::Redirect {
             return Ok(walk.end_with(reply.map(|arrived| ahead.into_answer(arrived))?));
         }
-        // RFC 3986 §4.2: a reference that begins with two slashes names another host.
-        if reply.is_err() || other.starts_with("//") {
+        // What a browser would make another path, or another host's, of is no redirection to this one.
+        if reply.is_err() || !stays_as_it_is(&other) {
             return Err(Miss::NotFound);
         }
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -328,18 +332,20 @@ impl App {
     }
 
     fn allow(&self, request: &Request, response: &mut Response) {
-        if response.header("Allow").is_none() {
-            let allowed = self.survey(request).allow();
-            response.set_header("Allow", allowed.to_string());
+        if response.header("Allow").is_none()
+            && let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request)
+        {
+            response.set_header("Allow", allowed.allow().to_string());
         }
     }
 
-    /// The methods that are answered at the path of a request.
-    fn survey(&self, request: &Request) -> MethodSet {
+    /// Misses the methods that are answered at the path of a request; or at the other one, where slashes are not strict.
+    fn survey(&self, request: &Request) -> Reply {
         let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None);
-        self.root
-            .dispatch(&mut walk)
-            .map_or_else(|miss| miss.allowed(), |_| MethodSet::any())
+        match (self.root.dispatch(&mut walk), self.slashes) {
+            (Err(Miss::NotFound), Slashes::Ignore) => self.other_path(&mut walk),
+            (reply, _) => reply,
+        }
     }
 
     /// The methods that are answered at some path.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hansel_proto::HttpDate;
 
+use crate::deadline::after;
+
 /// A moment as RFC 9110 §5.6.7 writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) struct Date {
     second: u64,
@@ -24,6 +26,15 @@ impl Date {
         date
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_second(second: u64) -> Date {
+        Date {
+            second,
+            value: Some(HttpDate::at(second)),
+            stale_at: Instant::now(),
+        }
+    }
+
     /// Catches up with the clock, which is asked once a second.
     pub(crate) fn refresh(&mut self, now: Instant) {
         if now < self.stale_at {
@@ -32,7 +43,10 @@ impl Date {
         let (monotonic, now) = (now, SystemTime::now());
         // A clock before 1970 is a clock that was never set.
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.stale_at = monotonic + Duration::from_nanos(u64::from(1_000_000_000 - since.subsec_nanos()));
+        self.stale_at = after(
+            monotonic,
+            Duration::from_nanos(u64::from(1_000_000_000 - since.subsec_nanos())),
+        );
         let second = since.as_secs();
         if second != self.second {
             self.second = second;
@@ -47,6 +61,11 @@ impl Date {
             self.value = other.value;
             self.stale_at = other.stale_at;
         }
+    }
+
+    /// The seconds since 1970.
+    pub(crate) fn second(&self) -> u64 {
+        self.second
     }
 
     /// The millisecond of its second that `now` is in, for a date that has been refreshed at `now`.

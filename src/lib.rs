@@ -19,16 +19,21 @@
 mod app;
 mod application;
 mod date;
+mod deadline;
 pub mod dispatch;
 mod exchange;
 mod operations;
 mod pace;
 #[cfg(feature = "development")]
 mod page;
+mod panics;
+mod pipe;
+mod report;
 mod request;
 mod response;
 mod server;
 pub mod test;
+mod threads;
 #[cfg(feature = "tower")]
 pub mod tower;
 

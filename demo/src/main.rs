@@ -2,6 +2,7 @@
 
 mod app;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use hansel::{Method, Server};
@@ -28,15 +29,15 @@ fn main() -> ExitCode {
     let outcome = match wish(&arguments) {
         Ok(Wish::Serve { address }) => serve(&address).map_err(|error| error.to_string()),
         Ok(Wish::Routes) => {
-            print!("{}", app::app().routes());
+            tell(&app::app().routes());
             Ok(())
         }
         Ok(Wish::Explain { method, target }) => {
-            print!("{}", app::app().explain(method, &target));
+            tell(&app::app().explain(method, &target));
             Ok(())
         }
         Ok(Wish::Help) => {
-            println!("{USAGE}");
+            tell(&format!("{USAGE}\n"));
             Ok(())
         }
         Err(mistake) => Err(format!("{mistake}\n{USAGE}")),
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("{text}");
+            let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
     }
@@ -74,13 +75,18 @@ fn explain(request: &str) -> Result<Wish, String> {
     })
 }
 
-fn serve(address: &str) -> std::io::Result<()> {
+/// Prints to the standard output, where somebody may have stopped reading.
+fn tell(text: &dyn std::fmt::Display) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
+fn serve(address: &str) -> io::Result<()> {
     let server = match Server::activated()? {
         Some(server) => server,
         None => Server::bind(address)?,
     };
     for address in server.local_addrs() {
-        println!("{}", app::what_to_try(&address.to_string()));
+        tell(&format!("{}\n", app::what_to_try(&address.to_string())));
     }
     server.restart_on_hangup()?.serve(app::app())
 }

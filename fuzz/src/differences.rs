@@ -244,6 +244,15 @@ pub const DIFFERENCES: &[Difference] = &[
         is_there: |read| matches!(read.version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']),
     },
     Difference {
+        what: "a backtick in a path",
+        example: "GET /a`b HTTP/1.1\r\nHost: a\r\n\r\n",
+        rule: "RFC 3986 §3.3",
+        why: "some clients leave it as it is, as hyper takes it in a query; no two readers differ on where a target ends \
+              because of it",
+        kind: OnlyTheirsRefuses("invalid URI"),
+        is_there: |read| path_and_query(read.target)[0].contains(&b'`'),
+    },
+    Difference {
         what: "an escape in the host of an absolute target",
         example: "GET http://a%41b/ HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 3986 §3.2.2",

@@ -100,10 +100,10 @@ pub fn host_and_port(authority: &[u8]) -> Option<Option<u32>> {
     }
 }
 
-/// RFC 3986 §3.3: whether a path is made of `pchar` and `/`.
+/// Whether a path is made of `pchar` and `/` (RFC 3986 §3.3), and of what others leave as it is.
 pub fn is_path(path: &[u8]) -> bool {
     static FORM: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*\z").expect("a good expression"));
+        LazyLock::new(|| Regex::new(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@/%\[\]{}|^`]*\z").expect("a good expression"));
     FORM.is_match(path)
 }
 

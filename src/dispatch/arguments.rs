@@ -172,6 +172,14 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         Some(text.strip_prefix('/').unwrap_or(text))
     }
 
+    /// Takes the rest, which is read by its name.
+    #[cold]
+    pub(super) fn skip_rest(&mut self) {
+        if let Some(behind) = self.rest.behind_text(self.rest.text().len()) {
+            self.rest = behind;
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match (self.captured, self.tail) {
             ([], Tail::Segments) => self.rest.is_empty(),

@@ -5,7 +5,9 @@ use super::{Dispatch, IntoDispatch, Map, Miss, Reply, Walk};
 /// Asks dispatchers one after the other; the first that finds an endpoint answers.
 ///
 /// If none does, what they allow is merged: a path that one has for GET and another for POST is 405 with
-/// both in `Allow`.
+/// both in `Allow`. A 404 of your own hides none of this: that of [`Routes::not_found`](crate::Routes::not_found) is
+/// asked when all have missed, and one that an endpoint for any method answers, such as a function at the end of the
+/// chain, gives way to a 405.
 ///
 /// ```
 /// use hansel::{App, Chain, Method, Routes};
@@ -38,16 +40,22 @@ impl Chain {
     }
 }
 
-impl Dispatch for Chain {
-    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+impl Chain {
+    fn ask(&self, walk: &mut Walk<'_>) -> Reply {
         let mut missed = Miss::NotFound;
         for link in &self.links {
-            match link.dispatch(walk) {
+            match walk.behind_miss(&missed, |walk| link.dispatch(walk)) {
                 Ok(arrived) => return Ok(arrived),
                 Err(miss) => missed = missed.merge(miss),
             }
         }
         Err(missed)
+    }
+}
+
+impl Dispatch for Chain {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        walk.with_rivals(self.links.len() > 1, |walk| self.ask(walk))
     }
 
     fn describe(&self, map: &mut Map) {

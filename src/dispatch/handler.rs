@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::arguments::{Kind, PathArguments, Source};
-use super::segment::short_name;
+use super::segment::{plain, short_name};
 use super::{Argument, Endpoint, Registry, Reply, Step, Walk};
 use crate::pace::Pace;
 use crate::{IntoResponse, Response};
@@ -108,12 +108,11 @@ impl Signature {
 
     /// Whether the function can take `captures`, and a rest of the path behind them if `open`.
     pub(super) fn takes(&self, captures: usize, open: bool) -> bool {
-        let needed = self.count(Kind::One);
-        let most = needed + self.count(Kind::Maybe);
-        if needed == 0 && most == 0 && self.count(Kind::All) == 0 && self.sees_request() {
-            // Reads them by name.
+        if self.reads_by_name() {
             return true;
         }
+        let needed = self.count(Kind::One);
+        let most = needed + self.count(Kind::Maybe);
         let is_enough = needed <= captures + usize::from(open);
         let is_used = captures <= most || self.count(Kind::All) > 0;
         is_enough && is_used
@@ -124,9 +123,14 @@ impl Signature {
         self.count(Kind::Request) > 0
     }
 
+    /// Whether it reads all that is captured by name, since none of it is an argument.
+    pub(super) fn reads_by_name(&self) -> bool {
+        self.sees_request() && self.parameters.is_empty()
+    }
+
     /// Whether all it wants to know is the request: then the whole path, and every method, is its own.
     pub(super) fn takes_all(&self) -> bool {
-        self.sees_request() && self.parameters.is_empty() && self.count(Kind::Extractor) == 0
+        self.reads_by_name() && self.count(Kind::Extractor) == 0
     }
 
     /// The function as it would be called: `person(u32)`.
@@ -146,7 +150,7 @@ fn short_function_name(full: &'static str) -> &'static str {
     match full.strip_suffix("::{{closure}}") {
         Some(outer) => {
             let start = outer.len() - short_name(outer).len();
-            &full[start..]
+            plain(&full[start..])
         }
         None => short_name(full),
     }

@@ -37,7 +37,8 @@ use crate::{IntoResponse, Request, Response};
 /// ```
 ///
 /// Hooks run while the way is being looked for, so they run for paths on which nothing is found too, and
-/// when a way is explained. What they [set](Request::set) on the request is gone again if nothing is
+/// when a way is explained. Where a 404 of one's own ([`Routes::not_found`](crate::Routes::not_found)) has others beside
+/// it that may answer, they run a second time for a path that nobody has. What they [set](Request::set) on the request is gone again if nothing is
 /// found.
 #[must_use = "hooks do nothing until they are served or mounted"]
 pub struct Hooks {
@@ -152,6 +153,13 @@ impl<E: IntoResponse> Verdict for Result<(), E> {
 
 impl Dispatch for Hooks {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        if self
+            .hooks
+            .iter()
+            .any(|hook| matches!(hook, Hook::After(_) | Hook::Around(_)))
+        {
+            walk.keep_captures();
+        }
         // A step of its own, so that what hooks set is gone after a miss.
         walk.descend(Step::new("Hooks", ""), |walk| self.inside(0).dispatch(walk))
     }

@@ -9,7 +9,8 @@ use http::Method;
 use super::arguments::{PathArguments, Tail};
 use super::by_method::best;
 use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, bind_method};
-use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why};
+use super::segment::plain;
+use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why, notation};
 
 /// Dispatch by function name: the first segment names a function, those behind it are its arguments, as
 /// a list or one by one.
@@ -40,7 +41,7 @@ use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why};
 /// A clone is another handle of the same table. A request keeps the table it began with: a function that
 /// is removed meanwhile finishes its calls.
 ///
-/// Functions answer GET, unless they are added for another method. The one with the empty name answers at
+/// A raw identifier loses its `r#`: `r#move` is reached at `/move`. Functions answer GET, unless they are added for another method. The one with the empty name answers at
 /// the path of the whole.
 ///
 /// # Panics
@@ -155,6 +156,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
 
     /// Removes all functions of a name, from the next request on; says whether there were any.
     pub fn remove(&self, name: &str) -> bool {
+        let name = plain(name);
         self.change(|table| table.remove(name).is_some())
     }
 
@@ -167,6 +169,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
 
     #[track_caller]
     fn expose(&self, name: &str, exposed: Exposed<T>, duplicate: Duplicate) {
+        let name = plain(name);
         let clash = self.change(|table| {
             let functions = &mut table
                 .entry(name.to_owned())
@@ -270,7 +273,7 @@ impl<T> Name<T> {
             pattern: if name.is_empty() {
                 String::new()
             } else {
-                format!("/{name}")
+                format!("/{}", notation::encoded(name))
             },
             functions: Vec::new(),
         }

@@ -51,6 +51,7 @@ mod map;
 mod method_set;
 mod methods;
 mod mount;
+mod notation;
 mod registry;
 mod reply;
 mod resource;
@@ -88,7 +89,7 @@ pub use segment::FromSegment;
 pub(crate) use trail::Recorder;
 pub use trail::{Outcome, Trail, TrailCrumb};
 pub use urls::UrlError;
-pub(crate) use urls::build as build_url;
+pub(crate) use urls::{build as build_url, stays_as_it_is};
 pub(crate) use walk::Purpose;
 pub use walk::{Endpoint, Step, Walk};
 

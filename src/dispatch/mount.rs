@@ -1,10 +1,12 @@
 //! A dispatcher under a path.
 
-use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why};
+use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why, notation};
 
 /// Puts a dispatcher under a path; see [`mount`].
 pub struct Mount<D> {
+    /// As it is shown.
     path: String,
+    /// Decoded.
     segments: Vec<String>,
     inner: D,
 }
@@ -18,20 +20,37 @@ pub struct Mount<D> {
 /// assert_eq!(app.call(&Request::get("/b")).body().bytes(), Some(&b"B"[..]));
 /// ```
 ///
+/// As in a pattern, the path may be percent-encoded.
+///
 /// # Panics
-/// If the path does not begin with a slash, or ends with one.
+/// If the path does not begin with a slash, ends with one, or has a parameter: for those, there is
+/// [`Routes::mount`](crate::Routes::mount).
 #[track_caller]
 pub fn mount<S, I: IntoDispatch<S>>(path: &str, inner: I) -> Mount<impl Dispatch + use<S, I>> {
-    let segments: Vec<String> = match path {
+    let segments = match path {
         "/" => Vec::new(),
         _ => match path.strip_prefix('/') {
-            Some(path) if !path.ends_with('/') => path.split('/').map(str::to_owned).collect(),
+            Some(path) if !path.ends_with('/') => path.split('/').collect(),
             _ => panic!("a mount's path begins with a slash and does not end with one: `{path}`"),
         },
     };
+    let is_parameter = |segment: &&str| segment.starts_with('{') && segment.ends_with('}');
+    if let Some(parameter) = segments.iter().copied().find(is_parameter) {
+        panic!(
+            "in the path `{path}`, `{parameter}` is a parameter: for those, there is `Routes::mount`; \
+             braces themselves are written %7B and %7D"
+        );
+    }
+    let mut decoded = Vec::new();
+    for segment in segments {
+        match notation::literal(segment) {
+            Ok(text) => decoded.push(text),
+            Err(problem) => panic!("in the path `{path}`, {problem}"),
+        }
+    }
     Mount {
-        path: path.to_owned(),
-        segments,
+        path: path.replace('^', "%5E"),
+        segments: decoded,
         inner: inner.into_dispatch(),
     }
 }

@@ -7,8 +7,8 @@ use http::Method;
 use super::arguments::{PathArguments, Tail};
 use super::handler::{MethodHandler, MethodShape, Signature};
 use super::method_set::standard;
-use super::segment::{short_name, type_name};
-use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why};
+use super::segment::{plain, short_name, type_name};
+use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why, notation};
 use crate::Request;
 use crate::pace::Pace;
 
@@ -165,13 +165,14 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
         options "OPTIONS"
     );
 
-    /// Answers the method of this name, in upper case: `plough` is PLOUGH.
+    /// Answers the method of this name, in upper case: `plough` is PLOUGH, and so is `r#plough`.
     ///
     /// # Panics
     /// If it can't be the name of a method, or is listed twice; that shows when an application is made of
     /// the resource.
     pub fn verb<F: MethodHandler<S, H>, H: MethodShape<S, F>>(&mut self, name: &str, function: F) -> &mut Self {
         let full_name = std::any::type_name::<F>();
+        let name = plain(name);
         match &mut self.purpose {
             Purpose::Describe(map, listed) => {
                 let method = method(name);
@@ -204,14 +205,17 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     ///
     /// It may borrow this one, as items do.
     pub fn nested<N: Resource>(&mut self, name: &str, nested: impl FnOnce(&'v S) -> N) -> &mut Self {
+        let name = plain(name);
         match &mut self.purpose {
-            Purpose::Describe(map, _) => map.below(&format!("/{name}"), describe::<N>),
+            Purpose::Describe(map, _) => {
+                map.items(type_name::<N>(), |map| map.below(&nested_part(name), describe::<N>));
+            }
             Purpose::Dispatch(Stage::Nested, walk) => {
                 if let Some(resource) = self.resource
                     && !self.is_decided
                     && walk.segments().next() == Some(name)
                 {
-                    let part = walk.named(|| format!("/{name}"));
+                    let part = walk.named(|| nested_part(name));
                     let step = Step::taking("Resource", &part, 1);
                     self.is_decided = true;
                     self.reply = Some(walk.descend(step, |walk| dispatch(&nested(resource), walk)));
@@ -305,6 +309,11 @@ fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Re
     };
     let part = walk.named(part::<I>);
     walk.descend(Step::taking("Resource", &part, 1), |walk| dispatch(&item, walk))
+}
+
+/// The part of a pattern of a nested resource: `/barn`.
+fn nested_part(name: &str) -> String {
+    format!("/{}", notation::encoded(name))
 }
 
 /// An item's part of a pattern: `/{potato}`.

@@ -101,15 +101,17 @@ impl FromSegment for String {
 }
 
 impl FromSegment for PathBuf {
-    /// A relative path without `..`, so that joining it to a folder stays below that folder.
+    /// A relative path without `..`, so that joining it to a folder stays below that folder; and without what says
+    /// nothing, `.` and empty parts, so that one file has one path. It may be empty, which is the folder, and may end with
+    /// a slash.
     fn from_segment(segment: &str) -> Option<PathBuf> {
-        use std::path::{Component, Path};
-        let path = Path::new(segment);
-        let is_below = path
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)));
-        // What separates components or names a drive elsewhere should mean the same here.
-        (is_below && !segment.contains(['\\', ':'])).then(|| path.to_owned())
+        // What separates parts or names a drive elsewhere should mean the same here.
+        if segment.contains(['\\', ':']) {
+            return None;
+        }
+        let mut parts = segment.strip_suffix('/').unwrap_or(segment).split('/');
+        let is_plain = segment.is_empty() || parts.all(|part| !matches!(part, "" | "." | ".."));
+        is_plain.then(|| PathBuf::from(segment))
     }
 
     fn expected() -> &'static str {
@@ -125,11 +127,16 @@ pub(crate) fn short_name(full: &'static str) -> &'static str {
         match octet {
             b'>' => depth += 1,
             b'<' => depth = depth.saturating_sub(1),
-            b':' if depth == 0 => return &full[i + 1..],
+            b':' if depth == 0 => return plain(&full[i + 1..]),
             _ => {}
         }
     }
-    full
+    plain(full)
+}
+
+/// A name as it is outside of Rust, where `r#move` is just `move`.
+pub(super) fn plain(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
 }
 
 /// A type's name alone: `demo::Potato<'_>` is `Potato`.
@@ -144,8 +151,24 @@ mod tests {
 
     #[test]
     fn a_path_stays_below_its_folder() {
-        for bad in ["../x", "a/../../x", "/etc/passwd", "a\\..\\b", "c:x", "..", "a/./../b"] {
+        let bad = [
+            "../x",
+            "a/../../x",
+            "/etc/passwd",
+            "a\\..\\b",
+            "c:x",
+            "..",
+            "a/./../b",
+            "/",
+            "/a",
+            "a/..",
+        ];
+        let other_paths_of_one_file = ["a/./b", "a//b", "./a", ".", "a//", "a/."];
+        for bad in bad.into_iter().chain(other_paths_of_one_file) {
             assert_eq!(PathBuf::from_segment(bad), None, "{bad}");
+        }
+        for good in ["", "a", "a/", ".ssh/id", "...", "~root"] {
+            assert_eq!(PathBuf::from_segment(good), Some(PathBuf::from(good)));
         }
         assert_eq!(PathBuf::from_segment("a/b.txt"), Some(PathBuf::from("a/b.txt")));
     }
@@ -175,5 +198,7 @@ mod tests {
         assert_eq!(short_name("a::B<c::D>"), "B<c::D>");
         assert_eq!(short_name("<a::B as c::D>::verbs"), "verbs");
         assert_eq!(short_name("a::B<'_>::get"), "get");
+        assert_eq!(short_name("a::r#move"), "move");
+        assert_eq!(short_name("r#type<a::B>"), "type<a::B>");
     }
 }

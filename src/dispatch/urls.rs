@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Why a URL can't be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +50,10 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// What has a meaning in a path or may not stand in it (RFC 3986 §3.3: `pchar`).
-const TEXT: &AsciiSet = &CONTROLS
+/// What may not stand in a path as it is (RFC 3986 §3.3: `pchar`), with the `%` of escapes, where slashes separate
+/// segments.
+const VALUES: &AsciiSet = &CONTROLS
+    .add(b'%')
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -66,9 +68,6 @@ const TEXT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'[')
     .add(b']');
-
-/// As [`TEXT`], where slashes separate segments.
-const VALUES: &AsciiSet = &TEXT.add(b'%');
 
 /// What may not stand in one segment.
 const VALUE: &AsciiSet = &VALUES.add(b'/');
@@ -88,7 +87,13 @@ pub(crate) fn build(pattern: &str, values: &[&dyn fmt::Display]) -> Result<Strin
     let mut url = String::new();
     for part in parts {
         match part {
-            Part::Text(text) => url.extend(utf8_percent_encode(text, TEXT)),
+            Part::Text(text) => {
+                for (i, segment) in text.split('/').enumerate() {
+                    url.push_str(if i > 0 { "/" } else { "" });
+                    let decoded = percent_decode_str(segment).decode_utf8_lossy();
+                    url.extend(utf8_percent_encode(&decoded, VALUE));
+                }
+            }
             Part::Value(set) => {
                 let value = values.next().map(|value| value.to_string()).unwrap_or_default();
                 url.extend(utf8_percent_encode(&value, set));
@@ -98,7 +103,27 @@ pub(crate) fn build(pattern: &str, values: &[&dyn fmt::Display]) -> Result<Strin
     Ok(url)
 }
 
+/// Whether whoever resolves `path` as a reference, as a browser does, asks the same host for this very path.
+pub(crate) fn stays_as_it_is(path: &str) -> bool {
+    // RFC 3986 §4.2: a reference that begins with two slashes names another host. WHATWG URL takes a backslash for a
+    // slash, and leaves tabs and line ends out wherever they are.
+    let mut octets = path.bytes();
+    let is_of_this_host = octets.next() == Some(b'/') && octets.next() != Some(b'/');
+    let is_kept = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'\\' | b'?' | b'#');
+    is_of_this_host && path.bytes().all(is_kept) && !path.split('/').any(is_dots)
+}
+
+/// Whether it is taken out of a path that is resolved (RFC 3986 §5.2.4). WHATWG URL takes `%2E` for a dot there.
+fn is_dots(segment: &str) -> bool {
+    let dots = match segment.len() {
+        1..=6 => segment.to_ascii_lowercase().replace("%2e", "."),
+        _ => return false,
+    };
+    dots == "." || dots == ".."
+}
+
 enum Part<'p> {
+    /// Segments, or parts of them, that may be percent-encoded.
     Text(&'p str),
     /// A parameter, and what its value may not contain.
     Value(&'static AsciiSet),
@@ -108,8 +133,8 @@ enum Part<'p> {
 fn parts(pattern: &str) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = pattern;
-    while let Some(open) = rest.find(['{', '^', '(']) {
-        // What is left of an expression that is more than text and groups.
+    while let Some(open) = rest.find(['{', '^']) {
+        // An expression that is more than text and groups begins with `^`.
         let inside = rest[open..].strip_prefix('{')?;
         parts.push(Part::Text(&rest[..open]));
         let close = closing(inside)?;
@@ -148,6 +173,10 @@ mod tests {
         assert_eq!(build("/f/{*path}", &[&"x/y z"]).unwrap(), "/f/x/y%20z");
         assert_eq!(build(r"/{year:\d{4}}/é", &[&1970]).unwrap(), "/1970/%C3%A9");
         assert_eq!(build("/a%2Fb/{c}", &[&"%"]).unwrap(), "/a%2Fb/%25");
+        assert_eq!(
+            build("/%7Ba%7D/b(c)/100%/{d}", &[&"{}"]).unwrap(),
+            "/%7Ba%7D/b(c)/100%25/%7B%7D"
+        );
     }
 
     #[test]
@@ -157,5 +186,54 @@ mod tests {
             Err(UrlError::Count { takes: 1, given: 0, .. })
         ));
         assert!(matches!(build(r"^/(a|b)+$", &[&1]), Err(UrlError::NotReversible(_))));
+    }
+
+    #[test]
+    fn a_path_stays_as_it_is_unless_it_is_resolved() {
+        for path in [
+            "/",
+            "/a",
+            "/a//b",
+            "/a/",
+            "/...",
+            "/a/..b",
+            "/a.",
+            "/%2e%2e%2e",
+            "/%2F..",
+            "/:80",
+            "/a@b",
+            "/%5C%5Cb",
+            "/%252e",
+        ] {
+            assert!(stays_as_it_is(path), "{path}");
+        }
+        for path in [
+            "",
+            "a",
+            "//",
+            "//b",
+            "/\\b",
+            "\\b",
+            "/a\\b",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/a/..",
+            "/%2e",
+            "/%2E%2e/b",
+            "/.%2e",
+            "/%2E.",
+            "/\tb",
+            "/\t/b",
+            "/a\r\n",
+            "/a b",
+            "/é",
+            "/a?b",
+            "/a#b",
+            "http://b/",
+        ] {
+            assert!(!stays_as_it_is(path), "{path}");
+        }
     }
 }

@@ -24,6 +24,14 @@ pub struct Walk<'r> {
     purpose: Purpose,
     listener: Option<&'r dyn Listener>,
     is_last_resort: bool,
+    /// Whether somebody would have answered what is not found, had it been the last resort.
+    is_awaited: bool,
+    /// What is captured may be asked for by others than the handler.
+    keeps_captures: bool,
+    /// Whether others have missed before, so that the next is asked.
+    follows_miss: bool,
+    /// Whether the endpoint that was arrived at takes any method.
+    has_taken_any: bool,
     /// The answer of the endpoint. It stays here while the reply goes back through all dispatchers.
     answer: Option<Response>,
 }
@@ -125,15 +133,73 @@ impl<'r> Walk<'r> {
             purpose,
             listener,
             is_last_resort: true,
+            is_awaited: false,
+            // Who listens may ask for it, and so does who has built a URL of it.
+            keeps_captures: listener.is_some() || purpose == Purpose::Rematch,
+            follows_miss: false,
+            has_taken_any: false,
             answer: None,
         }
     }
 
     /// Goes on with `inner`, but nobody answers what is not found.
     pub(crate) fn without_last_resort(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
-        self.is_last_resort = false;
+        let before = std::mem::replace(&mut self.is_last_resort, false);
         let reply = inner(self);
-        self.is_last_resort = true;
+        self.is_last_resort = before;
+        reply
+    }
+
+    /// Goes on with `inner`, which asks several dispatchers, if there `are_rivals`. None of them answers what is not found,
+    /// unless all have said that it is not: else a 404 of one would hide what another finds, or a 405.
+    #[inline(always)]
+    pub(super) fn with_rivals(&mut self, are_rivals: bool, mut inner: impl FnMut(&mut Walk<'r>) -> Reply) -> Reply {
+        let mut is_first = are_rivals && self.is_last_resort;
+        if is_first {
+            (self.is_last_resort, self.is_awaited) = (false, false);
+        }
+        // A loop, so that `inner` is in the program once.
+        loop {
+            let reply = inner(self);
+            if !is_first {
+                return reply;
+            }
+            (self.is_last_resort, is_first) = (true, false);
+            match reply {
+                Err(Miss::NotFound) if self.is_awaited => {}
+                reply => return reply,
+            }
+        }
+    }
+
+    /// Goes on with `inner` where others have `missed` before. A 404 of an endpoint that takes any method, which is
+    /// how a 404 of one's own is made, does not hide that others have a method for the path.
+    #[inline(always)]
+    pub(super) fn behind_miss(&mut self, missed: &Miss, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
+        match missed {
+            Miss::NotFound => inner(self),
+            Miss::MethodNotAllowed(_) => self.unless_it_hides(inner),
+        }
+    }
+
+    #[inline(never)]
+    fn unless_it_hides(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
+        let request = self.request;
+        let before = (self.rest, request.context().mark(), request.captures().count());
+        let recorded = request.endpoint_record().map(|record| record.borrow().len());
+        self.follows_miss = true;
+        let reply = inner(self);
+        let is_404 = |answer: &Response| answer.status() == http::StatusCode::NOT_FOUND;
+        if reply.is_ok() && self.has_taken_any && self.answer.as_ref().is_some_and(is_404) {
+            self.answer = None;
+            self.rest = before.0;
+            request.context().rewind(before.1);
+            request.captures().truncate(before.2);
+            if let (Some(record), Some(len)) = (request.endpoint_record(), recorded) {
+                record.borrow_mut().truncate(len);
+            }
+            return Err(Miss::NotFound);
+        }
         reply
     }
 
@@ -159,9 +225,11 @@ impl<'r> Walk<'r> {
         self.listener
     }
 
-    /// Whether what is not found may be answered.
-    pub(super) fn is_last_resort(&self) -> bool {
-        self.is_last_resort
+    /// Whether what is not found may be answered, which somebody would do.
+    pub(super) fn is_last_resort(&mut self) -> bool {
+        self.is_awaited |= !self.is_last_resort;
+        // What is not found has no methods.
+        self.is_last_resort && self.purpose != Purpose::Survey
     }
 
     /// Whether hooks run that may forbid the way.
@@ -267,9 +335,17 @@ impl<'r> Walk<'r> {
             self.tell(dispatcher, "", name, Decision::Arrive(methods));
         }
         if self.purpose == Purpose::Answer {
+            if self.follows_miss {
+                self.note_any(methods);
+            }
             self.answer = Some(pace.run(|| answer(self.request)));
         }
         Ok(Arrived::new())
+    }
+
+    #[cold]
+    fn note_any(&mut self, methods: &MethodSet) {
+        self.has_taken_any = methods.is_any();
     }
 
     /// The answer of the endpoint that was arrived at. There is none before, and none if the walk was only
@@ -321,18 +397,32 @@ impl<'r> Walk<'r> {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
         if self.purpose == Purpose::Answer {
+            self.has_taken_any = false;
             self.answer = Some(response);
         }
         Ok(Arrived::new())
     }
 
-    /// Keeps a part of the path under a name, for [`Request::capture`]. `text` must be a part of what
-    /// was left when the walk was `from` there.
-    pub(super) fn capture(&self, name: &std::sync::Arc<str>, from: Segments<'r>, text: &'r str) {
+    /// Keeps a part of the path under a name, for [`Request::capture`]; `None` for one that took no part in the match.
+    pub(super) fn capture(&self, name: &std::sync::Arc<str>, text: Option<&'r str>) {
         // Both are parts of one text, so the difference of their addresses is that of their places.
-        let place = (text.as_ptr() as usize).wrapping_sub(from.text().as_ptr() as usize);
-        let start = from.offset() + place;
-        self.request.captures().add(name, start, start + text.len());
+        let whole = self.rest.whole();
+        let place = text.and_then(|text| {
+            let start = (text.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+            Some(start..start.checked_add(text.len())?)
+        });
+        self.request.captures().add(name, place);
+    }
+
+    /// Whether what is captured may be asked for by others than the handler.
+    #[inline]
+    pub(super) fn keeps_captures(&self) -> bool {
+        self.keeps_captures
+    }
+
+    /// Says that it may.
+    pub(super) fn keep_captures(&mut self) {
+        self.keeps_captures = true;
     }
 
     #[inline]
@@ -348,8 +438,8 @@ impl<'r> Walk<'r> {
     fn record(&self, step: Step<'_>) -> Option<usize> {
         let mut record = self.request.endpoint_record()?.borrow_mut();
         let before = record.len();
-        // An inner `/` is the outer path itself.
-        if step.name.starts_with('/') && (step.name != "/" || before == 0) {
+        // An inner `/` is the outer path itself. Expressions that are no template begin with `^`.
+        if matches!(step.name.as_bytes().first(), Some(b'/' | b'^')) && (step.name != "/" || before == 0) {
             record.push_str(step.name);
         }
         Some(before)

@@ -9,7 +9,7 @@ const BODY_BUFFER: usize = 64 * 1024;
 
 /// What `Limits` says of a request that is arriving.
 fn bound() -> usize {
-    2 * (hansel_proto::Limits::default().head_bytes + BODY_BUFFER)
+    hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * super::ROOM
 }
 
 /// Gives an exchange all of `bytes`, in reads of `size`. Says how much it had in memory at most, and what

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use hansel_proto::{Connection, Head, Received, Refusal};
 
-use super::{Exchange, Stage};
+use super::{Exchange, Pool, Stage};
 
 /// The receiving side of an exchange, lent to the reader of a body while the handler has the rest.
 pub(crate) struct LiveInput {
     protocol: Connection,
-    /// Content that was decoded before it turned out to be too much to wait for.
-    decoded: Vec<u8>,
-    decoded_taken: usize,
+    /// Content that was gathered before it turned out to be too much to wait for.
+    gathered: Option<Gathered>,
     /// Bytes as they were received.
     input: Vec<u8>,
     position: usize,
@@ -22,6 +21,23 @@ pub(crate) struct LiveInput {
     is_over: bool,
     /// The trailer section, once it is over.
     pub(crate) trailers: Vec<u8>,
+}
+
+/// The beginning of a body, in memory that goes back as soon as it is read.
+struct Gathered {
+    bytes: Vec<u8>,
+    unread: Range<usize>,
+    /// What the pool counts for it, or 0.
+    lent: usize,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        if self.lent > 0 {
+            self.pool.take_back(std::mem::take(&mut self.bytes), self.lent);
+        }
+    }
 }
 
 /// What comes next in a body.
@@ -38,6 +54,20 @@ pub(crate) enum Coming {
 const ROOM: usize = 256 * 1024;
 
 impl Exchange {
+    /// Calls the application with a body of which not all is here.
+    pub(crate) fn hand_live(&mut self) {
+        let start = match self.stage {
+            Stage::Gathering { start } => start,
+            _ => 0,
+        };
+        self.stage = Stage::HandedLive { start };
+    }
+
+    /// Whether the request that is handed to the application has a body that is still arriving.
+    pub(crate) fn has_live_body(&self) -> bool {
+        matches!(self.stage, Stage::HandedLive { .. })
+    }
+
     /// Lends out the receiving side. Until [`end_live`](Exchange::end_live) this exchange must not
     /// advance.
     pub(crate) fn begin_live(&mut self) -> LiveInput {
@@ -49,16 +79,51 @@ impl Exchange {
         input[..here.len()].copy_from_slice(here);
         let filled = here.len();
         self.filled = self.position;
+        let gathered = match self.stage {
+            Stage::HandedLive { start: start @ 1.. } => self.lend_buffer(start as usize),
+            _ => self.lend_collected(),
+        };
         LiveInput {
             protocol: std::mem::replace(&mut self.protocol, Connection::new(Arc::clone(&self.limits))),
-            decoded: std::mem::take(&mut self.request.body.collected),
-            decoded_taken: 0,
+            gathered: Some(gathered),
             input,
             position: 0,
             filled,
             content: 0..0,
             is_over: false,
             trailers: Vec::new(),
+        }
+    }
+
+    /// Lends out the buffer with what is gathered behind the head, which begins at `start`; the request gets another
+    /// one for its head.
+    fn lend_buffer(&mut self, start: usize) -> Gathered {
+        let content = self.request.origin + start..self.position;
+        let mut own = std::mem::take(&mut self.own);
+        own.clear();
+        own.extend_from_slice(
+            self.request
+                .buffer
+                .get(self.request.origin..content.start)
+                .unwrap_or(&[]),
+        );
+        self.request.origin = 0;
+        (self.position, self.filled) = (own.len(), own.len());
+        Gathered {
+            bytes: std::mem::replace(&mut self.request.buffer, own),
+            unread: content,
+            lent: std::mem::take(&mut self.lent),
+            pool: Arc::clone(&self.pool),
+        }
+    }
+
+    fn lend_collected(&mut self) -> Gathered {
+        let bytes = std::mem::take(&mut self.request.body.collected);
+        Gathered {
+            unread: 0..bytes.len(),
+            bytes,
+            lent: std::mem::take(&mut self.reserved),
+            pool: Arc::clone(&self.pool),
         }
     }
 
@@ -84,6 +149,7 @@ impl LiveInput {
         if !self.content().is_empty() {
             return Ok(Coming::Content);
         }
+        self.gathered = None;
         if self.is_over {
             return Ok(Coming::End);
         }
@@ -106,19 +172,23 @@ impl LiveInput {
 
     /// Content that is here.
     pub(crate) fn content(&self) -> &[u8] {
-        match self.decoded.get(self.decoded_taken..) {
-            Some(decoded) if !decoded.is_empty() => decoded,
+        let gathered = self
+            .gathered
+            .as_ref()
+            .and_then(|gathered| gathered.bytes.get(gathered.unread.clone()));
+        match gathered {
+            Some(gathered) if !gathered.is_empty() => gathered,
             _ => self.input.get(self.content.clone()).unwrap_or(&[]),
         }
     }
 
     /// So much of the content that is here has been taken.
     pub(crate) fn consume(&mut self, amount: usize) {
-        if self.decoded_taken < self.decoded.len() {
-            self.decoded_taken = self.decoded_taken.saturating_add(amount).min(self.decoded.len());
-        } else {
-            self.content.start = self.content.start.saturating_add(amount).min(self.content.end);
-        }
+        let range = match &mut self.gathered {
+            Some(gathered) if !gathered.unread.is_empty() => &mut gathered.unread,
+            _ => &mut self.content,
+        };
+        range.start = range.start.saturating_add(amount).min(range.end);
     }
 
     /// Throws away what the handler has left of the body, as far as it is here. Says whether that was

@@ -6,9 +6,13 @@
 
 #[cfg(test)]
 mod bounds;
+mod buffers;
+mod calling;
+mod gather;
 mod live;
 mod payload;
 mod pool;
+mod reading;
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, Framing, Next, Received, Refusal, ResponseHead, Span,
@@ -17,6 +21,7 @@ use http::StatusCode;
 use std::sync::Arc;
 
 use crate::date::Date;
+use crate::report;
 use crate::request::{Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
 use crate::response::{Response, status_text};
@@ -24,6 +29,7 @@ use crate::response::{Response, status_text};
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
 pub(crate) use pool::Pool;
+pub(crate) use reading::Incoming;
 
 /// How much of a body goes into the same buffer as its head; longer ones are sent from where they are.
 const COPIED: usize = 8 * 1024;
@@ -37,13 +43,17 @@ pub(crate) const KEPT: usize = 64 * 1024;
 pub(crate) struct Exchange {
     protocol: Connection,
     limits: Arc<hansel_proto::Limits>,
-    /// Bodies up to this many bytes are whole before the application is called.
+    /// Bodies up to this many bytes are gathered in memory of its own.
     body_buffer: usize,
     /// Where larger ones find memory for that.
     pool: Arc<Pool>,
-    /// The size of the request's buffer if it is one of the pool's, or 0; and the own one meanwhile.
+    /// The size of the request's buffer if it is one of the pool's, or 0; how much of it is for the request; and the
+    /// own one meanwhile.
     lent: usize,
+    usable: usize,
     own: Vec<u8>,
+    /// What the pool counts for a body that is collected.
+    reserved: usize,
     pub(crate) request: Request,
     /// How much of the request's buffer has been received, and how much of that used.
     filled: usize,
@@ -74,8 +84,11 @@ enum Stage {
     Collecting,
     /// The request is with the application, or answered.
     Handed,
-    /// It is with the application, and its body is still arriving.
-    HandedLive,
+    /// It is with the application, and its body is still arriving. What has been gathered of it begins at this offset,
+    /// unless that is 0.
+    HandedLive {
+        start: u32,
+    },
 }
 
 /// What a connection should do next.
@@ -99,7 +112,9 @@ impl Exchange {
             body_buffer,
             pool,
             lent: 0,
+            usable: 0,
             own: Vec::new(),
+            reserved: 0,
             request: Request::empty(),
             filled: 0,
             position: 0,
@@ -115,7 +130,12 @@ impl Exchange {
         }
         if self.stage != Stage::Head {
             self.request.clear();
+            self.give_back();
         }
+        debug_assert!(
+            !self.holds_shared(),
+            "a request that is over has given back what it had"
+        );
         self.request.peer = None;
         self.request.relayed = Relayed::No;
         self.request.is_secure = false;
@@ -125,22 +145,35 @@ impl Exchange {
         self.position = 0;
         self.stage = Stage::Head;
         if self.request.buffer.len() > KEPT {
-            self.shrink();
+            self.request.buffer = Vec::new();
         }
         if self.request.body.collected.capacity() > KEPT {
             self.request.body.collected = Vec::new();
         }
     }
 
-    /// Gives back a buffer that is larger than the next request needs.
-    #[cold]
-    fn shrink(&mut self) {
+    /// Whether it has some of the memory that all connections share.
+    pub(crate) fn holds_shared(&self) -> bool {
+        self.lent > 0 || self.reserved > 0
+    }
+
+    /// Gives back what it has of the memory that all connections share. The request is of no more use.
+    #[inline(never)]
+    pub(crate) fn give_back(&mut self) {
         if self.lent > 0 {
+            // What has arrived behind the body is the beginning of the next request.
+            let behind = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
+            if self.own.len() < behind.len() {
+                self.own.resize(behind.len(), 0);
+            }
+            self.own[..behind.len()].copy_from_slice(behind);
+            (self.position, self.filled) = (0, behind.len());
             let lent = std::mem::replace(&mut self.request.buffer, std::mem::take(&mut self.own));
             self.pool.take_back(lent, std::mem::take(&mut self.lent));
         }
-        if self.request.buffer.len() > KEPT {
-            self.request.buffer = Vec::new();
+        if self.reserved > 0 {
+            self.request.body.collected = Vec::new();
+            self.pool.take_back(Vec::new(), std::mem::take(&mut self.reserved));
         }
     }
 
@@ -162,13 +195,16 @@ impl Exchange {
                 self.filled -= self.position - behind_head;
                 self.position = behind_head;
             }
-            if buffer.len() - self.filled < ROOM / 4 {
-                // Read needs bytes that are initialised; doing it in doubling steps keeps it cheap.
-                let larger = (buffer.len() * 2).max(ROOM);
-                buffer.resize(larger, 0);
+            if buffer.len() - self.filled < ROOM / 4 && self.lent == 0 {
+                self.grow();
             }
         }
-        &mut buffer[self.filled..]
+        let end = if self.lent > 0 {
+            self.usable
+        } else {
+            self.request.buffer.len()
+        };
+        &mut self.request.buffer[self.filled..end]
     }
 
     /// Says how many bytes were received into [`room`](Exchange::room).
@@ -238,8 +274,15 @@ impl Exchange {
                     }
                     self.stage = match self.request.head.framing() {
                         Framing::None => Stage::Gathering { start: 0 },
-                        Framing::Length(n) if n > self.body_buffer as u64 && !self.makes_room(len, n) => {
-                            return Ok(self.hand_live());
+                        Framing::Length(n) if n > self.body_buffer as u64 => {
+                            // RFC 9110 §10.1.1: whether a client that waits for 100 is to send the body, its handler
+                            // may decide.
+                            if self.ahead() == 0 || self.protocol.needs_continue() {
+                                self.hand_live();
+                                return Ok(Step::CallLive);
+                            }
+                            self.lend_at_once(len, n);
+                            Stage::Gathering { start: len as u32 }
                         }
                         Framing::Length(_) => Stage::Gathering { start: len as u32 },
                         Framing::Chunked => Stage::Collecting,
@@ -247,13 +290,19 @@ impl Exchange {
                 }
                 Received::Content { start, end } => {
                     if self.stage == Stage::Collecting {
-                        self.request.body.collected.extend_from_slice(&input[start..end]);
+                        let most = self.body_buffer.saturating_add(self.reserved);
+                        buffers::collect(&mut self.request.body.collected, &input[start..end], most);
                         self.position += end;
-                        if self.request.body.collected.len() > self.body_buffer {
-                            return Ok(self.hand_live());
+                        if self.request.body.collected.len() > self.ahead() {
+                            self.hand_live();
+                            return Ok(Step::CallLive);
                         }
                     } else {
                         self.position += end;
+                        if self.has_enough_ahead() {
+                            self.hand_live();
+                            return Ok(Step::CallLive);
+                        }
                     }
                 }
                 Received::End { len, trailers } => {
@@ -275,7 +324,7 @@ impl Exchange {
                             };
                         }
                         // Between an answer and the next head there is nothing to end.
-                        Stage::Head | Stage::Handed | Stage::HandedLive => {}
+                        Stage::Head | Stage::Handed | Stage::HandedLive { .. } => {}
                     }
                     self.stage = Stage::Handed;
                     return Ok(Step::Call);
@@ -284,50 +333,12 @@ impl Exchange {
         }
     }
 
-    /// Finds memory for a request of which the head has `head` bytes and the body `body`, or has none.
-    #[inline(never)]
-    fn makes_room(&mut self, head: usize, body: u64) -> bool {
-        // RFC 9110 §10.1.1: whether a client that waits for 100 is to send the body, its handler may decide.
-        if body > self.pool.largest || self.protocol.needs_continue() {
-            return false;
-        }
-        let here = self.request.buffer.get(self.request.origin..self.filled).unwrap_or(&[]);
-        // Some bytes more, so that the last ones of the body do not make it grow.
-        let size = here.len().max(head + body as usize + ROOM / 4);
-        let Some(mut buffer) = self.pool.lend(size) else {
-            return false;
-        };
-        buffer[..here.len()].copy_from_slice(here);
-        self.filled -= self.request.origin;
-        self.position -= self.request.origin;
-        self.request.origin = 0;
-        let lent = std::mem::replace(&mut self.lent, buffer.len());
-        let before = std::mem::replace(&mut self.request.buffer, buffer);
-        if lent > 0 {
-            // The request that it was lent for is answered.
-            self.pool.take_back(before, lent);
-        } else {
-            self.own = before;
-        }
-        true
-    }
-
-    fn hand_live(&mut self) -> Step {
-        self.stage = Stage::HandedLive;
-        Step::CallLive
-    }
-
-    /// Whether the request that is handed to the application has a body that is still arriving.
-    pub(crate) fn has_live_body(&self) -> bool {
-        self.stage == Stage::HandedLive
-    }
-
     fn refuse(&mut self, cause: Cause, date: &Date, out: &mut Vec<u8>) -> Step {
         let (status, reason) = match cause {
             Cause::Refused(refusal) => (refusal.status(), refusal.to_string()),
             Cause::Path(bad) => (400, bad.to_string()),
         };
-        log::debug!("refused a request with {status}: {reason}");
+        report::debug!("refused a request with {status}: {reason}");
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         self.refuse_with(status, &reason, date, out);
         Step::Refused(status)
@@ -387,7 +398,7 @@ impl Exchange {
     /// Appends the head of `response`, and its body if that is short. What is not appended is returned, and
     /// `response` has it no more.
     pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
-        if self.stage == Stage::HandedLive {
+        if self.has_live_body() {
             // RFC 9112 §9.3: "the server MUST read the entire request message body or close the
             // connection after sending its response".
             self.protocol.close_after_response();
@@ -398,10 +409,15 @@ impl Exchange {
             _ => hansel_proto::Version::Http11,
         };
         let len = response.body.len();
+        // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
+        // sent in the content of a response if the same request had used the GET method". An endpoint that makes no body
+        // may do so because it is HEAD.
+        let is_unknown = len == Some(0) && self.request.method() == http::Method::HEAD && response.body.is_none();
+        let body_length = if is_unknown { None } else { len };
         let head = ResponseHead {
             status: response.status().as_u16(),
             fields: &response.fields,
-            body: len.map_or(BodyLength::Unknown, BodyLength::Known),
+            body: body_length.map_or(BodyLength::Unknown, BodyLength::Known),
             date: date.value(),
             default_content_type: response.body.content_type,
             version,
@@ -424,8 +440,8 @@ impl Exchange {
             Kind::Static(bytes) => Payload::of_bytes(bytes, out),
             Kind::Bytes(bytes) => Payload::of_bytes(bytes, out),
             Kind::Shared(bytes) => Payload::of_bytes(bytes, out),
-            Kind::File { len: 0, .. } => Payload::None,
-            Kind::File { file, len } => Payload::File { file, left: len },
+            Kind::File(part) if part.left() == 0 => Payload::None,
+            Kind::File(part) => Payload::File(part),
             Kind::Reader { reader, len } => Payload::Source(Source::Reader { reader, len }, plan == BodyPlan::Chunked),
             Kind::Stream(write) => Payload::Source(Source::Stream(write), plan == BodyPlan::Chunked),
         }
@@ -440,6 +456,9 @@ impl Exchange {
             }
             Next::Drain | Next::Close => {
                 self.request.clear();
+                if self.holds_shared() {
+                    self.give_back();
+                }
                 false
             }
         }
@@ -449,6 +468,9 @@ impl Exchange {
     fn finished(&mut self) {
         self.request.clear();
         self.stage = Stage::Head;
+        if self.holds_shared() {
+            self.give_back();
+        }
         if self.position == self.filled {
             self.position = 0;
             self.filled = 0;
@@ -459,7 +481,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.shrink();
+        self.give_back();
     }
 }
 

@@ -1,12 +1,12 @@
 //! The part of an answer that is not in the send buffer: long bytes, files, readers and streams.
 
-use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use hansel_proto::chunk;
 
 use super::COPIED;
-use crate::response::{BodyWriter, Sink, StreamFn};
+use crate::response::{BodyWriter, FilePart, Sink, StreamFn};
 
 pub(crate) enum Payload {
     None,
@@ -15,11 +15,7 @@ pub(crate) enum Payload {
         bytes: Box<dyn AsRef<[u8]> + Send>,
         sent: usize,
     },
-    /// So many bytes of a file, from where it stands.
-    File {
-        file: File,
-        left: u64,
-    },
+    File(FilePart),
     /// Something that needs a thread to be sent; whether in chunks.
     Source(Source, bool),
 }
@@ -44,17 +40,6 @@ impl Payload {
                 bytes: Box::new(bytes),
                 sent: 0,
             }
-        }
-    }
-}
-
-#[cfg(feature = "tower")]
-impl Source {
-    /// So many bytes of a file.
-    pub(crate) fn file(file: File, len: u64) -> Source {
-        Source::Reader {
-            reader: Box::new(file),
-            len: Some(len),
         }
     }
 }
@@ -100,6 +85,12 @@ struct Framed<'s> {
 }
 
 impl Framed<'_> {
+    /// What may stand between two pieces and means nothing. RFC 9112 §7.1: `chunk-size = 1*HEXDIG`, so the next one may
+    /// begin with a zero, and `last-chunk = 1*("0") [ chunk-ext ] CRLF` as well.
+    fn filler(&self) -> &'static [u8] {
+        if self.chunked { b"0" } else { b"" }
+    }
+
     fn finish(self) -> io::Result<()> {
         if self.chunked {
             let mut last = self.frame;
@@ -125,7 +116,11 @@ impl Sink for Framed<'_> {
     }
 
     fn is_open(&self) -> bool {
-        self.sink.is_open()
+        self.sink.wait(Duration::ZERO, self.filler())
+    }
+
+    fn wait(&self, time: Duration, _: &[u8]) -> bool {
+        self.sink.wait(time, self.filler())
     }
 }
 

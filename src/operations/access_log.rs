@@ -15,6 +15,9 @@ use super::outlet::{self, Outlet};
 /// request. What it can't take waits in a buffer; beyond that, lines are dropped and counted (in the
 /// metrics, and by a warning in the other log).
 ///
+/// Lines that are written together are in the order of their times, whichever loops they come from. What follows later
+/// can begin a little earlier: a line that was made, and not yet handed over, when the ones before it were written.
+///
 /// The duration in a line is from the moment the request was whole, waiting for a thread included, until
 /// its answer was made or, if it is a stream, sent. The bytes are those of the answer's content. What the
 /// client sent can't end a line or a field: it is escaped.
@@ -84,7 +87,8 @@ impl AccessLog {
         }
     }
 
-    /// How many bytes of lines may wait for the writer, for each event loop: 1 MiB, unless it is set.
+    /// How many bytes of lines may wait for the writer, for each event loop: 1 MiB, unless it is set. As many again may be
+    /// with the writer.
     #[must_use]
     pub fn buffer(mut self, bytes: usize) -> AccessLog {
         self.buffer = bytes;
@@ -123,7 +127,7 @@ impl Log for OpenLog {
     fn write(&self, index: usize, entry: &Entry<'_>, line: &mut Vec<u8>) {
         line.clear();
         (self.format)(entry, line);
-        self.outlet.put(index, line);
+        self.outlet.put(index, entry.moment(), line);
     }
 
     fn dropped(&self) -> u64 {
@@ -136,5 +140,86 @@ impl Log for OpenLog {
 
     fn wait_until_written(&self, deadline: Instant) {
         self.outlet.wait_until_written(deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Request;
+    use crate::date::Date;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A writer that tells when it is asked first, and takes nothing before it may.
+    struct Gated {
+        asked: Sender<()>,
+        allowed: Receiver<()>,
+        taken: Sender<Vec<u8>>,
+    }
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.asked.send(());
+            let _ = self.allowed.recv();
+            let _ = self.taken.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_of_several_loops_are_in_the_order_of_the_times_that_stand_in_them() {
+        let formats: [fn(Gated) -> AccessLog; 2] = [|gated| AccessLog::json(gated), |gated| AccessLog::combined(gated)];
+        for make in formats {
+            let ((asked, asks), (allow, allowed), (taken, takes)) = (channel(), channel(), channel());
+            let log = make(Gated { asked, allowed, taken }).open(3).unwrap();
+            let put = |index, date: &Date, millisecond| {
+                let request = Request::get(&format!("/{millisecond}"));
+                let entry = Entry {
+                    date,
+                    millisecond,
+                    peer: None,
+                    relayed: Default::default(),
+                    request: Some(&request),
+                    status: 200,
+                    content: 0,
+                    duration: Duration::ZERO,
+                };
+                log.write(index, &entry, &mut Vec::new());
+            };
+            let (earlier, later) = (Date::of_second(784_111_777), Date::of_second(784_111_778));
+            put(0, &later, 999);
+            asks.recv_timeout(PATIENCE).unwrap();
+            // The writer has the first line, so these come together.
+            let parts = [
+                (2, &later, 200),
+                (0, &earlier, 250),
+                (1, &later, 100),
+                (1, &earlier, 900),
+                (0, &earlier, 1),
+            ];
+            for (index, date, millisecond) in parts {
+                put(index, date, millisecond);
+            }
+            drop(allow);
+            log.close();
+            log.wait_until_written(Instant::now() + PATIENCE);
+            let text = String::from_utf8(takes.try_iter().flatten().collect()).unwrap();
+            let expected = ["/999", "/1", "/250", "/900", "/100", "/200"];
+            let is_for = |line: &str, target: &str| {
+                // As the two formats have it.
+                line.contains(&format!(" {target} HTTP")) || line.contains(&format!("\"{target}\""))
+            };
+            assert_eq!(text.lines().count(), expected.len());
+            for (line, target) in text.lines().zip(expected) {
+                assert!(is_for(line, target), "{target}: {text}");
+            }
+        }
     }
 }

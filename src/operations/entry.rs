@@ -9,6 +9,7 @@ use http::Version;
 use super::escape;
 use crate::Request;
 use crate::date::Date;
+use crate::request::Relayed;
 
 /// An answer that has been made.
 pub(crate) struct Entry<'e> {
@@ -16,6 +17,8 @@ pub(crate) struct Entry<'e> {
     /// The millisecond of the date's second.
     pub(crate) millisecond: u32,
     pub(crate) peer: Option<SocketAddr>,
+    /// Whom the peer has connected for.
+    pub(crate) relayed: Relayed,
     /// None if the request was refused before its head was whole.
     pub(crate) request: Option<&'e Request>,
     pub(crate) status: u16,
@@ -46,10 +49,20 @@ impl<'e> Origin<'e> {
 }
 
 impl Entry<'_> {
+    /// The time that stands in the line, in milliseconds.
+    pub(super) fn moment(&self) -> u64 {
+        self.date
+            .second()
+            .saturating_mul(1000)
+            .saturating_add(self.millisecond.into())
+    }
+
     /// Where the request comes from, whoever has passed it on.
     fn client(&self) -> Option<IpAddr> {
-        match self.request {
-            Some(request) if request.has_proxy() => request.client(),
+        match (self.request, self.relayed) {
+            (Some(request), _) if request.has_proxy() => request.client(),
+            // Of a head that was refused no field counts.
+            (None, Relayed::For(client)) => client,
             _ => self.peer.map(|peer| peer.ip().to_canonical()),
         }
     }
@@ -226,6 +239,7 @@ mod tests {
             date: &date,
             millisecond: 7,
             peer: Some("192.0.2.1:4711".parse().unwrap()),
+            relayed: Relayed::No,
             request,
             status: 200,
             content: 1234,

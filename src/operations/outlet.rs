@@ -6,16 +6,24 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use crate::deadline::after;
+use crate::panics::contain;
+use crate::report;
+use crate::threads;
+
 /// How long lines gather before they are written together.
 const GATHERING: Duration = Duration::from_millis(20);
 
 /// How long there is silence about lines that are lost, after it was said that some are.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// How many bytes are handed to the writer at once, more if a line is longer.
+const AT_ONCE: usize = 64 * 1024;
+
 /// Lines on their way to a writer.
 pub(super) struct Outlet {
     /// One for each loop, so that loops do not meet here.
-    waiting: Vec<Mutex<Vec<u8>>>,
+    waiting: Vec<Mutex<Lines>>,
     /// How many bytes may wait in each.
     most: usize,
     dropped: AtomicU64,
@@ -27,43 +35,56 @@ pub(super) struct Outlet {
     ended: Condvar,
 }
 
+/// Lines one behind the other.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// Of each line, its moment and where it ends.
+    each: Vec<(u64, usize)>,
+}
+
 /// Starts the thread that writes to `writer` what is put into the outlet.
 pub(super) fn open(writer: Box<dyn Write + Send>, loops: usize, most: usize) -> io::Result<Arc<Outlet>> {
-    let outlet = Arc::new(Outlet {
-        waiting: (0..loops.max(1)).map(|_| Mutex::default()).collect(),
-        most,
-        dropped: AtomicU64::new(0),
-        thread: OnceLock::new(),
-        asleep: AtomicBool::new(false),
-        is_closed: AtomicBool::new(false),
-        has_ended: Mutex::new(false),
-        ended: Condvar::new(),
-    });
+    let outlet = Arc::new(Outlet::new(loops, most));
     let kept = Arc::clone(&outlet);
-    let spawned = thread::Builder::new()
-        .name("hansel-access".into())
-        .spawn(move || Writing::new(kept, writer).live())?;
+    let writing = move || Writing::new(kept, writer).live();
+    let thread = threads::start("hansel-access".into(), Box::new(writing))?;
     // Set before anybody can put something in.
-    let _ = outlet.thread.set(spawned.thread().clone());
+    let _ = outlet.thread.set(thread);
     Ok(outlet)
 }
 
 impl Outlet {
-    /// Puts a line into the place of loop `index`, or drops it if that is full.
-    pub(super) fn put(&self, index: usize, line: &[u8]) {
+    fn new(loops: usize, most: usize) -> Outlet {
+        Outlet {
+            waiting: (0..loops.max(1)).map(|_| Mutex::default()).collect(),
+            most,
+            dropped: AtomicU64::new(0),
+            thread: OnceLock::new(),
+            asleep: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            has_ended: Mutex::new(false),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Puts a line of some moment into the place of loop `index`, or drops it if that is full.
+    pub(super) fn put(&self, index: usize, moment: u64, line: &[u8]) {
         let Some(place) = self.waiting.get(index % self.waiting.len()) else {
             return;
         };
         let is_half_full = {
             // Held by others only while they copy a line or swap two buffers.
             let mut waiting = lock(place);
-            let before = waiting.len();
-            if before + line.len() > self.most {
+            let before = waiting.text.len();
+            let after = before.saturating_add(line.len());
+            if after > self.most {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            waiting.extend_from_slice(line);
-            (before..waiting.len()).contains(&(self.most / 2))
+            waiting.text.extend_from_slice(line);
+            waiting.each.push((moment, after));
+            (before..after).contains(&(self.most / 2))
         };
         // Looked at after the line was put: a thread that falls asleep later sees the line.
         if is_half_full || (self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst)) {
@@ -106,7 +127,7 @@ impl Outlet {
     }
 
     fn is_empty(&self) -> bool {
-        self.waiting.iter().all(|waiting| lock(waiting).is_empty())
+        self.waiting.iter().all(|waiting| lock(waiting).text.is_empty())
     }
 
     /// Waits until there is something to write.
@@ -124,8 +145,12 @@ impl Outlet {
 /// The thread that writes.
 struct Writing {
     outlet: Arc<Outlet>,
-    writer: Box<dyn Write + Send>,
-    /// Swapped with those that wait, so that none is ever allocated anew.
+    writer: Contained,
+    /// What has been taken from each loop: swapped with what waits, so that nothing is ever allocated anew.
+    taken: Vec<Lines>,
+    /// The lines of all of them, by their moments.
+    in_order: Vec<Line>,
+    /// What is handed to the writer.
     batch: Vec<u8>,
     /// The last thing written was a part of a line.
     is_torn: bool,
@@ -133,11 +158,23 @@ struct Writing {
     tell_again: Instant,
 }
 
+/// A line among those that were taken.
+struct Line {
+    moment: u64,
+    /// Of which loop it is, and where it stands there.
+    place: usize,
+    start: usize,
+    end: usize,
+}
+
 impl Writing {
     fn new(outlet: Arc<Outlet>, writer: Box<dyn Write + Send>) -> Writing {
+        let taken = outlet.waiting.iter().map(|_| Lines::default()).collect();
         Writing {
             outlet,
-            writer,
+            writer: Contained(writer),
+            taken,
+            in_order: Vec::new(),
             batch: Vec::new(),
             is_torn: false,
             told: 0,
@@ -147,16 +184,13 @@ impl Writing {
 
     fn live(mut self) {
         let outlet = Arc::clone(&self.outlet);
-        // A writer that panics ends this thread, and nobody need wait for it any longer.
+        // Whatever ends this thread, nobody need wait for it any longer.
         let _end = End(&outlet);
         loop {
             // Looked at before: what was put before it was closed is taken below.
             let is_last = outlet.is_closed.load(Ordering::SeqCst);
-            for waiting in &outlet.waiting {
-                std::mem::swap(&mut *lock(waiting), &mut self.batch);
-                self.write();
-                self.batch.clear();
-            }
+            self.take();
+            self.write_taken();
             self.tell(is_last);
             if is_last {
                 return;
@@ -165,6 +199,47 @@ impl Writing {
             if !outlet.is_closed.load(Ordering::SeqCst) {
                 thread::park_timeout(GATHERING);
             }
+        }
+    }
+
+    /// Takes what waits.
+    fn take(&mut self) {
+        for (waiting, taken) in self.outlet.waiting.iter().zip(&mut self.taken) {
+            std::mem::swap(&mut *lock(waiting), taken);
+        }
+    }
+
+    /// Writes what has been taken in the order of its moments, and those of one loop at the same moment as they came.
+    fn write_taken(&mut self) {
+        for (place, lines) in self.taken.iter().enumerate() {
+            let mut start = 0;
+            for (moment, end) in &lines.each {
+                self.in_order.push(Line {
+                    moment: *moment,
+                    place,
+                    start,
+                    end: *end,
+                });
+                start = *end;
+            }
+        }
+        // It finds what is in order already, as most of it is.
+        self.in_order.sort_by_key(|line| line.moment);
+        let mut in_order = std::mem::take(&mut self.in_order);
+        for line in in_order.drain(..) {
+            if self.batch.len() + (line.end - line.start) > AT_ONCE {
+                self.write();
+            }
+            let lines = self.taken.get(line.place);
+            let text = lines.and_then(|lines| lines.text.get(line.start..line.end));
+            self.batch.extend_from_slice(text.unwrap_or(&[]));
+        }
+        self.write();
+        // Its memory is kept.
+        self.in_order = in_order;
+        for lines in &mut self.taken {
+            lines.text.clear();
+            lines.each.clear();
         }
     }
 
@@ -200,9 +275,10 @@ impl Writing {
             let before = written.checked_sub(1).and_then(|last| self.batch.get(last));
             self.is_torn |= before.is_some_and(|last| *last != b'\n');
             if self.tell_again <= Instant::now() {
-                log::warn!("can't write the access log: {error}");
+                report::warn!("can't write the access log: {error}");
             }
         }
+        self.batch.clear();
     }
 
     fn is_closed(&self) -> bool {
@@ -213,11 +289,36 @@ impl Writing {
         let dropped = self.outlet.dropped();
         let now = Instant::now();
         if dropped > self.told && (is_last || self.tell_again <= now) {
-            log::warn!("{} lines of the access log were dropped", dropped - self.told);
+            report::warn!("{} lines of the access log were dropped", dropped - self.told);
             self.told = dropped;
-            self.tell_again = now + SILENCE;
+            self.tell_again = after(now, SILENCE);
         }
     }
+}
+
+/// The program's writer. A panic of it is an error, so that it costs the lines at hand and no others.
+struct Contained(Box<dyn Write + Send>);
+
+impl Write for Contained {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        contain(|| self.0.write(bytes)).unwrap_or_else(panicked)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        contain(|| self.0.flush()).unwrap_or_else(panicked)
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let writer = std::mem::replace(&mut self.0, Box::new(io::sink()));
+        // Nothing is left to be written.
+        let _ = contain(|| drop(writer));
+    }
+}
+
+fn panicked<T>(panic: String) -> io::Result<T> {
+    Err(io::Error::other(format!("its writer panicked: {panic}")))
 }
 
 /// Says that the thread has ended, however it does.
@@ -237,6 +338,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -300,11 +402,11 @@ mod tests {
     #[test]
     fn a_writer_that_hangs_costs_lines_and_no_time() {
         let fixture = fixture(20);
-        fixture.outlet.put(0, b"line 0\n");
+        fixture.outlet.put(0, 0, b"line 0\n");
         fixture.asked.recv_timeout(PATIENCE).unwrap();
         // It hangs with the first line. Two more find room, and nobody waits for the others.
         for n in 1..10 {
-            fixture.outlet.put(0, format!("line {n}\n").as_bytes());
+            fixture.outlet.put(0, 0, format!("line {n}\n").as_bytes());
         }
         assert_eq!(fixture.outlet.dropped(), 7);
         assert_eq!(fixture.end(), ("line 0\nline 1\nline 2\n".to_owned(), 7));
@@ -313,23 +415,136 @@ mod tests {
     #[test]
     fn a_full_disk_costs_the_lines_it_does_not_take_and_the_next_begins_afresh() {
         let fixture = fixture(1000);
-        fixture.outlet.put(0, b"line 0\nline 1\nline 2\n");
+        fixture.outlet.put(0, 0, b"line 0\nline 1\nline 2\n");
         fixture.allow.send(Ok(9)).unwrap();
         fixture.allow.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
         fixture.asked.recv_timeout(PATIENCE).unwrap();
         fixture.asked.recv_timeout(PATIENCE).unwrap();
-        fixture.outlet.put(0, b"line 3\n");
+        fixture.outlet.put(0, 0, b"line 3\n");
         assert_eq!(fixture.end(), ("line 0\nli\nline 3\n".to_owned(), 2));
+    }
+
+    #[test]
+    fn as_many_bytes_may_wait_as_is_said_and_no_more() {
+        let outlet = Outlet::new(1, 4);
+        outlet.put(0, 0, b"abc\n");
+        assert_eq!(outlet.dropped(), 0);
+        outlet.put(0, 0, b"\n");
+        assert_eq!(outlet.dropped(), 1);
+    }
+
+    #[test]
+    fn the_thread_does_not_fall_asleep_over_a_line_that_waits() {
+        let outlet = Outlet::new(2, 100);
+        outlet.put(1, 0, b"line\n");
+        outlet.sleep();
+        assert!(!outlet.asleep.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_writer_that_never_takes_anything_does_not_hold_up_the_end() {
+        struct Blocked;
+        impl Write for Blocked {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let outlet = open(Box::new(Blocked), 1, 1000).unwrap();
+        outlet.put(0, 0, b"line\n");
+        outlet.close();
+        outlet.wait_until_written(Instant::now() + PATIENCE);
+        assert!(*lock(&outlet.has_ended));
+        assert_eq!(outlet.dropped(), 1);
     }
 
     #[test]
     fn what_is_put_before_the_end_is_written() {
         let fixture = fixture(1_000_000);
         let outlet = Arc::clone(&fixture.outlet);
-        let putting = thread::spawn(move || (0..1000).for_each(|n| outlet.put(n, format!("{n}\n").as_bytes())));
+        let putting = thread::spawn(move || (0..1000).for_each(|n| outlet.put(n, 0, format!("{n}\n").as_bytes())));
         putting.join().unwrap();
         let (taken, dropped) = fixture.end();
         assert_eq!(dropped, 0);
         assert_eq!(taken.lines().count(), 1000);
+    }
+
+    /// Keeps what is written, by pieces.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_loops_put_a_batch_is_in_the_order_of_its_moments_and_nothing_is_lost(
+            puts in proptest::collection::vec((0..4_usize, 0..20_u64, prop_oneof![8 => 0..50_usize, 1 => 20_000..70_000_usize]), 0..60),
+        ) {
+            let outlet = Arc::new(Outlet::new(4, usize::MAX));
+            let kept = Kept::default();
+            let mut writing = Writing::new(Arc::clone(&outlet), Box::new(kept.clone()));
+            // Several batches: what is left of one would be seen in the one after the next, when its memory comes back.
+            for puts in puts.chunks(puts.len().div_ceil(5).max(1)) {
+                let mut expected = Vec::new();
+                for (number, (index, moment, length)) in puts.iter().enumerate() {
+                    let line = format!("{moment} {index} {number} {}\n", "x".repeat(*length));
+                    outlet.put(*index, *moment, line.as_bytes());
+                    expected.push((*moment, *index, line));
+                }
+                writing.take();
+                writing.write_taken();
+                let pieces = std::mem::take(&mut *lock(&kept.0));
+                let mut lengths = pieces.iter().map(Vec::len).zip(pieces.iter());
+                prop_assert!(lengths.all(|(n, piece)| n <= AT_ONCE || piece.iter().filter(|octet| **octet == b'\n').count() == 1));
+                // At one moment those of one loop stay as they came.
+                expected.sort_by_key(|(moment, index, _)| (*moment, *index));
+                let expected: String = expected.into_iter().map(|(_, _, line)| line).collect();
+                prop_assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+            }
+            prop_assert_eq!(outlet.dropped(), 0);
+        }
+    }
+
+    #[test]
+    fn a_writer_that_panics_costs_its_lines_and_no_others() {
+        struct Panicking(Arc<Mutex<Vec<u8>>>, bool);
+        impl Write for Panicking {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                assert!(std::mem::replace(&mut self.1, true), "the first time");
+                lock(&self.0).extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Drop for Panicking {
+            fn drop(&mut self) {
+                panic!("and at its end");
+            }
+        }
+        let taken = Arc::default();
+        let outlet = open(Box::new(Panicking(Arc::clone(&taken), false)), 1, 1000).unwrap();
+        outlet.put(0, 0, b"line 0\n");
+        while outlet.dropped() == 0 {
+            thread::yield_now();
+        }
+        outlet.put(0, 1, b"line 1\n");
+        outlet.close();
+        outlet.wait_until_written(Instant::now() + PATIENCE);
+        assert!(*lock(&outlet.has_ended));
+        assert_eq!(String::from_utf8_lossy(&lock(&taken)), "line 1\n");
+        assert_eq!(outlet.dropped(), 1);
     }
 }

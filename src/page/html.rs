@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use http::StatusCode;
 
 use super::escape::{Escaped, Prose};
-use super::{Own, Story};
+use super::{Own, Story, secrets};
 use crate::dispatch::{Miss, Outcome, TrailCrumb};
 use crate::response::{reason, status_text};
 
@@ -13,8 +13,6 @@ use crate::response::{reason, status_text};
 const LISTED: usize = 300;
 /// How many are listed before one has to ask for them.
 const UNFOLDED: usize = 24;
-/// Header fields whose values are secrets: pages are shown around.
-const SECRET: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"];
 
 const STYLE: &str = include_str!("style.css");
 
@@ -300,16 +298,17 @@ fn request(story: &Story<'_>, to: &mut String) -> fmt::Result {
         },
     )?;
     if let Some(query) = request.query() {
-        row(to, "Query", query)?;
+        row(to, "Query", story.secrets.left_out_of(&secrets::query(query)))?;
     }
     if let Some(peer) = request.peer() {
         row(to, "From", peer)?;
     }
     for (name, value) in request.headers() {
-        if SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
-            row(to, name, format_args!("({} octets, not shown)", value.len()))?;
+        let text = String::from_utf8_lossy(value);
+        if secrets::is_secret(name, &text) {
+            row(to, name, secrets::octets(value.len()))?;
         } else {
-            row(to, name, String::from_utf8_lossy(value))?;
+            row(to, name, story.secrets.left_out_of(&text))?;
         }
     }
     to.push_str("</table></div>\n</details>\n</section>\n");

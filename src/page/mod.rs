@@ -8,13 +8,16 @@ mod html;
 mod near;
 mod panics;
 mod part;
+mod secrets;
 mod text;
 
 use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail};
+use crate::report;
 use crate::response::reason;
 use crate::{Html, IntoResponse, Request, Response, StatusCode};
 use near::Near;
 use panics::Panic;
+use secrets::Secrets;
 
 /// Own answers that are larger than this are not shown on the page.
 const LARGEST_OWN: usize = 64 * 1024;
@@ -22,6 +25,8 @@ const LARGEST_OWN: usize = 64 * 1024;
 /// What happened to a request, for the page to tell.
 struct Story<'a> {
     request: &'a Request,
+    /// What is left out of all that is told.
+    secrets: &'a Secrets,
     status: StatusCode,
     trail: &'a Trail,
     map: &'a Map,
@@ -55,10 +60,10 @@ pub(crate) fn answer(
         Some(listener) => answer(&Both(&recorder, listener)),
         None => answer(&recorder),
     };
-    let (mut response, panic) = match panics::catch(watched) {
+    let (mut response, mut panic) = match panics::catch(watched) {
         Ok(response) => (response, None),
         Err(panic) => {
-            log::error!(
+            report::error!(
                 "handler panicked at {} {}: {}",
                 request.method(),
                 request.path(),
@@ -67,7 +72,7 @@ pub(crate) fn answer(
             (StatusCode::INTERNAL_SERVER_ERROR.into_response(), Some(panic))
         }
     };
-    let failure = response.failure();
+    let mut failure = response.failure();
     response.make_sendable();
     let is_told = matches!(
         response.status(),
@@ -77,17 +82,24 @@ pub(crate) fn answer(
     if !is_told || response.body().bytes().is_none() {
         return response;
     }
-    let Some(trail) = recorder.into_trail(request) else {
+    let Some(mut trail) = recorder.into_trail(request) else {
         return response;
     };
+    // Whatever the program has to say of a request may have a secret in it.
+    let secrets = Secrets::of(request);
+    let panics = panic.iter_mut().map(|panic| &mut panic.message);
+    let reasons = trail.crumbs.iter_mut().filter_map(|crumb| crumb.declined.as_mut());
+    for text in panics.chain(failure.as_mut()).chain(reasons) {
+        *text = secrets.left_out_of(text).into_owned();
+    }
     let map = map();
-    let story = Story::new(request, &response, &trail, &map, panic.as_ref(), failure);
+    let story = Story::new((request, &secrets), &response, &trail, &map, panic.as_ref(), failure);
     story.tell(response)
 }
 
 impl<'a> Story<'a> {
     fn new(
-        request: &'a Request,
+        (request, secrets): (&'a Request, &'a Secrets),
         response: &Response,
         trail: &'a Trail,
         map: &'a Map,
@@ -103,6 +115,7 @@ impl<'a> Story<'a> {
         let unfit = unfit(trail, &segments).filter(|_| is_lost);
         Story {
             request,
+            secrets,
             status: response.status(),
             trail,
             map,
@@ -118,7 +131,7 @@ impl<'a> Story<'a> {
             unfit: unfit.map(|(_, reason)| reason),
             panic,
             failure,
-            own: own(response),
+            own: own(response, secrets),
         }
     }
 
@@ -186,8 +199,12 @@ fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -
 fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t str)> {
     let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_deref());
     declined.find_map(|reason| {
-        let is_named = |segment: &&str| {
-            reason.starts_with(&format!("`{segment}` is not a ")) || reason == format!("there is no item `{segment}`")
+        let is_named = |segment: &&str| match reason.strip_prefix("there is no item `") {
+            Some(named) => named.strip_prefix(segment) == Some("`"),
+            None => {
+                let behind = reason.strip_prefix('`').and_then(|named| named.strip_prefix(segment));
+                behind.is_some_and(|behind| behind.starts_with("` is not a "))
+            }
         };
         segments.iter().rposition(is_named).map(|number| (number, reason))
     })
@@ -195,13 +212,15 @@ fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t str)> {
 
 /// How many segments dispatch has taken at most.
 fn reached(trail: &Trail, segments: &[&str]) -> usize {
+    // How much has been taken up to each depth.
     let mut taken: Vec<usize> = Vec::new();
     let mut farthest = 0;
     for crumb in &trail.crumbs {
         taken.truncate(crumb.depth);
         if crumb.declined.is_none() && !crumb.is_endpoint {
-            taken.push(crumb.taken.as_ref().map_or(0, String::len));
-            farthest = farthest.max(taken.iter().sum());
+            let in_all = taken.last().unwrap_or(&0) + crumb.taken.as_ref().map_or(0, String::len);
+            taken.push(in_all);
+            farthest = farthest.max(in_all);
         }
     }
     let mut end = 0;
@@ -213,7 +232,7 @@ fn reached(trail: &Trail, segments: &[&str]) -> usize {
 }
 
 /// What the application answered itself, unless it is no more than the name of the status.
-fn own(response: &Response) -> Option<Own> {
+fn own(response: &Response, secrets: &Secrets) -> Option<Own> {
     let bytes = response.body().bytes()?;
     let is_bare = bytes == reason(response.status()).as_bytes();
     if bytes.is_empty() || is_bare || bytes.len() > LARGEST_OWN {
@@ -223,7 +242,7 @@ fn own(response: &Response) -> Option<Own> {
         is_html: response
             .header("Content-Type")
             .is_some_and(|kind| kind.starts_with("text/html")),
-        text: std::str::from_utf8(bytes).ok()?.to_owned(),
+        text: secrets.left_out_of(std::str::from_utf8(bytes).ok()?).into_owned(),
     })
 }
 
@@ -259,6 +278,15 @@ mod tests {
                 Ok(std::fs::read_to_string("/no/<such>")?)
             })
             .get("/field", || Response::new("x").with_header("X-A", "\n"))
+            .get("/told", |request: &Request| -> String {
+                panic!("no user for {:?}", request.query_value("token"))
+            })
+            .get("/failed", |request: &Request| -> crate::Result<String> {
+                Err(std::io::Error::other(request.query().unwrap_or("").to_owned()))?
+            })
+            .get("/echo", |request: &Request| {
+                (StatusCode::NOT_FOUND, format!("{request:?}"))
+            })
             .get("/own", || (StatusCode::NOT_FOUND, Html("<script>own</script>")))
             .get("/stream", || {
                 Response::new(Body::reader(&b"read"[..])).with_status(StatusCode::NOT_FOUND)
@@ -319,6 +347,36 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    fn crumb(depth: usize, taken: &str, declined: Option<&str>) -> crate::dispatch::TrailCrumb {
+        crate::dispatch::TrailCrumb {
+            depth,
+            dispatcher: "Routes".to_owned(),
+            taken: Some(taken.to_owned()),
+            handler: String::new(),
+            is_endpoint: false,
+            methods: None,
+            declined: declined.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_path_is_the_farthest_that_any_way_has_led() {
+        let trail = |crumbs| Trail {
+            method: Method::GET,
+            path: "/a/b/c".to_owned(),
+            crumbs,
+            outcome: Outcome::Missed(Miss::NotFound),
+        };
+        let segments = ["a", "b", "c"];
+        let ways = trail(vec![crumb(0, "/a", None), crumb(1, "/b", None), crumb(0, "/a", None)]);
+        assert_eq!(reached(&ways, &segments), 2);
+        let no_item = "there is no item `b`";
+        let ways = trail(vec![crumb(0, "/a", None), crumb(1, "/b", Some(no_item))]);
+        assert_eq!(reached(&ways, &segments), 1);
+        assert_eq!(unfit(&ways, &segments), Some((1, no_item)));
+        assert_eq!(unfit(&ways, &["a", "b b"]), None);
     }
 
     #[test]
@@ -419,12 +477,41 @@ mod tests {
     #[test]
     fn secrets_of_the_request_are_not_shown() {
         let app = App::new(routes()).development(true);
-        let secret = request("/nowhere", BROWSER)
-            .with_header("Cookie", "session=hidden")
-            .with_header("authorization", "Bearer hidden");
+        let secret = request(
+            "/nowhere?q=open&access_token=hidden&next=%2F%3Fpassword%3Dhidden",
+            BROWSER,
+        )
+        .with_header("Cookie", "session=hidden")
+        .with_header("authorization", "Bearer hidden")
+        .with_header("X-Api-Key", "hidden")
+        .with_header("Referer", "https://a.test/?sid=hidden")
+        .with_header("X-Other", "eyJhbGciOiJub25lIn0.hidden")
+        .with_header("X-Plain", "this is hidden, and this is open");
         let (_, page) = answered(&app, &secret);
         assert!(page.contains("(14 octets, not shown)"), "{page}");
+        assert!(
+            page.contains("q=open&amp;access_token=(6 octets, not shown)&amp;next="),
+            "{page}"
+        );
+        assert!(page.contains("this is (not shown), and this is open"), "{page}");
         assert!(!page.contains("hidden"), "{page}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_where_the_program_repeats_them() {
+        let app = App::new(routes()).development(true);
+        for path in ["/told", "/failed", "/echo"] {
+            for accept in [BROWSER, "*/*"] {
+                if (path, accept) == ("/echo", "*/*") {
+                    // What the program itself answers is not the page's to change.
+                    continue;
+                }
+                let request = request(&format!("{path}?token=hid%64en&q=open"), accept);
+                let (status, page) = answered(&app, &request.with_header("Cookie", "session=hidden"));
+                assert!(status >= 404 && page.contains("(not shown)"), "{page}");
+                assert!(!page.contains("hidden") && !page.contains("hid%64en"), "{page}");
+            }
+        }
     }
 
     #[test]

@@ -253,7 +253,9 @@ fn link(place: &Place, comparison: &Comparison) -> Option<String> {
         .collect::<Option<_>>()?;
     // `//host` would lead to another server (RFC 3986 §4.2).
     let stays_here = segments.first().is_none_or(|first| !first.is_empty());
-    if !stays_here || !place.methods.allows(&Method::GET) {
+    // Nor does a browser ask for dots (RFC 3986 §5.2.4).
+    let has_dots = segments.iter().any(|segment| matches!(*segment, "." | ".."));
+    if !stays_here || has_dots || !place.methods.allows(&Method::GET) {
         return None;
     }
     let encoded = segments

@@ -149,6 +149,16 @@ pub enum BodyError {
 }
 
 impl BodyError {
+    /// What the reader of a body that the protocol refuses is told.
+    pub(crate) fn refused(refusal: hansel_proto::Refusal) -> BodyError {
+        // RFC 9110 §15.5.14.
+        if refusal.status() == 413 {
+            BodyError::TooLarge
+        } else {
+            BodyError::Malformed(refusal)
+        }
+    }
+
     /// The status that tells the client.
     pub fn status(self) -> StatusCode {
         match self {

@@ -10,6 +10,15 @@ use http::{Method, Version};
 
 use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
+/// Who receives a request limits it, not who builds it.
+const UNLIMITED: Limits = Limits {
+    head_bytes: usize::MAX,
+    target_bytes: usize::MAX,
+    fields: usize::MAX,
+    body_bytes: u64::MAX,
+    trailer_bytes: usize::MAX,
+};
+
 /// Why a request could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest(Cause);
@@ -37,6 +46,9 @@ impl std::error::Error for InvalidRequest {}
 /// Building requests by hand, for tests of handlers.
 impl Request {
     /// A request for `target`, a path and perhaps a query: `/people?page=2`.
+    ///
+    /// Its size is not limited: that is up to the server, or the [test client](crate::test::Client), that
+    /// receives it.
     ///
     /// # Panics
     /// If a client could not have sent it: a target with a space, say. See
@@ -116,26 +128,14 @@ impl Request {
         fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
         body: Vec<u8>,
     ) -> Result<Request, InvalidRequest> {
-        let version = if version == Version::HTTP_10 {
-            "HTTP/1.0"
-        } else {
-            "HTTP/1.1"
-        };
-        let mut buffer = format!("{method} {target} {version}\r\n").into_bytes();
         let mut count = 0;
-        for (name, value) in fields {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                buffer.extend_from_slice(part);
-            }
-            count += 1;
-        }
-        buffer.extend_from_slice(b"\r\n");
+        let buffer = head_text(method, target, version, fields.into_iter().inspect(|_| count += 1));
         Request::read(buffer, count, body)
     }
 
     fn read(buffer: Vec<u8>, fields: usize, body: Vec<u8>) -> Result<Request, InvalidRequest> {
         let mut head = Head::new();
-        match Connection::new(Limits::default()).receive(&buffer, &mut head) {
+        match Connection::new(UNLIMITED).receive(&buffer, &mut head) {
             Ok(Received::Head { len }) if len == buffer.len() && head.fields(&buffer).len() == fields => {}
             Ok(_) => return Err(InvalidRequest(Cause::NotOneHead)),
             Err(refusal) => return Err(InvalidRequest(Cause::Refused(refusal))),
@@ -175,6 +175,28 @@ impl Request {
     }
 }
 
+/// The head of a request, as HTTP/1.1 has it, or HTTP/1.0.
+pub(crate) fn head_text<'f>(
+    method: &Method,
+    target: &str,
+    version: Version,
+    fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+) -> Vec<u8> {
+    let version = if version == Version::HTTP_10 {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    };
+    let mut text = format!("{method} {target} {version}\r\n").into_bytes();
+    for (name, value) in fields {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            text.extend_from_slice(part);
+        }
+    }
+    text.extend_from_slice(b"\r\n");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,12 +220,32 @@ mod tests {
     }
 
     #[test]
+    fn the_authority_of_an_absolute_target_beats_the_host_field() {
+        let request = Request::get("http://good.test:81/a").with_header("Host", "evil.test");
+        assert_eq!((request.host(), request.path()), (Some("good.test:81"), "/a"));
+        let client = crate::test::Client::new(|request: &Request| request.host().map(str::to_owned));
+        assert_eq!(client.send(request).text(), "good.test:81");
+    }
+
+    #[test]
     fn parts_cannot_smuggle_a_second_request_or_field() {
         let built = |target: &str| Request::try_new(Method::GET, target).map(|_| ());
         assert!(built("/ HTTP/1.1\r\nHost: a\r\n\r\nGET /").is_err());
         assert!(built("/\r\nX: y").is_err());
         let fields = [("Host", &b"a"[..]), ("X", &b"1\r\nY: 2"[..])];
         assert!(Request::assemble(&Method::GET, "/", Version::HTTP_11, fields, vec![]).is_err());
+    }
+
+    #[test]
+    fn what_is_built_is_as_large_as_its_receiver_may_take() {
+        let mut request = Request::post(&format!("/{}", "a".repeat(100_000))).with_header("Content-Length", "3000000");
+        assert_eq!(request.target().len(), 100_001);
+        for n in 0..300 {
+            request = request.with_header(&format!("X-{n}"), "x");
+        }
+        assert_eq!(request.headers().count(), 302);
+        let huge = request.with_header("Content-Length-Of-All", "x".repeat(100_000));
+        assert_eq!(huge.headers().last().map(|(_, value)| value.len()), Some(100_000));
     }
 
     #[test]

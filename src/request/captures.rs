@@ -1,6 +1,7 @@
 //! Parts of the path that dispatch has named on its way, for whoever asks by name.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The named captures of one request, in the order in which they were made.
@@ -11,29 +12,34 @@ pub(crate) struct Captures {
     count: Cell<usize>,
 }
 
-/// A name, and where in the path's text its value is.
+/// A name, and where in the path's text its value is: nowhere, for a group that took no part in a match.
 #[derive(Debug)]
 struct Capture {
     name: Arc<str>,
-    start: u32,
-    end: u32,
+    place: Option<Range<u32>>,
 }
 
 impl Captures {
-    pub(crate) fn add(&self, name: &Arc<str>, start: usize, end: usize) {
+    pub(crate) fn add(&self, name: &Arc<str>, place: Option<Range<usize>>) {
         self.all.borrow_mut().push(Capture {
             name: Arc::clone(name),
-            start: start as u32,
-            end: end as u32,
+            place: place.map(|place| place.start as u32..place.end as u32),
         });
         self.count.set(self.count.get() + 1);
     }
 
     /// Where the value is that was captured last under this name.
-    pub(super) fn find(&self, name: &str) -> Option<(usize, usize)> {
+    pub(super) fn find(&self, name: &str) -> Option<Range<usize>> {
+        // Groups without a name have an empty one.
+        let name = Some(name).filter(|name| !name.is_empty())?;
         let captures = self.all.borrow();
         let capture = captures.iter().rev().find(|capture| &*capture.name == name)?;
-        Some((capture.start as usize, capture.end as usize))
+        capture.range()
+    }
+
+    /// Where all values are, in the order in which they were captured.
+    pub(super) fn places(&self) -> Vec<Option<Range<usize>>> {
+        self.all.borrow().iter().map(Capture::range).collect()
     }
 
     #[inline]
@@ -48,5 +54,13 @@ impl Captures {
             self.all.borrow_mut().truncate(count);
             self.count.set(count);
         }
+    }
+}
+
+impl Capture {
+    fn range(&self) -> Option<Range<usize>> {
+        self.place
+            .as_ref()
+            .map(|place| place.start as usize..place.end as usize)
     }
 }

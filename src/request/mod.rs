@@ -6,8 +6,12 @@ mod captures;
 mod context;
 mod forwarded;
 mod id;
+mod lists;
 mod path;
 mod query;
+mod rfc7239;
+#[cfg(test)]
+pub(crate) mod steps;
 mod trust;
 
 use std::any::Any;
@@ -24,9 +28,10 @@ use http::{Method, Version};
 pub use body::{BodyError, BodyReader};
 pub(crate) use body::{Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
+#[cfg(feature = "tower")]
+pub(crate) use build::head_text;
 use captures::Captures;
 pub(crate) use context::Context;
-use forwarded::Origin;
 pub(crate) use forwarded::Relayed;
 pub use id::RequestId;
 pub use path::Segments;
@@ -134,10 +139,13 @@ impl Request {
         }
     }
 
-    /// The authority the client asked for: that of an absolute target, else the Host field
+    /// The authority the client asked for, a host and perhaps a port: that of an absolute target, else the Host field
     /// (RFC 9112 §3.3).
+    ///
+    /// `X-Forwarded-Host`, or `host` in `Forwarded`, counts only by [`Trust::forwarded_host`].
     pub fn host(&self) -> Option<&str> {
-        self.head.authority(self.head_and_body())
+        let told = self.host_trust().and_then(|trust| forwarded::host(self, trust));
+        told.or_else(|| self.head.authority(self.head_and_body()))
     }
 
     /// The first header field of that name, in any case, if its value is UTF-8 text.
@@ -164,27 +172,33 @@ impl Request {
     /// The address of the client: the peer's, or what a [trusted](Trust) peer says.
     ///
     /// Of the addresses that proxies name, it is the last one that is not itself a trusted proxy's.
-    /// None if the client has no address, and where a trusted peer hides it or writes nonsense: the
-    /// proxy's own address is never taken for the client's.
+    /// None if the client has no address, and where a trusted peer hides it, speaks for nobody known or
+    /// writes nonsense: the proxy's own address is never taken for the client's. [`Trust`] has the whole
+    /// table.
     pub fn client(&self) -> Option<IpAddr> {
-        self.origin().address
+        match self.sender() {
+            (source, Some(trust)) => forwarded::client(self, trust, source),
+            (source, None) => source,
+        }
     }
 
     /// `https` where the client's connection is encrypted, else `http`.
     ///
-    /// It is that of this connection, or what a [trusted](Trust) peer says of the client's.
+    /// It is that of this connection, or what a [trusted](Trust) peer says of the client's, whether or not
+    /// that peer names the client.
     pub fn scheme(&self) -> &'static str {
-        let is_secure = self.origin().is_secure.unwrap_or(self.is_secure);
+        let told = self.sender().1.and_then(|trust| forwarded::is_secure(self, trust));
+        let is_secure = told.unwrap_or(self.is_secure);
         if is_secure { "https" } else { "http" }
     }
 
-    /// Who has sent the request, as far as that is certain, and in whose eyes his word counts.
+    /// The verified sender, and the trust policy that applies to the fields of the request, if one does.
     fn sender(&self) -> (Option<IpAddr>, Option<&Trust>) {
         let peer = self.peer.map(|peer| peer.ip().to_canonical());
         let trust = self.trust.as_deref();
         match self.relayed {
             Relayed::No => (peer, trust.filter(|trust| trust.admits_peer(self.peer))),
-            // There may be more proxies behind the one that has connected.
+            // There may be more proxies behind the one that has connected. Nobody known is none of them.
             Relayed::For(source) => {
                 let admits = |trust: &&Trust| source.is_some_and(|source| trust.admits(source));
                 (source, trust.filter(admits))
@@ -192,20 +206,15 @@ impl Request {
         }
     }
 
+    /// As [`sender`](Request::sender), for the host.
+    fn host_trust(&self) -> Option<&Trust> {
+        self.trust.as_ref().filter(|trust| trust.takes_host)?;
+        self.sender().1
+    }
+
     /// Whether the client is somebody else than the peer, by a word that counts.
     pub(crate) fn has_proxy(&self) -> bool {
         self.relayed != Relayed::No || self.sender().1.is_some()
-    }
-
-    fn origin(&self) -> Origin {
-        let (address, trust) = self.sender();
-        match trust {
-            Some(trust) => forwarded::origin(self, trust, address),
-            None => Origin {
-                address,
-                is_secure: None,
-            },
-        }
     }
 
     /// The body, to be read from where earlier readers stopped.
@@ -292,7 +301,9 @@ impl Request {
     /// The part of the path that a pattern on the way has captured under this name, decoded. Where two
     /// patterns use one name, the inner one counts.
     ///
-    /// The captures of a mount are read this way; those of a handler's own pattern are its arguments.
+    /// The captures of a mount are read this way; those of a handler's own pattern are its arguments, and can be read this
+    /// way, too, by a handler that takes the request, and by hooks that run after it. The value is the text that the
+    /// argument is read from.
     ///
     /// ```
     /// use hansel::{Application, IntoApplication, Request, Routes};
@@ -305,9 +316,14 @@ impl Request {
     /// assert_eq!(response.body().bytes(), Some(&b"crumbs.txt of gretel"[..]));
     /// ```
     pub fn capture(&self, name: &str) -> Option<&str> {
-        let (start, end) = self.captures.find(name)?;
-        // What lies behind the path is an empty segment that a slash policy has added.
-        Some(self.decoded.text().get(start..end).unwrap_or(""))
+        // Where a slash policy has added a slash at the end, it is the one that stands behind each path.
+        self.decoded.segments().whole().get(self.captures.find(name)?)
+    }
+
+    /// The values of all that was captured, in order; those of groups that took no part in a match are left out.
+    pub(crate) fn captured(&self) -> impl Iterator<Item = &str> {
+        let whole = self.decoded.segments().whole();
+        self.captures.places().into_iter().filter_map(|place| whole.get(place?))
     }
 
     /// The pattern of the endpoint that was reached, such as `/people/{id}`; empty before, and where
@@ -325,10 +341,11 @@ impl Request {
     /// What this request is called in log lines. The same for as long as it lives, and made when somebody
     /// asks for it first.
     ///
-    /// A peer's `X-Request-Id` is taken over if that peer is trusted, and it is at most 128 letters, digits
-    /// and `-_.:+/=@~`.
+    /// The `X-Request-Id` of a [trusted](Trust) peer is taken over if it is at most 128 letters, digits and
+    /// `-_.:+/=@~`. Where there are several, it is the last one, which is the peer's own: the others are what the
+    /// peer has passed on, and are never taken over.
     pub fn id(&self) -> RequestId<'_> {
-        let given = self.sender().1.and_then(|_| self.header("X-Request-Id"));
+        let given = self.sender().1.and_then(|_| lists::last_element(self, "x-request-id"));
         given.and_then(RequestId::given).unwrap_or_else(|| {
             let serial = NonZeroU64::new(self.serial.get()).unwrap_or_else(id::next_serial);
             self.serial.set(serial.get());

@@ -186,6 +186,12 @@ impl<'r> Segments<'r> {
         self.path.text() == "/"
     }
 
+    /// The text of a path that [is the root](Segments::is_root).
+    #[cfg(feature = "regex")]
+    pub(crate) fn slash(&self) -> &'r str {
+        self.path.text()
+    }
+
     /// Whether this is the path of `OPTIONS *`, which is none.
     pub(crate) fn is_asterisk(&self) -> bool {
         self.path.text() == "*"

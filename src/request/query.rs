@@ -23,30 +23,47 @@ impl<'r> Pairs<'r> {
     pub fn of(text: &'r str) -> Pairs<'r> {
         Pairs { rest: text }
     }
-}
 
-impl<'r> Iterator for Pairs<'r> {
-    type Item = (Cow<'r, str>, Cow<'r, str>);
+    /// The same pairs, each part to be decoded by whoever needs it.
+    #[cfg(any(feature = "query", feature = "form"))]
+    pub(crate) fn raw(self) -> impl Iterator<Item = (Encoded<'r>, Encoded<'r>)> {
+        let mut pairs = self;
+        std::iter::from_fn(move || pairs.next_encoded())
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_encoded(&mut self) -> Option<(Encoded<'r>, Encoded<'r>)> {
         while !self.rest.is_empty() {
             let (pair, rest) = self.rest.split_once('&').unwrap_or((self.rest, ""));
             self.rest = rest;
             if !pair.is_empty() {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                return Some((decode(name), decode(value)));
+                return Some((Encoded(name), Encoded(value)));
             }
         }
         None
     }
 }
 
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
+/// A name or a value as it was sent.
+pub(crate) struct Encoded<'r>(&'r str);
+
+impl<'r> Encoded<'r> {
+    pub(crate) fn decoded(&self) -> Cow<'r, str> {
+        if !self.0.contains(['%', '+']) {
+            return Cow::Borrowed(self.0);
+        }
+        let spaced = self.0.replace('+', " ");
+        Cow::Owned(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
     }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
+}
+
+impl<'r> Iterator for Pairs<'r> {
+    type Item = (Cow<'r, str>, Cow<'r, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.next_encoded()?;
+        Some((name.decoded(), value.decoded()))
+    }
 }
 
 #[cfg(test)]

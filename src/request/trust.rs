@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// The peers whose word is taken for the address of the client behind them: your own proxies.
+/// The peers whose word is taken for the client behind them: your own proxies.
 ///
 /// A client can write into its request whatever it likes. So a field that names the client is looked at
 /// only where it comes from one of these peers, and only one kind of field: a proxy sets or extends the
@@ -21,10 +21,32 @@ use std::str::FromStr;
 /// })
 /// # }
 /// ```
+///
+/// # Who is vouched for
+///
+/// | The connection | A field of the chosen kind | [`client`](crate::Request::client) | [`scheme`](crate::Request::scheme), [`id`](crate::Request::id) |
+/// |---|---|---|---|
+/// | is a stranger's | any | the peer | this server's own |
+/// | is a trusted peer's | names addresses | the last one that is not trusted, or the first where all are | the peer's, if it says |
+/// | | has no address there: `unknown`, hidden, malformed, empty | none | the peer's, if it says |
+/// | | is not there: the peer asks for itself, such as a health check | the peer | the peer's, if it says |
+/// | is by [PROXY](crate::Server::proxy_protocol) for a stranger | any | that stranger | this server's own |
+/// | is by PROXY for a trusted address | as above | as if that address had connected | as above |
+/// | is by PROXY for nobody known: `UNKNOWN`, `LOCAL`, unspecified, a Unix socket's client | any | none | this server's own |
+///
+/// Each field counts by itself: `X-Forwarded-Proto` also where `X-Forwarded-For` is missing or malformed, and the other
+/// way round. Where a field is a list, the element counts that the proxy has added which the client came by: the
+/// addresses tell how many proxies came after it. Several lines of one field are one list, and empty elements are none
+/// (RFC 9110 §5.6.1). A scheme or host that a proxy writes anew is a list of one. So a proxy that you trust must set or
+/// remove each field that counts: one that passes on a client's `X-Forwarded-Proto` vouches for it.
+///
+/// Of `X-Request-Id` the last one counts, which is the peer's own. [`Request::host`](crate::Request::host) is as it was
+/// sent, unless you say [`forwarded_host`](Trust::forwarded_host).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     networks: Vec<Network>,
     unix_sockets: bool,
+    pub(super) takes_host: bool,
     pub(super) fields: Fields,
 }
 
@@ -49,6 +71,7 @@ impl Trust {
         let mut trust = Trust {
             networks: Vec::new(),
             unix_sockets: false,
+            takes_host: false,
             fields: Fields::Customary,
         };
         for peer in peers {
@@ -71,6 +94,24 @@ impl Trust {
         self
     }
 
+    /// Takes their word for the host as well: [`Request::host`](crate::Request::host) is what `X-Forwarded-Host` says, or
+    /// `host` in `Forwarded`, where that is a valid host.
+    ///
+    /// Only for proxies that set this field: many set the others and pass on what a client writes into this one.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let trust = hansel::Trust::peers(["10.1.0.0/16"])?.forwarded_host();
+    /// assert_eq!(trust.to_string(), "X-Forwarded-For and X-Forwarded-Host by 10.1.0.0/16");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn forwarded_host(mut self) -> Trust {
+        self.takes_host = true;
+        self
+    }
+
     /// Whether a connection from `peer` is one of them; one without an address is a Unix socket's.
     pub(crate) fn admits_peer(&self, peer: Option<SocketAddr>) -> bool {
         peer.map_or(self.unix_sockets, |peer| self.admits(peer.ip()))
@@ -83,9 +124,11 @@ impl Trust {
 
 impl fmt::Display for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.fields {
-            Fields::Customary => "X-Forwarded-For by",
-            Fields::Standard => "Forwarded by",
+        f.write_str(match (self.fields, self.takes_host) {
+            (Fields::Customary, false) => "X-Forwarded-For by",
+            (Fields::Customary, true) => "X-Forwarded-For and X-Forwarded-Host by",
+            (Fields::Standard, false) => "Forwarded by",
+            (Fields::Standard, true) => "Forwarded, with its host, by",
         })?;
         for network in &self.networks {
             write!(f, " {}/{}", network.address, network.prefix)?;
@@ -211,6 +254,9 @@ mod tests {
     fn it_is_printed_as_it_was_given() {
         let trust = Trust::peers(["10.0.0.0/8", "::1", "unix"]).unwrap();
         assert_eq!(trust.to_string(), "X-Forwarded-For by 10.0.0.0/8 ::1/128 unix");
-        assert!(trust.forwarded().to_string().starts_with("Forwarded by"));
+        let trust = trust.forwarded();
+        assert!(trust.to_string().starts_with("Forwarded by"));
+        let trust = trust.forwarded_host();
+        assert!(trust.to_string().starts_with("Forwarded, with its host, by"));
     }
 }

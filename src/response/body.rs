@@ -5,8 +5,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansel_proto::FieldValue;
+
+use super::FilePart;
 
 /// The body of a response.
 ///
@@ -28,11 +31,7 @@ pub(crate) enum Kind {
     Static(&'static [u8]),
     Bytes(Vec<u8>),
     Shared(Arc<[u8]>),
-    /// So many bytes of a file, from where it stands.
-    File {
-        file: File,
-        len: u64,
-    },
+    File(FilePart),
     Reader {
         reader: Box<dyn Read + Send>,
         len: Option<u64>,
@@ -53,7 +52,11 @@ impl Body {
         }
     }
 
-    /// A file, from where it stands to its end. The server sends it piece by piece.
+    /// A file, from where it stands to its end. The server sends it piece by piece, reads it on threads that may wait
+    /// for a disk, and never moves where the file stands.
+    ///
+    /// The length is that of this moment. A file that grows is sent as far as it went; one that shrinks breaks the
+    /// connection off, so that the client does not take a part for the whole.
     ///
     /// ```no_run
     /// use hansel::Body;
@@ -71,11 +74,20 @@ impl Body {
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let len = metadata.len().saturating_sub(file.stream_position()?);
+        let position = file.stream_position()?;
+        let len = metadata.len().saturating_sub(position);
         Ok(Body {
-            kind: Kind::File { file, len },
+            kind: Kind::File(FilePart::new(file, position, len)),
             content_type: None,
         })
+    }
+
+    /// Makes a file one on a slow disk.
+    #[cfg(test)]
+    pub(crate) fn on_disk(&mut self, disk: super::file::Disk) {
+        if let Kind::File(part) = &mut self.kind {
+            part.on(disk);
+        }
     }
 
     /// All that `reader` has to give: chunked, or up to the end of the connection for a client of
@@ -133,7 +145,7 @@ impl Body {
     /// How many bytes it has, if that is known before they are sent.
     pub fn len(&self) -> Option<u64> {
         match &self.kind {
-            Kind::File { len, .. } => Some(*len),
+            Kind::File(part) => Some(part.left()),
             Kind::Reader { len, .. } => *len,
             Kind::Stream(_) => None,
             _ => self.bytes().map(|bytes| bytes.len() as u64),
@@ -152,8 +164,13 @@ impl Body {
             Kind::Static(bytes) => Some(bytes),
             Kind::Bytes(bytes) => Some(bytes),
             Kind::Shared(bytes) => Some(bytes),
-            Kind::File { .. } | Kind::Reader { .. } | Kind::Stream(_) => None,
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
         }
+    }
+
+    /// Whether none was made, as opposed to one of no bytes.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.kind, Kind::Empty)
     }
 
     /// Whether sending it takes a thread of its own.
@@ -191,7 +208,7 @@ impl fmt::Debug for Body {
         let kind = match self.kind {
             Kind::Empty => "empty",
             Kind::Static(_) | Kind::Bytes(_) | Kind::Shared(_) => "bytes",
-            Kind::File { .. } => "file",
+            Kind::File(_) => "file",
             Kind::Reader { .. } => "reader",
             Kind::Stream(_) => "stream",
         };
@@ -258,6 +275,12 @@ pub(crate) trait Sink {
     }
     /// Whether sending could still succeed.
     fn is_open(&self) -> bool;
+    /// Waits as long as sending could still succeed, `time` at most. Says whether it still could. To find that out, it
+    /// may send `filler`, which means nothing, once.
+    fn wait(&self, time: Duration, _filler: &[u8]) -> bool {
+        std::thread::sleep(time);
+        self.is_open()
+    }
 }
 
 /// Writes the body of a response as it comes into being; see [`Body::stream`].
@@ -275,10 +298,33 @@ impl<'c> BodyWriter<'c> {
         BodyWriter { sink, line: Vec::new() }
     }
 
-    /// Whether the client is still there, as far as is known, and the server is not stopping. For
+    /// Returns whether the client is still there, as far as is known, and the server is not stopping. For
     /// loops that wait long between two writes.
+    ///
+    /// A client that closes its connection is known to be gone at once, by one call or by the next. One that closes it
+    /// long after it has said that it sends no more, which HTTP allows, one of HTTP/1.0, and one that vanishes without
+    /// a word are found out by TCP keep-alive within some minutes, or when something is written: so a stream that is to
+    /// know earlier writes something now and then, such as a comment line among events.
     pub fn is_open(&self) -> bool {
         self.sink.is_open()
+    }
+
+    /// Waits for `time`, or until [`is_open`](BodyWriter::is_open) turns false. Returns what it is then.
+    ///
+    /// ```
+    /// use hansel::Body;
+    /// use std::{io::Write, time::Duration};
+    ///
+    /// let ticks = Body::stream(|client| {
+    ///     while client.wait(Duration::from_secs(1)) {
+    ///         write!(client, "data: tick\n\n")?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// # let _ = ticks;
+    /// ```
+    pub fn wait(&self, time: Duration) -> bool {
+        self.sink.wait(time, &[])
     }
 }
 

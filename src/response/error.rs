@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::{IntoResponse, Response};
 use crate::BodyError;
+use crate::report;
 
 /// What a fallible handler returns, so that it can use `?` on any error.
 ///
@@ -104,7 +105,7 @@ impl IntoResponse for Error {
         match self.source {
             Source::Message(message) => Response::new(message).with_status(self.status),
             Source::Internal(error) => {
-                log::error!("handler failed: {error}");
+                report::error!("handler failed: {error}");
                 let answer = self.status.into_response();
                 #[cfg(feature = "development")]
                 let answer = answer.with_failure(error);

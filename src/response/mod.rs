@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod error;
+mod file;
 mod into_response;
 
 use std::fmt;
@@ -10,9 +11,12 @@ use std::panic::Location;
 use hansel_proto::{FieldBlock, InvalidField};
 use http::{StatusCode, Version};
 
+use crate::report;
+
 pub use body::{Body, BodyWriter};
 pub(crate) use body::{Sink, StreamFn};
 pub use error::{Error, Result};
+pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
 
 /// A response: status, header fields and a body. A new one is 200 and empty.
@@ -74,6 +78,9 @@ impl Response {
 
     /// A redirection that keeps method and body: 307 (RFC 9110 §15.4.8). For another kind, change the
     /// status.
+    ///
+    /// A browser takes `//host/..` and `/\\host/..` for another host. So build a location with
+    /// [`App::url_for`](crate::App::url_for) rather than of the path that a client has sent.
     ///
     /// ```
     /// let response = hansel::Response::redirect("/login").with_status(hansel::StatusCode::SEE_OTHER);
@@ -233,7 +240,7 @@ impl Response {
             _ if self.status.is_informational() => format!("status {} is not a final one", status_text(self.status)),
             _ => return,
         };
-        log::error!("answered 500 instead of a response that can't be sent: {mistake}");
+        report::error!("answered 500 instead of a response that can't be sent: {mistake}");
         *self = StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
 }

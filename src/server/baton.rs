@@ -35,11 +35,13 @@ impl<L> Baton<L> {
     }
 
     /// Takes the loop up, unless somebody holds it. Never waits.
+    ///
+    /// A thread that panics with the loop in hand ends the process (`src/threads.rs`). Until it has, nobody goes on with
+    /// what it has left half done.
     pub(super) fn take_up(&self) -> Option<Held<'_, L>> {
         let held = match self.content.try_lock() {
             Ok(held) => held,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return None,
         };
         // Only a holder writes, so this needs no read-modify-write.
         let moves = self.moves.load(Ordering::Relaxed);

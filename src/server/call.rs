@@ -81,6 +81,13 @@ impl Call {
         }
     }
 
+    /// As [`give_earlier_back`](Call::give_earlier_back), if a panic has kept it from being called.
+    pub(super) fn recover_earlier(&self, out: &mut Vec<u8>) {
+        if out.is_empty() {
+            self.give_earlier_back(out);
+        }
+    }
+
     /// Has somebody take the loop over, at once.
     fn pass(&self, reason: Passed) {
         if self.is_expected_back.replace(false) {

@@ -94,6 +94,16 @@ impl Channel {
         self.stream.finish_sending()
     }
 
+    /// Whether something has arrived that has not been read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.stream.has_unread()
+    }
+
+    /// Has the system find out by itself when the peer is gone.
+    pub(super) fn probe(&self) {
+        self.stream.probe();
+    }
+
     /// Ends the connection both ways.
     pub(super) fn cut(&self) -> io::Result<()> {
         self.stream.cut()

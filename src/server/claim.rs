@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use crate::deadline::after;
+
 use super::limits::Limits;
 
 /// The handler runs, and nothing of its answer is sent.
@@ -21,6 +23,11 @@ const STREAMING: u8 = 3;
 const OVERRULED: u8 = 4;
 /// As before, and another handler runs with the permit of this one.
 const REPLACED: u8 = 5;
+/// The answer is on its way, and its thread reads a file.
+const READING: u8 = 6;
+
+/// How soon a call is looked at again that can't be overdue yet.
+const SOONEST: Duration = Duration::from_millis(1);
 
 /// The word on the answer to the request at hand, and since when its handler runs.
 pub(super) struct Claim {
@@ -88,6 +95,17 @@ impl Claim {
         }
     }
 
+    /// A thread is about to read a file for the answer at `now`. That has the time of a handler.
+    pub(super) fn read(&self, now: Instant) {
+        self.set_began(now);
+        self.state.store(READING, SeqCst);
+    }
+
+    /// Whether a thread reads a file.
+    pub(super) fn is_reading(&self) -> bool {
+        self.state.load(SeqCst) == READING
+    }
+
     /// Lets the thread write something that comes before the answer. `write` is told whether
     /// anything from before is still to be sent, and says whether it still is.
     pub(super) fn write_before<R>(&self, write: impl FnOnce(bool) -> (bool, R)) -> Option<R> {
@@ -149,18 +167,17 @@ impl Claim {
 
     /// When the loop should look at the call again, if ever.
     pub(super) fn deadline(&self, now: Instant, limits: &Limits) -> Option<Instant> {
-        let began = self.zero + Duration::from_nanos(self.began.load(SeqCst));
+        let began = after(self.zero, Duration::from_nanos(self.began.load(SeqCst)));
+        // Not overdue, so never at once: whoever looks would look for ever.
+        let later = |limit: Duration| after(now, limit.max(SOONEST));
         match self.state.load(SeqCst) {
             OPEN | BEHIND => match (limits.handler, limits.stream) {
-                (Some(handler), _) => Some(began + handler),
-                (None, stream) => stream.map(|stream| now + stream),
+                (Some(handler), _) => Some(after(began, handler)),
+                (None, stream) => stream.map(later),
             },
-            CLAIMED => [limits.handler, limits.stream]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|limit| now + limit),
-            STREAMING => limits.stream.map(|stream| began + stream),
+            READING => limits.handler.map(|handler| after(began, handler)),
+            CLAIMED => [limits.handler, limits.stream].into_iter().flatten().min().map(later),
+            STREAMING => limits.stream.map(|stream| after(began, stream)),
             _ => None,
         }
     }
@@ -169,7 +186,12 @@ impl Claim {
     /// to another.
     pub(super) fn overrule(&self, is_replaced: bool) -> Overdue {
         let after = if is_replaced { REPLACED } else { OVERRULED };
-        for (before, outcome) in [(OPEN, Overdue::Answer), (BEHIND, Overdue::Abandon)] {
+        let takes = [
+            (OPEN, Overdue::Answer),
+            (BEHIND, Overdue::Abandon),
+            (READING, Overdue::Abandon),
+        ];
+        for (before, outcome) in takes {
             if self.state.compare_exchange(before, after, SeqCst, SeqCst).is_ok() {
                 return outcome;
             }
@@ -184,7 +206,7 @@ impl Claim {
     fn take_from(&self, state: u8) -> bool {
         match state {
             CLAIMED | STREAMING => true,
-            OPEN | BEHIND => self.state.compare_exchange(state, CLAIMED, SeqCst, SeqCst).is_ok(),
+            OPEN | BEHIND | READING => self.state.compare_exchange(state, CLAIMED, SeqCst, SeqCst).is_ok(),
             _ => false,
         }
     }
@@ -268,5 +290,27 @@ mod tests {
         claim.begin(now + handler);
         let same = claim.deadline(now, &limits(None, Some(stream)));
         assert_eq!(same, Some(now + stream), "a stream's time is a total");
+    }
+
+    #[test]
+    fn a_read_has_the_time_of_a_handler_and_its_answer_is_never_given_twice() {
+        let limits = Limits {
+            handler: Some(Duration::from_secs(60)),
+            stream: Some(Duration::from_secs(1)),
+            ..Limits::default()
+        };
+        let claim = Claim::new();
+        let start = claim.zero + Duration::from_secs(1);
+        claim.read(start);
+        assert!(claim.is_reading());
+        let deadline = claim.deadline(start, &limits);
+        assert_eq!(deadline, Some(start + Duration::from_secs(60)), "that of a handler");
+        assert_eq!(claim.overrule(false), Overdue::Abandon, "the answer has begun");
+        assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: false });
+
+        claim.read(start);
+        assert_eq!(claim.claim(), Outcome::Own);
+        assert!(!claim.is_reading());
+        assert_eq!(claim.overrule(false), Overdue::Late);
     }
 }

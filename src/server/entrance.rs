@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Trust;
@@ -10,7 +9,9 @@ use crate::Trust;
 use super::channel::Channel;
 use super::connection::ReceiveProxyHeader;
 use super::door::Door;
-use super::listen::{Bound, Place};
+use super::listen::Bound;
+#[cfg(all(unix, feature = "activation"))]
+use super::passing::{Passing, Predecessor};
 use super::socket::{Accepted, Listener, Stream};
 
 pub(super) struct Entrance {
@@ -19,13 +20,12 @@ pub(super) struct Entrance {
     listeners: Mutex<Vec<Bound>>,
     /// Those of the health lane, likewise.
     health: Mutex<Vec<Bound>>,
-    /// Whether somebody else has the Unix sockets too, and needs their paths.
-    leaves_paths: AtomicBool,
-    /// Paths of Unix sockets that are closed.
-    places: Mutex<Vec<Box<dyn Place>>>,
     /// One for each listener, as the loops number them.
     doors: Vec<Door>,
     pub(super) trust: Option<Arc<Trust>>,
+    /// Who has passed the listeners, until this process serves.
+    #[cfg(all(unix, feature = "activation"))]
+    predecessor: Mutex<Option<Predecessor>>,
 }
 
 impl Entrance {
@@ -38,10 +38,10 @@ impl Entrance {
         Entrance {
             listeners: Mutex::new(listeners),
             health: Mutex::new(health),
-            leaves_paths: AtomicBool::new(false),
-            places: Mutex::new(Vec::new()),
             doors,
             trust,
+            #[cfg(all(unix, feature = "activation"))]
+            predecessor: Mutex::default(),
         }
     }
 
@@ -84,44 +84,61 @@ impl Entrance {
     pub(super) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
         let listeners = lock(&self.listeners);
         if listeners.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotConnected,
-                "the server has stopped listening",
-            ));
+            return Err(has_stopped());
         }
         listeners.iter().map(Bound::descriptor).collect()
     }
 
-    /// The listeners of the health lane, for another process.
+    /// All listeners, to be passed to a successor.
     #[cfg(all(unix, feature = "activation"))]
-    pub(super) fn health_listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
-        lock(&self.health).iter().map(Bound::descriptor).collect()
+    pub(super) fn passing(&self) -> io::Result<Passing> {
+        let (health, others) = (lock(&self.health), lock(&self.listeners));
+        if others.is_empty() {
+            return Err(has_stopped());
+        }
+        let mut passing = Passing::default();
+        for (listeners, is_health) in [(&others, false), (&health, true)] {
+            for listener in listeners.iter() {
+                passing.add(listener, is_health)?;
+            }
+        }
+        Ok(passing)
+    }
+
+    /// Of a server that has its listeners from a predecessor, if it has.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn passed_by(self, predecessor: Option<Predecessor>) -> Entrance {
+        let predecessor = Mutex::new(predecessor);
+        Entrance { predecessor, ..self }
+    }
+
+    /// Tells the predecessor, if there is one, that this process serves. What it would have removed in the end is from
+    /// now on removed by this one.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn succeed(&self) {
+        if let Some(predecessor) = lock(&self.predecessor).take() {
+            predecessor.tell();
+            lock(&self.listeners).iter_mut().for_each(Bound::take_path);
+        }
     }
 
     /// Leaves the paths of Unix sockets to whoever has them now.
     #[cfg(unix)]
     pub(super) fn leave_paths(&self) {
-        self.leaves_paths.store(true, Ordering::SeqCst);
+        lock(&self.listeners).iter_mut().for_each(Bound::leave_path);
     }
 
-    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs.
+    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs. The paths of
+    /// Unix sockets that nobody else needs are removed: from here on another server may have them.
     pub(super) fn stop_listening(&self) {
         lock(&self.health).clear();
-        let listeners = std::mem::take(&mut *lock(&self.listeners));
-        let leaves_paths = self.leaves_paths.load(Ordering::SeqCst);
-        for place in listeners.into_iter().filter_map(Bound::into_place) {
-            if leaves_paths {
-                place.leave();
-            } else {
-                lock(&self.places).push(place);
-            }
-        }
+        lock(&self.listeners).clear();
     }
+}
 
-    /// Removes the paths of Unix sockets that nobody else needs.
-    pub(super) fn remove_paths(&self) {
-        lock(&self.places).clear();
-    }
+#[cfg(unix)]
+fn has_stopped() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the server has stopped listening")
 }
 
 // In several places, none of which is on the way of a usual request.

@@ -6,7 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::shared::{Shared, spawn};
+use crate::deadline::after;
+use crate::threads;
+
+use super::shared::Shared;
 use super::{runner, watch};
 
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
@@ -35,8 +38,11 @@ impl Handle {
 
     pub(super) fn start(&self) -> io::Result<()> {
         let watched = Arc::clone(&self.shared);
-        spawn("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
-        runner::start(&self.shared).inspect_err(|_| self.shared.drain(Duration::ZERO))
+        threads::start("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
+        runner::start(&self.shared).inspect_err(|_| self.shared.drain(Duration::ZERO))?;
+        #[cfg(all(unix, feature = "activation"))]
+        self.shared.entrance.succeed();
+        Ok(())
     }
 
     /// The first address it listens on.
@@ -78,6 +84,8 @@ impl Handle {
     /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
     /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done.
     ///
+    /// With [`Duration::MAX`] it waits for what is in flight, however long that takes.
+    ///
     /// All this begins after the [delay](crate::Server::drain_delay), if there is one. Called again, it
     /// ends the delay and can shorten the grace.
     pub fn shutdown(&self, grace: Duration) {
@@ -89,9 +97,9 @@ impl Handle {
     /// A handler that runs on after that can't be ended: its thread goes on without a connection.
     pub fn wait(&self) -> Drained {
         self.shared.wait();
-        self.shared.crew.wait_until_gone(Instant::now() + LAST_THREADS);
+        self.shared.crew.wait_until_gone(after(Instant::now(), LAST_THREADS));
         if let Some(log) = &self.shared.observation.log {
-            log.wait_until_written(Instant::now() + LAST_LINES);
+            log.wait_until_written(after(Instant::now(), LAST_LINES));
         }
         self.shared.drained()
     }

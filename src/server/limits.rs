@@ -4,30 +4,36 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::deadline::after;
+
 use super::peers::{CountPeers, Peers};
 use super::seconds::Seconds;
 
 /// A body up to this many bytes is gathered in memory of its connection's own.
 const OWN_BODY: usize = 64 * 1024;
 
+/// So many times `rate` is the least rate of a client that holds what others wait for.
+const CONTESTED: u64 = 64;
+
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
 /// them.
 ///
-/// Deadlines are totals: a byte that arrives does not prolong them, except at the stated rate.
+/// Deadlines are totals: a byte that arrives does not prolong them, except at the stated rate. A time longer than the
+/// clock can tell, such as [`Duration::MAX`], never comes to its end; one of zero is up at once.
 ///
 /// # Memory
 /// There is no bound on all buffers together but what these limits make of it: so many `connections`, each of
 /// which has at most
 /// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
-/// - for a request that is arriving: about twice `head` and 64 KiB together, or what it has of `body_memory`, of
-///   which there is so much for all of them;
-/// - for a body that is read while its handler runs, which needs one of the few threads that may stream: 256 KiB
+/// - for a request that is arriving: its head, up to 64 KiB of its body, three times its target, and 16 KiB, where the
+///   body may have some of `body_memory` instead, of which there is so much for all of them;
+/// - for a body that is read while its handler runs, which a quarter of the threads may do at once: 256 KiB
 ///   beside that. What a handler makes of it is its own;
-/// - for answers: 64 KiB that are gathered and one answer. Then nothing more of it is read, and no further
+/// - for answers: 48 KiB that are gathered and one answer. Then nothing more of it is read, and no further
 ///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has
 ///   put it; of files, 64 KiB at a time are in memory.
 ///
-/// With the defaults, the worst that clients can do who all send a body and never finish it is some 200 KiB
+/// With the defaults, the worst that clients can do who all send a body and never finish it is 136 KiB
 /// each, and 32 MiB for all, for as long as `transfer_time` and `rate` let them; where `connections` times that is
 /// too much, lower `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own
 /// beside that.
@@ -36,7 +42,7 @@ const OWN_BODY: usize = 64 * 1024;
 /// use hansel::{Limits, Server};
 /// use std::time::Duration;
 ///
-/// let limits = Limits { body: 64 * 1024 * 1024, idle: Duration::from_secs(60), ..Limits::default() };
+/// let limits = Limits { body: 64 * 1024 * 1024, idle: Duration::from_secs(120), ..Limits::default() };
 /// # fn serve(limits: Limits) -> std::io::Result<()> {
 /// Server::bind("127.0.0.1:8080")?.limits(limits).serve(|| "Hello, world!")
 /// # }
@@ -51,25 +57,35 @@ pub struct Limits {
     pub fields: usize,
     /// Bytes in a request's body. More is answered 413.
     pub body: u64,
-    /// Bodies up to this many bytes are whole before the handler starts; larger ones are read while it
-    /// runs, which takes a thread that waits for the client.
+    /// Bodies up to this many bytes are whole before the handler starts. Of a larger one so much is gathered first; the
+    /// rest is read while the handler runs, which takes a thread that waits for the client.
     ///
-    /// Above 64 KiB that needs some of `body_memory`; where nothing is left of it, where the length is not
-    /// announced, or where the client waits to be told to send it (`Expect: 100-continue`), the body is read while
-    /// the handler runs.
+    /// Above 64 KiB that needs some of `body_memory`. Where nothing is left of it, or where the client waits to be told
+    /// to send the body (`Expect: 100-continue`), the body is read while the handler runs.
     pub body_buffer: usize,
     /// Bytes of memory for bodies above 64 KiB that are gathered before their handlers start, of all connections
-    /// together.
+    /// together. Up to half of it is given for what is announced, the rest only for what has arrived.
+    ///
+    /// With all of it in use, a body that needs more is read while its handler runs, if there is a place for that. Else
+    /// it is not read until there is memory again, for `queue_time` at most, and the slowest clients that have some
+    /// are answered 503.
     pub body_memory: usize,
     /// From the connection's beginning, or a later request's first byte, to the end of the head. More
     /// is answered 408.
     pub head_time: Duration,
     /// How long a body, an answer or a piece of a stream may take, beyond what its length takes at
-    /// `rate`. More is answered 408 if an answer is still possible, and breaks the connection off.
+    /// `rate`. More is answered 408 if an answer is still possible, and breaks the connection off. Of a body that a
+    /// handler reads, only the time counts in which the handler waits for the client.
     pub transfer_time: Duration,
-    /// The least rate, in bytes per second, at which a client must send a body or take an answer.
+    /// The least rate, in bytes per second, at which a client must send a body or take an answer. When others wait for
+    /// the place of a handler that reads a body as it arrives, or for the memory that a body is gathered in, it is 64
+    /// times that, measured from a tenth of `transfer_time` on: the slowest one makes room.
     pub rate: u32,
-    /// From an answer to the next request's first byte. Then the connection is closed.
+    /// From an answer to the next request's first byte. Then the connection is closed, or before if another needs its
+    /// place.
+    ///
+    /// Keep it longer than the balancer or proxy in front keeps its connections to the server (60 s with nginx and AWS):
+    /// else that may send a request on a connection that the server is just closing, and tells its client 502.
     pub idle: Duration,
     /// How long a handler may take to answer, not counting what it waits for its client; None is for
     /// ever. Then its client is answered 503, or, if answers to earlier requests are still to be sent, the
@@ -78,6 +94,9 @@ pub struct Limits {
     /// The handler itself goes on: a thread can't be killed. It counts as lost until the handler returns,
     /// and its answer is dropped. As long as no more than half of the [`threads`](crate::Server::threads)
     /// are lost, another one takes each lost one's place.
+    ///
+    /// A read of a file that is being sent has as long, and so has the wait for its turn. Then the connection is broken
+    /// off, and a thread that still reads counts as lost.
     pub handler: Option<Duration>,
     /// How long the answer of a handler may stream, in all; None is for ever. Then the connection is broken
     /// off.
@@ -86,17 +105,27 @@ pub struct Limits {
     /// said with its request that it sends no other. A drain waits as long for clients that do not close: nothing
     /// short of their closing says that they have it.
     pub linger: Duration,
-    /// Connections at the same time. The next one is answered 503 and closed.
+    /// Connections at the same time. For one more, the connection that has been idle longest is closed, if any has been
+    /// idle for a second; else the new one is answered 503 and closed, or just closed if it is encrypted.
+    ///
+    /// Each connection needs a descriptor (`RLIMIT_NOFILE`, `ulimit -n`). At its start the server raises the limit of the
+    /// process as far as these connections need it and the system allows it; programs that the process starts later
+    /// inherit the raised limit. Where that does not suffice, this limit is lowered, and the server says so. An eighth
+    /// of what is free then is left to files and handlers. A few more are kept in reserve, so that the server can say
+    /// 503, and the address of [`Server::health_on`](crate::Server::health_on) answers, when all others are used up.
+    /// Servers of one process know nothing of each other's connections.
     pub connections: usize,
     /// Connections at the same time from one address: one of IPv4, or a network of IPv6 (its first 64 bits).
     /// The next one is answered 503 and closed. None, the default, is any number: behind a balancer or a
-    /// proxy all connections come from a few addresses. Set it where clients connect by themselves.
+    /// proxy all connections come from a few addresses. Set it where clients connect by themselves, and with it an
+    /// `idle` that is short: a peer's own idle connections are not closed to make room for its next one.
     pub connections_per_peer: Option<usize>,
     /// Pipelined requests of one connection that are answered before others get their turn.
     pub pipelined: usize,
-    /// Requests that wait for a thread. The next one is answered 503.
+    /// Requests that wait for a thread; and as many of each loop that wait for memory for a body, or for a place to
+    /// read it as it arrives or to stream a response. The next one is answered 503.
     pub queue: usize,
-    /// How long a request may wait for a thread. Then it is answered 503.
+    /// How long a request may wait for a thread, or for a place. Then it is answered 503.
     pub queue_time: Duration,
 }
 
@@ -112,7 +141,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(10),
             transfer_time: Duration::from_secs(10),
             rate: 1024,
-            idle: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             handler: Some(Duration::from_secs(60)),
             stream: None,
             linger: Duration::from_secs(2),
@@ -137,8 +166,14 @@ impl Limits {
     }
 
     /// Up to how many bytes a connection gathers a body in memory of its own.
-    pub(super) fn own_body(&self) -> usize {
+    pub(crate) fn own_body(&self) -> usize {
         self.body_buffer.min(OWN_BODY)
+    }
+
+    /// Up to how many bytes of a body are gathered in memory of all connections: with its head it must find room there.
+    pub(super) fn gathered(&self) -> usize {
+        let beside = self.head.saturating_add(2 * OWN_BODY);
+        self.body_buffer.min(self.body_memory.saturating_sub(beside))
     }
 
     /// What counts the connections of each peer, if they are limited.
@@ -147,13 +182,22 @@ impl Limits {
         Some(Box::new(Peers::new(most)))
     }
 
+    /// The bytes per second at which a client has sent that somebody has waited for, if it is slow and others wait for
+    /// what it holds. No client is called slow in the first moments.
+    pub(super) fn pace_if_slow(&self, waited: Duration, passed: u64) -> Option<u64> {
+        if waited < self.transfer_time / 10 {
+            return None;
+        }
+        let milliseconds = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX).max(1);
+        let pace = passed.saturating_mul(1000) / milliseconds;
+        (pace < u64::from(self.rate).saturating_mul(CONTESTED)).then_some(pace)
+    }
+
     /// When a transfer that began at `start` is overdue, if so many bytes have passed.
     #[inline(never)]
-    pub(super) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
+    pub(crate) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
         let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
-        // Far enough away to be never, near enough not to overflow.
-        let earned = Duration::from_millis(earned.min(u64::from(u32::MAX)));
-        start + self.transfer_time + earned
+        after(after(start, self.transfer_time), Duration::from_millis(earned))
     }
 }
 
@@ -232,6 +276,40 @@ mod tests {
     }
 
     #[test]
+    fn no_client_is_slow_in_the_first_moments_and_then_at_less_than_64_times_the_rate() {
+        let limits = Limits {
+            transfer_time: Duration::from_secs(10),
+            rate: 1000,
+            ..Limits::default()
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(limits.pace_if_slow(second - Duration::from_nanos(1), 0), None);
+        assert_eq!(limits.pace_if_slow(second, 0), Some(0));
+        assert_eq!(limits.pace_if_slow(second, 63_999), Some(63_999));
+        assert_eq!(limits.pace_if_slow(second, 64_000), None);
+        let at_once = Limits {
+            transfer_time: Duration::ZERO,
+            ..limits
+        };
+        assert_eq!(at_once.pace_if_slow(Duration::ZERO, 0), Some(0));
+    }
+
+    #[test]
+    fn a_body_is_gathered_only_where_it_finds_room_with_its_head() {
+        let with = |body_buffer, body_memory| Limits {
+            head: 10,
+            body_buffer,
+            body_memory,
+            ..Limits::default()
+        };
+        assert_eq!(with(1000, usize::MAX).gathered(), 1000);
+        assert_eq!(with(1000, 10 + 2 * OWN_BODY + 999).gathered(), 999);
+        assert_eq!(with(1000, 10 + 2 * OWN_BODY).gathered(), 0);
+        assert_eq!(with(1000, 0).own_body(), 1000);
+        assert_eq!(with(OWN_BODY + 1, 0).own_body(), OWN_BODY);
+    }
+
+    #[test]
     fn every_limit_is_printed() {
         let text = Limits::default().to_string();
         for part in [
@@ -244,6 +322,7 @@ mod tests {
             "16384",
             "1024",
             "10s",
+            "75s",
             "2s",
             "60s",
             "any time",

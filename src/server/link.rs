@@ -24,7 +24,9 @@ pub(super) const DRAINING: u8 = 4;
 /// The server has waited long enough: nothing waits any more.
 pub(super) const STOPPING: u8 = 8;
 /// A thread waits for one of the above.
-const AWAITED: u8 = 16;
+pub(super) const AWAITED: u8 = 16;
+/// Others wait for the place of this upload, which is slow: it should end.
+pub(super) const OUSTED: u8 = 128;
 
 /// What the loop and a thread that is out with a connection both know of it.
 ///
@@ -64,6 +66,11 @@ impl Link {
     /// Whether a thread waits for the client.
     pub(super) fn is_awaited(&self) -> bool {
         self.noted.load(SeqCst) & AWAITED != 0
+    }
+
+    /// What was noted does not concern the next request.
+    pub(super) fn forget(&self, readiness: u8) {
+        self.noted.fetch_and(!readiness, SeqCst);
     }
 
     /// Takes what was noted.
@@ -155,6 +162,11 @@ impl Transport {
     /// Whether the client is known to be gone.
     pub(super) fn is_gone(&self) -> bool {
         self.link.noted.load(SeqCst) & GONE != 0
+    }
+
+    /// Waits until `deadline` for something to be noted that ends a stream, or something of `also`. Says what that is.
+    pub(super) fn await_end(&self, also: u8, deadline: Instant) -> u8 {
+        self.link.wait(GONE | self.interrupts | also, deadline)
     }
 
     /// Whether a wait would be interrupted at once.
@@ -257,6 +269,9 @@ impl Transport {
         // What the client takes is not held against the handler.
         self.link.claim.begin(Instant::now());
         if noted & self.interrupts != 0 {
+            if noted & self.interrupts == OUSTED {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the server is stopping",

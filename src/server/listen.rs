@@ -2,39 +2,40 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::socket::Listener;
+use super::socket::{Listener, is};
+#[cfg(all(unix, feature = "activation"))]
+use super::unix_path::OwnPath;
 
 /// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
 /// refused but tries again, after one second, then two: for a client that is a slow server.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// An address that is listened on.
 #[derive(Debug)]
 pub(super) enum Bound {
     Tcp(TcpListener),
-    /// What it is made of is named where such a one is asked for and nowhere else: a program without Unix sockets has
-    /// nothing of it in it.
+    /// Named by a trait, so a program without Unix sockets has none of `unix_path.rs` in it.
     #[cfg(unix)]
     Unix(Box<dyn BoundPath>),
 }
 
-/// A Unix socket and its place in the file system.
+/// A Unix socket and its path.
 #[cfg(unix)]
 pub(super) trait BoundPath: fmt::Debug + fmt::Display + Send {
     fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd>;
     fn for_loop(&self) -> io::Result<mio::net::UnixListener>;
-    /// Closes the listener. No place is left if it belongs to somebody else.
-    fn into_place(self: Box<Self>) -> Option<Box<dyn Place>>;
-}
-
-/// A listener's place in the file system, removed when this is dropped.
-pub(super) trait Place: fmt::Debug + Send {
-    /// Leaves it to somebody else.
-    fn leave(self: Box<Self>);
+    /// Leaves the path to somebody else; without this, it is removed when the listener is dropped.
+    fn leave_path(&mut self);
+    /// Takes the path that was given with the listener: it is removed when that is dropped.
+    #[cfg(feature = "activation")]
+    fn take_path(&mut self);
+    /// The path that would be removed.
+    #[cfg(feature = "activation")]
+    fn own_path(&self) -> Option<&OwnPath>;
 }
 
 impl Bound {
@@ -44,6 +45,13 @@ impl Bound {
             .to_socket_addrs()
             .and_then(|mut candidates| Bound::first(&mut candidates));
         outcome.map_err(|error| named(&error, &address))
+    }
+
+    /// Listens on this port of every address of this machine.
+    pub(super) fn port(port: u16) -> io::Result<Bound> {
+        everywhere(port, listen_on_both)
+            .map(Bound::Tcp)
+            .map_err(|error| named(&error, &format_args!("port {port} of every address")))
     }
 
     fn first(candidates: &mut dyn Iterator<Item = SocketAddr>) -> io::Result<Bound> {
@@ -57,10 +65,22 @@ impl Bound {
         Err(last)
     }
 
+    /// A listener of either kind that another process has opened, and its path if that has been given with it.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn inherited(listener: std::os::fd::OwnedFd, path: Option<OwnPath>) -> io::Result<Bound> {
+        // What is no socket has no address.
+        let address = SockRef::from(&listener).local_addr()?;
+        if address.is_unix() {
+            Bound::inherited_unix(listener.into(), path)
+        } else {
+            Bound::inherited_tcp(listener.into())
+        }
+    }
+
     /// A listener that another process has opened.
     #[cfg(all(unix, feature = "activation"))]
     pub(super) fn inherited_tcp(listener: TcpListener) -> io::Result<Bound> {
-        let socket = socket2::SockRef::from(&listener);
+        let socket = SockRef::from(&listener);
         must_listen(&socket)?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
@@ -85,13 +105,36 @@ impl Bound {
         })
     }
 
-    /// What must be kept until the server ends, though the listener itself is closed before.
-    pub(super) fn into_place(self) -> Option<Box<dyn Place>> {
+    /// Leaves its path, if it has one, to whoever has the listener now.
+    #[cfg(unix)]
+    pub(super) fn leave_path(&mut self) {
+        if let Bound::Unix(bound) = self {
+            bound.leave_path();
+        }
+    }
+
+    /// Takes the path that was given with it, if one was.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn take_path(&mut self) {
+        if let Bound::Unix(bound) = self {
+            bound.take_path();
+        }
+    }
+
+    /// The path that would be removed in the end.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn own_path(&self) -> Option<&OwnPath> {
         match self {
             Bound::Tcp(_) => None,
-            #[cfg(unix)]
-            Bound::Unix(bound) => bound.into_place(),
+            Bound::Unix(bound) => bound.own_path(),
         }
+    }
+
+    /// Whether it is what somebody gets who asks for this address.
+    pub(super) fn is_on(&self, asked: SocketAddr) -> bool {
+        let is_same = |here: SocketAddr| here.ip() == asked.ip() || is_every(here) && is_every(asked);
+        self.address()
+            .is_some_and(|here| here.port() == asked.port() && is_same(here))
     }
 
     /// The network address, if it has one.
@@ -112,6 +155,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bound::Tcp(listener) => match listener.local_addr() {
+                Ok(address) if is_every(address) => write_every(address, SockRef::from(listener).only_v6().ok(), f),
                 Ok(address) => address.fmt(f),
                 Err(error) => write!(f, "an address that can't be told: {error}"),
             },
@@ -123,7 +167,7 @@ impl fmt::Display for Bound {
 
 /// A connection is no listener: `Accept=yes` in a systemd unit passes such.
 #[cfg(all(unix, feature = "activation"))]
-fn must_listen(socket: &Socket) -> io::Result<()> {
+pub(super) fn must_listen(socket: &Socket) -> io::Result<()> {
     if socket.is_listener()? {
         return Ok(());
     }
@@ -133,8 +177,56 @@ fn must_listen(socket: &Socket) -> io::Result<()> {
     ))
 }
 
+/// Every address is written as one that can be opened.
+fn write_every(address: SocketAddr, only_v6: Option<bool>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let port = address.port();
+    match (address, only_v6) {
+        (SocketAddr::V4(_), _) => write!(f, "127.0.0.1:{port} (every IPv4 address of this machine)"),
+        (SocketAddr::V6(_), Some(true)) => write!(f, "[::1]:{port} (every IPv6 address of this machine)"),
+        (SocketAddr::V6(_), _) => write!(f, "localhost:{port} (every address of this machine)"),
+    }
+}
+
+fn is_every(address: SocketAddr) -> bool {
+    address.ip().is_unspecified()
+}
+
+/// Listens on a port of IPv6 and IPv4, by what can do that, or of IPv4 alone where there is no IPv6.
+///
+/// One socket for both, and not one for each: port 0 is one port, either all of it is had or nothing, and there is one
+/// listener to hand over.
+fn everywhere(port: u16, on_both: fn(u16) -> io::Result<Option<TcpListener>>) -> io::Result<TcpListener> {
+    match on_both(port)? {
+        Some(listener) => Ok(listener),
+        None => listen((Ipv4Addr::UNSPECIFIED, port).into()),
+    }
+}
+
+/// None where there is no IPv6, or where one socket can't have both.
+fn listen_on_both(port: u16) -> io::Result<Option<TcpListener>> {
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let Ok(socket) = tcp_socket(address) else {
+        return Ok(None);
+    };
+    // RFC 3493 §5.3: "this option is turned off" by default, but the system may be set otherwise.
+    if socket.set_only_v6(false).is_err() {
+        return Ok(None);
+    }
+    match listen_by(socket, address) {
+        Err(error) if is(&error, io::ErrorKind::AddrNotAvailable) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    listen_by(tcp_socket(address)?, address)
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+}
+
+fn listen_by(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for the last server's connections to be forgotten (TIME_WAIT). On
     // Windows the same option would let two servers share the port.
     #[cfg(not(windows))]
@@ -145,106 +237,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-#[cfg(unix)]
-mod unix {
-    use std::fmt;
-    use std::fs::{self, Permissions};
-    use std::io;
-    use std::os::fd::OwnedFd;
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-    use std::path::{Path, PathBuf};
-
-    use super::super::socket::is;
-    use super::{Bound, BoundPath, Place};
-
-    #[derive(Debug)]
-    struct Listener {
-        listener: UnixListener,
-        /// None if it belongs to somebody else.
-        place: Option<OwnPlace>,
-    }
-
-    impl Bound {
-        /// Listens on a Unix socket at `path`, open to whom `mode` says.
-        pub(in super::super) fn unix(path: &Path, mode: u32) -> io::Result<Bound> {
-            listen(path, mode)
-                .map(|listener| Bound::Unix(Box::new(listener)))
-                .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
-        }
-
-        /// A listener that another process has opened, and will tidy up.
-        #[cfg(feature = "activation")]
-        pub(in super::super) fn inherited_unix(listener: UnixListener) -> io::Result<Bound> {
-            super::must_listen(&socket2::SockRef::from(&listener))?;
-            listener.set_nonblocking(true)?;
-            Ok(Bound::Unix(Box::new(Listener { listener, place: None })))
-        }
-    }
-
-    impl BoundPath for Listener {
-        fn descriptor(&self) -> io::Result<OwnedFd> {
-            Ok(self.listener.try_clone()?.into())
-        }
-
-        fn for_loop(&self) -> io::Result<mio::net::UnixListener> {
-            Ok(mio::net::UnixListener::from_std(self.listener.try_clone()?))
-        }
-
-        fn into_place(self: Box<Self>) -> Option<Box<dyn Place>> {
-            Some(Box::new(self.place?))
-        }
-    }
-
-    impl fmt::Display for Listener {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let address = self.listener.local_addr().ok();
-            match address.as_ref().and_then(SocketAddr::as_pathname) {
-                Some(path) => path.display().fmt(f),
-                None => f.write_str("a Unix socket without a path"),
-            }
-        }
-    }
-
-    #[derive(Debug)]
-    struct OwnPlace {
-        path: PathBuf,
-    }
-
-    impl Place for OwnPlace {
-        fn leave(mut self: Box<Self>) {
-            self.path.clear();
-        }
-    }
-
-    impl Drop for OwnPlace {
-        fn drop(&mut self) {
-            if self.path.as_os_str().is_empty() {
-                return;
-            }
-            // It may be gone, or another server's by now; then there is nothing to tidy up.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-
-    fn listen(path: &Path, mode: u32) -> io::Result<Listener> {
-        remove_what_is_left(path)?;
-        let listener = UnixListener::bind(path)?;
-        let place = Some(OwnPlace { path: path.to_owned() });
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
-        listener.set_nonblocking(true)?;
-        Ok(Listener { listener, place })
-    }
-
-    /// A server that was killed leaves its socket behind, and nobody answers there.
-    fn remove_what_is_left(path: &Path) -> io::Result<()> {
-        let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-        let is_left =
-            is_socket && UnixStream::connect(path).is_err_and(|error| is(&error, io::ErrorKind::ConnectionRefused));
-        if is_left { fs::remove_file(path) } else { Ok(()) }
-    }
 }
 
 #[cfg(test)]
@@ -260,28 +252,77 @@ mod tests {
         assert!(error.to_string().contains(&address.to_string()), "{error}");
     }
 
+    #[cfg(all(unix, feature = "activation"))]
+    #[test]
+    fn what_is_inherited_must_listen_and_is_made_ready_to_serve() {
+        use std::os::fd::OwnedFd;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        for socket in [OwnedFd::from(connection), OwnedFd::from(one)] {
+            let error = Bound::inherited(socket, None).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        }
+        assert!(Bound::inherited(std::fs::File::open("/dev/null").unwrap().into(), None).is_err());
+        let inherited = Bound::inherited(listener.into(), None).unwrap();
+        let descriptor = inherited.descriptor().unwrap();
+        let socket = SockRef::from(&descriptor);
+        assert!(socket.nonblocking().unwrap(), "a loop must never wait for it");
+        assert!(socket.tcp_nodelay().unwrap());
+    }
+
     #[test]
     fn a_name_without_an_address_is_named() {
         let error = Bound::tcp("no address").unwrap_err();
         assert!(error.to_string().contains("no address"), "{error}");
     }
 
-    #[cfg(unix)]
+    fn port_of(listener: &TcpListener) -> u16 {
+        listener.local_addr().unwrap().port()
+    }
+
     #[test]
-    fn a_path_is_taken_over_from_the_dead_and_not_from_the_living() {
-        use std::os::unix::fs::PermissionsExt;
-        let path = std::env::temp_dir().join(format!("hansel-listen-{}", std::process::id()));
-        let first = Bound::unix(&path, 0o600).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(Bound::unix(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        drop(first);
-        assert!(!path.exists());
-        // As a killed server leaves it: bound, and nobody there.
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
-        drop(Bound::unix(&path, 0o660).unwrap());
-        std::fs::write(&path, "a file").unwrap();
-        assert!(Bound::unix(&path, 0o600).is_err(), "a file is never removed");
-        std::fs::remove_file(&path).unwrap();
+    fn without_ipv6_a_port_is_that_of_every_address_of_ipv4() {
+        let listener = everywhere(0, |_| Ok(None)).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_of_one_kind_of_addresses_is_not_had_of_the_other_alone() {
+        let of_ipv4 = listen((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        let error = Bound::port(port_of(&of_ipv4)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains("of every address"), "{error}");
+    }
+
+    #[test]
+    fn every_address_is_shown_as_one_that_can_be_opened() {
+        let text = |bound: io::Result<Bound>| {
+            let bound = bound.unwrap();
+            let port = bound.address().unwrap().port();
+            bound.to_string().replace(&port.to_string(), "PORT")
+        };
+        assert_eq!(
+            text(Bound::tcp("0.0.0.0:0")),
+            "127.0.0.1:PORT (every IPv4 address of this machine)"
+        );
+        assert_eq!(text(Bound::tcp("127.0.0.1:0")), "127.0.0.1:PORT");
+        let Ok(socket) = tcp_socket((Ipv6Addr::UNSPECIFIED, 0).into()) else {
+            return;
+        };
+        assert_eq!(text(Bound::port(0)), "localhost:PORT (every address of this machine)");
+        socket.set_only_v6(true).unwrap();
+        let only = listen_by(socket, (Ipv6Addr::UNSPECIFIED, 0).into()).map(Bound::Tcp);
+        assert_eq!(text(only), "[::1]:PORT (every IPv6 address of this machine)");
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_had_by_whoever_asks_for_that() {
+        let bound = Bound::port(0).unwrap();
+        let port = bound.address().unwrap().port();
+        assert!(bound.is_on((Ipv4Addr::UNSPECIFIED, port).into()));
+        assert!(bound.is_on((Ipv6Addr::UNSPECIFIED, port).into()));
+        assert!(!bound.is_on((Ipv4Addr::LOCALHOST, port).into()));
+        assert!(!bound.is_on((Ipv4Addr::UNSPECIFIED, port ^ 1).into()));
     }
 }

@@ -3,12 +3,15 @@
 #[cfg(feature = "activation")]
 mod activation;
 mod admission;
+mod banner;
 mod baton;
 mod call;
 mod channel;
 mod claim;
 mod connection;
 mod crew;
+mod descriptors;
+mod disk;
 mod door;
 mod entrance;
 mod event_loop;
@@ -23,8 +26,12 @@ mod models;
 mod notify;
 mod observer;
 mod pacing;
+#[cfg(all(unix, feature = "activation"))]
+mod passing;
 mod peers;
+mod places;
 mod proxy_header;
+mod room;
 mod runner;
 mod seconds;
 mod shared;
@@ -40,6 +47,8 @@ mod timers;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_session;
+#[cfg(unix)]
+mod unix_path;
 mod watch;
 mod work;
 
@@ -52,6 +61,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::report;
 use crate::{AccessLog, Application, IntoApplication, Trust};
 
 pub use handle::{Drained, Handle};
@@ -60,12 +70,14 @@ pub use limits::Limits;
 pub use tls::Tls;
 
 use connection::Connection;
+use descriptors::{Lowered, Reserve};
 use door::Door;
 use entrance::Entrance;
 use health::HealthLane;
 use listen::Bound;
 use observer::Observation;
 use peers::CountPeers;
+use room::{Allowance, Capacity};
 use shared::{Operations, Shared, Staffing};
 use signals::Signals;
 
@@ -130,12 +142,18 @@ pub struct Server {
     is_quiet: bool,
     /// The program that a hang-up starts.
     successor: Option<PathBuf>,
+    /// Who has passed the listeners.
+    #[cfg(all(unix, feature = "activation"))]
+    predecessor: Option<passing::Predecessor>,
 }
 
 impl Server {
     /// A server that listens on `address`, from now on: who connects waits until it serves.
     ///
-    /// Port 0 takes any port that is free; [`local_addrs`](Server::local_addrs) tells which.
+    /// Port 0 takes any port that is free; [`local_addrs`](Server::local_addrs) tells which. A name that has several
+    /// addresses, as `localhost` may, stands for the first of them that can be had, as it does for
+    /// [`TcpListener::bind`](std::net::TcpListener::bind): [`and_bind`](Server::and_bind) adds others, and
+    /// [`port`](Server::port) has all of this machine.
     ///
     /// # Errors
     /// If the address can't be had; the error names it.
@@ -162,15 +180,30 @@ impl Server {
             trust: None,
             is_quiet: false,
             successor: None,
+            #[cfg(all(unix, feature = "activation"))]
+            predecessor: None,
         }
     }
 
-    /// A server that listens on this port of every address of this machine.
+    /// A server that listens on this port of every address of this machine, IPv6 and IPv4, or IPv4 alone where there is
+    /// no IPv6.
+    ///
+    /// It is one listener, on `[::]`. Clients that come by IPv4 are seen with their IPv4 address.
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    ///
+    /// let server = hansel::Server::port(0)?.spawn(|| "Hello, world!")?;
+    /// TcpStream::connect(("127.0.0.1", server.local_addr().port()))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`bind`](Server::bind).
     pub fn port(port: u16) -> io::Result<Server> {
-        Server::bind((std::net::Ipv4Addr::UNSPECIFIED, port))
+        let mut server = Server::new();
+        server.add(Bound::port(port)?);
+        Ok(server)
     }
 
     /// Listens on one more address.
@@ -190,8 +223,13 @@ impl Server {
 
     /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
     ///
-    /// Its clients have no network address. A socket that a dead server has left there is replaced, and
-    /// this one is removed at the end.
+    /// Its clients have no network address. At no moment is it open to more than `mode`, whatever the umask.
+    ///
+    /// A socket that a dead server has left there is replaced; one that somebody listens on, and any other file, is
+    /// not. Of several servers that start at once, one gets the path: they lock its folder (flock(2)) while they look.
+    /// The path is removed when the server stops accepting, unless it is another's by then, or was
+    /// [handed on](Handle::listeners). Whoever may write to the folder can replace the socket: keep it in one of its
+    /// own.
     ///
     /// # Errors
     /// If somebody listens there, or there is a file; the error names the path.
@@ -212,7 +250,9 @@ impl Server {
 
     /// Has connections to the address named last begin with a PROXY header, version 1 or 2, where they
     /// come from [trusted](Server::trust) peers. [`Request::client`](crate::Request::client) then is the
-    /// address that the header names.
+    /// address that the header names; none if it names nobody, as in `PROXY UNKNOWN` and a proxy's own health checks
+    /// (`LOCAL`), which are served all the same. What the request says of its client counts only if the address
+    /// is trusted, too.
     ///
     /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
     /// others none is expected, and one that comes is a bad request.
@@ -249,7 +289,8 @@ impl Server {
     /// How many handlers may run at once: 256, unless it is set. At least one.
     ///
     /// With 1, handlers run strictly one after the other, streams included. Threads start when they
-    /// are needed, and a few more hold the loops.
+    /// are needed, and a few more hold the loops. A quarter as many, one at least, may read files that are not
+    /// in memory.
     pub fn threads(mut self, threads: usize) -> Server {
         self.threads = threads.max(1);
         self
@@ -305,7 +346,7 @@ impl Server {
         self.health = Some(HealthLane::new());
         // A predecessor, or a service manager, may have opened it already.
         let asked = address.to_socket_addrs().into_iter().flatten();
-        let is_here = |asked| self.health_listeners.iter().any(|here| here.address() == Some(asked));
+        let is_here = |asked| self.health_listeners.iter().any(|here| here.is_on(asked));
         if !asked.into_iter().any(is_here) {
             self.health_listeners.push(Bound::tcp(address)?);
         }
@@ -342,10 +383,12 @@ impl Server {
     }
 
     /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
-    /// returns. A second signal ends the process at once.
+    /// returns. A second signal, more than a second after the first, ends the process at once; one that comes sooner
+    /// is taken for the first, which some programs send twice.
     ///
-    /// Prints addresses, limits, and what can be reached to the standard error. Tells a service manager
-    /// (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when it serves and when it stops.
+    /// Prints addresses, limits, and what can be reached to the standard error. Where that is broken, full or not read,
+    /// it serves and ends all the same. Tells a service manager (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when
+    /// it serves and when it stops.
     ///
     /// # Errors
     /// If threads or the means to wait for events can't be had.
@@ -356,24 +399,39 @@ impl Server {
     fn serve_boxed(mut self, application: Box<dyn Application>) -> io::Result<()> {
         let (grace, is_quiet) = (self.grace, self.is_quiet);
         let successor = self.successor.take();
+        let (allowance, lowered) = self.fit();
         if !is_quiet {
-            eprintln!("{self}");
-            for place in application.overview().lines() {
-                eprintln!("  {place}");
-            }
+            report::print(self.banner(lowered, &*application));
         }
-        let handle = self.prepare(application)?;
+        let handle = self.prepare(application, allowance)?;
         // Before the first client comes, who might take the last descriptor.
-        let (signals, _listening) = Signals::listen(successor.is_some())?;
+        let (signals, listening) = Signals::listen(successor.is_some())?;
+        #[cfg(unix)]
+        let notifier = Arc::clone(&signals.notifier);
+        signals.drain_at_first(&handle, grace, is_quiet, successor)?;
         handle.start()?;
         #[cfg(unix)]
-        signals.notifier.tell(notify::READY);
-        signals.drain_at_first(&handle, grace, is_quiet, successor)?;
+        notifier.tell(notify::READY);
         let drained = handle.wait();
+        listening.await_told();
         if !is_quiet {
-            eprintln!("hansel: stopped; {drained}");
+            report::print(format!("hansel: stopped; {drained}\n"));
         }
         Ok(())
+    }
+
+    /// What is printed at start.
+    fn banner(&self, lowered: Option<Lowered>, application: &dyn Application) -> String {
+        let mut text = format!("{self}\n");
+        if let Some(lowered) = lowered {
+            text += &format!("hansel: {lowered}\n");
+        }
+        for place in application.overview().lines() {
+            text.push_str("  ");
+            text.push_str(place);
+            text.push('\n');
+        }
+        text
     }
 
     /// Starts serving, and returns at once. Signals are left to the caller.
@@ -384,14 +442,26 @@ impl Server {
         self.spawn_boxed(Box::new(application.into_application()))
     }
 
-    fn spawn_boxed(self, application: Box<dyn Application>) -> io::Result<Handle> {
-        let handle = self.prepare(application)?;
+    fn spawn_boxed(mut self, application: Box<dyn Application>) -> io::Result<Handle> {
+        let (allowance, _) = self.fit();
+        let handle = self.prepare(application, allowance)?;
         handle.start()?;
         Ok(handle)
     }
 
+    /// Lowers the limit of connections to what the process has descriptors for. Says so if it has.
+    fn fit(&mut self) -> (Allowance, Option<Lowered>) {
+        let listeners = self.listeners.len() + self.health_listeners.len();
+        let (allowance, lowered) = descriptors::fit(self.limits.connections, self.loops, listeners);
+        self.limits.connections = allowance.connections;
+        if let Some(lowered) = &lowered {
+            report::warn!("{lowered}");
+        }
+        (allowance, lowered)
+    }
+
     /// Makes all that it takes to serve.
-    fn prepare(self, application: Box<dyn Application>) -> io::Result<Handle> {
+    fn prepare(self, application: Box<dyn Application>, allowance: Allowance) -> io::Result<Handle> {
         if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -405,6 +475,7 @@ impl Server {
             health_beside_service: self.health_beside_service,
             drain_delay: self.drain_delay,
             peers: self.peers.and_then(|peers| peers(&self.limits)),
+            capacity: Capacity::new(allowance, self.loops, Reserve::new()),
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
                 sends_ids: self.sends_ids,
@@ -419,32 +490,9 @@ impl Server {
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.doors);
         let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
+        #[cfg(all(unix, feature = "activation"))]
+        let entrance = entrance.passed_by(self.predecessor);
         let shared = Shared::new(application, self.limits, staffing, operations, entrance)?;
         Ok(Handle::new(shared, addresses, health_addresses))
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (listener, door) in self.listeners.iter().zip(&self.doors) {
-            let proxied = if door.proxy_protocol.is_some() {
-                ", behind a PROXY header"
-            } else {
-                ""
-            };
-            writeln!(f, "hansel: listening on {}://{listener}{proxied}", door.scheme())?;
-        }
-        for listener in &self.health_listeners {
-            writeln!(f, "hansel: health of it on {listener}")?;
-        }
-        writeln!(
-            f,
-            "  loops       {}, up to {} handlers at once",
-            self.loops, self.threads
-        )?;
-        if let Some(trust) = &self.trust {
-            writeln!(f, "  trust       {trust}")?;
-        }
-        write!(f, "{}", self.limits)
     }
 }

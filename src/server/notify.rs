@@ -5,6 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use crate::report;
 
 /// Where the service manager listens.
 pub(super) const SOCKET: &str = "NOTIFY_SOCKET";
@@ -14,6 +17,9 @@ pub(super) const READY: &str = "READY=1";
 /// It is on its way down.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
+/// How long it may take to be told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Tells the service manager, if there is one, by its address and a socket.
 pub(super) struct Notifier(Option<(OsString, UnixDatagram)>);
 
@@ -21,15 +27,27 @@ impl Notifier {
     /// That of the environment. There may be no descriptor for a socket later, when there are clients.
     pub(super) fn of_environment() -> io::Result<Notifier> {
         match env::var_os(SOCKET) {
-            Some(address) if !address.is_empty() => Ok(Notifier(Some((address, UnixDatagram::unbound()?)))),
+            Some(address) if !address.is_empty() => {
+                let socket = UnixDatagram::unbound()?;
+                socket.set_write_timeout(Some(PATIENCE))?;
+                Ok(Notifier(Some((address, socket))))
+            }
             _ => Ok(Notifier(None)),
+        }
+    }
+
+    /// As [`tell`](Notifier::tell), without waiting for anybody: whoever can't be told now is not.
+    pub(super) fn tell_now(&self, state: &str) {
+        if let Some((address, socket)) = &self.0 {
+            let _ = socket.set_nonblocking(true);
+            let _ = send(socket, address, state);
         }
     }
 
     pub(super) fn tell(&self, state: &str) {
         let Some((address, socket)) = &self.0 else { return };
         if let Err(error) = send(socket, address, state) {
-            log::warn!(
+            report::warn!(
                 "can't tell the service manager {state} at {}: {error}",
                 address.display()
             );

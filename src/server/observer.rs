@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::date::Date;
 use crate::exchange::Answered;
 use crate::operations::{Count, Entry, Log, Places};
+use crate::request::Relayed;
 use crate::{Request, Response};
 
 /// What an operator wants to hear of answers.
@@ -26,7 +27,7 @@ impl Observation {
     pub(super) fn refused(
         &self,
         index: usize,
-        (peer, request): (Option<SocketAddr>, Option<&Request>),
+        (peer, relayed, request): (Option<SocketAddr>, Relayed, Option<&Request>),
         answered: Answered,
         now: Instant,
         date: &Date,
@@ -34,6 +35,7 @@ impl Observation {
         let told = Told {
             answered,
             peer,
+            relayed,
             request,
             duration: Duration::ZERO,
         };
@@ -46,6 +48,7 @@ impl Observation {
                 date,
                 millisecond: date.millisecond(now),
                 peer: told.peer,
+                relayed: told.relayed,
                 request: told.request,
                 status: told.answered.status,
                 content: told.answered.content,
@@ -60,6 +63,7 @@ impl Observation {
 struct Told<'t> {
     answered: Answered,
     peer: Option<SocketAddr>,
+    relayed: Relayed,
     request: Option<&'t Request>,
     duration: Duration,
 }
@@ -86,6 +90,11 @@ impl Observer {
         self.since = since;
     }
 
+    /// Since when the request at hand has been whole.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// It has been answered. What follows on the same connection begins now.
     pub(super) fn end(
         &mut self,
@@ -105,6 +114,7 @@ impl Observer {
         let told = Told {
             answered,
             peer: request.peer(),
+            relayed: request.relayed,
             request: Some(request),
             duration: now.saturating_duration_since(self.since),
         };

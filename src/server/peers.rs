@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::shared::Room;
+use super::room::Room;
 
 /// How many connections of one peer may be on their way out with a 503.
 const TURNED_AWAY: usize = 16;
@@ -105,7 +105,7 @@ impl Drop for Counted {
 }
 
 /// Who is taken for one peer.
-fn peer_of(address: IpAddr) -> IpAddr {
+pub(super) fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         // RFC 7421 §1: "a fixed 64-bit boundary": one household or host has all of them.

@@ -74,8 +74,9 @@ fn relayed_by_line(line: &str) -> Option<Relayed> {
     let mut words = line.split(' ');
     let family = words.next()?;
     if family == "UNKNOWN" {
-        // "the receiver must ignore anything presented before the CRLF is found".
-        return Some(Relayed::No);
+        // "the receiver must ignore anything presented before the CRLF is found". The connection is relayed all the
+        // same: what comes next may be a client's, and names nobody.
+        return Some(Relayed::For(None));
     }
     let mut addresses = || Some((words.next()?, words.next()?));
     let source = match (family, addresses()?) {
@@ -85,12 +86,17 @@ fn relayed_by_line(line: &str) -> Option<Relayed> {
     };
     port(words.next()?)?;
     port(words.next()?)?;
-    words.next().is_none().then_some(Relayed::For(Some(source)))
+    words.next().is_none().then_some(Relayed::For(known(source)))
+}
+
+/// The address, if it can be somebody's: RFC 4291 §2.5.2 and RFC 1122 §3.2.1.3 let nobody have the unspecified one.
+fn known(address: IpAddr) -> Option<IpAddr> {
+    Some(address.to_canonical()).filter(|address| !address.is_unspecified())
 }
 
 fn same_family<A: FromStr + Into<IpAddr>>(source: &str, destination: &str) -> Option<IpAddr> {
     destination.parse::<A>().ok()?;
-    Some(source.parse::<A>().ok()?.into().to_canonical())
+    Some(source.parse::<A>().ok()?.into())
 }
 
 /// §2.1: "a decimal integer in the range [0..65535] inclusive", and "Heading zeroes are not
@@ -112,13 +118,13 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
     }
     // What is wrong already need not be waited for.
     let family = match (command, family) {
-        // "the connection was established on purpose by the proxy without being relayed".
-        (0x20, _) => Family::Itself,
+        // "the connection was established on purpose by the proxy without being relayed": it has no client.
+        (0x20, _) => Family::Nobody,
         (0x21, 0x11) => Family::V4,
         (0x21, 0x21) => Family::V6,
         (0x21, 0x31) => Family::Unix,
-        // An unspecified family: "The receiver should ignore address information."
-        (0x21, 0x00) => Family::Itself,
+        // "the connection is forwarded for an unknown, unspecified or unsupported protocol".
+        (0x21, 0x00) => Family::Nobody,
         // "Receivers must drop connections presenting unexpected values here"; datagrams are no
         // connections.
         _ => return Err(Malformed),
@@ -137,8 +143,8 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
 
 #[derive(Clone, Copy)]
 enum Family {
-    /// Without addresses: the connection is the proxy's own.
-    Itself,
+    /// Without addresses: the connection is the proxy's own, or it does not say whose.
+    Nobody,
     V4,
     V6,
     Unix,
@@ -148,7 +154,7 @@ impl Family {
     /// Bytes of the two addresses and their ports.
     fn len(self) -> usize {
         match self {
-            Family::Itself => 0,
+            Family::Nobody => 0,
             Family::V4 => 12,
             Family::V6 => 36,
             Family::Unix => 216,
@@ -158,13 +164,12 @@ impl Family {
     /// Whom the connection is for: the first address is the source.
     fn relayed(self, addresses: &[u8]) -> Relayed {
         let source = match self {
-            Family::Itself => return Relayed::No,
             Family::V4 => addresses.first_chunk::<4>().map(|bytes| IpAddr::from(*bytes)),
             Family::V6 => addresses.first_chunk::<16>().map(|bytes| IpAddr::from(*bytes)),
             // A path is no address of the network.
-            Family::Unix => None,
+            Family::Unix | Family::Nobody => None,
         };
-        Relayed::For(source.map(|address| address.to_canonical()))
+        Relayed::For(source.and_then(known))
     }
 }
 
@@ -208,15 +213,22 @@ mod tests {
                 b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:10.0.0.1 1 1\r\n".to_vec(),
                 by("192.0.2.1"),
             ),
-            (b"PROXY UNKNOWN\r\n".to_vec(), Relayed::No),
-            (b"PROXY UNKNOWN ffff::1 what ever 65535\r\n".to_vec(), Relayed::No),
+            (b"PROXY UNKNOWN\r\n".to_vec(), Relayed::For(None)),
+            (
+                b"PROXY UNKNOWN ffff::1 what ever 65535\r\n".to_vec(),
+                Relayed::For(None),
+            ),
+            (b"PROXY TCP4 0.0.0.0 10.0.0.1 1 1\r\n".to_vec(), Relayed::For(None)),
+            (b"PROXY TCP6 :: ::1 1 1\r\n".to_vec(), Relayed::For(None)),
+            (binary(0x21, 0x11, &[0; 12]), Relayed::For(None)),
+            (binary(0x21, 0x21, &[0; 36]), Relayed::For(None)),
             (tcp4(), by("192.0.2.1")),
             (tcp6(&[]), by("2001:db8::7")),
             (tcp6(&[4, 0, 2, 0, 0]), by("2001:db8::7")),
             (binary(0x21, 0x31, &[b'/'; 216]), Relayed::For(None)),
-            (binary(0x20, 0, &[]), Relayed::No),
-            (binary(0x20, 0x11, &[1; 12]), Relayed::No),
-            (binary(0x21, 0, &[1; 30]), Relayed::No),
+            (binary(0x20, 0, &[]), Relayed::For(None)),
+            (binary(0x20, 0x11, &[1; 12]), Relayed::For(None)),
+            (binary(0x21, 0, &[1; 30]), Relayed::For(None)),
         ]
     }
 

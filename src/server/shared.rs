@@ -1,17 +1,22 @@
 //! What all threads of a server share.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Application;
+use crate::deadline::after;
 use crate::exchange::Pool;
+use crate::panics::contain;
+use crate::report;
+use crate::{Application, Request, Response};
 
 use super::admission::Admission;
 use super::baton::{Baton, Inbox};
 use super::connection::{Connection, Work};
 use super::crew::Crew;
+use super::disk::DiskPlaces;
 use super::entrance::Entrance;
 use super::event_loop::EventLoop;
 use super::handle::Drained;
@@ -19,6 +24,8 @@ use super::health::{Health, HealthLane};
 use super::limits::Limits;
 use super::observer::Observation;
 use super::peers::{CountPeers, Visitor};
+use super::places::Places;
+use super::room::{Capacity, Room, Want};
 use super::socket::Accepted;
 use super::tally::Tally;
 use super::watch::Watch;
@@ -31,16 +38,18 @@ pub(super) struct Shared {
     pub(super) pool: Arc<Pool>,
     pub(super) entrance: Entrance,
     pub(super) loops: Vec<LoopCell>,
-    pub(super) crew: Crew,
+    pub(super) crew: Crew<Box<Connection>>,
+    pub(super) disk: DiskPlaces,
     pub(super) admission: Admission<Box<Connection>>,
     pub(super) watch: Watch,
     pub(super) health: Health,
     pub(super) observation: Observation,
     pub(super) tally: Tally,
+    pub(super) capacity: Capacity,
     peers: Option<Box<dyn CountPeers>>,
-    /// Handlers that stream an answer or read a body as it arrives, and how many may.
-    streaming: AtomicUsize,
-    most_streaming: usize,
+    /// For handlers that read a body as it arrives, and for those whose response is a stream.
+    pub(super) uploads: Arc<Places>,
+    pub(super) downloads: Arc<Places>,
     phase: AtomicU8,
     /// Between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -62,6 +71,8 @@ pub(super) struct LoopCell {
     pub(super) thread: AtomicU32,
     /// The endpoint that runs while it lies, as [`Pace::index`](crate::pace::Pace::index) plus one.
     pub(super) endpoint: AtomicU32,
+    /// Another loop needs memory for bodies, and has nobody to take it from.
+    pub(super) is_asked_for_memory: AtomicBool,
     connections: AtomicUsize,
 }
 
@@ -69,10 +80,16 @@ pub(super) struct LoopCell {
 pub(super) enum Arrival {
     /// A connection of this loop, answered by a thread that has lost the loop.
     Returned(Box<Connection>),
-    /// The handler of a lost thread has returned; it was that of the connection at this place.
+    /// A connection of this loop, for which a piece of a file has been read.
+    Read(Box<Connection>),
+    /// One more file may be read.
+    ReadingPlace,
+    /// The handler of a lost thread has returned, or its read; it was that of the connection at this place.
     Recovered(usize),
     /// A new connection that another loop has accepted.
     Accepted(Accepted),
+    /// Likewise, one that has a place only if another connection makes room for it.
+    OneTooMany(Accepted, Want),
 }
 
 /// What an operator has asked for.
@@ -82,31 +99,7 @@ pub(super) struct Operations {
     pub(super) drain_delay: Duration,
     pub(super) observation: Observation,
     pub(super) peers: Option<Box<dyn CountPeers>>,
-}
-
-/// How many connections may be on their way out with a 503, beyond those that are served.
-const TURNED_AWAY: usize = 256;
-
-/// Whether one more connection can be had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Room {
-    Enough,
-    /// It can only be told that there is none.
-    Scarce,
-    None,
-}
-
-impl Room {
-    /// The room for one more beside `others`, where `most` may stay and a few more be turned away.
-    pub(super) fn among(others: usize, most: usize, turned_away: usize) -> Room {
-        if others < most {
-            Room::Enough
-        } else if others < most.saturating_add(turned_away) {
-            Room::Scarce
-        } else {
-            Room::None
-        }
-    }
+    pub(super) capacity: Capacity,
 }
 
 /// Where the server is in its life.
@@ -137,9 +130,14 @@ pub(super) struct Staffing {
 }
 
 impl Staffing {
-    /// Handlers that stream may take half the threads: the others stay for those that do not.
-    fn most_streaming(self) -> usize {
-        (self.threads / 2).max(1)
+    /// A quarter of the threads may read bodies as they arrive, and half of them may stream responses: the others
+    /// stay for those that do neither.
+    fn most_uploads(self) -> usize {
+        self.threads / 4
+    }
+
+    fn most_downloads(self) -> usize {
+        self.threads / 2
     }
 
     /// Each loop has a permit in reserve, as far as they go round.
@@ -157,9 +155,15 @@ impl Staffing {
         self.threads / 2
     }
 
-    /// Those in handlers, those that hold loops, and for each loop one that can take it up.
+    /// Files that are not in memory are read by so many at once, beside those in handlers: a disk that hangs takes no
+    /// handler's thread, and handlers that hang keep no file from being read.
+    fn most_reading(self) -> usize {
+        (self.threads / 4).max(1)
+    }
+
+    /// Those in handlers, those that read files, those that hold loops, and for each loop one that can take it up.
     fn most_alive(self) -> usize {
-        self.threads + 2 * self.loops
+        self.threads + self.most_reading() + 2 * self.loops
     }
 }
 
@@ -180,14 +184,16 @@ impl Shared {
             application,
             loops,
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
+            disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
             admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
             watch: Watch::new(),
             health: Health::new(operations.health, operations.health_beside_service),
             observation: operations.observation,
             tally: Tally::default(),
             peers: operations.peers,
-            streaming: AtomicUsize::new(0),
-            most_streaming: staffing.most_streaming(),
+            uploads: Places::new(staffing.most_uploads()),
+            downloads: Places::new(staffing.most_downloads()),
+            capacity: operations.capacity,
             phase: AtomicU8::new(Phase::Running as u8),
             drain_delay: operations.drain_delay,
             drain: Mutex::new(None),
@@ -197,7 +203,7 @@ impl Shared {
             finished: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
             protocol: limits.protocol(),
-            pool: Pool::new(limits.body_buffer, limits.body_memory),
+            pool: Pool::new(limits.gathered(), limits.body_memory),
             entrance,
             limits,
         }))
@@ -236,6 +242,11 @@ impl Shared {
         }
     }
 
+    /// A thread has read what it was to read. The next one may read, on whichever loop it waits.
+    pub(super) fn leave_disk(&self) {
+        self.disk.leave(|index| self.leave(index, Arrival::ReadingPlace));
+    }
+
     /// Wakes the loops other than `index` that sleep.
     pub(super) fn wake_others(&self, index: usize) {
         for (other, cell) in self.loops.iter().enumerate() {
@@ -260,7 +271,7 @@ impl Shared {
 
     /// Whether there is room for one more connection.
     pub(super) fn room(&self) -> Room {
-        Room::among(self.connections(), self.limits.connections, TURNED_AWAY)
+        self.capacity.beside(self.connections())
     }
 
     /// Counts a new connection on a loop.
@@ -274,11 +285,6 @@ impl Shared {
         connections.sum()
     }
 
-    /// How many handlers stream.
-    pub(super) fn streaming(&self) -> usize {
-        self.streaming.load(Ordering::Relaxed)
-    }
-
     /// Whether more requests are welcome.
     pub(super) fn is_ready(&self) -> bool {
         self.health.is_ready() && (!self.is_leaving() || self.health.has_successor())
@@ -288,11 +294,19 @@ impl Shared {
         self.loops[index].connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Takes a place among the handlers that stream, if there is one. It is given back by dropping it.
-    pub(super) fn streaming_place(&self) -> Option<StreamingPlace<'_>> {
-        let taken = self.streaming.fetch_add(1, Ordering::SeqCst);
-        let place = StreamingPlace(&self.streaming);
-        (taken < self.most_streaming).then_some(place)
+    /// The places of which the connection's request needs one, if it does and has none.
+    pub(super) fn places_for(&self, connection: &Connection) -> Option<&Arc<Places>> {
+        let work = connection.work.as_ref().filter(|_| connection.place.is_none())?;
+        match (&work.parked, work.exchange.has_live_body()) {
+            (Some(_), _) => Some(&self.downloads),
+            (None, true) => Some(&self.uploads),
+            (None, false) => None,
+        }
+    }
+
+    /// The peer, unless it is one that connects for others.
+    pub(super) fn told_apart(&self, peer: Option<SocketAddr>) -> Option<SocketAddr> {
+        peer.filter(|_| !self.entrance.trusts(peer))
     }
 
     /// Where the server is; what has taken its time passes into the next phase here.
@@ -335,13 +349,14 @@ impl Shared {
             let mut drain = self.lock_drain();
             let now = Instant::now();
             *drain = Some(match *drain {
-                None => Drain {
-                    begins: now + self.delay(),
-                    ends: now + self.delay() + grace,
-                },
+                None => {
+                    let begins = after(now, self.delay());
+                    let ends = after(begins, grace);
+                    Drain { begins, ends }
+                }
                 Some(set) => Drain {
                     begins: set.begins.min(now),
-                    ends: set.ends.min(now + grace),
+                    ends: set.ends.min(after(now, grace)),
                 },
             });
         }
@@ -390,7 +405,6 @@ impl Shared {
             *running
         };
         if left == 0 {
-            self.entrance.remove_paths();
             self.crew.dismiss();
             if let Some(log) = &self.observation.log {
                 log.close();
@@ -431,6 +445,25 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Dropping the application is the program's code, and whichever thread comes here last is ours.
+        let application = std::mem::replace(&mut self.application, Box::new(Gone));
+        if let Err(panic) = contain(|| drop(application)) {
+            report::error!("dropping the application panicked: {panic}");
+        }
+    }
+}
+
+/// What is left of an application at the end. It is never called.
+struct Gone;
+
+impl Application for Gone {
+    fn call(&self, _: &Request) -> Response {
+        Response::default()
+    }
+}
+
 impl LoopCell {
     fn new(index: usize, entrance: &Entrance, reserve: bool) -> io::Result<LoopCell> {
         let (listeners, health_listeners) = entrance.for_loop()?;
@@ -441,6 +474,7 @@ impl LoopCell {
             waker,
             thread: AtomicU32::new(0),
             endpoint: AtomicU32::new(0),
+            is_asked_for_memory: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         })
     }
@@ -460,21 +494,5 @@ impl LoopCell {
 #[cold]
 fn asleep_for_now(error: &io::Error) {
     // It comes round by its next event or deadline.
-    log::error!("can't wake an event loop: {error}");
-}
-
-/// See [`Shared::streaming_place`].
-pub(super) struct StreamingPlace<'s>(&'s AtomicUsize);
-
-impl Drop for StreamingPlace<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Starts a thread. What it does comes in a box, so that the starting is in the program once and not once for
-/// each kind of thread.
-pub(super) fn spawn(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    std::thread::Builder::new().name(name).spawn(work)?;
-    Ok(())
+    report::error!("can't wake an event loop: {error}");
 }

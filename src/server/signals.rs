@@ -28,12 +28,18 @@ impl Signals {
     }
 }
 
+#[cfg(not(unix))]
+impl Listening {
+    pub(super) fn await_told(&self) {}
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io::{ErrorKind, Read, Write};
     use std::os::unix::net::UnixStream;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Instant;
 
     use signal_hook::SigId;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -41,12 +47,17 @@ mod unix {
 
     use super::super::notify::{Notifier, STOPPING};
     use super::super::seconds::Seconds;
-    use super::super::shared::{Shared, spawn};
+    use super::super::shared::Shared;
     use super::super::socket::is;
     use super::*;
+    use crate::{report, threads};
 
     /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
     const SIGNALLED: i32 = 128;
+
+    /// For how long the first signal may come again. timeout(1) sends it to the process, and then to its group; a
+    /// terminal sends Ctrl-C to all programs, some of which pass it on.
+    const AGAIN: Duration = Duration::from_secs(1);
 
     /// How long a successor may take until it serves.
     #[cfg(feature = "activation")]
@@ -61,14 +72,25 @@ mod unix {
         /// Something to read: one has come, or it is over.
         bell: UnixStream,
         is_over: Arc<AtomicBool>,
+        /// Locked until it is told that the server drains.
+        telling: Arc<Mutex<()>>,
         /// Who is told what they mean.
-        pub(in super::super) notifier: Notifier,
+        pub(in super::super) notifier: Arc<Notifier>,
     }
 
     /// Listens for signals until it is dropped.
     pub(in super::super) struct Listening {
         is_over: Arc<AtomicBool>,
+        telling: Arc<Mutex<()>>,
         ring: UnixStream,
+    }
+
+    impl Listening {
+        /// Waits until it is told that the server drains, if it does so by a signal. That is not waited for by anybody
+        /// else, and takes a moment at most.
+        pub(in super::super) fn await_told(&self) {
+            drop(self.telling.lock());
+        }
     }
 
     impl Drop for Listening {
@@ -90,7 +112,8 @@ mod unix {
                 actions: Vec::new(),
                 bell,
                 is_over: Arc::default(),
-                notifier: Notifier::of_environment()?,
+                telling: Arc::default(),
+                notifier: Arc::new(Notifier::of_environment()?),
             };
             let wanted: &[i32] = if to_hangup {
                 &[SIGINT, SIGTERM, SIGHUP]
@@ -102,6 +125,7 @@ mod unix {
             }
             let listening = Listening {
                 is_over: Arc::clone(&signals.is_over),
+                telling: Arc::clone(&signals.telling),
                 ring,
             };
             Ok((signals, listening))
@@ -109,6 +133,8 @@ mod unix {
 
         /// Drains the server at the first signal, and ends the process at the second. With a `successor`, a
         /// hang-up starts that before.
+        ///
+        /// Nothing that may wait comes between a signal and what it is for: not the standard error, and no logger.
         pub(in super::super) fn drain_at_first(
             mut self,
             handle: &Handle,
@@ -119,27 +145,61 @@ mod unix {
             let shared = Arc::clone(&handle.shared);
             let listen = move || {
                 if await_end(&mut self, &shared, successor) {
-                    if !is_quiet {
-                        let delay = shared.delay();
-                        if !delay.is_zero() {
-                            eprintln!("hansel: not ready any more, and serving on for {}", Seconds(delay));
-                        }
-                        eprintln!(
-                            "hansel: finishing what is in flight, for {} at most; a second signal ends it at once",
-                            Seconds(grace)
-                        );
-                    }
-                    self.notifier.tell(STOPPING);
+                    let first = Instant::now();
+                    let telling = Arc::clone(&self.telling);
+                    let telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
                     shared.drain(grace);
-                }
-                while let Some(signal) = self.wait() {
-                    if signal != SIGHUP {
-                        std::process::exit(SIGNALLED + signal);
+                    self.notifier.tell_now(STOPPING);
+                    if !is_quiet {
+                        report::print(farewell(shared.delay(), grace));
                     }
+                    drop(telling);
+                    self.end_at_second(first);
                 }
             };
-            spawn("hansel-signals".into(), Box::new(listen))
+            threads::start("hansel-signals".into(), Box::new(listen))?;
+            Ok(())
         }
+
+        /// Ends the process at a signal that is not the `first` once more.
+        fn end_at_second(&mut self, first: Instant) {
+            while let Some(signal) = self.wait() {
+                if signal != SIGHUP && first.elapsed() >= AGAIN {
+                    std::process::exit(SIGNALLED + signal);
+                }
+            }
+        }
+    }
+
+    /// What is printed when the server has begun to drain.
+    fn farewell(delay: Duration, grace: Duration) -> String {
+        let mut text = String::new();
+        if !delay.is_zero() {
+            text = format!("hansel: not ready any more, and serving on for {}\n", Seconds(delay));
+        }
+        text + &format!(
+            "hansel: finishing what is in flight, for {} at most; a second signal ends it at once\n",
+            Seconds(grace)
+        )
+    }
+
+    /// Logs on a thread of its own, for the program's logger may wait, and the next signal must not.
+    #[cfg(feature = "activation")]
+    fn log_meanwhile(log: impl FnOnce() + Send + 'static) {
+        // Without a thread it is not told.
+        let _ = threads::start("hansel-tell".into(), Box::new(log));
+    }
+
+    /// Whether the process of this number may end when another takes its place.
+    #[cfg(feature = "activation")]
+    fn may_be_replaced(process: u32) -> io::Result<()> {
+        // pid_namespaces(7): "If the "init" process of a PID namespace terminates, the kernel terminates all of the
+        // processes in the namespace via a SIGKILL signal", the successor among them.
+        if process == 1 {
+            let text = "it would end with this one, which is process 1 of a container; restart the container instead";
+            return Err(io::Error::new(ErrorKind::Unsupported, text));
+        }
+        Ok(())
     }
 
     /// Waits until a signal ends the server. Says whether one does: the server may end by itself.
@@ -154,17 +214,22 @@ mod unix {
                 let mut successor = std::process::Command::new(program);
                 successor.args(std::env::args_os().skip(1));
                 let mut is_ending = false;
-                let handed_over = shared.hand_over(successor, PATIENCE, || {
-                    while let Some(signal) = signals.pending() {
-                        is_ending |= signal != SIGHUP;
-                    }
-                    is_ending
+                let handed_over = may_be_replaced(std::process::id()).and_then(|()| {
+                    shared.hand_over(successor, PATIENCE, || {
+                        while let Some(signal) = signals.pending() {
+                            is_ending |= signal != SIGHUP;
+                        }
+                        is_ending
+                    })
                 });
                 match handed_over {
-                    Ok(child) => log::info!("handed over to process {}", child.id()),
+                    Ok(child) => log_meanwhile(move || report::info!("handed over to process {}", child.id())),
                     Err(_) if is_ending => {}
                     Err(error) => {
-                        log::error!("can't hand over to {}, serving on: {error}", program.display());
+                        let program = program.clone();
+                        log_meanwhile(move || {
+                            report::error!("can't hand over to {}, serving on: {error}", program.display());
+                        });
                         continue;
                     }
                 }
@@ -198,7 +263,7 @@ mod unix {
                     Ok(_) => {}
                     Err(error) if is(&error, ErrorKind::Interrupted) => {}
                     Err(error) => {
-                        log::error!("can't wait for signals any more: {error}");
+                        report::error!("can't wait for signals any more: {error}");
                         return None;
                     }
                 }
@@ -217,6 +282,18 @@ mod unix {
             for action in &self.actions {
                 low_level::unregister(*action);
             }
+        }
+    }
+
+    #[cfg(all(test, feature = "activation"))]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_first_process_of_a_container_is_never_replaced() {
+            let error = may_be_replaced(1).unwrap_err();
+            assert!(error.to_string().contains("container"), "{error}");
+            assert!(may_be_replaced(2).is_ok());
         }
     }
 }

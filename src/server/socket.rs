@@ -3,7 +3,8 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 #[cfg(unix)]
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
@@ -12,8 +13,12 @@ use mio::net::{UnixListener, UnixStream};
 #[cfg(unix)]
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
 
 use super::peers::Visitor;
+
+/// After how much silence the system asks whether the peer is there, and how often it does so from then on.
+const PROBE: Duration = Duration::from_secs(15);
 
 /// Whether an error is of that kind. To tell what kind it is takes a table of all the system's errors, which is in
 /// the program wherever it is asked for.
@@ -83,9 +88,36 @@ impl Stream {
         either!(Stream, self, stream => (&*stream).write_vectored(&both))
     }
 
+    /// Whether something has arrived that has not been read.
+    #[cfg(unix)]
+    pub(super) fn has_unread(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let socket = either!(Stream, self, stream => stream.as_fd());
+        let peeked = recv(socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        peeked.is_ok_and(|(_, bytes)| bytes > 0)
+    }
+
+    /// The same.
+    #[cfg(not(unix))]
+    pub(super) fn has_unread(&self) -> bool {
+        either!(Stream, self, stream => stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0))
+    }
+
     /// Tells the peer that nothing more will come.
     pub(super) fn finish_sending(&self) -> io::Result<()> {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
+    }
+
+    /// Has the system ask the peer's whether it is there when nothing comes for a while. A peer on the same machine is
+    /// known to be gone when it is.
+    pub(super) fn probe(&self) {
+        let often = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE);
+        // If that can't be had, the next write tells.
+        let _ = match self {
+            Stream::Tcp(stream) => SockRef::from(stream).set_tcp_keepalive(&often),
+            #[cfg(unix)]
+            Stream::Unix(_) => Ok(()),
+        };
     }
 
     /// Ends the connection both ways.
@@ -100,11 +132,22 @@ impl Listener {
         Ok(match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                (Stream::Tcp(stream), Some(peer))
+                (Stream::Tcp(stream), Some(canonical(peer)))
             }
             #[cfg(unix)]
             Listener::Unix(listener) => (Stream::Unix(listener.accept()?.0), None),
         })
+    }
+}
+
+/// RFC 4291 §2.5.5.2: an IPv4 address in the form of IPv6, as a socket for both has it, is that IPv4 address.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V6(of_both) => match of_both.ip().to_ipv4_mapped() {
+            Some(address) => SocketAddr::new(address.into(), of_both.port()),
+            None => peer,
+        },
+        SocketAddr::V4(_) => peer,
     }
 }
 

@@ -1,20 +1,20 @@
 //! Bodies that pass while their handler runs: read as they arrive, or written as they come into being.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hansel_proto::Refusal;
-
+use crate::deadline::after;
 use crate::exchange::{Coming, Exchange, LiveInput, Source, pour};
 use crate::pace;
 use crate::request::{BodyError, Content, LiveBody};
 use crate::response::Sink;
 
 use super::limits::Limits;
-use super::link::{DRAINING, Transport};
+use super::link::{DRAINING, FINISHED, OUSTED, Transport};
+use super::places::Holder;
 use super::shared::Shared;
 use super::socket::is;
 use super::work::Work;
@@ -22,29 +22,27 @@ use super::work::Work;
 /// The body of a request that is read while its handler runs.
 pub(super) struct LiveReader {
     input: LiveInput,
-    /// Answers to earlier requests, and what else must leave before the answer.
+    /// What must leave before the answer.
     before: Vec<u8>,
     transport: Transport,
     limits: Limits,
-    since: Instant,
-    received: u64,
+    holder: Arc<Holder>,
     failed: Option<BodyError>,
 }
 
 impl LiveReader {
-    /// Makes the request's body one that is read from its connection. Answers to `earlier` requests leave
-    /// before that, as far as the client takes them.
-    pub(super) fn lend(exchange: &mut Exchange, earlier: Vec<u8>, transport: Transport, limits: &Limits) {
-        let mut reader = LiveReader {
+    /// Makes the request's body one that is read from its connection, by a handler that has a place for that.
+    pub(super) fn lend(exchange: &mut Exchange, mut transport: Transport, limits: &Limits, holder: &Arc<Holder>) {
+        transport.link.forget(OUSTED);
+        transport.interrupts |= OUSTED;
+        let reader = LiveReader {
             input: exchange.begin_live(),
-            before: earlier,
+            before: Vec::new(),
             transport,
             limits: limits.clone(),
-            since: Instant::now(),
-            received: 0,
+            holder: Arc::clone(holder),
             failed: None,
         };
-        reader.send_earlier();
         exchange.request.body.content = Content::Live(RefCell::new(Box::new(reader)));
     }
 
@@ -64,20 +62,6 @@ impl LiveReader {
             exchange.close_after_response();
         }
         reader.before
-    }
-
-    /// Sends answers to earlier requests without waiting.
-    fn send_earlier(&mut self) {
-        if self.before.is_empty() {
-            return;
-        }
-        let link = Arc::clone(&self.transport.link);
-        link.claim.fall_behind();
-        link.claim.write_before(|_| {
-            let sent = self.transport.try_write(&self.before).done();
-            self.before.drain(..sent);
-            (!self.before.is_empty(), ())
-        });
     }
 
     /// Sends an interim answer, waiting for the client. RFC 9112 §9.3.2: answers come "in the same order
@@ -100,7 +84,7 @@ impl LiveReader {
     /// Receives until there is content, or the end of it.
     fn receive_content(&mut self) -> Result<(), BodyError> {
         loop {
-            match self.input.advance().map_err(refused)? {
+            match self.input.advance().map_err(BodyError::refused)? {
                 Coming::Content | Coming::End => return Ok(()),
                 Coming::Nothing => {}
             }
@@ -108,12 +92,8 @@ impl LiveReader {
                 self.send_interim(&interim)?;
                 continue;
             }
-            let deadline = self.limits.transfer_deadline(self.since, self.received);
             let n = match self.transport.read(self.input.room()) {
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => {
-                    pace::about_to_block();
-                    self.transport.read_by(self.input.room(), deadline)
-                }
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.await_bytes(),
                 outcome => outcome,
             };
             match n.map_err(failure)? {
@@ -122,10 +102,20 @@ impl LiveReader {
                 0 => return Err(BodyError::Disconnected),
                 n => {
                     self.input.received(n);
-                    self.received += n as u64;
+                    self.holder.clock().received(n);
                 }
             }
         }
+    }
+
+    /// Waits for the client to send more, as long as it has time, and reads that.
+    fn await_bytes(&mut self) -> io::Result<usize> {
+        pace::about_to_block();
+        let began = Instant::now();
+        let deadline = self.holder.clock().begin_wait(began, &self.limits);
+        let outcome = self.transport.read_by(self.input.room(), deadline);
+        self.holder.clock().end_wait(Instant::now());
+        outcome
     }
 }
 
@@ -149,15 +139,6 @@ impl LiveBody for LiveReader {
 
     fn trailers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.input.trailers)
-    }
-}
-
-fn refused(refusal: Refusal) -> BodyError {
-    // RFC 9110 §15.5.14.
-    if refusal.status() == 413 {
-        BodyError::TooLarge
-    } else {
-        BodyError::Malformed(refusal)
     }
 }
 
@@ -186,10 +167,13 @@ pub(super) fn answer(
     if !transport.link.claim.stream(Instant::now()) {
         return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
     }
+    // From here on it is sent, and if this fails nothing of it must be sent again.
+    let mut before = work.take_out();
     let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
     let (transport, limits) = (transport.clone(), &shared.limits);
-    send(source, chunked, &work.out, transport, limits, sent.unwrap_or(&mut 0))?;
-    work.out.clear();
+    send(source, chunked, &before, transport, limits, sent.unwrap_or(&mut 0))?;
+    before.clear();
+    work.out = before;
     Ok(())
 }
 
@@ -208,12 +192,31 @@ fn send(
         // A stream may have no end of its own, so a draining server gives it one.
         transport.interrupts |= DRAINING;
     }
-    pour(source, chunked, &mut Client { transport, limits }, sent)
+    let mut client = Client {
+        transport,
+        limits,
+        is_probed: Cell::new(false),
+        is_asked: Cell::new(false),
+    };
+    pour(source, chunked, &mut client, sent)
 }
 
 struct Client<'l> {
     transport: Transport,
     limits: &'l Limits,
+    /// The system finds out by itself when the client is gone.
+    is_probed: Cell<bool>,
+    /// A client that has finished sending was sent something to find out whether it is there.
+    is_asked: Cell<bool>,
+}
+
+impl Client<'_> {
+    /// Its stream does more than write, which alone would tell.
+    fn probe(&self) {
+        if !self.is_probed.replace(true) {
+            self.transport.channel().probe();
+        }
+    }
 }
 
 impl Sink for Client<'_> {
@@ -236,6 +239,109 @@ impl Sink for Client<'_> {
     }
 
     fn is_open(&self) -> bool {
+        self.probe();
         !self.transport.is_interrupted() && !self.transport.is_gone()
+    }
+
+    fn wait(&self, time: Duration, filler: &[u8]) -> bool {
+        self.probe();
+        let deadline = after(Instant::now(), time);
+        loop {
+            let may_ask = !filler.is_empty() && !self.is_asked.get();
+            let noted = self.transport.await_end(if may_ask { FINISHED } else { 0 }, deadline);
+            if noted != FINISHED {
+                return noted == 0;
+            }
+            // Who takes the connection back must know as well.
+            self.transport.link.note(FINISHED);
+            // The client sends no more. If it has closed, something that is sent to it is refused.
+            self.is_asked.set(true);
+            let deadline = self.limits.transfer_deadline(Instant::now(), filler.len() as u64);
+            if self.transport.clone().write_by(filler, deadline).is_err() {
+                return false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::super::channel::Channel;
+    use super::super::link::READABLE;
+    use super::super::places::Places;
+    use super::super::socket::Stream;
+    use super::*;
+    use crate::date::Date;
+    use crate::exchange::{Pool, Step};
+
+    /// A transport and the client at its other end.
+    fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = Stream::Tcp(mio::net::TcpStream::from_std(stream));
+        (Transport::new(Channel::plain(stream)), client)
+    }
+
+    /// An exchange with a request of which the body, of three bytes, is still to come.
+    fn arriving() -> Exchange {
+        let mut exchange = Exchange::new(Arc::default(), 0, Pool::new(0, 0));
+        let head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n";
+        exchange.room()[..head.len()].copy_from_slice(head);
+        exchange.received(head.len());
+        assert_eq!(exchange.advance(&Date::now(), &mut Vec::new()), Step::CallLive);
+        exchange
+    }
+
+    #[test]
+    fn a_client_is_charged_the_wait_of_its_reader_and_earns_time_by_its_bytes() {
+        let (transport, mut client) = pair();
+        let limits = Limits {
+            transfer_time: Duration::from_secs(3600),
+            rate: 1,
+            ..Limits::default()
+        };
+        let place = Places::new(1).take(None, &transport.link).unwrap();
+        let mut exchange = arriving();
+        LiveReader::lend(&mut exchange, transport.clone(), &limits, &place.holder);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !transport.link.is_awaited() {
+                    thread::yield_now();
+                }
+                client.write_all(b"ham").unwrap();
+                transport.link.note(READABLE);
+            });
+            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
+        });
+        let now = Instant::now();
+        let deadline = place.holder.clock().begin_wait(now, &limits);
+        let earned = after(after(now, limits.transfer_time), Duration::from_secs(3));
+        assert!(deadline < earned, "it has been waited for");
+        assert!(deadline > after(now, limits.transfer_time), "its bytes count");
+    }
+
+    #[test]
+    fn that_an_earlier_upload_should_make_room_does_not_concern_the_next() {
+        let (transport, mut client) = pair();
+        let place = Places::new(1).take(None, &transport.link).unwrap();
+        transport.link.note(OUSTED | READABLE);
+        let mut exchange = arriving();
+        LiveReader::lend(&mut exchange, transport.clone(), &Limits::default(), &place.holder);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !transport.link.is_awaited() {
+                    thread::yield_now();
+                }
+                client.write_all(b"ham").unwrap();
+                transport.link.note(READABLE);
+            });
+            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
+        });
     }
 }

@@ -3,8 +3,8 @@
 #[cfg(not(hansel_loom))]
 pub(super) use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{Condvar, Mutex, MutexGuard},
     sync::{Mutex as TryMutex, MutexGuard as TryMutexGuard},
-    sync::{Mutex, MutexGuard},
     thread,
 };
 
@@ -13,7 +13,7 @@ pub(super) use checked::{TryMutex, TryMutexGuard};
 #[cfg(hansel_loom)]
 pub(super) use loom::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 

@@ -38,7 +38,7 @@ pub(super) enum TurnedAway {
     Limit,
     /// There are too many of the same peer.
     Peer,
-    /// So many are being turned away that this one was not even told.
+    /// It was not told why: an answer would have taken a handshake.
     Untold,
 }
 
@@ -59,6 +59,7 @@ pub(super) struct Tally {
     accepted: AtomicU64,
     turned_away: [AtomicU64; REASONS.len()],
     accept_failures: AtomicU64,
+    made_room: AtomicU64,
     passes: [AtomicU64; PASSES.len()],
     given: AtomicU64,
     refusals: [AtomicU64; STATUSES.len()],
@@ -73,6 +74,10 @@ impl Tally {
 
     pub(super) fn turned_away(&self, reason: TurnedAway) {
         self.turned_away[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn made_room(&self) {
+        self.made_room.fetch_add(1, Relaxed);
     }
 
     pub(super) fn accept_failed(&self) {
@@ -144,6 +149,12 @@ fn expose_connections(shared: &Shared, text: &mut Exposition) {
         "Times the system had no descriptor or memory for a connection.",
         tally.accept_failures.load(Relaxed),
     );
+    text.single(
+        "hansel_idle_connections_closed_total",
+        "counter",
+        "Idle connections that were closed to make room for new ones.",
+        tally.made_room.load(Relaxed),
+    );
     let name = "hansel_requests_refused_total";
     text.family(name, "counter", "Requests that were answered without the application.");
     for ((_, status), count) in STATUSES.iter().zip(&tally.refusals) {
@@ -183,14 +194,60 @@ fn expose_threads(shared: &Shared, text: &mut Exposition) {
         "Threads whose handlers were given up and have not returned.",
         shared.crew.lost(),
     );
-    let (alive, parked) = shared.crew.census();
-    text.single("hansel_threads", "gauge", "Threads for loops and handlers.", alive);
-    text.single("hansel_threads_parked", "gauge", "Those that wait for work.", parked);
+    let census = shared.crew.census();
+    text.single(
+        "hansel_threads",
+        "gauge",
+        "Threads for loops and handlers.",
+        census.alive,
+    );
+    text.single(
+        "hansel_threads_parked",
+        "gauge",
+        "Those that wait for work.",
+        census.parked,
+    );
+    text.single(
+        "hansel_threads_sent",
+        "gauge",
+        "Those that have been given work and have not begun. At rest there are none.",
+        census.sent,
+    );
+    text.single(
+        "hansel_threads_holding",
+        "gauge",
+        "Those that hold a loop, or are expected back at it: at rest one for each.",
+        census.holding,
+    );
+    text.single(
+        "hansel_threads_handling",
+        "gauge",
+        "Those that run handlers and have no loop. At rest there are none.",
+        census.handling,
+    );
     text.single(
         "hansel_streams",
         "gauge",
         "Handlers that stream a body, either way.",
-        shared.streaming(),
+        shared.uploads.taken() + shared.downloads.taken(),
+    );
+    text.single(
+        "hansel_uploads",
+        "gauge",
+        "Handlers that read a body as it arrives.",
+        shared.uploads.taken(),
+    );
+    text.single(
+        "hansel_downloads",
+        "gauge",
+        "Handlers whose response is a stream.",
+        shared.downloads.taken(),
+    );
+    text.single(
+        "hansel_body_memory_bytes",
+        "gauge",
+        "Memory that connections share for bodies, in use.",
+        shared.pool.in_use(),
     );
     text.single(
         "hansel_queue_length",

@@ -4,11 +4,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+/// The earlier of two moments that may or may not come.
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Deadlines, soonest first.
 ///
 /// A connection's deadline moves with every request, mostly away. So each connection has at most a few
 /// entries here, and an entry that comes up too early is put back: nothing is done per request. What a
-/// connection that has ended leaves here goes when it comes up; many short ones leave many.
+/// connection that has ended leaves here goes when it comes up, or when there is more of that than of the living.
 #[derive(Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -23,6 +31,15 @@ impl Timers {
         self.heap.push(Reverse((when, key)));
     }
 
+    /// Drops the entries that nobody needs, once there are more of them than of others. `places` is how many can be
+    /// needed at most.
+    pub(super) fn tidy(&mut self, places: usize, is_needed: impl Fn(Instant, usize) -> bool) {
+        if self.heap.len() > ROOM + 2 * places {
+            self.heap.retain(|Reverse((when, key))| is_needed(*when, *key));
+            self.shrink();
+        }
+    }
+
     /// The soonest of all.
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((when, _))| *when)
@@ -34,10 +51,14 @@ impl Timers {
             return None;
         }
         let due = self.heap.pop().map(|Reverse(entry)| entry);
+        self.shrink();
+        due
+    }
+
+    fn shrink(&mut self) {
         if self.heap.capacity() > ROOM && self.heap.len() < self.heap.capacity() / 4 {
             self.heap.shrink_to((self.heap.capacity() / 2).max(ROOM));
         }
-        due
     }
 }
 
@@ -56,6 +77,24 @@ mod tests {
             assert!(timers.heap.len() >= timers.heap.capacity() / 4 || timers.heap.capacity() <= 2 * ROOM);
         }
         assert!(timers.heap.capacity() <= 2 * ROOM);
+    }
+
+    #[test]
+    fn what_the_dead_leave_is_never_more_than_the_living_need() {
+        let now = Instant::now();
+        let later = |n| now + Duration::from_millis(n);
+        let mut timers = Timers::default();
+        // One place that is taken by one short connection after the other.
+        for n in 0..1000 * ROOM as u64 {
+            timers.add(later(n), 7);
+            timers.tidy(1, |when, key| (when, key) == (later(n), 7));
+            assert!(timers.heap.len() <= ROOM + 2);
+        }
+        assert_eq!(timers.heap.capacity().max(4 * ROOM), 4 * ROOM);
+        while timers.next() < Some(later(1000 * ROOM as u64 - 1)) {
+            timers.due(later(1000 * ROOM as u64)).unwrap();
+        }
+        assert_eq!(timers.heap.len(), 1, "what is needed is there");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::io::{self, IoSlice, Read, Write};
 
 use rustls::ServerConnection;
 
+use crate::report;
+
 use super::socket::Stream;
 
 /// How much is encrypted at once: four records. It bounds what waits for a client that does not read.
@@ -74,7 +76,7 @@ impl TlsSession {
         match outcome {
             Ok(_) => sent,
             Err(error) => {
-                log::debug!("a connection's encryption failed: {error}");
+                report::debug!("a connection's encryption failed: {error}");
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
         }

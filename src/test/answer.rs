@@ -69,28 +69,33 @@ impl Answer {
         self.trail.as_ref()
     }
 
-    /// Reads the final answer at the beginning of `received`. What can't be read is a broken answer.
+    /// Reads the final answer at the beginning of `received`.
     pub(super) fn read(received: &[u8], is_to_head: bool) -> Answer {
+        let (mut answer, rest) = Answer::begin(received);
+        if answer.is_whole && !is_to_head {
+            answer.read_body(rest);
+        }
+        answer
+    }
+
+    /// Reads the head of the final answer, and says what is behind it. What can't be read is a broken answer.
+    pub(super) fn begin(received: &[u8]) -> (Answer, &[u8]) {
         let mut rest = received;
-        loop {
-            let Some((mut answer, behind)) = read_head(rest) else {
-                return Answer {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    headers: Vec::new(),
-                    body: rest.to_vec(),
-                    is_whole: false,
-                    trail: None,
-                };
-            };
+        while let Some((answer, behind)) = read_head(rest) {
             rest = behind;
             // RFC 9110 §15.2: interim answers come before the final one.
             if !answer.status.is_informational() {
-                if !is_to_head {
-                    answer.read_body(rest);
-                }
-                return answer;
+                return (answer, rest);
             }
         }
+        let broken = Answer {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            headers: Vec::new(),
+            body: rest.to_vec(),
+            is_whole: false,
+            trail: None,
+        };
+        (broken, &[])
     }
 
     /// RFC 9112 §6.3, from the side that receives.

@@ -1,20 +1,19 @@
 //! An in-process client: tests of an application without a socket, over the real protocol code.
 
 mod answer;
+mod conversation;
+mod stream;
 
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use http::Method;
 
-use http::{Method, StatusCode};
-
-use crate::date::Date;
 use crate::dispatch::Recorder;
-use crate::exchange::{Exchange, Payload, Step, pour};
-use crate::response::Sink;
-use crate::{Application, IntoApplication, IntoResponse, Limits, Request, Response};
+use crate::exchange::{Payload, Pool};
+use crate::{Application, IntoApplication, Limits, Request, Response};
+
+use conversation::Conversation;
 
 pub use answer::Answer;
+pub use stream::Stream;
 
 /// A client of an application that runs in the same process.
 ///
@@ -45,14 +44,15 @@ impl Client {
         }
     }
 
-    /// The same client, with the limits of the server it stands for. Times do not apply.
+    /// The same client, with the limits of the server it stands for: those of sizes. Times, and how many there may
+    /// be of something at once, do not apply.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// GETs `target`.
+    /// GETs `target`. All of the answer is gathered: one that has no end is to be [opened](Client::open).
     ///
     /// # Panics
     /// If no client could send such a target; see [`Request::new`].
@@ -78,13 +78,46 @@ impl Client {
 
     /// Sends a request, with a Content-Length if it has a body and no framing of its own.
     pub fn send(&self, request: Request) -> Answer {
-        let bytes = written(&request);
         let recorder = Recorder::default();
-        let received = self.talk(&bytes, |request| self.application.call_watched(request, &recorder));
+        let mut conversation = self.converse_by(written(&request));
+        if let Some(payload) = conversation.next(|request| self.application.call_watched(request, &recorder)) {
+            conversation.gather(payload);
+        }
         // What this crate writes, this crate reads; an answer that was broken off has what it has.
-        let mut answer = Answer::read(&received, request.method() == Method::HEAD);
+        let mut answer = Answer::read(&conversation.out, request.method() == Method::HEAD);
         answer.trail = recorder.into_trail(&request);
         answer
+    }
+
+    /// Sends a request as [`send`](Client::send) does, and returns once the answer has begun. Its body is read from
+    /// the [`Stream`] as it comes into being, and need have no end.
+    ///
+    /// ```
+    /// use hansel::{Body, Request, test::Client};
+    /// use std::io::{BufRead, Write};
+    ///
+    /// let client = Client::new(|| Body::stream(|client| {
+    ///     for tick in 0.. {
+    ///         write!(client, "data: {tick}\n\n")?;
+    ///     }
+    ///     Ok(())
+    /// }));
+    /// let mut stream = client.open(Request::get("/"));
+    /// assert_eq!(stream.answer().status(), 200);
+    /// let mut line = String::new();
+    /// stream.read_line(&mut line)?;
+    /// assert_eq!(line, "data: 0\n");
+    /// assert!(stream.leave().is_err(), "writing failed, and so the loop has ended");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open(&self, request: Request) -> Stream {
+        let recorder = Recorder::default();
+        let mut conversation = self.converse_by(written(&request));
+        let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
+        let (mut answer, begun) = Answer::begin(&conversation.out);
+        answer.trail = recorder.into_trail(&request);
+        let begun = begun.to_vec();
+        Stream::new(answer, begun, payload.unwrap_or(Payload::None))
     }
 
     /// Sends bytes as they are, as many requests as they make, and returns all bytes that come back
@@ -98,32 +131,19 @@ impl Client {
     /// assert!(received.starts_with(b"HTTP/1.1 400 "), "a request without Host");
     /// ```
     pub fn converse(&self, sent: &[u8]) -> Vec<u8> {
-        self.talk(sent, |request| self.application.call(request))
-    }
-
-    fn talk(&self, sent: &[u8], mut call: impl FnMut(&Request) -> Response) -> Vec<u8> {
-        let date = Date::now();
-        let mut exchange = Exchange::new(self.limits.protocol(), usize::MAX, Arc::default());
-        let mut out = Vec::new();
-        let mut rest = sent;
-        loop {
-            match exchange.advance(&date, &mut out) {
-                Step::Receive if rest.is_empty() => return out,
-                Step::Receive => {
-                    let room = exchange.room();
-                    let n = room.len().min(rest.len());
-                    room[..n].copy_from_slice(&rest[..n]);
-                    exchange.received(n);
-                    rest = &rest[n..];
-                }
-                Step::Call | Step::CallLive => {
-                    if !answer(&mut exchange, &date, &mut out, &mut call) {
-                        return out;
-                    }
-                }
-                Step::Refused(_) => return out,
+        let mut conversation = self.converse_by(sent.to_vec());
+        let call = |request: &Request| -> Response { self.application.call(request) };
+        while let Some(payload) = conversation.next(call) {
+            if !conversation.gather(payload) {
+                break;
             }
         }
+        conversation.out
+    }
+
+    fn converse_by(&self, sent: Vec<u8>) -> Conversation {
+        let pool = Pool::new(self.limits.body_buffer, self.limits.body_memory);
+        Conversation::new(self.limits.protocol(), self.limits.own_body(), pool, sent)
     }
 }
 
@@ -133,30 +153,6 @@ impl std::fmt::Debug for Client {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// Answers one request. Says whether the connection goes on.
-fn answer(
-    exchange: &mut Exchange,
-    date: &Date,
-    out: &mut Vec<u8>,
-    call: &mut impl FnMut(&Request) -> Response,
-) -> bool {
-    let called = catch_unwind(AssertUnwindSafe(|| call(&exchange.request)));
-    let mut response = called.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
-    let sent = match exchange.respond(&mut response, date, out) {
-        Payload::None => Ok(()),
-        Payload::Bytes { bytes, .. } => {
-            out.extend_from_slice((*bytes).as_ref());
-            Ok(())
-        }
-        Payload::File { mut file, left } => {
-            let mut limited = io::Read::take(&mut file, left);
-            io::copy(&mut limited, out).map(|_| ())
-        }
-        Payload::Source(source, chunked) => pour(source, chunked, &mut Received(out), &mut 0),
-    };
-    sent.is_ok() && exchange.finish()
 }
 
 /// The bytes of a request.
@@ -175,24 +171,13 @@ fn written(request: &Request) -> Vec<u8> {
     bytes
 }
 
-struct Received<'o>(&'o mut Vec<u8>);
-
-impl Sink for Received<'_> {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn is_open(&self) -> bool {
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{App, Body, Hooks, Routes, Slashes};
-    use std::io::Write;
+    use crate::{App, Body, Hooks, IntoResponse, Routes, Slashes};
+    use std::io::{BufRead, Read, Write};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     #[test]
     fn a_body_arrives_and_its_answer_comes_back() {
@@ -211,6 +196,185 @@ mod tests {
         let client = Client::new(|_: &Request| "fine").with_limits(limits);
         assert_eq!(client.post("/", "0123456789").status(), 200);
         assert_eq!(client.post("/", "0123456789a").status(), 413);
+    }
+
+    #[test]
+    fn no_limit_strikes_before_the_one_that_is_set() {
+        let limits = Limits {
+            head: 200_000,
+            target: 9_000,
+            fields: 101,
+            body: 3_000_000,
+            ..Limits::default()
+        };
+        let client = Client::new(|request: &Request| request.bytes().map(|body| body.len().to_string()));
+        let client = client.with_limits(limits);
+        let target = |len: usize| format!("/{}", "a".repeat(len - 1));
+        let fields = |count: usize| {
+            (1..count).fold(Request::get("/"), |request, n| {
+                request.with_header(&format!("X-{n}"), "")
+            })
+        };
+        let body = |len: usize| Request::post("/").with_body(vec![b'x'; len]);
+        assert_eq!(client.get(&target(9_000)).status(), 200);
+        assert_eq!(client.get(&target(9_001)).status(), 414);
+        assert_eq!(client.send(fields(101)).status(), 200);
+        assert_eq!(client.send(fields(102)).status(), 431);
+        assert_eq!(client.send(body(3_000_000)).text(), "3000000");
+        assert_eq!(client.send(body(3_000_001)).status(), 413);
+        let announced = Request::post("/").with_header("Content-Length", "3000001");
+        assert_eq!(client.send(announced).status(), 413);
+        let long = Request::get("/").with_header("X-Long", "x".repeat(199_000));
+        assert_eq!(client.send(long).status(), 200);
+        let longer = Request::get("/").with_header("X-Long", "x".repeat(200_000));
+        assert_eq!(client.send(longer).status(), 431);
+    }
+
+    #[test]
+    fn smaller_limits_than_the_defaults_strike_as_well() {
+        let limits = Limits {
+            target: 10,
+            fields: 2,
+            head: 100,
+            ..Limits::default()
+        };
+        let client = Client::new(|_: &Request| "fine").with_limits(limits);
+        assert_eq!(client.get("/123456789").status(), 200);
+        assert_eq!(client.get("/1234567890").status(), 414);
+        let two = Request::get("/").with_header("X-1", "");
+        assert_eq!(client.send(two).status(), 200);
+        let three = Request::get("/").with_header("X-1", "").with_header("X-2", "");
+        assert_eq!(client.send(three).status(), 431);
+        let long = Request::get("/").with_header("X-1", "x".repeat(100));
+        assert_eq!(client.send(long).status(), 431);
+    }
+
+    #[test]
+    fn a_body_beyond_the_buffer_is_read_while_its_handler_runs() {
+        let limits = Limits {
+            body_buffer: 10,
+            ..Limits::default()
+        };
+        let seen = |request: &Request| -> crate::Result<String> {
+            let mut begin = [0; 3];
+            request.body().read_exact(&mut begin)?;
+            let early = request.trailers().count();
+            let mut rest = Vec::new();
+            request.body().read_to_end(&mut rest)?;
+            let late = request.trailers().count();
+            Ok(format!("{} {early} {late}", rest.len() + 3))
+        };
+        let client = Client::new(seen).with_limits(limits);
+        assert_eq!(client.post("/", "0123456789").text(), "10 0 0");
+        assert_eq!(client.post("/", vec![b'x'; 1_000_000]).text(), "1000000 0 0");
+        let chunked =
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\nSum: 1\r\n\r\n";
+        let received = client.converse(format!("{chunked}{chunked}").as_bytes());
+        let received = String::from_utf8(received).unwrap();
+        assert_eq!(received.matches("11 0 1").count(), 2, "{received}");
+    }
+
+    #[test]
+    fn a_client_that_waits_is_told_to_go_on_when_its_handler_reads() {
+        let limits = Limits {
+            body_buffer: 1,
+            ..Limits::default()
+        };
+        let client = Client::new(|request: &Request| match request.path() {
+            "/no" => Ok("no".to_owned()),
+            _ => request.text().map(str::to_owned),
+        });
+        let client = client.with_limits(limits);
+        let head = |path: &str| {
+            format!("POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        };
+        let received = client.converse(head("/").as_bytes());
+        assert!(
+            received.starts_with(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400 "),
+            "the body never came"
+        );
+        let received = client.converse(head("/no").as_bytes());
+        assert!(received.starts_with(b"HTTP/1.1 200 "), "nobody reads it");
+        let waits = Request::post("/")
+            .with_header("Expect", "100-continue")
+            .with_body("ham");
+        assert_eq!(client.send(waits).text(), "ham");
+    }
+
+    /// A stream without an end, and how many of its writes have failed.
+    fn endless() -> (Client, Arc<AtomicUsize>) {
+        let failed = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&failed);
+        let client = Client::new(move |_: &Request| {
+            let counted = Arc::clone(&counted);
+            Body::stream(move |client| {
+                for tick in 0.. {
+                    if let Err(error) = write!(client, "data: {tick}\n\n") {
+                        counted.fetch_add(1, SeqCst);
+                        assert!(!client.is_open() && client.write_all(b"more").is_err());
+                        return Err(error);
+                    }
+                }
+                Ok(())
+            })
+        });
+        (client, failed)
+    }
+
+    #[test]
+    fn an_endless_stream_can_be_read_in_part_and_left() {
+        let (client, failed) = endless();
+        let mut stream = client.open(Request::get("/"));
+        assert_eq!(stream.answer().status(), 200);
+        assert_eq!(stream.answer().header("Transfer-Encoding"), Some("chunked"));
+        let mut lines = stream.by_ref().lines().map(Result::unwrap);
+        // More than fits between the two.
+        assert_eq!(lines.by_ref().nth(40_000), Some("data: 20000".to_owned()));
+        assert_eq!(failed.load(SeqCst), 0);
+        assert_eq!(stream.leave().unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+        assert_eq!(failed.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn what_is_opened_has_all_that_what_is_sent_has() {
+        let client = Client::new(|request: &Request| match request.path() {
+            "/stream" => Response::new(Body::stream(|client| client.write_all(b"streamed"))),
+            "/cut" => Response::new(Body::stream(|client| {
+                client.write_all(b"cut")?;
+                Err(std::io::Error::other("no more"))
+            })),
+            "/panic" => Response::new(Body::stream(|_| panic!("on purpose"))),
+            "/long" => Response::new("x".repeat(100_000)),
+            "/file" => Response::new(Body::file(std::fs::File::open("Cargo.toml").unwrap()).unwrap()),
+            "/sized" => Response::new(Body::sized_reader(&b"short"[..], 9)),
+            _ => Response::new("short"),
+        });
+        for path in ["/stream", "/cut", "/panic", "/long", "/file", "/sized", "/"] {
+            for method in [Method::GET, Method::HEAD] {
+                let request = || Request::new(method.clone(), path);
+                let sent = client.send(request());
+                let mut opened = client.open(request());
+                let mut body = Vec::new();
+                let is_whole = opened.read_to_end(&mut body).is_ok();
+                assert_eq!(is_whole, sent.is_whole(), "{method} {path}");
+                assert!(body == sent.bytes() || !is_whole, "{method} {path}");
+                assert!(opened.answer().headers().eq(sent.headers()), "{method} {path}");
+            }
+        }
+        assert!(client.open(Request::get("/panic")).leave().is_err());
+        let refused = client.open(Request::post("/").with_header("Content-Length", "9000000"));
+        assert_eq!(refused.answer().status(), 413);
+    }
+
+    #[test]
+    fn a_panic_of_a_stream_breaks_it_off() {
+        let client = Client::new(|_: &Request| {
+            Body::stream(|client| {
+                client.write_all(b"begun")?;
+                panic!("on purpose")
+            })
+        });
+        assert!(!client.get("/").is_whole());
     }
 
     #[test]
@@ -245,17 +409,13 @@ mod tests {
 
     #[test]
     fn the_trail_is_that_of_the_call() {
-        static WALKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        static WALKS: AtomicUsize = AtomicUsize::new(0);
         let count = |_: &Request| {
-            WALKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            WALKS.fetch_add(1, SeqCst);
         };
         let client = Client::new(Hooks::on(Routes::new().get("/a/{x}", |x: u8| x.to_string())).before(count));
         assert!(client.get("/a/7").trail().unwrap().is_found());
-        assert_eq!(
-            WALKS.load(std::sync::atomic::Ordering::Relaxed),
-            1,
-            "there is no second walk"
-        );
+        assert_eq!(WALKS.load(SeqCst), 1, "there is no second walk");
     }
 
     #[test]

@@ -1,181 +1,200 @@
 //! A body that is asked for frame by frame.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::response::Sink;
+use super::pool::Pool;
+use crate::pipe::Reader;
+use crate::response::FilePart;
 
-/// How many pieces may wait for the server before their writer waits.
-const WAITING: usize = 8;
-
-type Data = io::Cursor<Vec<u8>>;
+/// How much of a file is read at once.
+const PIECE: usize = 64 * 1024;
 
 /// The body of a request or a response, on its way between the two worlds.
-#[derive(Debug)]
-pub struct Body(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    Whole(Option<Vec<u8>>),
-    Arriving(Arc<Pipe>),
+///
+/// One that is dropped before its end is left, as by a client that goes away.
+pub struct Body {
+    source: Source,
+    /// How much is still to come, if that is known.
+    left: Option<u64>,
 }
 
-/// Between a thread that writes a body and the server that takes it.
-#[derive(Debug, Default)]
-struct Pipe {
-    state: Mutex<State>,
-    taken: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    pieces: VecDeque<Vec<u8>>,
-    waker: Option<Waker>,
-    end: Option<End>,
-    is_given_up: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Whole,
-    BrokenOff,
-}
-
-/// A body that is written piece by piece, and the end to write to.
-pub(super) fn channel() -> (Sender, Body) {
-    let pipe = Arc::new(Pipe::default());
-    (Sender(Arc::clone(&pipe)), Body(Inner::Arriving(pipe)))
+enum Source {
+    Whole(Option<Bytes>),
+    /// A thread writes it.
+    Arriving(Reader),
+    File(Arc<FileSource>, Arc<Pool>),
 }
 
 impl Body {
-    pub(super) fn empty() -> Body {
-        Body(Inner::Whole(None))
+    pub(super) fn whole(bytes: Bytes) -> Body {
+        Body {
+            left: Some(bytes.len() as u64),
+            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+        }
+    }
+
+    /// What comes out of a pipe.
+    pub(super) fn arriving(reader: Reader, len: Option<u64>) -> Body {
+        Body {
+            source: Source::Arriving(reader),
+            left: len,
+        }
+    }
+
+    /// A part of a file. It takes a thread of the pool for as long as a piece of it is read from a disk, and none
+    /// while the client takes its time.
+    pub(super) fn file(part: FilePart, pool: Arc<Pool>) -> Body {
+        Body {
+            left: Some(part.left()),
+            source: Source::File(Arc::new(FileSource(Mutex::new(Piece::No(part)))), pool),
+        }
     }
 }
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Body {
-        Body(Inner::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+        Body::whole(bytes.into())
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Body {
+        Body::whole(bytes)
     }
 }
 
 impl http_body::Body for Body {
-    type Data = Data;
+    type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Data>>>> {
-        let framed = |piece| Ok(Frame::data(io::Cursor::new(piece)));
-        match &mut self.0 {
-            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(framed)),
-            Inner::Arriving(pipe) => {
-                let mut state = pipe.lock();
-                if let Some(piece) = state.pieces.pop_front() {
-                    pipe.taken.notify_one();
-                    return Poll::Ready(Some(framed(piece)));
-                }
-                match state.end {
-                    Some(End::Whole) => Poll::Ready(None),
-                    // An error makes the server break the connection off, so that nobody takes a part
-                    // for the whole.
-                    Some(End::BrokenOff) => Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
-                    None => {
-                        state.waker = Some(context.waker().clone());
-                        Poll::Pending
-                    }
-                }
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let left = self.left;
+        let polled = match &mut self.source {
+            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            // An error makes the server around break the connection off, so that nobody takes a part for the whole.
+            Source::Arriving(reader) => reader.poll_take(context),
+            Source::File(..) if left == Some(0) => return Poll::Ready(None),
+            Source::File(file, pool) => file.poll(pool, context),
+        };
+        polled.map(|taken| match taken {
+            Ok(taken) if taken.is_empty() => None,
+            Ok(taken) => {
+                self.left = left.map(|left| left.saturating_sub(taken.len() as u64));
+                Some(Ok(Frame::data(taken.into())))
             }
-        }
+            Err(error) => {
+                self.source = Source::Whole(None);
+                Some(Err(error))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.0, Inner::Whole(None))
+        matches!(self.source, Source::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Vec::len) as u64),
-            Inner::Arriving(_) => SizeHint::default(),
+        match (&self.source, self.left) {
+            (Source::Whole(bytes), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            (_, Some(left)) => SizeHint::with_exact(left),
+            (_, None) => SizeHint::default(),
         }
     }
 }
 
-impl Drop for Body {
-    fn drop(&mut self) {
-        if let Inner::Arriving(pipe) = &self.0 {
-            pipe.lock().is_given_up = true;
-            pipe.taken.notify_all();
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// A file that threads read piece by piece.
+struct FileSource(Mutex<Piece>);
+
+enum Piece {
+    No(FilePart),
+    /// A thread reads it, and wakes who waits for it.
+    Wanted(Waker),
+    Here(io::Result<Vec<u8>>, FilePart),
+}
+
+impl FileSource {
+    fn poll(self: &Arc<Self>, pool: &Pool, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+        let mut piece = self.lock();
+        let wanted = Piece::Wanted(context.waker().clone());
+        match std::mem::replace(&mut *piece, wanted) {
+            Piece::No(mut part) => {
+                let mut bytes = room(&part);
+                if let Some(n) = part.read_cached(&mut bytes) {
+                    *piece = Piece::No(part);
+                    bytes.truncate(n);
+                    return Poll::Ready(Ok(bytes));
+                }
+                drop(piece);
+                let source = Arc::clone(self);
+                pool.go_on(move || source.read(part, bytes));
+                Poll::Pending
+            }
+            Piece::Wanted(_) => Poll::Pending,
+            Piece::Here(read, part) => {
+                *piece = Piece::No(part);
+                Poll::Ready(read)
+            }
         }
     }
-}
 
-/// Writes a [`Body`].
-pub(super) struct Sender(Arc<Pipe>);
+    /// Reads a piece from a disk.
+    fn read(&self, mut part: FilePart, mut into: Vec<u8>) {
+        let read = part.read_next(&mut into).map(|n| {
+            into.truncate(n);
+            into
+        });
+        let before = std::mem::replace(&mut *self.lock(), Piece::Here(read, part));
+        if let Piece::Wanted(waker) = before {
+            waker.wake();
+        }
+    }
 
-impl Sender {
-    /// Says that nothing more comes, and whether that was all.
-    pub(super) fn end(self, is_whole: bool) {
-        let waker = {
-            let mut state = self.0.lock();
-            state.end = Some(if is_whole { End::Whole } else { End::BrokenOff });
-            state.waker.take()
-        };
-        waker.iter().for_each(Waker::wake_by_ref);
+    fn lock(&self) -> MutexGuard<'_, Piece> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Sink for Sender {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let waker = {
-            let mut state = self.0.lock();
-            while state.pieces.len() >= WAITING && !state.is_given_up {
-                state = self.0.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if state.is_given_up {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            state.pieces.push_back(bytes.to_vec());
-            state.waker.take()
-        };
-        waker.iter().for_each(Waker::wake_by_ref);
-        Ok(())
-    }
-
-    fn is_open(&self) -> bool {
-        !self.0.lock().is_given_up
-    }
-}
-
-impl Pipe {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Room for the next piece.
+fn room(part: &FilePart) -> Vec<u8> {
+    vec![0; usize::try_from(part.left()).unwrap_or(PIECE).min(PIECE)]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::wait::block_on;
     use super::*;
     use http_body::Body as _;
+    use std::future::poll_fn;
 
     #[test]
-    fn a_writer_learns_that_nobody_reads() {
-        let (mut sender, body) = channel();
-        assert!(sender.send(b"x").is_ok());
-        drop(body);
-        assert!(!sender.is_open());
-        assert_eq!(sender.send(b"y").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn a_body_that_was_broken_off_ends_in_an_error() {
-        let (sender, mut body) = channel();
-        sender.end(false);
-        let mut context = Context::from_waker(Waker::noop());
-        let polled = Pin::new(&mut body).poll_frame(&mut context);
-        assert!(matches!(polled, Poll::Ready(Some(Err(_)))));
+    fn a_file_on_a_slow_disk_is_read_by_threads_and_never_by_the_task() {
+        let here = std::thread::current().id();
+        let mut body = crate::Body::file(std::fs::File::open("Cargo.lock").unwrap()).unwrap();
+        body.on_disk(Arc::new(move || assert_ne!(std::thread::current().id(), here)));
+        let crate::response::body::Kind::File(part) = body.kind else {
+            panic!("not a file")
+        };
+        let mut body = std::pin::pin!(Body::file(part, Arc::new(Pool::new(1, 0))));
+        let expected = std::fs::read("Cargo.lock").unwrap();
+        assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
+        let mut read = Vec::new();
+        while let Some(frame) = block_on(poll_fn(|context| body.as_mut().poll_frame(context))) {
+            read.extend(frame.unwrap().into_data().unwrap());
+            assert_eq!(body.size_hint().exact(), Some((expected.len() - read.len()) as u64));
+        }
+        assert!(read == expected);
     }
 }

@@ -2,14 +2,17 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Buf;
 use http::StatusCode;
 
 use super::body::Body;
-use super::wait::block_on;
+use super::wait::{block_on, block_on_while};
+use crate::panics::contain;
+use crate::report;
 use crate::{Application, IntoResponse, Request, Response};
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -20,8 +23,10 @@ const WHOLE: u64 = 64 * 1024;
 
 /// A `tower` service as an application: it can be served, and mounted beside routes.
 ///
-/// The calling thread waits for the service, as for any handler that blocks. A service that needs a
-/// runtime around it, for its timers or sockets, brings it: enter one in a layer of your own.
+/// The calling thread waits for the service, as for any handler that blocks, and as long as
+/// [`Limits::handler`](crate::Limits::handler) allows. A service that needs a runtime around it, for its timers or
+/// sockets, brings it: enter one in a layer of your own. One that finds none panics, which is a 500 and a line in
+/// the log.
 ///
 /// ```
 /// use hansel::{App, Application, Request, Routes};
@@ -76,12 +81,27 @@ where
             Err(response) => return response,
         };
         let mut service = self.0.clone();
-        let answer = block_on(async {
-            poll_fn(|context| service.poll_ready(context)).await?;
-            service.call(translated).await
+        let called = contain(|| {
+            block_on(async {
+                poll_fn(|context| service.poll_ready(context)).await?;
+                service.call(translated).await
+            })
         });
-        answer.map_err(Into::into).and_then(converted).unwrap_or_else(|error| {
-            log::error!(
+        let answer = match called {
+            Ok(answer) => answer,
+            Err(panic) => {
+                report::error!(
+                    "a tower service panicked at {} {}: {panic} (if it needs a runtime, enter that in a layer around it)",
+                    request.method(),
+                    request.path()
+                );
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        };
+        let is_head = request.method() == http::Method::HEAD;
+        let answer = answer.map_err(Into::into).and_then(|answer| converted(answer, is_head));
+        answer.unwrap_or_else(|error| {
+            report::error!(
                 "a tower service failed at {} {}: {error}",
                 request.method(),
                 request.path()
@@ -98,19 +118,33 @@ fn translated(request: &Request) -> Result<http::Request<Body>, Response> {
     *translated.method_mut() = request.method().clone();
     *translated.version_mut() = request.version();
     // What the protocol takes for a target, `http` takes for a URI; if not, the client is told.
-    *translated.uri_mut() = request
-        .target()
-        .parse()
-        .map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    *translated.uri_mut() = uri(request.target())?;
     for (name, value) in request.headers() {
-        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value)) {
-            translated.headers_mut().append(name, value);
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value))
+            && translated.headers_mut().try_append(name, value).is_err()
+        {
+            // There are more than `http` has room for.
+            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
         }
     }
     Ok(translated)
 }
 
-fn converted<B>(answer: http::Response<B>) -> Result<Response, AnyError>
+/// A target as a URI.
+fn uri(target: &str) -> Result<http::Uri, Response> {
+    target.parse().map_err(|_| {
+        // There are shorter ones that are none, but longer ones are none to `http` whatever they are.
+        let is_too_long = target.len() >= usize::from(u16::MAX);
+        let status = if is_too_long {
+            StatusCode::URI_TOO_LONG
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        status.into_response()
+    })
+}
+
+fn converted<B>(answer: http::Response<B>, is_head: bool) -> Result<Response, AnyError>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
@@ -118,11 +152,22 @@ where
 {
     let (head, body) = answer.into_parts();
     let length = body.size_hint().exact();
+    if is_head && length == Some(0) {
+        // RFC 9110 §9.3.2: there is no content, and the fields are those that GET would have got.
+        let announced = head.headers.get(http::header::CONTENT_LENGTH);
+        let announced = announced.and_then(|announced| announced.to_str().ok()?.parse().ok());
+        let mut response = fields(&head);
+        response.set_body(match announced {
+            Some(length) => crate::Body::sized_reader(io::empty(), length),
+            None => crate::Body::reader(io::empty()),
+        });
+        return Ok(response);
+    }
     let mut reader = Frames {
         body: Box::pin(body),
         piece: None,
     };
-    let mut response = Response::default().with_status(head.status);
+    let mut response = fields(&head);
     match length {
         Some(length) if length <= WHOLE => {
             let mut whole = Vec::new();
@@ -130,17 +175,19 @@ where
             response.set_body(whole);
         }
         Some(length) => response.set_body(crate::Body::sized_reader(reader, length)),
-        None => response.set_body(crate::Body::reader(reader)),
-    }
-    for (name, value) in &head.headers {
-        // Framing and connection are this server's own business; what it refuses is left out.
-        let name = name.as_str();
-        let mut with_it = response.fields.clone();
-        if with_it.append(name, value.as_bytes()).is_ok() {
-            response.append_header(name, value.as_bytes());
-        }
+        None => response.set_body(crate::Body::stream(move |client| reader.write_to(client))),
     }
     Ok(response)
+}
+
+/// A response's status and fields.
+fn fields(head: &http::response::Parts) -> Response {
+    let mut response = Response::default().with_status(head.status);
+    for (name, value) in &head.headers {
+        // Framing and connection are this server's own business; what it refuses is left out.
+        let _ = response.fields.append(name.as_str(), value.as_bytes());
+    }
+    response
 }
 
 /// Reads a body frame by frame, waiting for each.
@@ -172,16 +219,251 @@ where
     }
 }
 
+/// How often a client is looked for while its service has nothing to send.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl<B> Frames<B>
+where
+    B: http_body::Body,
+    B::Error: Into<AnyError>,
+{
+    /// Writes all frames as they come, until the client has gone.
+    fn write_to(mut self, client: &mut crate::BodyWriter<'_>) -> io::Result<()> {
+        loop {
+            let body = &mut self.body;
+            let next = poll_fn(|context| body.as_mut().poll_frame(context));
+            let Some(next) = block_on_while(next, LOOK, || client.is_open()) else {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            };
+            let Some(frame) = next else { return Ok(()) };
+            let Ok(mut data) = frame.map_err(io::Error::other)?.into_data() else {
+                continue;
+            };
+            while data.has_remaining() {
+                let n = data.chunk().len();
+                client.write_all(data.chunk())?;
+                data.advance(n);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Service;
     use super::*;
     use crate::test::Client;
-    use std::io::Write;
+    use std::task::{Context, Poll};
 
     /// An application, through both translations.
     fn there_and_back<S>(application: impl crate::IntoApplication<S>) -> Client {
         Client::new(super::application(Service::new(application)))
+    }
+
+    /// A service that is a function.
+    #[derive(Clone)]
+    struct Function<F>(F);
+
+    impl<F, B> tower_service::Service<http::Request<Body>> for Function<F>
+    where
+        F: Fn(http::Request<Body>) -> Result<http::Response<B>, &'static str>,
+    {
+        type Response = http::Response<B>;
+        type Error = AnyError;
+        type Future = std::future::Ready<Result<http::Response<B>, AnyError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AnyError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            std::future::ready((self.0)(request).map_err(Into::into))
+        }
+    }
+
+    /// A body of so many frames, of which the last is an error, or never comes.
+    struct Pieces {
+        frames: Vec<&'static str>,
+        then: Poll<Option<&'static str>>,
+        length: Option<u64>,
+    }
+
+    impl http_body::Body for Pieces {
+        type Data = &'static [u8];
+        type Error = AnyError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Self::Data>, AnyError>>> {
+            if self.frames.is_empty() {
+                return self.then.map(|last| Some(Err(last?.into())));
+            }
+            let frame = match self.frames.remove(0) {
+                "trailers" => http_body::Frame::trailers(http::HeaderMap::new()),
+                data => http_body::Frame::data(data.as_bytes()),
+            };
+            Poll::Ready(Some(Ok(frame)))
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            self.length.map(http_body::SizeHint::with_exact).unwrap_or_default()
+        }
+    }
+
+    fn hosted<B>(
+        service: impl Fn(http::Request<Body>) -> Result<http::Response<B>, &'static str> + Clone + Send + Sync + 'static,
+    ) -> Client
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<AnyError>,
+    {
+        Client::new(application(Function(service)))
+    }
+
+    fn empty_with(fields: &[(&str, &str)]) -> http::Response<Body> {
+        let mut response = http::Response::new(Body::from(Vec::new()));
+        for (name, value) in fields {
+            let name = http::HeaderName::try_from(*name).unwrap();
+            response.headers_mut().append(name, value.parse().unwrap());
+        }
+        response
+    }
+
+    #[test]
+    fn head_has_the_length_that_a_service_gives_and_none_where_it_gives_none() {
+        let client = hosted(|request| {
+            let fields: &[_] = match request.uri().path() {
+                "/known" => &[("content-length", "1234567")],
+                _ => &[],
+            };
+            Ok(empty_with(fields))
+        });
+        let known = client.call("HEAD", "/known");
+        assert_eq!(known.header("Content-Length"), Some("1234567"));
+        assert_eq!((known.status().as_u16(), known.bytes()), (200, &b""[..]));
+        // It is not known whether GET would have got none.
+        assert_eq!(client.call("HEAD", "/unknown").header("Content-Length"), None);
+        assert_eq!(client.get("/unknown").header("Content-Length"), Some("0"));
+    }
+
+    #[test]
+    fn a_target_that_is_no_uri_to_http_is_told_from_one_that_is_too_long() {
+        let client = hosted(|request| {
+            Ok(http::Response::new(Body::from(
+                request.uri().path().as_bytes().to_vec(),
+            )))
+        })
+        .with_limits(crate::Limits {
+            target: 100_000,
+            head: 200_000,
+            ..crate::Limits::default()
+        });
+        let longest = usize::from(u16::MAX) - 1;
+        let of_length = |length: usize| client.get(&format!("/{}", "a".repeat(length - 1)));
+        assert_eq!(of_length(longest).bytes().len(), longest);
+        assert_eq!(of_length(longest + 1).status(), StatusCode::URI_TOO_LONG);
+        assert_eq!(client.get("/a`b").status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn more_fields_than_http_has_room_for_are_told() {
+        let client = hosted(|request| Ok(http::Response::new(Body::from(vec![b'x'; request.headers().len()]))))
+            .with_limits(crate::Limits {
+                fields: 50_000,
+                head: 1_000_000,
+                ..crate::Limits::default()
+            });
+        let answered = |count: usize| {
+            let fields: String = (0..count).map(|n| format!("x{n}: y\r\n")).collect();
+            let received = client.converse(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
+            String::from_utf8(received).unwrap()
+        };
+        assert!(answered(1000).ends_with(&"x".repeat(1001)));
+        assert!(answered(40_000).starts_with("HTTP/1.1 431 "));
+    }
+
+    #[test]
+    fn a_service_that_has_nothing_to_send_is_left_when_its_client_has_gone() {
+        let client = hosted(|_| {
+            Ok(http::Response::new(Pieces {
+                frames: vec!["begun"],
+                then: Poll::Pending,
+                length: None,
+            }))
+        });
+        let mut stream = client.open(Request::get("/"));
+        let mut begun = [0; 5];
+        stream.read_exact(&mut begun).unwrap();
+        assert_eq!(&begun, b"begun");
+        assert_eq!(stream.leave().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_is_never_taken_for_a_whole_one() {
+        for (length, then, expected) in [
+            (Some(4), None, (200, true)),
+            (None, None, (200, true)),
+            (Some(4), Some("broken"), (500, true)),
+            (None, Some("broken"), (200, false)),
+            (Some(1 + WHOLE), Some("broken"), (200, false)),
+            (Some(1 + WHOLE), None, (200, false)),
+        ] {
+            let client = hosted(move |_| {
+                Ok(http::Response::new(Pieces {
+                    frames: vec!["ab", "", "cd", "trailers"],
+                    then: Poll::Ready(then),
+                    length,
+                }))
+            });
+            let answer = client.get("/");
+            assert_eq!(
+                (answer.status().as_u16(), answer.is_whole()),
+                expected,
+                "{length:?} {then:?}"
+            );
+            assert!(expected != (200, true) || answer.text() == "abcd");
+        }
+    }
+
+    #[test]
+    fn a_service_that_fails_or_panics_is_a_500() {
+        let client = hosted(|request| match request.uri().path() {
+            "/fails" => Err("on purpose"),
+            "/panics" => panic!("on purpose"),
+            _ => Ok(empty_with(&[])),
+        });
+        let status = |path| client.get(path).status().as_u16();
+        assert_eq!([status("/fails"), status("/panics"), status("/")], [500, 500, 200]);
+    }
+
+    #[test]
+    fn the_fields_of_a_service_pass_but_those_of_the_connection() {
+        let client = hosted(|_| {
+            Ok(empty_with(&[
+                ("set-cookie", "a=1"),
+                ("connection", "x-a"),
+                ("set-cookie", "b=2"),
+                ("transfer-encoding", "gzip"),
+                ("x-a", "1"),
+            ]))
+        });
+        let answer = client.get("/");
+        let all = |name| {
+            answer
+                .headers()
+                .filter(|field| field.0.eq_ignore_ascii_case(name))
+                .map(|field| field.1)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
+        assert_eq!(
+            (all("x-a"), all("transfer-encoding"), all("connection")),
+            (vec!["1"], vec![], vec![])
+        );
+        assert_eq!(all("content-length"), ["0"]);
     }
 
     #[test]

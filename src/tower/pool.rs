@@ -1,160 +1,399 @@
-//! Threads for work that may block, and a future of what it comes to.
+//! Threads for work that may block: so many, and a queue of so many more.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
+
+use crate::panics::contain;
+use crate::report;
 
 /// How long a thread stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Threads that start when there is work and end when there has been none for a while.
-pub(super) struct Pool {
-    shared: Arc<Shared>,
-    most: usize,
+/// Something that a thread does. It may panic, and it may turn out to be no more wanted.
+pub(super) trait Job: Send + Sync {
+    fn run(self: Arc<Self>);
 }
 
-struct Shared {
+/// A part of a response that has begun.
+type Piece = Box<dyn FnOnce() + Send>;
+
+/// Threads that start when there is work. They end when there has been none for a while, or when this is dropped.
+pub(super) struct Pool(Arc<Shared>);
+
+/// What the threads have of their pool.
+pub(super) struct Shared {
     state: Mutex<State>,
     called: Condvar,
+    threads: usize,
+    queue: usize,
 }
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
-    idle: usize,
+    pieces: VecDeque<Piece>,
+    jobs: VecDeque<Arc<dyn Job>>,
     alive: usize,
+    /// Of these, so many have something to do.
+    busy: usize,
+    /// And so many of the busy ones are held to be lost.
+    lost: usize,
+    streams: usize,
+    is_closed: bool,
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// There is a thread for it.
+    Entered,
+    /// It waits for one.
+    Queued,
+    /// It can't even wait.
+    Full,
 }
 
 impl Pool {
-    pub(super) fn new(most: usize) -> Pool {
-        let shared = Shared {
+    /// `threads` at most, and `queue` jobs that wait for one.
+    pub(super) fn new(threads: usize, queue: usize) -> Pool {
+        Pool(Arc::new(Shared {
             state: Mutex::default(),
             called: Condvar::new(),
-        };
-        Pool {
-            shared: Arc::new(shared),
-            most,
-        }
+            threads: threads.max(1),
+            queue,
+        }))
     }
 
-    /// Runs `work` on a thread. The future is of its result; `work` must not panic.
-    pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
-        let outcome = Outcome(Arc::new(Mutex::new((None, None))));
-        let place = Arc::clone(&outcome.0);
-        self.start(move || {
-            let result = work();
-            let waker = {
-                let mut place = lock(&place);
-                place.0 = Some(result);
-                place.1.take()
-            };
-            waker.iter().for_each(Waker::wake_by_ref);
-        });
-        outcome
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
     }
 
-    /// Runs `work` on a thread, or has it wait for one.
-    pub(super) fn start(&self, work: impl FnOnce() + Send + 'static) {
-        let needs_thread = {
-            let mut state = lock(&self.shared.state);
-            state.jobs.push_back(Box::new(work));
-            let needs_thread = state.idle < state.jobs.len() && state.alive < self.most;
-            state.alive += usize::from(needs_thread);
-            needs_thread
-        };
-        self.shared.called.notify_one();
-        if needs_thread {
-            let shared = Arc::clone(&self.shared);
-            let started = thread::Builder::new()
-                .name("hansel-tower".into())
-                .spawn(move || shared.live());
-            if let Err(error) = started {
-                lock(&self.shared.state).alive -= 1;
-                log::error!("can't start a thread for a handler: {error}");
-            }
+    /// Runs `job` on a thread, or has it wait for one.
+    pub(super) fn enter(&self, job: Arc<dyn Job>) -> Entry {
+        let mut state = self.0.lock();
+        let has_thread = state.jobs.len() < state.alive - state.busy || state.alive < self.0.capacity(&state);
+        if !has_thread && state.jobs.len() >= self.0.queue.saturating_add(state.alive - state.busy) {
+            return Entry::Full;
         }
+        state.jobs.push_back(job);
+        self.0.call(state);
+        if has_thread { Entry::Entered } else { Entry::Queued }
+    }
+
+    /// Runs a piece of work on a thread before any job: it belongs to a response that has begun, of which there are
+    /// as many as the server around has connections.
+    pub(super) fn go_on(&self, piece: impl FnOnce() + Send + 'static) {
+        let mut state = self.0.lock();
+        state.pieces.push_back(Box::new(piece));
+        self.0.call(state);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.called.notify_all();
     }
 }
 
 impl Shared {
+    /// A job need not be run any more.
+    pub(super) fn forget(&self, job: &Arc<dyn Job>) {
+        let forgotten = {
+            let mut state = self.lock();
+            let place = state
+                .jobs
+                .iter()
+                .position(|other| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(job)));
+            place.and_then(|place| state.jobs.remove(place))
+        };
+        drop(forgotten);
+    }
+
+    /// A thread has not come back from its job in time. Another may take its place. Says how many are lost.
+    pub(super) fn lose(self: &Arc<Shared>) -> usize {
+        let mut state = self.lock();
+        state.lost += 1;
+        let lost = state.lost;
+        self.call(state);
+        lost
+    }
+
+    /// A thread that was lost is back.
+    pub(super) fn find(&self) {
+        self.lock().lost -= 1;
+    }
+
+    /// A place for a response that keeps its thread. There are no more than half as many as threads: the others stay
+    /// for those that do not.
+    pub(super) fn streaming_place(self: &Arc<Shared>) -> Option<StreamingPlace> {
+        let mut state = self.lock();
+        if state.streams >= (self.threads / 2).max(1) {
+            return None;
+        }
+        state.streams += 1;
+        Some(StreamingPlace(Arc::clone(self)))
+    }
+
+    /// How many threads there may be: lost ones are replaced up to half of all.
+    fn capacity(&self, state: &State) -> usize {
+        self.threads + state.lost.min(self.threads / 2)
+    }
+
+    /// Has a thread come for what waits, a new one if need be.
+    fn call(self: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
+        let waiting = state.pieces.len() + state.jobs.len();
+        let needs_thread = waiting > state.alive - state.busy && state.alive < self.capacity(&state);
+        state.alive += usize::from(needs_thread);
+        drop(state);
+        self.called.notify_one();
+        if needs_thread {
+            let shared = Arc::clone(self);
+            let started = thread::Builder::new()
+                .name("hansel-tower".into())
+                .spawn(move || shared.live());
+            if let Err(error) = started {
+                self.lock().alive -= 1;
+                // What waits is told so when it has waited too long.
+                report::error!("can't start a thread for a handler: {error}");
+            }
+        }
+    }
+
     fn live(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some(work) = state.next() {
+                state.busy += 1;
                 drop(state);
-                job();
-                state = lock(&self.state);
+                // The handler's own panics are contained where it is called; this was a drop.
+                if let Err(panic) = contain(work) {
+                    report::error!("dropping what belonged to a request panicked: {panic}");
+                }
+                state = self.lock();
+                state.busy -= 1;
+                if state.alive > self.capacity(&state) {
+                    break;
+                }
                 continue;
             }
-            state.idle += 1;
+            if state.is_closed {
+                break;
+            }
             let (woken, waited) = self
                 .called
                 .wait_timeout(state, SPARE_TIME)
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
-            state.idle -= 1;
-            if waited.timed_out() && state.jobs.is_empty() {
-                state.alive -= 1;
-                return;
+            if waited.timed_out() && state.pieces.is_empty() && state.jobs.is_empty() {
+                break;
             }
         }
+        state.alive -= 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The future of a result that a thread is working on.
-pub(super) struct Outcome<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
-
-impl<T> Future for Outcome<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let mut place = lock(&self.0);
-        match place.0.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                place.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+impl State {
+    fn next(&mut self) -> Option<Piece> {
+        let job = || {
+            let job = self.jobs.pop_front()?;
+            Some(Box::new(move || job.run()) as Piece)
+        };
+        self.pieces.pop_front().or_else(job)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// See [`Shared::streaming_place`].
+pub(super) struct StreamingPlace(Arc<Shared>);
+
+impl Drop for StreamingPlace {
+    fn drop(&mut self) {
+        self.0.lock().streams -= 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::block_on;
     use super::*;
-    use std::sync::Barrier;
+    use std::sync::{Barrier, mpsc};
 
-    #[test]
-    fn work_that_waits_for_other_work_gets_threads_as_far_as_they_go() {
-        let pool = Pool::new(3);
-        let meeting = Arc::new(Barrier::new(3));
-        let results: Vec<_> = (0..3)
-            .map(|n| {
-                let meeting = Arc::clone(&meeting);
-                pool.run(move || {
-                    meeting.wait();
-                    n
-                })
-            })
-            .collect();
-        assert_eq!(results.into_iter().map(block_on).collect::<Vec<_>>(), [0, 1, 2]);
+    struct Work(Mutex<Option<Piece>>);
+
+    impl Job for Work {
+        fn run(self: Arc<Self>) {
+            let work = self.0.lock().unwrap().take();
+            work.unwrap()();
+        }
+    }
+
+    fn job(work: impl FnOnce() + Send + 'static) -> Arc<dyn Job> {
+        Arc::new(Work(Mutex::new(Some(Box::new(work)))))
+    }
+
+    /// A job that goes on until something is sent to it, and tells when it has begun.
+    struct Held {
+        begun: mpsc::Receiver<()>,
+        release: mpsc::Sender<()>,
+    }
+
+    fn held() -> (Arc<dyn Job>, Held) {
+        let (begins, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let job = job(move || {
+            begins.send(()).unwrap();
+            let _ = released.recv();
+        });
+        (job, Held { begun, release })
+    }
+
+    /// Waits until the pool's threads are as many.
+    fn until_alive(pool: &Shared, alive: usize) {
+        while pool.lock().alive != alive {
+            thread::yield_now();
+        }
     }
 
     #[test]
-    fn more_work_than_threads_is_done_in_turn() {
-        let pool = Pool::new(1);
-        let results: Vec<_> = (0..100).map(|n| pool.run(move || n)).collect();
-        assert_eq!(results.into_iter().map(block_on).sum::<i32>(), 4950);
+    fn a_job_that_an_idle_thread_is_about_to_take_has_no_place_in_the_queue() {
+        let pool = Pool::new(1, 1);
+        // It is idle, and does not wake.
+        pool.shared().lock().alive = 1;
+        let entries = [(); 3].map(|()| pool.enter(job(|| {})));
+        assert_eq!(entries, [Entry::Entered, Entry::Queued, Entry::Full]);
+    }
+
+    #[test]
+    fn a_pool_has_one_thread_at_least() {
+        let pool = Pool::new(0, 0);
+        let (job, hold) = held();
+        assert_eq!(pool.enter(job), Entry::Entered);
+        hold.begun.recv().unwrap();
+    }
+
+    #[test]
+    fn work_that_waits_for_other_work_gets_threads_as_far_as_they_go() {
+        let pool = Pool::new(3, 0);
+        let meeting = Arc::new(Barrier::new(4));
+        for _ in 0..3 {
+            let meeting = Arc::clone(&meeting);
+            let entry = pool.enter(job(move || {
+                meeting.wait();
+            }));
+            assert_eq!(entry, Entry::Entered);
+        }
+        assert_eq!(
+            pool.enter(job(|| {})),
+            Entry::Full,
+            "the queue is not for those that have a thread"
+        );
+        meeting.wait();
+    }
+
+    #[test]
+    fn more_work_than_threads_is_done_in_turn_and_no_more_waits_than_may() {
+        let pool = Pool::new(1, 2);
+        let (first, hold) = held();
+        assert_eq!(pool.enter(first), Entry::Entered);
+        hold.begun.recv().unwrap();
+        let (done, seen) = mpsc::channel();
+        let sends = |n: i32| {
+            let done = done.clone();
+            job(move || done.send(n).unwrap())
+        };
+        assert_eq!(pool.enter(sends(1)), Entry::Queued);
+        let forgotten = sends(2);
+        assert_eq!(pool.enter(Arc::clone(&forgotten)), Entry::Queued);
+        assert_eq!(pool.enter(sends(3)), Entry::Full);
+        pool.shared().forget(&forgotten);
+        assert_eq!(pool.enter(sends(4)), Entry::Queued);
+        let first_of_all = done.clone();
+        pool.go_on(move || first_of_all.send(0).unwrap());
+        hold.release.send(()).unwrap();
+        assert_eq!(seen.iter().take(3).collect::<Vec<_>>(), [0, 1, 4]);
+        assert_eq!(pool.shared().lock().alive, 1);
+    }
+
+    #[test]
+    fn lost_threads_are_replaced_up_to_half_of_all() {
+        let pool = Pool::new(2, 0);
+        let jobs: Vec<_> = (0..2).map(|_| held()).collect();
+        let holds: Vec<_> = jobs
+            .into_iter()
+            .map(|(job, hold)| {
+                assert_eq!(pool.enter(job), Entry::Entered);
+                hold.begun.recv().unwrap();
+                hold
+            })
+            .collect();
+        assert_eq!(pool.enter(job(|| {})), Entry::Full);
+        assert_eq!(pool.shared().lose(), 1);
+        let (third, hold) = held();
+        assert_eq!(pool.enter(third), Entry::Entered);
+        hold.begun.recv().unwrap();
+        assert_eq!(pool.shared().lose(), 2);
+        assert_eq!(pool.enter(job(|| {})), Entry::Full, "half of two is one");
+        pool.shared().find();
+        pool.shared().find();
+        for hold in holds {
+            hold.release.send(()).unwrap();
+        }
+        until_alive(pool.shared(), 2);
+    }
+
+    #[test]
+    fn a_lost_thread_is_replaced_for_what_waits_already() {
+        let pool = Pool::new(2, 1);
+        let jobs = [held(), held()].map(|(job, hold)| {
+            pool.enter(job);
+            hold.begun.recv().unwrap();
+            hold
+        });
+        let (waiting, hold) = held();
+        assert_eq!(pool.enter(waiting), Entry::Queued);
+        pool.shared().lose();
+        hold.begun.recv().unwrap();
+        drop(jobs);
+    }
+
+    #[test]
+    fn a_panic_leaves_the_thread_and_its_place() {
+        let pool = Pool::new(1, 1);
+        pool.enter(job(|| panic!("on purpose")));
+        let (second, hold) = held();
+        assert_ne!(pool.enter(second), Entry::Full);
+        hold.begun.recv().unwrap();
+        let state = pool.shared().lock();
+        assert_eq!((state.alive, state.busy), (1, 1));
+    }
+
+    #[test]
+    fn streams_have_half_the_threads() {
+        let pool = Pool::new(4, 0);
+        let places: Vec<_> = (0..3).map_while(|_| pool.shared().streaming_place()).collect();
+        assert_eq!(places.len(), 2);
+        drop(places);
+        assert!(pool.shared().streaming_place().is_some());
+        assert!(Pool::new(1, 0).shared().streaming_place().is_some());
+    }
+
+    #[test]
+    fn threads_end_with_their_pool_once_they_are_done() {
+        let pool = Pool::new(2, 0);
+        let (busy, hold) = held();
+        pool.enter(busy);
+        hold.begun.recv().unwrap();
+        let (idle, other) = held();
+        pool.enter(idle);
+        other.release.send(()).unwrap();
+        let shared = Arc::clone(pool.shared());
+        drop(pool);
+        until_alive(&shared, 1);
+        hold.release.send(()).unwrap();
+        until_alive(&shared, 0);
     }
 }

@@ -1,25 +1,46 @@
 //! Waiting for a future on a thread that may block.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use crate::pace;
 
 /// Waits for a future on the calling thread.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waited = wait(future, || {
+        thread::park();
+        Ok::<_, Infallible>(())
+    });
+    waited.unwrap_or_else(|never| match never {})
+}
+
+/// Waits for a future until `goes_on` says otherwise, which is asked each time so much time has passed, or sooner.
+pub(super) fn block_on_while<T>(
+    future: impl Future<Output = T>,
+    time: Duration,
+    goes_on: impl Fn() -> bool,
+) -> Option<T> {
+    let waited = wait(future, || {
+        thread::park_timeout(time);
+        if goes_on() { Ok(()) } else { Err(()) }
+    });
+    waited.ok()
+}
+
+fn wait<T, E>(future: impl Future<Output = T>, mut park: impl FnMut() -> Result<(), E>) -> Result<T, E> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => {
-                pace::about_to_block();
-                thread::park();
-            }
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return Ok(result);
         }
+        pace::about_to_block();
+        park()?;
     }
 }
 

@@ -1,13 +1,19 @@
 //! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
 
+mod allow;
+mod captures;
 mod conformance;
 mod laws;
+mod linear;
 #[cfg(feature = "regex")]
 mod matcher;
 mod mounting;
+mod own_404;
 mod panics;
+mod raw_names;
 mod registration;
 mod seeds;
 #[cfg(feature = "development")]
 mod ten_mistakes;
 mod tree;
+mod urls;

@@ -1,6 +1,7 @@
 //! Mistakes at registration: each is an error at start-up that names the places, at the user's lines.
 
-use hansel::{App, Methods, Registry, Request, Resource, Routes, Verbs, mount};
+use hansel::test::Client;
+use hansel::{App, Chain, Methods, Registry, Request, Resource, Routes, Verbs, mount};
 
 use super::panics::refused;
 
@@ -53,8 +54,123 @@ fn patterns_that_cannot_be_say_what_to_write() {
         Routes::new().get("/{*a}/b", |_: &str| ""),
         "something follows the rest parameter"
     );
+    refuses!(
+        Routes::new().get(r"^/people/(\d+)$", |_: u32| ""),
+        "does not begin with `/`",
+        "hansel::regex("
+    );
     refuses!(Routes::new().mount("/a/", nothing), "`/a/`");
+    refuses!(Routes::new().mount("/a/*", nothing), "leave the star out of `/a/*`");
+    refuses!(Routes::new().mount("/a/{*rest}", nothing), "`{*..}`", "`/a/{*rest}`");
+    refuses!(mount("/a/{b}", nothing), "`{b}` is a parameter", "Routes::mount");
+    refuses!(mount("/a/:b", nothing), "write `{b}` for `:b`");
     refuses!(mount("a", nothing), "`a`", "begins with a slash");
+}
+
+/// What is written elsewhere, and what is to be written here.
+const OTHER_NOTATIONS: [(&str, &str); 40] = [
+    ("/files/:id", "write `{id}`"),
+    ("/files/:id?", "write `{id}`"),
+    ("/files/:rest*", "write `{*rest}`"),
+    ("/files/:rest+", "write `{*rest}`"),
+    (r"/files/:id(\d+)", "regular expression"),
+    ("/files/*", "write `{*rest}`"),
+    ("/files/**", "write `{*rest}`"),
+    ("/files/*path", "write `{*path}`"),
+    ("/files/**path", "write `{*path}`"),
+    ("/files/*.html", "a star itself is written %2A"),
+    ("/files/a*", "a star itself is written %2A"),
+    ("/files/*/b", "a star itself is written %2A"),
+    ("/files/<id>", "write `{id}`"),
+    ("/files/<int:id>", "write `{id}`"),
+    ("/files/<id:int>", "write `{id}`"),
+    ("/files/<path:rest>", "write `{*rest}`"),
+    ("/files/<rest..>", "write `{*rest}`"),
+    ("/files/<id>.html", "%3C and %3E"),
+    ("/files/[id]", "write `{id}`"),
+    ("/files/[id=int]", "write `{id}`"),
+    ("/files/[...rest]", "write `{*rest}`"),
+    ("/files/[[...rest]]", "write `{*rest}`"),
+    ("/files/{id:int}", "write `{id}`"),
+    (r"/files/{id:\d+}", "write `{id}`"),
+    ("/files/{id:[^/]+}", "write `{id}`"),
+    ("/files/{id=7}", "write `{id}`"),
+    ("/files/{id?}", "write `{id}`"),
+    ("/files/{rest:path}", "write `{*rest}`"),
+    ("/files/{rest:.*}", "write `{*rest}`"),
+    ("/files/{...rest}", "write `{*rest}`"),
+    ("/files/{rest...}", "write `{*rest}`"),
+    ("/files/{**rest}", "write `{*rest}`"),
+    ("/files/{rest*}", "write `{*rest}`"),
+    ("/files/{$}", "leave `{$}` out"),
+    ("/files/{}", "a name in braces"),
+    ("/files/{id}.html", "use a regular expression"),
+    (r"/files/(?P<id>\d+)", "hansel::regex("),
+    ("/files/(?P<id>[^/]+)", "hansel::regex("),
+    ("/files/([a-z]+)", "hansel::regex("),
+    (r"/files/\d+", "hansel::regex("),
+];
+
+#[test]
+fn notations_of_other_routers_are_explained() {
+    for (pattern, instead) in OTHER_NOTATIONS {
+        refuses!(Routes::new().get(pattern, nothing), pattern, instead);
+    }
+}
+
+#[test]
+fn text_that_looks_like_a_parameter_is_written_encoded() {
+    let client = |pattern: &str| Client::new(Routes::new().get(pattern, || "text"));
+    for (pattern, path, other) in [
+        ("/%3Aid", "/:id", "/7"),
+        ("/%2A", "/*", "/7"),
+        ("/%2Arest", "/*rest", "/7"),
+        ("/%7Bid%7D", "/%7bid%7d", "/7"),
+        ("/%7B%7D", "/%7B%7D", "/7"),
+        ("/%3Cid%3E", "/%3cid%3E", "/7"),
+        ("/%5Bid%5D", "/%5Bid%5D", "/7"),
+        ("/Foo_(bar)", "/Foo_(bar)", "/Foo_"),
+        ("/$metadata", "/$metadata", "/metadata"),
+    ] {
+        assert_eq!(client(pattern).get(path).status(), 200, "{pattern}");
+        assert_eq!(client(pattern).get(other).status(), 404, "{pattern}");
+    }
+}
+
+#[test]
+fn braces_that_are_text_never_collide_with_parameters() {
+    let here = |id: String| format!("parameter {id}");
+    let text = || "text";
+    let both: [Routes; 4] = [
+        Routes::new().get("/a/{id}", here).post("/a/%7B%7D", text),
+        Routes::new().post("/a/%7B%7D", text).get("/a/{id}", here),
+        Routes::new()
+            .get("/a/{id}", here)
+            .post("/a/%7Bid%7D", text)
+            .post("/a/%7B%7D", text),
+        Routes::new()
+            .get("/a/{id}", here)
+            .get("/a/%7B*%7D", text)
+            .post("/a/%7B%7D", text),
+    ];
+    for routes in both {
+        let client = Client::new(routes);
+        assert_eq!(client.get("/a/5").text(), "parameter 5");
+        assert_eq!(client.post("/a/5", "").header("Allow"), Some("GET, HEAD, OPTIONS"));
+        assert_eq!(client.post("/a/%7B%7D", "").text(), "text");
+    }
+    let rests = Routes::new().get("/{*rest}", |rest: String| rest).get("/%7B*%7D", text);
+    let client = Client::new(rests.mount("/%7Bx%7D", text).mount("/{x}/y", text));
+    assert_eq!(client.get("/%7B*%7D").text(), "text");
+    assert_eq!(client.get("/b/c").text(), "b/c");
+    assert_eq!(client.get("/%7Bx%7D").text(), "text");
+}
+
+#[test]
+fn a_mount_of_its_own_may_be_encoded() {
+    let client = Client::new(Chain::new().then(mount("/a%20b/%7Bc%7D", || "inside")));
+    assert_eq!(client.get("/a%20b/%7Bc%7D").text(), "inside");
+    assert_eq!(client.get("/a%2520b/x").status(), 404);
 }
 
 #[cfg(feature = "regex")]

@@ -170,11 +170,14 @@ fn registered() -> [Registered; 2] {
     [
         Registered {
             title: "A pattern in another notation, or without its slash",
-            advice: "A pattern begins with `/`, and a parameter is a whole segment in braces.",
+            advice: "A pattern begins with `/`, and a parameter is a whole segment in braces, the last one perhaps with a star for \
+                     all that follows. Notations of other routers are never taken for text without a word; text that looks like one is percent-encoded.",
             attempts: attempts![
                 Routes::new().get("people/{id}", person),
                 Routes::new().get("/people/:id", person),
                 Routes::new().get("/people/<int:id>", person),
+                Routes::new().get("/people/{id:int}", person),
+                Routes::new().get("/files/*path", person),
                 Routes::new().get("/people/{id}.json", person),
             ],
         },

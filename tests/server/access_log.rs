@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hansel::{AccessLog, Body, Limits, Request, Response, Routes, Server, StatusCode};
+use hansel::{AccessLog, Body, Limits, Request, Response, Routes, Server, StatusCode, Trust};
 
 use crate::support::{Gate, NEVER, OpenAtEnd, get, hear, no_deadlines, server, start};
 
@@ -251,4 +251,23 @@ fn an_id_is_one_in_handler_answer_and_log_and_never_a_strangers() {
     let failed = client.get("/panic");
     assert_eq!(failed.status, 500);
     assert_eq!(json(&told)["id"], failed.field("X-Request-Id").unwrap());
+}
+
+#[test]
+fn a_refused_head_is_its_clients_and_never_its_proxys() {
+    for (header, client) in [
+        (
+            "PROXY TCP4 192.0.2.1 10.0.0.1 1 1\r\n",
+            serde_json::Value::from("192.0.2.1"),
+        ),
+        ("PROXY UNKNOWN\r\n", serde_json::Value::Null),
+    ] {
+        let trust = Trust::peers(["127.0.0.1"]).unwrap();
+        let (server, told) = logged_as_json(server().proxy_protocol().trust(trust));
+        let server = start(server, || "");
+        let mut connection = server.connect();
+        connection.send(format!("{header}GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.66\r\n\r\n"));
+        assert_eq!(connection.answer().status, 400, "no Host");
+        assert_eq!(json(&told)["client"], client);
+    }
 }

@@ -3,11 +3,12 @@
 use std::io::{BufRead, Read, Write};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use hansel::{BodyError, IntoResponse, Limits, Request, Response, StatusCode};
 
 use crate::support::{
-    Client, Gate, OpenAtEnd, chunked, get, hear, no_deadlines, noise, post, post_head, server, start,
+    Client, Gate, OpenAtEnd, Running, chunked, get, hear, no_deadlines, noise, post, post_head, server, start,
 };
 
 /// Longer than what is gathered before a handler starts, by default.
@@ -39,8 +40,8 @@ fn a_body_up_to_the_buffer_is_whole_before_the_handler_starts() {
     });
     let body = noise(Limits::default().body_buffer);
     let small = &body[..64 * 1024];
-    let in_chunks = [CHUNKED_HEAD.as_bytes(), &chunked(small, 999)].concat();
-    for (request, body) in [(post("/", small), small), (post("/", &body), &body), (in_chunks, small)] {
+    let in_chunks = [CHUNKED_HEAD.as_bytes(), &chunked(&body, 9999)].concat();
+    for (request, body) in [(post("/", small), small), (post("/", &body), &body), (in_chunks, &body)] {
         let before = gate.arrived();
         let mut client = server.connect();
         let (last, most) = request.split_last().unwrap();
@@ -66,7 +67,13 @@ fn a_larger_body_is_read_as_it_arrives() {
     for request in [post("/", &body), in_chunks] {
         let before = gate.arrived();
         let mut client = server.connect();
-        let (first, second) = request.split_at(request.len() / 2);
+        // No handler waits for it before so much is here as is gathered of smaller ones.
+        let (beginning, rest) = request.split_at(1000);
+        client.send(beginning);
+        assert_eq!(server.connect().get("/").body, b"");
+        assert_eq!(gate.arrived(), before + 1, "only the other one has started");
+        let before = before + 1;
+        let (first, second) = rest.split_at(rest.len() - 10);
         client.send(first);
         gate.await_arrived(before + 1);
         client.send(second);
@@ -89,7 +96,7 @@ fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
         echo(request)
     });
     let body = noise(MIDDLING);
-    let (first, second) = body.split_at(MIDDLING / 2);
+    let (first, second) = body.split_at(MIDDLING - 10);
     let begin = || {
         let mut client = server.connect();
         client.send(post_head("/", MIDDLING));
@@ -113,6 +120,116 @@ fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
         assert_eq!(read.answer().body, body);
         assert_eq!(read.get("/").body, b"", "the connection goes on");
     }
+}
+
+/// A server with a megabyte for bodies, of which a quarter of four threads may read what arrives: that one is taken.
+fn with_little_memory(limits: Limits, gate: &Gate) -> (Running, Client) {
+    let at = gate.clone();
+    let limits = Limits {
+        body_memory: 1024 * 1024,
+        ..limits
+    };
+    let server = start(server().threads(4).limits(limits), move |request: &Request| {
+        if request.path() == "/wait" {
+            at.pass();
+        }
+        echo(request)
+    });
+    let mut waiting = server.connect();
+    waiting.send(expecting(MIDDLING).replace("POST /", "POST /wait"));
+    gate.await_arrived(1);
+    (server, waiting)
+}
+
+#[test]
+fn who_announces_a_body_keeps_nobody_from_memory() {
+    let gate = Gate::new();
+    let (server, _waiting) = with_little_memory(no_deadlines(), &gate);
+    let _open = OpenAtEnd(&gate);
+    let in_chunks = [CHUNKED_HEAD.as_bytes(), &chunked(b"x", 1)[..6]].concat();
+    let _slow: Vec<_> = (0..40)
+        .map(|n| {
+            let mut client = server.connect();
+            match n % 4 {
+                0 => client.send(post_head("/", LARGE)),
+                1 => client.send(&in_chunks),
+                _ => client.send(post_head("/", MIDDLING)),
+            }
+            client.send("x");
+            client
+        })
+        .collect();
+    let body = noise(MIDDLING);
+    let mut client = server.connect();
+    for _ in 0..3 {
+        assert!(client.post("/", &body).body == body);
+        client.send(CHUNKED_HEAD);
+        client.send(chunked(&body, 10_000));
+        assert!(client.answer().body == body);
+    }
+}
+
+#[test]
+fn a_slow_body_makes_room_when_others_need_its_memory() {
+    let gate = Gate::new();
+    let limits = Limits {
+        // What the slow ones have sent gives them more time than this test has.
+        transfer_time: Duration::from_secs(1),
+        rate: 10_000,
+        ..no_deadlines()
+    };
+    let (server, _waiting) = with_little_memory(limits, &gate);
+    let _open = OpenAtEnd(&gate);
+    let slow: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(post_head("/", 500_000));
+            client.send(noise(400_000));
+            client
+        })
+        .collect();
+    let body = noise(MIDDLING);
+    assert!(server.connect().post("/", &body).body == body);
+    let refused = slow.into_iter().filter_map(|mut client| {
+        client.stream.set_nonblocking(true).unwrap();
+        let has_answer = client.stream.peek(&mut [0]).is_ok();
+        client.stream.set_nonblocking(false).unwrap();
+        has_answer.then(|| client.answer())
+    });
+    let refused: Vec<_> = refused.collect();
+    assert!(!refused.is_empty());
+    for answer in refused {
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
+    }
+}
+
+#[test]
+fn of_those_who_have_all_memory_and_wait_for_more_one_makes_room_for_the_others() {
+    let gate = Gate::new();
+    let limits = Limits {
+        transfer_time: Duration::from_secs(1),
+        rate: 1,
+        ..no_deadlines()
+    };
+    let (server, _waiting) = with_little_memory(limits, &gate);
+    let _open = OpenAtEnd(&gate);
+    // Each needs more than a third of the memory, and so do the larger and larger buffers that it has on its way there.
+    let request = [CHUNKED_HEAD.as_bytes(), &chunked(&noise(400_000), 10_000)].concat();
+    let answers = thread::scope(|scope| {
+        let client = || {
+            let mut client = server.connect();
+            // A client that is refused may be cut off while it sends.
+            let _ = client.try_send(&request);
+            client.answer().status
+        };
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect::<Vec<_>>()
+    });
+    assert!(answers.contains(&200), "{answers:?}");
+    assert!(answers.iter().all(|status| [200, 503].contains(status)), "{answers:?}");
 }
 
 #[test]
@@ -152,8 +269,8 @@ fn requests_behind_a_body_that_is_read_as_it_arrives_are_all_answered() {
     for round in 1..=20 {
         let mut client = server.connect();
         client.send(post_head("/", LARGE));
-        gate.await_arrived(round);
         client.send(noise(LARGE - 10));
+        gate.await_arrived(round);
         // The rest of the body and what is behind it arrive together: the body's reader takes more
         // from the socket than is its own, and leaves some of it there.
         let mut rest = noise(10);
@@ -433,7 +550,7 @@ fn a_reader_that_has_failed_keeps_nobody_from_the_reason() {
     });
     let mut client = server.connect();
     client.send(post_head("/", LARGE));
-    client.send(noise(LARGE / 2));
+    client.send(noise(LARGE - 10));
     client.finish_sending();
     assert_eq!(
         hear(&told),
@@ -453,7 +570,7 @@ fn a_handler_learns_that_the_client_of_its_body_is_gone() {
     for reset in [false, true] {
         let mut client = server.connect();
         client.send(post_head("/", LARGE));
-        client.send(noise(LARGE / 2));
+        client.send(noise(LARGE - 10));
         assert_eq!(hear(&told), None);
         if reset {
             client.reset();

@@ -57,6 +57,8 @@ fn turning_connections_away_leaves_no_trace_in_the_count() {
         let mut clients: Vec<_> = (0..12).map(|_| server.connect()).collect();
         for client in &mut clients {
             assert_eq!(client.get("/").text(), "Hello");
+            // It has begun to ask, so it is not idle.
+            client.send("GET / HT");
         }
         for _ in 0..20 {
             assert_eq!(server.connect().answer().status, 503);

@@ -162,6 +162,29 @@ fn a_handler_that_reads_a_slow_body_learns_that_it_took_too_long() {
 }
 
 #[test]
+fn the_time_that_a_handler_takes_before_it_reads_is_not_charged_to_its_client() {
+    let transfer_time = Duration::from_secs(1);
+    let limits = Limits {
+        transfer_time,
+        rate: u32::MAX,
+        body_buffer: 0,
+        ..no_deadlines()
+    };
+    let server = start(server().limits(limits), move |request: &Request| {
+        let began = Instant::now();
+        while began.elapsed() <= transfer_time {
+            thread::yield_now();
+        }
+        echo(request)
+    });
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.head().status, 100);
+    client.send("ham");
+    assert_eq!(client.answer().text(), "ham");
+}
+
+#[test]
 fn a_client_that_does_not_take_its_answer_is_given_up() {
     let limits = Limits {
         transfer_time: SHORT,

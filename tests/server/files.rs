@@ -66,6 +66,28 @@ fn a_file_that_shrinks_breaks_the_connection_off() {
 }
 
 #[test]
+fn of_a_file_that_can_not_be_read_nothing_is_sent_and_what_stands_before_it_is() {
+    let path = written("emptied", b"");
+    let server = start(
+        server().limits(no_deadlines()),
+        move |request: &Request| -> hansel::Result<Response> {
+            if request.path() == "/other" {
+                return Ok(Response::new("other"));
+            }
+            let file = File::options().read(true).write(true).open(&path)?;
+            file.set_len(1000)?;
+            let body = Body::file(file.try_clone()?)?;
+            file.set_len(0)?;
+            Ok(Response::new(body))
+        },
+    );
+    let mut client = server.connect();
+    client.send([get("/other"), get("/file"), get("/other")].concat());
+    assert_eq!(client.answer().text(), "other");
+    assert_eq!(client.end_of_any_kind(), b"");
+}
+
+#[test]
 fn a_file_costs_no_thread_while_its_client_does_not_read() {
     let path = written("stalled", &noise(20_000_000));
     let server = start(

@@ -122,6 +122,8 @@ fn the_lanes_own_address_has_places_when_the_others_are_taken() {
     let server = start(server, || "Hello");
     let mut only = server.connect();
     assert_eq!(only.get("/").status, 200);
+    // It has begun to ask, so it is not idle.
+    only.send("GET / HT");
     assert_eq!(server.connect().answer().status, 503, "there is one place");
     assert_eq!(lane(&server).get("/livez").status, 200);
 }

@@ -1,7 +1,7 @@
 //! A server's life: addresses, draining, stopping.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -34,6 +34,19 @@ fn port_0_takes_a_port_and_tells_which() {
     assert_eq!(server.local_addrs(), addresses);
     assert_eq!(server.local_addr(), addresses[0]);
     assert_eq!(server.connect().get("/x").text(), "/x");
+}
+
+#[test]
+fn a_port_is_that_of_ipv6_and_ipv4_and_peers_are_seen_as_they_are() {
+    let server = Server::port(0).unwrap().loops(1).quiet();
+    let port = server.local_addrs()[0].port();
+    let _server = start(server, |request: &Request| format!("{}", request.peer().unwrap().ip()));
+    let here = |address: std::net::IpAddr| Client::connect((address, port).into());
+    assert_eq!(here(Ipv4Addr::LOCALHOST.into()).get("/").text(), "127.0.0.1");
+    // A machine may be without IPv6.
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        assert_eq!(here(Ipv6Addr::LOCALHOST.into()).get("/").text(), "::1");
+    }
 }
 
 #[test]
@@ -231,7 +244,7 @@ fn a_stop_wakes_those_who_wait_for_a_client() {
         }
     }
     let mut body = server.connect();
-    body.send("POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2000000\r\n\r\n");
+    body.send("POST /body HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
     assert_eq!(hear(&told), "reading");
     let mut reader = server.connect();
     reader.send(get("/reader"));

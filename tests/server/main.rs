@@ -9,15 +9,21 @@ mod blocking;
 mod bodies;
 mod connections;
 mod corpus;
+mod crew;
 mod crowds;
 mod deadlines;
+#[cfg(unix)]
+mod endings;
 #[cfg(unix)]
 mod exhaustion;
 mod files;
 mod half_close;
 mod handler_deadline;
+mod head;
 mod health;
+mod idlest;
 mod life;
+mod limits;
 mod metrics;
 mod panics;
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::thread;
 
 use hansel::{Body, IntoResponse, Request, Response};
 
-use crate::support::{Client, Gate, OpenAtEnd, Running, get, no_deadlines, server, start};
+use crate::support::{Client, Gate, OpenAtEnd, Running, get, no_deadlines, noise, server, start};
 
 /// Panics when it is dropped.
 struct Bomb;
@@ -171,6 +171,37 @@ fn a_context_value_may_block_where_it_is_dropped() {
 }
 
 #[test]
+fn a_context_value_may_block_where_it_is_dropped_behind_a_stream_that_has_failed() {
+    struct Slow(Gate);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.pass();
+        }
+    }
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        if request.path() != "/slow" {
+            return "other".into_response();
+        }
+        request.set(Slow(at.clone()));
+        Response::new(Body::stream(|client| {
+            client.write_all(b"a part")?;
+            Err(std::io::Error::other("no more"))
+        }))
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut slow = server.connect();
+    slow.send(get("/slow"));
+    gate.await_arrived(1);
+    assert_eq!(server.connect().get("/other").text(), "other");
+    gate.admit(1);
+    slow.head();
+    assert_eq!(slow.chunk(), b"a part");
+    assert_eq!(slow.end_of_any_kind(), b"");
+}
+
+#[test]
 fn neighbours_of_panics_are_all_answered() {
     let server = start(server().loops(2).limits(no_deadlines()), panicking);
     thread::scope(|scope| {
@@ -215,4 +246,76 @@ fn answers_to_earlier_pipelined_requests_survive_a_panic_behind_them() {
     client.head();
     assert_eq!(client.chunk(), b"a part");
     assert_eq!(client.end_of_any_kind(), b"");
+}
+
+#[test]
+fn answers_that_are_whole_survive_a_panic_in_a_drop_behind_them() {
+    let server = start(server().limits(no_deadlines()), panicking);
+    for _ in 0..20 {
+        let mut client = server.connect();
+        let behind = get("/never");
+        client.send([get("/1"), get("/2"), get("/context"), behind].concat());
+        assert_eq!(client.answer().text(), "/1");
+        assert_eq!(client.answer().text(), "/2");
+        assert_eq!(client.answer().text(), "fine so far", "it is whole");
+        client.end();
+    }
+    assert_unharmed(&server);
+}
+
+#[test]
+fn an_answer_longer_than_its_buffer_survives_the_panic_in_its_own_drop() {
+    let server = start(server().limits(no_deadlines()), |request: &Request| {
+        request.set(Bomb);
+        noise(1_000_000)
+    });
+    let mut client = server.connect();
+    client.send([get("/"), get("/never")].concat());
+    assert!(client.answer().body == noise(1_000_000));
+    client.end();
+}
+
+#[test]
+fn a_body_that_is_dropped_unused_and_panics_takes_no_earlier_answer_with_it() {
+    let server = start(server().limits(no_deadlines()), panicking);
+    let head = "HEAD /unused-stream HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let mut client = server.connect();
+    client.send([&get("/1"), head, &get("/never")].concat());
+    assert_eq!(client.answer().text(), "/1");
+    assert_eq!(client.head().status, 200);
+    client.end();
+}
+
+#[test]
+fn every_value_of_a_request_is_dropped_however_many_panic_and_never_with_the_loop_held() {
+    struct Slow(Gate, Bomb);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.pass();
+        }
+    }
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        if request.path() == "/bombs" {
+            for _ in 0..3 {
+                request.set(Slow(at.clone(), Bomb));
+            }
+        }
+        "fine so far"
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    client.send(get("/bombs"));
+    for n in 1..=3 {
+        gate.await_arrived(n);
+        assert_eq!(
+            server.connect().get("/other").text(),
+            "fine so far",
+            "drop {n} holds up others"
+        );
+        gate.admit(1);
+    }
+    assert_eq!(client.answer().text(), "fine so far");
+    client.end();
 }

@@ -59,11 +59,16 @@ fn much_may_come_behind_it_at_once() {
 }
 
 #[test]
-fn a_proxy_that_speaks_for_itself_is_the_client() {
+fn a_proxy_that_speaks_for_nobody_is_served_and_is_not_the_client() {
     let running = behind_a_proxy();
-    for header in [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"] {
+    for header in [
+        &b"PROXY UNKNOWN\r\n"[..],
+        b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x00\x00\x00",
+    ] {
         let mut client = connect(&running, [header, get("/").as_bytes()].concat());
-        assert_eq!(client.answer().text(), "Some(127.0.0.1) Some(127.0.0.1)");
+        assert_eq!(client.answer().text(), "Some(127.0.0.1) None");
+        assert_eq!(client.get("/").text(), "Some(127.0.0.1) None");
     }
 }
 

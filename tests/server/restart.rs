@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use hansel::Server;
+use hansel::{Request, Server};
 use socket2::SockRef;
 
 use crate::processes::{end_with_test, signal};
@@ -24,20 +27,43 @@ const ANSWERS: usize = 300;
 /// Where a server that is restarted has its health lane.
 const HEALTH: &str = "HANSEL_TEST_HEALTH";
 
+/// Where it has a Unix socket besides.
+const UNIX: &str = "HANSEL_TEST_UNIX";
+
 /// Clients that open a connection for each request, and as many that keep theirs.
 const CLIENTS: usize = 3;
 
 #[test]
 #[ignore = "the other tests here start it, as a process of its own"]
 fn a_server_that_is_restarted() {
-    end_with_test(1);
     let server = Server::activated().unwrap().expect("a listener from the test");
+    // Each one's standard input is that of the first.
+    end_with_test(1);
     let mut server = server.quiet().grace(PATIENCE).restart_on_hangup().unwrap();
     if let Ok(address) = std::env::var(HEALTH) {
         // Nobody could listen there a second time. Nobody waits either: the successor serves already.
         server = server.health_on(address).unwrap().drain_delay(NEVER);
     }
-    server.serve(|| std::process::id().to_string()).unwrap();
+    // A successor has it from its predecessor.
+    if let Some(path) = std::env::var_os(UNIX).filter(|path| !Path::new(path).exists()) {
+        server = server.and_unix(path, 0o600).unwrap();
+    }
+    let serve = |request: &Request| match request.path() {
+        "/children" => open_files_of_a_child(),
+        "/input" => read_link("/proc/self/fd/0"),
+        _ => std::process::id().to_string(),
+    };
+    server.serve(serve).unwrap();
+}
+
+/// The open files that a child of this process has when it starts (Linux).
+fn open_files_of_a_child() -> String {
+    let child = Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
+    String::from_utf8(child.stdout).unwrap()
+}
+
+fn read_link(path: &str) -> String {
+    std::fs::read_link(path).unwrap().to_string_lossy().into_owned()
 }
 
 /// Starts a server on `listener`, as a service manager would. It ends with what is returned beside it.
@@ -211,12 +237,98 @@ fn three_hand_overs_to_a_successor_lose_nothing() {
     for _ in 0..3 {
         let process = load.await_process_beside(&known);
         known.push(process);
-        signal(process, "-HUP");
+        // Those that come while one hand-over is under way are part of it.
+        let process = process.to_string();
+        let thrice = Command::new("kill")
+            .args(["-HUP", &process, &process, &process])
+            .status();
+        assert!(thrice.unwrap().success());
     }
     let last = load.await_process_beside(&known);
     assert!(first.wait().unwrap().success(), "the first one has ended by itself");
     load.end(4);
     signal(last, "-TERM");
+}
+
+/// Waits for what another process does.
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it does not happen");
+        thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_child_inherits_a_listener_at_any_moment_and_the_port_ends_with_the_last_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = read_link(&format!("/proc/self/fd/{}", listener.as_raw_fd()));
+    let (mut first, life_line) = start(&listener);
+    drop(listener);
+    let load = Load::start(address);
+    let stop = AtomicBool::new(false);
+    let mut known = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    let files = Client::connect(address).get("/children").text().to_owned();
+                    assert!(!files.contains(&socket), "{socket}: {files}");
+                }
+            });
+        }
+        let _end = StopAtEnd(&stop);
+        let input = Client::connect(address).get("/input").text().to_owned();
+        for _ in 0..4 {
+            let process = load.await_process_beside(&known);
+            known.push(process);
+            signal(process, "-HUP");
+        }
+        known.push(load.await_process_beside(&known));
+        let of_last = Client::connect(address).get("/input").text().to_owned();
+        assert_eq!(of_last, input, "each has the standard input of the first");
+    });
+    load.end(5);
+    assert!(first.wait().unwrap().success());
+    signal(known[4], "-TERM");
+    // It is no child of this process, so its end is seen by what it leaves.
+    wait_until(|| TcpStream::connect(address).is_err());
+    wait_until(|| TcpListener::bind(address).is_ok());
+    drop(life_line);
+}
+
+#[test]
+fn the_path_of_a_unix_socket_is_the_successors_and_removed_by_the_last() {
+    let path = std::env::temp_dir().join(format!("hansel-handed-{}", std::process::id()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut first, _life_line) = start_with([&listener], |command| {
+        command.env(UNIX, &path);
+    });
+    let load = Load::start(listener.local_addr().unwrap());
+    let mut known = Vec::new();
+    for _ in 0..2 {
+        let process = load.await_process_beside(&known);
+        known.push(process);
+        signal(process, "-HUP");
+    }
+    let last = load.await_process_beside(&known);
+    assert!(first.wait().unwrap().success());
+    let ask = || -> io::Result<String> {
+        let mut client = UnixStream::connect(&path)?;
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    // The one before the last may still take it.
+    wait_until(|| ask().unwrap().ends_with(&format!("\r\n\r\n{last}")));
+    load.end(3);
+    assert!(path.exists());
+    signal(last, "-TERM");
+    wait_until(|| !path.exists());
 }
 
 #[test]
@@ -318,7 +430,7 @@ fn a_unix_socket_stays_where_it_is_for_the_successor() {
     server.shutdown(PATIENCE);
     server.wait();
     assert!(path.exists());
-    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    UnixStream::connect(&path).unwrap();
     drop(listeners);
     std::fs::remove_file(&path).unwrap();
 }

@@ -392,3 +392,133 @@ fn a_reader_that_ends_early_or_fails_breaks_the_connection_off() {
     assert_eq!(failing.chunk(), b"a part");
     assert_eq!(failing.end_of_any_kind(), b"", "no last chunk");
 }
+
+/// Serves a stream at each path that waits until its client is gone, and says so by its path.
+fn waiting(server: hansel::Server) -> (Running, mpsc::Receiver<String>) {
+    let (tell, told) = mpsc::channel();
+    let running = start(server.limits(no_deadlines()), move |request: &Request| {
+        let (tell, path) = (tell.clone(), request.path().to_owned());
+        if path == "/other" {
+            return Response::new("other");
+        }
+        Response::new(Body::stream(move |client| {
+            client.write_all(b"x")?;
+            while client.wait(NEVER) {}
+            assert!(!client.is_open());
+            tell.send(path).unwrap();
+            Ok(())
+        }))
+    });
+    (running, told)
+}
+
+#[test]
+fn a_stream_that_only_waits_learns_that_its_client_is_gone() {
+    let (server, told) = waiting(server());
+    let mut client = server.connect();
+    // On a connection that has been used, as on a new one.
+    for path in ["/new", "/used"] {
+        if path == "/used" {
+            client = server.connect();
+            assert_eq!(client.get("/other").text(), "other");
+        }
+        client.send(get(path));
+        client.head();
+        assert_eq!(client.chunk(), b"x");
+        client.reset();
+        assert_eq!(hear(&told), path);
+        client = server.connect();
+    }
+}
+
+#[test]
+fn a_stream_that_only_waits_learns_that_its_client_has_closed_in_order() {
+    let (server, told) = waiting(server());
+    let mut client = server.connect();
+    client.send(get("/closed"));
+    client.head();
+    assert_eq!(client.chunk(), b"x");
+    // Everything has been read: this is no reset.
+    drop(client);
+    assert_eq!(hear(&told), "/closed");
+}
+
+#[test]
+fn a_client_that_sends_no_more_is_there_and_gets_whole_chunks_and_the_connection_ends_in_order() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = streaming(move |client| {
+        client.write_all(b"x")?;
+        at.pass();
+        for _ in 0..100 {
+            assert!(client.wait(Duration::from_micros(10)) && client.is_open());
+        }
+        client.write_all(b"the end")
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    client.send(get("/"));
+    client.head();
+    assert_eq!(client.chunk(), b"x");
+    client.finish_sending();
+    gate.admit(1);
+    assert_eq!(client.chunk(), b"the end");
+    assert_eq!(client.chunk(), b"");
+    client.end();
+}
+
+#[test]
+fn a_stream_that_waits_learns_that_the_server_drains() {
+    let (server, told) = waiting(server());
+    let mut client = server.connect();
+    client.send(get("/"));
+    client.head();
+    // Else it may learn it where it writes.
+    assert_eq!(client.chunk(), b"x");
+    server.shutdown(NEVER);
+    assert_eq!(hear(&told), "/");
+    assert_eq!(server.wait().cut, 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_stream_that_only_waits_learns_that_its_client_has_closed_a_unix_socket() {
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("waiting.sock");
+    let _ = std::fs::remove_file(&path);
+    let (_server, told) = waiting(hansel::Server::unix(&path, 0o600).unwrap().loops(1).quiet());
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.write_all(get("/unix").as_bytes()).unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"1\r\nx\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        received.extend(byte);
+    }
+    drop(client);
+    assert_eq!(hear(&told), "/unix");
+}
+
+#[test]
+fn head_waits_for_no_place_of_streams() {
+    let gate = Gate::new();
+    let at = gate.clone();
+    let server = start(server().threads(2).limits(no_deadlines()), move |_: &Request| {
+        let at = at.clone();
+        Response::new(Body::stream(move |client| {
+            client.write_all(b"x")?;
+            at.pass();
+            Ok(())
+        }))
+    });
+    let _open = OpenAtEnd(&gate);
+    let mut first = server.connect();
+    first.send(get("/"));
+    first.head();
+    gate.await_arrived(1);
+    let mut second = server.connect();
+    second.send("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(second.head().status, 200);
+    // The stream has kept its place meanwhile.
+    gate.admit(1);
+    assert_eq!((first.chunk(), first.chunk()), (b"x".to_vec(), Vec::new()));
+}

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hansel::{Body, IntoResponse, Limits, Request, Response};
 
-use crate::support::{Client, Crowd, Gate, OpenAtEnd, PATIENCE, Running, get, hear, no_deadlines, server, start};
+use crate::support::{
+    Client, Crowd, Gate, NEVER, OpenAtEnd, PATIENCE, Running, get, hear, no_deadlines, post, post_head, server, start,
+};
 
 /// Handlers and streams that count how many of them run. Some say that they block, some just take a
 /// while, some stream.
@@ -236,39 +238,198 @@ fn a_loop_without_a_permit_of_its_own_is_served_by_the_other() {
     });
 }
 
+/// Serves streams and uploads that count and wait at a gate, and says "plain" to everything else. Of four threads, one
+/// may read a body as it arrives, and two may stream.
+fn with_places(limits: Limits, gate: &Gate) -> Running {
+    let at = gate.clone();
+    let limits = Limits {
+        body_buffer: 0,
+        ..limits
+    };
+    start(server().threads(4).limits(limits), move |request: &Request| {
+        let at = at.clone();
+        match request.segment(0) {
+            Some("stream") => Response::new(Body::stream(move |client| {
+                at.pass();
+                write!(client, "through")
+            })),
+            Some("upload") => {
+                at.pass();
+                request.bytes().map(|body| body.len().to_string()).into_response()
+            }
+            _ => "plain".into_response(),
+        }
+    })
+}
+
+fn ask(server: &Running, request: impl AsRef<[u8]>) -> Client {
+    let mut client = server.connect();
+    client.send(request);
+    client
+}
+
 #[test]
-fn streams_leave_half_the_threads_to_others() {
+fn uploads_and_downloads_have_places_of_their_own_and_leave_threads_to_others() {
+    let gate = Gate::new();
+    let server = with_places(no_deadlines(), &gate);
+    let _open = OpenAtEnd(&gate);
+    let mut streams = [ask(&server, get("/stream")), ask(&server, get("/stream"))];
+    gate.await_arrived(2);
+    let mut upload = ask(&server, post("/upload", b"ham"));
+    gate.await_arrived(3);
+    // They wait for a place, each for one of its kind, and without a thread.
+    let mut waiting = [ask(&server, get("/stream")), ask(&server, post("/upload", b"eggs"))];
+    assert_eq!(server.connect().get("/").text(), "plain");
+    assert_eq!(server.connect().get("/").text(), "plain");
+    assert_eq!(gate.arrived(), 3);
+    gate.admit(5);
+    for stream in &mut streams {
+        assert_eq!(stream.answer().text(), "through");
+    }
+    assert_eq!(upload.answer().text(), "3");
+    let [stream, upload] = &mut waiting;
+    assert_eq!(stream.answer().text(), "through");
+    assert_eq!(upload.answer().text(), "4");
+    assert_eq!(upload.get("/").text(), "plain", "the connection goes on");
+}
+
+#[test]
+fn what_is_behind_a_response_that_waits_for_its_place_waits_as_well() {
+    let gate = Gate::new();
+    let server = with_places(no_deadlines(), &gate);
+    let _open = OpenAtEnd(&gate);
+    let mut streams = [ask(&server, get("/stream")), ask(&server, get("/stream"))];
+    gate.await_arrived(2);
+    let mut waiting = ask(
+        &server,
+        get("/") + &get("/stream") + &get("/") + &get("/stream") + &get("/"),
+    );
+    assert_eq!(waiting.answer().text(), "plain");
+    gate.admit(4);
+    for stream in &mut streams {
+        assert_eq!(stream.answer().text(), "through");
+    }
+    for text in ["through", "plain", "through", "plain"] {
+        assert_eq!(waiting.answer().text(), text);
+    }
+}
+
+#[test]
+fn who_is_refused_gives_its_place_back_before_its_connection_ends() {
     let gate = Gate::new();
     let at = gate.clone();
-    let server = start(server().threads(4).limits(no_deadlines()), move |request: &Request| {
-        if request.segment(0) != Some("stream") {
-            return "plain".into_response();
-        }
-        let at = at.clone();
-        Response::new(Body::stream(move |client| {
+    let limits = Limits {
+        body_buffer: 0,
+        queue_time: Duration::ZERO,
+        linger: NEVER,
+        ..no_deadlines()
+    };
+    let server = server().threads(1).limits(limits).health_on("127.0.0.1:0").unwrap();
+    let server = start(server, move |request: &Request| {
+        if request.path() == "/wait" {
             at.pass();
-            write!(client, "through")
-        }))
+        }
+        request.bytes().map(|body| body.len().to_string())
     });
     let _open = OpenAtEnd(&gate);
-    let mut streams: Vec<_> = (0..2).map(|_| server.connect()).collect();
-    for client in &mut streams {
-        client.send(get("/stream"));
-    }
-    gate.await_arrived(2);
-    let refused = server.connect().get("/stream");
-    assert_eq!((refused.status, refused.field("Retry-After")), (503, Some("1")));
-    assert_eq!(server.connect().get("/").text(), "plain");
-    gate.admit(2);
-    for client in &mut streams {
-        assert_eq!(client.answer().text(), "through");
+    let mut waiting = ask(&server, get("/wait"));
+    gate.await_arrived(1);
+    // It has the one place there is, and no thread.
+    let mut refused = ask(&server, post("/", b"ham"));
+    let mut lane = Client::connect(server.health_addrs()[0]);
+    let until = Instant::now() + PATIENCE;
+    while !lane.get("/metrics").text().contains("\nhansel_queue_length 1\n") {
+        assert!(Instant::now() < until, "it does not queue");
     }
     gate.admit(1);
-    assert_eq!(
-        server.connect().get("/stream").text(),
-        "through",
-        "its place is free again"
-    );
+    assert_eq!(waiting.answer().text(), "0");
+    assert_eq!(refused.answer().status, 503);
+    // Whoever comes before the thread is back is refused as well: nobody may queue.
+    while ask(&server, post("/", b"ham")).answer().status == 503 {
+        assert!(Instant::now() < until, "the place does not come back");
+    }
+    drop(refused);
+}
+
+#[test]
+fn one_thread_is_enough_for_uploads_and_streams_behind_one_another() {
+    let limits = Limits {
+        body_buffer: 0,
+        ..no_deadlines()
+    };
+    let server = start(server().threads(1).limits(limits), |request: &Request| {
+        let body = request.bytes().unwrap().to_vec();
+        Response::new(Body::stream(move |client| client.write_all(&body)))
+    });
+    let mut clients: Vec<_> = (0..10).map(|_| ask(&server, post("/", b"ham").repeat(5))).collect();
+    for client in &mut clients {
+        // A reader that has not seen the end of its body might leave some: the first response may be the last.
+        assert_eq!(client.answer().text(), "ham");
+    }
+}
+
+#[test]
+fn a_request_that_waits_too_long_for_a_place_is_answered_503() {
+    let gate = Gate::new();
+    let limits = Limits {
+        queue_time: Duration::from_millis(50),
+        ..no_deadlines()
+    };
+    let server = with_places(limits, &gate);
+    let _open = OpenAtEnd(&gate);
+    let _streams = [ask(&server, get("/stream")), ask(&server, get("/stream"))];
+    gate.await_arrived(2);
+    let _upload = ask(&server, post("/upload", b"ham"));
+    gate.await_arrived(3);
+    for request in [get("/stream").into_bytes(), post("/upload", b"eggs")] {
+        let mut client = ask(&server, request);
+        let refused = client.answer();
+        assert_eq!((refused.status, refused.field("Retry-After")), (503, Some("1")));
+        refused.assert_closes();
+        client.end();
+    }
+}
+
+#[test]
+fn no_more_requests_wait_for_a_place_than_may_queue() {
+    let gate = Gate::new();
+    let limits = Limits {
+        queue: 1,
+        ..no_deadlines()
+    };
+    let server = with_places(limits, &gate);
+    let _open = OpenAtEnd(&gate);
+    let mut first = ask(&server, post("/upload", b"ham"));
+    gate.await_arrived(1);
+    let (tell, told) = mpsc::channel();
+    for _ in 0..2 {
+        let mut client = ask(&server, post("/upload", b"ham"));
+        let tell = tell.clone();
+        thread::spawn(move || tell.send(client.answer().status).unwrap());
+    }
+    assert_eq!(hear(&told), 503);
+    gate.admit(2);
+    assert_eq!(first.answer().text(), "3");
+    assert_eq!(hear(&told), 200);
+}
+
+#[test]
+fn a_slow_upload_makes_room_when_another_waits_for_its_place() {
+    let gate = Gate::new();
+    gate.admit(1000);
+    let limits = Limits {
+        // What the slow one has sent gives it minutes.
+        transfer_time: Duration::from_secs(1),
+        rate: 1000,
+        ..no_deadlines()
+    };
+    let server = with_places(limits, &gate);
+    let mut slow = ask(&server, post_head("/upload", 200_000));
+    slow.send(vec![b'x'; 150_000]);
+    gate.await_arrived(1);
+    assert_eq!(ask(&server, post("/upload", b"ham")).answer().text(), "3");
+    assert_eq!(slow.answer().status, 408);
+    slow.end();
 }
 
 #[test]

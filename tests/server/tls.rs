@@ -363,6 +363,26 @@ fn a_client_that_has_finished_sending_gets_its_answers() {
 }
 
 #[test]
+fn one_connection_too_many_is_never_answered_in_plain_text() {
+    let identity = Identity::new();
+    let limits = Limits {
+        connections: 1,
+        ..no_deadlines()
+    };
+    let server = start(identity.server().limits(limits), || "served");
+    let mut first = identity.connect(&server);
+    assert_eq!(first.text("/"), "served");
+    // It is asking again, so it is not idle.
+    first.send("GET / HT");
+    let mut received = Vec::new();
+    // It may be reset, since its beginning is not read.
+    let _ = Client::connect(server.local_addr()).stream.read_to_end(&mut received);
+    assert_eq!(received, b"");
+    first.send("TP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(first.answer().1, b"served");
+}
+
+#[test]
 fn a_certificate_is_renewed_without_a_restart() {
     let mut identity = Identity::new();
     let tls = identity.tls();
@@ -445,4 +465,32 @@ fn it_is_a_matter_of_one_listener() {
     assert_eq!(Client::connect(plain).get("/").text(), "http");
     let mut client = identity.connect_by(secure, rustls::ALL_VERSIONS, &[]);
     assert_eq!(client.text("/"), "https");
+}
+
+#[test]
+fn a_stream_that_only_waits_learns_that_its_client_is_gone() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let identity = Identity::new();
+    let server = start(identity.server(), move |_: &Request| {
+        let tell = tell.clone();
+        Response::new(Body::stream(move |client| {
+            client.write_all(b"x")?;
+            while client.wait(crate::support::NEVER) {}
+            tell.send(()).unwrap();
+            Ok(())
+        }))
+    });
+    let mut client = identity.connect(&server);
+    client.send(get("/"));
+    let mut received = Vec::new();
+    while !received.ends_with(b"1\r\nx\r\n") {
+        let mut byte = [0];
+        client.0.read_exact(&mut byte).unwrap();
+        received.extend(byte);
+    }
+    socket2::SockRef::from(&client.0.sock)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(client);
+    crate::support::hear(&told);
 }

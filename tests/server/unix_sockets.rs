@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use hansel::{Request, Server};
 
+use crate::support::{Gate, OpenAtEnd};
+
 #[test]
 fn a_unix_socket_serves_beside_an_address_and_is_gone_at_the_end() {
     let path = std::env::temp_dir().join(format!("hansel-serves-{}", std::process::id()));
@@ -28,6 +30,38 @@ fn a_unix_socket_serves_beside_an_address_and_is_gone_at_the_end() {
     drop(client);
     server.shutdown(Duration::from_secs(60));
     server.wait();
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_socket_of_a_successor_stays_when_its_predecessor_ends() {
+    let path = std::env::temp_dir().join(format!("hansel-stays-{}", std::process::id()));
+    let gate = Gate::new();
+    let at = gate.clone();
+    let first = Server::unix(&path, 0o600).unwrap().quiet();
+    let first = first.spawn(move || at.pass()).unwrap();
+    let open = OpenAtEnd(&gate);
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    gate.await_arrived(1);
+    first.shutdown(Duration::from_secs(60));
+    while UnixStream::connect(&path).is_ok() {
+        thread::yield_now();
+    }
+    // The first one drains: it has stopped listening, and the path is free.
+    let second = Server::unix(&path, 0o600).unwrap().quiet().spawn(|| "second").unwrap();
+    drop(open);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    first.wait();
+    let mut client = UnixStream::connect(&path).expect("the second is reached");
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("second"), "{answer}");
+    second.shutdown(Duration::from_secs(60));
+    second.wait();
     assert!(!path.exists());
 }
 

@@ -8,7 +8,9 @@ use crate::{IntoResponse, Pairs, Request, Response};
 
 /// The body of a request, a form (`application/x-www-form-urlencoded`), read as a `T`.
 ///
-/// A body of another content type is answered with 415, one that is no `T` with 422 and the reason.
+/// A body of another content type is answered with 415, one that is no `T` with 422 and the reason. Fields are read as
+/// those of a `Query`. More than 10,000 values for one `T` are answered with 413; fields that `T` does
+/// not name do not count.
 ///
 /// ```
 /// use hansel::{Form, Routes};
@@ -46,7 +48,11 @@ fn form<T: DeserializeOwned>(request: &Request) -> Result<Form<T>, Response> {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form", reason));
     }
     let text = request.text().map_err(IntoResponse::into_response)?;
-    urlencoded::read(Pairs::of(text))
-        .map(Form)
-        .map_err(|problem| refusal(StatusCode::UNPROCESSABLE_ENTITY, "form", problem))
+    urlencoded::read(Pairs::of(text)).map(Form).map_err(|problem| {
+        let status = match problem {
+            urlencoded::Problem::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        refusal(status, "form", problem)
+    })
 }

@@ -33,6 +33,7 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 /// # let answer = send("application/json; charset=utf-8", r#"{"x":1,"y":2}"#);
 /// # assert_eq!(answer.body().bytes(), Some(&br#"{"x":2,"y":1}"#[..]));
 /// # assert_eq!(send("application/vnd.api+json", r#"{"x":1,"y":2}"#).status(), 200);
+/// # assert_eq!(send("application/json", "\u{feff}{\"x\":1,\"y\":2}").status(), 200);
 /// # assert_eq!(send("application/json", "{").status(), 400);
 /// # assert_eq!(send("application/json", r#"{"x":1}"#).status(), 422);
 /// # assert_eq!(send("text/plain", r#"{"x":1,"y":2}"#).status(), 415);
@@ -49,6 +50,9 @@ fn json<T: DeserializeOwned>(request: &Request) -> Result<Json<T>, Response> {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON", reason));
     }
     let bytes = request.bytes().map_err(IntoResponse::into_response)?;
+    // RFC 8259 §8.1: "implementations that parse JSON texts MAY ignore the presence of a byte order mark rather than
+    // treating it as an error". Editors and proxies of Windows send one.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map(Json).map_err(|error| {
         let status = match error.classify() {
             Category::Data => StatusCode::UNPROCESSABLE_ENTITY,

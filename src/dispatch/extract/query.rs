@@ -8,8 +8,10 @@ use crate::{Request, Response};
 
 /// The query of a request, read as a `T`: each field is the value of its name, a `Vec` all of them.
 ///
-/// A query that is no `T` is answered with 400 and the reason. A `bool` is true for `true`, `on`, `1` and
-/// for its name alone.
+/// A query that is no `T` is answered with 400 and the reason, and so is one with more than 10,000 values for one `T`.
+/// Names that `T` does not have are ignored, unless it has `#[serde(deny_unknown_fields)]`. A `bool` is true for
+/// `true`, `on`, `1` and for its name alone. An `Option` is `None` where the value is empty. A `Vec` of pairs gets all
+/// of them in order, and a flattened struct is read like any other.
 ///
 /// ```
 /// use hansel::{Query, Routes};
@@ -26,6 +28,7 @@ use crate::{Request, Response};
 /// # use hansel::{Application, Request};
 /// # let app = hansel::App::new(routes);
 /// # assert_eq!(app.call(&Request::get("/search?q=x")).body().bytes(), Some(&b"x on page 1"[..]));
+/// # assert_eq!(app.call(&Request::get("/search?q=x&page=&utm=1&utm=2")).status(), 200);
 /// # let wrong = app.call(&Request::get("/search?q=x&page=y"));
 /// # assert_eq!(wrong.status(), 400);
 /// # assert_eq!(wrong.body().bytes(), Some(&b"query: `page`: `y` is not a u32"[..]));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::extractor;
+use crate::report;
 use crate::{IntoResponse, Request, Response};
 
 /// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
@@ -49,7 +50,7 @@ extractor!([T: Any + Send + Sync] State<T>, state);
 
 fn state<T: Any + Send + Sync>(request: &Request) -> Result<State<T>, Response> {
     request.value::<T>().map(State).ok_or_else(|| {
-        log::error!(
+        report::error!(
             "{}: a handler wants a State<{}>, and nothing has set one",
             request.path(),
             type_name::<T>()

@@ -22,6 +22,7 @@ use http::Method;
 use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape};
 use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
+use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
 pub use regexes::regex;
@@ -61,11 +62,18 @@ use table::Table;
 pub struct Routes {
     entries: Vec<Entry>,
     /// By key, so that equal patterns are found.
-    places: HashMap<String, usize>,
+    places: HashMap<Place, usize>,
     last: Option<(usize, usize)>,
     not_found: Option<Bound>,
     registry: Option<Registry>,
     table: OnceLock<Table>,
+}
+
+/// Where an entry is: routes and a mount may share a pattern.
+#[derive(PartialEq, Eq, Hash)]
+enum Place {
+    Endpoints(Key),
+    Mount(Key),
 }
 
 /// What there is at one pattern.
@@ -164,7 +172,7 @@ impl Routes {
         if let Err(problem) = pattern.check_mount() {
             panic!("{problem}");
         }
-        let key = format!("mount {}", pattern.key());
+        let key = Place::Mount(pattern.key());
         if let Some(&place) = self.places.get(&key)
             && let Some(first) = self.entries[place].first_location()
         {
@@ -197,7 +205,8 @@ impl Routes {
 
     /// Answers what would be 404 here. The answer's status is 404 unless the handler sets one.
     ///
-    /// Below a mount, it answers for all that begins with the mount's path. 405 is not its business.
+    /// Below a mount, it answers for all that begins with the mount's path, unless another dispatcher has it: it is asked
+    /// when nobody else answers, and never hides a 405, or what OPTIONS is answered with.
     #[track_caller]
     #[must_use]
     pub fn not_found<H: Handler<S>, S: Shape<H>>(mut self, handler: H) -> Routes {
@@ -234,7 +243,7 @@ impl Routes {
             );
         }
         let entries = &mut self.entries;
-        let place = *self.places.entry(pattern.key()).or_insert_with(|| {
+        let place = *self.places.entry(Place::Endpoints(pattern.key())).or_insert_with(|| {
             entries.push(Entry {
                 pattern: pattern.clone(),
                 target: Target::Endpoints(Vec::new()),
@@ -312,7 +321,7 @@ impl Dispatch for Routes {
         for entry in &self.entries {
             match &entry.target {
                 Target::Endpoints(routes) => routes.iter().for_each(|route| route.describe(map)),
-                Target::Mount { inner, .. } => map.below(&entry.pattern.text, |map| inner.describe(map)),
+                Target::Mount { inner, .. } => map.below(&entry.pattern.shown, |map| inner.describe(map)),
             }
         }
         if let Some(handler) = &self.not_found {

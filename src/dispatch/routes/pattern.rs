@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
-
 use crate::dispatch::arguments::Tail;
+use crate::dispatch::notation;
 
 /// What a path has to look like: a template, or a regular expression.
 ///
@@ -22,7 +21,8 @@ use crate::dispatch::arguments::Tail;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub(super) text: String,
-    /// As it is shown on a map and in a trail.
+    /// As it is shown on a map and in a trail: a template, which begins with `/` and reads back as the same pattern, or an
+    /// expression, which begins with `^`.
     pub(super) shown: String,
     pub(super) kind: Result<PatternKind, String>,
 }
@@ -42,7 +42,14 @@ pub(super) struct Template {
     pub(super) has_rest: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What tells patterns apart: two with the same key match the same paths.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Template(Vec<Token>),
+    Text(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Token {
     /// Decoded text, slashes before segments included; NUL stands for a slash inside a segment.
     Literal(Vec<u8>),
@@ -59,7 +66,7 @@ impl From<&str> for Pattern {
     fn from(text: &str) -> Pattern {
         Pattern {
             text: text.to_owned(),
-            shown: text.to_owned(),
+            shown: text.replace('^', "%5E"),
             kind: Template::parse(text).map(PatternKind::Template),
         }
     }
@@ -72,11 +79,10 @@ impl From<String> for Pattern {
 }
 
 impl Pattern {
-    /// Two patterns with the same key match the same paths.
-    pub(super) fn key(&self) -> String {
+    pub(super) fn key(&self) -> Key {
         match &self.kind {
-            Ok(PatternKind::Template(template)) => template.key(),
-            _ => format!("regex {}", self.text),
+            Ok(PatternKind::Template(template)) => Key::Template(template.tokens.clone()),
+            _ => Key::Text(self.text.clone()),
         }
     }
 
@@ -86,8 +92,13 @@ impl Pattern {
 
     /// Whether it can be the path of a mount: what is below it begins with a slash.
     pub(super) fn check_mount(&self) -> Result<(), String> {
-        self.check()?;
         let text = &self.text;
+        if text.rsplit('/').next().is_some_and(|last| last.starts_with('*')) {
+            return Err(format!(
+                "a mount takes the rest of the path anyhow: leave the star out of `{text}`"
+            ));
+        }
+        self.check()?;
         if text != "/" && text.ends_with('/') {
             return Err(format!("a mount's path does not end with a slash: `{text}`"));
         }
@@ -133,7 +144,12 @@ impl Pattern {
 impl Template {
     fn parse(text: &str) -> Result<Template, String> {
         let Some(path) = text.strip_prefix('/') else {
-            return Err(format!("the pattern `{text}` does not begin with `/`"));
+            let hint = if text.starts_with(['^', '(']) {
+                "; a regular expression is written `hansel::regex(r\"..\")`"
+            } else {
+                ""
+            };
+            return Err(format!("the pattern `{text}` does not begin with `/`{hint}"));
         };
         let mut template = Template::default();
         if path.is_empty() {
@@ -143,10 +159,10 @@ impl Template {
             if template.has_rest {
                 return Err(format!("in the pattern `{text}`, something follows the rest parameter"));
             }
-            template.literal("/");
+            template.push_text(b"/");
             match segment.strip_prefix('{').and_then(|inside| inside.strip_suffix('}')) {
                 Some(name) => template.parameter(name, text)?,
-                None => template.literal(literal(segment, text)?),
+                None => template.literal(segment, text)?,
             }
         }
         if template.names.len() > MAX_CAPTURES {
@@ -155,17 +171,17 @@ impl Template {
         Ok(template)
     }
 
-    fn literal(&mut self, text: &str) {
-        // The first slash separates, or nothing does; what is decoded stays within its segment.
-        let decoded = if text == "/" {
-            vec![b'/']
-        } else {
-            let decoded = percent_decode_str(text);
-            decoded.map(|byte| if byte == b'/' { 0 } else { byte }).collect()
-        };
+    fn literal(&mut self, segment: &str, text: &str) -> Result<(), String> {
+        let literal = notation::literal(segment).map_err(|problem| format!("in the pattern `{text}`, {problem}"))?;
+        // Slashes separate before anything is decoded: one that was encoded stays within its segment.
+        self.push_text(literal.replace('/', "\0").as_bytes());
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &[u8]) {
         match self.tokens.last_mut() {
-            Some(Token::Literal(before)) => before.extend(decoded),
-            _ => self.tokens.push(Token::Literal(decoded)),
+            Some(Token::Literal(before)) => before.extend(text),
+            _ => self.tokens.push(Token::Literal(text.to_vec())),
         }
     }
 
@@ -174,10 +190,8 @@ impl Template {
             Some(name) => (name, true),
             None => (inside, false),
         };
-        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            return Err(format!(
-                "in the pattern `{text}`, `{{{inside}}}` is not a name in braces, such as `{{id}}` or `{{*rest}}`"
-            ));
+        if name.is_empty() || !name.chars().all(notation::is_of_name) {
+            return Err(format!("in the pattern `{text}`, {}", notation::in_braces(inside)));
         }
         if self.names.iter().any(|other| **other == *name) {
             return Err(format!("in the pattern `{text}`, `{name}` stands twice"));
@@ -187,49 +201,6 @@ impl Template {
         self.tokens.push(if is_rest { Token::Rest } else { Token::Segment });
         Ok(())
     }
-
-    fn key(&self) -> String {
-        self.tokens
-            .iter()
-            .map(|token| match token {
-                Token::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                Token::Segment => "{}".to_owned(),
-                Token::Rest => "{*}".to_owned(),
-            })
-            .collect()
-    }
-}
-
-/// A segment that stands for itself, unless it looks like a parameter in another notation.
-fn literal<'a>(segment: &'a str, text: &str) -> Result<&'a str, String> {
-    if segment.contains(['{', '}']) {
-        return Err(format!(
-            "in the pattern `{text}`, `{segment}` mixes text and braces: a parameter is a whole segment, `/{{name}}/`; \
-             a brace itself is written %7B or %7D; for parts of a segment, use a regular expression"
-        ));
-    }
-    if let Some(name) = segment.strip_prefix(':').filter(|name| !name.is_empty()) {
-        return Err(format!(
-            "in the pattern `{text}`, write `{{{name}}}` for `{segment}`; a colon itself is written %3A"
-        ));
-    }
-    if let Some(inside) = segment.strip_prefix('<').and_then(|inside| inside.strip_suffix('>')) {
-        let name = inside.rsplit(':').next().unwrap_or(inside);
-        return Err(format!(
-            "in the pattern `{text}`, write `{{{name}}}` for `{segment}`; the handler's argument says what type it is"
-        ));
-    }
-    if segment.contains(['?', '#']) {
-        return Err(format!(
-            "in the pattern `{text}`, `{segment}` has a query or fragment, which a path never contains; \
-             a question mark itself is written %3F"
-        ));
-    }
-    let decoded: Vec<u8> = percent_decode_str(segment).collect();
-    if std::str::from_utf8(&decoded).is_err() || decoded.contains(&0) {
-        return Err(format!("in the pattern `{text}`, `{segment}` is not text"));
-    }
-    Ok(segment)
 }
 
 #[cfg(test)]
@@ -282,5 +253,34 @@ mod tests {
         assert_ne!(key("/a/{b}"), key("/a/{*b}"));
         assert_ne!(key("/a%2Fb"), key("/a/b"));
         assert_ne!(key("/"), key("//"));
+    }
+
+    #[test]
+    fn braces_that_are_text_are_no_parameter() {
+        let key = |text: &str| Pattern::from(text).key();
+        assert_ne!(key("/a/{b}"), key("/a/%7B%7D"));
+        assert_ne!(key("/a/{b}"), key("/a/%7Bb%7D"));
+        assert_ne!(key("/{*b}"), key("/%7B*%7D".replace('*', "%2A").as_str()));
+        assert_eq!(key("/a/%7B%7D"), key("/a/%7b%7d"));
+        assert_ne!(Pattern::from("regex /").key(), Pattern::from("/").key());
+    }
+
+    #[test]
+    fn a_template_that_is_shown_reads_back_as_itself() {
+        for text in [
+            "/",
+            "//",
+            "/a^b/{c}",
+            "/%7B%7D/{a}",
+            "/a%2Fb",
+            "/%5E/{*r}",
+            "/(a/b)/100%",
+            "/é/%C3%A9",
+        ] {
+            let pattern = Pattern::from(text);
+            pattern.check().unwrap();
+            assert_eq!(Pattern::from(&*pattern.shown).key(), pattern.key(), "{}", pattern.shown);
+            assert!(pattern.shown.starts_with('/') && !pattern.shown.contains('^'));
+        }
     }
 }

@@ -8,7 +8,6 @@ use crate::dispatch::by_method::best;
 use crate::dispatch::handler::Bound;
 use crate::dispatch::{Endpoint, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
-use crate::request::Segments;
 
 /// A copy of a route. There may be thousands, so what is looked at together stands together, away from
 /// what only registration and explanations look at.
@@ -26,12 +25,13 @@ pub(super) struct Ready {
     tail: Tail,
     /// Whether the handler may ask for captures by name.
     asks_by_name: bool,
+    /// Whether it asks for the rest by its name, too: no argument takes that.
+    reads_rest: bool,
 }
 
-/// What has matched: where the walk was, what was captured from there, and how many octets it takes.
+/// What has matched: what was captured, and how many octets it takes.
 #[derive(Clone, Copy)]
 pub(super) struct Matched<'a, 'r> {
-    pub(super) from: Segments<'r>,
     pub(super) captured: &'a [Option<&'r str>],
     pub(super) taken: usize,
 }
@@ -87,6 +87,7 @@ impl Ready {
             pace: signature.pace,
             tail: route.pattern.tail(),
             asks_by_name: signature.sees_request(),
+            reads_rest: signature.reads_by_name() && route.pattern.tail() == Tail::Joined,
         }
     }
 
@@ -114,7 +115,8 @@ impl Ready {
     fn take<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, matched: &Matched<'_, 'r>) -> Reply {
         let step = Step::taking_text("Routes", &self.shown, matched.taken);
         walk.descend(step, |walk| {
-            if self.asks_by_name {
+            let is_named = self.asks_by_name || walk.keeps_captures();
+            if is_named {
                 self.name_captures(entries, walk, matched);
             }
             let endpoint = Endpoint {
@@ -124,6 +126,9 @@ impl Ready {
                 pace: self.pace,
             };
             let mut arguments = PathArguments::new(matched.captured, walk.segments(), self.tail);
+            if is_named && self.reads_rest {
+                arguments.skip_rest();
+            }
             self.bound.0.call(&(), walk, &mut arguments, endpoint)
         })
     }
@@ -133,18 +138,18 @@ impl Ready {
         let (entry, number) = self.origin;
         let routes = entries.get(entry as usize).map_or(&[][..], Entry::routes);
         if let Some(route) = routes.get(number as usize) {
-            matched.name(route.pattern.names(), walk);
+            let rest = walk.segments().text();
+            matched.name(route.pattern.names(), rest.strip_prefix('/').unwrap_or(rest), walk);
         }
     }
 }
 
 impl<'r> Matched<'_, 'r> {
-    /// Keeps what was captured under these names.
-    pub(super) fn name(&self, names: &[Arc<str>], walk: &Walk<'r>) {
-        for (name, value) in names.iter().zip(self.captured) {
-            if let Some(value) = value.filter(|_| !name.is_empty()) {
-                walk.capture(name, self.from, value);
-            }
+    /// Keeps what was captured under these names, of which the last may be that of the `rest`.
+    pub(super) fn name(&self, names: &[Arc<str>], rest: &'r str, walk: &Walk<'r>) {
+        let rest = std::iter::once(Some(rest));
+        for (name, value) in names.iter().zip(self.captured.iter().copied().chain(rest)) {
+            walk.capture(name, value);
         }
     }
 }

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use regex::{Captures, Regex};
+use regex_syntax::hir::Hir;
 
 use super::pattern::{MAX_CAPTURES, Pattern, PatternKind};
+use super::shown::shown;
 use super::sieve::Sieve;
 
 /// A regular expression that matches from the beginning of what is left of the path.
 #[derive(Clone, Debug)]
 pub(super) struct Expression {
     regex: Regex,
+    /// What it means, for the sieve.
+    meaning: Hir,
     /// Of its groups, in order; those without a name have an empty one.
     pub(super) names: Vec<Arc<str>>,
 }
@@ -30,7 +34,7 @@ pub(super) struct Expression {
 pub fn regex(expression: &str) -> Pattern {
     Pattern {
         text: expression.to_owned(),
-        shown: super::shown::shown(expression),
+        shown: shown(expression),
         kind: Expression::parse(expression).map(PatternKind::Regex),
     }
 }
@@ -40,7 +44,12 @@ impl Expression {
         let problem = |error: regex::Error| format!("the regular expression `{text}` can't be: {error}");
         // Alone first: what is wrong should be shown as it was written.
         Regex::new(text).map_err(problem)?;
-        let regex = Regex::new(&anchored(text)).map_err(problem)?;
+        // With `(?x)` a comment may end the text, and only a line's end ends it.
+        let regex = Regex::new(&format!(r"\A(?:{text})"))
+            .or_else(|_| Regex::new(&format!("\\A(?:{text}\n)")))
+            .map_err(problem)?;
+        let meaning =
+            regex_syntax::parse(text).map_err(|error| format!("the regular expression `{text}` can't be: {error}"))?;
         let names: Vec<Arc<str>> = regex
             .capture_names()
             .skip(1)
@@ -51,16 +60,12 @@ impl Expression {
                 "the regular expression `{text}` has more than {MAX_CAPTURES} groups"
             ));
         }
-        Ok(Expression { regex, names })
+        Ok(Expression { regex, meaning, names })
     }
 
     pub(super) fn captures<'r>(&self, text: &'r str) -> Option<Captures<'r>> {
         self.regex.captures(text)
     }
-}
-
-fn anchored(text: &str) -> String {
-    format!(r"\A(?:{text})")
 }
 
 /// The expressions of a table.
@@ -74,11 +79,11 @@ pub(super) struct Expressions {
 type Target = (usize, usize);
 
 impl Expressions {
-    /// `expressions` are their texts and what they lead to, in the order in which they are to be tried.
-    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p str, Target)>) -> Expressions {
-        let (texts, targets): (Vec<&str>, Vec<Target>) = expressions.unzip();
+    /// `expressions` come with what they lead to, in the order in which they are to be tried.
+    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p Expression, Target)>) -> Expressions {
+        let (expressions, targets): (Vec<&Expression>, Vec<Target>) = expressions.unzip();
         Expressions {
-            sieve: Sieve::build(texts.into_iter()),
+            sieve: Sieve::build(expressions.into_iter().map(|expression| &expression.meaning)),
             targets,
         }
     }
@@ -131,11 +136,18 @@ mod tests {
 
     #[test]
     fn candidates_come_in_order() {
-        let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"];
-        let expressions = Expressions::build(texts.into_iter().zip((10..).zip(20..)));
+        let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"].map(|text| Expression::parse(text).unwrap());
+        let expressions = Expressions::build(texts.iter().zip((10..).zip(20..)));
         let candidates: Vec<_> = expressions.candidates("/a").collect();
         assert_eq!(candidates, [(10, 20), (12, 22), (13, 23)]);
         assert_eq!(expressions.candidates("/x/y").count(), 0);
+    }
+
+    #[test]
+    fn a_comment_at_the_end_is_one() {
+        let expression = Expression::parse("(?x) /a # the first letter").unwrap();
+        assert!(expression.captures("/a").is_some());
+        assert!(expression.captures("/b/a").is_none());
     }
 
     #[test]

@@ -1,78 +1,74 @@
 //! A regular expression, shown as a template: `^/hello/(?P<username>\w+)/$` as `/hello/{username:\w+}/`.
 
-/// The template an expression is, if it is only text and groups; else itself.
+use regex_syntax::ast::{AssertionKind, Ast, Group, GroupKind, parse::Parser};
+
+use crate::dispatch::notation;
+
+/// Returns the template an expression is, if it is only text and groups; else itself, with a `^` before it: so no
+/// expression looks like a template that it is not.
 pub(super) fn shown(expression: &str) -> String {
-    template(expression).unwrap_or_else(|| expression.to_owned())
+    let ast = Parser::new().parse(expression).ok();
+    if let Some(template) = ast.as_ref().and_then(|ast| template(ast, expression)) {
+        return template;
+    }
+    match ast {
+        _ if expression.starts_with('^') => expression.to_owned(),
+        Some(Ast::Alternation(_)) => format!("^(?:{expression})"),
+        _ => format!("^{expression}"),
+    }
 }
 
-fn template(expression: &str) -> Option<String> {
-    let body = expression.strip_prefix('^').unwrap_or(expression);
-    let mut rest = body
-        .strip_suffix('$')
-        .filter(|body| !body.ends_with('\\'))
-        .unwrap_or(body);
+fn template(ast: &Ast, expression: &str) -> Option<String> {
+    let parts = match ast {
+        Ast::Concat(concat) => &concat.asts[..],
+        other => std::slice::from_ref(other),
+    };
     let mut shown = String::new();
-    while let Some(next) = rest.chars().next() {
-        match next {
-            '(' => {
-                let end = group_end(rest)?;
-                shown.push_str(&parameter(&rest[1..end])?);
-                rest = &rest[end + 1..];
-                if rest.starts_with(['?', '*', '+', '{']) {
-                    return None;
-                }
-                continue;
-            }
-            '\\' => {
-                let escaped = rest[1..].chars().next().filter(|c| c.is_ascii_punctuation())?;
-                match escaped {
-                    '{' => shown.push_str("%7B"),
-                    '}' => shown.push_str("%7D"),
-                    _ => shown.push(escaped),
-                }
-                rest = &rest[1 + escaped.len_utf8()..];
-                continue;
-            }
-            '.' | '*' | '+' | '?' | '[' | ']' | '{' | '}' | '|' | '^' | '$' | ')' => return None,
-            _ => shown.push(next),
+    let last = parts.len().checked_sub(1)?;
+    for (i, part) in parts.iter().enumerate() {
+        match part {
+            Ast::Assertion(assertion) if i == 0 && assertion.kind == AssertionKind::StartLine => {}
+            Ast::Assertion(assertion) if i == last && assertion.kind == AssertionKind::EndLine => {}
+            Ast::Literal(literal) if literal.c == '/' => shown.push('/'),
+            Ast::Literal(literal) => shown.push_str(&notation::encoded(literal.c.encode_utf8(&mut [0; 4]))),
+            Ast::Group(group) => shown.push_str(&parameter(group, expression)?),
+            _ => return None,
         }
-        rest = &rest[next.len_utf8()..];
     }
     shown.starts_with('/').then_some(shown)
 }
 
-/// A group without its parentheses, as a parameter.
-fn parameter(group: &str) -> Option<String> {
-    if group.contains('(') {
-        return None;
-    }
-    let Some(special) = group.strip_prefix('?') else {
-        return Some(format!("{{:{group}}}"));
+/// A group that captures, as a parameter.
+fn parameter(group: &Group, expression: &str) -> Option<String> {
+    let name = match &group.kind {
+        GroupKind::CaptureIndex(_) => "",
+        GroupKind::CaptureName { name, .. } => &*name.name,
+        GroupKind::NonCapturing(_) => return None,
     };
-    let (name, inner) = special
-        .strip_prefix('P')
-        .unwrap_or(special)
-        .strip_prefix('<')?
-        .split_once('>')?;
-    Some(format!("{{{name}:{inner}}}"))
+    let span = group.ast.span();
+    let inside = expression.get(span.start.offset..span.end.offset)?;
+    // Groups in it would be captures of their own, and braces that do not pair would end it elsewhere.
+    (!has_group(&group.ast) && is_paired(inside)).then(|| format!("{{{name}:{inside}}}"))
 }
 
-/// Where the parenthesis is that closes the one that `text` begins with.
-fn group_end(text: &str) -> Option<usize> {
-    let (mut depth, mut in_class, mut is_escaped) = (0_usize, false, false);
-    for (i, octet) in text.bytes().enumerate() {
-        match octet {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'[' => in_class = true,
-            b']' => in_class = false,
-            b'(' if !in_class => depth += 1,
-            b')' if !in_class && depth == 1 => return Some(i),
-            b')' if !in_class => depth -= 1,
-            _ => {}
-        }
+fn has_group(ast: &Ast) -> bool {
+    match ast {
+        Ast::Group(_) => true,
+        Ast::Repetition(repetition) => has_group(&repetition.ast),
+        Ast::Alternation(alternation) => alternation.asts.iter().any(has_group),
+        Ast::Concat(concat) => concat.asts.iter().any(has_group),
+        _ => false,
     }
-    None
+}
+
+/// Whether each brace is closed behind where it is opened.
+fn is_paired(text: &str) -> bool {
+    let depth = text.bytes().try_fold(0_usize, |depth, octet| match octet {
+        b'{' => Some(depth + 1),
+        b'}' => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depth == Some(0)
 }
 
 #[cfg(test)]
@@ -85,12 +81,20 @@ mod tests {
             (r"^/$", "/"),
             (r"^/hello/(?P<username>\w+)/$", r"/hello/{username:\w+}/"),
             (r"^/(\d{4})/(?<month>\d\d)\.html$", r"/{:\d{4}}/{month:\d\d}.html"),
-            (r"^/([)(])$", r"^/([)(])$"),
+            (r"^/([)(])$", r"/{:[)(]}"),
+            (r"^/([{])$", r"^/([{])$"),
+            (r"^/(a|b)$", r"/{:a|b}"),
+            (r"^/\{a\}/100%41$", "/%7Ba%7D/100%2541"),
+            (r"^/a\?b$", "/a%3Fb"),
+            (r"(?i)^/a$", r"^(?i)^/a$"),
+            (r"/a.b", r"^/a.b"),
+            (r"/a|/b", r"^(?:/a|/b)"),
+            (r"^/a|/b$", r"^/a|/b$"),
             (r"^/a?$", r"^/a?$"),
             (r"^/(a)?$", r"^/(a)?$"),
             (r"^/(?:a|b)$", r"^/(?:a|b)$"),
             (r"^/((a)b)$", r"^/((a)b)$"),
-            (r"\w+", r"\w+"),
+            (r"\w+", r"^\w+"),
             (r"^/cost\$", "/cost$"),
         ] {
             assert_eq!(shown(expression), template, "{expression}");

@@ -7,7 +7,7 @@ use super::{Entry, Target, nearest};
 #[cfg(feature = "regex")]
 use crate::dispatch::Why;
 use crate::dispatch::{Arrived, Miss, Reply, Step, Walk};
-use crate::request::{DecodedPath, Segments};
+use crate::request::DecodedPath;
 
 #[cfg(feature = "regex")]
 use super::regexes::{Expression, Expressions, taken};
@@ -21,6 +21,7 @@ pub(super) struct Table {
     expressions: Expressions,
     /// The mount at `/`.
     root: Option<usize>,
+    has_mounts: bool,
 }
 
 /// What the candidates have missed so far.
@@ -83,22 +84,42 @@ impl Table {
             #[cfg(feature = "regex")]
             expressions: Expressions::build(entries.iter().zip(&leads).enumerate().filter_map(|(i, (entry, lead))| {
                 match (&entry.pattern.kind, lead) {
-                    (Ok(PatternKind::Regex(_)), Lead::Routes(first)) => Some((&*entry.pattern.text, (i, *first))),
+                    (Ok(PatternKind::Regex(expression)), Lead::Routes(first)) => Some((expression, (i, *first))),
                     _ => None,
                 }
             })),
             root: entries.iter().position(is_root),
+            has_mounts: leads.iter().any(|lead| matches!(lead, Lead::Mount(_))),
         }
     }
 
-    pub(super) fn dispatch<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>) -> Reply {
+    pub(super) fn dispatch(&self, entries: &[Entry], walk: &mut Walk<'_>) -> Reply {
+        if self.has_mounts {
+            self.search_among_rivals(entries, walk)
+        } else {
+            self.search(entries, walk)
+        }
+    }
+
+    /// Mounts ask others, which may have an own 404 for what this table finds elsewhere.
+    // The search is in the program twice, so that tables without mounts don't pay for those with.
+    #[inline(never)]
+    fn search_among_rivals(&self, entries: &[Entry], walk: &mut Walk<'_>) -> Reply {
+        walk.with_rivals(true, |walk| self.search(entries, walk))
+    }
+
+    #[inline(always)]
+    fn search<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>) -> Reply {
         let segments = walk.segments();
         let path = Path::of(segments);
         let mut missed = Missed {
             miss: Miss::NotFound,
             any: false,
         };
-        let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
+        let mut visit = |found: Match<'_, 'r>| {
+            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
+            missed.note(reply)
+        };
         if let Some(arrived) = self.templates.search(path, &mut visit) {
             return Ok(arrived);
         }
@@ -106,7 +127,10 @@ impl Table {
         if let Some(arrived) = self.search_expressions(entries, walk, &mut missed) {
             return Ok(arrived);
         }
-        let mut visit = |found: Match<'_, 'r>| missed.note(self.follow(entries, walk, segments, found));
+        let mut visit = |found: Match<'_, 'r>| {
+            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
+            missed.note(reply)
+        };
         if let Some(arrived) = self.templates.search_rest(path, &mut visit) {
             return Ok(arrived);
         }
@@ -116,7 +140,8 @@ impl Table {
                 captured: &[],
                 taken: 0,
             };
-            if let Some(arrived) = missed.note(self.follow(entries, walk, segments, found)) {
+            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
+            if let Some(arrived) = missed.note(reply) {
                 return Ok(arrived);
             }
         }
@@ -132,9 +157,8 @@ impl Table {
     /// Goes on behind a template that matches.
     // Once, with all that it calls in it: what is between the tree and the handler is most of a dispatch.
     #[inline(never)]
-    fn follow<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, from: Segments<'r>, found: Match<'_, 'r>) -> Reply {
+    fn follow<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, found: Match<'_, 'r>) -> Reply {
         let matched = Matched {
-            from,
             captured: found.captured,
             taken: found.taken,
         };
@@ -187,7 +211,11 @@ impl Table {
             return None;
         }
         let segments = walk.segments();
-        let text = if segments.is_root() { "/" } else { segments.text() };
+        let text = if segments.is_root() {
+            segments.slash()
+        } else {
+            segments.text()
+        };
         if segments.has_slash_inside() {
             if self.expressions.candidates(segments.masked()).next().is_some() {
                 missed.any = true;
@@ -211,12 +239,13 @@ impl Table {
                 None => Err(walk.decline("Routes", &entry.pattern.shown, || Why::InsideSegment)),
                 Some(taken) => {
                     let matched = Matched {
-                        from: segments,
                         captured: captured.get(..expression.names.len()).unwrap_or(&[]),
                         // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
                         taken: taken.min(segments.text().len()),
                     };
-                    Ready::take_best(self.sharing(first), entries, walk, &matched)
+                    walk.behind_miss(&missed.miss, |walk| {
+                        Ready::take_best(self.sharing(first), entries, walk, &matched)
+                    })
                 }
             };
             if let Some(arrived) = missed.note(reply) {
@@ -243,7 +272,7 @@ impl Entry {
         };
         let step = Step::taking_text("Routes", &self.pattern.shown, matched.taken);
         walk.descend(step, |walk| {
-            matched.name(self.pattern.names(), walk);
+            matched.name(self.pattern.names(), "", walk);
             inner.dispatch(walk)
         })
     }

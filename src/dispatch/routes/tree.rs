@@ -121,7 +121,8 @@ impl Tree {
     }
 
     /// Offers `visit` the patterns that match, best first, until it makes something of one.
-    #[inline]
+    // It is called in two places, of which one is the usual.
+    #[inline(always)]
     pub(super) fn search<'r, T>(
         &self,
         path: Path<'r>,

@@ -1,18 +1,22 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
 mod receiving;
+mod sending;
 
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::{Payload, Step};
+use crate::deadline::after;
+use crate::exchange::Step;
 use crate::request::Relayed;
 
 use super::health::Lane;
 use super::limits::Limits;
-use super::link::{Attempt, FINISHED, READABLE, Transport, WRITABLE};
+use super::link::{FINISHED, READABLE, Transport, WRITABLE};
+use super::places::Place;
 use super::proxy_header::ProxyHeader;
 pub(super) use super::work::Work;
+use sending::Flush;
 
 /// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
 /// long.
@@ -34,6 +38,8 @@ pub(super) struct Connection {
     /// has sent.
     begun: Box<[u8]>,
     pub(super) lane: Lane,
+    /// Its next handler's place, if that needs one.
+    pub(super) place: Option<Place>,
     /// Where the loop keeps its place.
     pub(super) key: usize,
     /// Which of the loops that is.
@@ -80,6 +86,10 @@ pub(super) enum Waits {
     Head,
     Body,
     Client,
+    /// A place for its handler, or memory for its body.
+    Place,
+    /// Its turn to have a piece of a file read.
+    Disk,
     End,
 }
 
@@ -92,14 +102,16 @@ pub(super) enum Progress {
     Rest,
     /// A request is ready for the application.
     Call,
+    /// As before, or a response that waits; it needs a place among those whose bodies pass while their handlers run.
+    CallWithPlace,
+    /// The next piece of a file is to be read by a thread that may wait for a disk.
+    Read,
+    /// There is more to do, once others had their turn.
+    Again,
+    /// There is no memory for more of its body.
+    Starved,
     /// It is over.
     Close,
-}
-
-enum Flush {
-    Done,
-    Blocked,
-    Failed,
 }
 
 impl Connection {
@@ -119,9 +131,10 @@ impl Connection {
             proxy_header: None,
             begun: Box::default(),
             lane: Lane::Service,
+            place: None,
             key,
             home,
-            deadline: now + limits.head_time,
+            deadline: after(now, limits.head_time),
             waits_for: Waits::Head,
             state: State::Open,
             since: now,
@@ -145,6 +158,13 @@ impl Connection {
         self.work = Some(work);
     }
 
+    /// Since when it has been idle: its client has sent nothing since the last answer, or nothing at all. None if
+    /// anything is under way.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readable;
+        (is_idle && self.state == State::Open).then_some(self.since)
+    }
+
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
     pub(super) fn has_begun(&self) -> bool {
         !self.begun.is_empty() && self.proxy_header.is_none()
@@ -161,21 +181,29 @@ impl Connection {
 
     /// Whether an event has made it worth going on.
     pub(super) fn is_ready(&self) -> bool {
-        self.readable || (self.writable && self.waits_for == Waits::Client)
+        if self.readable {
+            self.waits_for != Waits::Place
+        } else {
+            self.writable && self.waits_for == Waits::Client
+        }
     }
 
     /// Makes the answer that is being sent the last one.
     pub(super) fn close_after_sending(&mut self) {
+        self.place = None;
         if self.state == State::Open {
             self.state = State::Closing;
         }
     }
 
-    /// Sends what there is to be sent, without waiting.
-    pub(super) fn send_now(&mut self) {
-        if let Flush::Failed = self.flush() {
-            self.break_off();
-        }
+    /// It waits for its turn to have a file read. Its client's time does not run meanwhile.
+    pub(super) fn wait_for_disk(&mut self, now: Instant, limits: &Limits) {
+        self.wait(Waits::Disk, now, limits.handler.unwrap_or(Duration::MAX));
+    }
+
+    /// A piece of a file has been read, or its turn has come: its client's time begins now.
+    pub(super) fn leave_disk(&mut self, now: Instant) {
+        self.wait(Waits::Client, now, Duration::ZERO);
     }
 
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
@@ -198,6 +226,7 @@ impl Connection {
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
     /// still be sent.
     pub(super) fn break_off(&mut self) {
+        self.place = None;
         self.state = State::Broken;
         if let Some(work) = &mut self.work {
             work.send_nothing();
@@ -226,6 +255,10 @@ impl Connection {
 
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
     pub(super) fn overdue(&mut self, date: &Date) -> bool {
+        if self.waits_for == Waits::Place {
+            self.refuse_unavailable("the request waited too long for a place", date);
+            return true;
+        }
         let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.waits_for, self.state) else {
             return false;
         };
@@ -239,6 +272,18 @@ impl Connection {
             .refuse_with(status, "the request did not arrive in time", date, &mut work.out);
         self.state = State::Closing;
         true
+    }
+
+    /// Answers 503 in place of the application, and closes.
+    #[cold]
+    pub(super) fn refuse_unavailable(&mut self, reason: &str, date: &Date) {
+        if let Some(work) = &mut self.work {
+            // What has been made and not been sent is not sent any more.
+            work.send_nothing();
+            work.exchange
+                .refuse_with(http::StatusCode::SERVICE_UNAVAILABLE, reason, date, &mut work.out);
+        }
+        self.close_after_sending();
     }
 
     /// Does all that can be done without the application and without waiting.
@@ -258,6 +303,8 @@ impl Connection {
             match self.flush() {
                 Flush::Failed => return Progress::Close,
                 Flush::Blocked => return self.wait_for_client(now, limits),
+                Flush::OnDisk => return Progress::Read,
+                Flush::Enough => return Progress::Again,
                 Flush::Done => {}
             }
             let Some(work) = &mut self.work else {
@@ -280,13 +327,22 @@ impl Connection {
                     self.wait(Waits::End, now, limits.linger);
                 }
                 State::Lingering => return self.discard(),
+                State::Open if work.needs_place() => return Progress::CallWithPlace,
                 State::Open => match work.exchange.advance(date, &mut work.out) {
-                    Step::Call | Step::CallLive => return Progress::Call,
+                    Step::Call => return Progress::Call,
+                    Step::CallLive => return Progress::CallWithPlace,
                     Step::Refused(_) => self.state = State::Closing,
                     Step::Receive if !work.out.is_empty() => {} // an interim answer goes out first
                     Step::Receive if self.peer_finished => return Progress::Close,
                     Step::Receive if !self.readable => return self.wait_for_request(now, limits),
-                    Step::Receive => self.receive(),
+                    Step::Receive if !work.exchange.finds_room() => return Progress::Starved,
+                    Step::Receive => {
+                        if self.waits_for == Waits::Place {
+                            // What it has waited for is there: now others wait for its client.
+                            self.wait(Waits::Body, now, Duration::ZERO);
+                        }
+                        self.receive();
+                    }
                 },
             }
         }
@@ -296,58 +352,6 @@ impl Connection {
     fn client_is_done(&self) -> bool {
         let has_sent_all = self.work.as_ref().is_some_and(|work| work.exchange.client_is_done());
         has_sent_all && !self.readable && !self.transport.channel().is_secure()
-    }
-
-    /// Sends what is there to be sent, as far as the client takes it.
-    #[inline]
-    fn flush(&mut self) -> Flush {
-        match &self.work {
-            Some(work) if work.has_output() => self.flush_output(),
-            _ => Flush::Done,
-        }
-    }
-
-    fn flush_output(&mut self) -> Flush {
-        let Some(work) = &mut self.work else { return Flush::Done };
-        loop {
-            let rest = work.out.get(work.sent..).unwrap_or(&[]);
-            let behind = match &work.payload {
-                Payload::Bytes { bytes, sent } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
-                _ => &[],
-            };
-            if rest.is_empty() && behind.is_empty() {
-                work.out.clear();
-                work.sent = 0;
-                match work.next_piece() {
-                    Ok(true) => continue,
-                    Ok(false) => return Flush::Done,
-                    Err(error) => {
-                        log::error!("a file that was being sent can't be read: {error}");
-                        return Flush::Failed;
-                    }
-                }
-            }
-            if !self.writable {
-                return Flush::Blocked;
-            }
-            let attempt = if behind.is_empty() {
-                self.transport.try_write(rest)
-            } else {
-                self.transport.try_write_both(rest, behind)
-            };
-            match attempt {
-                Attempt::Done(n) => {
-                    let of_rest = n.min(rest.len());
-                    work.sent += of_rest;
-                    if let Payload::Bytes { sent, .. } = &mut work.payload {
-                        *sent += n - of_rest;
-                    }
-                    self.passed += n as u64;
-                }
-                Attempt::TooEarly => self.writable = false,
-                Attempt::Failed => return Flush::Failed,
-            }
-        }
     }
 
     fn wait_for_client(&mut self, now: Instant, limits: &Limits) -> Progress {
@@ -383,9 +387,26 @@ impl Connection {
         Progress::Rest
     }
 
+    /// How slowly it sends a body, if it is slow and holds memory that others wait for: bytes per second. What waits
+    /// itself is not slow, but makes room if nobody else does.
+    pub(super) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
+        self.work.as_ref().filter(|work| work.exchange.holds_shared())?;
+        let waited = now.saturating_duration_since(self.since);
+        match self.waits_for {
+            Waits::Body => limits.pace_if_slow(waited, self.passed),
+            Waits::Place => limits.pace_if_slow(waited, 0).map(|_| u64::MAX),
+            _ => None,
+        }
+    }
+
+    /// Its request waits for a place, or for memory: it is not read meanwhile, and no time is charged to its client.
+    pub(super) fn wait_for_place(&mut self, now: Instant, limits: &Limits) {
+        self.wait(Waits::Place, now, limits.queue_time);
+    }
+
     /// Leaves the present wait at most this long, counted from its beginning.
     pub(super) fn shorten(&mut self, most: Duration) {
-        self.deadline = self.deadline.min(self.since + most);
+        self.deadline = self.deadline.min(after(self.since, most));
     }
 
     // In five places; an instruction or two of a usual request are not worth that much of the program.
@@ -394,7 +415,7 @@ impl Connection {
         self.waits_for = waits_for;
         self.since = now;
         self.passed = 0;
-        self.deadline = now + most;
+        self.deadline = after(now, most);
     }
 
     /// Takes note of whether the handler of its last request was slow.

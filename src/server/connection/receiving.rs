@@ -1,5 +1,7 @@
 //! What a connection receives, read once at a time.
 
+use crate::report;
+
 use super::super::channel::SHORT_READ_DRAINS;
 use super::super::link::Attempt;
 use super::super::proxy_header::{self, ProxyHeader};
@@ -95,7 +97,7 @@ impl Connection {
                 return verdict.ok();
             }
             if verdict.is_err() {
-                log::debug!("closed a connection that began without a proper PROXY header");
+                report::debug!("closed a connection that began without a proper PROXY header");
                 return None;
             }
         }

@@ -67,9 +67,18 @@ impl EventLoop {
                     returned += 1;
                     self.take_back(connection, shared);
                 }
+                Arrival::Read(connection) => {
+                    returned += 1;
+                    self.take_back_read(connection);
+                }
+                Arrival::ReadingPlace => self.begin_next_read(shared),
                 Arrival::Recovered(key) => self.recover(key),
                 Arrival::Accepted(accepted) => {
                     self.welcome(accepted, shared);
+                }
+                Arrival::OneTooMany(accepted, want) => {
+                    shared.connection_closed(self.index);
+                    self.squeeze_in(accepted, want, shared);
                 }
             }
         }
@@ -80,7 +89,8 @@ impl EventLoop {
         connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
-        if !shared.is_running() && connection.lane == Lane::Service {
+        let is_answered = || connection.work.as_ref().is_none_or(|work| !work.needs_place());
+        if !shared.is_running() && connection.lane == Lane::Service && is_answered() {
             shared.count_finished();
         }
         if !self.may_keep_answers() {
@@ -158,7 +168,7 @@ impl EventLoop {
     }
 
     /// Puts a connection into its place that is to be gone on with in the next round.
-    fn put_ready(&mut self, connection: Box<Connection>) {
+    pub(super) fn put_ready(&mut self, connection: Box<Connection>) {
         let key = connection.key;
         if let Some(slot) = self.slots.get_mut(key) {
             slot.connection = Some(connection);

@@ -28,14 +28,14 @@ impl EventLoop {
             self.stop(shared);
         }
         // Those of the health lane hold up the end for their last word only.
-        let in_service = self.slots.len() - self.vacant.len() - self.health_connections - self.lost_slots;
+        let in_service = self.slots.len() - self.vacant.len() - self.probes.len() - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
         let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty && !self.listeners.is_empty() {
             // The health lane lasts as long as anything else.
             self.leave(0, shared);
         }
-        if self.phase == Phase::Stopping || (is_empty && self.health_connections == 0) {
+        if self.phase == Phase::Stopping || (is_empty && self.probes.is_empty()) {
             self.has_ended = true;
             self.listeners.clear();
             shared.loop_has_ended();

@@ -1,16 +1,18 @@
-//! New connections: accepted, placed on a loop, or turned away.
+//! New connections: accepted, and placed on a loop.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use crate::deadline::after;
+use crate::report;
 
 use super::super::connection::Connection;
 use super::super::health::Lane;
 use super::super::link::Transport;
 use super::super::peers::Visitor;
-use super::super::shared::{Arrival, Room, Shared};
+use super::super::room::{Room, Want};
+use super::super::shared::{Arrival, Phase, Shared};
 use super::super::socket::{Accepted, Listener, is};
 use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
@@ -28,7 +30,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const IMBALANCE: usize = 4;
 
 impl EventLoop {
+    #[inline]
     pub(super) fn accept(&mut self, shared: &Shared) {
+        shared.capacity.reserve.refill();
+        if !self.accepting.is_empty() || self.accept_again.is_some() {
+            self.accept_now(shared);
+        }
+    }
+
+    #[inline(never)]
+    fn accept_now(&mut self, shared: &Shared) {
         match self.accept_again {
             Some(when) if when <= self.now => {
                 self.accept_again = None;
@@ -39,11 +50,22 @@ impl EventLoop {
             None => {}
         }
         for listener in std::mem::take(&mut self.accepting) {
-            self.accept_from(listener, shared);
+            // Where one can't accept, the others can't either.
+            if self.accept_again.is_none() {
+                self.accept_from(listener, shared);
+            }
+        }
+    }
+
+    /// Accepts from this listener at the end of the round.
+    pub(super) fn accept_later(&mut self, listener: usize) {
+        if !self.accepting.contains(&listener) {
+            self.accepting.push(listener);
         }
     }
 
     fn accept_from(&mut self, listener: usize, shared: &Shared) {
+        let reserve = &shared.capacity.reserve;
         for _ in 0..ACCEPTED.max(self.batch.len()) {
             let Some(accepted) = self.listeners.get(listener).map(Listener::accept) else {
                 return;
@@ -61,6 +83,8 @@ impl EventLoop {
                     } else {
                         self.place(accepted, shared);
                     }
+                    // If it has been turned away, it has left its descriptor.
+                    reserve.refill();
                 }
                 Err(error) if is(&error, io::ErrorKind::WouldBlock) => return,
                 // accept(2): the connection was gone before it was accepted; the next one may not be.
@@ -68,86 +92,87 @@ impl EventLoop {
                     if is(&error, io::ErrorKind::ConnectionAborted)
                         || is(&error, io::ErrorKind::ConnectionReset)
                         || is(&error, io::ErrorKind::Interrupted) => {}
+                Err(error) if reserve.gives_up_one(&error) => {
+                    shared.tally.accept_failed();
+                }
                 Err(error) => {
-                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM). No event
-                    // will tell when there are some again.
+                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM), nor any in reserve. No
+                    // event will tell when there are some again.
                     if self.accept_again.is_none() {
-                        log::warn!("can't accept connections for now: {error}");
+                        report::warn!("can't accept connections for now: {error}");
                     }
                     shared.tally.accept_failed();
                     // By the clock: a round may have taken long, and what has failed must not be tried in a row.
-                    self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
+                    self.accept_again = Some(after(Instant::now(), ACCEPT_PAUSE));
                     return;
                 }
             }
         }
-        self.accepting.push(listener);
+        self.accept_later(listener);
     }
 
-    /// Gives a new connection to the loop that has the fewest.
+    /// Gives a new connection to the loop that has the fewest, if there is a place for it.
     fn place(&mut self, mut accepted: Accepted, shared: &Shared) {
         shared.tally.accepted();
-        // An answer would take a handshake, which costs more than the request there is no room for.
-        let is_secure = shared.entrance.is_secure(&accepted);
-        let told = |room| {
-            if is_secure && room == Room::Scarce {
-                Room::None
-            } else {
-                room
-            }
-        };
-        let of_peer = told(shared.admit(&mut accepted.visitor));
-        match (told(shared.room()), of_peer) {
-            // Too many are being turned away already.
-            (Room::None, _) | (_, Room::None) => shared.tally.turned_away(TurnedAway::Untold),
-            (Room::Scarce, _) => {
-                shared.tally.turned_away(TurnedAway::Limit);
-                self.turn_away(accepted, "too many connections", shared);
-            }
-            (Room::Enough, Room::Scarce) => {
-                shared.tally.turned_away(TurnedAway::Peer);
-                self.turn_away(accepted, "too many connections from one address", shared);
-            }
-            (Room::Enough, Room::Enough) => {
-                let index = shared.least_busy(self.index, IMBALANCE);
-                shared.connection_opened(index);
-                if index == self.index {
-                    self.welcome(accepted, shared);
-                } else {
-                    shared.leave(index, Arrival::Accepted(accepted));
-                }
-            }
+        let of_peer = shared.admit(&mut accepted.visitor);
+        if of_peer != Room::Enough {
+            return self.turn_away(accepted, TurnedAway::Peer, of_peer, shared);
         }
+        if !shared.capacity.reserve.refill() {
+            return self.squeeze_in(accepted, Want::Descriptor, shared);
+        }
+        if shared.room() != Room::Enough {
+            return self.squeeze_in(accepted, Want::Place, shared);
+        }
+        let index = shared.least_busy(self.index, IMBALANCE);
+        shared.connection_opened(index);
+        if index == self.index {
+            self.welcome(accepted, shared);
+        } else {
+            shared.leave(index, Arrival::Accepted(accepted));
+        }
+    }
+
+    /// Takes in a connection that there is no room for, if an idle one can be closed for it: of this loop, or else of
+    /// another.
+    pub(super) fn squeeze_in(&mut self, accepted: Accepted, want: Want, shared: &Shared) {
+        let has_place = want == Want::Place && shared.room() == Room::Enough;
+        if has_place || self.close_idlest(shared) {
+            shared.connection_opened(self.index);
+            self.welcome(accepted, shared);
+        } else if let Some(other) = self.other_with_idle(shared) {
+            // It has its descriptor meanwhile, so it counts.
+            shared.connection_opened(other);
+            shared.leave(other, Arrival::OneTooMany(accepted, want));
+        } else {
+            let room = match want {
+                Want::Place => shared.room(),
+                Want::Descriptor => Room::None,
+            };
+            self.turn_away(accepted, TurnedAway::Limit, room, shared);
+        }
+    }
+
+    /// Another loop that may close an idle connection for a new one, if there is one, and not too many ask for that.
+    fn other_with_idle(&self, shared: &Shared) -> Option<usize> {
+        if self.phase != Phase::Running || shared.room() == Room::None {
+            return None;
+        }
+        shared.capacity.other_with_idle(self.index, self.now)
     }
 
     /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
     /// they its.
     fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
-        if self.health_connections == PROBING {
+        if self.probes.len() == PROBING && !self.close_idlest_probe(shared) {
             return;
         }
         let key = self.take_in(accepted, shared);
         let slot = key.and_then(|key| self.slots.get_mut(key));
         if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
             connection.lane = Lane::Health;
-            self.health_connections += 1;
+            self.probes.push(connection.key);
         }
-    }
-
-    /// Answers a connection that is one too many.
-    fn turn_away(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
-        shared.connection_opened(self.index);
-        let Some(key) = self.welcome(accepted, shared) else {
-            return;
-        };
-        let Some(connection) = &mut self.slots[key].connection else {
-            return;
-        };
-        let mut work = shared.new_work();
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
-        connection.work = Some(work);
-        connection.close_after_sending();
     }
 
     /// Takes in a new connection that has been counted. Says where, unless that failed.
@@ -180,7 +205,7 @@ impl EventLoop {
         let transport = match opened {
             Ok(channel) => Transport::new(channel),
             Err(error) => {
-                log::warn!("can't take in a new connection: {error}");
+                report::warn!("can't take in a new connection: {error}");
                 self.vacant.push(key);
                 return None;
             }

@@ -4,40 +4,56 @@
 //! the next, is the business of [`baton`](super::baton) and [`runner`](super::runner).
 
 mod answers;
+mod deadlines;
 mod ending;
+#[cfg(all(test, unix))]
+mod fixture;
+mod idlest;
 mod intake;
+mod memory;
 mod overdue;
 mod read_ahead;
+mod reading;
 mod registration;
 mod sections;
+mod sleep;
+mod turned_away;
+mod waiting;
 mod works;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use http::StatusCode;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::date::Date;
+use crate::request::Relayed;
 
 use super::admission::Entry;
-use super::connection::{Connection, Progress};
+use super::connection::{Connection, Progress, Waits, Work};
 use super::health::Lane;
-use super::link::{FINISHED, GONE, Link, READABLE, WRITABLE};
+use super::link::{FINISHED, Link, READABLE, WRITABLE};
 use super::pacing::Suspicion;
 use super::peers::Visitor;
 use super::shared::{Phase, Shared};
-use super::socket::{Listener, is};
+use super::socket::Listener;
 use super::timers::Timers;
 use answers::Unsent;
+use idlest::Idlest;
 use read_ahead::ReadAhead;
+use reading::Reads;
 use sections::Sections;
+use waiting::WaitingRoom;
 use works::Works;
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
+
+/// The loop has no holder.
+pub(super) const NOBODY: usize = 0;
 
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
@@ -54,7 +70,8 @@ pub(super) struct EventLoop {
     /// Those of the health lane come first.
     listeners: Vec<Listener>,
     health_listeners: usize,
-    health_connections: usize,
+    /// The connections of the health lane.
+    probes: Vec<usize>,
     /// Listeners that may have more connections waiting.
     accepting: Vec<usize>,
     accept_again: Option<Instant>,
@@ -68,28 +85,25 @@ pub(super) struct EventLoop {
     ready_now: usize,
     read_ahead: ReadAhead,
     unsent: Unsent,
+    reads: Reads,
     timers: Timers,
+    idlest: Idlest,
     works: Works,
     sections: Sections,
+    waiting: WaitingRoom,
     /// A permit to run a handler, kept for the next request.
     pub(super) reserve: bool,
     /// Connections that have got their permits already.
     next: VecDeque<(Instant, Box<Connection>)>,
     /// The connection that this loop's thread has gone out with, and since when.
     out: Option<(usize, Instant)>,
+    /// The thread that has it, or has put it down and is expected back.
+    pub(super) holder: usize,
     pub(super) now: Instant,
     pub(super) date: Date,
     pub(super) suspicion: Suspicion,
     phase: Phase,
     has_ended: bool,
-}
-
-/// The earlier of two moments that may or may not come.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }
 
 /// A connection's place. It keeps the link while the connection is out with a handler.
@@ -112,6 +126,8 @@ pub(super) enum Turn {
     /// This connection has a request for the application, and a permit to run it. If it has waited for
     /// the permit, since when.
     Call(Box<Connection>, Option<Instant>),
+    /// A thread that may wait for a disk is to read a file for this connection.
+    Read(Box<Connection>),
     /// The loop is over.
     Over,
 }
@@ -137,7 +153,7 @@ impl EventLoop {
             events_seen: 0,
             health_listeners,
             listeners,
-            health_connections: 0,
+            probes: Vec::new(),
             accepting: Vec::new(),
             accept_again: None,
             slots: Vec::new(),
@@ -147,12 +163,16 @@ impl EventLoop {
             ready_now: 0,
             read_ahead: ReadAhead::default(),
             unsent: Unsent::default(),
+            reads: Reads::default(),
             timers: Timers::default(),
+            idlest: Idlest::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
+            waiting: WaitingRoom::default(),
             reserve,
             next: VecDeque::new(),
             out: None,
+            holder: NOBODY,
             now: Instant::now(),
             date: Date::now(),
             suspicion: Suspicion::default(),
@@ -181,6 +201,8 @@ impl EventLoop {
             } else if self.ready_now > 0 {
                 self.ready_now -= 1;
                 self.ready.pop_front().and_then(|key| self.go_on(key, shared))
+            } else if let Some(connection) = self.next_read() {
+                return Turn::Read(connection);
             } else {
                 self.end_round(shared);
                 None
@@ -234,12 +256,7 @@ impl EventLoop {
                 None
             }
             Entry::Full(mut connection) => {
-                if let Some(work) = &mut connection.work {
-                    let status = StatusCode::SERVICE_UNAVAILABLE;
-                    work.exchange
-                        .refuse_with(status, "too many requests are waiting", &self.date, &mut work.out);
-                }
-                connection.close_after_sending();
+                connection.refuse_unavailable("too many requests are waiting", &self.date);
                 self.settle(connection, shared)
             }
         }
@@ -255,7 +272,7 @@ impl EventLoop {
             return None;
         }
         if token.0 > LISTENERS - self.listeners.len() && token.0 <= LISTENERS {
-            self.accepting.push(LISTENERS - token.0);
+            self.accept_later(LISTENERS - token.0);
             return None;
         }
         let slot = self.slots.get_mut(token.0)?;
@@ -293,17 +310,27 @@ impl EventLoop {
             self.equip(&mut connection, shared);
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
-        self.note_refusal(&mut connection, shared);
+        if let Some(work) = &mut connection.work
+            && work.exchange.answered.is_some()
+        {
+            self.note_refusal(work, (connection.peer, connection.relayed), shared);
+        }
         match progress {
-            Progress::Call => {
+            Progress::Call | Progress::CallWithPlace => {
                 let lane = connection.lane;
                 let request = connection.work.as_ref().map(|work| &work.exchange.request);
                 if request.is_some_and(|request| shared.health.takes(lane, request)) {
                     self.answer_probe(connection, shared);
                 } else {
-                    return Some(connection);
+                    return match progress {
+                        Progress::CallWithPlace => self.seat(connection, shared),
+                        _ => Some(connection),
+                    };
                 }
             }
+            Progress::Read => self.await_disk(connection, shared),
+            Progress::Again => self.put_ready(connection),
+            Progress::Starved => return self.starve(connection, shared),
             Progress::Wait => self.put(connection),
             Progress::Rest => {
                 if self.phase != Phase::Running {
@@ -330,15 +357,15 @@ impl EventLoop {
     }
 
     /// Takes note of an answer that the server has given by itself, if there is one.
-    fn note_refusal(&self, connection: &mut Connection, shared: &Shared) {
-        let Some(work) = &mut connection.work else { return };
+    #[cold]
+    fn note_refusal(&self, work: &mut Work, from: (Option<SocketAddr>, Relayed), shared: &Shared) {
         if let Some(answered) = work.exchange.answered.take() {
             shared.tally.refused(answered.status);
             let request = answered.has_request.then_some(&work.exchange.request);
+            let from = (from.0, from.1, request);
             let (now, date) = (self.now, &self.date);
-            shared
-                .observation
-                .refused(self.index, (connection.peer, request), answered, now, date);
+            shared.observation.refused(self.index, from, answered, now, date);
+            work.exchange.give_back();
         }
     }
 
@@ -346,7 +373,9 @@ impl EventLoop {
     fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
             let mut response = shared.health.answer(&work.exchange.request, shared);
-            if !shared.is_running() {
+            // What may be of the reserve goes back to it.
+            let is_reserve = connection.lane == Lane::Health && shared.capacity.reserve.is_short();
+            if !shared.is_running() || is_reserve {
                 work.exchange.close_after_response();
             }
             work.payload = work.exchange.respond(&mut response, &self.date, &mut work.out);
@@ -388,12 +417,15 @@ impl EventLoop {
 
     #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if connection.waits_for == Waits::Disk {
+            self.withdraw(connection.key, shared);
+        }
         connection.end_in_order();
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
         }
         match connection.lane {
-            Lane::Health => self.health_connections -= 1,
+            Lane::Health => self.probes.retain(|&key| key != connection.key),
             Lane::Service => shared.connection_closed(self.index),
         }
         if let Some(slot) = self.slots.get_mut(connection.key) {
@@ -415,6 +447,7 @@ impl EventLoop {
         self.collect(shared);
         self.accept(shared);
         self.expire(shared);
+        self.call_waiting(shared);
         self.tidy(shared);
         self.follow(shared);
         if !self.has_ended {
@@ -423,73 +456,5 @@ impl EventLoop {
             self.collect(shared);
         }
         self.ready_now = self.ready.len();
-    }
-
-    /// Waits for events.
-    fn sleep(&mut self, shared: &Shared) {
-        let cell = &shared.loops[self.index];
-        let must_not = !self.ready.is_empty() || !self.accepting.is_empty() || !self.next.is_empty();
-        // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
-        let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
-            Some(Duration::ZERO)
-        } else {
-            let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
-            let next = [self.timers.next(), self.accept_again, self.works.next()]
-                .into_iter()
-                .fold(next_phase, earlier);
-            next.map(|when| when.saturating_duration_since(Instant::now()))
-        };
-        if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && !is(&error, io::ErrorKind::Interrupted)
-        {
-            log::error!("waiting for events failed: {error}");
-        }
-        cell.inbox.wake_up();
-        self.now = Instant::now();
-        self.date.refresh(self.now);
-        self.batch.clear();
-        self.events_seen = 0;
-        for event in &self.events {
-            let mut readiness = 0;
-            if event.is_readable() || event.is_error() {
-                readiness |= READABLE;
-            }
-            if event.is_writable() || event.is_error() {
-                readiness |= WRITABLE;
-            }
-            if event.is_write_closed() || event.is_error() {
-                readiness |= GONE;
-            }
-            if event.is_read_closed() || event.is_error() {
-                readiness |= FINISHED | READABLE;
-            }
-            self.batch.push((event.token(), readiness));
-        }
-    }
-
-    /// Sees to the connections whose time is up.
-    fn expire(&mut self, shared: &Shared) {
-        while let Some((when, key)) = self.timers.due(self.now) {
-            let Some(slot) = self.slots.get_mut(key) else { continue };
-            if slot.scheduled != Some(when) {
-                continue;
-            }
-            slot.scheduled = None;
-            let Some(mut connection) = slot.connection.take() else {
-                self.look_at_call(key, shared);
-                continue;
-            };
-            if connection.deadline <= self.now && connection.has_begun() {
-                self.equip(&mut connection, shared);
-            }
-            if connection.deadline > self.now {
-                self.put(connection);
-            } else if connection.overdue(&self.date) {
-                // It has just been answered 408, so it can't have a request.
-                let _ = self.settle(connection, shared);
-            } else {
-                self.close(connection, shared);
-            }
-        }
     }
 }

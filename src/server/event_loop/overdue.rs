@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::report;
+
 use super::super::claim::Overdue;
 use super::super::connection::Connection;
 use super::super::link::Transport;
@@ -84,11 +86,18 @@ impl EventLoop {
                 .deadline(self.now, &shared.limits)
                 .is_some_and(|deadline| deadline <= self.now)
         {
-            let is_replaced = shared.crew.lose();
+            // Nobody takes the place of one who reads a file: the disk that one waits for would get others as well.
+            let was_reading = link.claim.is_reading();
+            let is_replaced = shared.crew.lose(!was_reading);
             match link.claim.overrule(is_replaced) {
                 Overdue::Answer => {
                     self.lose(key, is_replaced, shared);
                     self.answer_instead(key, shared);
+                    return;
+                }
+                Overdue::Abandon if was_reading => {
+                    self.lose_reader(key, shared);
+                    self.abandon(key, shared);
                     return;
                 }
                 Overdue::Abandon => {
@@ -97,7 +106,7 @@ impl EventLoop {
                     return;
                 }
                 Overdue::Cut => {
-                    log::warn!(
+                    report::warn!(
                         "a stream has been cut off, since it has not ended in {}",
                         Seconds(shared.limits.stream.unwrap_or_default())
                     );
@@ -113,7 +122,7 @@ impl EventLoop {
 
     /// Counts a thread as lost, and has another handler run with its permit if that may be.
     fn lose(&mut self, key: usize, is_replaced: bool, shared: &Shared) {
-        log::warn!(
+        report::warn!(
             "a handler has not answered in {}: its client is told 503, and its thread is lost until it returns ({} are)",
             Seconds(shared.limits.handler.unwrap_or_default()),
             shared.crew.lost()
@@ -123,6 +132,17 @@ impl EventLoop {
         if is_replaced {
             self.return_permit(shared);
         }
+    }
+
+    /// Counts a thread as lost that reads a file. It keeps its place among those that read.
+    fn lose_reader(&mut self, key: usize, shared: &Shared) {
+        report::warn!(
+            "a file could not be read in {}: its client is broken off, and the thread is lost until the read returns ({} are)",
+            Seconds(shared.limits.handler.unwrap_or_default()),
+            shared.crew.lost()
+        );
+        shared.tally.overdue();
+        self.slots[key].is_lost = true;
     }
 
     /// Answers 503 on a connection that its thread has.

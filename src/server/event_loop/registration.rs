@@ -1,5 +1,8 @@
 //! When events of a connection begin to come to its loop.
 
+#[cfg(unix)]
+use crate::report;
+
 use super::EventLoop;
 
 impl EventLoop {
@@ -18,7 +21,7 @@ impl EventLoop {
         match link.register(self.poll.registry(), mio::Token(key)) {
             Ok(()) => slot.is_registered = true,
             Err(error) => {
-                log::warn!("can't wait for a client: {error}");
+                report::warn!("can't wait for a client: {error}");
                 link.cut();
             }
         }

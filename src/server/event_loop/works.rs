@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::deadline::after;
+
 use super::super::connection::Work;
 use super::super::shared::Shared;
 use super::EventLoop;
@@ -58,7 +60,7 @@ impl Works {
         let spare = self.spare;
         self.kept.drain(..spare);
         self.spare = self.kept.len();
-        self.period_ends = now + PERIOD;
+        self.period_ends = after(now, PERIOD);
         spare > 0 && self.kept.is_empty()
     }
 
@@ -79,6 +81,7 @@ impl EventLoop {
             self.sections.forget();
             self.read_ahead.forget();
             self.unsent.forget();
+            self.forget_idlest();
         }
     }
 }

@@ -1,25 +1,28 @@
 //! Answering the requests of a connection, on whichever thread has it.
 
-use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::super::claim::Outcome;
 use super::super::connection::{Connection, Work};
 use super::super::health::Lane;
 use super::super::link::{READABLE, Transport};
 use super::super::observer;
+use super::super::places::Place;
 use super::super::streaming::{self, LiveReader};
+use super::super::work::Parked;
 use super::Runner;
 use crate::exchange::{Payload, Step};
 use crate::operations::RequestSpan;
+use crate::panics::{contain, contain_or};
+use crate::report;
 use crate::{IntoResponse, Request, Response};
 
-/// How many bytes of answers are gathered before they are sent.
-const GATHERED: usize = 64 * 1024;
+/// How many bytes of answers are gathered before they are sent. With one answer more they fit into 64 KiB, and so
+/// does the buffer, which grows by doubling.
+const GATHERED: usize = 48 * 1024;
 
 impl Runner {
     /// Answers the request that a connection has, and those that have arrived behind it.
@@ -27,44 +30,33 @@ impl Runner {
         if queued_since.is_some() {
             connection.transport.link.claim.begin_queued(Instant::now());
         }
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let attempt = contain(|| {
             let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
             if waited_too_long {
                 self.turn_away(connection);
             } else {
                 self.answer_batch(connection);
             }
-        }));
-        self.call.earlier.take();
+        });
+        let has_panicked = attempt.is_err();
         if let Err(panic) = attempt {
             // The handler's own panics are caught where it is called; this was a drop or a stream.
-            log::error!("an answer was broken off by a panic: {}", panic_text(&*panic));
+            report::error!("an answer was broken off by a panic: {panic}");
             if let Some(work) = &mut connection.work {
+                self.call.recover_earlier(&mut work.out);
                 self.observe(work);
             }
-            connection.break_off();
+            connection.fail_answer();
         }
-        if connection.is_broken() {
-            // Dropping what was set on the request is user code, which must not run with the loop held.
-            let attempt = catch_unwind(AssertUnwindSafe(|| connection.forget_request()));
-            if let Err(panic) = attempt {
-                log::error!("dropping a request's values panicked: {}", panic_text(&*panic));
-            }
+        self.call.earlier.take();
+        if has_panicked || connection.is_broken() {
+            forget_request(connection);
         }
     }
 
     #[cold]
     fn turn_away(&mut self, connection: &mut Connection) {
-        if let Some(work) = &mut connection.work {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            work.exchange.refuse_with(
-                status,
-                "the request waited too long for a thread",
-                &self.date,
-                &mut work.out,
-            );
-        }
-        connection.close_after_sending();
+        connection.refuse_unavailable("the request waited too long for a thread", &self.date);
     }
 
     fn answer_batch(&mut self, connection: &mut Connection) {
@@ -80,12 +72,13 @@ impl Runner {
                 // The loop goes on with what has arrived behind it, once others had their turn.
                 return;
             }
-            if work.exchange.is_idle() {
+            if work.exchange.is_idle() || work.parked.is_some() {
                 return;
             }
             match work.exchange.advance(&self.date, &mut work.out) {
-                Step::Call | Step::CallLive => self.begin_next(connection),
-                Step::Receive => return,
+                Step::Call => self.begin_next(connection),
+                // The loop finds a place for it, or has it wait for one.
+                Step::Receive | Step::CallLive => return,
                 Step::Refused(_) => return connection.close_after_sending(),
             }
         }
@@ -104,11 +97,15 @@ impl Runner {
         let Connection {
             transport,
             work: Some(work),
+            place,
             ..
         } = connection
         else {
             return false;
         };
+        if let Some(parked) = work.parked.take() {
+            return self.send_parked(*parked, connection);
+        }
         let is_live = work.exchange.has_live_body();
         let has_earlier = !work.out.is_empty() && !is_live;
         if has_earlier {
@@ -117,7 +114,7 @@ impl Runner {
         }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
-            self.call_live(work, transport, &mut span)
+            self.call_live(work, transport, place.take(), &mut span)
         } else {
             self.call_application(work, &mut span)
         };
@@ -137,29 +134,102 @@ impl Runner {
         if self.shared.observation.sends_ids {
             observer::send_id(&work.exchange.request, &mut response);
         }
-        let outcome = span.run(|| self.respond(&mut response, work, transport));
-        let status = work.exchange.answered.as_ref().map(|answered| answered.status);
-        span.answered(&work.exchange.request, status);
-        self.observe(work);
-        let outcome = outcome.map(|()| work.exchange.finish());
+        // To HEAD nothing of a body is sent.
+        let takes_thread = response.body.needs_thread() && work.exchange.request.method() != Method::HEAD;
         if is_live {
             // The body's reader may have left some of what the last event told of: no other event will.
             connection.note(READABLE);
         }
+        if takes_thread && !self.has_place_to_send(connection) {
+            self.park(response, span, connection);
+            return true;
+        }
+        self.send_response(&mut response, span, connection)
+    }
+
+    /// Sends a response that has waited for a place. Says whether the connection goes on.
+    #[cold]
+    fn send_parked(&mut self, parked: Parked, connection: &mut Connection) -> bool {
+        let Parked {
+            mut response,
+            span,
+            since,
+        } = parked;
+        self.observer.begin(since);
+        self.send_response(&mut response, span, connection)
+    }
+
+    /// Finds a place for a response that takes a thread to be sent.
+    #[cold]
+    fn has_place_to_send(&self, connection: &mut Connection) -> bool {
+        let peer = self.shared.told_apart(connection.peer);
+        connection.place = self.shared.downloads.take(peer, &connection.transport.link);
+        connection.place.is_some()
+    }
+
+    /// Has a response wait without a thread until there is a place for it.
+    #[cold]
+    fn park(&self, response: Response, span: RequestSpan, connection: &mut Connection) {
+        if let Some(work) = &mut connection.work {
+            work.parked = Some(Box::new(Parked {
+                response,
+                span,
+                since: self.observer.since(),
+            }));
+        }
+    }
+
+    /// Sends a response, or puts it where it can be sent. Says whether the connection goes on.
+    // Twice in the program, once for what is seldom: a call more costs each request 2 %.
+    #[inline(always)]
+    fn send_response(&mut self, response: &mut Response, span: RequestSpan, connection: &mut Connection) -> bool {
+        let Connection {
+            transport,
+            work: Some(work),
+            place,
+            ..
+        } = connection
+        else {
+            return false;
+        };
+        work.begin_answer();
+        let outcome = span.run(|| self.respond(response, work, transport));
+        if outcome.is_ok() {
+            work.end_answer();
+        }
+        if place.is_some() {
+            // All is sent, or nothing more will be.
+            *place = None;
+        }
+        let status = work.exchange.answered.as_ref().map(|answered| answered.status);
+        span.answered(&work.exchange.request, status);
+        self.observe(work);
+        let outcome = outcome.map(|()| work.exchange.finish());
         outcome.unwrap_or_else(|error| {
-            log::debug!("an answer ended early: {error}");
-            connection.break_off();
+            report::debug!("an answer ended early: {error}");
+            connection.fail_answer();
             false
         })
     }
 
     /// Calls the application with a body that it reads as it arrives.
-    fn call_live(&self, work: &mut Work, transport: &Transport, span: &mut RequestSpan) -> Response {
-        let Some(_place) = self.shared.streaming_place() else {
-            return busy_streaming();
+    fn call_live(
+        &self,
+        work: &mut Work,
+        transport: &Transport,
+        place: Option<Place>,
+        span: &mut RequestSpan,
+    ) -> Response {
+        let Some(place) = place else {
+            // The loop gives nobody such a request without one.
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
-        let earlier = std::mem::take(&mut work.out);
-        LiveReader::lend(&mut work.exchange, earlier, transport.clone(), &self.shared.limits);
+        LiveReader::lend(
+            &mut work.exchange,
+            transport.clone(),
+            &self.shared.limits,
+            &place.holder,
+        );
         let response = self.call_application(work, span);
         work.out = LiveReader::take_back(&mut work.exchange);
         response
@@ -174,23 +244,21 @@ impl Runner {
         }
         *span = RequestSpan::of(request);
         span.run(|| {
-            let call = AssertUnwindSafe(|| self.shared.application.call(request));
-            match catch_unwind(call) {
-                Ok(response) => response,
-                Err(panic) => self.panicked(request, &*panic),
-            }
+            contain_or(
+                || self.shared.application.call(request),
+                |panic| self.panicked(request, panic),
+            )
         })
     }
 
     #[cold]
-    fn panicked(&self, request: &Request, panic: &(dyn Any + Send)) -> Response {
+    fn panicked(&self, request: &Request, panic: &str) -> Response {
         self.shared.tally.panicked();
-        log::error!(
-            "handler panicked at {} {} (request {}): {}",
+        report::error!(
+            "handler panicked at {} {} (request {}): {panic}",
             request.method(),
             request.path(),
-            request.id(),
-            panic_text(panic)
+            request.id()
         );
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
@@ -224,15 +292,6 @@ impl Runner {
     /// answer is not whole.
     #[inline]
     fn respond(&self, response: &mut Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
-        let needs_thread = response.body.needs_thread();
-        let place = if needs_thread {
-            self.shared.streaming_place()
-        } else {
-            None
-        };
-        if needs_thread && place.is_none() {
-            *response = busy_streaming();
-        }
         match work.exchange.respond(response, &self.date, &mut work.out) {
             Payload::None => Ok(()),
             payload => self.send_payload(payload, work, transport),
@@ -242,37 +301,34 @@ impl Runner {
     /// Puts what is not in the send buffer where it can be sent, or sends it if that takes a thread.
     #[inline(never)]
     fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
-        let Payload::Source(source, chunked) = payload else {
-            work.payload = payload;
-            return Ok(());
-        };
-        streaming::answer(source, chunked, work, transport, &self.shared)
+        match payload {
+            Payload::Source(source, chunked) => streaming::answer(source, chunked, work, transport, &self.shared),
+            payload => {
+                work.payload = payload;
+                // Of a file, the first piece is read here, where a handler may wait as well: it goes out with the head,
+                // and of most files there is no other.
+                work.first_piece()
+                    .inspect_err(|error| report::error!("a file that is being sent can't be read: {error}"))
+            }
+        }
+    }
+}
+
+/// Drops what was set on the request, each value whatever the others do. That is user code, which must not run with the
+/// loop held.
+#[cold]
+fn forget_request(connection: &mut Connection) {
+    while let Err(panic) = contain(|| connection.forget_request()) {
+        report::error!("dropping a request's values panicked: {panic}");
     }
 }
 
 #[cold]
 fn returned_too_late(request: &Request) {
-    log::warn!(
+    report::warn!(
         "the handler of {} {} (request {}) has returned too late",
         request.method(),
         request.path(),
         request.id()
     );
-}
-
-#[cold]
-fn busy_streaming() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "too many streams are open\n")
-        .into_response()
-        .with_header("Retry-After", "1")
-}
-
-#[cold]
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(owned)
-        .unwrap_or("a panic without a text")
 }

@@ -1,23 +1,26 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
 
 mod answer;
+mod reading;
 
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::date::Date;
 use crate::pace::{self, Opinion};
+use crate::report;
+use crate::threads;
 
 use super::call::Call;
 use super::claim::Outcome;
 use super::connection::Connection;
-use super::crew::Order;
-use super::event_loop::{EventLoop, Turn};
+use super::crew::{Duty, Order};
+use super::event_loop::{EventLoop, NOBODY, Turn};
 use super::observer::Observer;
-use super::shared::{Arrival, Shared, spawn};
+use super::shared::{Arrival, Shared};
 use super::tally::Passed;
 use super::watch::thread_number;
 
@@ -25,22 +28,26 @@ use super::watch::thread_number;
 pub(super) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
     shared.tally.passed(reason);
     send(shared, index)
-        .inspect_err(|error| log::warn!("nobody can take over from a handler that blocks: {error}"))
+        .inspect_err(|error| report::warn!("nobody can take over from a handler that blocks: {error}"))
         .is_ok()
 }
 
 fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
-    shared.crew.send(index, |order| hire(shared, Some(order)))
+    shared.crew.send(index, |order| hire(shared, || Some(order)))
 }
 
 /// Starts a thread of the crew, which parks at once if there is no order for it.
-fn hire(shared: &Arc<Shared>, first: Option<Order>) -> io::Result<()> {
+fn hire(
+    shared: &Arc<Shared>,
+    first: impl FnOnce() -> Option<Order<Box<Connection>>> + Send + 'static,
+) -> io::Result<()> {
     let hired = Arc::clone(shared);
     let live = move || {
-        let first = first.unwrap_or_else(|| hired.crew.wait());
+        let first = first().unwrap_or_else(|| hired.crew.wait(Duty::Sent));
         Runner::new(hired).live(first);
     };
-    spawn(format!("hansel-{}", shared.crew.alive()), Box::new(live))
+    threads::start(format!("hansel-{}", shared.crew.alive()), Box::new(live))?;
+    Ok(())
 }
 
 /// Starts a thread that waits in reserve, if nobody does.
@@ -48,9 +55,16 @@ fn keep_a_reserve(shared: &Arc<Shared>) {
     if shared.crew.has_parked() {
         return;
     }
-    if let Err(error) = shared.crew.reinforce(|| hire(shared, None)) {
-        log::warn!("can't start a thread in reserve: {error}");
+    if let Err(error) = shared.crew.reinforce(|| hire(shared, || None)) {
+        report::warn!("can't start a thread in reserve: {error}");
     }
+}
+
+/// A number that no other thread has, and which is not [`NOBODY`]. It is compared with each request, for which a
+/// `ThreadId` is too long.
+fn next_id() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
 }
 
 struct Runner {
@@ -58,6 +72,7 @@ struct Runner {
     call: Rc<Call>,
     date: Date,
     number: u32,
+    id: usize,
     observer: Observer,
 }
 
@@ -70,28 +85,41 @@ impl Runner {
             call,
             date: Date::now(),
             number: thread_number(),
+            id: next_id(),
             observer: Observer::new(),
         }
     }
 
-    fn live(mut self, first: Order) {
+    fn live(mut self, first: Order<Box<Connection>>) {
         let mut order = first;
         loop {
-            match order {
+            let duty = match order {
                 Order::TakeUp(index) => self.hold(index),
-                Order::Answer(since, connection) => self.stand_in(since, connection),
+                Order::Answer(since, connection) => {
+                    self.shared.crew.handles();
+                    self.stand_in(since, connection);
+                    Duty::Handling
+                }
+                Order::Read(connection) => {
+                    self.shared.crew.handles();
+                    self.read_file(connection);
+                    Duty::Handling
+                }
                 Order::Leave => break,
-            }
-            order = self.shared.crew.wait();
+            };
+            order = self.shared.crew.wait(duty);
         }
         self.shared.crew.left();
     }
 
-    /// Takes loop `index` up, and works until it loses the loop or the loop ends.
-    fn hold(&mut self, index: usize) {
+    /// Takes loop `index` up, and works until it loses the loop or the loop ends. Returns its duty then.
+    fn hold(&mut self, index: usize) -> Duty {
         let shared = Arc::clone(&self.shared);
         let cell = &shared.loops[index];
-        let Some(mut held) = cell.baton.take_up() else { return };
+        let Some(mut held) = cell.baton.take_up() else {
+            return Duty::Sent;
+        };
+        self.takes_over(&mut held, Duty::Sent);
         cell.thread.store(self.number, Ordering::Relaxed);
         held.now = Instant::now();
         held.is_back(None, &shared);
@@ -101,14 +129,25 @@ impl Runner {
         loop {
             let (mut connection, queued_since) = match held.turn(&shared) {
                 Turn::Call(connection, queued_since) => (connection, queued_since),
-                Turn::Over => return,
+                Turn::Read(connection) => {
+                    self.have_read(connection, &mut held);
+                    continue;
+                }
+                Turn::Over => {
+                    held.holder = NOBODY;
+                    return Duty::Holding;
+                }
             };
-            if connection.is_likely_slow()
-                && let (None, Some(thread)) = (queued_since, shared.crew.parked())
-            {
-                held.gives(&connection, &shared);
-                thread.call(Order::Answer(held.now, connection));
-                continue;
+            // What has waited in the queue is late already, and there was nobody for it.
+            if queued_since.is_none() && connection.is_likely_slow() {
+                let given = shared.crew.give(connection, |connection| {
+                    held.gives(&connection, &shared);
+                    Order::Answer(held.now, connection)
+                });
+                match given {
+                    Some(kept) => connection = kept,
+                    None => continue,
+                }
             }
             let is_timed = held.suspicion.wants_next();
             if is_timed {
@@ -130,9 +169,12 @@ impl Runner {
                 if let Some((since, waiting)) = self.give_back(connection) {
                     self.stand_in(since, waiting);
                 }
-                return;
+                return Duty::Handling;
             };
             held = again;
+            if held.holder != self.id {
+                self.takes_over(&mut held, Duty::Handling);
+            }
             cell.thread.store(self.number, Ordering::Relaxed);
             // Else it is as late as the last call that was timed, or the last wait for events, which is near enough
             // for deadlines of seconds.
@@ -145,6 +187,13 @@ impl Runner {
             }
             self.bring_back(connection, &mut held, index);
         }
+    }
+
+    /// Takes note that this thread, whose duty `was` this one, has the loop now: from another, or from nobody.
+    #[inline(never)]
+    fn takes_over(&self, held: &mut EventLoop, was: Duty) {
+        let before = std::mem::replace(&mut held.holder, self.id);
+        self.shared.crew.holds(was, before != NOBODY);
     }
 
     /// Gives a connection back to the loop that this thread holds, or to its own.

@@ -1,0 +1,93 @@
+//! A body that its handler reads while it arrives, from wherever its bytes come.
+
+use std::any::Any;
+use std::cell::RefCell;
+
+use super::{Coming, Exchange, LiveInput};
+use crate::request::{BodyError, Content, LiveBody};
+
+/// Where the bytes of a body come from, as HTTP/1.1 frames them.
+pub(crate) trait Incoming: Send + 'static {
+    /// Waits for bytes and puts them into `room`. Says how many; 0 is the end of all.
+    fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError>;
+
+    /// The client waits for this interim response before it sends the body.
+    fn interim(&mut self, _response: &[u8]) {}
+}
+
+/// The body of a request that is read while its handler runs.
+struct Reading<I> {
+    input: LiveInput,
+    incoming: I,
+    failed: Option<BodyError>,
+}
+
+impl Exchange {
+    /// Makes the request's body one that is read from `incoming`. To be ended by
+    /// [`end_reading`](Exchange::end_reading).
+    pub(crate) fn begin_reading<I: Incoming>(&mut self, incoming: I) {
+        let reading = Reading {
+            input: self.begin_live(),
+            incoming,
+            failed: None,
+        };
+        self.request.body.content = Content::Live(RefCell::new(Box::new(reading)));
+    }
+
+    /// Gives back what the body was read from, if it was. What was received and not used is with the exchange.
+    pub(crate) fn end_reading<I: Incoming>(&mut self) -> Option<I> {
+        let Content::Live(live) = std::mem::take(&mut self.request.body.content) else {
+            return None;
+        };
+        let live: Box<dyn Any> = live.into_inner();
+        let reading = live.downcast::<Reading<I>>().ok()?;
+        self.end_live(reading.input);
+        if reading.failed.is_some() {
+            // Where the body ends, if it does, is not known.
+            self.close_after_response();
+        }
+        Some(reading.incoming)
+    }
+}
+
+impl<I: Incoming> Reading<I> {
+    /// Receives until there is content, or the end of it.
+    fn receive_content(&mut self) -> Result<(), BodyError> {
+        loop {
+            match self.input.advance().map_err(BodyError::refused)? {
+                Coming::Content | Coming::End => return Ok(()),
+                Coming::Nothing => {}
+            }
+            if let Some(interim) = self.input.interim() {
+                self.incoming.interim(&interim);
+            }
+            match self.incoming.receive(self.input.room())? {
+                0 => return Err(BodyError::Disconnected),
+                n => self.input.received(n),
+            }
+        }
+    }
+}
+
+impl<I: Incoming> LiveBody for Reading<I> {
+    fn await_content(&mut self) -> Result<(), BodyError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let outcome = self.receive_content();
+        self.failed = outcome.err();
+        outcome
+    }
+
+    fn content(&self) -> &[u8] {
+        self.input.content()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+
+    fn trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input.trailers)
+    }
+}

@@ -1,0 +1,140 @@
+//! What the library tells an operator: events by the program's logger, and lines on the standard error.
+//!
+//! Telling never ends what it tells of. A logger that panics, as one does that prints to a pipe without a reader, is
+//! contained; a standard error that is broken or full is ignored, and one that blocks is waited for a moment only. So
+//! everything goes through here: `tests/architecture.rs` checks it.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{Level, Record};
+
+use crate::deadline::after;
+use crate::panics::contain;
+
+/// How long somebody waits until what he prints is printed.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Tells the logger of an event of that level, if such events are wanted.
+macro_rules! event {
+    ($level:ident, $($text:tt)+) => {
+        if $crate::report::is_wanted(::log::Level::$level) {
+            $crate::report::tell(::log::Level::$level, module_path!(), format_args!($($text)+));
+        }
+    };
+}
+
+macro_rules! error_event {
+    ($($text:tt)+) => { $crate::report::event!(Error, $($text)+) };
+}
+
+macro_rules! warn_event {
+    ($($text:tt)+) => { $crate::report::event!(Warn, $($text)+) };
+}
+
+#[cfg(unix)]
+macro_rules! info_event {
+    ($($text:tt)+) => { $crate::report::event!(Info, $($text)+) };
+}
+
+macro_rules! debug_event {
+    ($($text:tt)+) => { $crate::report::event!(Debug, $($text)+) };
+}
+
+pub(crate) use debug_event as debug;
+pub(crate) use error_event as error;
+pub(crate) use event;
+#[cfg(unix)]
+pub(crate) use info_event as info;
+pub(crate) use warn_event as warn;
+
+pub(crate) fn is_wanted(level: Level) -> bool {
+    level <= log::STATIC_MAX_LEVEL && level <= log::max_level()
+}
+
+/// Tells the logger. Nothing comes of it if that panics, or what is to be told does when it is written.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn tell(level: Level, module: &'static str, text: fmt::Arguments<'_>) {
+    let place = Location::caller();
+    let _ = contain(|| {
+        let mut record = Record::builder();
+        record
+            .level(level)
+            .target(module)
+            .module_path_static(Some(module))
+            .file_static(Some(place.file()))
+            .line(Some(place.line()))
+            .args(text);
+        log::logger().log(&record.build());
+    });
+}
+
+/// Writes `text` to the standard error, and waits a moment for that.
+///
+/// It is written on a thread of its own: nothing else bounds how long a write to a pipe may block.
+pub(crate) fn print(text: String) {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let (told, waiting) = (Arc::clone(&is_done), thread::current());
+    let write = move || {
+        // Who does not want to read it has not read it.
+        let _ = io::stderr().write_all(text.as_bytes());
+        told.store(true, Ordering::SeqCst);
+        waiting.unpark();
+    };
+    if thread::Builder::new().name("hansel-print".into()).spawn(write).is_err() {
+        return;
+    }
+    let until = after(Instant::now(), MOMENT);
+    while !is_done.load(Ordering::SeqCst) {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_told_ends_nothing() {
+        struct Mute;
+        impl fmt::Display for Mute {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("not to be written")
+            }
+        }
+        struct Writing;
+        impl log::Log for Writing {
+            fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+                true
+            }
+            fn log(&self, record: &Record<'_>) {
+                assert_ne!(record.args().to_string(), "", "a panic where it is written");
+                panic!("the logger, too");
+            }
+            fn flush(&self) {}
+        }
+        let logger: &dyn log::Log = Box::leak(Box::new(Writing));
+        // Another test of this program may have one already, and then that is told.
+        let _ = log::set_logger(logger);
+        log::set_max_level(log::LevelFilter::Warn);
+        error!("{}", Mute);
+        warn!("said");
+        debug!("{}", unreachable_text());
+        log::set_max_level(log::LevelFilter::Off);
+    }
+
+    fn unreachable_text() -> String {
+        unreachable!("nobody wants to know")
+    }
+}

@@ -1,0 +1,19 @@
+//! How many octets have been looked at, for tests of what that grows with.
+
+use std::cell::Cell;
+
+thread_local! {
+    static STEPS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts octets that are looked at.
+pub(crate) fn count(octets: usize) {
+    STEPS.with(|steps| steps.set(steps.get() + octets));
+}
+
+/// Returns how many octets `of` looks at.
+pub(crate) fn counted(of: impl FnOnce()) -> usize {
+    let before = STEPS.with(Cell::get);
+    of();
+    STEPS.with(Cell::get) - before
+}

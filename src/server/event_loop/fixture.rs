@@ -1,0 +1,83 @@
+//! What tests of a loop need, without a thread that turns it.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::connection::Connection;
+use super::super::descriptors::Reserve;
+use super::super::entrance::Entrance;
+use super::super::health::HealthLane;
+use super::super::observer::Observation;
+use super::super::peers::Visitor;
+use super::super::room::{Allowance, Capacity};
+use super::super::shared::{Operations, Shared, Staffing};
+use super::super::socket::{Accepted, Stream};
+use super::EventLoop;
+use crate::{IntoApplication, Limits};
+
+/// How much longer than the next client each is idle.
+const APART: Duration = Duration::from_millis(100);
+
+pub(super) fn event_loop() -> EventLoop {
+    EventLoop::new(0, Vec::new(), 0, false).unwrap().0
+}
+
+/// A client, and its connection as a listener has it.
+pub(super) fn connected() -> (UnixStream, Accepted) {
+    let (client, stream) = UnixStream::pair().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let accepted = Accepted {
+        stream: Stream::Unix(mio::net::UnixStream::from_std(stream)),
+        visitor: Visitor::of(None),
+        listener: 0,
+    };
+    (client, accepted)
+}
+
+/// What a loop shares with no other.
+pub(super) fn shared() -> Arc<Shared> {
+    shared_by(1)
+}
+
+/// What so many loops share.
+pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
+    let allowance = Allowance {
+        connections: 9,
+        turned_away: 1,
+    };
+    let operations = Operations {
+        health: Some(HealthLane::new()),
+        health_beside_service: true,
+        drain_delay: Duration::ZERO,
+        observation: Observation {
+            log: None,
+            metrics: None,
+            sends_ids: false,
+        },
+        peers: None,
+        capacity: Capacity::new(allowance, loops, Reserve::none()),
+    };
+    let staffing = Staffing { loops, threads: 1 };
+    let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
+    let application = Box::new((|| "unused").into_application());
+    Shared::new(application, Limits::default(), staffing, operations, entrance).unwrap()
+}
+
+/// Takes the connection at `key` from its place, to do something for it.
+pub(super) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
+    event_loop.slots[key].connection.take().unwrap()
+}
+
+/// Clients of a loop, by their keys, each idle for a little longer than the next.
+pub(super) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
+    let mut connect = || {
+        event_loop.now += APART;
+        let (client, accepted) = connected();
+        shared.connection_opened(0);
+        let key = event_loop.welcome(accepted, shared).unwrap();
+        assert!(event_loop.go_on(key, shared).is_none());
+        (key, client)
+    };
+    (0..count).map(|_| connect()).collect()
+}

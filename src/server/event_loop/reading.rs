@@ -1,0 +1,231 @@
+//! Files that are sent, and not in memory: threads read them, the loop never does.
+
+use std::collections::VecDeque;
+
+use super::super::connection::{Connection, Waits};
+use super::super::shared::Shared;
+use super::EventLoop;
+
+/// Connections that need a piece of a file.
+#[derive(Default)]
+pub(super) struct Reads {
+    /// Those that have a place among the threads that read, and are to be given to one.
+    next: VecDeque<Box<Connection>>,
+    /// Those that wait for a place, in their slots.
+    waiting: VecDeque<usize>,
+}
+
+impl Reads {
+    pub(super) fn has_next(&self) -> bool {
+        !self.next.is_empty()
+    }
+}
+
+impl EventLoop {
+    /// Has the next piece of a connection's file read, at once or when it is its turn.
+    #[inline(never)]
+    pub(super) fn await_disk(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if connection.waits_for == Waits::Disk {
+            // An event of its own has brought it here. It keeps its turn.
+            return self.put(connection);
+        }
+        if shared.disk.enter(self.index) {
+            return self.reads.next.push_back(connection);
+        }
+        connection.wait_for_disk(self.now, &shared.limits);
+        self.reads.waiting.push_back(connection.key);
+        self.put(connection);
+    }
+
+    /// A place among the threads that read is granted to this loop.
+    pub(super) fn begin_next_read(&mut self, shared: &Shared) {
+        while let Some(key) = self.reads.waiting.pop_front() {
+            let slot = self.slots.get_mut(key);
+            let waiting = slot.and_then(|slot| slot.connection.take_if(|here| here.waits_for == Waits::Disk));
+            if let Some(connection) = waiting {
+                return self.reads.next.push_back(connection);
+            }
+        }
+        // Whom it was meant for has ended meanwhile.
+        shared.leave_disk();
+    }
+
+    /// A connection that waits for its turn has ended.
+    #[cold]
+    pub(super) fn withdraw(&mut self, key: usize, shared: &Shared) {
+        // Those that end mostly do so since they have waited long: they stand in front.
+        if let Some(place) = self.reads.waiting.iter().position(|&waiting| waiting == key) {
+            self.reads.waiting.remove(place);
+            shared.disk.withdraw(self.index);
+        }
+    }
+
+    /// The next connection for which a file is to be read now.
+    pub(super) fn next_read(&mut self) -> Option<Box<Connection>> {
+        self.reads.next.pop_front()
+    }
+
+    /// A connection is about to be given to a thread that reads for it.
+    pub(in super::super) fn gives_to_read(&mut self, connection: &mut Connection, shared: &Shared) {
+        connection.leave_disk(self.now);
+        connection.transport.link.claim.read(self.now);
+        self.look_again(connection.key, shared);
+    }
+
+    /// Takes back a connection for which a file was read.
+    pub(in super::super) fn take_back_read(&mut self, mut connection: Box<Connection>) {
+        connection.transport.link.claim.settle();
+        connection.note(connection.transport.take_noted());
+        connection.leave_disk(self.now);
+        self.put_ready(connection);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::super::claim::Overdue;
+    use super::super::super::link::READABLE;
+    use super::super::fixture::{clients, event_loop, shared, taken};
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    /// A loop whose clients at 0, 1 and 2 need a file: there is a place for the first, for which it is read, and the
+    /// others wait for that.
+    fn three_who_need_a_disk(shared: &Shared) -> (EventLoop, Vec<(usize, UnixStream)>) {
+        let mut event_loop = event_loop();
+        let clients = clients(&mut event_loop, shared, 3);
+        for key in 0..3 {
+            need_disk(&mut event_loop, key, shared);
+        }
+        assert_eq!(next_key(&mut event_loop), Some(0));
+        assert_eq!(event_loop.reads.waiting, [1, 2]);
+        (event_loop, clients)
+    }
+
+    fn need_disk(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
+        let connection = taken(event_loop, key);
+        event_loop.await_disk(connection, shared);
+    }
+
+    fn next_key(event_loop: &mut EventLoop) -> Option<usize> {
+        event_loop.next_read().map(|connection| connection.key)
+    }
+
+    fn end(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
+        let connection = taken(event_loop, key);
+        event_loop.close(connection, shared);
+    }
+
+    /// A thread has read. Says for whom the next one reads then.
+    fn read(event_loop: &mut EventLoop, shared: &Shared) -> Option<usize> {
+        shared.leave_disk();
+        event_loop.collect(shared);
+        next_key(event_loop)
+    }
+
+    /// All have left: there is the one place again, and no more than that, and nobody is on the way to it.
+    fn assert_one_place_is_free(shared: &Shared) {
+        assert!(shared.loops[0].inbox.is_empty());
+        assert!(shared.disk.enter(0), "no place is lost");
+        assert!(!shared.disk.enter(0), "none is there twice");
+    }
+
+    #[test]
+    fn files_are_read_for_those_who_wait_in_turn() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        let granted = [(); 3].map(|()| read(&mut event_loop, &shared));
+        assert_eq!(granted, [Some(1), Some(2), None]);
+        assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn who_waits_for_a_disk_keeps_his_turn_and_his_time_whatever_event_comes() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        let deadline = |event_loop: &EventLoop| event_loop.slots[1].connection.as_ref().unwrap().deadline;
+        let before = deadline(&event_loop);
+        event_loop.now += Duration::from_secs(1);
+        need_disk(&mut event_loop, 1, &shared);
+        assert_eq!(deadline(&event_loop), before);
+        assert_eq!(event_loop.reads.waiting, [1, 2]);
+        let granted = [(); 3].map(|()| read(&mut event_loop, &shared));
+        assert_eq!(granted, [Some(1), Some(2), None]);
+        assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn who_ends_while_he_waits_for_a_disk_gives_back_his_place_in_the_line() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        end(&mut event_loop, 1, &shared);
+        assert_eq!(event_loop.reads.waiting, [2]);
+        assert_eq!(read(&mut event_loop, &shared), Some(2));
+        shared.leave_disk();
+        assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn a_place_that_was_meant_for_one_who_has_ended_meanwhile_is_for_the_next() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        shared.leave_disk();
+        end(&mut event_loop, 1, &shared);
+        event_loop.collect(&shared);
+        assert_eq!(next_key(&mut event_loop), Some(2));
+        assert_eq!(read(&mut event_loop, &shared), None);
+        assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn a_place_that_was_meant_for_those_who_have_all_ended_meanwhile_is_not_lost() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        shared.leave_disk();
+        end(&mut event_loop, 1, &shared);
+        end(&mut event_loop, 2, &shared);
+        event_loop.collect(&shared);
+        assert_eq!(next_key(&mut event_loop), None);
+        assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn nothing_is_read_for_a_connection_that_does_not_wait_for_it() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        let other = event_loop.slots[1].connection.as_mut().unwrap();
+        other.waits_for = Waits::Idle;
+        assert_eq!(read(&mut event_loop, &shared), Some(2));
+        assert!(event_loop.slots[1].connection.is_some(), "it stays where it is");
+    }
+
+    #[test]
+    fn a_connection_that_was_read_for_goes_on_as_its_own_with_what_has_come_meanwhile() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        event_loop.ready.clear();
+        let mut connection = taken(&mut event_loop, 0);
+        assert!(!connection.is_ready());
+        connection.wait_for_disk(event_loop.now, &shared.limits);
+        event_loop.gives_to_read(&mut connection, &shared);
+        let link = connection.transport.link.clone();
+        assert!(link.claim.is_reading());
+        assert_eq!(connection.waits_for, Waits::Client, "its turn has come");
+        link.note(READABLE);
+        let _ = link.claim.claim();
+        event_loop.now += Duration::from_secs(1);
+        event_loop.take_back_read(connection);
+        assert_eq!(event_loop.ready, [0]);
+        let connection = taken(&mut event_loop, 0);
+        assert!(connection.is_ready(), "it has been told what was noted");
+        assert_eq!(connection.transport.take_noted(), 0);
+        assert_eq!(connection.deadline, event_loop.now, "its client's time begins now");
+        assert_eq!(
+            link.claim.overrule(false),
+            Overdue::Answer,
+            "nobody has claimed the next"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! Connections that there is no room for: told so, and closed.
+
+use http::StatusCode;
+
+use super::super::room::Room;
+use super::super::shared::Shared;
+use super::super::socket::Accepted;
+use super::super::tally::TurnedAway;
+use super::EventLoop;
+use crate::request::Relayed;
+
+/// How much is read of what has arrived with a connection that is closed at once.
+const DISCARDED: usize = 16 * 1024;
+
+impl EventLoop {
+    /// Answers a connection that is one too many, and closes it.
+    pub(super) fn turn_away(&mut self, accepted: Accepted, why: TurnedAway, room: Room, shared: &Shared) {
+        if shared.entrance.is_secure(&accepted) {
+            // An answer would take a handshake, which costs more than the request there is no room for.
+            return shared.tally.turned_away(TurnedAway::Untold);
+        }
+        shared.tally.turned_away(why);
+        let reason = match why {
+            TurnedAway::Peer => "too many connections from one address",
+            TurnedAway::Limit | TurnedAway::Untold => "too many connections",
+        };
+        if room == Room::None {
+            self.tell_in_passing(&accepted, reason, shared);
+        } else {
+            self.tell(accepted, reason, shared);
+        }
+    }
+
+    /// Answers it in the usual way: it is kept until the client has taken the answer.
+    fn tell(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
+        shared.connection_opened(self.index);
+        let Some(key) = self.welcome(accepted, shared) else {
+            return;
+        };
+        let Some(connection) = &mut self.slots[key].connection else {
+            return;
+        };
+        let mut work = shared.new_work();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
+        connection.work = Some(work);
+        connection.close_after_sending();
+    }
+
+    /// Answers it without keeping it. The answer fits into any socket's buffer; but RFC 9112 §9.6: a client that goes on
+    /// sending "might" lose it by a reset. So what has arrived is read first.
+    fn tell_in_passing(&mut self, accepted: &Accepted, reason: &str, shared: &Shared) {
+        let mut work = self.works.take().unwrap_or_else(|| shared.new_work());
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
+        // Whatever fails here, the client is gone.
+        let _ = accepted.stream.read(&mut [0; DISCARDED]);
+        let _ = accepted.stream.write(&work.out);
+        let _ = accepted.stream.finish_sending();
+        self.note_refusal(&mut work, (accepted.visitor.address, Relayed::No), shared);
+        self.works.keep(work);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::fixture::{connected, event_loop, shared};
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn who_is_told_in_passing_loses_nothing_by_what_he_has_sent() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let (mut client, accepted) = connected();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        event_loop.turn_away(accepted, TurnedAway::Limit, Room::None, &shared);
+        let mut received = String::new();
+        client.read_to_string(&mut received).unwrap();
+        assert!(received.starts_with("HTTP/1.1 503 ") && received.ends_with("too many connections\n"));
+        assert!(event_loop.slots.is_empty(), "it is not kept");
+    }
+}

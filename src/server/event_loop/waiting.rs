@@ -1,0 +1,205 @@
+//! Requests that wait for a place among those whose bodies pass while their handlers run, or for memory for their
+//! bodies. Waiting takes no thread.
+//!
+//! Places come free on any thread and any loop. Instead of being told, a loop looks for one every few milliseconds as
+//! long as some of its connections wait: nothing can be lost between two threads, and where nobody waits it costs
+//! nothing.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+
+use super::super::connection::{Connection, Waits};
+use super::super::shared::Shared;
+use super::EventLoop;
+
+/// How long a place lies free at most while somebody waits for it.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Connections that wait, those that came first in front.
+#[derive(Default)]
+pub(super) struct WaitingRoom {
+    keys: VecDeque<usize>,
+    look: Option<Instant>,
+    /// Some of them wait for memory.
+    pub(super) wants_memory: bool,
+}
+
+impl WaitingRoom {
+    /// Whether it is time to look.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.look.is_some_and(|look| look <= now)
+    }
+
+    /// When to look next whether there is something for those who wait.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.look
+    }
+}
+
+impl EventLoop {
+    /// Finds a place for what the connection's request needs one for. If there is none, it waits, or is refused.
+    pub(super) fn seat(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+        let Some(places) = shared.places_for(&connection) else {
+            return Some(connection);
+        };
+        // Those who wait already have their turn first.
+        let is_turn = connection.waits_for == Waits::Place || self.waiting.keys.is_empty();
+        let peer = shared.told_apart(connection.peer);
+        if is_turn {
+            connection.place = places.take(peer, &connection.transport.link);
+            if connection.place.is_some() {
+                return Some(connection);
+            }
+            places.make_room(peer, self.now, &shared.limits);
+        }
+        self.wait_for_place(connection, shared)
+    }
+
+    pub(super) fn wait_for_place(
+        &mut self,
+        mut connection: Box<Connection>,
+        shared: &Shared,
+    ) -> Option<Box<Connection>> {
+        if connection.waits_for != Waits::Place {
+            if self.waiting.keys.len() >= shared.limits.queue {
+                connection.refuse_unavailable("too many requests are waiting", &self.date);
+                return self.settle(connection, shared);
+            }
+            connection.wait_for_place(self.now, &shared.limits);
+        }
+        if !self.register(connection.key) {
+            self.close(connection, shared);
+            return None;
+        }
+        self.waiting.keys.push_back(connection.key);
+        self.waiting.look.get_or_insert(after(self.now, PAUSE));
+        self.put(connection);
+        None
+    }
+
+    /// Has those who wait for a place look again, when it is time, and makes room for those who wait for memory.
+    #[inline]
+    pub(super) fn call_waiting(&mut self, shared: &Shared) {
+        if self.waiting.look.is_some() || self.is_asked_for_memory(shared) {
+            self.call_due(shared);
+        }
+    }
+
+    #[cold]
+    fn call_due(&mut self, shared: &Shared) {
+        self.make_memory(shared);
+        if !self.waiting.is_due(self.now) {
+            return;
+        }
+        self.waiting.look = None;
+        for key in std::mem::take(&mut self.waiting.keys) {
+            let waiting = self.slots.get(key).and_then(|slot| slot.connection.as_ref());
+            // It may have had its turn, or have gone.
+            if waiting.is_some_and(|connection| connection.waits_for == Waits::Place) {
+                self.ready.push_back(key);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::super::work::Parked;
+    use super::super::fixture::{clients, event_loop, shared, taken};
+    use super::*;
+    use crate::Response;
+    use crate::operations::RequestSpan;
+
+    /// The connection at `key` has a response that takes a thread to be sent.
+    fn has_response(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
+        let mut work = shared.new_work();
+        work.parked = Some(Box::new(Parked {
+            response: Response::new("unused"),
+            span: RequestSpan::none(),
+            since: event_loop.now,
+        }));
+        event_loop.slots[key].connection.as_mut().unwrap().work = Some(work);
+    }
+
+    /// The connection at `key` has a request whose body its handler reads.
+    fn has_upload(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
+        let mut work = shared.new_work();
+        work.exchange.hand_live();
+        event_loop.slots[key].connection.as_mut().unwrap().work = Some(work);
+    }
+
+    /// Looks for a place for the connection at `key`. Says whether it has one now.
+    fn is_seated(event_loop: &mut EventLoop, key: usize, shared: &Shared) -> bool {
+        let connection = taken(event_loop, key);
+        match event_loop.seat(connection, shared) {
+            None => false,
+            Some(connection) => {
+                assert!(connection.place.is_some());
+                event_loop.put(connection);
+                true
+            }
+        }
+    }
+
+    fn leave_place(event_loop: &mut EventLoop, key: usize) {
+        event_loop.slots[key].connection.as_mut().unwrap().place = None;
+    }
+
+    #[test]
+    fn those_who_wait_first_have_their_turn_first_even_if_a_place_is_free() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let clients = clients(&mut event_loop, &shared, 4);
+        event_loop.ready.clear();
+        for (key, _) in &clients {
+            has_response(&mut event_loop, *key, &shared);
+        }
+        assert!(is_seated(&mut event_loop, 2, &shared), "there is one place");
+        assert!(!is_seated(&mut event_loop, 3, &shared));
+        assert!(!is_seated(&mut event_loop, 0, &shared));
+        leave_place(&mut event_loop, 2);
+        assert!(!is_seated(&mut event_loop, 1, &shared), "others were there before");
+        for turn in [3, 0, 1] {
+            event_loop.now += PAUSE;
+            event_loop.call_waiting(&shared);
+            assert_eq!(event_loop.ready.front(), Some(&turn));
+            let seated: Vec<_> = std::mem::take(&mut event_loop.ready)
+                .into_iter()
+                .filter(|&key| is_seated(&mut event_loop, key, &shared))
+                .collect();
+            assert_eq!(seated, [turn]);
+            event_loop.slots[turn].connection.as_mut().unwrap().waits_for = Waits::Client;
+            leave_place(&mut event_loop, turn);
+        }
+        event_loop.now += PAUSE;
+        event_loop.call_waiting(&shared);
+        assert!(event_loop.ready.is_empty(), "nobody waits any more");
+    }
+    #[test]
+    fn who_waits_for_a_place_of_one_kind_keeps_nobody_from_one_of_the_other() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 4);
+        event_loop.ready.clear();
+        (0..3).for_each(|key| has_response(&mut event_loop, key, &shared));
+        has_upload(&mut event_loop, 3, &shared);
+        assert!(
+            is_seated(&mut event_loop, 0, &shared),
+            "there is one place of each kind"
+        );
+        for key in 1..4 {
+            assert!(!is_seated(&mut event_loop, key, &shared));
+        }
+        // It is on its way to its end.
+        event_loop.slots[2].connection.as_mut().unwrap().waits_for = Waits::End;
+        event_loop.now += PAUSE;
+        event_loop.call_waiting(&shared);
+        assert_eq!(event_loop.ready, [1, 3]);
+        assert_eq!(event_loop.waiting.next(), None);
+        assert!(!is_seated(&mut event_loop, 1, &shared));
+        assert!(is_seated(&mut event_loop, 3, &shared));
+        assert!(event_loop.waiting.next().is_some());
+    }
+}

@@ -1,0 +1,129 @@
+//! What is said on one connection that there is not.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::date::Date;
+use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::request::BodyError;
+use crate::response::Sink;
+use crate::{Request, Response};
+
+/// One connection's conversation with an application, with all that the client ever sends.
+pub(super) struct Conversation {
+    exchange: Exchange,
+    date: Date,
+    sent: Sent,
+    /// What comes back.
+    pub(super) out: Vec<u8>,
+    /// Where the last answer begins in it.
+    begin: usize,
+}
+
+impl Conversation {
+    pub(super) fn new(
+        limits: Arc<hansel_proto::Limits>,
+        body_buffer: usize,
+        pool: Arc<Pool>,
+        sent: Vec<u8>,
+    ) -> Conversation {
+        Conversation {
+            exchange: Exchange::new(limits, body_buffer, pool),
+            date: Date::now(),
+            sent: Sent {
+                bytes: io::Cursor::new(sent),
+                interim: Vec::new(),
+            },
+            out: Vec::new(),
+            begin: 0,
+        }
+    }
+
+    /// Goes on to the next answer that the application gives: what is not in `out` of it is returned. None if
+    /// the server waits for more, or has refused what came.
+    pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Payload> {
+        loop {
+            match self.exchange.advance_with_room(&self.date, &mut self.out) {
+                Step::Receive => match self.sent.receive(self.exchange.room()) {
+                    Ok(n) if n > 0 => self.exchange.received(n),
+                    _ => return None,
+                },
+                Step::Call => {
+                    let response = self.exchange.call(call);
+                    return Some(self.answer(response));
+                }
+                Step::CallLive => {
+                    self.exchange.begin_reading(std::mem::take(&mut self.sent));
+                    let response = self.exchange.call(call);
+                    self.sent = self.exchange.end_reading().unwrap_or_default();
+                    self.out.append(&mut self.sent.interim);
+                    return Some(self.answer(response));
+                }
+                Step::Refused(_) => return None,
+            }
+        }
+    }
+
+    fn answer(&mut self, mut response: Response) -> Payload {
+        self.begin = self.out.len();
+        self.exchange.respond(&mut response, &self.date, &mut self.out)
+    }
+
+    /// Gathers the rest of an answer. Says whether the connection goes on.
+    pub(super) fn gather(&mut self, payload: Payload) -> bool {
+        let is_stream = matches!(payload, Payload::Source(..));
+        let gathered = catch_unwind(AssertUnwindSafe(|| {
+            let sent = match payload {
+                Payload::None => Ok(()),
+                Payload::Bytes { bytes, .. } => {
+                    self.out.extend_from_slice((*bytes).as_ref());
+                    Ok(())
+                }
+                Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
+                Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
+            };
+            sent.is_ok() && self.exchange.finish()
+        }));
+        gathered.unwrap_or_else(|_| {
+            // A panic of a stream, or of what was set on the request, breaks the connection off. What has been
+            // sent of a stream is sent; any other answer would still be in its buffer.
+            if !is_stream {
+                self.out.truncate(self.begin);
+            }
+            false
+        })
+    }
+}
+
+/// What the client sends, as far as it has not been received.
+#[derive(Default)]
+struct Sent {
+    bytes: io::Cursor<Vec<u8>>,
+    /// What it gets before the answer.
+    interim: Vec<u8>,
+}
+
+impl Incoming for Sent {
+    fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError> {
+        // Reading from memory does not fail.
+        Ok(self.bytes.read(room).unwrap_or(0))
+    }
+
+    fn interim(&mut self, response: &[u8]) {
+        self.interim.extend_from_slice(response);
+    }
+}
+
+struct Received<'o>(&'o mut Vec<u8>);
+
+impl Sink for Received<'_> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+}

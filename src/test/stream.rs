@@ -1,0 +1,145 @@
+//! An answer that is read while it comes into being.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+
+use super::Answer;
+use crate::exchange::{Payload, Source, pour};
+use crate::pipe::{Reader, Writer, pipe};
+use crate::response::{FilePart, Sink};
+
+/// An answer whose body is read piece by piece: see [`Client::open`](super::Client::open).
+///
+/// The body, without its framing, is what [`Read`] and [`BufRead`] give. One that was broken off ends in an error of
+/// the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). A stream of the application runs on a thread of its own,
+/// and at most 64 KiB ahead of its reader. Once this is dropped, as by a client that leaves, writing fails and
+/// [`BodyWriter::is_open`](crate::BodyWriter::is_open) is false.
+pub struct Stream {
+    answer: Answer,
+    /// What is here of the body.
+    bytes: io::Cursor<Vec<u8>>,
+    rest: Rest,
+}
+
+/// What is not here of a body.
+enum Rest {
+    None,
+    BrokenOff,
+    File(FilePart),
+    Arriving(Reader, JoinHandle<io::Result<()>>),
+}
+
+impl Stream {
+    pub(super) fn new(answer: Answer, begun: Vec<u8>, payload: Payload) -> Stream {
+        let mut bytes = begun;
+        let rest = match payload {
+            Payload::None => Rest::None,
+            Payload::Bytes { bytes: long, .. } => {
+                bytes = (*long).as_ref().to_vec();
+                Rest::None
+            }
+            Payload::File(part) => Rest::File(part),
+            Payload::Source(source, _) => {
+                let (writer, reader) = pipe();
+                Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
+            }
+        };
+        Stream {
+            answer,
+            bytes: io::Cursor::new(bytes),
+            rest,
+        }
+    }
+
+    /// The status, the header fields and the trail. It has no body: that is read from here.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Leaves, as a client that closes its connection, and waits until the application's stream has ended.
+    ///
+    /// # Errors
+    /// What the application's stream has ended with: mostly that it could not write any more. If it panicked, that is
+    /// an error as well.
+    pub fn leave(self) -> io::Result<()> {
+        let Rest::Arriving(reader, stream) = self.rest else {
+            return Ok(());
+        };
+        drop(reader);
+        stream.join().unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+/// Writes a body, on a thread of its own.
+fn write(source: Source, writer: Writer) -> io::Result<()> {
+    let mut client = Client(writer);
+    let poured = catch_unwind(AssertUnwindSafe(|| pour(source, false, &mut client, &mut 0)));
+    let outcome = poured.unwrap_or_else(|_| Err(panicked()));
+    if outcome.is_ok() {
+        client.0.end();
+    }
+    outcome
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("the stream panicked")
+}
+
+struct Client(Writer);
+
+impl Sink for Client {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.send(bytes, || None)
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+}
+
+impl BufRead for Stream {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.bytes.fill_buf()?.is_empty() {
+            let next = match &mut self.rest {
+                Rest::None => Vec::new(),
+                Rest::BrokenOff => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Rest::File(part) => {
+                    let mut piece = vec![0; 32 * 1024];
+                    // It fails if it has become shorter than what was announced.
+                    let read = part.read(&mut piece);
+                    if read.is_err() {
+                        self.rest = Rest::BrokenOff;
+                    }
+                    piece.truncate(read?);
+                    piece
+                }
+                Rest::Arriving(reader, _) => reader.take(None)?,
+            };
+            self.bytes = io::Cursor::new(next);
+        }
+        self.bytes.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes.consume(amount);
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut here = self.fill_buf()?;
+        let n = here.read(into)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! The host a request is for, where its target names one and a Host field another.
+
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Version, header::HOST};
+
+/// Returns the authority of the target, if it has one: it takes the place of every Host field.
+///
+/// # Errors
+/// Names the rule that the Host fields break.
+pub(super) fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
+    let Some(authority) = head.uri.authority() else {
+        return Ok(None);
+    };
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else {
+        return Ok(Some(authority));
+    };
+    // RFC 9112 §3.2: a request "that contains more than one Host header field line or a Host header field with an
+    // invalid field value" is answered with 400, also where another authority counts.
+    if hosts.next().is_some() {
+        return Err("more than one Host field");
+    }
+    if !hansel_proto::is_host(host.as_bytes()) {
+        return Err("the Host field is not a host with an optional port");
+    }
+    // RFC 9113 §8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that identifies
+    // an entity that differs from the entity in the ":authority" pseudo-header field." HTTP/3: RFC 9114 §4.3.1.
+    if head.version >= Version::HTTP_2 && !is_same(authority, host, head.uri.scheme()) {
+        return Err("the Host field differs from :authority");
+    }
+    // RFC 9112 §3.2.2: a server "MUST ignore the received Host header field (if any) and instead replace it with the
+    // host information of the request-target."
+    Ok(Some(authority))
+}
+
+/// Whether both name the same host and port, after scheme-based normalization (RFC 3986 §6.2.3).
+fn is_same(authority: &Authority, host: &HeaderValue, scheme: Option<&Scheme>) -> bool {
+    let Ok(host) = Authority::try_from(host.as_bytes()) else {
+        return false;
+    };
+    let default = match scheme {
+        Some(scheme) if *scheme == Scheme::HTTP => Some(80),
+        Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+        _ => None,
+    };
+    let port = |authority: &Authority| authority.port_u16().or(default);
+    authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(&host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(version: Version, target: &str, hosts: &[&str]) -> Result<Option<String>, &'static str> {
+        let mut request = http::Request::get(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        of_target(&head).map(|authority| authority.map(ToString::to_string))
+    }
+
+    #[test]
+    fn over_http_2_an_authority_and_a_host_that_disagree_are_malformed() {
+        for version in [Version::HTTP_2, Version::HTTP_3] {
+            for (target, host, agree) in [
+                ("http://good.example/", "good.example", true),
+                ("http://good.example/", "GOOD.example", true),
+                ("http://good.example/", "good.example:80", true),
+                ("http://good.example/", "good.example:", true),
+                ("https://good.example:443/", "good.example", true),
+                ("https://[::1]:8443/", "[::1]:8443", true),
+                ("http://good.example/", "evil.example", false),
+                ("http://good.example/", "good.example:443", false),
+                ("https://good.example/", "good.example:80", false),
+                ("http://good.example:8080/", "good.example", false),
+                ("http://good.example/", "good.example.evil.example", false),
+                ("http://good.example/", "x@good.example", false),
+                ("http://good.example/", "good.example/", false),
+                ("http://good.example/", "", false),
+                ("ftp://good.example/", "good.example:80", false),
+            ] {
+                let authority = target.split('/').nth(2).unwrap().to_owned();
+                let settled = settled(version, target, &[host]);
+                assert_eq!(settled.is_ok(), agree, "{target} {host:?}");
+                assert!(settled.is_err() || settled == Ok(Some(authority)), "{target} {host:?}");
+            }
+            assert!(settled(version, "http://a.test/", &["a.test", "a.test"]).is_err());
+            assert_eq!(settled(version, "http://a.test/", &[]), Ok(Some("a.test".to_owned())));
+            assert_eq!(settled(version, "/", &["a.test"]), Ok(None));
+            assert_eq!(settled(version, "/", &[]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn over_http_1_the_authority_of_an_absolute_target_beats_a_host() {
+        let good = Ok(Some("good.example".to_owned()));
+        for host in ["evil.example", "good.example:8080", "", "good.example"] {
+            assert_eq!(settled(Version::HTTP_11, "http://good.example/", &[host]), good);
+        }
+        for wrong in [&["a", "a"][..], &["a b"], &["u@a"]] {
+            assert!(settled(Version::HTTP_11, "http://good.example/", wrong).is_err());
+        }
+    }
+}

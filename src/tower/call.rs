@@ -1,0 +1,276 @@
+//! One call of an application, by a task that waits for it and a thread that does it: who has the word on the response,
+//! and until when.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::alarm::{Alarm, Clock};
+use super::pool::{Job, Shared};
+use crate::deadline::after;
+use crate::report;
+
+/// A call that is about to be made, under way, or over. `R` is what comes of it.
+pub(super) struct Call<R> {
+    state: Mutex<State<R>>,
+    clock: Arc<Clock>,
+    pool: Arc<Shared>,
+    /// How long it may take.
+    time: Option<Duration>,
+}
+
+/// What a thread does for a call. It [answers](Call::answer) the call before it goes on, if it does.
+pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>) + Send>;
+
+struct State<R> {
+    stage: Stage<R>,
+    waker: Option<Waker>,
+    /// What is set for the stage.
+    alarm: Option<Alarm>,
+    /// Its thread has not come back in time, nor since.
+    is_lost: bool,
+}
+
+enum Stage<R> {
+    /// For a thread.
+    Waiting(Work<R>),
+    Running(Running),
+    Answered(R),
+    GivenUp(GivenUp),
+    /// Somebody has what came of it, or has left.
+    Over,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    since: Instant,
+    /// It waits for its client, who has deadlines of his own.
+    awaits_client: bool,
+}
+
+/// Why there is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// It has waited too long for a thread.
+    InQueue,
+    /// Its thread has not answered in time, and is lost.
+    Overdue,
+    /// Its thread has done with it without a response: something has panicked.
+    Failed,
+}
+
+impl<R: Send + 'static> Call<R> {
+    pub(super) fn new(work: Work<R>, clock: Arc<Clock>, pool: Arc<Shared>, time: Option<Duration>) -> Arc<Call<R>> {
+        Arc::new(Call {
+            state: Mutex::new(State {
+                stage: Stage::Waiting(work),
+                waker: None,
+                alarm: None,
+                is_lost: false,
+            }),
+            clock,
+            pool,
+            time,
+        })
+    }
+
+    /// It is in the queue, for so long at most.
+    pub(super) fn may_wait(self: &Arc<Self>, time: Duration) {
+        let mut state = self.lock();
+        if let Stage::Waiting(_) = &state.stage {
+            state.alarm = Some(self.alarm(after(Instant::now(), time), Call::expire));
+        }
+    }
+
+    /// What came of it, once that is known.
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<R, GivenUp>> {
+        let mut state = self.lock();
+        let outcome = match std::mem::replace(&mut state.stage, Stage::Over) {
+            Stage::Answered(response) => Ok(response),
+            Stage::GivenUp(reason) => Err(reason),
+            other => {
+                state.stage = other;
+                state.waker = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(outcome)
+    }
+
+    /// Nobody waits for it any more. If it has not begun, it never does.
+    pub(super) fn leave(self: &Arc<Self>) {
+        let left = {
+            let mut state = self.lock();
+            match state.stage {
+                Stage::Waiting(_) | Stage::Answered(_) => std::mem::replace(&mut state.stage, Stage::Over),
+                // Its thread may still be lost, and that counts.
+                _ => return,
+            }
+        };
+        if let Stage::Waiting(_) = left {
+            self.forget();
+        }
+    }
+
+    /// The response is `response`. If that is too late, since the client has been told otherwise, it is given back.
+    pub(super) fn answer(&self, response: R) -> Result<(), R> {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Running(_)) {
+            return Err(response);
+        }
+        state.stage = Stage::Answered(response);
+        state.alarm = None;
+        self.tell(state);
+        Ok(())
+    }
+
+    /// Its client is waited for from now on, or no more. That is not held against the handler.
+    pub(super) fn await_client(&self, awaits_client: bool) {
+        if let Stage::Running(running) = &mut self.lock().stage {
+            let since = Instant::now();
+            *running = Running { since, awaits_client };
+        }
+    }
+
+    fn expire(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let Stage::Waiting(_) = state.stage else { return };
+        let work = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::InQueue));
+        // Before it is told: whoever asks again then finds its place in the queue free.
+        self.forget();
+        self.tell(state);
+        drop(work);
+    }
+
+    /// Its time may be up.
+    fn look(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let (Stage::Running(running), Some(time)) = (&state.stage, self.time) else {
+            return;
+        };
+        let now = Instant::now();
+        let since = if running.awaits_client { now } else { running.since };
+        match after(since, time) {
+            by if by > now => state.alarm = Some(self.alarm(by, Call::look)),
+            _ => {
+                state.stage = Stage::GivenUp(GivenUp::Overdue);
+                state.is_lost = true;
+                let lost = self.pool.lose();
+                report::warn!(
+                    "a handler has not answered in {time:?}: its client is told 503, and its thread is lost until it \
+                     returns ({lost} are)"
+                );
+                self.tell(state);
+            }
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> Option<Work<R>> {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Waiting(_)) {
+            return None;
+        }
+        let since = Instant::now();
+        let running = Running {
+            since,
+            awaits_client: false,
+        };
+        let by = self.time.map(|time| after(since, time));
+        state.alarm = by.map(|by| self.alarm(by, Call::look));
+        match std::mem::replace(&mut state.stage, Stage::Running(running)) {
+            Stage::Waiting(work) => Some(work),
+            _ => None,
+        }
+    }
+
+    /// Its thread has done with it.
+    fn end(&self) {
+        let mut state = self.lock();
+        state.alarm = None;
+        if std::mem::take(&mut state.is_lost) {
+            self.pool.find();
+        }
+        if let Stage::Running(_) = state.stage {
+            state.stage = Stage::GivenUp(GivenUp::Failed);
+            self.tell(state);
+        }
+    }
+
+    fn alarm(self: &Arc<Self>, by: Instant, ring: fn(&Arc<Self>)) -> Alarm {
+        let call: Weak<Self> = Arc::downgrade(self);
+        self.clock.set(by, move || {
+            if let Some(call) = call.upgrade() {
+                ring(&call);
+            }
+        })
+    }
+
+    fn forget(self: &Arc<Self>) {
+        let job: Arc<dyn Job> = Arc::clone(self) as Arc<dyn Job>;
+        self.pool.forget(&job);
+    }
+
+    /// Wakes the task that waits.
+    fn tell(&self, mut state: MutexGuard<'_, State<R>>) {
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Send + 'static> Job for Call<R> {
+    fn run(self: Arc<Self>) {
+        if let Some(work) = self.begin() {
+            let _end = End(&self);
+            work(&self);
+        }
+    }
+}
+
+struct End<'c, R: Send + 'static>(&'c Call<R>);
+
+impl<R: Send + 'static> Drop for End<'_, R> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pool::Pool;
+    use super::*;
+
+    fn poll(call: &Call<&'static str>) -> Poll<Result<&'static str, GivenUp>> {
+        call.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_handler_that_returns_too_late_is_found_again_and_its_answer_is_dropped() {
+        for is_told_before in [true, false] {
+            let pool = Pool::new(2, 0);
+            let overdue = Poll::Ready(Err(GivenUp::Overdue));
+            let work: Work<&str> = Box::new(move |call| {
+                // The clock may have been faster.
+                call.look();
+                assert_eq!(call.pool.lose(), 2, "it is lost, and so is this one");
+                call.pool.find();
+                if is_told_before {
+                    assert_eq!(poll(call), overdue);
+                }
+                assert_eq!(call.answer("too late"), Err("too late"));
+            });
+            let time = Some(Duration::ZERO);
+            let call = Call::new(work, Arc::new(Clock::new()), Arc::clone(pool.shared()), time);
+            Arc::clone(&call).run();
+            let expected = if is_told_before { Poll::Pending } else { overdue };
+            assert_eq!(poll(&call), expected);
+            assert_eq!(pool.shared().lose(), 1, "nobody else is lost any more");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Who imports whom, computed from the `use` lines: a graph of the files of a crate.
+//!
+//! An arrow goes from a file to the one in which the name that it imports is defined: a name that a room's `mod.rs` only
+//! passes on leads to the file behind it, and passing on is no arrow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{code, sources};
+
+/// The path of a module below the root of its crate.
+type Module = Vec<String>;
+
+/// The files of one crate, and who imports whom.
+pub(crate) struct Imports {
+    files: BTreeMap<Module, File>,
+}
+
+struct File {
+    path: PathBuf,
+    uses: Vec<Use>,
+}
+
+/// One name that a `use` line brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Use {
+    path: Vec<String>,
+    /// What it is called here.
+    name: String,
+    is_passed_on: bool,
+}
+
+impl Imports {
+    /// Of the crate whose root is `lib.rs` below `place`.
+    pub(crate) fn of(place: &str) -> Imports {
+        let root = super::root().join(place);
+        let files = sources(place).into_iter().map(|path| {
+            let module = module_of(path.strip_prefix(&root).unwrap());
+            let uses = uses(&code(&path));
+            (module, File { path, uses })
+        });
+        Imports { files: files.collect() }
+    }
+
+    /// As [`of`](Imports::of), for files that are only texts.
+    #[cfg(test)]
+    fn of_texts(texts: &[(&str, &str)]) -> Imports {
+        let files = texts.iter().map(|(path, text)| {
+            let path = PathBuf::from(path);
+            (module_of(&path), File { path, uses: uses(text) })
+        });
+        Imports { files: files.collect() }
+    }
+
+    /// Which files each file imports from.
+    pub(crate) fn arrows(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
+        let mut arrows = BTreeMap::new();
+        for (module, file) in &self.files {
+            let targets: BTreeSet<&Path> = file
+                .uses
+                .iter()
+                .filter(|used| !used.is_passed_on)
+                .filter_map(|used| self.defined_in(module, &used.path, 0))
+                .map(|target| self.files[&target].path.as_path())
+                .filter(|target| *target != file.path)
+                .collect();
+            arrows.insert(file.path.as_path(), targets);
+        }
+        arrows
+    }
+
+    /// The module in which what `path` names is defined, as `from` sees it; none if that is another crate.
+    fn defined_in(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
+        let mut module = self.begin(from, path)?;
+        let mut rest = path
+            .iter()
+            .skip_while(|part| matches!(part.as_str(), "crate" | "self" | "super"));
+        while let Some(part) = rest.next() {
+            let child: Module = module.iter().chain([part]).cloned().collect();
+            if self.files.contains_key(&child) {
+                module = child;
+                continue;
+            }
+            // Defined here, unless it is only passed on.
+            let passed_on = self.files[&module].uses.iter().find(|used| used.name == *part);
+            return match passed_on {
+                Some(used) if depth < 8 => {
+                    let behind: Vec<String> = used.path.iter().chain(rest).cloned().collect();
+                    self.defined_in(&module, &behind, depth + 1).or(Some(module))
+                }
+                _ => Some(module),
+            };
+        }
+        Some(module)
+    }
+
+    /// The module with which a path begins.
+    fn begin(&self, from: &Module, path: &[String]) -> Option<Module> {
+        let mut module = from.clone();
+        match path.first()?.as_str() {
+            "crate" => module.clear(),
+            "self" => {}
+            "super" => {
+                for _ in path.iter().take_while(|part| *part == "super") {
+                    module.pop()?;
+                }
+            }
+            first => {
+                let child: Module = from
+                    .iter()
+                    .map(String::as_str)
+                    .chain([first])
+                    .map(str::to_owned)
+                    .collect();
+                if !self.files.contains_key(&child) {
+                    return None;
+                }
+            }
+        }
+        Some(module)
+    }
+
+    /// Files that import each other, directly or by way of others: each circle once.
+    pub(crate) fn circles(&self) -> Vec<BTreeSet<&Path>> {
+        let arrows = self.arrows();
+        let reached: BTreeMap<&Path, BTreeSet<&Path>> =
+            arrows.keys().map(|file| (*file, reachable(&arrows, file))).collect();
+        let mut circles: Vec<BTreeSet<&Path>> = Vec::new();
+        for file in arrows.keys() {
+            if !reached[file].contains(file) || circles.iter().any(|circle| circle.contains(file)) {
+                continue;
+            }
+            let others = reached[file].iter().filter(|other| reached[*other].contains(file));
+            circles.push(others.copied().collect());
+        }
+        circles
+    }
+}
+
+fn reachable<'p>(arrows: &BTreeMap<&'p Path, BTreeSet<&'p Path>>, from: &Path) -> BTreeSet<&'p Path> {
+    let mut found = BTreeSet::new();
+    let mut next: Vec<&Path> = arrows[from].iter().copied().collect();
+    while let Some(file) = next.pop() {
+        if found.insert(file) {
+            next.extend(&arrows[file]);
+        }
+    }
+    found
+}
+
+/// `server/threads/mod.rs` is the module `server::threads`, and so is `server/threads.rs`.
+fn module_of(path: &Path) -> Module {
+    let mut parts: Module = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let file = parts.pop().unwrap_or_default();
+    let name = file.trim_end_matches(".rs");
+    if !matches!(name, "mod" | "lib") {
+        parts.push(name.to_owned());
+    }
+    parts
+}
+
+/// The names that the `use` lines of a file bring, wherever in it they stand.
+fn uses(text: &str) -> Vec<Use> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let line = line.trim_start();
+        let (is_passed_on, rest) = match line.split_once("use ") {
+            Some(("", rest)) => (false, rest),
+            Some((visibility, rest)) if visibility.starts_with("pub") && visibility.ends_with(' ') => (true, rest),
+            _ => continue,
+        };
+        let behind = lines[number + 1..].iter().flat_map(|line| [" ", line.trim()]);
+        let statement: String = std::iter::once(rest).chain(behind).collect();
+        let Some((tree, _)) = statement.split_once(';') else {
+            continue;
+        };
+        expand(tree.trim(), &[], is_passed_on, &mut found);
+    }
+    found
+}
+
+/// Takes a tree such as `a::{b, c::D as E}` apart.
+fn expand(tree: &str, prefix: &[String], is_passed_on: bool, found: &mut Vec<Use>) {
+    if let Some((before, group)) = tree.split_once('{') {
+        let mut path = prefix.to_vec();
+        path.extend(parts(before));
+        for branch in branches(group.trim_end().trim_end_matches('}')) {
+            expand(branch.trim(), &path, is_passed_on, found);
+        }
+        return;
+    }
+    let (path, name) = tree.split_once(" as ").unwrap_or((tree, ""));
+    let mut all = prefix.to_vec();
+    all.extend(parts(path));
+    if all.len() > 1 && all.last().is_some_and(|last| last == "self") {
+        all.pop();
+    }
+    let last = all.last().cloned().unwrap_or_default();
+    if !last.is_empty() {
+        found.push(Use {
+            name: if name.is_empty() { last } else { name.trim().to_owned() },
+            path: all,
+            is_passed_on,
+        });
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = String> {
+    path.split("::")
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && *part != "*")
+        .map(str::to_owned)
+}
+
+/// Splits at the commas that are in no inner group.
+fn branches(group: &str) -> Vec<&str> {
+    let (mut depth, mut start) = (0, 0);
+    let mut found = Vec::new();
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(&group[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(&group[start..]);
+    found
+}
+
+#[test]
+fn a_circle_is_found_wherever_it_is_closed() {
+    let files = |last: &'static str| {
+        Imports::of_texts(&[
+            ("lib.rs", "mod a;\nmod b;\npub use b::Inner;\n"),
+            ("a.rs", "use crate::{Inner, b::other::{self, Two as Three}};\n"),
+            ("b/mod.rs", "mod inner;\nmod other;\npub use inner::Inner;\n"),
+            ("b/inner.rs", "use super::other::Two;\n"),
+            ("b/other.rs", last),
+        ])
+    };
+    assert!(files("use std::fmt;\n").circles().is_empty());
+    for closing in [
+        "use super::super::a::One;\n",
+        "use crate::a;\n",
+        "use crate::{\n    a::One,\n};\n",
+        "fn f() {\n    use crate::a::One;\n}\n",
+    ] {
+        let files = files(closing);
+        let circles = files.circles();
+        let all: Vec<&Path> = ["a.rs", "b/inner.rs", "b/other.rs"].map(Path::new).into();
+        assert_eq!(circles.len(), 1, "{closing}");
+        assert!(
+            all.iter().all(|file| circles[0].contains(file)),
+            "{closing}: {circles:?}"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The same requests over hansel's own wire, on hyper by `tower::Service`, and in the test client.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use hansel::test::Client;
+use hansel::{Application, Body, Handle, IntoApplication, IntoResponse, Limits, Request, Response, Server, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+
+static STREAMS_RUN: AtomicUsize = AtomicUsize::new(0);
+
+fn app() -> impl Application {
+    let answer = |request: &Request| -> hansel::Result<Response> {
+        Ok(match request.path() {
+            "/upload" => Response::new(request.bytes()?.len().to_string()),
+            "/file" => Response::new(Body::file(std::fs::File::open("Cargo.lock")?)?),
+            "/sized" => Response::new(Body::sized_reader(std::io::repeat(b'x'), 1_000_000)),
+            "/long" => Response::new("x".repeat(1_000_000)),
+            "/stream" => Response::new(Body::stream(|client| {
+                STREAMS_RUN.fetch_add(1, SeqCst);
+                (0..1000).try_for_each(|n| write!(client, "{n} "))
+            })),
+            "/none" => StatusCode::NO_CONTENT.into_response(),
+            "/unchanged" => StatusCode::NOT_MODIFIED.into_response().with_header("ETag", "\"a\""),
+            "/reset" => StatusCode::RESET_CONTENT.into_response(),
+            "/panic" => panic!("on purpose"),
+            "/close" => Response::new("bye").with_header("Connection", "close"),
+            "/interim" => StatusCode::CONTINUE.into_response(),
+            _ => (StatusCode::NOT_FOUND, "not here\n")
+                .into_response()
+                .with_header("X-Path", request.path()),
+        })
+    };
+    answer.into_application()
+}
+
+/// The three, with the same limits.
+struct Three {
+    own: Handle,
+    hyper: SocketAddr,
+    client: Client,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Three {
+    fn new(limits: Limits) -> Three {
+        let own = Server::bind("127.0.0.1:0")
+            .unwrap()
+            .limits(limits.clone())
+            .spawn(app())
+            .unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let hyper = listener.local_addr().unwrap();
+        let service = hansel::tower::Service::new(app()).with_limits(limits.clone());
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = TowerToHyperService::new(service.clone());
+                let mut connection = auto::Builder::new(TokioExecutor::new());
+                connection.http1().half_close(true).max_headers(1000);
+                tokio::spawn(async move {
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Three {
+            own,
+            hyper,
+            client: Client::new(app()).with_limits(limits),
+            _runtime: runtime,
+        }
+    }
+
+    /// What comes back for the same bytes: from our own server, from hyper, in the test client.
+    fn answers(&self, request: &[u8]) -> [Answer; 3] {
+        [
+            Answer::read(&exchanged(self.own.local_addr(), request)),
+            Answer::read(&exchanged(self.hyper, request)),
+            Answer::read(&self.client.converse(request)),
+        ]
+    }
+}
+
+impl Drop for Three {
+    fn drop(&mut self) {
+        self.own.shutdown(Duration::from_secs(10));
+    }
+}
+
+fn exchanged(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    // A request that is refused need not be read to its end.
+    let _ = stream.write_all(request);
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received);
+    received
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: String,
+    /// Those that are not the connection's, nor of the moment.
+    fields: Vec<String>,
+    is_chunked: bool,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn read(received: &[u8]) -> Answer {
+        let end = received
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap_or_else(|| {
+                panic!("no head: {:?}", String::from_utf8_lossy(received));
+            });
+        let head = String::from_utf8_lossy(&received[..end]);
+        let mut lines = head.split("\r\n").map(str::to_owned);
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        let lower = |line: String| {
+            let (name, value) = line.split_once(": ").unwrap();
+            format!("{}: {value}", name.to_lowercase())
+        };
+        let mut fields: Vec<_> = lines.map(lower).collect();
+        let is_chunked = fields.contains(&"transfer-encoding: chunked".to_owned());
+        let other = ["date:", "connection:", "transfer-encoding:"];
+        fields.retain(|field| !other.iter().any(|name| field.starts_with(name)));
+        fields.sort();
+        let body = &received[end + 4..];
+        let body = if is_chunked { content(body) } else { body.to_vec() };
+        Answer {
+            status,
+            fields,
+            is_chunked,
+            body,
+        }
+    }
+}
+
+/// The content of a chunked body.
+fn content(mut body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(end) = body.windows(2).position(|window| window == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        content.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 2 + size + 2..];
+    }
+    content
+}
+
+fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{line} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{fields}\r\n").into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn chunked(content: &[u8]) -> Vec<u8> {
+    let mut body = format!("{:x}\r\n", content.len()).into_bytes();
+    body.extend_from_slice(content);
+    body.extend_from_slice(b"\r\n0\r\n\r\n");
+    body
+}
+
+#[test]
+fn the_same_request_gets_the_same_response() {
+    let three = Three::new(Limits::default());
+    let paths = [
+        "/file",
+        "/sized",
+        "/long",
+        "/stream",
+        "/none",
+        "/unchanged",
+        "/reset",
+        "/panic",
+        "/close",
+        "/interim",
+        "/else",
+        "/%C3%A9?a=b",
+        "/%FF",
+    ];
+    for path in paths {
+        let before = STREAMS_RUN.load(SeqCst);
+        for method in ["HEAD", "GET", "POST", "OPTIONS"] {
+            let [own, hyper, client] = three.answers(&request(&format!("{method} {path}"), "", b""));
+            assert!(
+                own == hyper,
+                "{method} {path}:\n{:?}\n{:?}",
+                (&own.status, &own.fields),
+                (&hyper.status, &hyper.fields)
+            );
+            assert!(
+                own == client,
+                "{method} {path}:\n{:?}\n{:?}",
+                (&own.status, &own.fields),
+                (&client.status, &client.fields)
+            );
+            if method == "HEAD" {
+                assert_eq!(own.body, b"", "{path}");
+                assert_eq!(STREAMS_RUN.load(SeqCst), before, "no stream runs for HEAD");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_the_same_one_everywhere() {
+    let limits = Limits {
+        target: 9_000,
+        fields: 103,
+        body: 3_000_000,
+        head: 100_000,
+        ..Limits::default()
+    };
+    let three = Three::new(limits);
+    let many = |count: usize| (0..count).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
+    let target = |len: usize| format!("GET /{}", "a".repeat(len - 1));
+    let mut requests = vec![
+        ("200", request("GET /long", &many(101), b"")),
+        ("431", request("GET /long", &many(102), b"")),
+        ("404", request(&target(9_000), "", b"")),
+        ("414", request(&target(9_001), "", b"")),
+        ("404", request("GET /", &format!("X: {}\r\n", "x".repeat(90_000)), b"")),
+    ];
+    for (status, size) in [("200", 1_048_577), ("200", 3_000_000), ("413", 3_000_001)] {
+        let body = vec![b'x'; size];
+        let announced = format!("Content-Length: {size}\r\n");
+        requests.push((status, request("POST /upload", &announced, &body)));
+        requests.push((
+            status,
+            request("POST /upload", "Transfer-Encoding: chunked\r\n", &chunked(&body)),
+        ));
+    }
+    for (status, bytes) in requests {
+        let [own, hyper, client] = three.answers(&bytes);
+        let statuses = [&own.status, &hyper.status, &client.status];
+        assert_eq!(statuses, [status; 3], "{}", String::from_utf8_lossy(&bytes[..80]));
+        if status != "413" {
+            // A client that has not sent all may find the connection reset before it has read why.
+            assert!(own == hyper && own == client, "{own:?} {hyper:?} {client:?}");
+        }
+    }
+}
