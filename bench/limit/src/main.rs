@@ -68,7 +68,13 @@ impl Answers {
     fn of(name: &str, body_bytes: usize, closes: bool) -> Answers {
         let body = match name {
             "hello" => work::HELLO.to_owned(),
-            "item" => work::item_page("00", "000000", Some("page=00"), Some("session=000000000000")),
+            // As long as most: shops have 1 to 4 digits, items 1 to 7, pages 1 or 2, sessions 16 to 43.
+            "item" => work::item_page(
+                "123",
+                "1234",
+                Some("page=12"),
+                Some("session=123456789012345678901234567890"),
+            ),
             "json" => String::from_utf8(work::json()).expect("JSON is UTF-8"),
             "10k" => work::ten_kb().to_owned(),
             "1m" => work::one_mb().to_owned(),

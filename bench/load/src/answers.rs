@@ -12,7 +12,7 @@ const SAMPLE: u32 = 61;
 const SMALL: usize = 32 * 1024;
 const START: &[u8] = b"HTTP/1.1 200";
 
-/// The lengths of answers, head and all, by kind, once known.
+/// How long answers are, head and all, by kind, once known.
 #[derive(Debug, Default)]
 pub(crate) struct Lengths {
     quick: Length,
@@ -23,9 +23,16 @@ pub(crate) struct Lengths {
 enum Length {
     #[default]
     Unknown,
-    Always(usize),
-    /// Not always the same: each answer is taken apart.
+    /// So many bytes more than what [depends](varying) on the body that is due.
+    More(usize),
+    /// Not to be told before: each answer is taken apart.
     Varies,
+}
+
+/// Returns how much of an answer's length depends on its body: that, and the digits that tell its length.
+fn varying(body: &[u8]) -> usize {
+    let digits = body.len().checked_ilog10().unwrap_or_default() as usize + 1;
+    body.len() + digits
 }
 
 /// Why an answer counts as none. The connection can go on only after `Status` and `Body`.
@@ -108,8 +115,8 @@ impl Answers {
         if self.whole.is_empty() {
             self.since_sample += 1;
             self.is_sample = self.since_sample >= SAMPLE;
-            if let (Length::Always(length), false, true) = (*length, self.is_sample, input.starts_with(START)) {
-                self.left = length;
+            if let (Length::More(more), false, true) = (*length, self.is_sample, input.starts_with(START)) {
+                self.left = more + varying(check.due(self.batch, self.ended));
                 return Ok(input);
             }
         }
@@ -130,11 +137,11 @@ impl Answers {
         if head.status != 200 {
             complain(Wrong::Status);
         } else {
-            let expected = check.requests.expected(self.batch, index);
-            if check.bodies && !expected.is_empty() && body != Some(expected) {
+            let due = check.due(self.batch, index);
+            if !due.is_empty() && body != Some(due) {
                 complain(Wrong::Body);
             }
-            length.learn(total);
+            length.learn(total, due);
         }
         self.since_sample = 0;
         self.sampled += u64::from(self.is_sample);
@@ -150,6 +157,17 @@ pub(crate) struct Check<'r> {
     pub(crate) bodies: bool,
 }
 
+impl<'r> Check<'r> {
+    /// The body that is due at `index` of a batch; empty if it is not to be checked, and then all have the same length.
+    fn due(&self, batch: Batch, index: usize) -> &'r [u8] {
+        if self.bodies {
+            self.requests.expected(batch, index)
+        } else {
+            &[]
+        }
+    }
+}
+
 impl Lengths {
     fn of(&mut self, kind: Option<Kind>) -> &mut Length {
         match kind {
@@ -160,10 +178,11 @@ impl Lengths {
 }
 
 impl Length {
-    fn learn(&mut self, found: usize) {
-        *self = match *self {
-            Length::Unknown => Length::Always(found),
-            Length::Always(known) if known == found => Length::Always(known),
+    fn learn(&mut self, total: usize, due: &[u8]) {
+        let found = total.checked_sub(varying(due));
+        *self = match (*self, found) {
+            (Length::Unknown, Some(found)) => Length::More(found),
+            (Length::More(known), Some(found)) if known == found => Length::More(known),
             _ => Length::Varies,
         };
     }
@@ -261,6 +280,38 @@ mod tests {
         let input = format!("{GOOD}{GOOD}{longer}{GOOD}");
         let (outcome, wrong, _) = taken(input.as_bytes(), 4, 1000);
         assert!(outcome.is_err() || !wrong.is_empty());
+    }
+
+    #[test]
+    fn answers_with_bodies_of_different_lengths_are_counted_by_what_is_due() {
+        let line = "127.0.0.1:8000 item --depth 200";
+        let requests = Requests::new(&Options::of(line.split_whitespace().map(str::to_owned)).unwrap());
+        let check = Check {
+            requests: &requests,
+            bodies: true,
+        };
+        let batch = requests.batch(0, 0);
+        let body = |index| String::from_utf8_lossy(requests.expected(batch, index));
+        let answer = |index| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}",
+                body(index).len(),
+                body(index)
+            )
+        };
+        let all: String = (0..200).map(answer).collect();
+        for size in [1, 7, 100, 100_000] {
+            let (mut lengths, mut answers) = (Lengths::default(), Answers::default());
+            answers.expect(batch, Kind::Quick, 200);
+            for piece in all.as_bytes().chunks(size) {
+                let complain = |wrong| panic!("{wrong:?} in pieces of {size}");
+                answers.take(piece, &mut lengths, &check, complain).unwrap();
+            }
+            assert!(answers.are_complete());
+            assert!(matches!(lengths.quick, Length::More(_)), "{lengths:?}");
+            // What comes in pieces has to be taken apart anyway.
+            assert!(size < 100_000 || answers.sampled == 3, "{}", answers.sampled);
+        }
     }
 
     #[test]

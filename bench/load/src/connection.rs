@@ -31,6 +31,8 @@ pub(crate) struct Common<'r> {
     pub(crate) lengths: Lengths,
     pub(crate) depth: usize,
     pub(crate) closes: bool,
+    /// How many batches each connection sends; as many as there is time for, if that is none.
+    pub(crate) turns: Option<usize>,
     pub(crate) buffer: Vec<u8>,
 }
 
@@ -92,6 +94,11 @@ impl Connection {
         self.turn
     }
 
+    /// Whether it has had answers to all that it was to ask.
+    pub(crate) fn has_done(&self, turns: Option<usize>) -> bool {
+        turns.is_some_and(|turns| self.turn >= turns)
+    }
+
     /// Does what can be done now. `has_ended` says that the server has closed its side.
     pub(crate) fn go_on(
         &mut self,
@@ -120,7 +127,9 @@ impl Connection {
                     self.is_over = true;
                 } else {
                     self.turn += 1;
-                    self.ask(common, now)?;
+                    if !self.has_done(common.turns) {
+                        self.ask(common, now)?;
+                    }
                 }
                 return Ok(answered);
             }

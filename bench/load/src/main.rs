@@ -4,6 +4,7 @@
 //! result is one line of JSON on the standard output.
 
 mod answers;
+mod clients;
 mod connection;
 mod histogram;
 mod idle;

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: bench-load ADDRESS WORK [OPTION ...]
 
-WORK is hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello, 10 % sleep).
+WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello,
+10 % sleep).
 
   --connections N   at the same time (64)
   --threads N       that ask, each with its part of the connections (1)
   --depth N         requests sent together (1)
   --clients KIND    own: a connection is one client's, so that only the path varies on it;
                     mixed: each request is another client's, as behind a proxy (mixed)
+  --seed N          other values in the requests (1)
   --close           a connection for each request
   --body N          bytes of body in an upload (1024)
   --warm-up S       seconds before measuring (0.3)
   --seconds S       seconds of measuring (2)
+  --turns N         each connection sends so many batches, however long that takes, without warming up
   --server N,N..    the server's processes, whose processor time is measured
   --idle N          as many connections, open and idle beside the load (0)
   --hold            only open the idle connections, until a line comes from the standard input
@@ -24,6 +27,7 @@ WORK is hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello, 10 % sleep
 /// The kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
+    Smallest,
     Hello,
     Item,
     Json,
@@ -42,10 +46,12 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     pub(crate) depth: usize,
     pub(crate) has_own_clients: bool,
+    pub(crate) seed: u64,
     pub(crate) closes: bool,
     pub(crate) body: usize,
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
+    pub(crate) turns: Option<usize>,
     pub(crate) server: Vec<i32>,
     pub(crate) idle: usize,
     pub(crate) hold: bool,
@@ -63,10 +69,12 @@ impl Options {
             threads: 1,
             depth: 1,
             has_own_clients: false,
+            seed: 1,
             closes: false,
             body: 1024,
             warm_up: Duration::from_millis(300),
             time: Duration::from_secs(2),
+            turns: None,
             server: Vec::new(),
             idle: 0,
             hold: false,
@@ -79,10 +87,12 @@ impl Options {
                 "--threads" => options.threads = at_least_one(&name, &value()?)?,
                 "--depth" => options.depth = at_least_one(&name, &value()?)?,
                 "--clients" => options.has_own_clients = is_own(&value()?)?,
+                "--seed" => options.seed = parsed(&name, &value()?)?,
                 "--close" => options.closes = true,
                 "--body" => options.body = parsed(&name, &value()?)?,
                 "--warm-up" => options.warm_up = seconds(&name, &value()?)?,
                 "--seconds" => options.time = seconds(&name, &value()?)?,
+                "--turns" => options.turns = Some(at_least_one(&name, &value()?)?),
                 "--server" => options.server = processes(&name, &value()?)?,
                 "--idle" => options.idle = parsed(&name, &value()?)?,
                 "--hold" => options.hold = true,
@@ -96,6 +106,9 @@ impl Options {
         if options.closes && options.depth > 1 {
             return Err("a connection for each request has only one".into());
         }
+        if options.closes && options.turns.is_some() {
+            return Err("a connection for each request has only one turn".into());
+        }
         Ok(options)
     }
 }
@@ -103,6 +116,7 @@ impl Options {
 impl Work {
     fn named(name: &str) -> Result<Work, String> {
         Ok(match name {
+            "smallest" => Work::Smallest,
             "hello" => Work::Hello,
             "item" => Work::Item,
             "json" => Work::Json,
@@ -169,6 +183,8 @@ mod tests {
             ("127.0.0.1:80 hello --depth 0", "--depth"),
             ("127.0.0.1:80 hello --threads 0", "--threads"),
             ("127.0.0.1:80 hello --seconds -1", "--seconds"),
+            ("127.0.0.1:80 hello --turns 0", "--turns"),
+            ("127.0.0.1:80 hello --turns 2 --close", "turn"),
             ("127.0.0.1:80 mix --depth 2", "mix"),
             ("127.0.0.1:80 hello --frobnicate", "--frobnicate"),
         ] {

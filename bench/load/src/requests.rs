@@ -1,9 +1,9 @@
 //! The requests: made before the run, so that sending varied ones costs no more than sending the same
 //! one for ever, and with the answers that are due.
 
-use std::fmt::Write;
 use std::ops::Range;
 
+use crate::clients::{Client, Random, written};
 use crate::options::{Options, Work};
 
 /// About how many bytes of requests are made: few enough to stay in the processor's cache.
@@ -50,7 +50,7 @@ impl Requests {
             depth: options.depth,
             own: None,
         };
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut random = Random::new(options.seed);
         if options.has_own_clients {
             for _ in 0..options.connections {
                 let client = Client::new(&mut random);
@@ -118,101 +118,6 @@ impl Requests {
     }
 }
 
-/// What a client sends with all its requests.
-struct Client {
-    session: u64,
-    version: u64,
-    /// The page from which it asks.
-    shop: u64,
-}
-
-impl Client {
-    fn new(random: &mut Random) -> Client {
-        Client {
-            session: random.below(1 << 48),
-            version: 100 + random.below(50),
-            shop: random.below(100),
-        }
-    }
-}
-
-/// A request and the body of its answer. Lengths are the same for all requests of a kind.
-fn written(options: &Options, client: &Client, random: &mut Random, is_slow: bool) -> (String, String) {
-    let hello = || work::HELLO.to_owned();
-    let number = random.below(1_000_000);
-    let (line, expected) = match options.work {
-        _ if is_slow => (format!("GET /sleep?n={number:06}"), hello()),
-        Work::Hello | Work::Mix | Work::Sleep => (format!("GET /?n={number:06}"), hello()),
-        Work::Item => return item(options, client, random),
-        Work::Json => {
-            let json = String::from_utf8_lossy(&work::json()).into_owned();
-            (format!("GET /json?n={number:06}"), json)
-        }
-        // Too long to be kept for each request: their length is checked.
-        Work::TenKb => (format!("GET /10k?n={number:06}"), String::new()),
-        Work::OneMb => (format!("GET /1m?n={number:06}"), String::new()),
-        Work::Upload => (format!("POST /upload?n={number:06}"), options.body.to_string()),
-    };
-    let mut text = format!(
-        "{line} HTTP/1.1\r\nHost: {}\r\nCookie: session={:012x}\r\n",
-        options.address, client.session
-    );
-    if options.closes {
-        text.push_str("Connection: close\r\n");
-    }
-    if options.work == Work::Upload {
-        let _ = write!(text, "Content-Length: {}\r\n", options.body);
-    }
-    text.push_str("\r\n");
-    if options.work == Work::Upload {
-        text.extend(std::iter::repeat_n('u', options.body));
-    }
-    (text, expected)
-}
-
-/// A request as a browser sends it, with 13 fields.
-fn item(options: &Options, client: &Client, random: &mut Random) -> (String, String) {
-    let (address, session, version, from) = (options.address, client.session, client.version, client.shop);
-    let (shop, item, page) = (random.below(100), random.below(1_000_000), random.below(100));
-    let text = format!(
-        "GET /shops/{shop:02}/items/{item:06}?page={page:02}&sort=price HTTP/1.1\r\n\
-         Host: {address}\r\n\
-         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0\r\n\
-         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
-         Accept-Language: en-US,en;q=0.5\r\n\
-         Accept-Encoding: gzip, deflate, br, zstd\r\n\
-         Referer: http://{address}/shops/{from:02}\r\n\
-         Connection: keep-alive\r\n\
-         Cookie: theme=dark; session={session:012x}; consent=all\r\n\
-         Upgrade-Insecure-Requests: 1\r\n\
-         Sec-Fetch-Dest: document\r\n\
-         Sec-Fetch-Mode: navigate\r\n\
-         Sec-Fetch-Site: same-origin\r\n\
-         Priority: u=0, i\r\n\r\n"
-    );
-    let query = format!("page={page:02}");
-    let cookie = format!("session={session:012x}");
-    let expected = work::item_page(
-        &format!("{shop:02}"),
-        &format!("{item:06}"),
-        Some(&query),
-        Some(&cookie),
-    );
-    (text, expected)
-}
-
-/// Numbers that are the same in every run: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 8) % end
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,15 +129,33 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_a_kind_differ_but_in_length() {
+    fn requests_of_a_kind_differ_in_what_they_say_and_in_length() {
         for line in ["hello", "item", "json", "10k", "upload --body 7", "hello --close"] {
             let requests = requests(line);
-            let texts: Vec<_> = (0..100)
-                .map(|turn| requests.bytes(requests.range(requests.batch(3, turn))))
-                .collect();
-            assert!(texts.iter().all(|text| text.len() == texts[0].len()), "{line}");
+            let text = |turn| requests.bytes(requests.range(requests.batch(3, turn)));
+            let texts: Vec<_> = (0..100).map(text).collect();
             assert!(texts.iter().collect::<HashSet<_>>().len() > 95, "{line}");
+            let lengths: HashSet<_> = texts.iter().map(|text| text.len()).collect();
+            assert!(lengths.len() > 20, "{line} has {lengths:?}");
         }
+    }
+
+    #[test]
+    fn the_seed_decides_what_is_asked() {
+        let all = |line| {
+            let requests = requests(line);
+            requests.bytes(0..requests.bytes.len()).to_vec()
+        };
+        assert!(all("item") == all("item --seed 1"), "that is the default");
+        assert!(all("item") != all("item --seed 2"));
+    }
+
+    #[test]
+    fn the_smallest_request_is_always_the_same() {
+        let requests = requests("smallest --connections 3");
+        let text = |turn| requests.bytes(requests.range(requests.batch(1, turn)));
+        assert_eq!(text(0), b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n");
+        assert!((1..100).all(|turn| text(turn) == text(0)));
     }
 
     #[test]
@@ -263,8 +186,9 @@ mod tests {
         let text = String::from_utf8_lossy(requests.bytes(requests.range(batch)));
         let paths: Vec<_> = text.matches("GET /shops/").collect();
         assert_eq!(paths.len(), 3);
-        let second = text.match_indices("/items/").nth(1).unwrap().0 + "/items/".len();
+        let second = text.split("/items/").nth(2).unwrap();
+        let item = second.split_once('?').unwrap().0;
         let expected = String::from_utf8_lossy(requests.expected(batch, 1));
-        assert!(expected.contains(&text[second..second + 6]), "{expected}");
+        assert!(expected.starts_with(&format!("<p>Item {item} of ")), "{expected}");
     }
 }

@@ -25,8 +25,13 @@ pub(crate) fn run(options: &Options) -> io::Result<Report> {
     let mut others = (1..options.threads)
         .map(|part| Rounds::new(options, &requests, part))
         .collect::<io::Result<Vec<_>>>()?;
-    let start = Instant::now() + options.warm_up;
-    let end = start + options.time;
+    // With turns it is those that end the run.
+    let (warm_up, time) = match options.turns {
+        Some(_) => (Duration::ZERO, Duration::from_secs(24 * 3600)),
+        None => (options.warm_up, options.time),
+    };
+    let start = Instant::now() + warm_up;
+    let end = start + time;
     let (time, server, load) = thread::scope(|scope| {
         let beside: Vec<_> = others
             .iter_mut()
@@ -73,6 +78,7 @@ impl<'r> Rounds<'r> {
             lengths: Lengths::default(),
             depth: options.depth,
             closes: options.closes,
+            turns: options.turns,
             buffer: vec![0; READ],
         };
         let mut rounds = Rounds {
@@ -103,7 +109,7 @@ impl<'r> Rounds<'r> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.have_done() {
                 break;
             }
             match self.poll.poll(&mut events, Some(left)) {
@@ -116,6 +122,12 @@ impl<'r> Rounds<'r> {
         }
         self.events = events;
         Ok(())
+    }
+
+    /// Whether all connections have had their turns.
+    fn have_done(&self) -> bool {
+        let mut connections = self.connections.iter().flatten();
+        self.common.turns.is_some() && connections.all(|connection| connection.has_done(self.common.turns))
     }
 
     fn go_on(&mut self, index: usize, has_ended: bool) -> io::Result<()> {
@@ -193,6 +205,7 @@ impl<'r> Rounds<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     #[test]
@@ -203,5 +216,29 @@ mod tests {
         let requests = Requests::new(&options);
         let open = |part| Rounds::new(&options, &requests, part).unwrap().connections.len();
         assert_eq!([0, 1, 2].map(open), [1, 2, 2]);
+    }
+
+    #[test]
+    fn each_connection_has_as_many_turns_as_were_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer_all = || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut input, mut answered) = ([0; 1024], 0);
+            while stream.read(&mut input).is_ok_and(|n| n > 0) {
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
+                stream.write_all(answer.as_bytes()).unwrap();
+                answered += 1;
+            }
+            answered
+        };
+        let line = format!("{address} smallest --connections 2 --turns 70");
+        let options = Options::of(line.split(' ').map(str::to_owned)).unwrap();
+        thread::scope(|scope| {
+            let servers = [scope.spawn(answer_all), scope.spawn(answer_all)];
+            let report = serde_json::to_value(run(&options).unwrap()).unwrap();
+            assert_eq!(report["requests"], 140);
+            assert_eq!(servers.map(|server| server.join().unwrap()), [70, 70]);
+        });
     }
 }
