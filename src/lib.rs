@@ -37,6 +37,11 @@ mod threads;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+/// Compiles the code of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+mod guide {}
+
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
 #[cfg(feature = "form")]

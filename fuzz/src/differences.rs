@@ -1,4 +1,4 @@
-//! Where hansel and hyper differ over a head, and which RFC is on whose side: all of it.
+//! Every way in which hansel and hyper differ over a head, and the RFC that decides it.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::hyper;
 use crate::naive::{Naive, has_whole_escapes, host_and_port, is_path, is_query};
 use crate::verdict::{self, Accepted, Verdict};
 
-/// A difference that is known, and right.
+/// A known difference in which hansel is right.
 pub struct Difference {
     /// What is in the head.
     pub what: &'static str,
@@ -19,31 +19,31 @@ pub struct Difference {
     /// Why hansel does what it does.
     pub why: &'static str,
     pub kind: Kind,
-    /// Whether it is really there, by somebody's reading who is neither of the two.
+    /// Checks, with a third reading of the head, that it really has what `what` says.
     pub is_there: fn(&Naive<'_>) -> bool,
 }
 
 /// How the verdicts differ.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// hansel refuses for this reason (the name of a `hansel_proto::Reason`), hyper accepts.
+    /// hansel refuses it for this reason (the name of a `hansel_proto::Reason`), hyper accepts it.
     OnlyOursRefuses(&'static str),
-    /// hyper refuses with these words, hansel accepts.
+    /// hyper refuses it with these words, hansel accepts it.
     OnlyTheirsRefuses(&'static str),
-    /// Both accept, and read it differently: what remains is equal once hyper's reading is put right.
+    /// Both accept it and read it differently; they agree once this function has corrected hyper's reading.
     ReadDifferently(fn(&mut Accepted)),
 }
 
 use Kind::{OnlyOursRefuses, OnlyTheirsRefuses, ReadDifferently};
 
-/// Every one there is.
+/// All known differences.
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
         what: "a line that ends with LF alone",
         example: "GET / HTTP/1.1\nHost: a\r\n\r\n",
         rule: "RFC 9112 §2.2",
-        why: "\"a recipient MAY recognize a single LF as a line terminator\": one that does not sees lines where a \
-              proxy in front sees a value, and so lets requests be smuggled",
+        why: "\"a recipient MAY recognize a single LF as a line terminator\": one that does sees lines where a proxy \
+              in front sees a value, which lets requests be smuggled",
         kind: OnlyOursRefuses("BareLf"),
         is_there: |read| {
             let mut before = 0;
@@ -58,7 +58,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "more than eight empty lines before the request line",
         example: "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 9112 §2.2",
-        why: "\"at least one\" is to be ignored; without a bound they would be bytes that no limit counts",
+        why: "\"at least one\" should be ignored; without a bound, empty lines would be bytes that no limit counts",
         kind: OnlyOursRefuses("EmptyLines"),
         is_there: |read| read.empty_lines > 8,
     },
@@ -74,8 +74,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a byte in the target that no URI has there, such as # or a quote",
         example: "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 9112 §3.2, RFC 3986 §3.3",
-        why: "a target is made of URI characters; what is not is read differently from server to server (hyper drops \
-              a fragment)",
+        why: "a target consists of URI characters; servers read other characters differently (hyper drops a fragment)",
         kind: OnlyOursRefuses("Target"),
         is_there: |read| {
             let [path, query] = path_and_query(read.target);
@@ -86,7 +85,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a % in the target without two hexadecimal digits behind it",
         example: "GET /100% HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 3986 §2.1",
-        why: "it is no escape, and nobody knows what was meant",
+        why: "it is not an escape, and what was meant is unknown",
         kind: OnlyOursRefuses("TargetEscape"),
         is_there: |read| !has_whole_escapes(read.target),
     },
@@ -94,7 +93,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a target of more than 8 KiB",
         example: "",
         rule: "RFC 9112 §3",
-        why: "a limit of ours, settable; hyper's is 64 KiB",
+        why: "hansel's own limit, configurable; hyper's is 64 KiB",
         kind: OnlyOursRefuses("TargetTooLong"),
         is_there: |read| read.head.len() > Limits::default().target_bytes,
     },
@@ -102,7 +101,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a head of more than 32 KiB",
         example: "",
         rule: "RFC 6585 §5",
-        why: "a limit of ours, settable; hyper's is 408 KiB",
+        why: "hansel's own limit, configurable; hyper's is 408 KiB",
         kind: OnlyOursRefuses("HeadTooLong"),
         is_there: |read| read.head.len() > Limits::default().head_bytes,
     },
@@ -123,7 +122,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a target with a scheme other than http and https",
         example: "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 9112 §3.2.2, RFC 9110 §4.2",
-        why: "this server is the origin of no such resource",
+        why: "this server is not the origin of such a resource",
         kind: OnlyOursRefuses("TargetScheme"),
         is_there: |read| {
             let scheme = read.absolute().map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -182,7 +181,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "two Content-Length fields that are equal",
         example: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
         rule: "RFC 9110 §8.6",
-        why: "a recipient may take them as one or refuse them; who sends them has lost track of its framing",
+        why: "a recipient may take them as one or refuse them; a sender of two has lost track of its framing",
         kind: OnlyOursRefuses("ContentLengthRepeated"),
         is_there: |read| read.values("content-length").len() > 1,
     },
@@ -190,8 +189,8 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "Content-Length and Transfer-Encoding together",
         example: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         rule: "RFC 9112 §6.1",
-        why: "\"A server MAY reject\" it; this is how requests are smuggled (§11.2). hyper goes by the coding and \
-              closes",
+        why: "\"A server MAY reject\" it; this is how requests are smuggled (§11.2). hyper uses the coding and closes \
+              the connection",
         kind: OnlyOursRefuses("LengthAndCoding"),
         is_there: |read| !read.values("content-length").is_empty() && !read.values("transfer-encoding").is_empty(),
     },
@@ -199,7 +198,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a Transfer-Encoding that ends with chunked and is more than that word",
         example: "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
         rule: "RFC 9112 §6.1, §6.3",
-        why: "chunked twice \"MUST NOT\" be, and every other spelling is read differently somewhere",
+        why: "a sender \"MUST NOT\" apply chunked twice, and every other spelling is read differently by some server",
         kind: OnlyOursRefuses("TransferEncoding"),
         is_there: |read| read.values("transfer-encoding") != [b"chunked"],
     },
@@ -207,8 +206,8 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a transfer coding that hansel does not know, before chunked",
         example: "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         rule: "RFC 9112 §6.1",
-        why: "\"a transfer coding it does not understand SHOULD\" be answered with 501; hyper leaves it to the \
-              application to find the content still encoded",
+        why: "\"a transfer coding it does not understand SHOULD\" be answered with 501; hyper passes the content to \
+              the application still encoded",
         kind: OnlyOursRefuses("UnknownCoding"),
         is_there: |read| read.list("transfer-encoding").iter().any(|coding| coding != "chunked"),
     },
@@ -228,7 +227,7 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a Content-Length of more than 1 MiB",
         example: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n",
         rule: "RFC 9110 §15.5.14",
-        why: "a limit of ours, settable; hyper has none",
+        why: "hansel's own limit, configurable; hyper has none",
         kind: OnlyOursRefuses("ContentTooLarge"),
         is_there: |read| match read.values("content-length")[..] {
             [digits] => digits.len() > 6,
@@ -247,8 +246,8 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a backtick in a path",
         example: "GET /a`b HTTP/1.1\r\nHost: a\r\n\r\n",
         rule: "RFC 3986 §3.3",
-        why: "some clients leave it as it is, as hyper takes it in a query; no two readers differ on where a target ends \
-              because of it",
+        why: "some clients do not escape it, and hyper accepts it in a query; readers do not differ on where such a \
+              target ends",
         kind: OnlyTheirsRefuses("invalid URI"),
         is_there: |read| path_and_query(read.target)[0].contains(&b'`'),
     },
@@ -264,8 +263,8 @@ pub const DIFFERENCES: &[Difference] = &[
         what: "a Connection field with octets from 0x80 up beside close or keep-alive",
         example: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, \u{fc}\r\n\r\n",
         rule: "RFC 9112 §9.3, §9.6",
-        why: "\"If the \"close\" connection option is present, the connection will not persist\"; hyper does not look \
-              into a field that is not ASCII",
+        why: "\"If the \"close\" connection option is present, the connection will not persist\"; hyper ignores a \
+              field that is not ASCII",
         kind: ReadDifferently(|theirs| {
             let has = |option: &[u8]| {
                 let lines = theirs.fields.iter().filter(|(name, _)| name == "connection");
@@ -278,10 +277,10 @@ pub const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-/// Whether two verdicts on `bytes` agree, and if not, which known difference explains it.
+/// Returns `None` if both verdicts on `bytes` agree, and otherwise the known difference that explains them.
 ///
 /// # Panics
-/// If nothing explains it.
+/// If no known difference explains them.
 pub fn explain(bytes: &[u8]) -> Option<&'static Difference> {
     let (bytes, ours, theirs) = settled(bytes);
     if ours == theirs || matches!((&ours, &theirs), (Verdict::Refused(_), Verdict::Refused(_))) {
@@ -299,11 +298,11 @@ pub fn explain(bytes: &[u8]) -> Option<&'static Difference> {
     explained
 }
 
-/// What ends every head that has not ended, and begins another where none has begun.
+/// Ends every unfinished head, and begins another one where none has begun.
 const END: &[u8] = b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Both verdicts, and what they are about. One of the two may come before the head is whole; then it is
-/// made so.
+/// Returns both verdicts, and the bytes they are about. If one parser decides before the head is whole, the head is
+/// completed first.
 fn settled(bytes: &[u8]) -> (Cow<'_, [u8]>, Verdict, Verdict) {
     let (ours, theirs) = (verdict::ours(bytes), hyper::verdict(bytes));
     if (ours == Verdict::Partial) == (theirs == Verdict::Partial) {

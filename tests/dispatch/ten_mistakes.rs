@@ -13,15 +13,15 @@ const FILE: &str = "docs/ten-mistakes.md";
 
 const OPENING: &str = "# Ten mistakes, and what each prints
 
-Everybody makes these. What hansel says of them is below, word for word: this page is written by a test
-(`tests/dispatch/ten_mistakes.rs`) from what the code prints, and the test fails if it is not up to date.
+Everybody makes these mistakes. What hansel prints for each is quoted word for word: a test
+(`tests/dispatch/ten_mistakes.rs`) writes this page from the real output, and fails if the page is out of date.
 
-A mistake in a request is answered with its status, and the reason is in the trail:
-`app.explain(Method::GET, \"/people/7/\")` gives it at any time, and with `App::development(true)` a client
-gets it as the answer, with what was perhaps meant; a browser as a page. A mistake in the program is a panic
-at start-up, at the line that made it (LINE and COLUMN below).
+A mistake in a request gets the response it should, and the reason is in the trail:
+`app.explain(Method::GET, \"/people/7/\")` returns it at any time. With `App::development(true)` the response shows the
+trail and what was perhaps meant; a browser sees it as a page. A mistake in the program is a panic at start-up that names
+the line of the mistake (LINE and COLUMN below).
 
-All requests below go to this application:
+All requests on this page go to this application:
 
 ```rust
 fn person(id: u32) -> String { format!(\"person {id}\") }
@@ -97,14 +97,14 @@ fn asked() -> [Asked; 8] {
             "A slash too many",
             "/people/7/",
             &["404", "`/people/7`"],
-            "`/people/7` and `/people/7/` are two paths. Link to the one that is there, or let both lead there: \
-             `App::slashes(Slashes::Redirect)`, or `Ignore`.",
+            "`/people/7` and `/people/7/` are two paths. Link to the one that exists, or accept both with \
+             `App::slashes(Slashes::Redirect)` or `Slashes::Ignore`.",
         ),
         get(
             "Upper case for lower",
             "/People/7",
             &["404", "upper and lower case differ"],
-            "Paths are compared letter by letter, and case counts.",
+            "Paths are case-sensitive.",
         ),
         Asked {
             method: Method::POST,
@@ -112,42 +112,44 @@ fn asked() -> [Asked; 8] {
                 "The wrong verb",
                 "/people/7",
                 &["405 Method Not Allowed", "GET, HEAD, OPTIONS, PUT"],
-                "The path is right, so this is no 404. The answer's `Allow` field says what would do.",
+                "The path is right, so this is not a 404. The `Allow` header of the response lists the methods that \
+                 are allowed.",
             )
         },
         get(
             "An argument that does not parse",
             "/people/gretel",
             &["404", "`gretel` is not a u32"],
-            "The handler wants a number. If names are to be had as well, add a route whose handler takes one, such as \
-             `/people/by-name/{name}`, or even the same pattern in another `Routes`: what does not parse lets the \
-             next candidate try.",
+            "The handler takes a number. To accept names as well, add a route whose handler takes one, such as \
+             `/people/by-name/{name}`. It may even be the same pattern in another `Routes`: if an argument does not \
+             parse, the next candidate is tried.",
         ),
         get(
             "Something left over",
             "/people/7/friends",
             &["404", "/friends"],
-            "No segment is ever ignored. A handler that wants all that follows takes it as `Vec<String>`, behind a \
-             pattern such as `/people/{id}/{*rest}`.",
+            "No segment is ever ignored. A handler that accepts any number of further segments takes them as \
+             `Vec<String>`, with a pattern such as `/people/{id}/{*rest}`.",
         ),
         get(
             "A slash that was encoded",
             "/files/2024%2Fmay",
             &["404", "with a slash for `%2F`"],
-            "`%2F` is data: it is a slash inside one segment, and separates nothing. Send `/files/2024/may`, or take \
-             the whole as one argument.",
+            "`%2F` is data: a slash inside one segment, which separates nothing. Send `/files/2024/may`, or take both \
+             parts as one argument.",
         ),
         get(
             "A mount's path forgotten",
             "/add/1/2",
             &["404", "/calc/add/1/2"],
-            "What is mounted under `/calc` is reached through `/calc`.",
+            "What is mounted under `/calc` is reached only through `/calc`.",
         ),
         get(
             "A function that was not exposed",
             "/calc/subtract/2/1",
             &["404", "there is add"],
-            "It is there in the source, and not in the list: `Methods` only reach what was added by its name.",
+            "The function exists in the source, but it was not added: `Methods` reach only functions that were added \
+             by name.",
         ),
     ]
 }
@@ -170,8 +172,9 @@ fn registered() -> [Registered; 2] {
     [
         Registered {
             title: "A pattern in another notation, or without its slash",
-            advice: "A pattern begins with `/`, and a parameter is a whole segment in braces, the last one perhaps with a star for \
-                     all that follows. Notations of other routers are never taken for text without a word; text that looks like one is percent-encoded.",
+            advice: "A pattern begins with `/`. A parameter is a whole segment in braces; the last one may have a \
+                     star, and then takes all that follows. The notations of other routers are rejected instead of \
+                     being matched as literal text. To match such text, percent-encode it.",
             attempts: attempts![
                 Routes::new().get("people/{id}", person),
                 Routes::new().get("/people/:id", person),
@@ -183,7 +186,8 @@ fn registered() -> [Registered; 2] {
         },
         Registered {
             title: "More arguments than parameters, or a pattern twice",
-            advice: "Each parameter is one argument, in order. What two patterns are called does not tell them apart.",
+            advice: "Each parameter is one argument, in order. Two patterns that differ only in the names of their \
+                     parameters are equal.",
             attempts: attempts![
                 Routes::new().get("/sum/{a}", add),
                 Routes::new().get("/{a}/{b}", person),
