@@ -8,11 +8,11 @@ use std::io;
 #[cfg(unix)]
 use listenfd::ListenFd;
 
-use super::Server;
-use super::health::HealthLane;
-use super::listen::Bound;
+use crate::server::Server;
+use crate::server::net::listen::Bound;
 #[cfg(unix)]
-use super::passing;
+use crate::server::process::passing;
+use crate::server::shared::health::HealthLane;
 
 /// Where it stands what each listener is called, with colons between; sd_listen_fds_with_names(3).
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Server;
+use crate::server::Server;
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

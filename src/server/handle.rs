@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use crate::deadline::after;
 use crate::threads;
 
-use super::shared::Shared;
-use super::{runner, watch};
+use crate::server::shared::Shared;
+use crate::server::shared::watch;
+use crate::server::threads::runner;
 
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use super::peers::{CountPeers, Peers};
-use super::seconds::Seconds;
+use crate::server::net::peers::{CountPeers, Peers};
+use crate::server::seconds::Seconds;
 
 /// A body up to this many bytes is gathered in memory of its connection's own.
 const OWN_BODY: usize = 64 * 1024;

@@ -2,55 +2,16 @@
 
 #[cfg(feature = "activation")]
 mod activation;
-mod admission;
 mod banner;
-mod baton;
-mod call;
-mod channel;
-mod claim;
 mod connection;
-mod crew;
-mod descriptors;
-mod disk;
-mod door;
-mod entrance;
 mod event_loop;
 mod handle;
-mod health;
 mod limits;
-mod link;
-mod listen;
-#[cfg(all(test, hansel_loom))]
-mod models;
-#[cfg(unix)]
-mod notify;
-mod observer;
-mod pacing;
-#[cfg(all(unix, feature = "activation"))]
-mod passing;
-mod peers;
-mod places;
-mod proxy_header;
-mod room;
-mod runner;
+mod net;
+mod process;
 mod seconds;
 mod shared;
-mod signals;
-mod socket;
-mod streaming;
-#[cfg(all(unix, feature = "activation"))]
-mod successor;
-mod sync;
-mod tally;
-mod timers;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(feature = "tls")]
-mod tls_session;
-#[cfg(unix)]
-mod unix_path;
-mod watch;
-mod work;
+mod threads;
 
 use std::fmt;
 use std::io;
@@ -67,19 +28,19 @@ use crate::{AccessLog, Application, IntoApplication, Trust};
 pub use handle::{Drained, Handle};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
-pub use tls::Tls;
+pub use net::tls::Tls;
 
 use connection::Connection;
-use descriptors::{Lowered, Reserve};
-use door::Door;
-use entrance::Entrance;
-use health::HealthLane;
-use listen::Bound;
-use observer::Observation;
-use peers::CountPeers;
-use room::{Allowance, Capacity};
+use net::descriptors::{Lowered, Reserve};
+use net::door::Door;
+use net::entrance::Entrance;
+use net::listen::Bound;
+use net::peers::CountPeers;
+use net::room::{Allowance, Capacity};
+use process::signals::Signals;
+use shared::health::HealthLane;
+use shared::observer::Observation;
 use shared::{Operations, Shared, Staffing};
-use signals::Signals;
 
 /// What counts the connections of each peer, if the limits say so.
 type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
@@ -144,7 +105,7 @@ pub struct Server {
     successor: Option<PathBuf>,
     /// Who has passed the listeners.
     #[cfg(all(unix, feature = "activation"))]
-    predecessor: Option<passing::Predecessor>,
+    predecessor: Option<process::passing::Predecessor>,
 }
 
 impl Server {
@@ -411,7 +372,7 @@ impl Server {
         signals.drain_at_first(&handle, grace, is_quiet, successor)?;
         handle.start()?;
         #[cfg(unix)]
-        notifier.tell(notify::READY);
+        notifier.tell(process::notify::READY);
         let drained = handle.wait();
         listening.await_told();
         if !is_quiet {
@@ -452,7 +413,7 @@ impl Server {
     /// Lowers the limit of connections to what the process has descriptors for. Says so if it has.
     fn fit(&mut self) -> (Allowance, Option<Lowered>) {
         let listeners = self.listeners.len() + self.health_listeners.len();
-        let (allowance, lowered) = descriptors::fit(self.limits.connections, self.loops, listeners);
+        let (allowance, lowered) = net::descriptors::fit(self.limits.connections, self.loops, listeners);
         self.limits.connections = allowance.connections;
         if let Some(lowered) = &lowered {
             report::warn!("{lowered}");

@@ -129,7 +129,7 @@ const ONLY: &[(&[&str], &[&str], &str)] = &[
             "src/report.rs",
             "src/tower/pool.rs",
             "src/test/stream.rs",
-            "src/server/models.rs",
+            "src/server/threads/models.rs",
         ],
         &[
             "thread::spawn",

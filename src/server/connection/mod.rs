@@ -1,7 +1,11 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
+pub(crate) mod claim;
+pub(crate) mod link;
+pub(crate) mod places;
 mod receiving;
 mod sending;
+pub(crate) mod work;
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +14,13 @@ use crate::deadline::after;
 use crate::exchange::Step;
 use crate::request::Relayed;
 
-use super::health::Lane;
-use super::limits::Limits;
-use super::link::{FINISHED, READABLE, Transport, WRITABLE};
-use super::places::Place;
-use super::proxy_header::ProxyHeader;
-pub(super) use super::work::Work;
+use crate::server::limits::Limits;
+use crate::server::net::proxy_header::ProxyHeader;
+use crate::server::shared::health::Lane;
+use link::{FINISHED, READABLE, Transport, WRITABLE};
+use places::Place;
 use sending::Flush;
+pub(crate) use work::Work;
 
 /// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
 /// long.
@@ -25,27 +29,27 @@ const BEGUN: usize = 1024;
 /// So many slow handlers, one behind the other, make the next one likely to be slow. One alone says little.
 const LIKELY_SLOW: u8 = 2;
 
-pub(super) struct Connection {
-    pub(super) transport: Transport,
+pub(crate) struct Connection {
+    pub(crate) transport: Transport,
     /// What a connection needs only while something is under way; an idle one has none.
-    pub(super) work: Option<Box<Work>>,
-    pub(super) peer: Option<std::net::SocketAddr>,
+    pub(crate) work: Option<Box<Work>>,
+    pub(crate) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
-    pub(super) relayed: Relayed,
+    pub(crate) relayed: Relayed,
     /// A PROXY header must come first, which this receives.
-    pub(super) proxy_header: Option<ReceiveProxyHeader>,
+    pub(crate) proxy_header: Option<ReceiveProxyHeader>,
     /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
     /// has sent.
     begun: Box<[u8]>,
-    pub(super) lane: Lane,
+    pub(crate) lane: Lane,
     /// Its next handler's place, if that needs one.
-    pub(super) place: Option<Place>,
+    pub(crate) place: Option<Place>,
     /// Where the loop keeps its place.
-    pub(super) key: usize,
+    pub(crate) key: usize,
     /// Which of the loops that is.
-    pub(super) home: usize,
-    pub(super) deadline: Instant,
-    pub(super) waits_for: Waits,
+    pub(crate) home: usize,
+    pub(crate) deadline: Instant,
+    pub(crate) waits_for: Waits,
     state: State,
     /// When the current transfer or wait began, and how many bytes have passed since.
     since: Instant,
@@ -57,15 +61,15 @@ pub(super) struct Connection {
     /// The end has been read.
     peer_finished: bool,
     /// Whether it has had an answer.
-    pub(super) is_used: bool,
+    pub(crate) is_used: bool,
     /// How many of its last handlers, one behind the other, were slow.
     slow_calls: u8,
     /// The loop has its answer, and sends that before anything else of it.
-    pub(super) has_unsent: bool,
+    pub(crate) has_unsent: bool,
 }
 
 /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-pub(super) type ReceiveProxyHeader = fn(&mut Connection) -> Option<ProxyHeader>;
+pub(crate) type ReceiveProxyHeader = fn(&mut Connection) -> Option<ProxyHeader>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -81,7 +85,7 @@ enum State {
 
 /// What a deadline is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Waits {
+pub(crate) enum Waits {
     Idle,
     Head,
     Body,
@@ -95,7 +99,7 @@ pub(super) enum Waits {
 
 /// What became of a connection that was gone on with.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// It waits for an event, or its deadline.
     Wait,
     /// It waits, and nothing is under way.
@@ -115,7 +119,7 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    pub(super) fn new(
+    pub(crate) fn new(
         transport: Transport,
         peer: Option<std::net::SocketAddr>,
         key: usize,
@@ -151,7 +155,7 @@ impl Connection {
     }
 
     /// Gets what it needs to go on.
-    pub(super) fn equip(&mut self, mut work: Box<Work>) {
+    pub(crate) fn equip(&mut self, mut work: Box<Work>) {
         if self.proxy_header.is_none() {
             work.exchange.receive_copy(&std::mem::take(&mut self.begun));
         }
@@ -160,18 +164,18 @@ impl Connection {
 
     /// Since when it has been idle: its client has sent nothing since the last answer, or nothing at all. None if
     /// anything is under way.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readable;
         (is_idle && self.state == State::Open).then_some(self.since)
     }
 
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         !self.begun.is_empty() && self.proxy_header.is_none()
     }
 
     /// Takes note of an event.
-    pub(super) fn note(&mut self, readiness: u8) {
+    pub(crate) fn note(&mut self, readiness: u8) {
         self.readable |= readiness & READABLE != 0;
         self.writable |= readiness & WRITABLE != 0;
         // A handshake goes on by reading, whichever way it was held up.
@@ -180,7 +184,7 @@ impl Connection {
     }
 
     /// Whether an event has made it worth going on.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         if self.readable {
             self.waits_for != Waits::Place
         } else {
@@ -189,7 +193,7 @@ impl Connection {
     }
 
     /// Makes the answer that is being sent the last one.
-    pub(super) fn close_after_sending(&mut self) {
+    pub(crate) fn close_after_sending(&mut self) {
         self.place = None;
         if self.state == State::Open {
             self.state = State::Closing;
@@ -197,22 +201,22 @@ impl Connection {
     }
 
     /// It waits for its turn to have a file read. Its client's time does not run meanwhile.
-    pub(super) fn wait_for_disk(&mut self, now: Instant, limits: &Limits) {
+    pub(crate) fn wait_for_disk(&mut self, now: Instant, limits: &Limits) {
         self.wait(Waits::Disk, now, limits.handler.unwrap_or(Duration::MAX));
     }
 
     /// A piece of a file has been read, or its turn has come: its client's time begins now.
-    pub(super) fn leave_disk(&mut self, now: Instant) {
+    pub(crate) fn leave_disk(&mut self, now: Instant) {
         self.wait(Waits::Client, now, Duration::ZERO);
     }
 
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
-    pub(super) fn can_rest(&self) -> bool {
+    pub(crate) fn can_rest(&self) -> bool {
         self.is_quiet() && self.work.as_ref().is_some_and(|work| work.is_idle())
     }
 
     /// What is to be sent, if it could rest but for that.
-    pub(super) fn lone_answer(&mut self) -> Option<&mut Vec<u8>> {
+    pub(crate) fn lone_answer(&mut self) -> Option<&mut Vec<u8>> {
         if !self.is_quiet() {
             return None;
         }
@@ -225,7 +229,7 @@ impl Connection {
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
     /// still be sent.
-    pub(super) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self) {
         self.place = None;
         self.state = State::Broken;
         if let Some(work) = &mut self.work {
@@ -233,12 +237,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.state == State::Broken
     }
 
     /// Drops what hooks and handlers have set on the request.
-    pub(super) fn forget_request(&mut self) {
+    pub(crate) fn forget_request(&mut self) {
         if let Some(work) = &mut self.work {
             work.exchange.request.clear();
         }
@@ -246,7 +250,7 @@ impl Connection {
 
     /// The server closes it, although nothing is wrong with it. RFC 9112 §9.8: "Servers MUST attempt to
     /// initiate an exchange of closure alerts with the client before closing the connection."
-    pub(super) fn end_in_order(&self) {
+    pub(crate) fn end_in_order(&self) {
         let is_idle = self.work.as_ref().is_none_or(|work| work.is_idle());
         if self.state == State::Open && is_idle && self.transport.channel().is_secure() {
             self.transport.finish_sending();
@@ -254,7 +258,7 @@ impl Connection {
     }
 
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
-    pub(super) fn overdue(&mut self, date: &Date) -> bool {
+    pub(crate) fn overdue(&mut self, date: &Date) -> bool {
         if self.waits_for == Waits::Place {
             self.refuse_unavailable("the request waited too long for a place", date);
             return true;
@@ -276,7 +280,7 @@ impl Connection {
 
     /// Answers 503 in place of the application, and closes.
     #[cold]
-    pub(super) fn refuse_unavailable(&mut self, reason: &str, date: &Date) {
+    pub(crate) fn refuse_unavailable(&mut self, reason: &str, date: &Date) {
         if let Some(work) = &mut self.work {
             // What has been made and not been sent is not sent any more.
             work.send_nothing();
@@ -287,7 +291,7 @@ impl Connection {
     }
 
     /// Does all that can be done without the application and without waiting.
-    pub(super) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
+    pub(crate) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
         if let (Some(receive), State::Open) = (self.proxy_header, self.state) {
             match receive(self) {
                 Some(ProxyHeader::Whole { .. }) => {}
@@ -389,7 +393,7 @@ impl Connection {
 
     /// How slowly it sends a body, if it is slow and holds memory that others wait for: bytes per second. What waits
     /// itself is not slow, but makes room if nobody else does.
-    pub(super) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
+    pub(crate) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
         self.work.as_ref().filter(|work| work.exchange.holds_shared())?;
         let waited = now.saturating_duration_since(self.since);
         match self.waits_for {
@@ -400,12 +404,12 @@ impl Connection {
     }
 
     /// Its request waits for a place, or for memory: it is not read meanwhile, and no time is charged to its client.
-    pub(super) fn wait_for_place(&mut self, now: Instant, limits: &Limits) {
+    pub(crate) fn wait_for_place(&mut self, now: Instant, limits: &Limits) {
         self.wait(Waits::Place, now, limits.queue_time);
     }
 
     /// Leaves the present wait at most this long, counted from its beginning.
-    pub(super) fn shorten(&mut self, most: Duration) {
+    pub(crate) fn shorten(&mut self, most: Duration) {
         self.deadline = self.deadline.min(after(self.since, most));
     }
 
@@ -419,17 +423,17 @@ impl Connection {
     }
 
     /// Takes note of whether the handler of its last request was slow.
-    pub(super) fn note_pace(&mut self, was_slow: bool) {
+    pub(crate) fn note_pace(&mut self, was_slow: bool) {
         self.slow_calls = if was_slow { self.slow_calls.saturating_add(1) } else { 0 };
     }
 
     /// Whether the handler of its next request is likely to be slow.
-    pub(super) fn is_likely_slow(&self) -> bool {
+    pub(crate) fn is_likely_slow(&self) -> bool {
         self.slow_calls >= LIKELY_SLOW
     }
 
     /// A request has been answered: what the next wait is for starts anew.
-    pub(super) fn answered(&mut self, now: Instant, limits: &Limits) {
+    pub(crate) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
         self.wait(Waits::Idle, now, limits.idle);
     }

@@ -2,10 +2,10 @@
 
 use crate::report;
 
-use super::super::channel::SHORT_READ_DRAINS;
-use super::super::link::Attempt;
-use super::super::proxy_header::{self, ProxyHeader};
+use super::link::Attempt;
 use super::{Connection, Progress, State};
+use crate::server::net::channel::SHORT_READ_DRAINS;
+use crate::server::net::proxy_header::{self, ProxyHeader};
 
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
@@ -27,13 +27,13 @@ impl Connection {
     }
 
     /// Whether nothing is under way, so that what comes next may be read into other memory than its work's.
-    pub(in super::super) fn may_be_read_ahead(&self) -> bool {
+    pub(crate) fn may_be_read_ahead(&self) -> bool {
         self.work.is_none() && self.state == State::Open && self.begun.is_empty() && self.proxy_header.is_none()
     }
 
     /// Reads once, into `room`, and says how much. If that is nothing although it is still
     /// [ready](Connection::is_ready), this is the end.
-    pub(in super::super) fn receive_ahead(&mut self, room: &mut [u8]) -> usize {
+    pub(crate) fn receive_ahead(&mut self, room: &mut [u8]) -> usize {
         let attempt = self.transport.try_read(room);
         self.note_read(attempt, room.len());
         attempt.done()
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-    pub(in super::super) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+    pub(crate) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];

@@ -2,8 +2,8 @@
 
 use crate::report;
 
-use super::super::link::Attempt;
-use super::super::work::{Disk, Piece};
+use super::link::Attempt;
+use super::work::{Disk, Piece};
 use super::{Connection, Waits};
 use crate::exchange::Payload;
 
@@ -24,21 +24,21 @@ const PIECES: usize = 16;
 impl Connection {
     /// Sends what there is to be sent, without waiting.
     #[inline]
-    pub(in super::super) fn send_now(&mut self) {
+    pub(crate) fn send_now(&mut self) {
         if let Flush::Failed = self.flush() {
             self.break_off();
         }
     }
 
     /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
-    pub(in super::super) fn send_from_disk(&mut self) {
+    pub(crate) fn send_from_disk(&mut self) {
         if let Flush::Failed = self.flush_output(Disk::MayWait) {
             self.break_off();
         }
     }
 
     /// The answer that is being made can't be made whole. Those before it are sent, and one that is whole.
-    pub(in super::super) fn fail_answer(&mut self) {
+    pub(crate) fn fail_answer(&mut self) {
         if self.work.as_mut().is_some_and(|work| work.withdraw_answer()) {
             self.close_after_sending();
         } else {

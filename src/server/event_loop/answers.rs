@@ -4,11 +4,11 @@
 //! other: a client on the same machine, such as a balancer, is woken once for all of them. Waking it for
 //! each costs a tenth of what a small request does.
 
-use super::super::connection::Connection;
-use super::super::health::Lane;
-use super::super::shared::{Arrival, Phase, Shared};
 use super::EventLoop;
 use crate::exchange::KEPT;
+use crate::server::connection::Connection;
+use crate::server::shared::health::Lane;
+use crate::server::shared::{Arrival, Phase, Shared};
 
 /// Answers that are sent together at most. Each of them waits for the others.
 const TOGETHER: usize = 32;
@@ -85,7 +85,7 @@ impl EventLoop {
     }
 
     /// Takes back a connection that was out.
-    pub(in super::super) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+    pub(crate) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
@@ -115,7 +115,7 @@ impl EventLoop {
     }
 
     /// Sends the answers that have waited for others.
-    pub(in super::super) fn send_unsent(&mut self, shared: &Shared) {
+    pub(crate) fn send_unsent(&mut self, shared: &Shared) {
         for place in 0..self.unsent.keys.len() {
             let Unsent { keys, buffers } = &mut self.unsent;
             let (Some(&key), Some(out)) = (keys.get(place), buffers.get_mut(place)) else {

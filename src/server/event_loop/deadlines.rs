@@ -1,7 +1,7 @@
 //! Connections whose time is up.
 
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::shared::Shared;
 
 impl EventLoop {
     /// Sees to the connections whose time is up.
@@ -37,7 +37,7 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::fixture::{clients, event_loop, shared};
+    use crate::server::event_loop::fixture::{clients, event_loop, shared};
     use std::time::Duration;
 
     #[test]

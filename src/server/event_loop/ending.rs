@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::connection::{Connection, Waits};
-use super::super::health::Lane;
-use super::super::link::{DRAINING, READABLE, STOPPING};
-use super::super::shared::{Phase, Shared};
 use super::EventLoop;
+use crate::server::connection::link::{DRAINING, READABLE, STOPPING};
+use crate::server::connection::{Connection, Waits};
+use crate::server::shared::health::Lane;
+use crate::server::shared::{Phase, Shared};
 
 /// How long a connection may still ask something when the server stops: one that has not asked anything
 /// yet, and one that was busy until now and is likely to have the next request on its way.

@@ -4,16 +4,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::connection::Connection;
-use super::super::descriptors::Reserve;
-use super::super::entrance::Entrance;
-use super::super::health::HealthLane;
-use super::super::observer::Observation;
-use super::super::peers::Visitor;
-use super::super::room::{Allowance, Capacity};
-use super::super::shared::{Operations, Shared, Staffing};
-use super::super::socket::{Accepted, Stream};
 use super::EventLoop;
+use crate::server::connection::Connection;
+use crate::server::net::descriptors::Reserve;
+use crate::server::net::entrance::Entrance;
+use crate::server::net::peers::Visitor;
+use crate::server::net::room::{Allowance, Capacity};
+use crate::server::net::socket::{Accepted, Stream};
+use crate::server::shared::health::HealthLane;
+use crate::server::shared::observer::Observation;
+use crate::server::shared::{Operations, Shared, Staffing};
 use crate::{IntoApplication, Limits};
 
 /// How much longer than the next client each is idle.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use super::super::health::Lane;
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::shared::Shared;
+use crate::server::shared::health::Lane;
 
 /// How long a connection must have been idle: of one that has just been opened, or answered, the next request is likely
 /// to be on its way.
@@ -105,9 +105,9 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::super::link::READABLE;
-    use super::super::fixture::{clients, event_loop, shared};
     use super::*;
+    use crate::server::connection::link::READABLE;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared};
     use std::io::Write;
 
     fn is_there(event_loop: &EventLoop, key: usize) -> bool {

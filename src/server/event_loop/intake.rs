@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crate::deadline::after;
 use crate::report;
 
-use super::super::connection::Connection;
-use super::super::health::Lane;
-use super::super::link::Transport;
-use super::super::peers::Visitor;
-use super::super::room::{Room, Want};
-use super::super::shared::{Arrival, Phase, Shared};
-use super::super::socket::{Accepted, Listener, is};
-use super::super::tally::TurnedAway;
 use super::{EventLoop, Slot};
+use crate::server::connection::Connection;
+use crate::server::connection::link::Transport;
+use crate::server::net::peers::Visitor;
+use crate::server::net::room::{Room, Want};
+use crate::server::net::socket::{Accepted, Listener, is};
+use crate::server::shared::health::Lane;
+use crate::server::shared::tally::TurnedAway;
+use crate::server::shared::{Arrival, Phase, Shared};
 
 /// Connections accepted at least before others get their turn; and as many as others got one before.
 const ACCEPTED: usize = 64;

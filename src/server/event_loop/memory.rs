@@ -6,9 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::connection::Connection;
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::connection::Connection;
+use crate::server::shared::Shared;
 
 impl EventLoop {
     /// There is no memory for more of the body that a connection receives.
@@ -75,10 +75,10 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::super::connection::Waits;
-    use super::super::super::link::{AWAITED, OUSTED, READABLE, Transport};
-    use super::super::fixture::{clients, event_loop, shared, shared_by, taken};
     use super::*;
+    use crate::server::connection::Waits;
+    use crate::server::connection::link::{AWAITED, OUSTED, READABLE, Transport};
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_by, taken};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 

@@ -1,7 +1,7 @@
 //! The event loop: all that one of them does between two handlers.
 //!
 //! It is single-threaded code over `&mut self`. Which thread that is, and how the loop gets from one to
-//! the next, is the business of [`baton`](super::baton) and [`runner`](super::runner).
+//! the next, is the business of [`baton`](crate::server::threads::baton) and [`runner`](crate::server::threads::runner).
 
 mod answers;
 mod deadlines;
@@ -12,11 +12,13 @@ mod idlest;
 mod intake;
 mod memory;
 mod overdue;
+pub(crate) mod pacing;
 mod read_ahead;
 mod reading;
 mod registration;
 mod sections;
 mod sleep;
+mod timers;
 mod turned_away;
 mod waiting;
 mod works;
@@ -32,20 +34,20 @@ use mio::{Events, Interest, Poll, Token};
 use crate::date::Date;
 use crate::request::Relayed;
 
-use super::admission::Entry;
-use super::connection::{Connection, Progress, Waits, Work};
-use super::health::Lane;
-use super::link::{FINISHED, Link, READABLE, WRITABLE};
-use super::pacing::Suspicion;
-use super::peers::Visitor;
-use super::shared::{Phase, Shared};
-use super::socket::Listener;
-use super::timers::Timers;
+use crate::server::connection::link::{FINISHED, Link, READABLE, WRITABLE};
+use crate::server::connection::{Connection, Progress, Waits, Work};
+use crate::server::net::peers::Visitor;
+use crate::server::net::socket::Listener;
+use crate::server::shared::admission::Entry;
+use crate::server::shared::health::Lane;
+use crate::server::shared::{Phase, Shared};
 use answers::Unsent;
 use idlest::Idlest;
+use pacing::Suspicion;
 use read_ahead::ReadAhead;
 use reading::Reads;
 use sections::Sections;
+use timers::Timers;
 use waiting::WaitingRoom;
 use works::Works;
 
@@ -53,13 +55,13 @@ use works::Works;
 const EVENTS: usize = 1024;
 
 /// The loop has no holder.
-pub(super) const NOBODY: usize = 0;
+pub(crate) const NOBODY: usize = 0;
 
 const WAKER: Token = Token(usize::MAX);
 /// Listeners have the tokens below this one, downwards.
 const LISTENERS: usize = usize::MAX - 1;
 
-pub(super) struct EventLoop {
+pub(crate) struct EventLoop {
     index: usize,
     poll: Poll,
     events: Events,
@@ -92,16 +94,16 @@ pub(super) struct EventLoop {
     sections: Sections,
     waiting: WaitingRoom,
     /// A permit to run a handler, kept for the next request.
-    pub(super) reserve: bool,
+    pub(crate) reserve: bool,
     /// Connections that have got their permits already.
     next: VecDeque<(Instant, Box<Connection>)>,
     /// The connection that this loop's thread has gone out with, and since when.
     out: Option<(usize, Instant)>,
     /// The thread that has it, or has put it down and is expected back.
-    pub(super) holder: usize,
-    pub(super) now: Instant,
-    pub(super) date: Date,
-    pub(super) suspicion: Suspicion,
+    pub(crate) holder: usize,
+    pub(crate) now: Instant,
+    pub(crate) date: Date,
+    pub(crate) suspicion: Suspicion,
     phase: Phase,
     has_ended: bool,
 }
@@ -122,7 +124,7 @@ struct Slot {
 }
 
 /// Why a turn has ended.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// This connection has a request for the application, and a permit to run it. If it has waited for
     /// the permit, since when.
     Call(Box<Connection>, Option<Instant>),
@@ -133,7 +135,7 @@ pub(super) enum Turn {
 }
 
 impl EventLoop {
-    pub(super) fn new(
+    pub(crate) fn new(
         index: usize,
         mut listeners: Vec<Listener>,
         health_listeners: usize,
@@ -183,7 +185,7 @@ impl EventLoop {
     }
 
     /// Works until a handler must run.
-    pub(super) fn turn(&mut self, shared: &Shared) -> Turn {
+    pub(crate) fn turn(&mut self, shared: &Shared) -> Turn {
         loop {
             if self.has_ended {
                 return Turn::Over;
@@ -214,7 +216,7 @@ impl EventLoop {
     }
 
     /// Takes back the permit of a handler that has returned.
-    pub(super) fn return_permit(&mut self, shared: &Shared) {
+    pub(crate) fn return_permit(&mut self, shared: &Shared) {
         if self.reserve {
             // The thread that stood in has got one for the loop meanwhile.
             self.next.extend(shared.admission.leave());

@@ -8,23 +8,23 @@ use std::time::Instant;
 
 use crate::report;
 
-use super::super::claim::Overdue;
-use super::super::connection::Connection;
-use super::super::link::Transport;
-use super::super::seconds::Seconds;
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::connection::Connection;
+use crate::server::connection::claim::Overdue;
+use crate::server::connection::link::Transport;
+use crate::server::seconds::Seconds;
+use crate::server::shared::Shared;
 
 impl EventLoop {
     /// The thread is about to put the loop down, to answer this connection.
-    pub(in super::super) fn goes_out(&mut self, connection: &Connection) {
+    pub(crate) fn goes_out(&mut self, connection: &Connection) {
         if connection.home == self.index {
             self.out = Some((connection.key, self.now));
         }
     }
 
     /// A connection is about to be given to a parked thread, where its time begins.
-    pub(in super::super) fn gives(&mut self, connection: &Connection, shared: &Shared) {
+    pub(crate) fn gives(&mut self, connection: &Connection, shared: &Shared) {
         connection.transport.link.claim.queue();
         self.look_again(connection.key, shared);
         shared.tally.given();
@@ -32,7 +32,7 @@ impl EventLoop {
 
     /// A thread has taken the loop up again; of the connection it has brought back, nothing need be
     /// feared. Another one that is out has lost the loop, and from now on it may be overdue.
-    pub(in super::super) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {
+    pub(crate) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {
         let Some((key, since)) = self.out.take() else { return };
         let is_brought = brought.is_some_and(|connection| connection.home == self.index && connection.key == key);
         if !is_brought {
@@ -179,7 +179,7 @@ impl EventLoop {
     /// The handler of a lost thread has returned.
     // Not on the way of a usual request.
     #[inline(never)]
-    pub(in super::super) fn recover(&mut self, key: usize) {
+    pub(crate) fn recover(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.is_lost = false;
         if slot.connection.is_none() {

@@ -4,10 +4,10 @@
 //! and the other way round. So of several connections that have something to say all are read first; then they are
 //! seen to, one right behind the other.
 
-use super::super::connection::Connection;
-use super::super::shared::Shared;
 use super::EventLoop;
 use crate::exchange::ROOM;
+use crate::server::connection::Connection;
+use crate::server::shared::Shared;
 
 /// Connections that are read together at most. Each of them waits for the others.
 const TOGETHER: usize = 32;
@@ -107,10 +107,10 @@ impl EventLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::channel::Channel;
+    use crate::server::connection::link::Transport;
     use crate::server::limits::Limits;
-    use crate::server::link::Transport;
-    use crate::server::socket::Stream;
+    use crate::server::net::channel::Channel;
+    use crate::server::net::socket::Stream;
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
     use std::time::Instant;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::super::connection::{Connection, Waits};
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::connection::{Connection, Waits};
+use crate::server::shared::Shared;
 
 /// Connections that need a piece of a file.
 #[derive(Default)]
@@ -66,14 +66,14 @@ impl EventLoop {
     }
 
     /// A connection is about to be given to a thread that reads for it.
-    pub(in super::super) fn gives_to_read(&mut self, connection: &mut Connection, shared: &Shared) {
+    pub(crate) fn gives_to_read(&mut self, connection: &mut Connection, shared: &Shared) {
         connection.leave_disk(self.now);
         connection.transport.link.claim.read(self.now);
         self.look_again(connection.key, shared);
     }
 
     /// Takes back a connection for which a file was read.
-    pub(in super::super) fn take_back_read(&mut self, mut connection: Box<Connection>) {
+    pub(crate) fn take_back_read(&mut self, mut connection: Box<Connection>) {
         connection.transport.link.claim.settle();
         connection.note(connection.transport.take_noted());
         connection.leave_disk(self.now);
@@ -83,10 +83,10 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::super::claim::Overdue;
-    use super::super::super::link::READABLE;
-    use super::super::fixture::{clients, event_loop, shared, taken};
     use super::*;
+    use crate::server::connection::claim::Overdue;
+    use crate::server::connection::link::READABLE;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 

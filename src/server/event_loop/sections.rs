@@ -2,7 +2,7 @@
 
 use hansel_proto::LastSection;
 
-use super::super::connection::Work;
+use crate::server::connection::Work;
 
 /// For how many connections: with more, those that share a place take turns, and are parsed anew.
 const PLACES: usize = 256;

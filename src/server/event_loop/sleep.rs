@@ -3,12 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::link::{FINISHED, GONE, READABLE, WRITABLE};
-use super::super::shared::Shared;
-use super::super::socket::is;
-use super::super::timers::earlier;
 use super::EventLoop;
+use super::timers::earlier;
 use crate::report;
+use crate::server::connection::link::{FINISHED, GONE, READABLE, WRITABLE};
+use crate::server::net::socket::is;
+use crate::server::shared::Shared;
 
 /// How long it sleeps at most when it waits for a moment.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);

@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 
-use super::super::room::Room;
-use super::super::shared::Shared;
-use super::super::socket::Accepted;
-use super::super::tally::TurnedAway;
 use super::EventLoop;
 use crate::request::Relayed;
+use crate::server::net::room::Room;
+use crate::server::net::socket::Accepted;
+use crate::server::shared::Shared;
+use crate::server::shared::tally::TurnedAway;
 
 /// How much is read of what has arrived with a connection that is closed at once.
 const DISCARDED: usize = 16 * 1024;
@@ -64,8 +64,8 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::fixture::{connected, event_loop, shared};
     use super::*;
+    use crate::server::event_loop::fixture::{connected, event_loop, shared};
     use std::io::{Read, Write};
 
     #[test]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use super::super::connection::{Connection, Waits};
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::connection::{Connection, Waits};
+use crate::server::shared::Shared;
 
 /// How long a place lies free at most while somebody waits for it.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -106,11 +106,11 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::super::work::Parked;
-    use super::super::fixture::{clients, event_loop, shared, taken};
     use super::*;
     use crate::Response;
     use crate::operations::RequestSpan;
+    use crate::server::connection::work::Parked;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
 
     /// The connection at `key` has a response that takes a thread to be sent.
     fn has_response(event_loop: &mut EventLoop, key: usize, shared: &Shared) {

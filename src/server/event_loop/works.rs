@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use super::super::connection::Work;
-use super::super::shared::Shared;
 use super::EventLoop;
+use crate::server::connection::Work;
+use crate::server::shared::Shared;
 
 /// How many are kept at most.
 const MOST: usize = 256;

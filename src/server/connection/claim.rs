@@ -1,0 +1,316 @@
+//! Who answers a request: its handler, or the loop because the handler took too long.
+//!
+//! Both may come to it at the same moment, so it is decided by one word in memory; the loser writes
+//! nothing. The usual request never gets here: as long as its thread has the loop, nobody else could
+//! overrule it.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+
+use crate::server::limits::Limits;
+
+/// The handler runs, and nothing of its answer is sent.
+const OPEN: u8 = 0;
+/// As before, but answers to earlier requests are not all sent either: nothing may be put before them.
+const BEHIND: u8 = 1;
+/// The thread, or the queue, has the word.
+const CLAIMED: u8 = 2;
+/// The head of the answer is out.
+const STREAMING: u8 = 3;
+/// The loop has answered.
+const OVERRULED: u8 = 4;
+/// As before, and another handler runs with the permit of this one.
+const REPLACED: u8 = 5;
+/// The answer is on its way, and its thread reads a file.
+const READING: u8 = 6;
+
+/// How soon a call is looked at again that can't be overdue yet.
+const SOONEST: Duration = Duration::from_millis(1);
+
+/// The word on the answer to the request at hand, and since when its handler runs.
+pub(crate) struct Claim {
+    state: AtomicU8,
+    /// In nanoseconds behind `zero`.
+    began: AtomicU64,
+    zero: Instant,
+}
+
+/// What the loop may do about a call that is overdue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Overdue {
+    /// Answer in place of the handler.
+    Answer,
+    /// Break the connection off; its thread will not write any more.
+    Abandon,
+    /// Break the connection off; its thread is in the middle of the answer, and will notice.
+    Cut,
+    /// Nothing: the answer is on its way.
+    Late,
+}
+
+/// What a thread finds when its handler returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The answer is the thread's to send.
+    Own,
+    /// The loop has answered. Whether somebody else has the permit now.
+    Overruled { is_replaced: bool },
+}
+
+impl Claim {
+    pub(crate) fn new() -> Claim {
+        Claim {
+            state: AtomicU8::new(OPEN),
+            began: AtomicU64::new(0),
+            zero: Instant::now(),
+        }
+    }
+
+    /// A handler begins to run at `now`; or it has waited for its client until `now`, which is not held
+    /// against it.
+    pub(crate) fn begin(&self, now: Instant) {
+        if self.state.load(Relaxed) != STREAMING {
+            self.set_began(now);
+        }
+    }
+
+    /// A request that has waited in the queue, or for its thread, is about to be handled.
+    pub(crate) fn begin_queued(&self, now: Instant) {
+        self.set_began(now);
+        self.state.store(OPEN, SeqCst);
+    }
+
+    /// The request is put into the queue, or given to another thread: nobody is late yet.
+    pub(crate) fn queue(&self) {
+        self.state.store(CLAIMED, SeqCst);
+    }
+
+    /// There are answers to be sent before that of this request.
+    pub(crate) fn fall_behind(&self) {
+        if self.state.load(Relaxed) == OPEN {
+            // If the loop was faster, the thread will find out when it claims the answer.
+            let _ = self.state.compare_exchange(OPEN, BEHIND, SeqCst, SeqCst);
+        }
+    }
+
+    /// A thread is about to read a file for the answer at `now`. That has the time of a handler.
+    pub(crate) fn read(&self, now: Instant) {
+        self.set_began(now);
+        self.state.store(READING, SeqCst);
+    }
+
+    /// Whether a thread reads a file.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.state.load(SeqCst) == READING
+    }
+
+    /// Lets the thread write something that comes before the answer. `write` is told whether
+    /// anything from before is still to be sent, and says whether it still is.
+    pub(crate) fn write_before<R>(&self, write: impl FnOnce(bool) -> (bool, R)) -> Option<R> {
+        let before = self.state.load(SeqCst);
+        if !self.take_from(before) {
+            return None;
+        }
+        let (is_behind, result) = write(before == BEHIND);
+        let after = match before {
+            OPEN | BEHIND if is_behind => BEHIND,
+            OPEN | BEHIND => OPEN,
+            other => other,
+        };
+        self.state.store(after, SeqCst);
+        Some(result)
+    }
+
+    /// Claims the answer for the thread.
+    pub(crate) fn claim(&self) -> Outcome {
+        loop {
+            let state = self.state.load(SeqCst);
+            match self.outcome_of(state) {
+                Outcome::Own if !self.take_from(state) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Claims the answer for a stream that begins at `now`. Says whether it may.
+    pub(crate) fn stream(&self, now: Instant) -> bool {
+        let may = self.claim() == Outcome::Own;
+        if may {
+            self.set_began(now);
+            self.state.store(STREAMING, SeqCst);
+        }
+        may
+    }
+
+    /// Whose the answer is; for those that the loop can't overrule at this moment.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome_of(self.state.load(SeqCst))
+    }
+
+    fn outcome_of(&self, state: u8) -> Outcome {
+        match state {
+            OVERRULED | REPLACED => Outcome::Overruled {
+                is_replaced: state == REPLACED,
+            },
+            _ => Outcome::Own,
+        }
+    }
+
+    /// The connection is back at its loop.
+    pub(crate) fn settle(&self) {
+        if self.state.load(Relaxed) != OPEN {
+            self.state.store(OPEN, SeqCst);
+        }
+    }
+
+    /// When the loop should look at the call again, if ever.
+    pub(crate) fn deadline(&self, now: Instant, limits: &Limits) -> Option<Instant> {
+        let began = after(self.zero, Duration::from_nanos(self.began.load(SeqCst)));
+        // Not overdue, so never at once: whoever looks would look for ever.
+        let later = |limit: Duration| after(now, limit.max(SOONEST));
+        match self.state.load(SeqCst) {
+            OPEN | BEHIND => match (limits.handler, limits.stream) {
+                (Some(handler), _) => Some(after(began, handler)),
+                (None, stream) => stream.map(later),
+            },
+            READING => limits.handler.map(|handler| after(began, handler)),
+            CLAIMED => [limits.handler, limits.stream].into_iter().flatten().min().map(later),
+            STREAMING => limits.stream.map(|stream| after(began, stream)),
+            _ => None,
+        }
+    }
+
+    /// Takes the word from the handler if it has not answered. `is_replaced` says whether its permit goes
+    /// to another.
+    pub(crate) fn overrule(&self, is_replaced: bool) -> Overdue {
+        let after = if is_replaced { REPLACED } else { OVERRULED };
+        let takes = [
+            (OPEN, Overdue::Answer),
+            (BEHIND, Overdue::Abandon),
+            (READING, Overdue::Abandon),
+        ];
+        for (before, outcome) in takes {
+            if self.state.compare_exchange(before, after, SeqCst, SeqCst).is_ok() {
+                return outcome;
+            }
+        }
+        if self.state.load(SeqCst) == STREAMING {
+            Overdue::Cut
+        } else {
+            Overdue::Late
+        }
+    }
+
+    fn take_from(&self, state: u8) -> bool {
+        match state {
+            CLAIMED | STREAMING => true,
+            OPEN | BEHIND | READING => self.state.compare_exchange(state, CLAIMED, SeqCst, SeqCst).is_ok(),
+            _ => false,
+        }
+    }
+
+    // Only for calls that have lost their loop, or wait.
+    #[inline(never)]
+    fn set_began(&self, now: Instant) {
+        let nanoseconds = now.saturating_duration_since(self.zero).as_nanos();
+        let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
+        // The loop's word on when the call began may come behind the thread's own.
+        self.began.fetch_max(nanoseconds, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn one_of_the_two_answers_and_the_other_knows() {
+        for _ in 0..1000 {
+            let claim = Claim::new();
+            thread::scope(|scope| {
+                let thread = scope.spawn(|| claim.claim());
+                let on_loop = claim.overrule(true);
+                let thread = thread.join().unwrap();
+                let is_overruled = thread != Outcome::Own;
+                assert_eq!(on_loop == Overdue::Answer, is_overruled, "{on_loop:?} {thread:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn nothing_is_put_before_earlier_answers() {
+        let claim = Claim::new();
+        claim.fall_behind();
+        assert_eq!(claim.overrule(false), Overdue::Abandon);
+        assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: false });
+        assert_eq!(claim.write_before(|_| (false, ())), None);
+
+        let claim = Claim::new();
+        claim.fall_behind();
+        assert_eq!(claim.write_before(|_| (false, "all of it")), Some("all of it"));
+        assert_eq!(claim.overrule(true), Overdue::Answer);
+        assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: true });
+    }
+
+    #[test]
+    fn a_stream_is_cut_and_what_waits_in_the_queue_is_not_late() {
+        let claim = Claim::new();
+        assert!(claim.stream(Instant::now()));
+        assert_eq!(claim.overrule(true), Overdue::Cut);
+        assert_eq!(claim.claim(), Outcome::Own);
+        claim.settle();
+        claim.queue();
+        assert_eq!(claim.overrule(true), Overdue::Late);
+        claim.begin_queued(Instant::now());
+        assert_eq!(claim.overrule(true), Overdue::Answer);
+        assert!(!claim.stream(Instant::now()));
+    }
+
+    #[test]
+    fn deadlines_count_from_where_they_should() {
+        let (handler, stream) = (Duration::from_secs(60), Duration::from_secs(600));
+        let limits = |handler, stream| Limits {
+            handler,
+            stream,
+            ..Limits::default()
+        };
+        let claim = Claim::new();
+        let start = claim.zero + Duration::from_secs(1);
+        let now = start + Duration::from_secs(5);
+        claim.begin(start);
+        assert_eq!(claim.deadline(now, &limits(Some(handler), None)), Some(start + handler));
+        assert_eq!(claim.deadline(now, &limits(None, Some(stream))), Some(now + stream));
+        assert_eq!(claim.deadline(now, &limits(None, None)), None);
+        claim.stream(now);
+        assert_eq!(claim.deadline(now, &limits(Some(handler), None)), None);
+        assert_eq!(claim.deadline(now, &limits(None, Some(stream))), Some(now + stream));
+        claim.begin(now + handler);
+        let same = claim.deadline(now, &limits(None, Some(stream)));
+        assert_eq!(same, Some(now + stream), "a stream's time is a total");
+    }
+
+    #[test]
+    fn a_read_has_the_time_of_a_handler_and_its_answer_is_never_given_twice() {
+        let limits = Limits {
+            handler: Some(Duration::from_secs(60)),
+            stream: Some(Duration::from_secs(1)),
+            ..Limits::default()
+        };
+        let claim = Claim::new();
+        let start = claim.zero + Duration::from_secs(1);
+        claim.read(start);
+        assert!(claim.is_reading());
+        let deadline = claim.deadline(start, &limits);
+        assert_eq!(deadline, Some(start + Duration::from_secs(60)), "that of a handler");
+        assert_eq!(claim.overrule(false), Overdue::Abandon, "the answer has begun");
+        assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: false });
+
+        claim.read(start);
+        assert_eq!(claim.claim(), Outcome::Own);
+        assert!(!claim.is_reading());
+        assert_eq!(claim.overrule(false), Overdue::Late);
+    }
+}

@@ -1,0 +1,294 @@
+//! A connection's socket, and word of its readiness for whoever has the connection.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+use super::claim::Claim;
+use crate::server::net::channel::Channel;
+use crate::server::net::socket::is;
+
+/// The socket may be read from.
+pub(crate) const READABLE: u8 = 1;
+/// The socket may be written to.
+pub(crate) const WRITABLE: u8 = 2;
+/// The client has said that it sends no more: the next short read is not the last.
+pub(crate) const FINISHED: u8 = 32;
+/// The connection is gone, both ways.
+pub(crate) const GONE: u8 = 64;
+/// The server is about to stop: streams without an end of their own should end.
+pub(crate) const DRAINING: u8 = 4;
+/// The server has waited long enough: nothing waits any more.
+pub(crate) const STOPPING: u8 = 8;
+/// A thread waits for one of the above.
+pub(crate) const AWAITED: u8 = 16;
+/// Others wait for the place of this upload, which is slow: it should end.
+pub(crate) const OUSTED: u8 = 128;
+
+/// What the loop and a thread that is out with a connection both know of it.
+///
+/// Whoever has the connection reads and writes the socket. Events come to the loop all the same; while
+/// the connection is out they are noted here.
+pub(crate) struct Link {
+    channel: Channel,
+    noted: AtomicU8,
+    waiting: Mutex<Option<Thread>>,
+    pub(crate) claim: Claim,
+}
+
+impl Link {
+    /// Notes readiness, and wakes the thread that waits for it.
+    pub(crate) fn note(&self, readiness: u8) {
+        let before = self.noted.fetch_or(readiness, SeqCst);
+        if before & AWAITED != 0 {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = waiting {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Makes events of this connection come to `registry`.
+    #[cfg(unix)]
+    pub(crate) fn register(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
+        self.channel.register(registry, token)
+    }
+
+    /// Ends the connection at once, whoever has it.
+    pub(crate) fn cut(&self) {
+        // A client that is gone already has nothing to be cut off from.
+        let _ = self.channel.cut();
+    }
+
+    /// Whether a thread waits for the client.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.noted.load(SeqCst) & AWAITED != 0
+    }
+
+    /// What was noted does not concern the next request.
+    pub(crate) fn forget(&self, readiness: u8) {
+        self.noted.fetch_and(!readiness, SeqCst);
+    }
+
+    /// Takes what was noted.
+    fn take(&self, readiness: u8) -> u8 {
+        if self.noted.load(SeqCst) & readiness == 0 {
+            // The usual case, without a locked instruction.
+            return 0;
+        }
+        // What the server is about to do stays true.
+        self.noted
+            .fetch_and(!(readiness & (READABLE | WRITABLE | FINISHED)), SeqCst)
+            & readiness
+    }
+
+    /// Waits until one of `wanted` is noted; says which, or nothing when `deadline` has passed.
+    fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
+        loop {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+            // The mark first, then the look: a note between the two wakes us.
+            self.noted.fetch_or(AWAITED, SeqCst);
+            let noted = self.take(wanted);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if noted != 0 || left.is_zero() {
+                self.noted.fetch_and(!AWAITED, SeqCst);
+                return noted;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
+/// What has come of reading or writing without waiting.
+#[derive(Clone, Copy)]
+pub(crate) enum Attempt {
+    /// So many bytes; none read means the end.
+    Done(usize),
+    /// Nothing, until an event says that it is worth another attempt.
+    TooEarly,
+    /// Nothing, and nothing will.
+    Failed,
+}
+
+impl Attempt {
+    #[inline]
+    pub(crate) fn of(outcome: io::Result<usize>) -> Attempt {
+        match outcome {
+            Ok(n) => Attempt::Done(n),
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => Attempt::TooEarly,
+            Err(_) => Attempt::Failed,
+        }
+    }
+
+    /// How many bytes that were.
+    pub(crate) fn done(self) -> usize {
+        match self {
+            Attempt::Done(n) => n,
+            Attempt::TooEarly | Attempt::Failed => 0,
+        }
+    }
+}
+
+/// A connection's way to its client.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    pub(crate) link: Arc<Link>,
+    /// What ends a wait before its time.
+    pub(crate) interrupts: u8,
+}
+
+impl Transport {
+    pub(crate) fn new(channel: Channel) -> Transport {
+        let link = Link {
+            channel,
+            noted: AtomicU8::new(0),
+            waiting: Mutex::new(None),
+            claim: Claim::new(),
+        };
+        Transport::of(Arc::new(link))
+    }
+
+    /// Another way to the same client.
+    pub(crate) fn of(link: Arc<Link>) -> Transport {
+        Transport {
+            link,
+            interrupts: STOPPING,
+        }
+    }
+
+    /// Whether the client is known to be gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.link.noted.load(SeqCst) & GONE != 0
+    }
+
+    /// Waits until `deadline` for something to be noted that ends a stream, or something of `also`. Says what that is.
+    pub(crate) fn await_end(&self, also: u8, deadline: Instant) -> u8 {
+        self.link.wait(GONE | self.interrupts | also, deadline)
+    }
+
+    /// Whether a wait would be interrupted at once.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.link.noted.load(SeqCst) & self.interrupts != 0
+    }
+
+    /// What was noted while the connection was out.
+    pub(crate) fn take_noted(&self) -> u8 {
+        self.link.take(READABLE | WRITABLE | FINISHED)
+    }
+
+    /// What the encryption, if there is one, does for the connection.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.link.channel
+    }
+
+    // Beside what the system does for these three, being called is nothing.
+    /// Reads what is there.
+    #[inline(never)]
+    pub(crate) fn try_read(&mut self, into: &mut [u8]) -> Attempt {
+        Attempt::of(self.read(into))
+    }
+
+    /// Writes as much as the client takes now.
+    #[inline(never)]
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Attempt {
+        Attempt::of(self.write(bytes))
+    }
+
+    /// As [`try_write`](Transport::try_write), for bytes in two places.
+    #[inline(never)]
+    pub(crate) fn try_write_both(&mut self, first: &[u8], second: &[u8]) -> Attempt {
+        Attempt::of(uninterrupted(|| self.link.channel.write_both(first, second)))
+    }
+
+    /// As [`try_read`](Transport::try_read), for those who tell why it has failed.
+    #[inline]
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| self.link.channel.read(into))
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| self.link.channel.write(bytes))
+    }
+
+    /// Tells the client that nothing more will come.
+    pub(crate) fn finish_sending(&self) {
+        // A client that is gone already has been told.
+        let _ = self.link.channel.finish_sending();
+    }
+
+    /// As [`read`](Transport::read), waiting for something to read.
+    pub(crate) fn read_by(&mut self, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        loop {
+            match self.read(into) {
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.wait(READABLE, deadline)?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes all of `bytes`, waiting for the client. Says how many are written, and whether those are all.
+    fn write_on(&mut self, bytes: &[u8], deadline: Instant) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(written..) {
+            let outcome = match self.write(rest) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    written += n;
+                    Ok(())
+                }
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.wait(WRITABLE, deadline),
+                Err(error) => Err(error),
+            };
+            if outcome.is_err() {
+                return (written, outcome);
+            }
+        }
+        (written, Ok(()))
+    }
+
+    /// Writes all of `bytes`, waiting for the client.
+    pub(crate) fn write_by(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.write_on(bytes, deadline).1
+    }
+
+    /// As [`write_by`](Transport::write_by), taking out of `bytes` what is written.
+    pub(crate) fn drain_by(&mut self, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+        let (written, outcome) = self.write_on(bytes, deadline);
+        bytes.drain(..written);
+        outcome
+    }
+
+    /// Waits until the client makes something `wanted` possible.
+    #[inline(never)]
+    fn wait(&self, wanted: u8, deadline: Instant) -> io::Result<()> {
+        let noted = self.link.wait(wanted | self.interrupts, deadline);
+        // What the client takes is not held against the handler.
+        self.link.claim.begin(Instant::now());
+        if noted & self.interrupts != 0 {
+            if noted & self.interrupts == OUSTED {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server is stopping",
+            ));
+        }
+        if noted == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+}
+
+fn uninterrupted(mut attempt: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match attempt() {
+            Err(error) if is(&error, io::ErrorKind::Interrupted) => {}
+            outcome => return outcome,
+        }
+    }
+}

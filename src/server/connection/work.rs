@@ -1,0 +1,266 @@
+//! What is under way on a connection: a request that arrives, and the answers that leave.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::Response;
+use crate::exchange::{Exchange, KEPT, Payload, Pool};
+use crate::operations::RequestSpan;
+use crate::panics::contain;
+use crate::report;
+
+/// How much of a file is read at once.
+const FILE_PIECE: usize = 64 * 1024;
+
+/// Whether a thread may wait for a disk. One that holds a loop never may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Disk {
+    Never,
+    MayWait,
+}
+
+/// What comes next of a response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Piece {
+    /// It is in `out`.
+    Here,
+    /// Only a thread that may wait for a disk can tell.
+    OnDisk,
+    /// There is no more.
+    End,
+}
+
+/// What is under way on a connection. It is handed from connection to connection.
+pub(crate) struct Work {
+    pub(crate) exchange: Exchange,
+    /// Bytes to send, and how many of them are sent.
+    pub(crate) out: Vec<u8>,
+    pub(crate) sent: usize,
+    /// What is to be sent behind them.
+    pub(crate) payload: Payload,
+    /// A response that waits for a place to be sent from.
+    pub(crate) parked: Option<Box<Parked>>,
+    /// While an answer is being made, where it begins in `out`: whole answers stand before it.
+    begun_at: usize,
+}
+
+/// No answer is being made.
+const NOT_BEGUN: usize = usize::MAX;
+
+/// A response that a handler has made, and which takes a thread to be sent.
+pub(crate) struct Parked {
+    pub(crate) response: Response,
+    pub(crate) span: RequestSpan,
+    /// When its request was whole.
+    pub(crate) since: Instant,
+}
+
+/// Drops a response that is not sent. This may run with the loop held, and what a handler has put into it is user code.
+#[cold]
+fn forget(parked: Box<Parked>) {
+    if let Err(panic) = contain(|| drop(parked)) {
+        report::error!("dropping a response panicked: {panic}");
+    }
+}
+
+impl Work {
+    /// Bodies up to `body_buffer` are gathered in memory of its own, larger ones in what `pool` has.
+    pub(crate) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize, pool: &Arc<Pool>) -> Work {
+        Work {
+            exchange: Exchange::new(protocol, body_buffer, Arc::clone(pool)),
+            out: Vec::new(),
+            sent: 0,
+            payload: Payload::None,
+            parked: None,
+            begun_at: NOT_BEGUN,
+        }
+    }
+
+    /// An answer is about to be put behind what is to be sent.
+    pub(crate) fn begin_answer(&mut self) {
+        self.begun_at = self.out.len();
+    }
+
+    /// The answer is whole, but for a payload that needs nobody to be sent.
+    pub(crate) fn end_answer(&mut self) {
+        self.begun_at = NOT_BEGUN;
+    }
+
+    /// Takes back the answer that is being made, if there is one and it is not whole. Says whether everything that has
+    /// been begun is, or will be, sent whole.
+    pub(crate) fn withdraw_answer(&mut self) -> bool {
+        let begun_at = std::mem::replace(&mut self.begun_at, NOT_BEGUN);
+        if begun_at == NOT_BEGUN {
+            return true;
+        }
+        self.out.truncate(begun_at);
+        self.payload = Payload::None;
+        begun_at > 0
+    }
+
+    /// Takes what is to be sent, to be sent at once.
+    pub(crate) fn take_out(&mut self) -> Vec<u8> {
+        if self.begun_at != NOT_BEGUN {
+            self.begun_at = 0;
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_output() && self.exchange.is_idle()
+    }
+
+    /// Whether it goes on only with a place for a body that passes while its handler runs.
+    pub(crate) fn needs_place(&self) -> bool {
+        self.parked.is_some() || self.exchange.has_live_body()
+    }
+
+    /// Whether there is something to be sent.
+    #[inline]
+    pub(crate) fn has_output(&self) -> bool {
+        !(self.out.is_empty() && matches!(self.payload, Payload::None))
+    }
+
+    /// What is to be sent, if nothing else is under way.
+    pub(crate) fn lone_output(&mut self) -> Option<&mut Vec<u8>> {
+        let is_alone = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
+        (is_alone && !self.out.is_empty()).then_some(&mut self.out)
+    }
+
+    /// Makes ready for another connection.
+    pub(crate) fn reset(&mut self) {
+        self.exchange.reset();
+        self.send_nothing();
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn send_nothing(&mut self) {
+        self.begun_at = NOT_BEGUN;
+        self.out.clear();
+        self.sent = 0;
+        if !matches!(self.payload, Payload::None) {
+            self.payload = Payload::None;
+        }
+        if let Some(parked) = self.parked.take() {
+            forget(parked);
+        }
+    }
+
+    /// Puts the first piece of a file behind its head.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub(crate) fn first_piece(&mut self) -> io::Result<()> {
+        if let Payload::File(_) = self.payload {
+            self.next_piece(Disk::MayWait)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the next piece of what is to be sent behind what is in `out`, so that there is up to [`FILE_PIECE`] in it.
+    ///
+    /// # Errors
+    /// If a file can't be read any more.
+    pub(crate) fn next_piece(&mut self, disk: Disk) -> io::Result<Piece> {
+        let part = match &mut self.payload {
+            Payload::None => return Ok(Piece::End),
+            Payload::File(part) => part,
+            Payload::Bytes { .. } | Payload::Source(..) => {
+                self.payload = Payload::None;
+                return Ok(Piece::End);
+            }
+        };
+        let begin = self.out.len();
+        let room = FILE_PIECE.saturating_sub(begin);
+        let most = room.min(usize::try_from(part.left()).unwrap_or(room));
+        self.out.resize(begin + most, 0);
+        let read = match disk {
+            Disk::Never => Ok(part.read_cached(&mut self.out[begin..])),
+            Disk::MayWait => part.read_next(&mut self.out[begin..]).map(Some),
+        };
+        self.out.truncate(begin + read.as_ref().map_or(0, |n| n.unwrap_or(0)));
+        if part.left() == 0 {
+            self.payload = Payload::None;
+        }
+        Ok(read?.map_or(Piece::OnDisk, |_| Piece::Here))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+
+    fn work() -> Work {
+        Work::new(Arc::default(), 1024, &Pool::new(0, 0))
+    }
+
+    #[test]
+    fn a_withdrawn_answer_leaves_those_that_are_whole_and_nothing_of_itself() {
+        let mut work = work();
+        work.out.extend(b"whole");
+        work.begin_answer();
+        work.out.extend(b"a part");
+        work.payload = Payload::Bytes {
+            bytes: Box::new("the rest"),
+            sent: 0,
+        };
+        assert!(work.withdraw_answer(), "what stands before it is sent");
+        assert_eq!(work.out, b"whole");
+        assert!(matches!(work.payload, Payload::None));
+
+        work.send_nothing();
+        work.begin_answer();
+        work.out.extend(b"a part");
+        assert!(!work.withdraw_answer(), "nothing stands before it");
+        assert!(!work.has_output());
+    }
+
+    #[test]
+    fn an_answer_that_is_whole_is_not_withdrawn() {
+        let mut work = work();
+        work.begin_answer();
+        work.out.extend(b"whole");
+        work.end_answer();
+        assert!(work.withdraw_answer());
+        assert_eq!(work.out, b"whole");
+    }
+
+    #[test]
+    fn an_answer_of_which_some_is_sent_can_not_be_taken_back() {
+        let mut work = work();
+        work.out.extend(b"whole");
+        work.begin_answer();
+        work.out.extend(b"a part");
+        assert_eq!(work.take_out(), b"wholea part");
+        assert!(!work.withdraw_answer(), "what has been sent of it is not all");
+    }
+
+    #[test]
+    fn a_response_that_is_not_sent_any_more_is_dropped_and_may_panic() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let mut work = work();
+        let bomb = Bomb;
+        work.parked = Some(Box::new(Parked {
+            response: Response::new(Body::stream(move |_| {
+                let _ = &bomb;
+                Ok(())
+            })),
+            span: RequestSpan::none(),
+            since: Instant::now(),
+        }));
+        assert!(work.needs_place());
+        assert_eq!(contain(|| work.send_nothing()), Ok(()));
+        assert!(!work.needs_place(), "whose connection is next has no part in it");
+    }
+}

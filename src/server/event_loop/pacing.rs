@@ -1,0 +1,166 @@
+//! Telling handlers that block from those that return at once.
+//!
+//! A handler that runs on the loop's thread holds up everything else that the loop has to do, so
+//! those that take long must be found. There are three ways.
+//! - The [watch](crate::server::shared::watch) looks at a loop that has lain for a tick or more, and asks the system
+//!   whether its thread sleeps: that finds whatever blocks for milliseconds. One that computes for
+//!   several ticks is taken for slow as well, or one that got no processor for so long.
+//! - [`Suspicion`] times one call of a few, and all of them for a while after a long one. One long call
+//!   proves nothing on a busy machine, where any thread may be interrupted. Several among the next few
+//!   do.
+//! - A handler may [say so](crate::blocking).
+//!
+//! What has been found slow passes the loop on before it starts, and is timed there; enough quick
+//! calls in a row make it quick again ([`Pace`]).
+
+use std::time::Duration;
+
+use crate::pace::Pace;
+
+/// A call that takes longer than handing over the loop and taking it back would better have handed it
+/// over.
+pub(crate) const LONG: Duration = Duration::from_micros(100);
+
+/// A call that takes no longer is followed by the next one so soon that its answer may wait for that. Compiled without
+/// optimisation the same call takes several times as long, and tests are to see what clients see.
+const BRISK: Duration = Duration::from_micros(if cfg!(debug_assertions) { 80 } else { 10 });
+
+/// Of so many calls one is timed, as long as nothing is suspected. Asking the clock costs a hundredth of
+/// what a small request does.
+const SAMPLED: u8 = 8;
+
+/// How many calls are watched after a long one.
+const WATCHED: u8 = 32;
+/// How many of them must be long.
+const PROVEN: u8 = 6;
+
+/// Counts long calls of the endpoint that had one last.
+#[derive(Debug, Default)]
+pub(crate) struct Suspicion {
+    suspect: Option<Pace>,
+    calls_left: u8,
+    long_calls: u8,
+    calls_skipped: u8,
+    is_brisk: bool,
+}
+
+impl Suspicion {
+    /// Whether the next call should be [observed](Suspicion::observe).
+    pub(crate) fn wants_next(&mut self) -> bool {
+        if self.suspect.is_some() {
+            return true;
+        }
+        self.calls_skipped = (self.calls_skipped + 1) % SAMPLED;
+        self.calls_skipped == 0
+    }
+
+    /// Whether calls take next to no time, as far as those show that were timed.
+    pub(crate) fn is_brisk(&self) -> bool {
+        self.is_brisk
+    }
+
+    /// Takes note of a call on the loop's thread.
+    pub(crate) fn observe(&mut self, pace: Pace, took: Duration) {
+        self.is_brisk = took <= BRISK;
+        if took < LONG {
+            if self.suspect == Some(pace) {
+                self.count();
+            }
+            return;
+        }
+        if self.suspect != Some(pace) {
+            *self = Suspicion {
+                suspect: Some(pace),
+                calls_left: WATCHED,
+                ..Suspicion::default()
+            };
+        }
+        self.long_calls += 1;
+        if self.long_calls >= PROVEN {
+            pace.found_slow();
+            self.suspect = None;
+        } else {
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        self.calls_left = self.calls_left.saturating_sub(1);
+        if self.calls_left == 0 {
+            self.suspect = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::Opinion;
+
+    fn is_slow(pace: Pace) -> bool {
+        pace.opinion() == Opinion::Slow
+    }
+
+    const QUICK: Duration = Duration::from_micros(5);
+    const SLOW: Duration = Duration::from_micros(500);
+
+    #[test]
+    fn a_few_long_calls_close_together_prove_an_endpoint_slow() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        for call in 0..PROVEN {
+            assert!(!is_slow(pace), "after {call} calls");
+            suspicion.observe(pace, SLOW);
+        }
+        assert!(is_slow(pace));
+    }
+
+    #[test]
+    fn one_call_of_a_few_is_timed_and_every_one_of_a_suspect() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        let wanted = |suspicion: &mut Suspicion, calls: usize| (0..calls).filter(|_| suspicion.wants_next()).count();
+        assert_eq!(wanted(&mut suspicion, 10 * usize::from(SAMPLED)), 10);
+        suspicion.observe(pace, SLOW);
+        assert_eq!(wanted(&mut suspicion, 10), 10);
+    }
+
+    #[test]
+    fn calls_are_brisk_as_the_last_one_was_that_was_timed() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        assert!(!suspicion.is_brisk(), "nothing is known yet");
+        for (took, is_brisk) in [
+            (QUICK, true),
+            (BRISK * 2, false),
+            (QUICK, true),
+            (SLOW, false),
+            (QUICK, true),
+        ] {
+            suspicion.observe(pace, took);
+            assert_eq!(suspicion.is_brisk(), is_brisk, "after {took:?}");
+        }
+    }
+
+    #[test]
+    fn rare_long_calls_prove_nothing() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        for call in 0..10_000 {
+            suspicion.observe(pace, if call % 20 == 0 { SLOW } else { QUICK });
+        }
+        assert!(!is_slow(pace));
+    }
+
+    #[test]
+    fn long_calls_of_one_endpoint_are_not_held_against_another() {
+        let (slow, quick) = (Pace::new(), Pace::new());
+        let mut suspicion = Suspicion::default();
+        for _ in 0..PROVEN {
+            suspicion.observe(slow, SLOW);
+            suspicion.observe(quick, QUICK);
+        }
+        assert!(is_slow(slow));
+        assert!(!is_slow(quick));
+    }
+}

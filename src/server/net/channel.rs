@@ -1,0 +1,148 @@
+//! A connected socket, and the encryption on it where there is one: bytes of HTTP in and out.
+
+use std::io;
+#[cfg(feature = "tls")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mio::{Interest, Registry, Token};
+
+use super::socket::Stream;
+#[cfg(feature = "tls")]
+use super::tls_session::TlsSession;
+
+/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
+/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
+pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+pub(crate) struct Channel {
+    stream: Stream,
+    /// Whoever has the connection uses it, so nobody waits for this lock.
+    #[cfg(feature = "tls")]
+    session: Option<Box<Mutex<TlsSession>>>,
+}
+
+impl Channel {
+    pub(crate) fn plain(stream: Stream) -> Channel {
+        Channel {
+            stream,
+            #[cfg(feature = "tls")]
+            session: None,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(stream: Stream, session: TlsSession) -> Channel {
+        Channel {
+            stream,
+            session: Some(Box::new(Mutex::new(session))),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn session(&self) -> Option<MutexGuard<'_, TlsSession>> {
+        let session = self.session.as_ref()?;
+        Some(session.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes events of both kinds come to `registry`, once: they are edges, so what is not wanted costs nothing.
+    #[cfg(unix)]
+    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.stream.register(registry, token, BOTH)
+    }
+
+    /// The same, which elsewhere is possible only before anybody else has the socket.
+    #[cfg(not(unix))]
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.stream.register(registry, token, BOTH)
+    }
+
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.read(&self.stream, into);
+        }
+        self.stream.read(into)
+    }
+
+    /// Sends the beginning of `bytes`, and says how much that was. What is not sent must be what the next
+    /// call begins with: encrypted it may be already.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.write(&self.stream, [bytes, &[]]);
+        }
+        self.stream.write(bytes)
+    }
+
+    /// As [`write`](Channel::write), for bytes in two places.
+    pub(crate) fn write_both(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.write(&self.stream, [first, second]);
+        }
+        self.stream.write_both(first, second)
+    }
+
+    /// Tells the peer that nothing more will come, and that this is the proper end.
+    pub(crate) fn finish_sending(&self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            session.finish(&self.stream)?;
+        }
+        self.stream.finish_sending()
+    }
+
+    /// Whether something has arrived that has not been read.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.stream.has_unread()
+    }
+
+    /// Has the system find out by itself when the peer is gone.
+    pub(crate) fn probe(&self) {
+        self.stream.probe();
+    }
+
+    /// Ends the connection both ways.
+    pub(crate) fn cut(&self) -> io::Result<()> {
+        self.stream.cut()
+    }
+
+    /// Reads what comes before the encryption, if there is one.
+    pub(crate) fn read_beneath(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    /// Takes in bytes that were read [beneath](Channel::read_beneath) and are to be decrypted. Says
+    /// whether they were; without encryption they are the caller's.
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
+    pub(crate) fn decrypt(&self, bytes: &[u8]) -> io::Result<bool> {
+        #[cfg(feature = "tls")]
+        if let Some(mut session) = self.session() {
+            return session.receive(&self.stream, bytes).map(|()| true);
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.session.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether the encryption has something of its own to send, which it can do when it is read.
+    pub(crate) fn has_unsent(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.session().is_some_and(|session| session.has_unsent());
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether a read that fills less than its room has taken all there was. Of encrypted bytes only the
+    /// end of a record says so, and the next may be here.
+    pub(crate) fn short_read_drains(&self) -> bool {
+        SHORT_READ_DRAINS && !self.is_secure()
+    }
+}

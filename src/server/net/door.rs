@@ -1,0 +1,41 @@
+//! What a connection goes through before its first byte of HTTP: settled per listener.
+
+use std::io;
+
+use super::channel::Channel;
+use super::socket::Stream;
+use crate::server::connection::ReceiveProxyHeader;
+
+/// How a listener receives its connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Door {
+    /// Trusted peers begin with a PROXY header, which this receives. It is named where that is switched on and
+    /// nowhere else, so that other programs have nothing of it in them.
+    pub(crate) proxy_protocol: Option<ReceiveProxyHeader>,
+    /// What they are encrypted with.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<super::tls::Tls>,
+}
+
+impl Door {
+    /// What is spoken here.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_secure() { "https" } else { "http" }
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// A connection as it comes in here.
+    pub(crate) fn open(&self, stream: Stream) -> io::Result<Channel> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return Ok(Channel::secure(stream, tls.session()?));
+        }
+        Ok(Channel::plain(stream))
+    }
+}

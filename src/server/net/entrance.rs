@@ -1,0 +1,148 @@
+//! Where connections come in, and from whom.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Trust;
+
+use super::channel::Channel;
+use super::door::Door;
+use super::listen::Bound;
+use super::socket::{Accepted, Listener, Stream};
+use crate::server::connection::ReceiveProxyHeader;
+#[cfg(all(unix, feature = "activation"))]
+use crate::server::process::passing::{Passing, Predecessor};
+
+pub(crate) struct Entrance {
+    /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
+    /// loops stop accepting: who connected then would wait for nobody.
+    listeners: Mutex<Vec<Bound>>,
+    /// Those of the health lane, likewise.
+    health: Mutex<Vec<Bound>>,
+    /// One for each listener, as the loops number them.
+    doors: Vec<Door>,
+    pub(crate) trust: Option<Arc<Trust>>,
+    /// Who has passed the listeners, until this process serves.
+    #[cfg(all(unix, feature = "activation"))]
+    predecessor: Mutex<Option<Predecessor>>,
+}
+
+impl Entrance {
+    pub(crate) fn new(
+        listeners: Vec<Bound>,
+        health: Vec<Bound>,
+        doors: Vec<Door>,
+        trust: Option<Arc<Trust>>,
+    ) -> Entrance {
+        Entrance {
+            listeners: Mutex::new(listeners),
+            health: Mutex::new(health),
+            doors,
+            trust,
+            #[cfg(all(unix, feature = "activation"))]
+            predecessor: Mutex::default(),
+        }
+    }
+
+    /// The listeners, for one of the loops: those of the health lane first, and how many those are.
+    pub(crate) fn for_loop(&self) -> io::Result<(Vec<Listener>, usize)> {
+        let (health, others) = (lock(&self.health), lock(&self.listeners));
+        let mut listeners = Vec::with_capacity(health.len() + others.len());
+        for bound in health.iter().chain(&*others) {
+            listeners.push(bound.for_loop()?);
+        }
+        Ok((listeners, health.len()))
+    }
+
+    /// Whether a peer's word is taken.
+    pub(crate) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
+    }
+
+    /// What receives the PROXY header with which a connection is to begin, if it is.
+    pub(crate) fn proxy_header(&self, accepted: &Accepted) -> Option<ReceiveProxyHeader> {
+        let receive = self.doors.get(accepted.listener)?.proxy_protocol?;
+        self.trusts(accepted.visitor.address).then_some(receive)
+    }
+
+    /// Whether a connection is to be encrypted.
+    pub(crate) fn is_secure(&self, accepted: &Accepted) -> bool {
+        self.doors.get(accepted.listener).is_some_and(Door::is_secure)
+    }
+
+    /// A new connection, as its listener has it come in.
+    pub(crate) fn open(&self, stream: Stream, listener: usize) -> io::Result<Channel> {
+        match self.doors.get(listener) {
+            Some(door) => door.open(stream),
+            None => Ok(Channel::plain(stream)),
+        }
+    }
+
+    /// The listeners, for another process.
+    #[cfg(unix)]
+    pub(crate) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        let listeners = lock(&self.listeners);
+        if listeners.is_empty() {
+            return Err(has_stopped());
+        }
+        listeners.iter().map(Bound::descriptor).collect()
+    }
+
+    /// All listeners, to be passed to a successor.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn passing(&self) -> io::Result<Passing> {
+        let (health, others) = (lock(&self.health), lock(&self.listeners));
+        if others.is_empty() {
+            return Err(has_stopped());
+        }
+        let mut passing = Passing::default();
+        for (listeners, is_health) in [(&others, false), (&health, true)] {
+            for listener in listeners.iter() {
+                passing.add(listener, is_health)?;
+            }
+        }
+        Ok(passing)
+    }
+
+    /// Of a server that has its listeners from a predecessor, if it has.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn passed_by(self, predecessor: Option<Predecessor>) -> Entrance {
+        let predecessor = Mutex::new(predecessor);
+        Entrance { predecessor, ..self }
+    }
+
+    /// Tells the predecessor, if there is one, that this process serves. What it would have removed in the end is from
+    /// now on removed by this one.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn succeed(&self) {
+        if let Some(predecessor) = lock(&self.predecessor).take() {
+            predecessor.tell();
+            lock(&self.listeners).iter_mut().for_each(Bound::take_path);
+        }
+    }
+
+    /// Leaves the paths of Unix sockets to whoever has them now.
+    #[cfg(unix)]
+    pub(crate) fn leave_paths(&self) {
+        lock(&self.listeners).iter_mut().for_each(Bound::leave_path);
+    }
+
+    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs. The paths of
+    /// Unix sockets that nobody else needs are removed: from here on another server may have them.
+    pub(crate) fn stop_listening(&self) {
+        lock(&self.health).clear();
+        lock(&self.listeners).clear();
+    }
+}
+
+#[cfg(unix)]
+fn has_stopped() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the server has stopped listening")
+}
+
+// In several places, none of which is on the way of a usual request.
+#[inline(never)]
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,328 @@
+//! Getting an address to listen on.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::socket::{Listener, is};
+#[cfg(all(unix, feature = "activation"))]
+use super::unix_path::OwnPath;
+
+/// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
+/// refused but tries again, after one second, then two: for a client that is a slow server.
+pub(crate) const BACKLOG: i32 = 4096;
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(TcpListener),
+    /// Named by a trait, so a program without Unix sockets has none of `unix_path.rs` in it.
+    #[cfg(unix)]
+    Unix(Box<dyn BoundPath>),
+}
+
+/// A Unix socket and its path.
+#[cfg(unix)]
+pub(crate) trait BoundPath: fmt::Debug + fmt::Display + Send {
+    fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd>;
+    fn for_loop(&self) -> io::Result<mio::net::UnixListener>;
+    /// Leaves the path to somebody else; without this, it is removed when the listener is dropped.
+    fn leave_path(&mut self);
+    /// Takes the path that was given with the listener: it is removed when that is dropped.
+    #[cfg(feature = "activation")]
+    fn take_path(&mut self);
+    /// The path that would be removed.
+    #[cfg(feature = "activation")]
+    fn own_path(&self) -> Option<&OwnPath>;
+}
+
+impl Bound {
+    /// Listens on the first address of `address` that can be had.
+    pub(crate) fn tcp(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Bound> {
+        let outcome = address
+            .to_socket_addrs()
+            .and_then(|mut candidates| Bound::first(&mut candidates));
+        outcome.map_err(|error| named(&error, &address))
+    }
+
+    /// Listens on this port of every address of this machine.
+    pub(crate) fn port(port: u16) -> io::Result<Bound> {
+        everywhere(port, listen_on_both)
+            .map(Bound::Tcp)
+            .map_err(|error| named(&error, &format_args!("port {port} of every address")))
+    }
+
+    fn first(candidates: &mut dyn Iterator<Item = SocketAddr>) -> io::Result<Bound> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for candidate in candidates {
+            match listen(candidate) {
+                Ok(listener) => return Ok(Bound::Tcp(listener)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// A listener of either kind that another process has opened, and its path if that has been given with it.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn inherited(listener: std::os::fd::OwnedFd, path: Option<OwnPath>) -> io::Result<Bound> {
+        // What is no socket has no address.
+        let address = SockRef::from(&listener).local_addr()?;
+        if address.is_unix() {
+            Bound::inherited_unix(listener.into(), path)
+        } else {
+            Bound::inherited_tcp(listener.into())
+        }
+    }
+
+    /// A listener that another process has opened.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn inherited_tcp(listener: TcpListener) -> io::Result<Bound> {
+        let socket = SockRef::from(&listener);
+        must_listen(&socket)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Bound::Tcp(listener))
+    }
+
+    /// One more descriptor of it.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd> {
+        Ok(match self {
+            Bound::Tcp(listener) => listener.try_clone()?.into(),
+            Bound::Unix(bound) => bound.descriptor()?,
+        })
+    }
+
+    /// The same listener, for one of the loops.
+    pub(crate) fn for_loop(&self) -> io::Result<Listener> {
+        Ok(match self {
+            Bound::Tcp(listener) => Listener::Tcp(mio::net::TcpListener::from_std(listener.try_clone()?)),
+            #[cfg(unix)]
+            Bound::Unix(bound) => Listener::Unix(bound.for_loop()?),
+        })
+    }
+
+    /// Leaves its path, if it has one, to whoever has the listener now.
+    #[cfg(unix)]
+    pub(crate) fn leave_path(&mut self) {
+        if let Bound::Unix(bound) = self {
+            bound.leave_path();
+        }
+    }
+
+    /// Takes the path that was given with it, if one was.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn take_path(&mut self) {
+        if let Bound::Unix(bound) = self {
+            bound.take_path();
+        }
+    }
+
+    /// The path that would be removed in the end.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(crate) fn own_path(&self) -> Option<&OwnPath> {
+        match self {
+            Bound::Tcp(_) => None,
+            Bound::Unix(bound) => bound.own_path(),
+        }
+    }
+
+    /// Whether it is what somebody gets who asks for this address.
+    pub(crate) fn is_on(&self, asked: SocketAddr) -> bool {
+        let is_same = |here: SocketAddr| here.ip() == asked.ip() || is_every(here) && is_every(asked);
+        self.address()
+            .is_some_and(|here| here.port() == asked.port() && is_same(here))
+    }
+
+    /// The network address, if it has one.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Bound::Unix(_) => None,
+        }
+    }
+}
+
+fn named(error: &io::Error, address: &dyn fmt::Debug) -> io::Error {
+    io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}"))
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::Tcp(listener) => match listener.local_addr() {
+                Ok(address) if is_every(address) => write_every(address, SockRef::from(listener).only_v6().ok(), f),
+                Ok(address) => address.fmt(f),
+                Err(error) => write!(f, "an address that can't be told: {error}"),
+            },
+            #[cfg(unix)]
+            Bound::Unix(bound) => bound.fmt(f),
+        }
+    }
+}
+
+/// A connection is no listener: `Accept=yes` in a systemd unit passes such.
+#[cfg(all(unix, feature = "activation"))]
+pub(crate) fn must_listen(socket: &Socket) -> io::Result<()> {
+    if socket.is_listener()? {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is a connection, not a listener",
+    ))
+}
+
+/// Every address is written as one that can be opened.
+fn write_every(address: SocketAddr, only_v6: Option<bool>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let port = address.port();
+    match (address, only_v6) {
+        (SocketAddr::V4(_), _) => write!(f, "127.0.0.1:{port} (every IPv4 address of this machine)"),
+        (SocketAddr::V6(_), Some(true)) => write!(f, "[::1]:{port} (every IPv6 address of this machine)"),
+        (SocketAddr::V6(_), _) => write!(f, "localhost:{port} (every address of this machine)"),
+    }
+}
+
+fn is_every(address: SocketAddr) -> bool {
+    address.ip().is_unspecified()
+}
+
+/// Listens on a port of IPv6 and IPv4, by what can do that, or of IPv4 alone where there is no IPv6.
+///
+/// One socket for both, and not one for each: port 0 is one port, either all of it is had or nothing, and there is one
+/// listener to hand over.
+fn everywhere(port: u16, on_both: fn(u16) -> io::Result<Option<TcpListener>>) -> io::Result<TcpListener> {
+    match on_both(port)? {
+        Some(listener) => Ok(listener),
+        None => listen((Ipv4Addr::UNSPECIFIED, port).into()),
+    }
+}
+
+/// None where there is no IPv6, or where one socket can't have both.
+fn listen_on_both(port: u16) -> io::Result<Option<TcpListener>> {
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let Ok(socket) = tcp_socket(address) else {
+        return Ok(None);
+    };
+    // RFC 3493 §5.3: "this option is turned off" by default, but the system may be set otherwise.
+    if socket.set_only_v6(false).is_err() {
+        return Ok(None);
+    }
+    match listen_by(socket, address) {
+        Err(error) if is(&error, io::ErrorKind::AddrNotAvailable) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_by(tcp_socket(address)?, address)
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+}
+
+fn listen_by(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
+    // A restart must not wait for the last server's connections to be forgotten (TIME_WAIT). On
+    // Windows the same option would let two servers share the port.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    // Answers leave in whole writes: nothing is gained by waiting for more. Connections inherit it.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = Bound::tcp("127.0.0.1:0").unwrap();
+        let address = first.address().unwrap();
+        let error = Bound::tcp(address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+
+    #[cfg(all(unix, feature = "activation"))]
+    #[test]
+    fn what_is_inherited_must_listen_and_is_made_ready_to_serve() {
+        use std::os::fd::OwnedFd;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        for socket in [OwnedFd::from(connection), OwnedFd::from(one)] {
+            let error = Bound::inherited(socket, None).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        }
+        assert!(Bound::inherited(std::fs::File::open("/dev/null").unwrap().into(), None).is_err());
+        let inherited = Bound::inherited(listener.into(), None).unwrap();
+        let descriptor = inherited.descriptor().unwrap();
+        let socket = SockRef::from(&descriptor);
+        assert!(socket.nonblocking().unwrap(), "a loop must never wait for it");
+        assert!(socket.tcp_nodelay().unwrap());
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_named() {
+        let error = Bound::tcp("no address").unwrap_err();
+        assert!(error.to_string().contains("no address"), "{error}");
+    }
+
+    fn port_of(listener: &TcpListener) -> u16 {
+        listener.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn without_ipv6_a_port_is_that_of_every_address_of_ipv4() {
+        let listener = everywhere(0, |_| Ok(None)).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_of_one_kind_of_addresses_is_not_had_of_the_other_alone() {
+        let of_ipv4 = listen((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        let error = Bound::port(port_of(&of_ipv4)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains("of every address"), "{error}");
+    }
+
+    #[test]
+    fn every_address_is_shown_as_one_that_can_be_opened() {
+        let text = |bound: io::Result<Bound>| {
+            let bound = bound.unwrap();
+            let port = bound.address().unwrap().port();
+            bound.to_string().replace(&port.to_string(), "PORT")
+        };
+        assert_eq!(
+            text(Bound::tcp("0.0.0.0:0")),
+            "127.0.0.1:PORT (every IPv4 address of this machine)"
+        );
+        assert_eq!(text(Bound::tcp("127.0.0.1:0")), "127.0.0.1:PORT");
+        let Ok(socket) = tcp_socket((Ipv6Addr::UNSPECIFIED, 0).into()) else {
+            return;
+        };
+        assert_eq!(text(Bound::port(0)), "localhost:PORT (every address of this machine)");
+        socket.set_only_v6(true).unwrap();
+        let only = listen_by(socket, (Ipv6Addr::UNSPECIFIED, 0).into()).map(Bound::Tcp);
+        assert_eq!(text(only), "[::1]:PORT (every IPv6 address of this machine)");
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_had_by_whoever_asks_for_that() {
+        let bound = Bound::port(0).unwrap();
+        let port = bound.address().unwrap().port();
+        assert!(bound.is_on((Ipv4Addr::UNSPECIFIED, port).into()));
+        assert!(bound.is_on((Ipv6Addr::UNSPECIFIED, port).into()));
+        assert!(!bound.is_on((Ipv4Addr::LOCALHOST, port).into()));
+        assert!(!bound.is_on((Ipv4Addr::UNSPECIFIED, port ^ 1).into()));
+    }
+}

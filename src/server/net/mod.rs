@@ -1,0 +1,17 @@
+//! Sockets: listeners and connections, encryption, who may connect, and how many.
+
+pub(crate) mod channel;
+pub(crate) mod descriptors;
+pub(crate) mod door;
+pub(crate) mod entrance;
+pub(crate) mod listen;
+pub(crate) mod peers;
+pub(crate) mod proxy_header;
+pub(crate) mod room;
+pub(crate) mod socket;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_session;
+#[cfg(unix)]
+pub(crate) mod unix_path;

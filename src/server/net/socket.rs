@@ -1,0 +1,166 @@
+//! Sockets that do not block, of either kind: TCP, or Unix where there are such.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use mio::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+use super::peers::Visitor;
+
+/// After how much silence the system asks whether the peer is there, and how often it does so from then on.
+const PROBE: Duration = Duration::from_secs(15);
+
+/// Whether an error is of that kind. To tell what kind it is takes a table of all the system's errors, which is in
+/// the program wherever it is asked for.
+#[inline(never)]
+pub(crate) fn is(error: &io::Error, kind: io::ErrorKind) -> bool {
+    error.kind() == kind
+}
+
+/// A connected socket.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// A listening socket.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// A connection that has just been accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream,
+    /// Where it comes from.
+    pub(crate) visitor: Visitor,
+    /// Which listener it came by.
+    pub(crate) listener: usize,
+}
+
+/// Does the same with a socket of either kind.
+macro_rules! either {
+    ($kind:ident, $socket:expr, $inner:ident => $do:expr) => {
+        match $socket {
+            $kind::Tcp($inner) => $do,
+            #[cfg(unix)]
+            $kind::Unix($inner) => $do,
+        }
+    };
+}
+
+impl Stream {
+    /// Makes its events come to `registry`, by its number: it may be in other hands as well.
+    #[cfg(unix)]
+    pub(crate) fn register(&self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        let number = either!(Stream, self, stream => stream.as_raw_fd());
+        registry.register(&mut SourceFd(&number), token, interests)
+    }
+
+    /// Elsewhere it has no number, and must be in no other hands.
+    #[cfg(not(unix))]
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Stream, self, stream => stream.register(registry, token, interests))
+    }
+
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        either!(Stream, self, stream => (&*stream).read(into))
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        either!(Stream, self, stream => (&*stream).write(bytes))
+    }
+
+    pub(crate) fn write_both(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        either!(Stream, self, stream => (&*stream).write_vectored(&both))
+    }
+
+    /// Whether something has arrived that has not been read.
+    #[cfg(unix)]
+    pub(crate) fn has_unread(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let socket = either!(Stream, self, stream => stream.as_fd());
+        let peeked = recv(socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        peeked.is_ok_and(|(_, bytes)| bytes > 0)
+    }
+
+    /// The same.
+    #[cfg(not(unix))]
+    pub(crate) fn has_unread(&self) -> bool {
+        either!(Stream, self, stream => stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0))
+    }
+
+    /// Tells the peer that nothing more will come.
+    pub(crate) fn finish_sending(&self) -> io::Result<()> {
+        either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
+    }
+
+    /// Has the system ask the peer's whether it is there when nothing comes for a while. A peer on the same machine is
+    /// known to be gone when it is.
+    pub(crate) fn probe(&self) {
+        let often = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE);
+        // If that can't be had, the next write tells.
+        let _ = match self {
+            Stream::Tcp(stream) => SockRef::from(stream).set_tcp_keepalive(&often),
+            #[cfg(unix)]
+            Stream::Unix(_) => Ok(()),
+        };
+    }
+
+    /// Ends the connection both ways.
+    pub(crate) fn cut(&self) -> io::Result<()> {
+        either!(Stream, self, stream => stream.shutdown(Shutdown::Both))
+    }
+}
+
+impl Listener {
+    /// A connection that waits, and the address it comes from if that is one of the network.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        Ok(match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                (Stream::Tcp(stream), Some(canonical(peer)))
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => (Stream::Unix(listener.accept()?.0), None),
+        })
+    }
+}
+
+/// RFC 4291 §2.5.5.2: an IPv4 address in the form of IPv6, as a socket for both has it, is that IPv4 address.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V6(of_both) => match of_both.ip().to_ipv4_mapped() {
+            Some(address) => SocketAddr::new(address.into(), of_both.port()),
+            None => peer,
+        },
+        SocketAddr::V4(_) => peer,
+    }
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Listener, self, socket => socket.register(registry, token, interests))
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(Listener, self, socket => socket.reregister(registry, token, interests))
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        either!(Listener, self, socket => socket.deregister(registry))
+    }
+}

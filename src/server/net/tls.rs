@@ -1,0 +1,106 @@
+//! Certificates, and the settings of TLS.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::tls_session::TlsSession;
+
+/// A certificate and its key, with which a server proves who it is: see [`Server::tls`](crate::Server::tls).
+///
+/// TLS 1.2 and 1.3, by rustls with its safe defaults. Copies are the same: [`reload`](Tls::reload) of one
+/// is a reload of all.
+///
+/// ```no_run
+/// use hansel::{Server, Tls};
+///
+/// fn main() -> std::io::Result<()> {
+///     let tls = Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
+///     Server::bind("0.0.0.0:443")?.tls(tls).serve(|| "Hello, world!")
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Tls(Arc<Certificate>);
+
+struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Reads the certificate, with those between it and a root behind it, and its key: files in PEM, the
+    /// key as PKCS #8, PKCS #1 or SEC1.
+    ///
+    /// # Errors
+    /// If a file can't be read, has nothing of the kind in it, or the key is another certificate's; the
+    /// error names the file.
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Tls> {
+        let (chain, key) = (chain.as_ref().to_owned(), key.as_ref().to_owned());
+        let config = RwLock::new(read(&chain, &key)?);
+        Ok(Tls(Arc::new(Certificate { chain, key, config })))
+    }
+
+    /// Reads the files again, for connections from now on: a certificate is renewed without a restart.
+    ///
+    /// # Errors
+    /// As [`from_pem_files`](Tls::from_pem_files); then the certificate stays what it was.
+    pub fn reload(&self) -> io::Result<()> {
+        let config = read(&self.0.chain, &self.0.key)?;
+        *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    /// The encryption of one connection.
+    pub(crate) fn session(&self) -> io::Result<TlsSession> {
+        let config = Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner));
+        let tls = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(TlsSession::new(tls))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("chain", &self.0.chain)
+            .field("key", &self.0.key)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
+    let certificates = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable("certificate", chain, error))?;
+    if certificates.is_empty() {
+        return Err(unusable("certificate", chain, pem::Error::NoItemsFound));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("key", key, error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, private)
+        .map_err(|error| {
+            let text = format!("{} and {} do not go together: {error}", chain.display(), key.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+    // RFC 7301: who offers protocols and not this one is refused.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn unusable(what: &str, file: &Path, error: pem::Error) -> io::Error {
+    let (kind, reason) = match error {
+        pem::Error::Io(error) => (error.kind(), error.to_string()),
+        pem::Error::NoItemsFound => (io::ErrorKind::InvalidData, format!("there is no {what} in it")),
+        error => (io::ErrorKind::InvalidData, error.to_string()),
+    };
+    io::Error::new(kind, format!("can't take the {what} from {}: {reason}", file.display()))
+}

@@ -1,0 +1,400 @@
+//! A Unix socket at a path of the file system: bound without being open to more than its mode at any moment, and
+//! removed only while it is still the one that was bound.
+
+use std::fmt;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::listen::{BACKLOG, Bound, BoundPath};
+use super::socket::is;
+
+/// How often, and how long apart, it is tried to lock a folder that another process has locked.
+const TRIES: usize = 100;
+const APART: Duration = Duration::from_millis(10);
+
+#[derive(Debug)]
+struct Listener {
+    /// None if somebody else removes it. It stands before the listener, so it is dropped first: as long as the socket is
+    /// open its inode is not given to another file.
+    path: Option<OwnPath>,
+    listener: UnixListener,
+}
+
+/// The path of a socket that this process has bound, or was given by the one that has; removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OwnPath {
+    /// Absolute: the program may go to another folder meanwhile.
+    pub(crate) path: PathBuf,
+    pub(crate) inode: Inode,
+    /// False while it is to stay: another process has the socket too, and needs its path.
+    pub(crate) is_removed: bool,
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+}
+
+impl Bound {
+    /// Listens on a Unix socket at `path`, open to whom `mode` says.
+    pub(crate) fn unix(path: &Path, mode: u32) -> io::Result<Bound> {
+        listen(path, mode)
+            .map(|listener| Bound::Unix(Box::new(listener)))
+            .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
+    }
+
+    /// A listener that another process has opened, and its path if that has been given with it.
+    #[cfg(feature = "activation")]
+    pub(crate) fn inherited_unix(listener: UnixListener, path: Option<OwnPath>) -> io::Result<Bound> {
+        super::listen::must_listen(&socket2::SockRef::from(&listener))?;
+        listener.set_nonblocking(true)?;
+        Ok(Bound::Unix(Box::new(Listener { path, listener })))
+    }
+}
+
+impl BoundPath for Listener {
+    fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
+
+    fn for_loop(&self) -> io::Result<mio::net::UnixListener> {
+        Ok(mio::net::UnixListener::from_std(self.listener.try_clone()?))
+    }
+
+    fn leave_path(&mut self) {
+        if let Some(path) = &mut self.path {
+            path.is_removed = false;
+        }
+    }
+
+    #[cfg(feature = "activation")]
+    fn take_path(&mut self) {
+        if let Some(path) = &mut self.path {
+            path.is_removed = true;
+        }
+    }
+
+    #[cfg(feature = "activation")]
+    fn own_path(&self) -> Option<&OwnPath> {
+        self.path.as_ref().filter(|path| path.is_removed)
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.listener.local_addr().ok();
+        match address.as_ref().and_then(SocketAddr::as_pathname) {
+            Some(path) => path.display().fmt(f),
+            None => f.write_str("a Unix socket without a path"),
+        }
+    }
+}
+
+fn listen(path: &Path, mode: u32) -> io::Result<Listener> {
+    // From here to its end another server neither takes this socket for one that was left, nor replaces it.
+    let _lock = lock_folder_of(path);
+    let socket = bind(path, mode)?;
+    let own = OwnPath::of(path)?;
+    set_mode_after(path, mode)?;
+    // connect(2): until it listens, whoever connects is refused.
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener {
+        path: Some(own),
+        listener: OwnedFd::from(socket).into(),
+    })
+}
+
+/// A socket at `path`, open to nobody to whom it should not be, and not listening yet.
+fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
+    // What is no path is refused here: a name that begins with NUL would be one outside of the file system.
+    SocketAddr::from_pathname(path)?;
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    set_mode_before(&socket, mode)?;
+    if let Err(error) = socket.bind(&address) {
+        if !is(&error, io::ErrorKind::AddrInUse) || !is_left(path, &address) {
+            return Err(error);
+        }
+        // A server that was killed leaves its socket behind, and nobody answers there.
+        fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    Ok(socket)
+}
+
+/// Locks the folder against other servers that are about to bind there. Where that can't be had, because the folder
+/// can't be read or is locked for long, the server starts all the same: only two that start at once, where a dead one
+/// has left its socket, could then be in each other's way.
+fn lock_folder_of(path: &Path) -> Option<File> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = File::open(folder).ok()?;
+    for _ in 0..TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => thread::sleep(APART),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
+}
+
+/// Whether there is a socket that nobody listens on.
+fn is_left(path: &Path, address: &SockAddr) -> bool {
+    let is_refused = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // A living server whose queue is full is not waited for.
+        socket.set_nonblocking(true)?;
+        socket.connect(address)
+    };
+    Inode::of_socket(path).is_some() && is_refused().is_err_and(|error| is(&error, io::ErrorKind::ConnectionRefused))
+}
+
+/// unix(7) of Linux: the file is created with the mode of the socket, less the umask: never open to more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_mode_before(socket: &Socket, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(mode))?)
+}
+
+/// Elsewhere a socket has no mode before it has a path. It is not listened on before it has the right one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_mode_before(_: &Socket, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Adds what the umask has taken away.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_mode_after(path: &Path, mode: u32) -> io::Result<()> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
+    // By a descriptor of it: by its path, a link put in its place would open the file it leads to.
+    let file = File::from(openat(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?);
+    let metadata = file.metadata()?;
+    if !metadata.file_type().is_socket() {
+        return Err(replaced());
+    }
+    if metadata.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::set_permissions(by_number, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_mode_after(path: &Path, mode: u32) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat};
+    let mode = Mode::from_raw_mode(mode as RawMode);
+    Ok(chmodat(CWD, path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn replaced() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "somebody has put something else there in this moment",
+    )
+}
+
+impl OwnPath {
+    /// Of the socket that has just been bound there.
+    fn of(path: &Path) -> io::Result<OwnPath> {
+        Ok(OwnPath {
+            inode: Inode::of_socket(path).ok_or_else(replaced)?,
+            path: std::path::absolute(path)?,
+            is_removed: true,
+        })
+    }
+}
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        // Nobody who asks first replaces it between these two: this process still listens there.
+        if self.is_removed && Inode::of_socket(&self.path) == Some(self.inode) {
+            // Where it can't be removed, it is replaced by the next server.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Inode {
+    /// Of what is at `path`, if that is a socket.
+    fn of_socket(path: &Path) -> Option<Inode> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        metadata.file_type().is_socket().then(|| Inode::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Inode {
+        Inode {
+            device: metadata.dev(),
+            number: metadata.ino(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Barrier;
+
+    /// A path that no other test has.
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("hansel-path-{name}-{}", std::process::id()))
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_path_is_taken_over_from_the_dead_and_not_from_the_living() {
+        let path = path("dead");
+        let first = Bound::unix(&path, 0o600).unwrap();
+        assert_eq!(Bound::unix(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(!path.exists());
+        // As a killed server leaves it: bound, and nobody there.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(Bound::unix(&path, 0o660).unwrap());
+        assert!(!path.exists());
+        fs::write(&path, "a file").unwrap();
+        assert!(Bound::unix(&path, 0o600).is_err(), "a file is never removed");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_living_server_whose_queue_is_full_is_not_waited_for_and_not_replaced() {
+        let path = path("full");
+        let living = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let address = SockAddr::unix(&path).unwrap();
+        living.bind(&address).unwrap();
+        living.listen(0).unwrap();
+        let _waits = UnixStream::connect(&path).unwrap();
+        assert_eq!(Bound::unix(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn of_servers_that_find_a_dead_one_at_once_one_takes_its_path_and_is_reached() {
+        let path = path("race");
+        for _ in 0..200 {
+            drop(UnixListener::bind(&path).unwrap());
+            let all = Barrier::new(4);
+            let start = || {
+                all.wait();
+                Bound::unix(&path, 0o600)
+            };
+            let bound: Vec<_> = thread::scope(|scope| {
+                let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+                starting.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(bound.iter().filter(|bound| bound.is_ok()).count(), 1, "{bound:?}");
+            UnixStream::connect(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_path_has_the_mode_that_was_asked_for_whatever_the_umask() {
+        let path = path("mode");
+        for asked in [0o600, 0o660, 0o666, 0o777, 0o400] {
+            let _bound = Bound::unix(&path, asked).unwrap();
+            assert_eq!(mode(&path), asked);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_is_created_with_its_mode_and_not_open_to_more_before() {
+        let path = path("before");
+        let _socket = bind(&path, 0o600).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert!(UnixStream::connect(&path).is_err(), "nor does it listen yet");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_socket_opens_nothing() {
+        let (path, target) = (path("link"), path("target"));
+        fs::write(&target, "secret").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        assert!(set_mode_after(&path, 0o666).is_err());
+        assert_eq!(mode(&target), 0o600);
+        fs::remove_file(&target).unwrap();
+        let _anothers = Bound::unix(&target, 0o600).unwrap();
+        assert!(set_mode_after(&path, 0o666).is_err());
+        assert_eq!(mode(&target), 0o600);
+        assert!(Bound::unix(&path, 0o666).is_err());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_another_has_put_in_its_place_stays() {
+        let path = path("another");
+        let first = Bound::unix(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = UnixListener::bind(&path).unwrap();
+        drop(first);
+        UnixStream::connect(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let first = Bound::unix(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "a file").unwrap();
+        drop(first);
+        assert_eq!(fs::read(&path).unwrap(), b"a file");
+        fs::remove_file(&path).unwrap();
+        // A way to it under another name is not it.
+        let first = Bound::unix(&path, 0o600).unwrap();
+        let moved = path.with_extension("moved");
+        fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        drop(first);
+        assert!(fs::symlink_metadata(&path).is_ok());
+        fs::remove_file(&path).unwrap();
+        fs::remove_file(&moved).unwrap();
+    }
+
+    #[test]
+    fn a_relative_path_is_removed_wherever_the_program_has_gone() {
+        let path = path("relative");
+        let here = std::env::current_dir().unwrap();
+        let up = here.components().skip(1).map(|_| "..");
+        let relative = up.collect::<PathBuf>().join(path.strip_prefix("/").unwrap());
+        let _listener = UnixListener::bind(&path).unwrap();
+        let own = OwnPath::of(&relative).unwrap();
+        assert!(own.path.is_absolute(), "{own:?}");
+        drop(own);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for text in ["", "\0hansel", "a\0b"] {
+            assert!(Bound::unix(Path::new(text), 0o600).is_err(), "{text:?}");
+        }
+        assert!(
+            bind(Path::new("\0hansel"), 0o600).is_err(),
+            "nor is it bound for a moment"
+        );
+    }
+}

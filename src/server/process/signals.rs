@@ -1,0 +1,299 @@
+//! Ctrl-C and SIGTERM, and SIGHUP where it is asked for.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::server::Handle;
+
+#[cfg(unix)]
+pub(crate) use unix::Signals;
+
+/// Without Unix signals, the system's own handling of Ctrl-C ends the process.
+#[cfg(not(unix))]
+pub(crate) struct Signals;
+
+/// What there is to listen to.
+#[cfg(not(unix))]
+pub(crate) struct Listening;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(crate) fn listen(_: bool) -> io::Result<(Signals, Listening)> {
+        Ok((Signals, Listening))
+    }
+
+    pub(crate) fn drain_at_first(self, _: &Handle, _: Duration, _: bool, _: Option<PathBuf>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Listening {
+    pub(crate) fn await_told(&self) {}
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{ErrorKind, Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Instant;
+
+    use signal_hook::SigId;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::{flag, low_level};
+
+    use super::super::notify::{Notifier, STOPPING};
+    use super::*;
+    use crate::server::net::socket::is;
+    use crate::server::seconds::Seconds;
+    use crate::server::shared::Shared;
+    use crate::{report, threads};
+
+    /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
+    const SIGNALLED: i32 = 128;
+
+    /// For how long the first signal may come again. timeout(1) sends it to the process, and then to its group; a
+    /// terminal sends Ctrl-C to all programs, some of which pass it on.
+    const AGAIN: Duration = Duration::from_secs(1);
+
+    /// How long a successor may take until it serves.
+    #[cfg(feature = "activation")]
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// The signals that are listened for.
+    pub(crate) struct Signals {
+        /// Each, and whether it has come.
+        flags: Vec<(i32, Arc<AtomicBool>)>,
+        /// What is done when they come, until it is taken back.
+        actions: Vec<SigId>,
+        /// Something to read: one has come, or it is over.
+        bell: UnixStream,
+        is_over: Arc<AtomicBool>,
+        /// Locked until it is told that the server drains.
+        telling: Arc<Mutex<()>>,
+        /// Who is told what they mean.
+        pub(crate) notifier: Arc<Notifier>,
+    }
+
+    /// Listens for signals until it is dropped.
+    pub(crate) struct Listening {
+        is_over: Arc<AtomicBool>,
+        telling: Arc<Mutex<()>>,
+        ring: UnixStream,
+    }
+
+    impl Listening {
+        /// Waits until it is told that the server drains, if it does so by a signal. That is not waited for by anybody
+        /// else, and takes a moment at most.
+        pub(crate) fn await_told(&self) {
+            drop(self.telling.lock());
+        }
+    }
+
+    impl Drop for Listening {
+        fn drop(&mut self) {
+            self.is_over.store(true, Ordering::SeqCst);
+            // Where this fails nobody listens any more.
+            let _ = self.ring.write(b"X");
+        }
+    }
+
+    impl Signals {
+        /// Begins to listen, to a hang-up as well where that means something, until what is returned beside is dropped.
+        pub(crate) fn listen(to_hangup: bool) -> io::Result<(Signals, Listening)> {
+            let (bell, ring) = UnixStream::pair()?;
+            // Where it is full, there is enough to be heard.
+            ring.set_nonblocking(true)?;
+            let mut signals = Signals {
+                flags: Vec::new(),
+                actions: Vec::new(),
+                bell,
+                is_over: Arc::default(),
+                telling: Arc::default(),
+                notifier: Arc::new(Notifier::of_environment()?),
+            };
+            let wanted: &[i32] = if to_hangup {
+                &[SIGINT, SIGTERM, SIGHUP]
+            } else {
+                &[SIGINT, SIGTERM]
+            };
+            for signal in wanted {
+                signals.add(*signal, &ring)?;
+            }
+            let listening = Listening {
+                is_over: Arc::clone(&signals.is_over),
+                telling: Arc::clone(&signals.telling),
+                ring,
+            };
+            Ok((signals, listening))
+        }
+
+        /// Drains the server at the first signal, and ends the process at the second. With a `successor`, a
+        /// hang-up starts that before.
+        ///
+        /// Nothing that may wait comes between a signal and what it is for: not the standard error, and no logger.
+        pub(crate) fn drain_at_first(
+            mut self,
+            handle: &Handle,
+            grace: Duration,
+            is_quiet: bool,
+            successor: Option<PathBuf>,
+        ) -> io::Result<()> {
+            let shared = Arc::clone(&handle.shared);
+            let listen = move || {
+                if await_end(&mut self, &shared, successor) {
+                    let first = Instant::now();
+                    let telling = Arc::clone(&self.telling);
+                    let telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.drain(grace);
+                    self.notifier.tell_now(STOPPING);
+                    if !is_quiet {
+                        report::print(farewell(shared.delay(), grace));
+                    }
+                    drop(telling);
+                    self.end_at_second(first);
+                }
+            };
+            threads::start("hansel-signals".into(), Box::new(listen))?;
+            Ok(())
+        }
+
+        /// Ends the process at a signal that is not the `first` once more.
+        fn end_at_second(&mut self, first: Instant) {
+            while let Some(signal) = self.wait() {
+                if signal != SIGHUP && first.elapsed() >= AGAIN {
+                    std::process::exit(SIGNALLED + signal);
+                }
+            }
+        }
+    }
+
+    /// What is printed when the server has begun to drain.
+    fn farewell(delay: Duration, grace: Duration) -> String {
+        let mut text = String::new();
+        if !delay.is_zero() {
+            text = format!("hansel: not ready any more, and serving on for {}\n", Seconds(delay));
+        }
+        text + &format!(
+            "hansel: finishing what is in flight, for {} at most; a second signal ends it at once\n",
+            Seconds(grace)
+        )
+    }
+
+    /// Logs on a thread of its own, for the program's logger may wait, and the next signal must not.
+    #[cfg(feature = "activation")]
+    fn log_meanwhile(log: impl FnOnce() + Send + 'static) {
+        // Without a thread it is not told.
+        let _ = threads::start("hansel-tell".into(), Box::new(log));
+    }
+
+    /// Whether the process of this number may end when another takes its place.
+    #[cfg(feature = "activation")]
+    fn may_be_replaced(process: u32) -> io::Result<()> {
+        // pid_namespaces(7): "If the "init" process of a PID namespace terminates, the kernel terminates all of the
+        // processes in the namespace via a SIGKILL signal", the successor among them.
+        if process == 1 {
+            let text = "it would end with this one, which is process 1 of a container; restart the container instead";
+            return Err(io::Error::new(ErrorKind::Unsupported, text));
+        }
+        Ok(())
+    }
+
+    /// Waits until a signal ends the server. Says whether one does: the server may end by itself.
+    #[cfg_attr(not(feature = "activation"), expect(unused_variables))]
+    fn await_end(signals: &mut Signals, shared: &Shared, successor: Option<PathBuf>) -> bool {
+        while let Some(signal) = signals.wait() {
+            if signal != SIGHUP {
+                return true;
+            }
+            #[cfg(feature = "activation")]
+            if let Some(program) = &successor {
+                let mut successor = std::process::Command::new(program);
+                successor.args(std::env::args_os().skip(1));
+                let mut is_ending = false;
+                let handed_over = may_be_replaced(std::process::id()).and_then(|()| {
+                    shared.hand_over(successor, PATIENCE, || {
+                        while let Some(signal) = signals.pending() {
+                            is_ending |= signal != SIGHUP;
+                        }
+                        is_ending
+                    })
+                });
+                match handed_over {
+                    Ok(child) => log_meanwhile(move || report::info!("handed over to process {}", child.id())),
+                    Err(_) if is_ending => {}
+                    Err(error) => {
+                        let program = program.clone();
+                        log_meanwhile(move || {
+                            report::error!("can't hand over to {}, serving on: {error}", program.display());
+                        });
+                        continue;
+                    }
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    impl Signals {
+        /// Listens for one more, which is to `ring`.
+        fn add(&mut self, signal: i32, ring: &UnixStream) -> io::Result<()> {
+            let flag = Arc::new(AtomicBool::new(false));
+            // They are done in this order: whoever hears the bell finds the flag up.
+            self.actions.push(flag::register(signal, Arc::clone(&flag))?);
+            self.actions.push(low_level::pipe::register(signal, ring.try_clone()?)?);
+            self.flags.push((signal, flag));
+            Ok(())
+        }
+
+        /// Waits for a signal; None once it is over.
+        fn wait(&mut self) -> Option<i32> {
+            loop {
+                if self.is_over.load(Ordering::SeqCst) {
+                    return None;
+                }
+                if let Some(signal) = self.pending() {
+                    return Some(signal);
+                }
+                match self.bell.read(&mut [0; 16]) {
+                    Ok(_) => {}
+                    Err(error) if is(&error, ErrorKind::Interrupted) => {}
+                    Err(error) => {
+                        report::error!("can't wait for signals any more: {error}");
+                        return None;
+                    }
+                }
+            }
+        }
+
+        /// A signal that has come already. However often it has, it is told once.
+        fn pending(&mut self) -> Option<i32> {
+            let (signal, _) = self.flags.iter().find(|(_, flag)| flag.swap(false, Ordering::SeqCst))?;
+            Some(*signal)
+        }
+    }
+
+    impl Drop for Signals {
+        fn drop(&mut self) {
+            for action in &self.actions {
+                low_level::unregister(*action);
+            }
+        }
+    }
+
+    #[cfg(all(test, feature = "activation"))]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_first_process_of_a_container_is_never_replaced() {
+            let error = may_be_replaced(1).unwrap_err();
+            assert!(error.to_string().contains("container"), "{error}");
+            assert!(may_be_replaced(2).is_ok());
+        }
+    }
+}

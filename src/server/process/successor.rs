@@ -1,0 +1,168 @@
+//! Handing over to another process: it gets the listeners while this one still serves, so nothing that
+//! waits to be accepted is lost.
+
+use std::io;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::passing::{Passing, Successor, Word};
+use crate::server::Handle;
+use crate::server::seconds::Seconds;
+use crate::server::shared::Shared;
+
+/// How often it is looked whether the successor has died or is not wanted any more.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a successor that has given the listeners up may take to end, and to say why.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// What would have been passed by a service manager is not the successor's.
+const NOT_ITS_OWN: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"];
+
+impl Handle {
+    /// Starts `successor`, which gets this server's listeners, and waits until it serves as well. Then
+    /// [`shutdown`](Handle::shutdown) ends this one, at once without the
+    /// [delay](crate::Server::drain_delay), and no connection is lost or refused. The listeners of the
+    /// [health lane](crate::Server::health_on) are among them, and `/readyz` affirms all the while.
+    ///
+    /// The successor must be a program that takes the listeners by
+    /// [`Server::activated`](crate::Server::activated), and serves. They come over its standard input, whatever
+    /// the command says of that, and `activated` puts this process's standard input back in its place: no other child of
+    /// this process inherits a listener. Paths of Unix sockets are the successor's from then on.
+    ///
+    /// As process 1 of a container, do not end after that: the kernel would end the successor as well.
+    ///
+    /// # Errors
+    /// If it can't be started, ends, gives the listeners up, or does not serve after `patience`; then it is killed, and
+    /// this server goes on.
+    pub fn hand_over(&self, successor: Command, patience: Duration) -> io::Result<Child> {
+        self.shared.hand_over(successor, patience, || false)
+    }
+}
+
+impl Shared {
+    /// As [`Handle::hand_over`]; what is `cancelled` meanwhile fails.
+    pub(crate) fn hand_over(
+        &self,
+        successor: Command,
+        patience: Duration,
+        cancelled: impl FnMut() -> bool,
+    ) -> io::Result<Child> {
+        let child = start(self.entrance.passing()?, successor, patience, cancelled)?;
+        self.entrance.leave_paths();
+        self.health.hand_over();
+        Ok(child)
+    }
+}
+
+/// Starts `successor` with the listeners, and waits until it says that it serves.
+///
+/// If it ends, or has not said so after `patience`, or is `cancelled` meanwhile, it is killed and
+/// waited for, and this process is where it was.
+fn start(
+    listeners: Passing,
+    mut successor: Command,
+    patience: Duration,
+    mut cancelled: impl FnMut() -> bool,
+) -> io::Result<Child> {
+    let channel = listeners.to(&mut successor)?;
+    for name in NOT_ITS_OWN {
+        successor.env_remove(name);
+    }
+    let mut child = successor.spawn()?;
+    // It has the other end: while it is open here as well, nobody would hear that the child hangs up.
+    drop(successor);
+    let outcome = await_word(&channel, &mut child, patience, &mut cancelled);
+    if outcome.is_err() {
+        // It may be dead already; it must not be left half-started.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    outcome.map(|()| child)
+}
+
+fn await_word(
+    channel: &Successor,
+    child: &mut Child,
+    patience: Duration,
+    cancelled: &mut dyn FnMut() -> bool,
+) -> io::Result<()> {
+    let begun = Instant::now();
+    let has_passed = |time: Duration| begun.elapsed() >= time;
+    let mut gives_up_at = None;
+    loop {
+        match channel.hear(LOOK)? {
+            Word::Serves => return Ok(()),
+            Word::Silent => {}
+            Word::Closed => {
+                gives_up_at.get_or_insert_with(|| begun.elapsed().saturating_add(LAST_WORD));
+                thread::sleep(LOOK);
+            }
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("the successor ended at once: {status}")));
+        }
+        if cancelled() {
+            return Err(io::Error::other("the successor is not wanted any more"));
+        }
+        if gives_up_at.is_some_and(has_passed) {
+            return Err(io::Error::other(
+                "the successor has given the listeners up and does not end",
+            ));
+        }
+        if has_passed(patience) {
+            let text = format!(
+                "the successor does not serve after {}: does it take its listeners by `Server::activated`?",
+                Seconds(patience)
+            );
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::net::listen::Bound;
+
+    fn one() -> Passing {
+        let mut passing = Passing::default();
+        passing.add(&Bound::tcp("127.0.0.1:0").unwrap(), false).unwrap();
+        passing
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[test]
+    fn a_successor_that_does_not_serve_is_not_left_behind() {
+        let forever = || false;
+        let patience = Duration::from_secs(60);
+        let error = start(one(), Command::new("/nonexistent"), patience, forever).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let error = start(one(), Command::new("true"), patience, forever).unwrap_err();
+        assert!(error.to_string().contains("ended at once"), "{error}");
+        let error = start(one(), shell("exec 0</dev/null; sleep 1; exit 7"), patience, forever).unwrap_err();
+        assert!(error.to_string().contains("exit status: 7"), "it may say why: {error}");
+        let error = start(one(), shell("exec sleep 60"), patience, || true).unwrap_err();
+        assert!(error.to_string().contains("not wanted"), "{error}");
+        let error = start(one(), shell("exec sleep 60"), Duration::ZERO, forever).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("Server::activated"), "{error}");
+    }
+
+    #[test]
+    fn a_successor_hears_nothing_of_what_a_service_manager_has_passed() {
+        let mut successor = shell("test -z \"$LISTEN_FDS$LISTEN_PID$LISTEN_FDNAMES\" && exit 3");
+        successor
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_FDNAMES", "web")
+            .env("LISTEN_PID", "1");
+        let error = start(one(), successor, Duration::from_secs(60), || false).unwrap_err();
+        assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! How many handlers run at once, and the queue of requests when no more may.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Hands out the permits to run a handler. Waiting things get them in order.
+///
+/// A loop keeps one permit in reserve, so that the usual request never comes here.
+pub(crate) struct Admission<T> {
+    state: Mutex<State<T>>,
+    /// How many wait, to be looked at without the lock.
+    waiting: AtomicUsize,
+    most_waiting: usize,
+}
+
+struct State<T> {
+    permits: usize,
+    waiting: VecDeque<(Instant, T)>,
+}
+
+/// What became of a request for a permit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry<T> {
+    /// It has one.
+    Entered(T),
+    /// It waits.
+    Queued,
+    /// It can't even wait.
+    Full(T),
+}
+
+impl<T> Admission<T> {
+    pub(crate) fn new(permits: usize, most_waiting: usize) -> Admission<T> {
+        Admission {
+            state: Mutex::new(State {
+                permits,
+                waiting: VecDeque::new(),
+            }),
+            waiting: AtomicUsize::new(0),
+            most_waiting,
+        }
+    }
+
+    /// Takes a permit for `thing`, or has it wait for one.
+    pub(crate) fn enter(&self, thing: T, now: Instant) -> Entry<T> {
+        let mut state = self.lock();
+        if state.permits > 0 {
+            state.permits -= 1;
+            return Entry::Entered(thing);
+        }
+        if state.waiting.len() >= self.most_waiting {
+            return Entry::Full(thing);
+        }
+        state.waiting.push_back((now, thing));
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+        Entry::Queued
+    }
+
+    /// Gives a permit back, or goes on with it: with what has waited longest, and since when.
+    pub(crate) fn leave(&self) -> Option<(Instant, T)> {
+        let mut state = self.lock();
+        let next = state.waiting.pop_front();
+        match next {
+            Some(_) => self.waiting.store(state.waiting.len(), Ordering::SeqCst),
+            None => state.permits += 1,
+        }
+        next
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Takes what has waited longest, for somebody who has a permit already.
+    pub(crate) fn next(&self) -> Option<(Instant, T)> {
+        if !self.has_waiting() {
+            return None;
+        }
+        let mut state = self.lock();
+        let next = state.waiting.pop_front();
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+        next
+    }
+
+    // In several places, none of which is on the way of a usual request.
+    #[inline(never)]
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_goes_to_whoever_has_waited_longest() {
+        let now = Instant::now();
+        let admission = Admission::new(1, 2);
+        assert_eq!(admission.enter('a', now), Entry::Entered('a'));
+        assert_eq!(admission.enter('b', now), Entry::Queued);
+        assert_eq!(admission.enter('c', now), Entry::Queued);
+        assert_eq!(admission.enter('d', now), Entry::Full('d'));
+        assert_eq!(admission.leave(), Some((now, 'b')));
+        assert_eq!(admission.enter('e', now), Entry::Queued);
+        assert_eq!(admission.next(), Some((now, 'c')));
+        assert_eq!(admission.leave(), Some((now, 'e')));
+        assert_eq!(admission.leave(), None);
+        assert_eq!(admission.enter('f', now), Entry::Entered('f'));
+        assert_eq!(admission.next(), None);
+    }
+}

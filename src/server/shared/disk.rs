@@ -1,0 +1,120 @@
+//! How many threads wait for disks at once, and whose turn it is when no more may.
+//!
+//! These places have nothing to do with the permits of handlers. So files that are slow to read keep no request from
+//! being answered, and requests keep no file from being read.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The places of threads that read files.
+///
+/// Who has none waits at its own loop, in order. Here is only known how many those are, and loops take turns.
+pub(crate) struct DiskPlaces {
+    state: Mutex<State>,
+    /// How many may read at once.
+    most: usize,
+}
+
+struct State {
+    reading: usize,
+    /// For each loop, how many wait.
+    waiting: Vec<usize>,
+    /// The loop whose turn is next, if somebody waits there.
+    next: usize,
+}
+
+impl DiskPlaces {
+    pub(crate) fn new(most: usize, loops: usize) -> DiskPlaces {
+        DiskPlaces {
+            state: Mutex::new(State {
+                reading: 0,
+                waiting: vec![0; loops],
+                next: 0,
+            }),
+            most,
+        }
+    }
+
+    /// Takes a place for somebody of loop `index`. Says whether there was one; else loop `index` is granted one later.
+    #[must_use = "the place must be left again"]
+    pub(crate) fn enter(&self, index: usize) -> bool {
+        let mut state = self.lock();
+        let is_free = state.reading < self.most;
+        if is_free {
+            state.reading += 1;
+        } else if let Some(waiting) = state.waiting.get_mut(index) {
+            *waiting += 1;
+        }
+        is_free
+    }
+
+    /// Somebody of loop `index` does not want to wait any longer.
+    pub(crate) fn withdraw(&self, index: usize) {
+        if let Some(waiting) = self.lock().waiting.get_mut(index) {
+            // With nobody, the place is on its way already, and whoever gets it passes it on.
+            *waiting = waiting.saturating_sub(1);
+        }
+    }
+
+    /// Leaves a place, or grants it to the loop where somebody waits.
+    pub(crate) fn leave(&self, grant: impl FnOnce(usize)) {
+        let mut state = self.lock();
+        match state.take_turn() {
+            // With the lock held: a loop that withdraws its last one finds the grant in its inbox, or gets none.
+            Some(index) => grant(index),
+            None => state.reading -= 1,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The next loop where somebody waits, who waits no more.
+    fn take_turn(&mut self) -> Option<usize> {
+        let loops = self.waiting.len();
+        let index = (0..loops)
+            .map(|behind| (self.next + behind) % loops)
+            .find(|&index| self.waiting[index] > 0)?;
+        self.waiting[index] -= 1;
+        self.next = index + 1;
+        Some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Leaves a place; says to whom it was granted.
+    fn left(disk: &DiskPlaces) -> Option<usize> {
+        let mut granted = None;
+        disk.leave(|index| granted = Some(index));
+        granted
+    }
+
+    #[test]
+    fn places_are_granted_to_loops_in_turn_and_then_free() {
+        let disk = DiskPlaces::new(2, 3);
+        assert!(disk.enter(0) && disk.enter(0));
+        for index in [0, 0, 0, 2] {
+            assert!(!disk.enter(index), "there are two places");
+        }
+        let granted: Vec<_> = std::iter::from_fn(|| left(&disk)).collect();
+        assert_eq!(granted, [0, 2, 0, 0]);
+        assert_eq!(left(&disk), None);
+        assert!(disk.enter(1) && disk.enter(1) && !disk.enter(1));
+    }
+
+    #[test]
+    fn who_withdraws_is_not_granted_a_place() {
+        let disk = DiskPlaces::new(1, 1);
+        assert!(disk.enter(0) && !disk.enter(0) && !disk.enter(0));
+        disk.withdraw(0);
+        assert_eq!(left(&disk), Some(0));
+        disk.withdraw(0);
+        assert_eq!(left(&disk), None, "it was granted before, and is passed on");
+        assert!(disk.enter(0));
+    }
+}

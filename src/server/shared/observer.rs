@@ -1,0 +1,131 @@
+//! What is told of the answers that are made: lines of the access log, counts of the metrics.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::date::Date;
+use crate::exchange::Answered;
+use crate::operations::{Count, Entry, Log, Places};
+use crate::request::Relayed;
+use crate::{Request, Response};
+
+/// What an operator wants to hear of answers.
+pub(crate) struct Observation {
+    pub(crate) log: Option<Box<dyn Log>>,
+    pub(crate) metrics: Option<Box<dyn Count>>,
+    /// Answers tell the request's id.
+    pub(crate) sends_ids: bool,
+}
+
+impl Observation {
+    /// Whether anybody wants to hear of each answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.log.is_some() || self.metrics.is_some()
+    }
+
+    /// Takes note of an answer that the server has given by itself.
+    pub(crate) fn refused(
+        &self,
+        index: usize,
+        (peer, relayed, request): (Option<SocketAddr>, Relayed, Option<&Request>),
+        answered: Answered,
+        now: Instant,
+        date: &Date,
+    ) {
+        let told = Told {
+            answered,
+            peer,
+            relayed,
+            request,
+            duration: Duration::ZERO,
+        };
+        self.tell(index, &told, now, date, &mut Vec::new());
+    }
+
+    fn tell(&self, index: usize, told: &Told<'_>, now: Instant, date: &Date, line: &mut Vec<u8>) {
+        if let Some(log) = &self.log {
+            let entry = Entry {
+                date,
+                millisecond: date.millisecond(now),
+                peer: told.peer,
+                relayed: told.relayed,
+                request: told.request,
+                status: told.answered.status,
+                content: told.answered.content,
+                duration: told.duration,
+            };
+            log.write(index, &entry, line);
+        }
+    }
+}
+
+/// One answer.
+struct Told<'t> {
+    answered: Answered,
+    peer: Option<SocketAddr>,
+    relayed: Relayed,
+    request: Option<&'t Request>,
+    duration: Duration,
+}
+
+/// A thread's part: it knows since when the request at hand is under way.
+pub(crate) struct Observer {
+    since: Instant,
+    /// Where lines are written, again and again.
+    line: Vec<u8>,
+    places: Places,
+}
+
+impl Observer {
+    pub(crate) fn new() -> Observer {
+        Observer {
+            since: Instant::now(),
+            line: Vec::new(),
+            places: Places::default(),
+        }
+    }
+
+    /// A request is about to be answered, which has been whole since then.
+    pub(crate) fn begin(&mut self, since: Instant) {
+        self.since = since;
+    }
+
+    /// Since when the request at hand has been whole.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// It has been answered. What follows on the same connection begins now.
+    pub(crate) fn end(
+        &mut self,
+        observation: &Observation,
+        index: usize,
+        request: &Request,
+        answered: Answered,
+        date: &mut Date,
+    ) {
+        let now = Instant::now();
+        if let Some(metrics) = &observation.metrics {
+            let labels = (&**request.endpoint_text(), request.method().as_str(), answered.status);
+            let took = now.saturating_duration_since(self.since);
+            metrics.count(&mut self.places, index, labels, took);
+        }
+        date.refresh(now);
+        let told = Told {
+            answered,
+            peer: request.peer(),
+            relayed: request.relayed,
+            request: Some(request),
+            duration: now.saturating_duration_since(self.since),
+        };
+        observation.tell(index, &told, now, date, &mut self.line);
+        self.since = now;
+    }
+}
+
+/// Tells the client what its request is called here.
+pub(crate) fn send_id(request: &Request, response: &mut Response) {
+    let mut room = [0; 16];
+    // An id is made of characters that may stand in a field.
+    let _ = response.try_set_header("X-Request-Id", request.id().text(&mut room));
+}

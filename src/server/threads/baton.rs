@@ -1,0 +1,170 @@
+//! Passing the event loop from thread to thread.
+//!
+//! The loop is a baton. The thread that holds it polls, reads and parses; to run a handler it puts the
+//! loop down, and takes it up again afterwards. Whoever finds it lying may take it up meanwhile: a
+//! spare thread that was sent because the handler blocks, or another thread that has just finished.
+//!
+//! Two things must not get lost, and `models` checks them under every interleaving:
+//! - **the loop**: it lies only while some thread that put it down is still in a handler, and that
+//!   thread tries to take it up when it returns. So there is always somebody to come.
+//! - **a connection** that comes back from a thread which has lost the loop: either the holder sees it
+//!   before it sleeps, or it is woken.
+
+use std::collections::VecDeque;
+use std::sync::{PoisonError, TryLockError};
+
+use crate::server::shared::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, TryMutex, TryMutexGuard};
+
+/// A loop that one thread at a time may hold.
+pub(crate) struct Baton<L> {
+    content: TryMutex<L>,
+    /// Counts the times it was put down and taken up: odd while it lies.
+    moves: AtomicU64,
+}
+
+/// Proof of holding the loop, and access to it.
+pub(crate) type Held<'b, L> = TryMutexGuard<'b, L>;
+
+impl<L> Baton<L> {
+    pub(crate) fn new(content: L) -> Baton<L> {
+        // It begins lying, for the first thread to take up.
+        Baton {
+            content: TryMutex::new(content),
+            moves: AtomicU64::new(1),
+        }
+    }
+
+    /// Takes the loop up, unless somebody holds it. Never waits.
+    ///
+    /// A thread that panics with the loop in hand ends the process (`src/threads.rs`). Until it has, nobody goes on with
+    /// what it has left half done.
+    pub(crate) fn take_up(&self) -> Option<Held<'_, L>> {
+        let held = match self.content.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return None,
+        };
+        // Only a holder writes, so this needs no read-modify-write.
+        let moves = self.moves.load(Ordering::Relaxed);
+        self.moves.store(moves + 1, Ordering::Relaxed);
+        Some(held)
+    }
+
+    /// Puts the loop down for whoever comes first.
+    pub(crate) fn put_down(&self, held: Held<'_, L>) {
+        let moves = self.moves.load(Ordering::Relaxed);
+        // Before the loop is free, so that the count goes up in order; and read-modify-write, so that
+        // a watch that goes to sleep sees this, or this thread sees it asleep.
+        self.moves.swap(moves + 1, Ordering::SeqCst);
+        drop(held);
+    }
+
+    /// How often it has moved: while an odd number stays, a thread is in the same handler.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody holds it at this moment.
+    pub(crate) fn is_held(&self) -> bool {
+        self.moves.load(Ordering::Relaxed).is_multiple_of(2)
+    }
+
+    /// As [`moves`](Baton::moves), and whoever puts it down after this look sees all that the caller
+    /// has written before it.
+    pub(crate) fn moves_at_last_look(&self) -> u64 {
+        // Either this comes before the swap in `put_down`, which then reads from it, or behind it.
+        self.moves.fetch_add(0, Ordering::SeqCst)
+    }
+}
+
+/// Where things wait for the holder of a loop.
+pub(crate) struct Inbox<T> {
+    waiting: Mutex<VecDeque<T>>,
+    /// The holder sleeps, or is about to, and must be woken.
+    asleep: AtomicBool,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new() -> Inbox<T> {
+        Inbox {
+            waiting: Mutex::new(VecDeque::new()),
+            asleep: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves something. Says whether the caller must wake the holder.
+    #[must_use = "the holder may be asleep"]
+    pub(crate) fn leave(&self, thing: T) -> bool {
+        self.lock().push_back(thing);
+        self.rouse()
+    }
+
+    /// Says whether the caller must wake the holder; at most one caller is told so for each sleep.
+    #[must_use = "the holder may be asleep"]
+    pub(crate) fn rouse(&self) -> bool {
+        self.asleep.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.lock().pop_front()
+    }
+
+    /// Whether the holder sleeps, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The holder wants to sleep. Says whether it may: not if something waits.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        // Swapped like everywhere else, although nobody looks at what it was: so all who change the mark
+        // come in one order, and each sees what those before have done.
+        self.asleep.swap(true, Ordering::SeqCst);
+        // Looked at after the mark: whoever leaves something later sees the mark.
+        let may = self.lock().is_empty();
+        if !may {
+            self.wake_up();
+        }
+        may
+    }
+
+    pub(crate) fn wake_up(&self) {
+        self.asleep.swap(false, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(hansel_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_holds_it_and_the_count_tells_whether_it_lies() {
+        let baton = Baton::new("loop");
+        assert_eq!(baton.moves() % 2, 1);
+        assert!(!baton.is_held());
+        let held = baton.take_up().unwrap();
+        assert_eq!(baton.moves() % 2, 0);
+        assert!(baton.is_held());
+        assert!(baton.take_up().is_none());
+        baton.put_down(held);
+        assert_eq!(baton.moves() % 2, 1);
+        assert!(baton.take_up().is_some());
+    }
+
+    #[test]
+    fn the_holder_does_not_sleep_on_what_waits() {
+        let inbox = Inbox::new();
+        assert!(!inbox.leave(1), "nobody sleeps yet");
+        assert!(!inbox.fall_asleep());
+        assert_eq!(inbox.take(), Some(1));
+        assert!(inbox.fall_asleep());
+        assert!(inbox.leave(2));
+        assert!(!inbox.leave(3), "woken once");
+    }
+}

@@ -1,0 +1,410 @@
+//! The hand-over of the loop under every interleaving of its threads, as far as loom tells them apart.
+//!
+//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --lib models`. A thread that waits for
+//! something that nobody will do is reported as a deadlock: that is how a lost wake-up shows.
+
+use std::time::Instant;
+
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use super::baton::{Baton, Held, Inbox};
+use crate::server::shared::crew::{Crew, Duty, Order};
+use crate::server::shared::watch::Watch;
+
+/// Enough to let any two steps of one thread fall between any two of another, for threads as short as
+/// these; without a bound the larger models take hours.
+const PREEMPTIONS: usize = 4;
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.check(model);
+}
+
+/// Stands for the poll and its waker: a wake-up stays until it is slept through.
+struct Poll {
+    is_woken: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Poll {
+    fn new() -> Poll {
+        Poll {
+            is_woken: Mutex::new(false),
+            woken: Condvar::new(),
+        }
+    }
+
+    fn wake(&self) {
+        *self.is_woken.lock().unwrap() = true;
+        self.woken.notify_one();
+    }
+
+    fn sleep(&self) {
+        let mut is_woken = self.is_woken.lock().unwrap();
+        while !*is_woken {
+            is_woken = self.woken.wait(is_woken).unwrap();
+        }
+        *is_woken = false;
+    }
+}
+
+/// A server with one loop, as far as handing over goes.
+struct Server {
+    baton: Baton<Loop>,
+    inbox: Inbox<u32>,
+    poll: Poll,
+}
+
+/// What only the holder may touch.
+struct Loop {
+    /// Connections that have a request.
+    ready: Vec<u32>,
+    /// Connections whose request is answered, and how many there are in the end.
+    answered: Vec<u32>,
+    all: usize,
+}
+
+impl Server {
+    fn new(connections: &[u32]) -> Arc<Server> {
+        let content = Loop {
+            ready: connections.to_vec(),
+            answered: Vec::new(),
+            all: connections.len(),
+        };
+        Arc::new(Server {
+            baton: Baton::new(content),
+            inbox: Inbox::new(),
+            poll: Poll::new(),
+        })
+    }
+
+    /// As `Shared::leave`.
+    fn leave(&self, connection: u32) {
+        if self.inbox.leave(connection) {
+            self.poll.wake();
+        }
+    }
+
+    /// As `EventLoop::turn`: takes back what has come, sleeps when there is nothing to do, and says
+    /// what is to be handled next; nothing once everything is answered.
+    fn turn(&self, held: &mut Held<'_, Loop>) -> Option<u32> {
+        loop {
+            while let Some(connection) = self.inbox.take() {
+                held.answered.push(connection);
+            }
+            if let Some(connection) = held.ready.pop() {
+                return Some(connection);
+            }
+            if held.answered.len() == held.all {
+                return None;
+            }
+            if self.inbox.fall_asleep() {
+                self.poll.sleep();
+            }
+            self.inbox.wake_up();
+        }
+    }
+
+    /// As `Runner::hold`.
+    fn hold(&self) {
+        let Some(mut held) = self.baton.take_up() else { return };
+        while let Some(connection) = self.turn(&mut held) {
+            self.baton.put_down(held);
+            // The handler: whatever others do meanwhile.
+            match self.baton.take_up() {
+                Some(again) => held = again,
+                None => return self.leave(connection),
+            }
+            held.answered.push(connection);
+        }
+    }
+}
+
+/// Has so many threads come to a loop with these connections, and checks that between them they answer
+/// everything.
+fn check_answering(connections: &'static [u32], threads: usize) {
+    check(move || {
+        let server = Server::new(connections);
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                let server = Arc::clone(&server);
+                thread::spawn(move || server.hold())
+            })
+            .collect();
+        server.hold();
+        for other in others {
+            other.join().unwrap();
+        }
+        let held = server.baton.take_up().expect("nobody holds it any more");
+        let mut answered = held.answered.clone();
+        answered.sort_unstable();
+        assert_eq!(answered, connections);
+        assert!(held.ready.is_empty() && server.inbox.is_empty());
+    });
+}
+
+#[test]
+fn a_connection_comes_back_although_its_thread_has_lost_the_loop() {
+    check_answering(&[1], 2);
+}
+
+#[test]
+fn two_threads_answer_two_connections_whoever_has_the_loop() {
+    check_answering(&[1, 2], 2);
+}
+
+#[test]
+fn three_threads_answer_two_connections_whoever_has_the_loop() {
+    check_answering(&[1, 2], 3);
+}
+
+#[test]
+fn what_two_threads_leave_is_seen_by_a_holder_that_falls_asleep() {
+    check(|| {
+        let server = Server::new(&[]);
+        let threads: Vec<_> = [1, 2]
+            .map(|connection| {
+                let server = Arc::clone(&server);
+                thread::spawn(move || server.leave(connection))
+            })
+            .into();
+        let mut held = server.baton.take_up().unwrap();
+        held.all = 2;
+        assert_eq!(server.turn(&mut held), None);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_count_of_moves_is_odd_exactly_while_the_loop_lies() {
+    check(|| {
+        let server = Server::new(&[]);
+        let other = Arc::clone(&server);
+        let move_it = |server: &Server| {
+            if let Some(held) = server.baton.take_up() {
+                assert_eq!(server.baton.moves() % 2, 0);
+                server.baton.put_down(held);
+            }
+        };
+        let thread = thread::spawn(move || move_it(&other));
+        move_it(&server);
+        thread.join().unwrap();
+        assert_eq!(server.baton.moves() % 2, 1);
+    });
+}
+
+/// A handler that blocks until somebody has taken its loop over, and a watch that is falling asleep.
+#[test]
+fn the_watch_never_sleeps_through_a_handler_that_blocks() {
+    check(|| {
+        let server = Server::new(&[]);
+        let watch = Arc::new(Watch::new());
+        let taken_over = Arc::new(Poll::new());
+        let held = server.baton.take_up().unwrap();
+        let watching = {
+            let (server, watch, taken_over) = (Arc::clone(&server), Arc::clone(&watch), Arc::clone(&taken_over));
+            thread::spawn(move || {
+                watch.begin();
+                loop {
+                    let moves = server.baton.moves();
+                    if moves % 2 == 1 {
+                        return taken_over.wake();
+                    }
+                    watch.sleep_unless(|| server.baton.moves_at_last_look() != moves);
+                }
+            })
+        };
+        server.baton.put_down(held);
+        watch.look();
+        taken_over.sleep();
+        watching.join().unwrap();
+    });
+}
+
+#[test]
+fn the_watch_never_sleeps_through_the_end() {
+    check(|| {
+        let watch = Arc::new(Watch::new());
+        let has_ended = Arc::new(Mutex::new(false));
+        let watching = {
+            let (watch, has_ended) = (Arc::clone(&watch), Arc::clone(&has_ended));
+            thread::spawn(move || {
+                watch.begin();
+                while !*has_ended.lock().unwrap() {
+                    watch.sleep_unless(|| *has_ended.lock().unwrap());
+                }
+            })
+        };
+        *has_ended.lock().unwrap() = true;
+        watch.end();
+        watching.join().unwrap();
+    });
+}
+
+/// The books of a crew, in the order of its census.
+fn books(crew: &Crew<u32>) -> [usize; 5] {
+    let census = crew.census();
+    [
+        census.alive,
+        census.parked,
+        census.sent,
+        census.holding,
+        census.handling,
+    ]
+}
+
+fn answer(connection: u32) -> Order<u32> {
+    Order::Answer(Instant::now(), connection)
+}
+
+/// A thread of a crew that says which connections it was given, until it leaves.
+fn serve(crew: &Crew<u32>, mut order: Order<u32>) -> Vec<u32> {
+    let mut answered = Vec::new();
+    loop {
+        let duty = match order {
+            Order::TakeUp(_) => {
+                crew.holds(Duty::Sent, false);
+                Duty::Holding
+            }
+            Order::Answer(_, connection) | Order::Read(connection) => {
+                crew.handles();
+                answered.push(connection);
+                Duty::Handling
+            }
+            Order::Leave => break,
+        };
+        order = crew.wait(duty);
+    }
+    crew.left();
+    answered
+}
+
+#[test]
+fn what_two_give_to_one_parked_thread_is_answered_or_kept() {
+    check(|| {
+        let crew = Arc::new(Crew::new(1, 0, 1));
+        crew.reinforce(|| Ok(())).unwrap();
+        let serving = {
+            let crew = Arc::clone(&crew);
+            thread::spawn(move || serve(&crew, crew.wait(Duty::Sent)))
+        };
+        let giving = {
+            let crew = Arc::clone(&crew);
+            thread::spawn(move || crew.give(1, answer))
+        };
+        let mut all: Vec<_> = crew.give(2, answer).into_iter().collect();
+        all.extend(giving.join().unwrap());
+        crew.dismiss();
+        all.extend(serving.join().unwrap());
+        all.sort_unstable();
+        assert_eq!(all, [1, 2], "nothing is lost, and nothing is answered twice");
+        assert_eq!(books(&crew), [0; 5]);
+    });
+}
+
+#[test]
+fn a_thread_that_has_waited_long_enough_leaves_or_has_its_order() {
+    check(|| {
+        let crew = Arc::new(Crew::new(1, 0, 0));
+        crew.reinforce(|| Ok(())).unwrap();
+        let waiting = {
+            let crew = Arc::clone(&crew);
+            // As `Crew::wait` when the time is up: the model checker has no clock.
+            thread::spawn(move || {
+                let (place, may_leave) = crew.park(Duty::Sent)?;
+                assert!(may_leave);
+                crew.let_go(&place);
+                let order = place.order().expect("nobody is called without an order");
+                crew.left();
+                Some(order)
+            })
+        };
+        let kept = crew.give(1, answer);
+        match waiting.join().unwrap() {
+            Some(Order::Answer(_, 1)) => assert_eq!(kept, None),
+            Some(Order::Leave) => assert_eq!(kept, Some(1)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(books(&crew), [0; 5]);
+    });
+}
+
+#[test]
+fn a_loop_that_two_want_taken_over_is_taken_over_by_whoever_is_there_and_all_leave_in_the_end() {
+    check(|| {
+        let crew = Arc::new(Crew::new(1, 1, 1));
+        // One is lost to a handler; another may work in its place.
+        crew.reinforce(|| Ok(())).unwrap();
+        crew.handles();
+        assert!(crew.lose(true));
+        let hired = Arc::new(Mutex::new(None));
+        let send = {
+            let (crew, hired) = (Arc::clone(&crew), Arc::clone(&hired));
+            move || {
+                let hire = |order| {
+                    let crew = Arc::clone(&crew);
+                    *hired.lock().unwrap() = Some(thread::spawn(move || serve(&crew, order)));
+                    Ok(())
+                };
+                crew.send(0, hire).is_ok()
+            }
+        };
+        let sending = thread::spawn(send.clone());
+        let was_sent = send();
+        assert!(sending.join().unwrap() || was_sent, "there was one to be hired");
+        crew.find(true);
+        crew.dismiss();
+        assert_eq!(crew.wait(Duty::Handling), Order::Leave);
+        crew.left();
+        let hired = hired.lock().unwrap().take().unwrap();
+        hired.join().unwrap();
+        assert_eq!(books(&crew), [0; 5]);
+        assert_eq!(crew.lost(), 0);
+    });
+}
+
+/// The loop's own hand-over, and the books of those who take part.
+#[test]
+fn the_books_tell_who_holds_the_loop_whoever_takes_it_from_whom() {
+    check(|| {
+        let crew = Arc::new(Crew::<u32>::new(2, 0, 2));
+        let baton = Arc::new(Baton::new(None));
+        (0..2).for_each(|_| assert!(crew.reinforce(|| Ok(())).unwrap()));
+        // As `Runner::hold`, with one handler.
+        let hold = |number: u32| {
+            let (crew, baton) = (Arc::clone(&crew), Arc::clone(&baton));
+            move || {
+                let take_over = |held: &mut Held<'_, Option<u32>>, was| {
+                    if **held != Some(number) {
+                        let before = held.replace(number);
+                        crew.holds(was, before.is_some());
+                    }
+                };
+                let duty = 'done: {
+                    let Some(mut held) = baton.take_up() else {
+                        break 'done Duty::Sent;
+                    };
+                    take_over(&mut held, Duty::Sent);
+                    baton.put_down(held);
+                    // The handler.
+                    let Some(mut held) = baton.take_up() else {
+                        break 'done Duty::Handling;
+                    };
+                    take_over(&mut held, Duty::Handling);
+                    *held = None;
+                    Duty::Holding
+                };
+                drop(crew.park(duty));
+            }
+        };
+        let other = thread::spawn(hold(1));
+        hold(2)();
+        other.join().unwrap();
+        assert_eq!(books(&crew), [2, 2, 0, 0, 0]);
+        crew.dismiss();
+    });
+}

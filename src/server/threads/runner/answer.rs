@@ -1,0 +1,334 @@
+//! Answering the requests of a connection, on whichever thread has it.
+
+use std::io;
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+
+use super::Runner;
+use crate::exchange::{Payload, Step};
+use crate::operations::RequestSpan;
+use crate::panics::{contain, contain_or};
+use crate::report;
+use crate::server::connection::claim::Outcome;
+use crate::server::connection::link::{READABLE, Transport};
+use crate::server::connection::places::Place;
+use crate::server::connection::work::Parked;
+use crate::server::connection::{Connection, Work};
+use crate::server::shared::health::Lane;
+use crate::server::shared::observer;
+use crate::server::threads::streaming::{self, LiveReader};
+use crate::{IntoResponse, Request, Response};
+
+/// How many bytes of answers are gathered before they are sent. With one answer more they fit into 64 KiB, and so
+/// does the buffer, which grows by doubling.
+const GATHERED: usize = 48 * 1024;
+
+impl Runner {
+    /// Answers the request that a connection has, and those that have arrived behind it.
+    pub(crate) fn answer(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        if queued_since.is_some() {
+            connection.transport.link.claim.begin_queued(Instant::now());
+        }
+        let attempt = contain(|| {
+            let waited_too_long = queued_since.is_some_and(|since| since.elapsed() > self.shared.limits.queue_time);
+            if waited_too_long {
+                self.turn_away(connection);
+            } else {
+                self.answer_batch(connection);
+            }
+        });
+        let has_panicked = attempt.is_err();
+        if let Err(panic) = attempt {
+            // The handler's own panics are caught where it is called; this was a drop or a stream.
+            report::error!("an answer was broken off by a panic: {panic}");
+            if let Some(work) = &mut connection.work {
+                self.call.recover_earlier(&mut work.out);
+                self.observe(work);
+            }
+            connection.fail_answer();
+        }
+        self.call.earlier.take();
+        if has_panicked || connection.is_broken() {
+            forget_request(connection);
+        }
+    }
+
+    #[cold]
+    fn turn_away(&mut self, connection: &mut Connection) {
+        connection.refuse_unavailable("the request waited too long for a thread", &self.date);
+    }
+
+    fn answer_batch(&mut self, connection: &mut Connection) {
+        for answered in 1.. {
+            if !self.answer_one(connection) {
+                return connection.close_after_sending();
+            }
+            let Some(work) = &mut connection.work else { return };
+            if answered >= self.shared.limits.pipelined
+                || !matches!(work.payload, Payload::None)
+                || work.out.len() > GATHERED
+            {
+                // The loop goes on with what has arrived behind it, once others had their turn.
+                return;
+            }
+            if work.exchange.is_idle() || work.parked.is_some() {
+                return;
+            }
+            match work.exchange.advance(&self.date, &mut work.out) {
+                Step::Call => self.begin_next(connection),
+                // The loop finds a place for it, or has it wait for one.
+                Step::Receive | Step::CallLive => return,
+                Step::Refused(_) => return connection.close_after_sending(),
+            }
+        }
+    }
+
+    /// The next of several requests is about to be handled. It has time of its own, which need be known
+    /// only if another thread has the loop and could look.
+    fn begin_next(&self, connection: &Connection) {
+        if self.call.has_lost_loop() {
+            connection.transport.link.claim.begin(Instant::now());
+        }
+    }
+
+    /// Answers one request. Says whether the connection goes on.
+    fn answer_one(&mut self, connection: &mut Connection) -> bool {
+        let Connection {
+            transport,
+            work: Some(work),
+            place,
+            ..
+        } = connection
+        else {
+            return false;
+        };
+        if let Some(parked) = work.parked.take() {
+            return self.send_parked(*parked, connection);
+        }
+        let is_live = work.exchange.has_live_body();
+        let has_earlier = !work.out.is_empty() && !is_live;
+        if has_earlier {
+            transport.link.claim.fall_behind();
+            self.call.keep_earlier(transport, &mut work.out);
+        }
+        let mut span = RequestSpan::none();
+        let mut response = if is_live {
+            self.call_live(work, transport, place.take(), &mut span)
+        } else {
+            self.call_application(work, &mut span)
+        };
+        if has_earlier {
+            self.call.give_earlier_back(&mut work.out);
+        }
+        if transport.link.claim.outcome() != Outcome::Own {
+            let request = &work.exchange.request;
+            returned_too_late(request);
+            span.answered(request, None);
+            connection.break_off();
+            return false;
+        }
+        if !self.shared.is_running() {
+            work.exchange.close_after_response();
+        }
+        if self.shared.observation.sends_ids {
+            observer::send_id(&work.exchange.request, &mut response);
+        }
+        // To HEAD nothing of a body is sent.
+        let takes_thread = response.body.needs_thread() && work.exchange.request.method() != Method::HEAD;
+        if is_live {
+            // The body's reader may have left some of what the last event told of: no other event will.
+            connection.note(READABLE);
+        }
+        if takes_thread && !self.has_place_to_send(connection) {
+            self.park(response, span, connection);
+            return true;
+        }
+        self.send_response(&mut response, span, connection)
+    }
+
+    /// Sends a response that has waited for a place. Says whether the connection goes on.
+    #[cold]
+    fn send_parked(&mut self, parked: Parked, connection: &mut Connection) -> bool {
+        let Parked {
+            mut response,
+            span,
+            since,
+        } = parked;
+        self.observer.begin(since);
+        self.send_response(&mut response, span, connection)
+    }
+
+    /// Finds a place for a response that takes a thread to be sent.
+    #[cold]
+    fn has_place_to_send(&self, connection: &mut Connection) -> bool {
+        let peer = self.shared.told_apart(connection.peer);
+        connection.place = self.shared.downloads.take(peer, &connection.transport.link);
+        connection.place.is_some()
+    }
+
+    /// Has a response wait without a thread until there is a place for it.
+    #[cold]
+    fn park(&self, response: Response, span: RequestSpan, connection: &mut Connection) {
+        if let Some(work) = &mut connection.work {
+            work.parked = Some(Box::new(Parked {
+                response,
+                span,
+                since: self.observer.since(),
+            }));
+        }
+    }
+
+    /// Sends a response, or puts it where it can be sent. Says whether the connection goes on.
+    // Twice in the program, once for what is seldom: a call more costs each request 2 %.
+    #[inline(always)]
+    fn send_response(&mut self, response: &mut Response, span: RequestSpan, connection: &mut Connection) -> bool {
+        let Connection {
+            transport,
+            work: Some(work),
+            place,
+            ..
+        } = connection
+        else {
+            return false;
+        };
+        work.begin_answer();
+        let outcome = span.run(|| self.respond(response, work, transport));
+        if outcome.is_ok() {
+            work.end_answer();
+        }
+        if place.is_some() {
+            // All is sent, or nothing more will be.
+            *place = None;
+        }
+        let status = work.exchange.answered.as_ref().map(|answered| answered.status);
+        span.answered(&work.exchange.request, status);
+        self.observe(work);
+        let outcome = outcome.map(|()| work.exchange.finish());
+        outcome.unwrap_or_else(|error| {
+            report::debug!("an answer ended early: {error}");
+            connection.fail_answer();
+            false
+        })
+    }
+
+    /// Calls the application with a body that it reads as it arrives.
+    fn call_live(
+        &self,
+        work: &mut Work,
+        transport: &Transport,
+        place: Option<Place>,
+        span: &mut RequestSpan,
+    ) -> Response {
+        let Some(place) = place else {
+            // The loop gives nobody such a request without one.
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        };
+        LiveReader::lend(
+            &mut work.exchange,
+            transport.clone(),
+            &self.shared.limits,
+            &place.holder,
+        );
+        let response = self.call_application(work, span);
+        work.out = LiveReader::take_back(&mut work.exchange);
+        response
+    }
+
+    #[inline]
+    fn call_application(&self, work: &Work, span: &mut RequestSpan) -> Response {
+        let request = &work.exchange.request;
+        if self.shared.health.takes(Lane::Service, request) {
+            // Pipelined behind a request that needed this thread.
+            return self.shared.health.answer(request, &self.shared);
+        }
+        *span = RequestSpan::of(request);
+        span.run(|| {
+            contain_or(
+                || self.shared.application.call(request),
+                |panic| self.panicked(request, panic),
+            )
+        })
+    }
+
+    #[cold]
+    fn panicked(&self, request: &Request, panic: &str) -> Response {
+        self.shared.tally.panicked();
+        report::error!(
+            "handler panicked at {} {} (request {}): {panic}",
+            request.method(),
+            request.path(),
+            request.id()
+        );
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+
+    /// Takes note of the answer that has been made, if somebody wants to know.
+    #[inline]
+    fn observe(&mut self, work: &mut Work) {
+        if self.shared.observation.is_wanted() {
+            self.report(work);
+        } else {
+            work.exchange.answered = None;
+        }
+    }
+
+    #[inline(never)]
+    fn report(&mut self, work: &mut Work) {
+        let answered = work.exchange.answered.take();
+        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        if let (Some(answered), false) = (answered, is_probe) {
+            self.observer.end(
+                &self.shared.observation,
+                self.call.index.get(),
+                &work.exchange.request,
+                answered,
+                &mut self.date,
+            );
+        }
+    }
+
+    /// Puts the answer where it can be sent, or sends it if that takes a thread. An error means that the
+    /// answer is not whole.
+    #[inline]
+    fn respond(&self, response: &mut Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
+        match work.exchange.respond(response, &self.date, &mut work.out) {
+            Payload::None => Ok(()),
+            payload => self.send_payload(payload, work, transport),
+        }
+    }
+
+    /// Puts what is not in the send buffer where it can be sent, or sends it if that takes a thread.
+    #[inline(never)]
+    fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
+        match payload {
+            Payload::Source(source, chunked) => streaming::answer(source, chunked, work, transport, &self.shared),
+            payload => {
+                work.payload = payload;
+                // Of a file, the first piece is read here, where a handler may wait as well: it goes out with the head,
+                // and of most files there is no other.
+                work.first_piece()
+                    .inspect_err(|error| report::error!("a file that is being sent can't be read: {error}"))
+            }
+        }
+    }
+}
+
+/// Drops what was set on the request, each value whatever the others do. That is user code, which must not run with the
+/// loop held.
+#[cold]
+fn forget_request(connection: &mut Connection) {
+    while let Err(panic) = contain(|| connection.forget_request()) {
+        report::error!("dropping a request's values panicked: {panic}");
+    }
+}
+
+#[cold]
+fn returned_too_late(request: &Request) {
+    report::warn!(
+        "the handler of {} {} (request {}) has returned too late",
+        request.method(),
+        request.path(),
+        request.id()
+    );
+}

@@ -1,0 +1,280 @@
+//! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
+
+mod answer;
+mod reading;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::date::Date;
+use crate::pace::{self, Opinion};
+use crate::report;
+use crate::threads;
+
+use super::call::Call;
+use crate::server::connection::Connection;
+use crate::server::connection::claim::Outcome;
+use crate::server::event_loop::{EventLoop, NOBODY, Turn};
+use crate::server::shared::crew::{Duty, Order};
+use crate::server::shared::observer::Observer;
+use crate::server::shared::tally::Passed;
+use crate::server::shared::watch::thread_number;
+use crate::server::shared::{Arrival, Shared};
+
+/// Sends somebody to take up loop `index`. Says whether there was anybody.
+pub(crate) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
+    shared.tally.passed(reason);
+    send(shared, index)
+        .inspect_err(|error| report::warn!("nobody can take over from a handler that blocks: {error}"))
+        .is_ok()
+}
+
+fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
+    shared.crew.send(index, |order| hire(shared, || Some(order)))
+}
+
+/// Starts a thread of the crew, which parks at once if there is no order for it.
+fn hire(
+    shared: &Arc<Shared>,
+    first: impl FnOnce() -> Option<Order<Box<Connection>>> + Send + 'static,
+) -> io::Result<()> {
+    let hired = Arc::clone(shared);
+    let live = move || {
+        let first = first().unwrap_or_else(|| hired.crew.wait(Duty::Sent));
+        Runner::new(hired).live(first);
+    };
+    threads::start(format!("hansel-{}", shared.crew.alive()), Box::new(live))?;
+    Ok(())
+}
+
+/// Starts a thread that waits in reserve, if nobody does.
+fn keep_a_reserve(shared: &Arc<Shared>) {
+    if shared.crew.has_parked() {
+        return;
+    }
+    if let Err(error) = shared.crew.reinforce(|| hire(shared, || None)) {
+        report::warn!("can't start a thread in reserve: {error}");
+    }
+}
+
+/// A number that no other thread has, and which is not [`NOBODY`]. It is compared with each request, for which a
+/// `ThreadId` is too long.
+fn next_id() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+}
+
+struct Runner {
+    shared: Arc<Shared>,
+    call: Rc<Call>,
+    date: Date,
+    number: u32,
+    id: usize,
+    observer: Observer,
+}
+
+impl Runner {
+    fn new(shared: Arc<Shared>) -> Runner {
+        let call = Rc::new(Call::new(Arc::clone(&shared)));
+        pace::listen(Box::new(Rc::clone(&call)));
+        Runner {
+            shared,
+            call,
+            date: Date::now(),
+            number: thread_number(),
+            id: next_id(),
+            observer: Observer::new(),
+        }
+    }
+
+    fn live(mut self, first: Order<Box<Connection>>) {
+        let mut order = first;
+        loop {
+            let duty = match order {
+                Order::TakeUp(index) => self.hold(index),
+                Order::Answer(since, connection) => {
+                    self.shared.crew.handles();
+                    self.stand_in(since, connection);
+                    Duty::Handling
+                }
+                Order::Read(connection) => {
+                    self.shared.crew.handles();
+                    self.read_file(connection);
+                    Duty::Handling
+                }
+                Order::Leave => break,
+            };
+            order = self.shared.crew.wait(duty);
+        }
+        self.shared.crew.left();
+    }
+
+    /// Takes loop `index` up, and works until it loses the loop or the loop ends. Returns its duty then.
+    fn hold(&mut self, index: usize) -> Duty {
+        let shared = Arc::clone(&self.shared);
+        let cell = &shared.loops[index];
+        let Some(mut held) = cell.baton.take_up() else {
+            return Duty::Sent;
+        };
+        self.takes_over(&mut held, Duty::Sent);
+        cell.thread.store(self.number, Ordering::Relaxed);
+        held.now = Instant::now();
+        held.is_back(None, &shared);
+        held.send_unsent(&shared);
+        keep_a_reserve(&shared);
+        let is_observed = shared.observation.is_wanted();
+        loop {
+            let (mut connection, queued_since) = match held.turn(&shared) {
+                Turn::Call(connection, queued_since) => (connection, queued_since),
+                Turn::Read(connection) => {
+                    self.have_read(connection, &mut held);
+                    continue;
+                }
+                Turn::Over => {
+                    held.holder = NOBODY;
+                    return Duty::Holding;
+                }
+            };
+            // What has waited in the queue is late already, and there was nobody for it.
+            if queued_since.is_none() && connection.is_likely_slow() {
+                let given = shared.crew.give(connection, |connection| {
+                    held.gives(&connection, &shared);
+                    Order::Answer(held.now, connection)
+                });
+                match given {
+                    Some(kept) => connection = kept,
+                    None => continue,
+                }
+            }
+            let is_timed = held.suspicion.wants_next();
+            if is_timed {
+                held.now = Instant::now();
+            }
+            self.date.catch_up(&held.date);
+            let began = held.now;
+            self.call.leave_loop(index);
+            held.goes_out(&connection);
+            cell.baton.put_down(held);
+            shared.watch.look();
+
+            self.observer.begin(queued_since.unwrap_or(began));
+            self.answer(&mut connection, queued_since);
+
+            let was_quick = self.call.is_expected_back.replace(false);
+            connection.note_pace(!was_quick);
+            let Some(again) = cell.baton.take_up() else {
+                if let Some((since, waiting)) = self.give_back(connection) {
+                    self.stand_in(since, waiting);
+                }
+                return Duty::Handling;
+            };
+            held = again;
+            if held.holder != self.id {
+                self.takes_over(&mut held, Duty::Handling);
+            }
+            cell.thread.store(self.number, Ordering::Relaxed);
+            // Else it is as late as the last call that was timed, or the last wait for events, which is near enough
+            // for deadlines of seconds.
+            if is_timed || is_observed || !was_quick {
+                held.now = Instant::now();
+            }
+            if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
+                let took = held.now - began;
+                held.suspicion.observe(pace, took);
+            }
+            self.bring_back(connection, &mut held, index);
+        }
+    }
+
+    /// Takes note that this thread, whose duty `was` this one, has the loop now: from another, or from nobody.
+    #[inline(never)]
+    fn takes_over(&self, held: &mut EventLoop, was: Duty) {
+        let before = std::mem::replace(&mut held.holder, self.id);
+        self.shared.crew.holds(was, before != NOBODY);
+    }
+
+    /// Gives a connection back to the loop that this thread holds, or to its own.
+    #[inline(always)]
+    fn bring_back(&self, connection: Box<Connection>, held: &mut EventLoop, index: usize) {
+        let shared = &self.shared;
+        held.is_back(Some(&connection), shared);
+        let link = &connection.transport.link;
+        let is_home = connection.home == index;
+        // Nobody but the holder of its own loop overrules a handler.
+        let outcome = if is_home {
+            link.claim.outcome()
+        } else {
+            link.claim.claim()
+        };
+        match outcome {
+            Outcome::Own if is_home => held.take_back(connection, shared),
+            Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+            Outcome::Overruled { .. } if is_home => held.recover(connection.key),
+            Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
+        }
+        if !self.was_replaced(outcome) {
+            held.return_permit(shared);
+        }
+    }
+
+    /// Without a loop: answers a connection, and then those that wait for a permit.
+    #[inline(never)]
+    fn stand_in(&mut self, since: Instant, connection: Box<Connection>) {
+        let mut next = Some((since, connection));
+        while let Some((since, mut connection)) = next {
+            self.date.refresh(Instant::now());
+            self.observer.begin(since);
+            self.call.endpoint.set(None);
+            self.answer(&mut connection, Some(since));
+            // There was no loop for others to take over, so it is what is held of the endpoint that tells.
+            let pace = self.call.endpoint.get();
+            connection.note_pace(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
+            next = self.give_back(connection);
+        }
+    }
+
+    /// Without a loop: gives a connection back, unless its own has answered in place of the handler. Says what waits for
+    /// the permit that it had.
+    fn give_back(&self, mut connection: Box<Connection>) -> Option<(Instant, Box<Connection>)> {
+        let outcome = connection.transport.link.claim.claim();
+        let home = connection.home;
+        if outcome == Outcome::Own {
+            // A loop that is at work sends the answer right behind others: a client on the same machine, such as a
+            // balancer, is woken once for all of them. Else it goes out from here, one hop earlier; what the client
+            // does not take goes later.
+            if !self.shared.loops[home].is_at_work() {
+                connection.send_now();
+            }
+            self.shared.leave(home, Arrival::Returned(connection));
+        } else {
+            self.shared.leave(home, Arrival::Recovered(connection.key));
+        }
+        if self.was_replaced(outcome) {
+            None
+        } else {
+            self.shared.admission.leave()
+        }
+    }
+
+    /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
+    fn was_replaced(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Own => false,
+            Outcome::Overruled { is_replaced } => {
+                self.shared.crew.find(is_replaced);
+                is_replaced
+            }
+        }
+    }
+}
+
+/// Starts a server's threads.
+pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    for index in 0..shared.loops.len() {
+        send(shared, index)?;
+    }
+    Ok(())
+}

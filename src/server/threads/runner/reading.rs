@@ -1,0 +1,309 @@
+//! Reading a file for a connection, on a thread that may wait for a disk.
+//!
+//! It reads a few pieces, sends what the client takes of them, and gives the connection back: it waits for a disk, and
+//! never for a client.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::report;
+
+use super::{Runner, hire};
+use crate::server::connection::Connection;
+use crate::server::connection::claim::Outcome;
+use crate::server::event_loop::EventLoop;
+use crate::server::shared::Arrival;
+use crate::server::shared::crew::Order;
+
+impl Runner {
+    /// With a loop: gives a connection to a thread that reads for it.
+    #[inline(never)]
+    pub(crate) fn have_read(&self, mut connection: Box<Connection>, held: &mut EventLoop) {
+        let shared = &self.shared;
+        held.gives_to_read(&mut connection, shared);
+        let Some(connection) = shared.crew.give(connection, Order::Read) else {
+            return;
+        };
+        // If no thread can be started, the connection must not be lost with it.
+        let order = Arc::new(Mutex::new(Some(connection)));
+        let first = Arc::clone(&order);
+        let take = move || {
+            Some(Order::Read(
+                first.lock().unwrap_or_else(PoisonError::into_inner).take()?,
+            ))
+        };
+        let hired = shared.crew.reinforce(|| hire(shared, take));
+        if let Ok(true) = hired {
+            return;
+        }
+        let connection = order.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut connection) = connection {
+            // Where there may be no more threads, one that has done its work is about to park, and this is tried again.
+            if let Err(error) = hired {
+                report::error!("a file that was being sent can't be read: no thread can be started: {error}");
+                connection.break_off();
+            }
+            held.take_back_read(connection);
+        }
+        shared.leave_disk();
+    }
+
+    /// Without a loop: reads a file for a connection, and sends what its client takes of it.
+    pub(crate) fn read_file(&self, mut connection: Box<Connection>) {
+        let shared = &self.shared;
+        connection.send_from_disk();
+        let home = connection.home;
+        match connection.transport.link.claim.claim() {
+            Outcome::Own => shared.leave(home, Arrival::Read(connection)),
+            Outcome::Overruled { is_replaced } => {
+                shared.crew.find(is_replaced);
+                shared.leave(home, Arrival::Recovered(connection.key));
+            }
+        }
+        shared.leave_disk();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpStream;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Condvar, Mutex};
+    use std::time::Duration;
+
+    use crate::{Body, Handle, Limits, Request, Response, Server};
+
+    /// What is read at once, and a file of three such pieces.
+    const PIECE: usize = 64 * 1024;
+    const LEN: usize = 3 * PIECE;
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    /// A disk of which each read waits to be admitted, but for the first one of a file.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<(Mutex<Reads>, Condvar)>);
+
+    #[derive(Default)]
+    struct Reads {
+        begun: usize,
+        admitted: usize,
+    }
+
+    impl Disk {
+        fn change(&self, change: impl FnOnce(&mut Reads)) {
+            change(&mut self.0.0.lock().unwrap());
+            self.0.1.notify_all();
+        }
+
+        fn wait(&self, until: impl Fn(&Reads) -> bool) {
+            let reads = self.0.0.lock().unwrap();
+            let patience = Duration::from_secs(10);
+            let waited = self.0.1.wait_timeout_while(reads, patience, |reads| !until(reads));
+            assert!(!waited.unwrap().1.timed_out());
+        }
+
+        fn read(&self) {
+            let mut turn = 0;
+            self.change(|reads| {
+                turn = reads.begun;
+                reads.begun += 1;
+            });
+            self.wait(|reads| reads.admitted > turn);
+        }
+
+        fn admit(&self, more: usize) {
+            self.change(|reads| reads.admitted += more);
+        }
+
+        fn await_begun(&self, reads: usize) {
+            self.wait(|now| now.begun >= reads);
+        }
+
+        fn begun(&self) -> usize {
+            self.0.0.lock().unwrap().begun
+        }
+    }
+
+    /// A server with a file on such a disk, and room for one thread that reads.
+    struct Slow {
+        disk: Disk,
+        server: Handle,
+    }
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.disk.admit(1000);
+            self.server.shutdown(Duration::ZERO);
+            self.server.wait();
+        }
+    }
+
+    fn content() -> Vec<u8> {
+        (0..LEN as u32).flat_map(|n| n.to_le_bytes()).take(LEN).collect()
+    }
+
+    fn slow(name: &str, limits: Limits) -> Slow {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("target")
+            .join(format!("slow-disk-{name}"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content()).unwrap();
+        let disk = Disk::default();
+        let at = disk.clone();
+        let file = move |request: &Request| -> crate::Result<Response> {
+            if request.path() != "/file" {
+                return Ok(Response::new("other"));
+            }
+            let at = at.clone();
+            let mut body = Body::file(File::open(&path)?)?;
+            let is_first = AtomicBool::new(true);
+            body.on_disk(Arc::new(move || {
+                if !is_first.swap(false, Ordering::SeqCst) {
+                    at.read();
+                }
+            }));
+            Ok(Response::new(body))
+        };
+        let server = Server::bind("127.0.0.1:0")
+            .unwrap()
+            .loops(1)
+            .threads(4)
+            .quiet()
+            .limits(limits);
+        Slow {
+            disk,
+            server: server.health().spawn(file).unwrap(),
+        }
+    }
+
+    fn no_deadlines() -> Limits {
+        Limits {
+            transfer_time: NEVER,
+            idle: NEVER,
+            queue_time: NEVER,
+            handler: None,
+            ..Limits::default()
+        }
+    }
+
+    impl Slow {
+        fn ask(&self, path: &str) -> TcpStream {
+            let mut client = TcpStream::connect(self.server.local_addr()).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        }
+
+        /// A client that has got the first piece, which is read where the handler runs.
+        fn ask_for_file(&self) -> TcpStream {
+            let client = self.ask("/file");
+            client.peek(&mut [0]).unwrap();
+            client
+        }
+
+        fn assert_others_are_answered(&self) {
+            for path in ["/livez", "/other", "/livez", "/other"] {
+                assert!(!body(self.ask(path)).is_empty(), "{path}");
+            }
+        }
+
+        fn metric(&self, name: &str) -> usize {
+            let text = String::from_utf8(body(self.ask("/metrics"))).unwrap();
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        }
+    }
+
+    /// What comes behind the head, up to the end.
+    fn body(mut client: TcpStream) -> Vec<u8> {
+        let mut received = Vec::new();
+        if let Err(error) = client.read_to_end(&mut received) {
+            // That is how a connection that is broken off may end, and one that does not end is none.
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        let head = received.windows(4).position(|window| window == b"\r\n\r\n");
+        received.split_off(head.map_or(received.len(), |head| head + 4))
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_holds_up_only_those_who_read_it() {
+        let slow = slow("holds-up-nobody", no_deadlines());
+        let clients: Vec<_> = (0..4).map(|_| slow.ask_for_file()).collect();
+        // One is read for, the others wait for that: there is one place.
+        slow.disk.await_begun(1);
+        slow.assert_others_are_answered();
+        assert_eq!(slow.disk.begun(), 1);
+        slow.disk.admit(100);
+        for client in clients {
+            assert!(body(client) == content());
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_place_and_leaves_gives_it_to_others() {
+        let slow = slow("leaves", no_deadlines());
+        let mut clients: Vec<_> = (0..4).map(|_| slow.ask_for_file()).collect();
+        slow.disk.await_begun(1);
+        drop(clients.drain(1..3));
+        slow.disk.admit(100);
+        for client in clients {
+            assert!(body(client) == content());
+        }
+        assert!(body(slow.ask("/file")) == content());
+    }
+
+    #[test]
+    fn a_drain_waits_for_files_and_for_the_turn_of_those_that_wait() {
+        let slow = slow("drain", no_deadlines());
+        let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
+        slow.disk.await_begun(1);
+        slow.server.shutdown(NEVER);
+        slow.disk.admit(100);
+        for client in clients {
+            assert!(body(client) == content());
+        }
+        assert_eq!(slow.server.wait().cut, 0);
+    }
+
+    #[test]
+    fn the_end_cuts_those_that_wait_for_a_disk() {
+        let slow = slow("stop", no_deadlines());
+        let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
+        slow.disk.await_begun(1);
+        slow.server.shutdown(Duration::ZERO);
+        for client in clients {
+            assert!(body(client).len() <= PIECE);
+        }
+        slow.disk.admit(100);
+        assert_eq!(slow.server.wait().cut, 3);
+    }
+
+    #[test]
+    fn a_read_that_does_not_end_loses_its_thread_and_no_other_and_is_found_again() {
+        let limits = Limits {
+            handler: Some(Duration::from_millis(50)),
+            ..no_deadlines()
+        };
+        let slow = slow("lost", limits);
+        let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
+        slow.disk.await_begun(1);
+        for client in clients {
+            assert!(body(client).len() <= PIECE, "it is broken off");
+        }
+        assert_eq!(slow.metric("hansel_threads_lost"), 1, "nobody else has begun to read");
+        assert_eq!(slow.disk.begun(), 1);
+        slow.assert_others_are_answered();
+        slow.disk.admit(1000);
+        while slow.metric("hansel_threads_lost") > 0 {
+            std::thread::yield_now();
+        }
+        assert!(body(slow.ask("/file")) == content(), "its place is there again");
+        while slow.metric("hansel_connections") > 1 {
+            std::thread::yield_now();
+        }
+    }
+}

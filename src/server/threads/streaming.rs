@@ -1,0 +1,347 @@
+//! Bodies that pass while their handler runs: read as they arrive, or written as they come into being.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+use crate::exchange::{Coming, Exchange, LiveInput, Source, pour};
+use crate::pace;
+use crate::request::{BodyError, Content, LiveBody};
+use crate::response::Sink;
+
+use crate::server::connection::link::{DRAINING, FINISHED, OUSTED, Transport};
+use crate::server::connection::places::Holder;
+use crate::server::connection::work::Work;
+use crate::server::limits::Limits;
+use crate::server::net::socket::is;
+use crate::server::shared::Shared;
+
+/// The body of a request that is read while its handler runs.
+pub(crate) struct LiveReader {
+    input: LiveInput,
+    /// What must leave before the answer.
+    before: Vec<u8>,
+    transport: Transport,
+    limits: Limits,
+    holder: Arc<Holder>,
+    failed: Option<BodyError>,
+}
+
+impl LiveReader {
+    /// Makes the request's body one that is read from its connection, by a handler that has a place for that.
+    pub(crate) fn lend(exchange: &mut Exchange, mut transport: Transport, limits: &Limits, holder: &Arc<Holder>) {
+        transport.link.forget(OUSTED);
+        transport.interrupts |= OUSTED;
+        let reader = LiveReader {
+            input: exchange.begin_live(),
+            before: Vec::new(),
+            transport,
+            limits: limits.clone(),
+            holder: Arc::clone(holder),
+            failed: None,
+        };
+        exchange.request.body.content = Content::Live(RefCell::new(Box::new(reader)));
+    }
+
+    /// Takes back what was [lent](LiveReader::lend), with what was received and not used. What is returned must
+    /// be sent before the answer.
+    pub(crate) fn take_back(exchange: &mut Exchange) -> Vec<u8> {
+        let Content::Live(live) = std::mem::take(&mut exchange.request.body.content) else {
+            return Vec::new();
+        };
+        let live: Box<dyn Any> = live.into_inner();
+        let Ok(reader) = live.downcast::<LiveReader>() else {
+            return Vec::new();
+        };
+        exchange.end_live(reader.input);
+        if reader.failed.is_some() {
+            // Where the body ends, if it does, is not known.
+            exchange.close_after_response();
+        }
+        reader.before
+    }
+
+    /// Sends an interim answer, waiting for the client. RFC 9112 §9.3.2: answers come "in the same order
+    /// that the requests were received", so it stands behind those to earlier requests.
+    fn send_interim(&mut self, interim: &[u8]) -> Result<(), BodyError> {
+        if !self.before.is_empty() {
+            pace::about_to_block();
+        }
+        self.before.extend_from_slice(interim);
+        let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
+        let link = Arc::clone(&self.transport.link);
+        let sent = link.claim.write_before(|_| {
+            // If it fails, what is left still goes before the answer: no byte may be missing in between.
+            let sent = self.transport.drain_by(&mut self.before, deadline);
+            (!self.before.is_empty(), sent)
+        });
+        sent.ok_or(BodyError::Stopping)?.map_err(failure)
+    }
+
+    /// Receives until there is content, or the end of it.
+    fn receive_content(&mut self) -> Result<(), BodyError> {
+        loop {
+            match self.input.advance().map_err(BodyError::refused)? {
+                Coming::Content | Coming::End => return Ok(()),
+                Coming::Nothing => {}
+            }
+            if let Some(interim) = self.input.interim() {
+                self.send_interim(&interim)?;
+                continue;
+            }
+            let n = match self.transport.read(self.input.room()) {
+                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.await_bytes(),
+                outcome => outcome,
+            };
+            match n.map_err(failure)? {
+                // A server that stops cuts the connection, and this thread may see that first.
+                0 if self.transport.is_interrupted() => return Err(BodyError::Stopping),
+                0 => return Err(BodyError::Disconnected),
+                n => {
+                    self.input.received(n);
+                    self.holder.clock().received(n);
+                }
+            }
+        }
+    }
+
+    /// Waits for the client to send more, as long as it has time, and reads that.
+    fn await_bytes(&mut self) -> io::Result<usize> {
+        pace::about_to_block();
+        let began = Instant::now();
+        let deadline = self.holder.clock().begin_wait(began, &self.limits);
+        let outcome = self.transport.read_by(self.input.room(), deadline);
+        self.holder.clock().end_wait(Instant::now());
+        outcome
+    }
+}
+
+impl LiveBody for LiveReader {
+    fn await_content(&mut self) -> Result<(), BodyError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let outcome = self.receive_content();
+        self.failed = outcome.err();
+        outcome
+    }
+
+    fn content(&self) -> &[u8] {
+        self.input.content()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+
+    fn trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input.trailers)
+    }
+}
+
+fn failure(error: io::Error) -> BodyError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => BodyError::TimedOut,
+        io::ErrorKind::ConnectionAborted => BodyError::Stopping,
+        _ => BodyError::Disconnected,
+    }
+}
+
+/// Sends the answer of which `source` is the body, behind what is to be sent already. An error means that it is not
+/// whole.
+pub(crate) fn answer(
+    source: Source,
+    chunked: bool,
+    work: &mut Work,
+    transport: &Transport,
+    shared: &Shared,
+) -> io::Result<()> {
+    pace::about_to_block();
+    if !shared.is_running() {
+        // The drain has told those who were out when it began; this one begins now.
+        transport.link.note(DRAINING);
+    }
+    if !transport.link.claim.stream(Instant::now()) {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
+    }
+    // From here on it is sent, and if this fails nothing of it must be sent again.
+    let mut before = work.take_out();
+    let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
+    let (transport, limits) = (transport.clone(), &shared.limits);
+    send(source, chunked, &before, transport, limits, sent.unwrap_or(&mut 0))?;
+    before.clear();
+    work.out = before;
+    Ok(())
+}
+
+/// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow.
+/// `sent` counts the content.
+fn send(
+    source: Source,
+    chunked: bool,
+    before: &[u8],
+    mut transport: Transport,
+    limits: &Limits,
+    sent: &mut u64,
+) -> io::Result<()> {
+    transport.write_by(before, limits.transfer_deadline(Instant::now(), before.len() as u64))?;
+    if let Source::Stream(_) = source {
+        // A stream may have no end of its own, so a draining server gives it one.
+        transport.interrupts |= DRAINING;
+    }
+    let mut client = Client {
+        transport,
+        limits,
+        is_probed: Cell::new(false),
+        is_asked: Cell::new(false),
+    };
+    pour(source, chunked, &mut client, sent)
+}
+
+struct Client<'l> {
+    transport: Transport,
+    limits: &'l Limits,
+    /// The system finds out by itself when the client is gone.
+    is_probed: Cell<bool>,
+    /// A client that has finished sending was sent something to find out whether it is there.
+    is_asked: Cell<bool>,
+}
+
+impl Client<'_> {
+    /// Its stream does more than write, which alone would tell.
+    fn probe(&self) {
+        if !self.is_probed.replace(true) {
+            self.transport.channel().probe();
+        }
+    }
+}
+
+impl Sink for Client<'_> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.transport.is_interrupted() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server is stopping",
+            ));
+        }
+        // The clock runs only while somebody waits for the client, not between two writes.
+        let deadline = self.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
+        self.transport.write_by(bytes, deadline)
+    }
+
+    fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // What has come to its end by itself while the server began to drain is whole.
+        self.transport.interrupts &= !DRAINING;
+        self.send(bytes)
+    }
+
+    fn is_open(&self) -> bool {
+        self.probe();
+        !self.transport.is_interrupted() && !self.transport.is_gone()
+    }
+
+    fn wait(&self, time: Duration, filler: &[u8]) -> bool {
+        self.probe();
+        let deadline = after(Instant::now(), time);
+        loop {
+            let may_ask = !filler.is_empty() && !self.is_asked.get();
+            let noted = self.transport.await_end(if may_ask { FINISHED } else { 0 }, deadline);
+            if noted != FINISHED {
+                return noted == 0;
+            }
+            // Who takes the connection back must know as well.
+            self.transport.link.note(FINISHED);
+            // The client sends no more. If it has closed, something that is sent to it is refused.
+            self.is_asked.set(true);
+            let deadline = self.limits.transfer_deadline(Instant::now(), filler.len() as u64);
+            if self.transport.clone().write_by(filler, deadline).is_err() {
+                return false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::date::Date;
+    use crate::exchange::{Pool, Step};
+    use crate::server::connection::link::READABLE;
+    use crate::server::connection::places::Places;
+    use crate::server::net::channel::Channel;
+    use crate::server::net::socket::Stream;
+
+    /// A transport and the client at its other end.
+    fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = Stream::Tcp(mio::net::TcpStream::from_std(stream));
+        (Transport::new(Channel::plain(stream)), client)
+    }
+
+    /// An exchange with a request of which the body, of three bytes, is still to come.
+    fn arriving() -> Exchange {
+        let mut exchange = Exchange::new(Arc::default(), 0, Pool::new(0, 0));
+        let head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n";
+        exchange.room()[..head.len()].copy_from_slice(head);
+        exchange.received(head.len());
+        assert_eq!(exchange.advance(&Date::now(), &mut Vec::new()), Step::CallLive);
+        exchange
+    }
+
+    #[test]
+    fn a_client_is_charged_the_wait_of_its_reader_and_earns_time_by_its_bytes() {
+        let (transport, mut client) = pair();
+        let limits = Limits {
+            transfer_time: Duration::from_secs(3600),
+            rate: 1,
+            ..Limits::default()
+        };
+        let place = Places::new(1).take(None, &transport.link).unwrap();
+        let mut exchange = arriving();
+        LiveReader::lend(&mut exchange, transport.clone(), &limits, &place.holder);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !transport.link.is_awaited() {
+                    thread::yield_now();
+                }
+                client.write_all(b"ham").unwrap();
+                transport.link.note(READABLE);
+            });
+            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
+        });
+        let now = Instant::now();
+        let deadline = place.holder.clock().begin_wait(now, &limits);
+        let earned = after(after(now, limits.transfer_time), Duration::from_secs(3));
+        assert!(deadline < earned, "it has been waited for");
+        assert!(deadline > after(now, limits.transfer_time), "its bytes count");
+    }
+
+    #[test]
+    fn that_an_earlier_upload_should_make_room_does_not_concern_the_next() {
+        let (transport, mut client) = pair();
+        let place = Places::new(1).take(None, &transport.link).unwrap();
+        transport.link.note(OUSTED | READABLE);
+        let mut exchange = arriving();
+        LiveReader::lend(&mut exchange, transport.clone(), &Limits::default(), &place.holder);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !transport.link.is_awaited() {
+                    thread::yield_now();
+                }
+                client.write_all(b"ham").unwrap();
+                transport.link.note(READABLE);
+            });
+            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
+        });
+    }
+}
