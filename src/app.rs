@@ -165,11 +165,11 @@ impl App {
         let place = map.find(name).ok_or_else(|| UrlError::UnknownName(name.to_owned()))?;
         let url = build_url(&place.pattern, values)?;
         let method = place.methods.iter().next().cloned().unwrap_or_default();
-        if stays_as_it_is(&url)
-            && let Ok(request) = Request::try_new(method, &url)
-            && self.rematch(&request).is_some_and(|reached| reached == place.pattern)
-            && request.captured().eq(values.iter().map(|value| value.to_string()))
-        {
+        let leads_here = |request: Request| {
+            self.rematch(&request).is_some_and(|reached| reached == place.pattern)
+                && request.captured().eq(values.iter().map(|value| value.to_string()))
+        };
+        if stays_as_it_is(&url) && Request::try_new(method, &url).is_ok_and(leads_here) {
             return Ok(url);
         }
         Err(UrlError::LeadsElsewhere {
@@ -332,9 +332,10 @@ impl App {
     }
 
     fn allow(&self, request: &Request, response: &mut Response) {
-        if response.header("Allow").is_none()
-            && let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request)
-        {
+        if response.header("Allow").is_some() {
+            return;
+        }
+        if let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request) {
             response.set_header("Allow", allowed.allow().to_string());
         }
     }

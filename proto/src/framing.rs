@@ -169,10 +169,9 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 #[inline(never)]
 fn transfer_encoding(bytes: &[u8], fields: &[Field]) -> Result<Framing, Refusal> {
     let mut values = lines::values(fields, bytes, b"transfer-encoding");
-    if let (Some(value), None) = (values.next(), values.next())
-        && scan::is_word(value, b"chunked")
-    {
-        return Ok(Framing::Chunked);
+    match (values.next(), values.next()) {
+        (Some(value), None) if scan::is_word(value, b"chunked") => return Ok(Framing::Chunked),
+        _ => {}
     }
     // Nothing but that one word is taken: every other spelling is read differently somewhere.
     if has_element(bytes, fields, b"transfer-encoding", &mut is_unknown_coding) {

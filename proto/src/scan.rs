@@ -56,9 +56,10 @@ pub(crate) fn common_prefix(one: &[u8], other: &[u8], from: usize) -> usize {
     let (one, other) = (&one[..most], &other[..most]);
     let mut at = from.min(most);
     // Long stretches first: a comparison of so many bytes at once takes the processor two steps.
-    while let (Some(our), Some(their)) = (one[at..].first_chunk::<32>(), other[at..].first_chunk::<32>())
-        && our == their
-    {
+    while let (Some(our), Some(their)) = (one[at..].first_chunk::<32>(), other[at..].first_chunk::<32>()) {
+        if our != their {
+            break;
+        }
         at += 32;
     }
     while let (Some(our), Some(their)) = (one[at..].first_chunk::<8>(), other[at..].first_chunk::<8>()) {
@@ -107,8 +108,7 @@ fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
         let pairs = our.iter().zip(their);
         pairs.fold(true, |all, (our, their)| all & our.eq_ignore_ascii_case(their))
     };
-    bytes.last_chunk().zip(word.last_chunk()).is_some_and(is_same)
-        && bytes.as_chunks().0.iter().zip(word.as_chunks().0).all(is_same)
+    bytes.last_chunk().zip(word.last_chunk()).is_some_and(is_same) && chunks(bytes).zip(chunks(word)).all(is_same)
 }
 
 /// RFC 9110 §5.6.2: `token = 1*tchar`.
@@ -137,21 +137,27 @@ fn in_chunks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
     // Without a branch for each byte.
     let passes = |chunk: &[u8; N]| chunk.iter().fold(true, |all, &byte| all & test(byte));
     // The last chunk overlaps the one before it, so that no byte is left to be looked at alone.
-    bytes.last_chunk::<N>().is_some_and(passes) && bytes.as_chunks::<N>().0.iter().all(passes)
+    bytes.last_chunk::<N>().is_some_and(passes) && chunks(bytes).all(passes)
+}
+
+/// The bytes in arrays of `N`, without those at the end that make none.
+#[inline(always)]
+fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
+    bytes.chunks_exact(N).filter_map(<[u8]>::first_chunk)
 }
 
 /// How many bytes at the start are neither a control nor DEL, looked at eight at a time.
 #[inline(always)]
 fn visible_run(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    for (index, word) in chunks(bytes).enumerate() {
         let controls = controls(u64::from_le_bytes(*word));
         if controls != 0 {
             return index * 8 + (controls.trailing_zeros() / 8) as usize;
         }
     }
+    let tail = bytes.chunks_exact(8).remainder();
     let taken = tail.iter().position(|&byte| byte < 0x20 || byte == 0x7f);
-    words.len() * 8 + taken.unwrap_or(tail.len())
+    bytes.len() - tail.len() + taken.unwrap_or(tail.len())
 }
 
 /// The top bit of every byte below 0x20 or equal to 0x7f.

@@ -102,9 +102,7 @@ mod tests {
         let mut at = 0;
         while at < states.len() {
             for event in EVENTS {
-                if let Some(next) = after(states[at], event)
-                    && !states.contains(&next)
-                {
+                if let Some(next) = after(states[at], event).filter(|next| !states.contains(next)) {
                     states.push(next);
                 }
             }

@@ -65,9 +65,8 @@ impl HttpDate {
         let (days, second) = (seconds / DAY, seconds % DAY);
         let (year, month, day) = gregorian(days);
         let mut bytes = *b"Aaa, 00 Aaa 0000 00:00:00 GMT";
-        // 1970-01-01 was a Thursday.
-        bytes[..3].copy_from_slice(&name(b"ThuFriSatSunMonTueWed", days % 7));
-        bytes[8..11].copy_from_slice(&name(b"JanFebMarAprMayJunJulAugSepOctNovDec", month));
+        bytes[..3].copy_from_slice(&WEEKDAYS[(days % 7) as usize]);
+        bytes[8..11].copy_from_slice(&MONTHS[(month % 12) as usize]);
         write(&mut bytes[5..7], day);
         write(&mut bytes[12..16], year);
         write(&mut bytes[17..19], second / 3600);
@@ -85,6 +84,13 @@ impl HttpDate {
 /// The seconds of a day, of which HTTP knows no leap seconds.
 const DAY: u64 = 86_400;
 
+/// The days of a week, from the one that 1970 began with.
+const WEEKDAYS: [[u8; 3]; 7] = [*b"Thu", *b"Fri", *b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed"];
+
+const MONTHS: [[u8; 3]; 12] = [
+    *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct", *b"Nov", *b"Dec",
+];
+
 /// Year, month from 0 and day from 1 of the day that comes so many days after the first of 1970.
 fn gregorian(days: u64) -> (u64, u64, u64) {
     // Years are counted from March, so that a leap day is the last of its year, and in eras of 400 years, which
@@ -98,12 +104,6 @@ fn gregorian(days: u64) -> (u64, u64, u64) {
     let day = day - (153 * month + 2) / 5 + 1;
     let is_next_year = month >= 10;
     (era * 400 + year + u64::from(is_next_year), (month + 2) % 12, day)
-}
-
-/// The name at that place, where names have three letters.
-fn name(names: &[u8], place: u64) -> [u8; 3] {
-    let (names, _) = names.as_chunks();
-    names[place as usize % names.len()]
 }
 
 /// Writes the last digits of a number.

@@ -245,10 +245,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 map.items(name, |map| map.below(&part::<I>(), describe::<I>));
             }
             Purpose::Dispatch(Stage::Items, walk) => {
-                if let Some(resource) = self.resource
-                    && !self.is_decided
-                    && let Some(segment) = walk.segments().next()
-                {
+                let undecided = self.resource.filter(|_| !self.is_decided);
+                if let (Some(resource), Some(segment)) = (undecided, walk.segments().next()) {
                     self.reply = Some(match key(segment) {
                         Some(key) => {
                             self.is_decided = true;

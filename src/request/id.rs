@@ -81,7 +81,7 @@ pub(crate) fn next_serial() -> NonZeroU64 {
     }
     NEXT.with(|next| {
         let mut serial = next.get();
-        if serial.is_multiple_of(BLOCK) {
+        if serial % BLOCK == 0 {
             serial = BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK;
         }
         next.set(serial + 1);

@@ -305,9 +305,9 @@ impl<'a> Octets<'a> {
 
 /// Where the first slash is in a path with its padding.
 fn long_segment(octets: &[u8]) -> Option<usize> {
-    let words = octets.as_chunks::<8>().0.iter().enumerate();
+    let words = octets.chunks_exact(8).filter_map(word).enumerate();
     words
-        .map(|(i, word)| Some(i * 8 + octet_in(u64::from_le_bytes(*word), b'/')?))
+        .map(|(i, word)| Some(i * 8 + octet_in(word, b'/')?))
         .find_map(|place| place)
 }
 

@@ -173,9 +173,11 @@ impl Routes {
             panic!("{problem}");
         }
         let key = Place::Mount(pattern.key());
-        if let Some(&place) = self.places.get(&key)
-            && let Some(first) = self.entries[place].first_location()
-        {
+        let first = self
+            .places
+            .get(&key)
+            .and_then(|&place| self.entries[place].first_location());
+        if let Some(first) = first {
             panic!("two mounts at `{path}`: at {first} and at {at}; a `Chain` tries one after the other");
         }
         self.places.insert(key, self.entries.len());

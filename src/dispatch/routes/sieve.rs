@@ -168,7 +168,7 @@ impl Reader {
     fn push_segment(&mut self) {
         let segment = match &self.segment {
             // Half a character is possible in parts that do not know Unicode.
-            Some(Segment::Text(text)) => str::from_utf8(text).ok().map(str::to_owned),
+            Some(Segment::Text(text)) => std::str::from_utf8(text).ok().map(str::to_owned),
             Some(Segment::Any) => None,
             None => return,
         };

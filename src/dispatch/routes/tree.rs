@@ -187,13 +187,13 @@ impl Tree {
         if let Some(child) = self.child(here, next) {
             found = self.find_below::<REST, T>(child, path, left.behind_first()?, captured, visit);
         }
-        if let (None, Some(parameter)) = (&found, here.parameter)
-            && let Some((len, behind)) = left.segment()
-            && len > 0
-            && captured.push(path.whole.get(position..position + len))
-        {
-            found = self.find_below::<REST, T>(at(parameter), path, behind, captured, visit);
-            captured.len -= 1;
+        if let (None, Some(parameter)) = (&found, here.parameter) {
+            if let Some((len, behind)) = left.segment().filter(|(len, _)| *len > 0) {
+                if captured.push(path.whole.get(position..position + len)) {
+                    found = self.find_below::<REST, T>(at(parameter), path, behind, captured, visit);
+                    captured.len -= 1;
+                }
+            }
         }
         found.or_else(|| here.visit_open::<REST, T>(path.taken(position), next == b'/', captured, visit))
     }

@@ -49,25 +49,28 @@ impl<'a, 's> Field<'a, 's> {
         match item {
             Item::Unknown if value.is_empty() => {
                 note(Found::Nothing);
-                visitor.visit_unit()
+                return visitor.visit_unit();
             }
-            Item::Number if let Some(number) = Number::of(value) => {
-                note(number.found());
-                match number {
-                    Number::Unsigned(number) => visitor.visit_u64(number),
-                    Number::Signed(number) => visitor.visit_i64(number),
-                    Number::Float(number) => visitor.visit_f64(number),
+            Item::Number => {
+                if let Some(number) = Number::of(value) {
+                    note(number.found());
+                    return match number {
+                        Number::Unsigned(number) => visitor.visit_u64(number),
+                        Number::Signed(number) => visitor.visit_i64(number),
+                        Number::Float(number) => visitor.visit_f64(number),
+                    };
                 }
             }
-            Item::Flag if let Some(flag) = flag(value) => {
-                note(Found::Parsed(flag.to_string()));
-                visitor.visit_bool(flag)
+            Item::Flag => {
+                if let Some(flag) = flag(value) {
+                    note(Found::Parsed(flag.to_string()));
+                    return visitor.visit_bool(flag);
+                }
             }
-            Item::Unknown | Item::Text | Item::Number | Item::Flag => {
-                note(Found::Text(value.to_owned()));
-                visitor.visit_str(value)
-            }
+            Item::Unknown | Item::Text => {}
         }
+        note(Found::Text(value.to_owned()));
+        visitor.visit_str(value)
     }
 }
 
