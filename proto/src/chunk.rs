@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112 §7.1): decoding what clients send, encoding what we send.
+//! The chunked transfer coding (RFC 9112 §7.1): decodes what clients send, and encodes responses.
 
 use crate::limits::{LINE_BYTES, Limits};
 use crate::lines::{self, Lines};
@@ -7,15 +7,15 @@ use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
 use crate::span::Span;
 
-/// RFC 9112 §7.1.1: "A server ought to limit the total length of chunk extensions received in a
-/// request to an amount reasonable for the services provided". This much for nothing, and one byte
-/// more for every eight of content: room for a signature with every chunk, none for a flood.
+/// RFC 9112 §7.1.1: "A server ought to limit the total length of chunk extensions received in a request to an amount
+/// reasonable for the services provided". A request has this much in any case, and one byte more for every eight bytes
+/// of content: enough for a signature with every chunk, but not for a flood.
 const SPARE_LINE_BYTES: u64 = 8 * 1024;
 
-/// What size digits and CR LF may take before they count as spare: 16 digits are a full `u64`.
+/// Longer lines count as spare: 16 digits are a full `u64`, and CR LF follows.
 const PLAIN_LINE_BYTES: usize = 18;
 
-/// Appends `data` as one chunk. Empty data appends nothing: the chunk of size zero is the last.
+/// Appends `data` as one chunk. Empty data appends nothing, because the chunk of size zero is the last.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -42,12 +42,12 @@ pub fn encode(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the last chunk and an empty trailer section: the body is whole.
+/// Appends the last chunk and an empty trailer section, which completes the body.
 pub fn finish(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
 
-/// What the next bytes of a chunked body turned out to be.
+/// What was found at the start of the next bytes of a chunked body.
 #[derive(Debug)]
 pub(crate) enum Piece {
     Partial,
@@ -59,27 +59,26 @@ pub(crate) enum Piece {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Chunked {
     at: At,
-    /// Content bytes announced so far, those still to come of this chunk included.
+    /// Bytes of content announced so far, including those of this chunk that have not arrived.
     announced: u64,
-    /// Line bytes beyond what sizes need.
+    /// Bytes of lines beyond what sizes need.
     spare: u64,
 }
 
-/// Where in a chunked body the next byte is.
+/// The position of the next byte in a chunked body.
 #[derive(Clone, Copy, Debug, Default)]
 enum At {
-    /// Before the first size.
+    /// Before the first chunk size.
     #[default]
     Start,
-    /// Inside a chunk's data, of which that much is to come.
+    /// Inside the data of a chunk, of which this many bytes have not arrived.
     Data(u64),
-    /// Before the CR LF that ends a chunk's data.
+    /// Before the CR LF that ends the data of a chunk.
     DataEnd,
 }
 
 impl Chunked {
-    /// What the bytes at the start of `input` are. Takes them only if it returns a piece of content
-    /// or the end.
+    /// Finds the piece at the start of `input`. Consumes it only if it is content or the end.
     pub(crate) fn receive(&mut self, input: &[u8], limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
         let start = match self.at {
             At::Data(left) => return Ok(self.data(input, 0, left)),
@@ -111,13 +110,13 @@ impl Chunked {
         if line.size == 0 {
             return trailers(input, line.end, limits, progress);
         }
-        // A size beyond 64 bits is saturated, and beyond every limit too.
+        // A size beyond 64 bits saturates, so it exceeds every limit.
         let announced = self.announced.saturating_add(line.size);
         if announced > limits.body_bytes || announced == u64::MAX {
             return Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes));
         }
         if line.end == input.len() {
-            // Nothing to hand out yet, so nothing is taken: the line is read again with its data.
+            // There is no data yet, so nothing is consumed: the line is read again together with its data.
             *progress = Progress::default();
             return Ok(Piece::Partial);
         }
@@ -127,7 +126,7 @@ impl Chunked {
         Ok(self.data(input, line.end, line.size))
     }
 
-    /// Content from `start` on, of which `left` bytes belong to this chunk.
+    /// Returns the content from `start` on, of which `left` bytes belong to this chunk.
     fn data(&mut self, input: &[u8], start: usize, left: u64) -> Piece {
         let there = input.len() - start;
         if there == 0 {
@@ -143,7 +142,7 @@ impl Chunked {
     }
 }
 
-/// RFC 9112 §7.1.2: the trailer section behind the last chunk, whole or not at all.
+/// RFC 9112 §7.1.2: the trailer section after the last chunk. Consumed only when it is complete.
 fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress) -> Result<Piece, Refusal> {
     let most = start.saturating_add(limits.trailer_bytes);
     let within = input.get(..most).unwrap_or(input);
@@ -168,7 +167,7 @@ fn trailers(input: &[u8], start: usize, limits: &Limits, progress: &mut Progress
     }
 }
 
-/// A line between chunks: the size it announces, and the index behind it.
+/// A line between chunks: the size that it announces, and the index after it.
 struct ChunkLine {
     size: u64,
     end: usize,
@@ -236,8 +235,8 @@ impl Cursor<'_> {
         Ok(size)
     }
 
-    /// RFC 9112 §7.1.1: `chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`
-    /// and the CRLF behind it. "A recipient MUST ignore unrecognized chunk extensions", that is all.
+    /// RFC 9112 §7.1.1: `chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` and the CRLF after
+    /// it. "A recipient MUST ignore unrecognized chunk extensions", so nothing is kept.
     fn extensions(&mut self) -> Result<(), Stop> {
         let mut expected = Reason::ChunkSize;
         loop {
@@ -255,8 +254,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// Takes `BWS "=" BWS` if that is what comes; else nothing: whitespace alone belongs to the
-    /// next extension, and there must be one.
+    /// Consumes `BWS "=" BWS` if it comes next, and otherwise nothing: whitespace alone belongs to the next extension,
+    /// which must follow.
     fn value_follows(&mut self) -> Result<bool, Stop> {
         let name_end = self.at;
         self.whitespace()?;
@@ -290,7 +289,7 @@ impl Cursor<'_> {
         Ok(())
     }
 
-    /// One byte of text: HTAB, SP, VCHAR or obs-text.
+    /// Reads one byte of text: HTAB, SP, VCHAR or obs-text.
     fn text(&mut self) -> Result<(), Stop> {
         let byte = self.peek()?;
         if !scan::is(byte, scan::VALUE) {
@@ -309,7 +308,7 @@ impl Cursor<'_> {
         Ok(())
     }
 
-    /// RFC 9112 §7.1.1: BWS, "bad" whitespace that a recipient has to take.
+    /// RFC 9112 §7.1.1: BWS, "bad" whitespace that a recipient has to accept.
     fn whitespace(&mut self) -> Result<(), Stop> {
         while matches!(self.peek()?, b' ' | b'\t') {
             self.at += 1;

@@ -4,19 +4,18 @@ use std::net::Ipv6Addr;
 
 use crate::scan::{self, HEX, REG_NAME};
 
-/// What an authority that follows the grammar says.
+/// A parsed authority that follows the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     pub(crate) has_host: bool,
-    /// The port; `None` without a colon, and with a colon that nothing follows.
+    /// The port; `None` without a colon, and with a colon that is followed by nothing.
     pub(crate) port: Option<u16>,
 }
 
-/// Returns true if this is the value of a Host field: a host and an optional port (RFC 9110 §7.2).
+/// Returns true if this is a valid value of a Host field: a host and an optional port (RFC 9110 §7.2).
 ///
-/// RFC 9112 §3.2: "If the authority component is missing or undefined for the target URI, then a
-/// client MUST send a Host header field with an empty field value": so it may be empty, but a port
-/// without a host belongs to no URI.
+/// RFC 9112 §3.2: "If the authority component is missing or undefined for the target URI, then a client MUST send a
+/// Host header field with an empty field value". So it may be empty, but a port without a host belongs to no URI.
 ///
 /// ```
 /// use hansel_proto::is_host;
@@ -28,7 +27,7 @@ pub fn is_host(value: &[u8]) -> bool {
     value.is_empty() || authority(value).is_some_and(|authority| authority.has_host)
 }
 
-/// Reads `uri-host [ ":" port ]` (RFC 3986 §3.2.2, §3.2.3); `None` if that is not what it is.
+/// Parses `uri-host [ ":" port ]` (RFC 3986 §3.2.2, §3.2.3). Returns `None` if the bytes are anything else.
 pub(crate) fn authority(bytes: &[u8]) -> Option<Authority> {
     let host_end = match bytes.first() {
         Some(b'[') => ip_literal_end(bytes)?,
@@ -46,8 +45,7 @@ pub(crate) fn authority(bytes: &[u8]) -> Option<Authority> {
     })
 }
 
-/// RFC 3986 §3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`; every `IPv4address` is
-/// one too.
+/// RFC 3986 §3.2.2: `reg-name = *( unreserved / pct-encoded / sub-delims )`. Every `IPv4address` is one, too.
 fn reg_name_end(bytes: &[u8]) -> Option<usize> {
     let mut at = scan::run(bytes, 0, REG_NAME);
     while bytes.get(at) == Some(&b'%') {
@@ -82,7 +80,7 @@ fn is_ip_future(address: &str) -> bool {
         && address.bytes().all(|byte| byte == b':' || scan::is(byte, REG_NAME))
 }
 
-/// RFC 3986 §3.2.3: `port = *DIGIT`. A TCP port has 16 bits, so that a larger number is none.
+/// RFC 3986 §3.2.3: `port = *DIGIT`. A TCP port has 16 bits, so a larger number is invalid.
 fn port(digits: &[u8]) -> Option<Option<u16>> {
     if digits.is_empty() {
         return Some(None);

@@ -1,12 +1,12 @@
-//! What a request may cost at most, decided before a byte of it is believed.
+//! The most that a request may cost.
 
 /// The longest line between the chunks of a body: size, extensions and CR LF.
 pub(crate) const LINE_BYTES: usize = 4 * 1024;
 
-/// The bounds a [`Connection`](crate::Connection) holds every request to.
+/// The limits that a [`Connection`](crate::Connection) applies to every request.
 ///
-/// Each is a count of bytes unless it says otherwise, and each names the status a request that
-/// goes beyond it is refused with.
+/// Each limit is a number of bytes unless its documentation says otherwise, and names the status for a request that
+/// exceeds it.
 ///
 /// ```
 /// use hansel_proto::Limits;
@@ -16,24 +16,23 @@ pub(crate) const LINE_BYTES: usize = 4 * 1024;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Request line and fields together, with the empty lines around them: `431`, or `414` while
-    /// the request line has not ended. 32 KiB by default; never more than 4 GiB counts.
+    /// The request line and the fields together, including the empty lines around them: `431`, or `414` while the
+    /// request line has not ended. 32 KiB by default; values above 4 GiB count as 4 GiB.
     pub head_bytes: usize,
-    /// The request target alone: `414`. 8 KiB by default; RFC 9112 §3 recommends that request
-    /// lines of 8000 bytes work.
+    /// The request target alone: `414`. 8 KiB by default; RFC 9112 §3 recommends that request lines of 8000 bytes work.
     pub target_bytes: usize,
     /// The number of field lines in a head, and again in a trailer section: `431`. 100 by default.
     pub fields: usize,
-    /// The content of a request, chunk framing not counted: `413`. At the head if the head gives
-    /// the length, else with the chunk that goes too far. 1 MiB by default.
+    /// The content of a request without chunk framing: `413`. It is refused at the head if the head announces the
+    /// length, else at the chunk that exceeds the limit. 1 MiB by default.
     pub body_bytes: u64,
-    /// The trailer section behind a chunked body: `431`. 8 KiB by default.
+    /// The trailer section after a chunked body: `431`. 8 KiB by default.
     pub trailer_bytes: usize,
 }
 
 impl Limits {
-    /// The most bytes [`Connection::receive`](crate::Connection::receive) leaves unconsumed before
-    /// it either makes something of them or refuses them: a buffer of this size never gets stuck.
+    /// Returns the largest number of bytes that [`Connection::receive`](crate::Connection::receive) leaves unconsumed
+    /// before it either consumes or refuses them. A buffer of this size never gets stuck.
     pub fn buffer_bytes(&self) -> usize {
         self.head_bytes.max(self.trailer_bytes.saturating_add(LINE_BYTES + 2))
     }

@@ -1,17 +1,17 @@
-//! Field lines (RFC 9112 §5), of heads and of trailers.
+//! Field lines (RFC 9112 §5) of heads and of trailers.
 
 use crate::refusal::{Reason, Refusal};
 use crate::scan::{self, TOKEN};
 use crate::span::Span;
 
-/// One field line: where its name and its value are, from the start of the section.
+/// One field line: the spans of its name and its value, counted from the start of the section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     pub(crate) name: Span,
     pub(crate) value: Span,
 }
 
-/// Every value of the fields of that name, in order.
+/// Returns the values of all fields with that name, in order.
 pub(crate) fn values<'b>(fields: &[Field], bytes: &'b [u8], name: &[u8]) -> impl Iterator<Item = &'b [u8]> {
     fields
         .iter()
@@ -19,7 +19,7 @@ pub(crate) fn values<'b>(fields: &[Field], bytes: &'b [u8], name: &[u8]) -> impl
         .map(move |field| field.value.of(bytes))
 }
 
-/// How far a section of lines could be read.
+/// How far a section of lines was read.
 pub(crate) enum Lines {
     /// The empty line that ends the section ends at this index.
     End(usize),
@@ -27,9 +27,9 @@ pub(crate) enum Lines {
     Open { line: usize, fields: usize },
 }
 
-/// Goes over field lines from `start` until the empty line: `most` of them at most, `known` of which
-/// came before. `read` is given where a line begins and how many came before it; it says where the next
-/// one begins, or `None` if the bytes end first. The same for heads and for trailers.
+/// Reads field lines from `start` up to the empty line: at most `most` of them, of which `known` came before. `read`
+/// gets the index of a line and the number of lines before it; it returns the index of the next line, or `None` if the
+/// bytes end first. Heads and trailers share this function.
 #[inline(always)]
 pub(crate) fn field_lines(
     bytes: &[u8],
@@ -53,7 +53,7 @@ pub(crate) fn field_lines(
             };
         }
         if fields == most {
-            // A bare LF would be the empty line to a lenient reader, and no field too many.
+            // A lenient reader would take a bare LF for the empty line, and not for one field too many.
             return Err(match first {
                 b'\n' => Refusal::new(Reason::BareLf),
                 _ => Refusal::limit(Reason::TooManyFields, most as u64),
@@ -67,14 +67,14 @@ pub(crate) fn field_lines(
     }
 }
 
-/// Checks a field line like [`field_line`], and returns only where it ends.
+/// Checks a field line as [`field_line`] does, and returns only where it ends.
 #[inline(never)]
 pub(crate) fn skip_field_line(bytes: &[u8], start: usize) -> Result<Option<usize>, Refusal> {
     Ok(field_line(bytes, start)?.map(|(_, next)| next))
 }
 
-/// RFC 9112 §5: `field-line = field-name ":" OWS field-value OWS`. The field and the index of the
-/// next line, or `None` if the bytes end first.
+/// RFC 9112 §5: `field-line = field-name ":" OWS field-value OWS`. Returns the field and the index of the next line, or
+/// `None` if the bytes end first.
 #[inline(always)]
 pub(crate) fn field_line(bytes: &[u8], start: usize) -> Result<Option<(Field, usize)>, Refusal> {
     let colon = scan::run(bytes, start, TOKEN);

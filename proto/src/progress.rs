@@ -1,26 +1,26 @@
-//! How far bytes that are not yet enough have been looked at, so that a head which arrives one byte
-//! at a time costs what it costs in one piece, within a small factor.
+//! How far incomplete bytes have been scanned. It makes a head that arrives byte by byte cost only a small factor more
+//! than one that arrives at once.
 
-/// Where a section of lines stands that has not all arrived.
+/// The progress in a section of lines that has not completely arrived.
 ///
-/// Lines that are whole are not parsed again before the last one has come. The line that is not is
-/// looked at again when it ends or has doubled: so the work is linear in the bytes, and what breaks
-/// a rule is refused at the end of its line at the latest.
+/// Complete lines are not parsed again before the last one has arrived. The incomplete line is scanned again when it
+/// ends or has doubled. So the work is linear in the bytes, and a broken rule is refused at the end of its line at the
+/// latest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
-    /// Where the first line starts that has not been read whole; 0 before the first has.
+    /// Index of the first incomplete line; 0 until the first line is complete.
     pub(crate) line: u32,
-    /// The field lines before that.
+    /// The number of field lines before it.
     pub(crate) fields: u32,
-    /// The bytes that were there the last time.
+    /// The number of bytes at the last scan.
     seen: u32,
-    /// The number of bytes at which the unfinished line is worth another look.
+    /// The number of bytes at which the incomplete line is scanned again.
     again: u32,
 }
 
 impl Progress {
-    /// Whether parsing these bytes can tell more than it did the last time, `most` being as many
-    /// as there may be.
+    /// Returns true if parsing these bytes can find more than the last time. `most` is the largest number of bytes
+    /// there may be.
     #[inline]
     pub(crate) fn is_due(&mut self, bytes: &[u8], most: usize) -> bool {
         let seen = self.seen as usize;
@@ -32,12 +32,12 @@ impl Progress {
         bytes.len() >= most.min(self.again as usize) || new.contains(&b'\n')
     }
 
-    /// Whether nothing has been seen of what is to come.
+    /// Returns true if nothing of the next message has been seen.
     pub(crate) fn is_idle(&self) -> bool {
         self.seen == 0
     }
 
-    /// Remembers what a look at `bytes` found.
+    /// Remembers what a scan of `bytes` found.
     pub(crate) fn note(&mut self, bytes: &[u8], line: usize, fields: usize) {
         let unfinished = bytes.len().saturating_sub(line);
         *self = Progress {
@@ -53,7 +53,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// The bytes looked at when `bytes` come one by one, if each look reads the unfinished line.
+    /// Returns how many bytes are scanned when `bytes` come one by one, if each scan reads the incomplete line.
     fn cost(bytes: &[u8]) -> usize {
         let mut progress = Progress::default();
         let mut cost = 0;

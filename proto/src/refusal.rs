@@ -1,20 +1,20 @@
-//! Why a request is refused: which rule it broke, by what, and the status that says so.
+//! Why a request is refused: the rule that it broke, what broke it, and the status for it.
 
 use std::error::Error;
 use std::fmt;
 
-/// A request that cannot be served, and must not be guessed at.
+/// The error for a request that cannot be served and must not be guessed at.
 ///
-/// After any refusal the connection must be answered with [`status`](Refusal::status) and closed:
-/// where the next request would begin is no longer certain. `Display` is one sentence that names
-/// the rule, what broke it and the RFC.
+/// After any refusal the connection must respond with [`status`](Refusal::status) and close, because it is no longer
+/// certain where the next request would begin. `Display` is one sentence that names the rule, what broke it, and the
+/// RFC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     reason: Reason,
     culprit: Culprit,
 }
 
-/// What broke the rule, as far as it fits into a few bytes.
+/// What broke the rule, if it fits into a few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Culprit {
     Unnamed,
@@ -44,12 +44,12 @@ impl Refusal {
         }
     }
 
-    /// The status to answer with: 400, 408, 413, 414, 417, 431, 501 or 505.
+    /// Returns the status of the response: 400, 408, 413, 414, 417, 431, 501 or 505.
     pub fn status(&self) -> u16 {
         self.reason.status()
     }
 
-    /// The rule that was broken.
+    /// Returns the rule that was broken.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -75,7 +75,7 @@ impl Error for Refusal {}
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $status:literal, $sentence:literal, $section:literal;)*) => {
-        /// The rule a refused request broke.
+        /// The rule that a refused request broke.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -87,7 +87,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason there is, for tables and tests.
+            /// All reasons, for tables and tests.
             pub const ALL: &'static [Reason] = &[$(Reason::$name,)*];
 
             const fn rule(self) -> (u16, &'static str, &'static str) {
@@ -100,7 +100,7 @@ macro_rules! reasons {
 }
 
 impl Reason {
-    /// The status a request refused for this reason is answered with.
+    /// Returns the status of the response to a request that is refused for this reason.
     pub fn status(self) -> u16 {
         self.rule().0
     }
@@ -145,7 +145,8 @@ reasons! {
     ChunkEnd => 400, "chunk data ends with CR LF after exactly the announced size", "RFC 9112 §7.1";
     TrailersTooLong => 431, "the trailer section is too long", "RFC 6585 §5";
     Incomplete => 400, "the connection ended before the request did", "RFC 9112 §8";
-    /// Never found by this crate, which has no clock: for [`Connection::refuse`](crate::Connection::refuse).
+    /// This crate has no clock and never returns it by itself. It is for
+    /// [`Connection::refuse`](crate::Connection::refuse).
     Timeout => 408, "the request took too long to arrive", "RFC 9110 §15.5.9";
 }
 

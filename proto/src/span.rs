@@ -1,6 +1,6 @@
-//! Stretches of the bytes that were parsed.
+//! Ranges of the parsed bytes.
 
-/// A stretch `start..end` of the bytes that were parsed.
+/// A range `start..end` of the bytes that were parsed.
 ///
 /// ```
 /// use hansel_proto::Span;
@@ -13,30 +13,30 @@
 pub struct Span {
     /// Index of the first byte.
     pub start: u32,
-    /// Index behind the last byte.
+    /// Index after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// The bytes of this span; empty if `bytes` does not reach that far.
+    /// Returns the bytes of this span; empty if `bytes` is too short.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[inline]
     pub fn len(self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
 
-    /// Whether there are none.
+    /// Returns true if the span has no bytes.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Heads are bounded to 4 GiB by [`Limits`](crate::Limits), so nothing is cut off here.
+    /// [`Limits`](crate::Limits) bounds heads to 4 GiB, so the casts lose nothing.
     #[inline(always)]
     pub(crate) fn new(start: usize, end: usize) -> Span {
         Span {
@@ -45,14 +45,14 @@ impl Span {
         }
     }
 
-    /// The text of this span; empty if out of range.
+    /// Returns the text of this span; empty if out of range.
     #[inline]
     pub(crate) fn text(self, bytes: &[u8]) -> &str {
         text(self.of(bytes))
     }
 }
 
-/// What is parsed as text is ASCII.
+/// Everything that is parsed as text is ASCII.
 #[inline]
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()

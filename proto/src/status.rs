@@ -1,19 +1,19 @@
 //! Status codes and the lines that carry them (IANA HTTP Status Code Registry).
 
-/// What stands before and behind a phrase in the line.
+/// What comes before and after a phrase in the line.
 const LINE_START: &str = "HTTP/1.1 200 ";
 const LINE_END: &str = "\r\n";
 
 macro_rules! statuses {
     ($($code:literal $phrase:literal,)*) => {
-        /// The reason phrase the IANA registry has for a status; empty for one it does not have.
+        /// Returns the reason phrase of a status in the IANA registry; empty for a status that is not registered.
         ///
         /// ```
         /// assert_eq!(hansel_proto::reason_phrase(404), "Not Found");
         /// assert_eq!(hansel_proto::reason_phrase(299), "");
         /// ```
         pub const fn reason_phrase(status: u16) -> &'static str {
-            // A part of the line, so that each phrase is in the program once.
+            // The phrase is a part of the line, so the program contains it only once.
             let Some(line) = registered_line(status) else { return "" };
             let (_, phrase) = line.split_at(LINE_START.len());
             let (phrase, _) = phrase.split_at(phrase.len() - LINE_END.len());
@@ -23,7 +23,7 @@ macro_rules! statuses {
             }
         }
 
-        /// The whole status line of a registered status.
+        /// Returns the whole status line of a registered status.
         pub(crate) const fn registered_line(status: u16) -> Option<&'static [u8]> {
             match status {
                 $($code => Some(concat!("HTTP/1.1 ", $code, " ", $phrase, "\r\n").as_bytes()),)*

@@ -1,4 +1,4 @@
-//! The trailer section behind a chunked body (RFC 9112 §7.1.2).
+//! The trailer section after a chunked body (RFC 9112 §7.1.2).
 
 use crate::lines;
 use crate::span::Span;
@@ -41,11 +41,11 @@ const NEVER: [&str; 30] = [
     "vary",
 ];
 
-/// The fields of a trailer section, in order.
+/// Iterates over the fields of a trailer section, in order.
 ///
-/// Made from the `trailers` of [`Received::End`](crate::Received::End). Fields that must not be
-/// trailers (those of framing, routing, authentication, conditions and content) are left out: what
-/// a client puts behind its body cannot pass for what should have stood in front of it.
+/// Created from the `trailers` of [`Received::End`](crate::Received::End). Fields that must not be trailers (those of
+/// framing, routing, authentication, conditions and content) are left out. So what a client sends after its body cannot
+/// pass for what should have come before it.
 ///
 /// ```
 /// use hansel_proto::Trailers;
@@ -60,7 +60,7 @@ pub struct Trailers<'b> {
 }
 
 impl<'b> Trailers<'b> {
-    /// The fields of this trailer section, given without the empty line that ends it.
+    /// Returns the fields of this trailer section, which is given without the empty line that ends it.
     pub fn of(section: &'b [u8]) -> Trailers<'b> {
         Trailers { section, at: 0 }
     }
@@ -74,8 +74,7 @@ impl<'b> Iterator for Trailers<'b> {
     type Item = (&'b str, &'b [u8]);
 
     fn next(&mut self) -> Option<(&'b str, &'b [u8])> {
-        // A section that came from `receive` was checked there; in any other, the first line that
-        // is none ends it.
+        // `receive` has checked its sections. In any other, the first invalid line ends the iteration.
         while let Ok(Some((field, next))) = lines::field_line(self.section, self.at) {
             self.at = next;
             let name = self.text(field.name);
