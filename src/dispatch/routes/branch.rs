@@ -1,7 +1,15 @@
 //! The tree of templates while it grows: one branch for each beginning that patterns share.
 
 use super::pattern::Token;
-use super::tree::Ending;
+
+/// How a pattern ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With the path.
+    Closed,
+    /// With a segment; another dispatcher takes the rest.
+    Open,
+}
 
 /// A node of the tree while it grows.
 #[derive(Debug, Default)]

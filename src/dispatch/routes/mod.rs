@@ -1,6 +1,7 @@
 //! Dispatch by pattern: templates and regular expressions.
 
 mod branch;
+mod captured;
 mod nearest;
 mod pattern;
 mod ready;
@@ -25,7 +26,7 @@ use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Re
 use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
-pub use regexes::regex;
+pub use pattern::regex;
 use table::Table;
 
 /// Dispatch by pattern.

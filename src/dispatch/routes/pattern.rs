@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::captured::MAX_CAPTURES;
+#[cfg(feature = "regex")]
+use super::{regexes::Expression, shown::shown};
 use crate::dispatch::arguments::Tail;
 use crate::dispatch::notation;
 
@@ -31,7 +34,7 @@ pub struct Pattern {
 pub(super) enum PatternKind {
     Template(Template),
     #[cfg(feature = "regex")]
-    Regex(super::regexes::Expression),
+    Regex(Expression),
 }
 
 /// A template, taken apart.
@@ -59,8 +62,26 @@ pub(super) enum Token {
     Rest,
 }
 
-/// So that a dispatch needs no room but the stack's.
-pub(super) const MAX_CAPTURES: usize = 16;
+/// A pattern that is a regular expression, in the syntax of the [`regex`](https://docs.rs/regex) crate.
+///
+/// It is matched against what is left of the path, decoded, from its beginning; a `^` says so but is not
+/// needed. Without a `$`, more may follow, for the handler to take. At the root `/` is `/`; below a
+/// mount, the path of the mount itself is the empty text. A segment that contains an encoded slash
+/// (`%2F`) never matches.
+///
+/// ```
+/// use hansel::{Routes, regex};
+///
+/// Routes::new().post(regex(r"^/hello/(?P<username>\w+)/$"), |username: String| format!("Hello {username}"));
+/// ```
+#[cfg(feature = "regex")]
+pub fn regex(expression: &str) -> Pattern {
+    Pattern {
+        text: expression.to_owned(),
+        shown: shown(expression),
+        kind: Expression::parse(expression).map(PatternKind::Regex),
+    }
+}
 
 impl From<&str> for Pattern {
     fn from(text: &str) -> Pattern {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use regex::{Captures, Regex};
 use regex_syntax::hir::Hir;
 
-use super::pattern::{MAX_CAPTURES, Pattern, PatternKind};
-use super::shown::shown;
+use super::captured::MAX_CAPTURES;
 use super::sieve::Sieve;
 
 /// A regular expression that matches from the beginning of what is left of the path.
@@ -19,28 +18,8 @@ pub(super) struct Expression {
     pub(super) names: Vec<Arc<str>>,
 }
 
-/// A pattern that is a regular expression, in the syntax of the [`regex`](https://docs.rs/regex) crate.
-///
-/// It is matched against what is left of the path, decoded, from its beginning; a `^` says so but is not
-/// needed. Without a `$`, more may follow, for the handler to take. At the root `/` is `/`; below a
-/// mount, the path of the mount itself is the empty text. A segment that contains an encoded slash
-/// (`%2F`) never matches.
-///
-/// ```
-/// use hansel::{Routes, regex};
-///
-/// Routes::new().post(regex(r"^/hello/(?P<username>\w+)/$"), |username: String| format!("Hello {username}"));
-/// ```
-pub fn regex(expression: &str) -> Pattern {
-    Pattern {
-        text: expression.to_owned(),
-        shown: shown(expression),
-        kind: Expression::parse(expression).map(PatternKind::Regex),
-    }
-}
-
 impl Expression {
-    fn parse(text: &str) -> Result<Expression, String> {
+    pub(super) fn parse(text: &str) -> Result<Expression, String> {
         let problem = |error: regex::Error| format!("the regular expression `{text}` can't be: {error}");
         // Alone first: what is wrong should be shown as it was written.
         Regex::new(text).map_err(problem)?;

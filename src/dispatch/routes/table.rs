@@ -1,8 +1,10 @@
 //! The patterns of `Routes`, made ready for dispatch.
 
+use super::branch::Ending;
+use super::captured::Match;
 use super::pattern::PatternKind;
 use super::ready::{Lead, Matched, Ready};
-use super::tree::{Ending, Match, Path, Tree};
+use super::tree::{Path, Tree};
 use super::{Entry, Target, nearest};
 #[cfg(feature = "regex")]
 use crate::dispatch::Why;
@@ -231,7 +233,7 @@ impl Table {
             let Some(captures) = expression.captures(text) else {
                 continue;
             };
-            let mut captured = [None; super::pattern::MAX_CAPTURES];
+            let mut captured = [None; super::captured::MAX_CAPTURES];
             for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
                 *place = group.map(|group| group.as_str());
             }

@@ -9,8 +9,9 @@
 
 use std::collections::HashMap;
 
-use super::branch::Branch;
-use super::pattern::{MAX_CAPTURES, Token};
+use super::branch::{Branch, Ending};
+use super::captured::{Captured, Match};
+use super::pattern::Token;
 use crate::request::{Octets, Segments, octet_in, word};
 
 /// The tree, as one list of nodes in which the children of a node stand together.
@@ -68,31 +69,6 @@ fn index(n: usize) -> Option<Index> {
 
 fn at(index: Index) -> usize {
     index.get() as usize - 1
-}
-
-/// How a pattern ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With the path.
-    Closed,
-    /// With a segment; another dispatcher takes the rest.
-    Open,
-}
-
-/// A pattern that matches, and how.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Match<'a, 'r> {
-    /// As it was inserted.
-    pub(super) target: usize,
-    pub(super) captured: &'a [Option<&'r str>],
-    /// How many octets of the text it takes.
-    pub(super) taken: usize,
-}
-
-/// What has been captured on the way to a node.
-struct Captured<'r> {
-    values: [Option<&'r str>; MAX_CAPTURES],
-    len: usize,
 }
 
 impl Tree {
@@ -158,7 +134,7 @@ impl Tree {
         captured: &mut Captured<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
-        let known = captured.len;
+        let known = captured.len();
         let (here, left) = self.go_down(node, left)?;
         let found = if here.ways == Ways::Straight {
             // The rest of one pattern, and that does not end in a rest.
@@ -166,7 +142,7 @@ impl Tree {
         } else {
             self.find::<REST, T>(here, path, left, captured, visit)
         };
-        captured.len = known;
+        captured.truncate(known);
         found
     }
 
@@ -191,7 +167,7 @@ impl Tree {
             if let Some((len, behind)) = left.segment().filter(|(len, _)| *len > 0) {
                 if captured.push(path.whole.get(position..position + len)) {
                     found = self.find_below::<REST, T>(at(parameter), path, behind, captured, visit);
-                    captured.len -= 1;
+                    captured.truncate(captured.len() - 1);
                 }
             }
         }
@@ -209,7 +185,7 @@ impl Tree {
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         self.follow(straight, path, left, captured)?;
-        visit(captured.matched(straight.end?, path.octets.len()))
+        visit(captured.matched(at(straight.end?), path.octets.len()))
     }
 
     /// Goes down from `node` for as long as there is one way only: to the first node where there are more,
@@ -380,8 +356,8 @@ impl Node {
         if REST {
             return self.visit_open::<REST, T>(position, true, captured, visit);
         }
-        let found = self.end.and_then(|end| visit(captured.matched(end, position)));
-        found.or_else(|| self.open.and_then(|open| visit(captured.matched(open, position))))
+        let found = self.end.and_then(|end| visit(captured.matched(at(end), position)));
+        found.or_else(|| self.open.and_then(|open| visit(captured.matched(at(open), position))))
     }
 
     /// Nothing below this node was taken.
@@ -394,36 +370,9 @@ impl Node {
     ) -> Option<T> {
         match (REST, self.rest, self.open) {
             // The slash behind which the rest begins belongs to its first segment.
-            (true, Some(rest), _) => visit(captured.matched(rest, position.saturating_sub(1))),
-            (false, _, Some(open)) if ends_segment => visit(captured.matched(open, position)),
+            (true, Some(rest), _) => visit(captured.matched(at(rest), position.saturating_sub(1))),
+            (false, _, Some(open)) if ends_segment => visit(captured.matched(at(open), position)),
             _ => None,
-        }
-    }
-}
-
-impl<'r> Captured<'r> {
-    fn new() -> Captured<'r> {
-        Captured {
-            values: [None; MAX_CAPTURES],
-            len: 0,
-        }
-    }
-
-    /// Says whether there was room, which there is: no pattern has more parameters.
-    fn push(&mut self, value: Option<&'r str>) -> bool {
-        let Some(place) = self.values.get_mut(self.len) else {
-            return false;
-        };
-        *place = value;
-        self.len += 1;
-        true
-    }
-
-    fn matched(&self, target: Index, taken: usize) -> Match<'_, 'r> {
-        Match {
-            target: at(target),
-            captured: self.values.get(..self.len).unwrap_or(&[]),
-            taken,
         }
     }
 }
