@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::arguments::{Kind, PathArguments, Source};
 use super::segment::{plain, short_name};
-use super::{Argument, Endpoint, Registry, Reply, Step, Walk};
+use super::{Argument, Endpoint, Reply, Step, Walk};
 use crate::pace::Pace;
 use crate::{IntoResponse, Response};
 
@@ -48,15 +48,30 @@ pub trait Handler<S> {}
 /// What makes a function a handler: each of its arguments is an [`Argument`], and what it returns is
 /// [`IntoResponse`].
 pub trait Shape<H> {
-    /// The handler, ready to be called, or what is missing.
+    /// Returns the handler, ready to be called. A handler that is only a name is looked up by `find`.
     #[doc(hidden)]
-    fn bind(handler: H, registry: Option<&Registry>) -> Result<Bound, String>;
+    fn bind(handler: H, find: Find<'_>) -> Result<Bound, String>;
 }
 
 /// A handler, ready to be called.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Bound(pub(super) Arc<dyn Call<()>>);
+
+/// Finds a handler by its dotted name, or says why there is none.
+pub(super) type Find<'f> = &'f dyn Fn(&str) -> Result<Bound, String>;
+
+/// Makes a handler ready to be called.
+///
+/// # Panics
+/// If it is a name that `find` does not find.
+#[track_caller]
+pub(super) fn bind<H: Handler<S>, S: Shape<H>>(handler: H, find: Find<'_>) -> Bound {
+    match S::bind(handler, find) {
+        Ok(bound) => bound,
+        Err(problem) => panic!("{problem}"),
+    }
+}
 
 /// Calls a function with a receiver, which for a plain function is `()`.
 pub(super) trait Call<T: ?Sized>: Send + Sync {
@@ -260,7 +275,7 @@ macro_rules! shapes {
             R: IntoResponse + 'static,
             $($A: Argument + 'static),*
         {
-            fn bind(function: F, _: Option<&Registry>) -> Result<Bound, String> {
+            fn bind(function: F, _: Find<'_>) -> Result<Bound, String> {
                 let arguments = vec![$(($A::KIND, $A::described())),*];
                 let signature = Signature::new(std::any::type_name::<F>(), arguments);
                 Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))

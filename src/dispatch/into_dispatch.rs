@@ -1,7 +1,8 @@
 //! What can be mounted: a dispatcher, an application, a function.
 
 use super::arguments::{PathArguments, Tail};
-use super::handler::{Bound, Handler, Shape};
+use super::handler::{Bound, Handler, Shape, bind};
+use super::registry::find_nowhere;
 use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
 use crate::Application;
 use crate::pace::Pace;
@@ -74,10 +75,7 @@ pub struct AFunction<S>(S);
 
 impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
     fn into_dispatch(self) -> impl Dispatch + 'static {
-        match S::bind(self, None) {
-            Ok(bound) => MountedFunction::new(bound),
-            Err(problem) => panic!("{problem}"),
-        }
+        MountedFunction::new(bind(self, &find_nowhere))
     }
 }
 

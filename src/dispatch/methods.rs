@@ -8,7 +8,8 @@ use http::Method;
 
 use super::arguments::{PathArguments, Tail};
 use super::by_method::best;
-use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, bind_method};
+use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, Signature, bind, bind_method};
+use super::registry::find_nowhere;
 use super::segment::plain;
 use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why, notation};
 
@@ -221,17 +222,14 @@ enum Duplicate {
 impl<T> Exposed<T> {
     #[track_caller]
     fn plain<H: Handler<S>, S: Shape<H>>(method: Method, function: H) -> Exposed<T> {
-        match S::bind(function, None) {
-            Ok(bound) => Exposed {
-                methods: MethodSet::of(method),
-                call: Callee::Plain(bound),
-                at: Location::caller(),
-            },
-            Err(problem) => panic!("{problem}"),
+        Exposed {
+            methods: MethodSet::of(method),
+            call: Callee::Plain(bind(function, &find_nowhere)),
+            at: Location::caller(),
         }
     }
 
-    fn signature(&self) -> &super::handler::Signature {
+    fn signature(&self) -> &Signature {
         match &self.call {
             Callee::Plain(bound) => bound.0.signature(),
             Callee::Method(method) => method.signature(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-use super::handler::{Bound, Handler, Shape};
+use super::handler::{Bound, Find, Handler, Shape, bind};
 
 /// Handlers by dotted name, for routes that are written as data.
 ///
@@ -41,10 +41,7 @@ impl Registry {
     pub fn add<H: Handler<S>, S: Shape<H>>(mut self, name: impl Into<String>, handler: H) -> Registry {
         let name = name.into();
         let at = Location::caller();
-        let bound = match S::bind(handler, Some(&self)) {
-            Ok(bound) => bound,
-            Err(reason) => panic!("{reason}"),
-        };
+        let bound = bind(handler, &|name| self.find(name));
         if let Some((_, first)) = self.handlers.get(&name) {
             panic!("`{name}` is registered twice: at {first} and at {at}");
         }
@@ -52,10 +49,16 @@ impl Registry {
         self
     }
 
-    fn find(&self, name: &str) -> Result<Bound, String> {
+    /// Returns the handler with this name.
+    ///
+    /// # Errors
+    /// Says which names there are instead, or that a registry is missing.
+    pub(super) fn find(&self, name: &str) -> Result<Bound, String> {
         match self.handlers.get(name) {
             Some((bound, _)) => Ok(bound.clone()),
-            None if self.handlers.is_empty() => Err(format!("there is no handler `{name}`: the registry is empty")),
+            None if self.handlers.is_empty() => Err(format!(
+                "there is no handler `{name}`: give the routes a registry that has it, by `Routes::with(registry)`"
+            )),
             None => {
                 let known: Vec<_> = self.handlers.keys().map(String::as_str).collect();
                 Err(format!(
@@ -67,6 +70,11 @@ impl Registry {
     }
 }
 
+/// Finds nothing, where handlers have no registry.
+pub(super) fn find_nowhere(name: &str) -> Result<Bound, String> {
+    Registry::new().find(name)
+}
+
 /// The shape of a name.
 #[doc(hidden)]
 pub struct Dotted(());
@@ -74,12 +82,7 @@ pub struct Dotted(());
 impl Handler<Dotted> for &'static str {}
 
 impl Shape<&'static str> for Dotted {
-    fn bind(name: &'static str, registry: Option<&Registry>) -> Result<Bound, String> {
-        match registry {
-            Some(registry) => registry.find(name),
-            None => Err(format!(
-                "there is no handler `{name}`: give the routes a registry, by `Routes::with(registry)`"
-            )),
-        }
+    fn bind(name: &'static str, find: Find<'_>) -> Result<Bound, String> {
+        find(name)
     }
 }

@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 use http::Method;
 
 use super::arguments::{PathArguments, Tail};
-use super::handler::{Bound, Handler, Shape};
+use super::handler::{Bound, Handler, Shape, bind};
 use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
 use pattern::Key;
 pub use pattern::Pattern;
@@ -66,7 +66,7 @@ pub struct Routes {
     places: HashMap<Place, usize>,
     last: Option<(usize, usize)>,
     not_found: Option<Bound>,
-    registry: Option<Registry>,
+    registry: Registry,
     table: OnceLock<Table>,
 }
 
@@ -121,7 +121,7 @@ impl Routes {
     /// No routes yet; their handlers may be given by dotted names that `registry` knows.
     pub fn with(registry: Registry) -> Routes {
         Routes {
-            registry: Some(registry),
+            registry,
             ..Routes::new()
         }
     }
@@ -213,14 +213,15 @@ impl Routes {
     #[track_caller]
     #[must_use]
     pub fn not_found<H: Handler<S>, S: Shape<H>>(mut self, handler: H) -> Routes {
-        match S::bind(handler, self.registry.as_ref()) {
-            Ok(bound) if bound.0.signature().takes(0, true) => self.not_found = Some(bound),
-            Ok(bound) => panic!(
+        let bound = bind(handler, &|name| self.registry.find(name));
+        let signature = bound.0.signature();
+        if !signature.takes(0, true) {
+            panic!(
                 "{} can't handle what is not found: there is no path argument to give it",
-                bound.0.signature().text()
-            ),
-            Err(problem) => panic!("{problem}"),
+                signature.text()
+            );
         }
+        self.not_found = Some(bound);
         self
     }
 
@@ -230,10 +231,7 @@ impl Routes {
         if let Err(problem) = pattern.check() {
             panic!("{problem}");
         }
-        let bound = match S::bind(handler, self.registry.as_ref()) {
-            Ok(bound) => bound,
-            Err(problem) => panic!("{problem}"),
-        };
+        let bound = bind(handler, &|name| self.registry.find(name));
         let (captures, open) = pattern.captures();
         let signature = bound.0.signature();
         if !signature.takes(captures, open) {
