@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use hansel::dispatch::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Reply, Step, Walk, Why};
+use hansel::dispatch::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Reply, Step, Walk};
 use hansel::{App, Body, Method, Response, Routes, Server};
 
 /// Goes by the name of the host that the client asked for.
@@ -37,7 +37,7 @@ impl Dispatch for Hosts {
         match (known, &self.otherwise) {
             (Some((host, inner)), _) => walk.descend(Step::new("Hosts", host), |walk| inner.dispatch(walk)),
             (None, Some(inner)) => walk.descend(Step::new("Hosts", "any other"), |walk| inner.dispatch(walk)),
-            (None, None) => Err(walk.decline("Hosts", name, || Why::Other("there is no such host"))),
+            (None, None) => Err(walk.decline("Hosts", name, || "there is no such host".into())),
         }
     }
 
@@ -68,11 +68,11 @@ impl Dispatch for Files {
         for segment in walk.segments() {
             match name(segment) {
                 Some(name) => path.push(name),
-                None => return Err(walk.decline("Files", segment, || Why::Other("that is no name of a file"))),
+                None => return Err(walk.decline("Files", segment, || "that is no name of a file".into())),
             }
         }
         let Ok(body) = File::open(&path).and_then(Body::file) else {
-            return Err(walk.decline("Files", &path.to_string_lossy(), || Why::Other("there is no such file")));
+            return Err(walk.decline("Files", &path.to_string_lossy(), || "there is no such file".into()));
         };
         let content_type = content_type(&path);
         let file = Endpoint::new("Files", "file", &self.methods);

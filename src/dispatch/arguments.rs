@@ -89,9 +89,12 @@ pub struct Unfit<'r> {
 
 impl<'r> Unfit<'r> {
     pub(super) fn why(self) -> Why<'r> {
-        let expected = self.expected;
+        let expected = self.expected.into();
         match self.segment {
-            Some(segment) => Why::Argument { segment, expected },
+            Some(segment) => Why::Argument {
+                segment: segment.into(),
+                expected,
+            },
             None => Why::MissingArgument { expected },
         }
     }

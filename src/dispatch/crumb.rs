@@ -1,5 +1,6 @@
 //! Crumbs: what a walk leaves behind, and who hears of them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::Method;
@@ -34,34 +35,36 @@ pub enum Decision<'a> {
 }
 
 /// Why a way was declined.
-#[derive(Clone, Debug)]
+///
+/// What a dispatcher of your own has to say is made from text: `"there is no such host".into()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why<'a> {
     /// A segment does not read as the argument it would have to be.
     Argument {
         /// The segment.
-        segment: &'a str,
+        segment: Cow<'a, str>,
         /// What it would have to be, such as `u32`.
-        expected: &'a str,
+        expected: Cow<'a, str>,
     },
     /// The path ends before an argument that is needed.
     MissingArgument {
         /// What it would have to be.
-        expected: &'a str,
+        expected: Cow<'a, str>,
     },
     /// The endpoint is reached, and a part of the path is left over.
-    Leftover(&'a str),
+    Leftover(Cow<'a, str>),
     /// The path is right, and the method is not.
     Method {
         /// The request's.
-        method: &'a Method,
+        method: Cow<'a, Method>,
         /// Those that would do.
-        allowed: &'a MethodSet,
+        allowed: Cow<'a, MethodSet>,
     },
     /// Nothing is known here by that name. The second is what there is, in words.
-    Unknown(&'a str, String),
+    Unknown(Cow<'a, str>, String),
     /// A collection has no such item.
-    NoItem(&'a str),
+    NoItem(Cow<'a, str>),
     /// A regular expression or a rest can't take a segment that contains an encoded slash.
     EncodedSlash,
     /// A regular expression has matched up to the middle of a segment.
@@ -69,7 +72,42 @@ pub enum Why<'a> {
     /// The walk has come too deep; see [`Walk::MAX_DEPTH`](super::Walk::MAX_DEPTH).
     TooDeep,
     /// Any other reason, in words.
-    Other(&'a str),
+    Other(Cow<'a, str>),
+}
+
+impl Why<'_> {
+    /// Returns the same reason with texts of its own, which outlive the walk.
+    pub fn into_owned(self) -> Why<'static> {
+        fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(text.into_owned())
+        }
+        match self {
+            Why::Argument { segment, expected } => Why::Argument {
+                segment: owned(segment),
+                expected: owned(expected),
+            },
+            Why::MissingArgument { expected } => Why::MissingArgument {
+                expected: owned(expected),
+            },
+            Why::Leftover(rest) => Why::Leftover(owned(rest)),
+            Why::Method { method, allowed } => Why::Method {
+                method: Cow::Owned(method.into_owned()),
+                allowed: Cow::Owned(allowed.into_owned()),
+            },
+            Why::Unknown(rest, known) => Why::Unknown(owned(rest), known),
+            Why::NoItem(key) => Why::NoItem(owned(key)),
+            Why::EncodedSlash => Why::EncodedSlash,
+            Why::InsideSegment => Why::InsideSegment,
+            Why::TooDeep => Why::TooDeep,
+            Why::Other(reason) => Why::Other(owned(reason)),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Why<'a> {
+    fn from(reason: &'a str) -> Why<'a> {
+        Why::Other(Cow::Borrowed(reason))
+    }
 }
 
 impl fmt::Display for Why<'_> {
@@ -79,7 +117,7 @@ impl fmt::Display for Why<'_> {
             Why::MissingArgument { expected } => write!(f, "the path ends where a {expected} should follow"),
             Why::Leftover(rest) => write!(f, "`{rest}` is left over"),
             Why::Method { method, allowed } => write!(f, "takes {}, not {method}", allowed.allow()),
-            Why::Unknown("", known) => write!(f, "the path ends here{known}"),
+            Why::Unknown(rest, known) if rest.is_empty() => write!(f, "the path ends here{known}"),
             Why::Unknown(rest, known) => write!(f, "nothing matches `{rest}`{known}"),
             Why::NoItem(key) => write!(f, "there is no item `{key}`"),
             Why::EncodedSlash => f.write_str("a segment contains an encoded slash (%2F), which never matches here"),

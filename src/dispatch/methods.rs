@@ -298,7 +298,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
         let found = table.get(name).filter(|_| taken == usize::from(!name.is_empty()));
         let Some(found) = found else {
             let rest = walk.segments().text();
-            return Err(walk.decline("Methods", "", || Why::Unknown(rest, known(&table))));
+            return Err(walk.decline("Methods", "", || Why::Unknown(rest.into(), known(&table))));
         };
         let step = Step::taking("Methods", &found.pattern, taken);
         walk.descend(step, |walk| {

@@ -11,7 +11,7 @@
 //! # A dispatcher of your own
 //!
 //! ```
-//! use hansel::dispatch::{Dispatch, Map, Reply, Step, Walk, Why};
+//! use hansel::dispatch::{Dispatch, Map, Reply, Step, Walk};
 //! use hansel::{Application, IntoApplication, Request, Routes};
 //!
 //! /// Goes by the name of the host that the client asked for.
@@ -22,7 +22,7 @@
 //!         let asked = walk.request().host().unwrap_or("");
 //!         match self.0.iter().find(|(host, _)| *host == asked) {
 //!             Some((host, inner)) => walk.descend(Step::new("Hosts", host), |walk| inner.dispatch(walk)),
-//!             None => Err(walk.decline("Hosts", asked, || Why::Other("there is no such host"))),
+//!             None => Err(walk.decline("Hosts", asked, || "there is no such host".into())),
 //!         }
 //!     }
 //!

@@ -60,7 +60,7 @@ impl<D: Dispatch> Dispatch for Mount<D> {
         let mut segments = walk.segments();
         if !self.segments.iter().all(|segment| segments.next() == Some(segment)) {
             let rest = walk.segments().text();
-            return Err(walk.decline("Mount", &self.path, || Why::Unknown(rest, String::new())));
+            return Err(walk.decline("Mount", &self.path, || Why::Unknown(rest.into(), String::new())));
         }
         let step = Step::taking("Mount", &self.path, self.segments.len());
         walk.descend(step, |walk| self.inner.dispatch(walk))

@@ -253,8 +253,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                             enter(find(resource, walk.request(), key), segment, walk)
                         }
                         None => Err(walk.decline("Resource", type_name::<I>(), || Why::Argument {
-                            segment,
-                            expected: K::expected(),
+                            segment: segment.into(),
+                            expected: K::expected().into(),
                         })),
                     });
                 }
@@ -303,7 +303,7 @@ fn key<K: FromSegment>(segment: &str) -> Option<K> {
 fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Reply {
     let Some(item) = item else {
         let name = type_name::<I>();
-        return Err(walk.decline("Resource", name, || Why::NoItem(segment)));
+        return Err(walk.decline("Resource", name, || Why::NoItem(segment.into())));
     };
     let part = walk.named(part::<I>);
     walk.descend(Step::taking("Resource", &part, 1), |walk| dispatch(&item, walk))

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::{Crumb, Decision, Listener, MethodSet, Miss};
+use super::{Crumb, Decision, Listener, MethodSet, Miss, Why};
 use crate::Request;
 
 /// What happened to one request on its way, decision by decision.
@@ -52,7 +52,7 @@ pub struct TrailCrumb {
     /// The methods that the endpoint takes.
     pub methods: Option<MethodSet>,
     /// Why the way was declined, if it was.
-    pub declined: Option<String>,
+    pub declined: Option<Why<'static>>,
 }
 
 /// What came of a walk.
@@ -187,7 +187,7 @@ impl Listener for Recorder {
         let (is_endpoint, methods, declined) = match &crumb.decision {
             Decision::Descend => (false, None, None),
             Decision::Arrive(methods) => (true, Some((*methods).clone()), None),
-            Decision::Decline(why) => (false, None, Some(why.to_string())),
+            Decision::Decline(why) => (false, None, Some(why.clone().into_owned())),
         };
         self.crumbs.borrow_mut().push(TrailCrumb {
             depth: crumb.depth,

@@ -1,5 +1,7 @@
 //! A walk along the path of a request: it alone holds the cursor, and it alone ends at an endpoint.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use super::{Arrived, Crumb, Decision, Listener, MethodSet, Miss, Reply, Why};
@@ -271,7 +273,7 @@ impl<'r> Walk<'r> {
     #[inline(always)]
     pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let Some(rest) = self.behind(step.taken) else {
-            return Err(self.decline(step.dispatcher, step.name, || Why::Other("the path ends before it")));
+            return Err(self.decline(step.dispatcher, step.name, || "the path ends before it".into()));
         };
         if self.depth == Self::MAX_DEPTH {
             return Err(self.decline(step.dispatcher, step.name, || Why::TooDeep));
@@ -321,13 +323,13 @@ impl<'r> Walk<'r> {
         // 404 comes before 405: a path that leads nowhere has no methods.
         if !self.rest.is_empty() {
             let rest = self.rest.text();
-            return Err(self.decline(dispatcher, name, || Why::Leftover(rest)));
+            return Err(self.decline(dispatcher, name, || Why::Leftover(rest.into())));
         }
         if self.purpose == Purpose::Survey || !methods.allows(self.method) {
             let method = self.method;
             let _ = self.decline(dispatcher, name, || Why::Method {
-                method,
-                allowed: methods,
+                method: Cow::Borrowed(method),
+                allowed: Cow::Borrowed(methods),
             });
             return Err(Miss::MethodNotAllowed(methods.clone()));
         }

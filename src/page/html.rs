@@ -109,13 +109,13 @@ fn lead(story: &Story<'_>) -> String {
         _ if story.panic.is_some() || story.failure.is_some() => {
             "Dispatch found its way; the function at its end did not.".to_owned()
         }
-        Outcome::Missed(Miss::NotFound) if story.unfit.is_some() => {
-            let reason = story.unfit.unwrap_or("");
-            let mut letters = reason.chars();
-            let first = letters.next().map(|first| first.to_ascii_uppercase());
-            format!("{}{}.", first.into_iter().collect::<String>(), letters.as_str())
-        }
         Outcome::Missed(Miss::NotFound) => {
+            if let Some(why) = story.unfit {
+                let reason = why.to_string();
+                let mut letters = reason.chars();
+                let first = letters.next().map(|first| first.to_ascii_uppercase());
+                return format!("{}{}.", first.into_iter().collect::<String>(), letters.as_str());
+            }
             let known: Vec<&str> = story.request.segments().take(story.known).collect();
             match (&known[..], story.request.segments().nth(story.known)) {
                 (_, None) => "The trail goes on from here, and the path does not.".to_owned(),
@@ -226,7 +226,7 @@ fn crumb_of(crumb: &TrailCrumb, to: &mut String) -> fmt::Result {
         write!(to, "<span class=\"taken\">takes <code>{}</code></span>", Escaped(taken))?;
     }
     if let Some(why) = &crumb.declined {
-        write!(to, "<p>{}</p>", Prose(why))?;
+        write!(to, "<p>{}</p>", Prose(&why.to_string()))?;
     }
     to.push_str("</div></li>\n");
     Ok(())

@@ -11,7 +11,7 @@ mod part;
 mod secrets;
 mod text;
 
-use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail};
+use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail, Why};
 use crate::report;
 use crate::response::reason;
 use crate::{Html, IntoResponse, Request, Response, StatusCode};
@@ -34,7 +34,7 @@ struct Story<'a> {
     /// How many segments lead somewhere.
     known: usize,
     /// Why the next one does not, if it is that one alone.
-    unfit: Option<&'a str>,
+    unfit: Option<&'a Why<'static>>,
     panic: Option<&'a Panic>,
     /// Why the answer is a 500, where the log says it.
     failure: Option<String>,
@@ -88,9 +88,15 @@ pub(crate) fn answer(
     // Whatever the program has to say of a request may have a secret in it.
     let secrets = Secrets::of(request);
     let panics = panic.iter_mut().map(|panic| &mut panic.message);
-    let reasons = trail.crumbs.iter_mut().filter_map(|crumb| crumb.declined.as_mut());
-    for text in panics.chain(failure.as_mut()).chain(reasons) {
+    for text in panics.chain(failure.as_mut()) {
         *text = secrets.left_out_of(text).into_owned();
+    }
+    for why in trail.crumbs.iter_mut().filter_map(|crumb| crumb.declined.as_mut()) {
+        let text = why.to_string();
+        let shown = secrets.left_out_of(&text);
+        if shown != text {
+            *why = Why::Other(shown.into_owned().into());
+        }
     }
     let map = map();
     let story = Story::new((request, &secrets), &response, &trail, &map, panic.as_ref(), failure);
@@ -128,7 +134,7 @@ impl<'a> Story<'a> {
                 (true, Some((number, _))) => number,
                 (true, None) => reached(trail, &segments).max(near::known(map.places(), &segments)),
             },
-            unfit: unfit.map(|(_, reason)| reason),
+            unfit: unfit.map(|(_, why)| why),
             panic,
             failure,
             own: own(response, secrets),
@@ -188,25 +194,22 @@ fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -
     for near in all.iter_mut().filter(|near| near.fits) {
         let function = near.place.handler.split('(').next().unwrap_or("");
         let mut declined = trail.crumbs.iter().filter(|crumb| crumb.handler == function);
-        if let Some(reason) = declined.find_map(|crumb| crumb.declined.as_deref()) {
-            near.difference = format!("fits, but {reason}");
+        if let Some(why) = declined.find_map(|crumb| crumb.declined.as_ref()) {
+            near.difference = format!("fits, but {why}");
         }
     }
     all
 }
 
 /// The last segment that an argument or an item was looked for in vain by, and the reason.
-fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t str)> {
-    let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_deref());
-    declined.find_map(|reason| {
-        let is_named = |segment: &&str| match reason.strip_prefix("there is no item `") {
-            Some(named) => named.strip_prefix(segment) == Some("`"),
-            None => {
-                let behind = reason.strip_prefix('`').and_then(|named| named.strip_prefix(segment));
-                behind.is_some_and(|behind| behind.starts_with("` is not a "))
-            }
+fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t Why<'static>)> {
+    let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_ref());
+    declined.find_map(|why| {
+        let (Why::Argument { segment, .. } | Why::NoItem(segment)) = why else {
+            return None;
         };
-        segments.iter().rposition(is_named).map(|number| (number, reason))
+        let number = segments.iter().rposition(|other| other == segment)?;
+        Some((number, why))
     })
 }
 
@@ -261,7 +264,7 @@ fn wants_html(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::{Crumb, Dispatch, Reply, Step, Walk, Why};
+    use crate::dispatch::{Crumb, Dispatch, Reply, Step, Walk};
     use crate::{App, Application, Body, Method, Routes};
 
     const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -349,7 +352,7 @@ mod tests {
         }
     }
 
-    fn crumb(depth: usize, taken: &str, declined: Option<&str>) -> crate::dispatch::TrailCrumb {
+    fn crumb(depth: usize, taken: &str, declined: Option<Why<'static>>) -> crate::dispatch::TrailCrumb {
         crate::dispatch::TrailCrumb {
             depth,
             dispatcher: "Routes".to_owned(),
@@ -357,7 +360,7 @@ mod tests {
             handler: String::new(),
             is_endpoint: false,
             methods: None,
-            declined: declined.map(str::to_owned),
+            declined,
         }
     }
 
@@ -372,10 +375,10 @@ mod tests {
         let segments = ["a", "b", "c"];
         let ways = trail(vec![crumb(0, "/a", None), crumb(1, "/b", None), crumb(0, "/a", None)]);
         assert_eq!(reached(&ways, &segments), 2);
-        let no_item = "there is no item `b`";
-        let ways = trail(vec![crumb(0, "/a", None), crumb(1, "/b", Some(no_item))]);
+        let no_item = Why::NoItem("b".into());
+        let ways = trail(vec![crumb(0, "/a", None), crumb(1, "/b", Some(no_item.clone()))]);
         assert_eq!(reached(&ways, &segments), 1);
-        assert_eq!(unfit(&ways, &segments), Some((1, no_item)));
+        assert_eq!(unfit(&ways, &segments), Some((1, &no_item)));
         assert_eq!(unfit(&ways, &["a", "b b"]), None);
     }
 
@@ -446,7 +449,7 @@ mod tests {
     impl Dispatch for Hostile {
         fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
             walk.descend(Step::new(ATTACK, ATTACK), |walk| {
-                Err(walk.decline(ATTACK, ATTACK, || Why::Other(ATTACK)))
+                Err(walk.decline(ATTACK, ATTACK, || ATTACK.into()))
             })
         }
 

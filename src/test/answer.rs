@@ -63,7 +63,7 @@ impl Answer {
     /// let answer = client.get("/people/gretel");
     /// let trail = answer.trail().unwrap();
     /// assert_eq!(answer.status(), 404, "{trail}");
-    /// assert_eq!(trail.crumbs[1].declined.as_deref(), Some("`gretel` is not a u32"));
+    /// assert_eq!(trail.crumbs[1].declined.as_ref().unwrap().to_string(), "`gretel` is not a u32");
     /// ```
     pub fn trail(&self) -> Option<&Trail> {
         self.trail.as_ref()

@@ -1,6 +1,6 @@
 //! What every dispatcher does, whichever it is and whatever it is mounted under.
 
-use hansel::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Trail, Walk, Why};
+use hansel::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Trail, Walk};
 use hansel::test::{Answer, Client};
 use hansel::{App, Chain, Hooks, IntoResponse, Method, Methods, Request, Routes, methods, mount, resource};
 
@@ -81,13 +81,13 @@ struct Own;
 impl Dispatch for Own {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
         if walk.segments().next() != Some("own") {
-            return Err(walk.decline("Own", "own", || Why::Other("it is not mine")));
+            return Err(walk.decline("Own", "own", || "it is not mine".into()));
         }
         let get = MethodSet::of(Method::GET);
         walk.descend(Step::taking("Own", "/own/{key}", 2), |walk| {
             match walk.request().segments().any(|segment| segment == "key") {
                 true => walk.arrive(Endpoint::new("Own", "own", &get), |_| "found".into_response()),
-                false => Err(walk.decline("Own", "own", || Why::Other("it is no key"))),
+                false => Err(walk.decline("Own", "own", || "it is no key".into())),
             }
         })
     }

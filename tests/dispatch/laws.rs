@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk, Why};
+use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk};
 use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
@@ -263,7 +263,7 @@ fn an_answer_outlives_a_miss_that_follows_and_goes_with_its_own() {
         let arrived = inner.dispatch(walk)?;
         assert!(mount("/elsewhere", || "elsewhere").dispatch(walk).is_err());
         let nothing = walk.descend(Step::new("Test", "nothing"), |walk| {
-            Err(walk.decline("Test", "", || Why::Other("no")))
+            Err(walk.decline("Test", "", || "no".into()))
         });
         assert!(nothing.is_err());
         if walk.request().query() == Some("deny") {

@@ -12,7 +12,7 @@ pub(super) fn why<'r>(entries: &[Entry], text: &'r str, matches: impl Fn(&str) -
     let hint = slash(text, &matches)
         .or_else(|| case(text, &matches))
         .unwrap_or_else(|| patterns(entries, text));
-    Why::Unknown(shown, hint)
+    Why::Unknown(shown.into(), hint)
 }
 
 fn slash(text: &str, matches: impl Fn(&str) -> bool) -> Option<String> {

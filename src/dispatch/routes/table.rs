@@ -363,7 +363,10 @@ mod tests {
         );
         let reasons = |target: &str| -> Vec<String> {
             let crumbs = app.explain(Method::GET, target).crumbs;
-            crumbs.into_iter().filter_map(|crumb| crumb.declined).collect()
+            crumbs
+                .into_iter()
+                .filter_map(|crumb| Some(crumb.declined?.to_string()))
+                .collect()
         };
         assert_eq!(reasons("/people/x"), ["`x` is not a u32"]);
         assert_eq!(
