@@ -1,4 +1,4 @@
-//! How large the buffers of one connection become, whatever its client sends.
+//! Tests of how large the buffers of one connection become, whatever its client sends.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::date::Date;
 
 const BODY_BUFFER: usize = 64 * 1024;
 
-/// What `Limits` says of a request that is arriving.
+/// Returns the memory that `Limits` documents for a request that is arriving.
 fn bound() -> usize {
     hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * super::ROOM
 }
 
-/// Gives an exchange all of `bytes`, in reads of `size`. Says how much it had in memory at most, and what
-/// it had in the end.
+/// Gives an exchange all of `bytes` in reads of `size` bytes. Returns the most memory it used, and the exchange at the
+/// end.
 fn most_memory(bytes: &[u8], size: usize) -> (usize, Exchange) {
     let mut exchange = Exchange::new(Arc::default(), BODY_BUFFER, Arc::default());
     let (date, mut out, mut most) = (Date::now(), Vec::new(), 0);

@@ -1,11 +1,11 @@
-//! How buffers grow: in doubling steps, which keeps it cheap, but no further than what they are for.
+//! How buffers grow: they double, which is cheap, up to the size of what they hold.
 
 use hansel_proto::Framing;
 
 use super::{Exchange, ROOM, Stage};
 
 impl Exchange {
-    /// Makes the request's buffer larger, with bytes that are initialised, as read needs them.
+    /// Enlarges the request's buffer. Its bytes are initialised, because a read needs that.
     #[cold]
     pub(super) fn grow(&mut self) {
         let buffer = &mut self.request.buffer;
@@ -13,15 +13,15 @@ impl Exchange {
             (Stage::Head, _) => self.position.saturating_add(self.limits.head_bytes),
             (Stage::Gathering { .. }, Framing::Length(body)) => {
                 let behind_head = self.request.origin + self.request.head.len();
-                // What is more finds room in the memory of all connections.
+                // Anything larger uses the memory that all connections share.
                 let body = usize::try_from(body).unwrap_or(usize::MAX).min(self.body_buffer);
                 behind_head.saturating_add(body)
             }
-            // Of content, no more than a piece at a time is here.
+            // The buffer holds only one piece of content at a time.
             (Stage::Collecting, _) => self.filled + ROOM,
             _ => usize::MAX,
         };
-        // Enough for the next read in any case. A piece beyond the end spares the last one from being short.
+        // Enough for the next read in any case. A little beyond the end keeps the last read from being short.
         let larger = (buffer.len() * 2).min(most.saturating_add(ROOM / 4));
         let larger = larger.max(self.filled + ROOM / 4).max(ROOM);
         buffer.reserve_exact(larger - buffer.len());
@@ -29,7 +29,7 @@ impl Exchange {
     }
 }
 
-/// Appends a piece of content. Up to `most` bytes of it take no more memory than that.
+/// Appends a piece of content. Content of up to `most` bytes uses no more than `most` bytes of memory.
 pub(super) fn collect(collected: &mut Vec<u8>, piece: &[u8], most: usize) {
     let needed = collected.len() + piece.len();
     if needed > collected.capacity() {

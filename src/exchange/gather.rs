@@ -1,19 +1,18 @@
 //! Memory for a body that is gathered before the application is called.
 //!
-//! Up to `body_buffer` it is a connection's own. Beyond that it is the pool's, and the more of the body has arrived, the
-//! more of it there is.
+//! Up to `body_buffer` it belongs to the connection. Beyond that it comes from the pool, and grows as the body arrives.
 
 use hansel_proto::Framing;
 
 use super::{Exchange, ROOM, Stage};
 
 impl Exchange {
-    /// So many bytes of a body are gathered at most before the application is called.
+    /// Returns the largest number of bytes of a body that are gathered before the application is called.
     pub(super) fn ahead(&self) -> usize {
         self.body_buffer.max(self.pool.largest)
     }
 
-    /// Whether so much of a body is gathered that the application reads the rest itself.
+    /// Returns true if enough of a body is gathered that the application reads the rest itself.
     pub(super) fn has_enough_ahead(&self) -> bool {
         let (Stage::Gathering { start: start @ 1.. }, Framing::Length(length)) =
             (self.stage, self.request.head.framing())
@@ -24,7 +23,7 @@ impl Exchange {
         gathered >= self.ahead() && length > gathered as u64
     }
 
-    /// Whether there is memory to receive more into. If not, all connections together have as much as they may.
+    /// Returns true if there is memory to receive more. If not, all connections together have as much as they may.
     #[inline]
     pub(crate) fn finds_room(&mut self) -> bool {
         match self.stage {
@@ -34,7 +33,7 @@ impl Exchange {
         }
     }
 
-    /// Takes memory for all that is gathered of a request, if there is plenty of it: `head` bytes and `body` more.
+    /// Takes memory for everything that is gathered of a request, `head` bytes and `body` more, if plenty is free.
     #[inline(never)]
     pub(super) fn lend_at_once(&mut self, head: usize, body: u64) {
         let size = self.size_with(head, body);
@@ -69,13 +68,13 @@ impl Exchange {
 
     #[inline(never)]
     fn finds_room_to_collect(&mut self) -> bool {
-        // What is received next may all be content.
+        // The next bytes received may all be content.
         let here = self.request.body.collected.len();
         let needed = here + self.request.buffer.len();
         if here <= self.body_buffer || needed <= self.body_buffer.saturating_add(self.reserved) {
             return true;
         }
-        // Content is collected in memory that doubles.
+        // The memory in which content is collected doubles.
         let may = self.pool.reserve(needed);
         if may {
             self.reserved += needed;
@@ -83,14 +82,15 @@ impl Exchange {
         may
     }
 
-    /// What a request takes up that is to be gathered, and some bytes more, so that the last ones find room as well.
+    /// Returns the memory for a request that is to be gathered, with a few bytes more, so that the last bytes fit as
+    /// well.
     fn size_with(&self, head: usize, body: u64) -> usize {
         let body = usize::try_from(body).unwrap_or(usize::MAX).min(self.ahead());
         let here = self.filled - self.request.origin;
         here.max(head.saturating_add(body)).saturating_add(ROOM / 4)
     }
 
-    /// Goes on in a buffer of the pool's, of which at most so many bytes are for this request.
+    /// Continues in a buffer of the pool, of which at most `most` bytes are for this request.
     fn move_into(&mut self, mut buffer: Vec<u8>, most: usize) {
         let here = self.request.buffer.get(self.request.origin..self.filled).unwrap_or(&[]);
         buffer[..here.len()].copy_from_slice(here);
@@ -117,14 +117,14 @@ mod tests {
 
     const OWN: usize = 64 * 1024;
     const MANY: usize = 512 * 1024;
-    /// What a connection has of its own, at most.
+    /// The most memory that a connection has for itself.
     const FREE: usize = 256 * 1024;
 
     fn exchange(pool: &Arc<Pool>) -> Exchange {
         Exchange::new(Arc::default(), OWN, Arc::clone(pool))
     }
 
-    /// Receives up to `most` of `bytes`, as far as there is room. Says how many, and the last step.
+    /// Receives up to `most` of `bytes`, as far as there is room. Returns how many, and the last step.
     fn receive(exchange: &mut Exchange, bytes: &[u8]) -> (usize, Step) {
         let (date, mut out) = (Date::now(), Vec::new());
         let mut taken = 0;
@@ -160,7 +160,7 @@ mod tests {
         let in_chunks = [head("Transfer-Encoding: chunked"), chunk(&content(MANY - 1))].concat();
         let in_one = [head(&format!("Content-Length: {MANY}")), content(MANY - 1)].concat();
         for request in [in_one, in_chunks] {
-            // Half of it is lent already, so nothing is lent at once.
+            // Half of it is in use, so nothing is lent at once.
             let pool = Pool::new(MANY, 8 * MANY);
             assert!(pool.reserve(4 * MANY));
             let mut exchange = exchange(&pool);

@@ -1,21 +1,21 @@
-//! Memory for bodies that are large and yet gathered whole before their handlers start.
+//! Memory for large bodies that are completely gathered before their handlers start.
 //!
-//! A handler that reads a body while it arrives needs a thread, which waits for each piece of it. A body that is
-//! gathered costs none, only memory: so there is some for that, shared by all connections.
+//! A handler that reads a body while it arrives needs a thread, which waits for each piece of it. A gathered body needs
+//! only memory, so all connections share some for it.
 //!
-//! Whoever announces a large body gets memory for all of it at once, which is quick, as long as half of the memory is
-//! free. Beyond that memory grows with what has arrived, so that nobody has much more than he has sent.
+//! A large body that is announced gets memory for all of it at once, which is fast, as long as half of the memory is
+//! free. Beyond that, memory grows with what has arrived, so that no client holds much more than it has sent.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The sizes of buffers are multiples of this, so that the next one can use them for a body somewhat larger; and
-/// none is smaller than two of these, or would be taken for a connection's own.
+/// The sizes of buffers are multiples of this, so that the next connection can use them for a slightly larger body.
+/// None is smaller than two of these, because it would be taken for a connection's own.
 const STEP: usize = super::KEPT;
 
-/// Buffers of which all together have a limited size; there are none by default.
+/// Buffers whose total size is limited. By default there are none.
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// The longest body that gets one.
+    /// The length of the longest body that gets a buffer.
     pub(super) largest: usize,
     most: usize,
     state: Mutex<State>,
@@ -23,7 +23,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// The bytes of all buffers, and of those that are in use.
+    /// The number of bytes of all buffers, and of those in use.
     bytes: usize,
     lent: usize,
     spares: Vec<Vec<u8>>,
@@ -37,7 +37,7 @@ impl State {
 }
 
 impl Pool {
-    /// Buffers of `most` bytes in all, for bodies of up to `largest`.
+    /// Creates a pool of `most` bytes in all, for bodies of up to `largest` bytes.
     pub(crate) fn new(largest: usize, most: usize) -> Arc<Pool> {
         Arc::new(Pool {
             // Offsets in a request have 32 bits.
@@ -47,19 +47,19 @@ impl Pool {
         })
     }
 
-    /// A buffer of `size` bytes or more for a body of which little is here, unless that is too much. Whoever gets it
-    /// says when it is no more needed.
+    /// Returns a buffer of `size` bytes or more for a body of which little has arrived, unless too much is in use. The
+    /// caller gives it back when it is done.
     pub(super) fn lend_at_once(&self, size: usize) -> Option<Vec<u8>> {
         self.lend_within(self.most / 2, size, 0)
     }
 
-    /// As [`lend_at_once`](Pool::lend_at_once), to be taken in place of a buffer of the pool that has `instead_of` bytes
-    /// and is full.
+    /// Does what [`lend_at_once`](Pool::lend_at_once) does. The buffer replaces one of the pool that has `instead_of`
+    /// bytes and is full.
     pub(super) fn lend(&self, size: usize, instead_of: usize) -> Option<Vec<u8>> {
         self.lend_within(self.most, size, instead_of)
     }
 
-    /// Counts memory of so many bytes that is not a buffer of the pool's. Says whether it may be had.
+    /// Counts that many bytes of memory that is not one of the pool's buffers. Returns true if the limit allows it.
     pub(super) fn reserve(&self, size: usize) -> bool {
         let mut state = self.state();
         if state.bytes.saturating_add(size) > self.most {
@@ -73,7 +73,7 @@ impl Pool {
         may
     }
 
-    /// How many bytes are in use.
+    /// Returns how many bytes are in use.
     pub(crate) fn in_use(&self) -> usize {
         self.state().lent
     }
@@ -84,7 +84,7 @@ impl Pool {
         if state.lent.saturating_add(size) > most.saturating_add(instead_of) {
             return None;
         }
-        // The one that came back last is still in the nearest cache. One that is much larger is left to larger bodies.
+        // The buffer that came back last is still in the nearest cache. A much larger one is left for larger bodies.
         let fits = |spare: &Vec<u8>| spare.len() >= size && spare.len() <= size.saturating_mul(2);
         if let Some(place) = state.spares.iter().rposition(fits) {
             let spare = state.spares.remove(place);
@@ -96,11 +96,11 @@ impl Pool {
         }
         state.bytes += size;
         state.lent += size;
-        // All zeros without having been touched: what a client does not send takes up nothing.
+        // Zeroed pages are not touched: what a client does not send uses no memory.
         Some(vec![0; size])
     }
 
-    /// Takes back what was lent as a buffer of `size` bytes, or reserved. If it is no such buffer, it is not kept.
+    /// Takes back what was lent as a buffer of `size` bytes, or reserved. Memory that is not such a buffer is freed.
     pub(super) fn take_back(&self, buffer: Vec<u8>, size: usize) {
         let mut state = self.state();
         state.lent -= size;
@@ -111,12 +111,12 @@ impl Pool {
         }
     }
 
-    /// Gives back to the system what is not in use.
+    /// Frees the buffers that are not in use.
     pub(crate) fn tidy(&self) {
         self.state().clear();
     }
 
-    // In several places, none of which is on the way of a usual request.
+    // Used in several places, none of which is on the path of a usual request.
     #[inline(never)]
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +137,7 @@ mod tests {
         assert!(pool.largest < u32::MAX as usize);
     }
 
-    /// Takes back what was lent and has not become another.
+    /// Takes back a buffer that was lent and not replaced by another.
     fn give_back(pool: &Pool, buffer: Vec<u8>) {
         let size = buffer.len();
         pool.take_back(buffer, size);

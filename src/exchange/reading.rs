@@ -1,4 +1,4 @@
-//! A body that its handler reads while it arrives, from wherever its bytes come.
+//! A body that its handler reads while it arrives, wherever its bytes come from.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use super::{Coming, Exchange, LiveInput};
 use crate::request::{BodyError, Content, LiveBody};
 
-/// Where the bytes of a body come from, as HTTP/1.1 frames them.
+/// The source of the bytes of a body, framed as in HTTP/1.1.
 pub(crate) trait Incoming: Send + 'static {
-    /// Waits for bytes and puts them into `room`. Says how many; 0 is the end of all.
+    /// Waits for bytes and puts them into `room`. Returns how many; 0 means the end of the input.
     fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError>;
 
-    /// The client waits for this interim response before it sends the body.
+    /// Sends an interim response that the client waits for before it sends the body.
     fn interim(&mut self, _response: &[u8]) {}
 }
 
@@ -23,8 +23,7 @@ struct Reading<I> {
 }
 
 impl Exchange {
-    /// Makes the request's body one that is read from `incoming`. To be ended by
-    /// [`end_reading`](Exchange::end_reading).
+    /// Makes the request read its body from `incoming`, until [`end_reading`](Exchange::end_reading).
     pub(crate) fn begin_reading<I: Incoming>(&mut self, incoming: I) {
         let reading = Reading {
             input: self.begin_live(),
@@ -34,7 +33,7 @@ impl Exchange {
         self.request.body.content = Content::Live(RefCell::new(Box::new(reading)));
     }
 
-    /// Gives back what the body was read from, if it was. What was received and not used is with the exchange.
+    /// Returns what the body was read from, if it was. What was received and not used stays with the exchange.
     pub(crate) fn end_reading<I: Incoming>(&mut self) -> Option<I> {
         let Content::Live(live) = std::mem::take(&mut self.request.body.content) else {
             return None;
@@ -43,7 +42,7 @@ impl Exchange {
         let reading = live.downcast::<Reading<I>>().ok()?;
         self.end_live(reading.input);
         if reading.failed.is_some() {
-            // Where the body ends, if it does, is not known.
+            // Where the body ends is unknown.
             self.close_after_response();
         }
         Some(reading.incoming)
@@ -51,7 +50,7 @@ impl Exchange {
 }
 
 impl<I: Incoming> Reading<I> {
-    /// Receives until there is content, or the end of it.
+    /// Receives until there is content, or the content ends.
     fn receive_content(&mut self) -> Result<(), BodyError> {
         loop {
             match self.input.advance().map_err(BodyError::refused)? {

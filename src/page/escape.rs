@@ -1,11 +1,11 @@
-//! Text that is safe wherever HTML has text or a quoted attribute.
+//! Text that is safe wherever HTML allows text or a quoted attribute.
 
 use std::fmt::{self, Write};
 
-/// Shows what it holds, with everything escaped that HTML could take for its own.
+/// Shows its content with everything escaped that HTML could interpret.
 ///
-/// All that a page shows goes through it: paths and header fields are the client's words, and names of
-/// handlers may contain `<`.
+/// Everything that a page shows goes through it: clients choose paths and header fields, and names of handlers may
+/// contain `<`.
 pub(super) struct Escaped<T>(pub(super) T);
 
 impl<T: fmt::Display> fmt::Display for Escaped<T> {
@@ -25,7 +25,7 @@ impl Write for Escaping<'_, '_> {
             '"' => self.0.write_str("&quot;"),
             '\'' => self.0.write_str("&#39;"),
             '\n' | '\t' => self.0.write_char(c),
-            // What can't be seen, or turns the direction of what can, is shown for what it is.
+            // Invisible characters, and those that change the direction of text, are shown as escapes.
             c if c.is_control() || is_direction(c) => write!(self.0, "\\u{{{:x}}}", u32::from(c)),
             c => self.0.write_char(c),
         })
@@ -36,7 +36,7 @@ fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Escaped, and what stands between backticks as code.
+/// Escaped text, with what stands between backticks shown as code.
 pub(super) struct Prose<'t>(pub(super) &'t str);
 
 impl fmt::Display for Prose<'_> {
@@ -45,7 +45,7 @@ impl fmt::Display for Prose<'_> {
         while let Some((number, part)) = parts.next() {
             match number % 2 {
                 0 => write!(f, "{}", Escaped(part))?,
-                // A backtick without a partner is just one.
+                // A backtick without a partner is shown as it is.
                 _ if parts.peek().is_none() => write!(f, "`{}", Escaped(part))?,
                 _ => write!(f, "<code>{}</code>", Escaped(part))?,
             }

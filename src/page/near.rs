@@ -8,13 +8,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::part::{Part, parts};
 use crate::dispatch::Place;
 
-/// How many places are shown.
+/// The most places that are shown.
 const SHOWN: usize = 5;
-/// What is farther away than this was hardly meant.
+/// Places that differ by more than this were hardly meant.
 const FARTHEST: usize = 5;
-/// Segments longer than this are not compared letter by letter.
+/// Longer segments are not compared letter by letter.
 const COMPARED: usize = 64;
-/// What may stand in a segment as it is (RFC 3986 §3.3).
+/// Characters that need no escape in a segment (RFC 3986 §3.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -23,24 +23,23 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b':');
 
-/// A place that was perhaps meant, and why it was not met.
+/// A place that was perhaps meant, and why the path did not reach it.
 #[derive(Debug)]
 pub(super) struct Near<'m> {
     pub(super) place: &'m Place,
     /// The path that would lead there, as far as it is known.
     pub(super) path: String,
-    /// The same to be clicked, if that leads anywhere.
+    /// The same as a link, if following it leads anywhere.
     pub(super) link: Option<String>,
-    /// What is different: with `code` in backticks.
+    /// What differs: with `code` in backticks.
     pub(super) difference: String,
     distance: usize,
     takes_method: bool,
-    /// There is no difference: it was declined for what it makes of the path.
+    /// True if the path fits, and the place declined it because of a segment's content.
     pub(super) fits: bool,
 }
 
-/// The places that are nearest to a path, nearest first. Where something was found, that is not what was
-/// meant.
+/// Returns the places that are nearest to a path, nearest first. A place that was found is not what was meant.
 pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str], is_found: bool) -> Vec<Near<'m>> {
     let mut near: Vec<Near<'m>> = places
         .iter()
@@ -49,7 +48,7 @@ pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str], is_f
         .filter(|near| near.distance <= FARTHEST)
         .collect();
     near.sort_by_key(|near| near.distance);
-    // What another method would do there is only of interest where the asked one does nothing.
+    // Another method is only of interest where the requested one does nothing.
     let answered: HashSet<&str> = near
         .iter()
         .filter(|near| near.takes_method)
@@ -60,14 +59,14 @@ pub(super) fn near<'m>(places: &'m [Place], method: &Method, path: &[&str], is_f
     near
 }
 
-/// How many segments from the start some place has in common with a path.
+/// Returns the largest number of segments that some place has in common with a path, from the start.
 pub(super) fn known(places: &[Place], path: &[&str]) -> usize {
     let of = |place: &Place| {
         let parts = parts(&place.pattern);
         let shared = parts.iter().zip(path).take_while(|(part, segment)| part.fits(segment));
         let count = shared.count();
         if count == path.len() && count == parts.len() {
-            // All of it fits, and was declined all the same: by what it has parameters for.
+            // The whole path fits, so it was declined because of its parameters.
             let is_literal = |part: &&Part<'_>| matches!(part, Part::Literal(_));
             return parts.iter().take_while(is_literal).count();
         }
@@ -81,7 +80,7 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
     let mut comparison = Comparison::of(&parts, path)?;
     let takes_method = place.methods.allow().allows(method);
     if !takes_method {
-        // On a path that is right it comes first, else after those that take it.
+        // If the path is right, a place with another method comes first, otherwise after those that accept the method.
         comparison.distance += if comparison.differences.is_empty() { 1 } else { 3 };
         comparison
             .differences
@@ -107,17 +106,17 @@ fn compare<'m>(place: &'m Place, method: &Method, path: &[&str]) -> Option<Near<
     })
 }
 
-/// A pattern beside a path.
+/// A pattern compared with a path.
 #[derive(Default)]
 struct Comparison {
-    /// The path that would do: a segment, or a part that something would have to be found for.
+    /// The path that would match: segments, or parts for which something would have to be filled in.
     meant: Vec<Result<String, String>>,
     differences: Vec<String>,
     distance: usize,
 }
 
 impl Comparison {
-    /// Compares in each way there is; `None` if the two have nothing to do with each other.
+    /// Compares in each possible way. Returns `None` if the two have nothing in common.
     fn of(parts: &[Part<'_>], path: &[&str]) -> Option<Comparison> {
         if path.iter().any(|segment| segment.contains('/')) {
             let separated: Vec<&str> = path.iter().flat_map(|segment| segment.split('/')).collect();
@@ -135,7 +134,7 @@ impl Comparison {
         comparison.by_prefix(parts, path).then_some(comparison)
     }
 
-    /// Compares from the start. Says whether the two have to do with each other.
+    /// Compares from the start. Returns true if the two have something in common.
     fn by_segment(&mut self, parts: &[Part<'_>], path: &[&str]) -> bool {
         let mut segments = path.iter().copied().peekable();
         let mut has_met = parts.is_empty() && path.iter().all(|segment| segment.is_empty());
@@ -205,7 +204,7 @@ impl Comparison {
         true
     }
 
-    /// Compares letter by letter. Says whether the one may have been meant by the other.
+    /// Compares letter by letter. Returns true if one may have been meant by the other.
     fn spell(&mut self, segment: &str, text: &str) -> bool {
         if segment == text {
             return true;
@@ -244,7 +243,7 @@ fn shown(meant: &[Result<String, String>]) -> String {
     meant.iter().map(text).collect()
 }
 
-/// A link, where following it sends a request that is answered.
+/// Returns a link, if following it sends a request that is accepted.
 fn link(place: &Place, comparison: &Comparison) -> Option<String> {
     let segments: Vec<&str> = comparison
         .meant
@@ -253,7 +252,7 @@ fn link(place: &Place, comparison: &Comparison) -> Option<String> {
         .collect::<Option<_>>()?;
     // `//host` would lead to another server (RFC 3986 §4.2).
     let stays_here = segments.first().is_none_or(|first| !first.is_empty());
-    // Nor does a browser ask for dots (RFC 3986 §5.2.4).
+    // A browser never requests dots (RFC 3986 §5.2.4).
     let has_dots = segments.iter().any(|segment| matches!(*segment, "." | ".."));
     if !stays_here || has_dots || !place.methods.allows(&Method::GET) {
         return None;
@@ -268,8 +267,8 @@ fn link(place: &Place, comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// How many letters are to be added, removed, replaced, or swapped with their neighbour, to make one text
-/// of the other: the optimal string alignment distance.
+/// Returns how many letters must be added, removed, replaced, or swapped with their neighbour to turn one text into the
+/// other: the optimal string alignment distance.
 fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before: Vec<usize> = Vec::new();

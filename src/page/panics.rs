@@ -1,4 +1,4 @@
-//! Panics, caught for the page: what was said, and where.
+//! Panics that are caught for the page: the message, and where it happened.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -20,29 +20,29 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// How many lines are shown before and behind the one that panicked.
+/// How many lines are shown before and after the one that panicked.
 const AROUND: usize = 4;
-/// Files larger than this were hardly written by hand.
+/// Larger files were hardly written by hand.
 const LARGEST: u64 = 1024 * 1024;
 
 thread_local! {
     static LAST: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// Calls `application`; a panic is caught and described.
+/// Calls `application`, and catches and describes a panic.
 pub(super) fn catch<R>(application: impl FnOnce() -> R) -> Result<R, Panic> {
     listen();
     LAST.with(|last| last.take());
-    // What the application shares between its requests it must keep in order itself, as it must
-    // under a server, which catches its panics as well.
+    // The application itself must keep consistent what its requests share, as under a server, which catches panics as
+    // well.
     catch_unwind(AssertUnwindSafe(application)).map_err(|panic| Panic {
         message: text(&*panic).to_owned(),
         place: LAST.with(|last| last.take()),
     })
 }
 
-/// Only a hook is told where a panic happened. This one writes that down for its thread, and leaves the
-/// rest to the hook that was there before.
+/// Installs a hook, because only a hook learns where a panic happened. It stores that for its thread and leaves the
+/// rest to the previous hook.
 fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -53,7 +53,7 @@ fn listen() {
                 line: location.line() as usize,
                 column: location.column(),
             });
-            // A thread that is ending has no place to keep it, and nobody who would ask.
+            // A thread that is ending cannot store it, and nothing would read it.
             let _ = LAST.try_with(|last| last.replace(place));
             before(panic);
         }));
@@ -67,8 +67,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Place {
-    /// The lines around it with their numbers, if the source is at hand, as it is where a program is
-    /// written.
+    /// Returns the lines around it with their numbers, if the source is available, as it is during development.
     pub(super) fn excerpt(&self) -> Option<Vec<(usize, String)>> {
         let metadata = std::fs::metadata(&self.file).ok()?;
         if !metadata.is_file() || metadata.len() > LARGEST {
@@ -81,7 +80,7 @@ impl Place {
             .enumerate()
             .map(|(before, line)| (before + 1, line.to_owned()));
         let excerpt: Vec<_> = lines.skip(first - 1).take(self.line + AROUND + 1 - first).collect();
-        // A source that was changed since may end before.
+        // A source that was changed since may be shorter.
         excerpt
             .iter()
             .any(|(number, _)| *number == self.line)

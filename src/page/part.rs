@@ -1,9 +1,9 @@
-//! The patterns of a map, part by part, as far as a comparison with a path needs them.
+//! The patterns of a map, split into parts for the comparison with a path.
 
 /// What a pattern has between two slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'p> {
-    /// Text that stands for itself; empty for the slash at the end.
+    /// Literal text; empty for a slash at the end.
     Literal(&'p str),
     /// `{id}`: one segment.
     Parameter(&'p str),
@@ -16,7 +16,7 @@ pub(super) enum Part<'p> {
 }
 
 impl<'p> Part<'p> {
-    /// As it is written in the pattern.
+    /// Returns the part as it is written in the pattern.
     pub(super) fn text(self) -> &'p str {
         match self {
             Part::Literal(text)
@@ -27,7 +27,7 @@ impl<'p> Part<'p> {
         }
     }
 
-    /// Whether `segment` may be what this stands for.
+    /// Returns true if `segment` may match this part.
     pub(super) fn fits(self, segment: &str) -> bool {
         match self {
             Part::Literal(text) => text == segment,
@@ -46,9 +46,9 @@ impl<'p> Part<'p> {
     }
 }
 
-/// The parts of a pattern; none for `/`.
+/// Returns the parts of a pattern; none for `/`.
 pub(super) fn parts(pattern: &str) -> Vec<Part<'_>> {
-    // A regular expression stands behind the path of its mount: `/calc^/hello/(\w+)/$`.
+    // A regular expression follows the path of its mount: `/calc^/hello/(\w+)/$`.
     let (path, expression) = pattern.split_once('^').unwrap_or((pattern, ""));
     let mut parts: Vec<Part<'_>> = Vec::new();
     if let Some(path) = path.strip_prefix('/').filter(|path| !path.is_empty()) {
@@ -61,7 +61,7 @@ pub(super) fn parts(pattern: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Splits an expression on the slashes that are in no group and no class.
+/// Splits an expression at the slashes that are outside of groups and classes.
 fn split(expression: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
     expression.split(move |c| {

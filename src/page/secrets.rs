@@ -1,6 +1,6 @@
-//! What a request has of secrets, which the page leaves out: pages are shown around.
+//! Secrets of a request, which the page leaves out: people share such pages.
 //!
-//! A name decides, or a value that has the shape of a secret. Where neither is sure, it is left out.
+//! The name decides, or a value that looks like a secret. In case of doubt it is left out.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use crate::Request;
 use crate::request::Pairs;
 
-/// Parts of names, wherever they stand in one, without its separators.
+/// Parts of names that mark a secret, anywhere in a name without its separators.
 const STEMS: &[&str] = &[
     "accesskey",
     "apikey",
@@ -41,13 +41,13 @@ const STEMS: &[&str] = &[
     "xsrf",
 ];
 
-/// Words of names that are too short to be looked for inside of others.
+/// Words that mark a secret, too short to be searched inside other words.
 const WORDS: &[&str] = &[
     "2fa", "cred", "creds", "cvc", "cvv", "key", "keys", "mfa", "nonce", "otp", "pass", "passkey", "pin", "psw",
     "pswd", "pw", "pwd", "sess", "sid", "sig", "sign", "ssn", "tfa", "totp",
 ];
 
-/// What a code is for that lets somebody in. One of a country or a status does not.
+/// Words that make a code a secret, because it grants access. The code of a country or a status is not one.
 const OF_CODES: &[&str] = &[
     "access",
     "activation",
@@ -68,7 +68,7 @@ const OF_CODES: &[&str] = &[
     "verify",
 ];
 
-/// Authentication schemes (RFC 9110 §11.1), which stand before what they have of secrets.
+/// Authentication schemes (RFC 9110 §11.1), which come before a secret.
 const SCHEMES: &[&str] = &[
     "apikey ",
     "aws4-hmac-sha256 ",
@@ -84,30 +84,30 @@ const SCHEMES: &[&str] = &[
     "token ",
 ];
 
-/// How often a value may be encoded before it is left out unseen.
+/// A value that is encoded more often than this is left out unseen.
 const DECODED: usize = 4;
 
-/// Secrets that are shorter are not looked for in other texts: they are found in too many.
+/// Shorter secrets are not searched in other texts, where they would occur too often.
 const SHORTEST: usize = 4;
-/// As above, for a cookie of which only the value speaks.
+/// The same for a cookie that only its value marks as a secret.
 const SHORTEST_COOKIE: usize = 8;
-/// How many secrets are looked for in other texts. If there are more, these are left out as a whole.
+/// The most secrets that are searched in other texts. If there are more, those texts are left out completely.
 const MOST: usize = 64;
 
-/// What stands in the place of a secret that is found in a text.
+/// Replaces a secret that is found in a text.
 const LEFT_OUT: &str = "(not shown)";
 
-/// Whether the value of such a name is a secret.
+/// Returns true if the value of a field or parameter with this name is a secret.
 pub(super) fn is_secret(name: &str, value: &str) -> bool {
     is_secret_name(name) || is_secret_value(value)
 }
 
-/// Whether what has this name is a secret, whatever its value is.
+/// Returns true if the name alone marks a secret.
 fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let whole = words.concat();
     let is_any = |known: &[&str], word: &str| known.contains(&word);
-    // A code by itself is what OAuth calls the key to a token (RFC 6749 §4.1.2).
+    // OAuth calls the key to a token a code (RFC 6749 §4.1.2).
     let is_code = |word: &str| word == "code" && (words.len() == 1 || words.iter().any(|of| is_any(OF_CODES, of)));
     STEMS.iter().any(|stem| whole.contains(stem))
         || ["pass", "pwd"].iter().any(|end| whole.ends_with(end))
@@ -116,7 +116,7 @@ fn is_secret_name(name: &str) -> bool {
         })
 }
 
-/// The words of a name, in lower case: `accessToken`, `ACCESS_TOKEN` and `Access-Token` have the same two.
+/// Returns the words of a name, in lower case: `accessToken`, `ACCESS_TOKEN` and `Access-Token` have the same two.
 fn words(name: &str) -> Vec<String> {
     look_at(name);
     let mut words = vec![String::new()];
@@ -137,7 +137,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Whether a value is a secret, or has one in it, whatever its name is.
+/// Returns true if a value is or contains a secret, whatever its name is.
 fn is_secret_value(value: &str) -> bool {
     let mut value = Cow::Borrowed(value);
     for _ in 0..DECODED {
@@ -175,7 +175,7 @@ fn is_of_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.~".contains(c)
 }
 
-/// Whether this is hardly a word: long, and of all kinds of letters, or as long as a digest.
+/// Returns true if this is hardly a word: long, with all kinds of letters, or as long as a digest.
 fn is_random(run: &str) -> bool {
     let has = |is_kind: fn(&u8) -> bool| run.as_bytes().iter().any(is_kind);
     let has_digits = has(u8::is_ascii_digit);
@@ -187,20 +187,20 @@ fn is_random(run: &str) -> bool {
     }
 }
 
-/// Whether there is a password in what follows the `://` of a URL (RFC 3986 §3.2.1).
+/// Returns true if there is a password in what follows the `://` of a URL (RFC 3986 §3.2.1).
 fn has_password(behind: &str) -> bool {
     let authority = behind.split(['/', '?', '#', ' ']).next().unwrap_or("");
     authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
-/// Whether something in a value is called a secret: `?token=..` of a URL, `"password": ".."` of an object.
+/// Returns true if a value names a secret inside: `?token=..` of a URL, `"password": ".."` of an object.
 fn has_secret_parameter(value: &str) -> bool {
     let mut behind_last = 0;
     value.match_indices(['=', ':']).any(|(at, sign)| {
         let before = value.get(behind_last..at).unwrap_or("");
         let after = value.get(at + 1..).unwrap_or("");
         behind_last = at + 1;
-        // A colon also stands in times, hosts and schemes.
+        // Times, hosts and schemes contain colons as well.
         let is_parameter = sign == "=" || before.ends_with(['"', '\'']) || after.starts_with(' ');
         let name = before.trim_end_matches(['"', '\'', ' ', ']']);
         let start = name.rfind(|c: char| !(c.is_alphanumeric() || "-_.[".contains(c)));
@@ -209,7 +209,7 @@ fn has_secret_parameter(value: &str) -> bool {
     })
 }
 
-/// A query, with its secrets left out.
+/// Returns a query without its secrets.
 pub(super) fn query(query: &str) -> String {
     let pairs = query.split('&').map(|pair| match secret_of_pair(pair) {
         None => Cow::Borrowed(pair),
@@ -221,7 +221,7 @@ pub(super) fn query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// What is not shown of a pair of a query, as it was sent: the value, or all of it.
+/// Returns what is not shown of a pair of a query, as it was sent: the value, or the whole pair.
 fn secret_of_pair(pair: &str) -> Option<&str> {
     let (name, value) = Pairs::of(pair).next()?;
     let (_, sent) = pair.split_once('=').unwrap_or((pair, ""));
@@ -231,12 +231,12 @@ fn secret_of_pair(pair: &str) -> Option<&str> {
     Some(sent).filter(|sent| !sent.is_empty() && is_secret(&name, &value))
 }
 
-/// How long something is that is not shown.
+/// Describes something that is not shown by its length.
 pub(super) fn octets(len: usize) -> String {
     format!("({len} octets, not shown)")
 }
 
-/// The secrets of a request, to be found in what others say of it.
+/// The secrets of a request, which are searched in other texts about it.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     values: Vec<String>,
@@ -259,7 +259,7 @@ impl Secrets {
             if name.eq_ignore_ascii_case("cookie") {
                 values.extend(value.split(';').filter_map(cookie).map(str::to_owned));
             } else if is_secret(name, &value) {
-                // Behind the scheme, which is no secret.
+                // The part after the scheme, which is not a secret.
                 values.extend(value.trim_start().split_once(' ').map(|(_, rest)| rest.to_owned()));
                 values.push(value.into_owned());
             }
@@ -277,12 +277,12 @@ impl Secrets {
         }
     }
 
-    /// The text, with all that is a secret left out.
+    /// Returns the text without the secrets.
     pub(super) fn left_out_of<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.are_too_many {
             return Cow::Borrowed(LEFT_OUT);
         }
-        // All of them at first: what stands in the place of one must not be taken for another.
+        // All are found first: the text that replaces one must not be taken for another.
         let places = self
             .values
             .iter()
@@ -312,7 +312,7 @@ fn look_at(_text: &str) {
     crate::request::steps::count(_text.len());
 }
 
-/// The value of a cookie, if it may be a secret: a theme or a language is found everywhere.
+/// Returns the value of a cookie, if it may be a secret. A theme or a language occurs everywhere.
 fn cookie(pair: &str) -> Option<&str> {
     let (name, value) = pair.split_once('=').unwrap_or(("", pair));
     let value = value.trim();

@@ -1,16 +1,16 @@
-//! The story as text, for clients that are no browsers.
+//! The story as text, for clients other than browsers.
 
 use std::fmt::Write;
 
 use super::Story;
 use crate::response::status_text;
 
-/// All that is worth a terminal's lines.
+/// Returns what is worth showing in a terminal.
 pub(super) fn text(story: &Story<'_>) -> String {
     let mut text = String::new();
     // Writing to a string can't fail.
     let _ = write(story, &mut text);
-    // What a path contains must not move a terminal's cursor.
+    // Control characters in a path must not move a terminal's cursor.
     text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
