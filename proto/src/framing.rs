@@ -73,7 +73,7 @@ pub(crate) fn settle(fields: &[Field], bytes: &[u8], version: Version, known_hos
 }
 
 /// The fields that matter here. The values of all others decide nothing.
-pub(crate) enum Deciding {
+enum Deciding {
     Host,
     Expect,
     Connection,
@@ -84,7 +84,7 @@ pub(crate) enum Deciding {
 impl Deciding {
     /// The one of that name.
     #[inline(always)]
-    pub(crate) fn of(name: &[u8]) -> Option<Deciding> {
+    fn of(name: &[u8]) -> Option<Deciding> {
         // The length tells nearly every other name apart from these without looking at it, and the first letter the rest.
         let begins = |known: &[u8]| name.first().map(|letter| letter | 0x20) == known.first().copied();
         let is = |known: &[u8]| begins(known) && scan::is_word(name, known);

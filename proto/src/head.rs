@@ -10,8 +10,8 @@ use crate::version::Version;
 
 /// A request's head, parsed: reusable, so that the next head allocates nothing.
 ///
-/// A request line or a field section that is the same as the one before, to the byte, is not parsed again, and of one that
-/// differs in parts of the same length, only these are: a client sends nearly the same with every request.
+/// A request line or a field section that is the same as the one before, to the byte, is not parsed again, nor is a field
+/// line that stands where it stood in the section before: a client sends nearly the same with every request.
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
 /// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,

@@ -17,8 +17,8 @@ pub(crate) enum Known {
     All,
 }
 
-/// How much of the head at the start of `bytes` is like the last one, which was parsed into `head`: the same but for parts
-/// on which nothing else depends. If all of it is, `head` is this one now, without having been parsed.
+/// Returns how much of the head at the start of `bytes` is the same as the last one, which was parsed into `head`. If all
+/// of it is, `head` already describes these bytes.
 #[inline]
 pub(crate) fn known(bytes: &[u8], limits: &Limits, head: &mut Head) -> Known {
     let line = head.line.len();

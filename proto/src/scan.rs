@@ -49,41 +49,6 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
-/// How many bytes at the start of both are the same; it is known that `from` of them are.
-#[inline(always)]
-pub(crate) fn common_prefix(one: &[u8], other: &[u8], from: usize) -> usize {
-    let most = one.len().min(other.len());
-    let (one, other) = (&one[..most], &other[..most]);
-    let mut at = from.min(most);
-    // Long stretches first: a comparison of so many bytes at once takes the processor two steps.
-    while let (Some(our), Some(their)) = (one[at..].first_chunk::<32>(), other[at..].first_chunk::<32>()) {
-        if our != their {
-            break;
-        }
-        at += 32;
-    }
-    while let (Some(our), Some(their)) = (one[at..].first_chunk::<8>(), other[at..].first_chunk::<8>()) {
-        match first_difference(our, their) {
-            Some(index) => return at + index,
-            None => at += 8,
-        }
-    }
-    // The last word overlaps what has been found to be the same.
-    if let (Some(our), Some(their)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        return first_difference(our, their).map_or(most, |index| most - 8 + index);
-    }
-    while at < most && one[at] == other[at] {
-        at += 1;
-    }
-    at
-}
-
-#[inline(always)]
-fn first_difference(one: &[u8; 8], other: &[u8; 8]) -> Option<usize> {
-    let differs = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
-    (differs != 0).then(|| (differs.trailing_zeros() / 8) as usize)
-}
-
 /// Whether the two are the same but for the case of their letters.
 #[inline(always)]
 pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
@@ -296,24 +261,6 @@ mod tests {
             }
         }
         assert!(!is_word(b"host", b"hosts"));
-    }
-
-    #[test]
-    fn a_common_prefix_ends_where_the_first_difference_is() {
-        for length in 0..80 {
-            let bytes = vec![b'x'; length];
-            for from in 0..=length {
-                assert_eq!(common_prefix(&bytes, &bytes, from), length);
-                assert_eq!(common_prefix(&bytes, &vec![b'x'; length + 9], from), length);
-                for at in from..length {
-                    let mut other = bytes.clone();
-                    other[at] ^= 0x80;
-                    assert_eq!(common_prefix(&bytes, &other, from), at);
-                    assert_eq!(common_prefix(&other, &bytes, from), at);
-                    assert_eq!(common_prefix(&bytes, &bytes[..at], from), at);
-                }
-            }
-        }
     }
 
     #[test]

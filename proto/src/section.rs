@@ -1,10 +1,9 @@
 //! The field section of a head: its lines, and what they decide.
 
-use crate::framing::{self, Decided, Deciding, Framing};
+use crate::framing::{self, Decided, Framing};
 use crate::limits::Limits;
 use crate::lines::{self, Field, Lines};
 use crate::refusal::{Reason, Refusal};
-use crate::scan;
 use crate::span::Span;
 use crate::version::Version;
 
@@ -15,9 +14,8 @@ const REMEMBERED: usize = 4 * 1024;
 /// same bytes come again.
 ///
 /// Clients send most of their fields again and again, and those behind one proxy send much that is the
-/// same. So a section that comes again is not parsed again; of one with other values of the same length, such as
-/// another session's cookie, only those are looked at; and elsewhere a line that stands where it stood in the
-/// section before is not parsed again either.
+/// same. So a section that comes again is not parsed again; and in another one, a line that stands where it stood in
+/// the section before is not parsed again either.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     pub(crate) fields: Vec<Field>,
@@ -36,45 +34,15 @@ impl Section {
         self.bytes.len()
     }
 
-    /// Whether these bytes start with the section that was parsed last, within these limits, but for values of
-    /// the same length that decide nothing. Then this is the section at their start, without having been parsed.
+    /// Whether these bytes start with the section that was parsed last, within these limits. Then this is the section
+    /// at their start, without having been parsed.
     #[inline]
-    pub(crate) fn comes_again(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
+    pub(crate) fn comes_again(&self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
         !self.bytes.is_empty()
             && self.version == version
             && self.fields.len() <= limits.fields
             && self.check_length(limits).is_ok()
-            && match scan::common_prefix(bytes, &self.bytes, 0) {
-                same if same == self.bytes.len() => true,
-                same => self.renew(bytes, same),
-            }
-    }
-
-    /// Takes over the values that are new, where all before `at` is the same. Where it gives up, this is a section
-    /// like any other: each line of it has been a right one in its place, and those that decide something are the same.
-    #[inline(never)]
-    fn renew(&mut self, bytes: &[u8], mut at: usize) -> bool {
-        let mut fields = self.fields.iter();
-        loop {
-            let Some(field) = fields.find(|field| at < field.value.end as usize) else {
-                return false;
-            };
-            let end = field.value.end as usize;
-            let Some(new) = bytes.get(at..end) else {
-                return false;
-            };
-            if !is_renewed(new, at, *field, &self.bytes) {
-                return false;
-            }
-            match self.bytes.get_mut(at..end) {
-                Some(old) => old.copy_from_slice(new),
-                None => return false,
-            }
-            at = scan::common_prefix(bytes, &self.bytes, end);
-            if at == self.bytes.len() {
-                return true;
-            }
-        }
+            && bytes.starts_with(&self.bytes)
     }
 
     /// Parses the section at the start of `bytes`, if all of it is there.
@@ -120,20 +88,6 @@ impl Section {
         self.fields.clear();
         self.decided = Decided::default();
     }
-}
-
-/// Whether `new` can stand in the place of what a `field` of the `last` section has from `at` on: as a value it is right
-/// by itself (RFC 9112 §5), and it decides nothing.
-#[inline]
-fn is_renewed(new: &[u8], at: usize, field: Field, last: &[u8]) -> bool {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let start = field.value.start as usize;
-    start <= at
-        && scan::is_value(new)
-        // Whitespace at either end is not part of the value.
-        && !(start == at && is_blank(new.first()))
-        && !is_blank(new.last())
-        && Deciding::of(field.name.of(last)).is_none()
 }
 
 /// The line that begins at `at`, and where the next one does, if it is the very line that has this `index`
@@ -290,41 +244,6 @@ mod tests {
             }
         }
         assert!(whole > base.len() * 256);
-    }
-
-    #[test]
-    fn values_that_decide_nothing_are_taken_over() {
-        let limits = Limits::default();
-        let section =
-            |session: &str, host: &str| format!("Cookie: session={session}\r\nHost: {host}\r\nZ: {session}\r\n\r\n");
-        let mut kept = Section::default();
-        let first = section("0123456789abcdef0123456789abcdef0123456789abcdef", "a.test");
-        assert!(!kept.comes_again(first.as_bytes(), Version::Http11, &limits));
-        assert!(matches!(
-            kept.parse(first.as_bytes(), Version::Http11, &limits),
-            Ok(Lines::End(_))
-        ));
-        for session in [
-            "0123456789abcdef0123456789abcdef0123456789abcdeX",
-            "X123456789abcdef0123456789abcdef0123456789abcdef",
-        ] {
-            let next = section(session, "a.test") + "GET / HTTP/1.1";
-            assert!(kept.comes_again(next.as_bytes(), Version::Http11, &limits));
-            assert!(next.as_bytes().starts_with(&kept.bytes));
-        }
-        for (other, version) in [
-            (
-                section("0123456789abcdef0123456789abcdef0123456789abcdef", "b.test"),
-                Version::Http11,
-            ),
-            (
-                section("0123456789abcdef0123456789abcdef0123456789abcdef0", "a.test"),
-                Version::Http11,
-            ),
-            (first, Version::Http10),
-        ] {
-            assert!(!kept.comes_again(other.as_bytes(), version, &limits), "{other}");
-        }
     }
 
     #[test]

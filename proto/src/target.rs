@@ -29,7 +29,6 @@ pub(crate) struct Target {
     pub(crate) path: Span,
     pub(crate) query: Option<Span>,
     pub(crate) path_has_escapes: bool,
-    query_has_escapes: bool,
 }
 
 pub(crate) fn too_long(limit: usize) -> Refusal {
@@ -97,10 +96,9 @@ impl Target {
         let mut end = path_end;
         self.query = None;
         if bytes.get(path_end) == Some(&b'?') {
-            let Some((query_end, query_has_escapes)) = escaped_run(bytes, path_end + 1, QUERY)? else {
+            let Some((query_end, _)) = escaped_run(bytes, path_end + 1, QUERY)? else {
                 return Ok(false);
             };
-            self.query_has_escapes = query_has_escapes;
             self.query = Some(Span::new(path_end + 1, query_end));
             end = query_end;
         }
@@ -109,26 +107,6 @@ impl Target {
         self.path = Span::new(start, path_end);
         self.path_has_escapes = path_has_escapes;
         ends(bytes, end)
-    }
-
-    /// Where the path or query ends, if `bytes`, which are this target's up to `at`, go on with another one of the same
-    /// length, or a longer one: what stands behind it is still to be seen.
-    #[inline]
-    pub(crate) fn other_part(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        if self.form != TargetForm::Origin {
-            return None;
-        }
-        let is_within = |span: Span| (span.start as usize..span.end as usize).contains(&at);
-        // Of an escape the beginning may be in what is the same.
-        let (end, classes) = match self.query {
-            Some(query) if is_within(query) && !self.query_has_escapes => (query.end, QUERY),
-            _ if is_within(self.path) && at > self.path.start as usize && !self.path_has_escapes => {
-                (self.path.end, PATH)
-            }
-            _ => return None,
-        };
-        let end = end as usize;
-        scan::are_of(bytes.get(at..end)?, classes).then_some(end)
     }
 
     /// Any other form, which only the method can tell apart: here, just characters of a URI.
