@@ -3,15 +3,20 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(all(unix, feature = "activation"))]
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 use crate::threads;
 
-use crate::server::shared::Shared;
-use crate::server::shared::watch;
-use crate::server::threads::runner;
+#[cfg(all(unix, feature = "activation"))]
+use super::process::passing::Predecessor;
+#[cfg(all(unix, feature = "activation"))]
+use super::process::successor;
+use super::threads::engine::Engine;
+use super::threads::{runner, watching};
 
 /// How long the threads of handlers that were cut off are waited for. They can't be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
@@ -22,28 +27,35 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// A server that is serving. Dropping the handle changes nothing: the server goes on.
 #[must_use = "the server goes on by itself; keep the handle to stop it"]
 pub struct Handle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Arc<Engine>,
     addresses: Vec<SocketAddr>,
     health_addresses: Vec<SocketAddr>,
 }
 
 impl Handle {
     /// Of a server that is still to be [started](Handle::start).
-    pub(super) fn new(shared: Arc<Shared>, addresses: Vec<SocketAddr>, health_addresses: Vec<SocketAddr>) -> Handle {
+    pub(super) fn new(engine: Arc<Engine>, addresses: Vec<SocketAddr>, health_addresses: Vec<SocketAddr>) -> Handle {
         Handle {
-            shared,
+            engine,
             addresses,
             health_addresses,
         }
     }
 
     pub(super) fn start(&self) -> io::Result<()> {
-        let watched = Arc::clone(&self.shared);
-        threads::start("hansel-watch".into(), Box::new(move || watch::keep(&watched)))?;
-        runner::start(&self.shared).inspect_err(|_| self.shared.drain(Duration::ZERO))?;
-        #[cfg(all(unix, feature = "activation"))]
-        self.shared.entrance.succeed();
-        Ok(())
+        let watched = Arc::clone(&self.engine);
+        threads::start("hansel-watch".into(), Box::new(move || watching::keep(&watched)))?;
+        runner::start(&self.engine).inspect_err(|_| self.engine.shared.drain(Duration::ZERO))
+    }
+
+    /// Tells the predecessor, if there is one, that this process serves. From now on the paths of Unix sockets are removed
+    /// by this one.
+    #[cfg(all(unix, feature = "activation"))]
+    pub(super) fn succeed(&self, predecessor: Option<Predecessor>) {
+        if let Some(predecessor) = predecessor {
+            predecessor.tell();
+            self.engine.shared.entrance.take_paths();
+        }
     }
 
     /// The first address it listens on.
@@ -66,8 +78,8 @@ impl Handle {
     /// If the server has stopped listening, or has no descriptors left.
     #[cfg(unix)]
     pub fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
-        let listeners = self.shared.entrance.listeners()?;
-        self.shared.entrance.leave_paths();
+        let listeners = self.engine.shared.entrance.listeners()?;
+        self.engine.shared.entrance.leave_paths();
         Ok(listeners)
     }
 
@@ -79,7 +91,7 @@ impl Handle {
     /// Says whether the application is ready to serve; it is, until it is said not to be. While it is
     /// not, `/readyz` of the [health lane](crate::Server::health) answers 503, and nothing else changes.
     pub fn set_ready(&self, is_ready: bool) {
-        self.shared.health.set_ready(is_ready);
+        self.engine.shared.health.set_ready(is_ready);
     }
 
     /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
@@ -90,19 +102,43 @@ impl Handle {
     /// All this begins after the [delay](crate::Server::drain_delay), if there is one. Called again, it
     /// ends the delay and can shorten the grace.
     pub fn shutdown(&self, grace: Duration) {
-        self.shared.drain(grace);
+        self.engine.shared.drain(grace);
+    }
+
+    /// Starts `successor`, which gets this server's listeners, and waits until it serves as well. Then
+    /// [`shutdown`](Handle::shutdown) ends this one, at once without the
+    /// [delay](crate::Server::drain_delay), and no connection is lost or refused. The listeners of the
+    /// [health lane](crate::Server::health_on) are among them, and `/readyz` affirms all the while.
+    ///
+    /// The successor must be a program that takes the listeners by
+    /// [`Server::activated`](crate::Server::activated), and serves. They come over its standard input, whatever
+    /// the command says of that, and `activated` puts this process's standard input back in its place: no other child of
+    /// this process inherits a listener. Paths of Unix sockets are the successor's from then on.
+    ///
+    /// As process 1 of a container, do not end after that: the kernel would end the successor as well.
+    ///
+    /// # Errors
+    /// If it can't be started, ends, gives the listeners up, or does not serve after `patience`; then it is killed, and
+    /// this server goes on.
+    #[cfg(all(unix, feature = "activation"))]
+    pub fn hand_over(&self, successor: Command, patience: Duration) -> io::Result<Child> {
+        successor::hand_over(&self.engine.shared, successor, patience, || false)
     }
 
     /// Waits until the server has ended, and says what became of what was in flight.
     ///
     /// A handler that runs on after that can't be ended: its thread goes on without a connection.
     pub fn wait(&self) -> Drained {
-        self.shared.wait();
-        self.shared.crew.wait_until_gone(after(Instant::now(), LAST_THREADS));
-        if let Some(log) = &self.shared.observation.log {
+        self.engine.shared.lifecycle.wait();
+        self.engine
+            .shared
+            .crew
+            .wait_until_gone(after(Instant::now(), LAST_THREADS));
+        if let Some(log) = &self.engine.shared.observation.log {
             log.wait_until_written(after(Instant::now(), LAST_LINES));
         }
-        self.shared.drained()
+        let (finished, cut) = self.engine.shared.lifecycle.finished_and_cut();
+        Drained { finished, cut }
     }
 }
 

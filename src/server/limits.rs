@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use crate::server::net::peers::{CountPeers, Peers};
 use crate::server::seconds::Seconds;
 
 /// A body up to this many bytes is gathered in memory of its connection's own.
@@ -174,12 +173,6 @@ impl Limits {
     pub(super) fn gathered(&self) -> usize {
         let beside = self.head.saturating_add(2 * OWN_BODY);
         self.body_buffer.min(self.body_memory.saturating_sub(beside))
-    }
-
-    /// What counts the connections of each peer, if they are limited.
-    pub(super) fn peers(&self) -> Option<Box<dyn CountPeers>> {
-        let most = self.connections_per_peer?;
-        Some(Box::new(Peers::new(most)))
     }
 
     /// The bytes per second at which a client has sent that somebody has waited for, if it is slow and others wait for

@@ -1,6 +1,7 @@
 //! A connection as the server has it: its socket, the bytes under way, and what it waits for.
 
 pub(crate) mod claim;
+pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
 mod receiving;
@@ -14,9 +15,9 @@ use crate::deadline::after;
 use crate::exchange::Step;
 use crate::request::Relayed;
 
+use crate::server::connection::lane::Lane;
 use crate::server::limits::Limits;
-use crate::server::net::proxy_header::ProxyHeader;
-use crate::server::shared::health::Lane;
+use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 use link::{FINISHED, READABLE, Transport, WRITABLE};
 use places::Place;
 use sending::Flush;
@@ -36,8 +37,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Option<std::net::SocketAddr>,
     /// Whom the peer has connected for.
     pub(crate) relayed: Relayed,
-    /// A PROXY header must come first, which this receives.
-    pub(crate) proxy_header: Option<ReceiveProxyHeader>,
+    /// A PROXY header must come first, which this reads.
+    pub(crate) proxy_header: Option<ParseProxyHeader>,
     /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
     /// has sent.
     begun: Box<[u8]>,
@@ -67,9 +68,6 @@ pub(crate) struct Connection {
     /// The loop has its answer, and sends that before anything else of it.
     pub(crate) has_unsent: bool,
 }
-
-/// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-pub(crate) type ReceiveProxyHeader = fn(&mut Connection) -> Option<ProxyHeader>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -292,8 +290,8 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(crate) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if let (Some(receive), State::Open) = (self.proxy_header, self.state) {
-            match receive(self) {
+        if let (Some(parse), State::Open) = (self.proxy_header, self.state) {
+            match self.receive_proxy_header(parse) {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
                 Some(ProxyHeader::Partial) => return Progress::Rest,

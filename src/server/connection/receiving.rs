@@ -5,7 +5,7 @@ use crate::report;
 use super::link::Attempt;
 use super::{Connection, Progress, State};
 use crate::server::net::channel::SHORT_READ_DRAINS;
-use crate::server::net::proxy_header::{self, ProxyHeader};
+use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 
 /// How much a closing connection is read on, at most, in one go.
 const DISCARDED: usize = 16 * 1024;
@@ -69,7 +69,8 @@ impl Connection {
     }
 
     /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
-    pub(crate) fn receive_proxy_header(&mut self) -> Option<ProxyHeader> {
+    #[cold]
+    pub(super) fn receive_proxy_header(&mut self, parse: ParseProxyHeader) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
         while self.readable {
             let mut piece = [0; PROXY_PIECE];
@@ -81,7 +82,7 @@ impl Connection {
                 Attempt::TooEarly => self.readable = false,
                 Attempt::Done(0) | Attempt::Failed => return None,
             }
-            let verdict = proxy_header::parse(&bytes);
+            let verdict = parse(&bytes);
             if let Ok(ProxyHeader::Whole { len, relayed }) = verdict {
                 self.proxy_header = None;
                 self.relayed = relayed;

@@ -7,8 +7,10 @@
 use super::EventLoop;
 use crate::exchange::KEPT;
 use crate::server::connection::Connection;
-use crate::server::shared::health::Lane;
-use crate::server::shared::{Arrival, Phase, Shared};
+use crate::server::connection::lane::Lane;
+use crate::server::shared::Shared;
+use crate::server::shared::lifecycle::Phase;
+use crate::server::shared::loop_link::Arrival;
 
 /// Answers that are sent together at most. Each of them waits for the others.
 const TOGETHER: usize = 32;
@@ -77,7 +79,7 @@ impl EventLoop {
                     self.welcome(accepted, shared);
                 }
                 Arrival::OneTooMany(accepted, want) => {
-                    shared.connection_closed(self.index);
+                    shared.loops[self.index].connection_closed();
                     self.squeeze_in(accepted, want, shared);
                 }
             }
@@ -90,8 +92,8 @@ impl EventLoop {
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
         let is_answered = || connection.work.as_ref().is_none_or(|work| !work.needs_place());
-        if !shared.is_running() && connection.lane == Lane::Service && is_answered() {
-            shared.count_finished();
+        if !shared.lifecycle.is_running() && connection.lane == Lane::Service && is_answered() {
+            shared.lifecycle.count_finished();
         }
         if !self.may_keep_answers() {
             return self.send(connection);

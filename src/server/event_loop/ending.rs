@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::EventLoop;
+use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{DRAINING, READABLE, STOPPING};
 use crate::server::connection::{Connection, Waits};
-use crate::server::shared::health::Lane;
-use crate::server::shared::{Phase, Shared};
+use crate::server::shared::Shared;
+use crate::server::shared::lifecycle::Phase;
 
 /// How long a connection may still ask something when the server stops: one that has not asked anything
 /// yet, and one that was busy until now and is likely to have the next request on its way.
@@ -15,7 +16,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 impl EventLoop {
     /// Follows the server into draining and stopping.
     pub(super) fn follow(&mut self, shared: &Shared) {
-        let phase = shared.phase(self.now);
+        let phase = shared.lifecycle.phase(self.now);
         if phase <= Phase::Leaving {
             return;
         }
@@ -30,7 +31,7 @@ impl EventLoop {
         // Those of the health lane hold up the end for their last word only.
         let in_service = self.slots.len() - self.vacant.len() - self.probes.len() - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
-        let is_empty = !shared.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
+        let is_empty = !shared.lifecycle.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
         if is_empty && !self.listeners.is_empty() {
             // The health lane lasts as long as anything else.
             self.leave(0, shared);
@@ -103,7 +104,7 @@ impl EventLoop {
             match self.slots[key].connection.take() {
                 Some(connection) => {
                     if connection.lane == Lane::Service {
-                        shared.count_cut();
+                        shared.lifecycle.count_cut();
                     }
                     self.close(connection, shared);
                 }
@@ -112,7 +113,7 @@ impl EventLoop {
                     if let (Some(link), false) = (&slot.link, slot.is_lost) {
                         link.note(STOPPING);
                         link.cut();
-                        shared.count_cut();
+                        shared.lifecycle.count_cut();
                     }
                 }
             }

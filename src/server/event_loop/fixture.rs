@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::server::connection::Connection;
+use crate::server::net::descriptors::Allowance;
 use crate::server::net::descriptors::Reserve;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::Visitor;
-use crate::server::net::room::{Allowance, Capacity};
+use crate::server::net::room::Capacity;
 use crate::server::net::socket::{Accepted, Stream};
-use crate::server::shared::health::HealthLane;
+use crate::server::probes;
 use crate::server::shared::observer::Observation;
-use crate::server::shared::{Operations, Shared, Staffing};
+use crate::server::shared::staffing::Staffing;
+use crate::server::shared::{Operations, Shared};
 use crate::{IntoApplication, Limits};
 
 /// How much longer than the next client each is idle.
@@ -47,8 +49,8 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
         turned_away: 1,
     };
     let operations = Operations {
-        health: Some(HealthLane::new()),
-        health_beside_service: true,
+        probes: Some(probes::lane()),
+        probes_beside_service: true,
         drain_delay: Duration::ZERO,
         observation: Observation {
             log: None,
@@ -61,7 +63,9 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
     let staffing = Staffing { loops, threads: 1 };
     let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
     let application = Box::new((|| "unused").into_application());
-    Shared::new(application, Limits::default(), staffing, operations, entrance).unwrap()
+    let waker = |index| EventLoop::new(index, Vec::new(), 0, false).unwrap().1;
+    let wakers = (0..loops).map(waker).collect();
+    Shared::new(application, Limits::default(), staffing, operations, entrance, wakers)
 }
 
 /// Takes the connection at `key` from its place, to do something for it.
@@ -74,7 +78,7 @@ pub(super) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize)
     let mut connect = || {
         event_loop.now += APART;
         let (client, accepted) = connected();
-        shared.connection_opened(0);
+        shared.loops[0].connection_opened();
         let key = event_loop.welcome(accepted, shared).unwrap();
         assert!(event_loop.go_on(key, shared).is_none());
         (key, client)

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::deadline::after;
 
 use super::EventLoop;
+use crate::server::connection::lane::Lane;
 use crate::server::shared::Shared;
-use crate::server::shared::health::Lane;
 
 /// How long a connection must have been idle: of one that has just been opened, or answered, the next request is likely
 /// to be on its way.

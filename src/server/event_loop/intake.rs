@@ -9,13 +9,15 @@ use crate::report;
 
 use super::{EventLoop, Slot};
 use crate::server::connection::Connection;
+use crate::server::connection::lane::Lane;
 use crate::server::connection::link::Transport;
 use crate::server::net::peers::Visitor;
 use crate::server::net::room::{Room, Want};
 use crate::server::net::socket::{Accepted, Listener, is};
-use crate::server::shared::health::Lane;
+use crate::server::shared::Shared;
+use crate::server::shared::lifecycle::Phase;
+use crate::server::shared::loop_link::Arrival;
 use crate::server::shared::tally::TurnedAway;
-use crate::server::shared::{Arrival, Phase, Shared};
 
 /// Connections accepted at least before others get their turn; and as many as others got one before.
 const ACCEPTED: usize = 64;
@@ -125,7 +127,7 @@ impl EventLoop {
             return self.squeeze_in(accepted, Want::Place, shared);
         }
         let index = shared.least_busy(self.index, IMBALANCE);
-        shared.connection_opened(index);
+        shared.loops[index].connection_opened();
         if index == self.index {
             self.welcome(accepted, shared);
         } else {
@@ -138,11 +140,11 @@ impl EventLoop {
     pub(super) fn squeeze_in(&mut self, accepted: Accepted, want: Want, shared: &Shared) {
         let has_place = want == Want::Place && shared.room() == Room::Enough;
         if has_place || self.close_idlest(shared) {
-            shared.connection_opened(self.index);
+            shared.loops[self.index].connection_opened();
             self.welcome(accepted, shared);
         } else if let Some(other) = self.other_with_idle(shared) {
             // It has its descriptor meanwhile, so it counts.
-            shared.connection_opened(other);
+            shared.loops[other].connection_opened();
             shared.leave(other, Arrival::OneTooMany(accepted, want));
         } else {
             let room = match want {
@@ -179,7 +181,7 @@ impl EventLoop {
     pub(super) fn welcome(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.take_in(accepted, shared);
         if key.is_none() {
-            shared.connection_closed(self.index);
+            shared.loops[self.index].connection_closed();
         }
         key
     }

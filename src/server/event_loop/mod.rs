@@ -34,13 +34,14 @@ use mio::{Events, Interest, Poll, Token};
 use crate::date::Date;
 use crate::request::Relayed;
 
+use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{FINISHED, Link, READABLE, WRITABLE};
 use crate::server::connection::{Connection, Progress, Waits, Work};
 use crate::server::net::peers::Visitor;
 use crate::server::net::socket::Listener;
+use crate::server::shared::Shared;
 use crate::server::shared::admission::Entry;
-use crate::server::shared::health::Lane;
-use crate::server::shared::{Phase, Shared};
+use crate::server::shared::lifecycle::Phase;
 use answers::Unsent;
 use idlest::Idlest;
 use pacing::Suspicion;
@@ -374,10 +375,10 @@ impl EventLoop {
     /// Answers a request that needs no handler.
     fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
-            let mut response = shared.health.answer(&work.exchange.request, shared);
+            let mut response = shared.answer_probe(&work.exchange.request);
             // What may be of the reserve goes back to it.
             let is_reserve = connection.lane == Lane::Health && shared.capacity.reserve.is_short();
-            if !shared.is_running() || is_reserve {
+            if !shared.lifecycle.is_running() || is_reserve {
                 work.exchange.close_after_response();
             }
             work.payload = work.exchange.respond(&mut response, &self.date, &mut work.out);
@@ -428,7 +429,7 @@ impl EventLoop {
         }
         match connection.lane {
             Lane::Health => self.probes.retain(|&key| key != connection.key),
-            Lane::Service => shared.connection_closed(self.index),
+            Lane::Service => shared.loops[self.index].connection_closed(),
         }
         if let Some(slot) = self.slots.get_mut(connection.key) {
             if slot.is_lost {

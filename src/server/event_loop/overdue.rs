@@ -173,7 +173,7 @@ impl EventLoop {
             link.cut();
         }
         self.lost_slots += 1;
-        shared.connection_closed(self.index);
+        shared.loops[self.index].connection_closed();
     }
 
     /// The handler of a lost thread has returned.

@@ -23,7 +23,11 @@ impl EventLoop {
         let timeout = if must_not || !cell.inbox.fall_asleep() || (self.reserve && shared.admission.has_waiting()) {
             Some(Duration::ZERO)
         } else {
-            let next_phase = shared.is_leaving().then(|| shared.next_phase(self.phase)).flatten();
+            let next_phase = shared
+                .lifecycle
+                .is_leaving()
+                .then(|| shared.lifecycle.next_phase(self.phase))
+                .flatten();
             let next = [
                 self.timers.next(),
                 self.accept_again,

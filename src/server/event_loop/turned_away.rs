@@ -33,7 +33,7 @@ impl EventLoop {
 
     /// Answers it in the usual way: it is kept until the client has taken the answer.
     fn tell(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
-        shared.connection_opened(self.index);
+        shared.loops[self.index].connection_opened();
         let Some(key) = self.welcome(accepted, shared) else {
             return;
         };

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::room::Allowance;
-
 #[cfg(unix)]
 pub(crate) use unix::Reserve;
 
@@ -29,6 +27,15 @@ const LEAST_LEFT: u64 = 8;
 
 /// How many connections may be on their way out with a 503, beyond those that are served, if there are descriptors.
 const TURNED_AWAY: usize = 256;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Allowance {
+    /// Those that are served.
+    pub(crate) connections: usize,
+    /// Those beyond them that may be on their way out with a 503.
+    pub(crate) turned_away: usize,
+}
 
 /// A limit of connections that has been lowered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

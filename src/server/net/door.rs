@@ -3,15 +3,15 @@
 use std::io;
 
 use super::channel::Channel;
+use super::proxy_header::ParseProxyHeader;
 use super::socket::Stream;
-use crate::server::connection::ReceiveProxyHeader;
 
 /// How a listener receives its connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Door {
-    /// Trusted peers begin with a PROXY header, which this receives. It is named where that is switched on and
+    /// Trusted peers begin with a PROXY header, which this reads. It is named where that is switched on and
     /// nowhere else, so that other programs have nothing of it in them.
-    pub(crate) proxy_protocol: Option<ReceiveProxyHeader>,
+    pub(crate) proxy_protocol: Option<ParseProxyHeader>,
     /// What they are encrypted with.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<super::tls::Tls>,

@@ -9,10 +9,8 @@ use crate::Trust;
 use super::channel::Channel;
 use super::door::Door;
 use super::listen::Bound;
+use super::proxy_header::ParseProxyHeader;
 use super::socket::{Accepted, Listener, Stream};
-use crate::server::connection::ReceiveProxyHeader;
-#[cfg(all(unix, feature = "activation"))]
-use crate::server::process::passing::{Passing, Predecessor};
 
 pub(crate) struct Entrance {
     /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
@@ -23,9 +21,6 @@ pub(crate) struct Entrance {
     /// One for each listener, as the loops number them.
     doors: Vec<Door>,
     pub(crate) trust: Option<Arc<Trust>>,
-    /// Who has passed the listeners, until this process serves.
-    #[cfg(all(unix, feature = "activation"))]
-    predecessor: Mutex<Option<Predecessor>>,
 }
 
 impl Entrance {
@@ -40,8 +35,6 @@ impl Entrance {
             health: Mutex::new(health),
             doors,
             trust,
-            #[cfg(all(unix, feature = "activation"))]
-            predecessor: Mutex::default(),
         }
     }
 
@@ -60,10 +53,10 @@ impl Entrance {
         self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
     }
 
-    /// What receives the PROXY header with which a connection is to begin, if it is.
-    pub(crate) fn proxy_header(&self, accepted: &Accepted) -> Option<ReceiveProxyHeader> {
-        let receive = self.doors.get(accepted.listener)?.proxy_protocol?;
-        self.trusts(accepted.visitor.address).then_some(receive)
+    /// What reads the PROXY header with which a connection is to begin, if it is.
+    pub(crate) fn proxy_header(&self, accepted: &Accepted) -> Option<ParseProxyHeader> {
+        let parse = self.doors.get(accepted.listener)?.proxy_protocol?;
+        self.trusts(accepted.visitor.address).then_some(parse)
     }
 
     /// Whether a connection is to be encrypted.
@@ -89,37 +82,22 @@ impl Entrance {
         listeners.iter().map(Bound::descriptor).collect()
     }
 
-    /// All listeners, to be passed to a successor.
+    /// Shows each listener, and whether it is one of the health lane, to what passes them to a successor.
     #[cfg(all(unix, feature = "activation"))]
-    pub(crate) fn passing(&self) -> io::Result<Passing> {
+    pub(crate) fn for_each_listener(&self, mut show: impl FnMut(&Bound, bool) -> io::Result<()>) -> io::Result<()> {
         let (health, others) = (lock(&self.health), lock(&self.listeners));
         if others.is_empty() {
             return Err(has_stopped());
         }
-        let mut passing = Passing::default();
-        for (listeners, is_health) in [(&others, false), (&health, true)] {
-            for listener in listeners.iter() {
-                passing.add(listener, is_health)?;
-            }
-        }
-        Ok(passing)
+        others.iter().try_for_each(|listener| show(listener, false))?;
+        health.iter().try_for_each(|listener| show(listener, true))
     }
 
-    /// Of a server that has its listeners from a predecessor, if it has.
+    /// Takes the paths that were given with the listeners: what the predecessor would have removed in the end is from
+    /// now on removed by this process.
     #[cfg(all(unix, feature = "activation"))]
-    pub(crate) fn passed_by(self, predecessor: Option<Predecessor>) -> Entrance {
-        let predecessor = Mutex::new(predecessor);
-        Entrance { predecessor, ..self }
-    }
-
-    /// Tells the predecessor, if there is one, that this process serves. What it would have removed in the end is from
-    /// now on removed by this one.
-    #[cfg(all(unix, feature = "activation"))]
-    pub(crate) fn succeed(&self) {
-        if let Some(predecessor) = lock(&self.predecessor).take() {
-            predecessor.tell();
-            lock(&self.listeners).iter_mut().for_each(Bound::take_path);
-        }
+    pub(crate) fn take_paths(&self) {
+        lock(&self.listeners).iter_mut().for_each(Bound::take_path);
     }
 
     /// Leaves the paths of Unix sockets to whoever has them now.

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::socket::{Listener, is};
 #[cfg(all(unix, feature = "activation"))]
-use super::unix_path::OwnPath;
+use super::own_path::OwnPath;
+use super::socket::{Listener, is};
 
 /// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
 /// refused but tries again, after one second, then two: for a client that is a slow server.

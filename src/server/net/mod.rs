@@ -5,6 +5,8 @@ pub(crate) mod descriptors;
 pub(crate) mod door;
 pub(crate) mod entrance;
 pub(crate) mod listen;
+#[cfg(unix)]
+pub(crate) mod own_path;
 pub(crate) mod peers;
 pub(crate) mod proxy_header;
 pub(crate) mod room;
@@ -14,4 +16,4 @@ pub(crate) mod tls;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_session;
 #[cfg(unix)]
-pub(crate) mod unix_path;
+mod unix_path;

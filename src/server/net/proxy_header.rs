@@ -33,6 +33,10 @@ pub(crate) enum ProxyHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// What reads a header. A server has it by this pointer only, so that programs without the PROXY protocol have nothing
+/// of it in them.
+pub(crate) type ParseProxyHeader = fn(&[u8]) -> Result<ProxyHeader, Malformed>;
+
 /// Reads the header at the beginning of `bytes`.
 pub(crate) fn parse(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
     if is_beginning(bytes, SIGNATURE) {

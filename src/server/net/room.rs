@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::descriptors::Reserve;
+use super::descriptors::{Allowance, Reserve};
 
 /// Whether one more connection can be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,15 +35,6 @@ pub(crate) enum Want {
     Place,
     /// The process has no descriptors left, and this one is of the reserve.
     Descriptor,
-}
-
-/// How many connections there may be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Allowance {
-    /// Those that are served.
-    pub(crate) connections: usize,
-    /// Those beyond them that may be on their way out with a 503.
-    pub(crate) turned_away: usize,
 }
 
 /// What all loops know of the room that there is.

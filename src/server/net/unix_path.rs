@@ -2,18 +2,19 @@
 //! removed only while it is still the one that was bound.
 
 use std::fmt;
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::listen::{BACKLOG, Bound, BoundPath};
+use super::own_path::{Inode, OwnPath, replaced};
 use super::socket::is;
 
 /// How often, and how long apart, it is tried to lock a folder that another process has locked.
@@ -26,23 +27,6 @@ struct Listener {
     /// open its inode is not given to another file.
     path: Option<OwnPath>,
     listener: UnixListener,
-}
-
-/// The path of a socket that this process has bound, or was given by the one that has; removed when this is dropped.
-#[derive(Debug)]
-pub(crate) struct OwnPath {
-    /// Absolute: the program may go to another folder meanwhile.
-    pub(crate) path: PathBuf,
-    pub(crate) inode: Inode,
-    /// False while it is to stay: another process has the socket too, and needs its path.
-    pub(crate) is_removed: bool,
-}
-
-/// Which file it is, whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Inode {
-    pub(crate) device: u64,
-    pub(crate) number: u64,
 }
 
 impl Bound {
@@ -206,54 +190,12 @@ fn set_mode_after(path: &Path, mode: u32) -> io::Result<()> {
     Ok(chmodat(CWD, path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-fn replaced() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotFound,
-        "somebody has put something else there in this moment",
-    )
-}
-
-impl OwnPath {
-    /// Of the socket that has just been bound there.
-    fn of(path: &Path) -> io::Result<OwnPath> {
-        Ok(OwnPath {
-            inode: Inode::of_socket(path).ok_or_else(replaced)?,
-            path: std::path::absolute(path)?,
-            is_removed: true,
-        })
-    }
-}
-
-impl Drop for OwnPath {
-    fn drop(&mut self) {
-        // Nobody who asks first replaces it between these two: this process still listens there.
-        if self.is_removed && Inode::of_socket(&self.path) == Some(self.inode) {
-            // Where it can't be removed, it is replaced by the next server.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl Inode {
-    /// Of what is at `path`, if that is a socket.
-    fn of_socket(path: &Path) -> Option<Inode> {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        metadata.file_type().is_socket().then(|| Inode::of(&metadata))
-    }
-
-    fn of(metadata: &Metadata) -> Inode {
-        Inode {
-            device: metadata.dev(),
-            number: metadata.ino(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
     use std::sync::Barrier;
 
     /// A path that no other test has.
@@ -372,19 +314,6 @@ mod tests {
         assert!(fs::symlink_metadata(&path).is_ok());
         fs::remove_file(&path).unwrap();
         fs::remove_file(&moved).unwrap();
-    }
-
-    #[test]
-    fn a_relative_path_is_removed_wherever_the_program_has_gone() {
-        let path = path("relative");
-        let here = std::env::current_dir().unwrap();
-        let up = here.components().skip(1).map(|_| "..");
-        let relative = up.collect::<PathBuf>().join(path.strip_prefix("/").unwrap());
-        let _listener = UnixListener::bind(&path).unwrap();
-        let own = OwnPath::of(&relative).unwrap();
-        assert!(own.path.is_absolute(), "{own:?}");
-        drop(own);
-        assert!(!path.exists());
     }
 
     #[test]

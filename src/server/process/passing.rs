@@ -27,8 +27,8 @@ use rustix::net::{
 use crate::report;
 
 use crate::server::net::listen::Bound;
+use crate::server::net::own_path::{Inode, OwnPath};
 use crate::server::net::socket::is;
-use crate::server::net::unix_path::{Inode, OwnPath};
 
 /// Says which socket the listeners come over, by device and inode. Processes that the successor starts have the variable
 /// too, and not the socket, so they do not take their own input for it.

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::server::Handle;
+use crate::server::shared::Shared;
 
 #[cfg(unix)]
 pub(crate) use unix::Signals;
@@ -23,7 +24,7 @@ impl Signals {
         Ok((Signals, Listening))
     }
 
-    pub(crate) fn drain_at_first(self, _: &Handle, _: Duration, _: bool, _: Option<PathBuf>) -> io::Result<()> {
+    pub(crate) fn drain_at_first(self, _: Arc<Shared>, _: Duration, _: bool, _: Option<PathBuf>) -> io::Result<()> {
         Ok(())
     }
 }
@@ -38,7 +39,7 @@ mod unix {
     use std::io::{ErrorKind, Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Mutex, PoisonError};
     use std::time::Instant;
 
     use signal_hook::SigId;
@@ -46,10 +47,11 @@ mod unix {
     use signal_hook::{flag, low_level};
 
     use super::super::notify::{Notifier, STOPPING};
+    #[cfg(feature = "activation")]
+    use super::super::successor;
     use super::*;
     use crate::server::net::socket::is;
     use crate::server::seconds::Seconds;
-    use crate::server::shared::Shared;
     use crate::{report, threads};
 
     /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
@@ -137,12 +139,11 @@ mod unix {
         /// Nothing that may wait comes between a signal and what it is for: not the standard error, and no logger.
         pub(crate) fn drain_at_first(
             mut self,
-            handle: &Handle,
+            shared: Arc<Shared>,
             grace: Duration,
             is_quiet: bool,
             successor: Option<PathBuf>,
         ) -> io::Result<()> {
-            let shared = Arc::clone(&handle.shared);
             let listen = move || {
                 if await_end(&mut self, &shared, successor) {
                     let first = Instant::now();
@@ -211,11 +212,11 @@ mod unix {
             }
             #[cfg(feature = "activation")]
             if let Some(program) = &successor {
-                let mut successor = std::process::Command::new(program);
-                successor.args(std::env::args_os().skip(1));
+                let mut command = std::process::Command::new(program);
+                command.args(std::env::args_os().skip(1));
                 let mut is_ending = false;
                 let handed_over = may_be_replaced(std::process::id()).and_then(|()| {
-                    shared.hand_over(successor, PATIENCE, || {
+                    successor::hand_over(shared, command, PATIENCE, || {
                         while let Some(signal) = signals.pending() {
                             is_ending |= signal != SIGHUP;
                         }

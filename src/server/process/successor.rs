@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::passing::{Passing, Successor, Word};
-use crate::server::Handle;
 use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 
@@ -20,40 +19,21 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 /// What would have been passed by a service manager is not the successor's.
 const NOT_ITS_OWN: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"];
 
-impl Handle {
-    /// Starts `successor`, which gets this server's listeners, and waits until it serves as well. Then
-    /// [`shutdown`](Handle::shutdown) ends this one, at once without the
-    /// [delay](crate::Server::drain_delay), and no connection is lost or refused. The listeners of the
-    /// [health lane](crate::Server::health_on) are among them, and `/readyz` affirms all the while.
-    ///
-    /// The successor must be a program that takes the listeners by
-    /// [`Server::activated`](crate::Server::activated), and serves. They come over its standard input, whatever
-    /// the command says of that, and `activated` puts this process's standard input back in its place: no other child of
-    /// this process inherits a listener. Paths of Unix sockets are the successor's from then on.
-    ///
-    /// As process 1 of a container, do not end after that: the kernel would end the successor as well.
-    ///
-    /// # Errors
-    /// If it can't be started, ends, gives the listeners up, or does not serve after `patience`; then it is killed, and
-    /// this server goes on.
-    pub fn hand_over(&self, successor: Command, patience: Duration) -> io::Result<Child> {
-        self.shared.hand_over(successor, patience, || false)
-    }
-}
-
-impl Shared {
-    /// As [`Handle::hand_over`]; what is `cancelled` meanwhile fails.
-    pub(crate) fn hand_over(
-        &self,
-        successor: Command,
-        patience: Duration,
-        cancelled: impl FnMut() -> bool,
-    ) -> io::Result<Child> {
-        let child = start(self.entrance.passing()?, successor, patience, cancelled)?;
-        self.entrance.leave_paths();
-        self.health.hand_over();
-        Ok(child)
-    }
+/// Starts `successor` with this server's listeners, and leaves them and what belongs to them to it once it serves. What is
+/// `cancelled` meanwhile fails.
+pub(crate) fn hand_over(
+    shared: &Shared,
+    successor: Command,
+    patience: Duration,
+    cancelled: impl FnMut() -> bool,
+) -> io::Result<Child> {
+    let mut passing = Passing::default();
+    let entrance = &shared.entrance;
+    entrance.for_each_listener(|listener, is_health| passing.add(listener, is_health))?;
+    let child = start(passing, successor, patience, cancelled)?;
+    entrance.leave_paths();
+    shared.health.hand_over();
+    Ok(child)
 }
 
 /// Starts `successor` with the listeners, and waits until it says that it serves.

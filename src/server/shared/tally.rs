@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::operations::Exposition;
 
-use super::Shared;
-
 /// Statuses with which the server refuses requests by itself; the last one stands for all others.
 const STATUSES: [(u16, &str); 10] = [
     (400, "400"),
@@ -104,161 +102,71 @@ impl Tally {
     pub(crate) fn panicked(&self) {
         self.panics.fetch_add(1, Relaxed);
     }
-}
 
-/// All there is to say of a server, as Prometheus reads it.
-pub(crate) fn exposition(shared: &Shared) -> String {
-    let mut text = Exposition::default();
-    if let Some(metrics) = &shared.observation.metrics {
-        metrics.expose(&mut text);
+    /// Writes all counts, as Prometheus reads them.
+    pub(crate) fn expose(&self, text: &mut Exposition) {
+        self.expose_connections(text);
+        let name = "hansel_requests_refused_total";
+        text.family(name, "counter", "Requests that were answered without the application.");
+        for ((_, status), count) in STATUSES.iter().zip(&self.refusals) {
+            text.sample(name, &[("status", status)], count.load(Relaxed));
+        }
+        self.expose_handlers(text);
     }
-    expose_connections(shared, &mut text);
-    expose_threads(shared, &mut text);
-    let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
-    text.single(
-        "hansel_access_log_lines_dropped_total",
-        "counter",
-        "Lines that the access log could not take.",
-        dropped,
-    );
-    text.into_text()
-}
 
-fn expose_connections(shared: &Shared, text: &mut Exposition) {
-    let tally = &shared.tally;
-    text.single(
-        "hansel_connections",
-        "gauge",
-        "Connections that are open.",
-        shared.connections(),
-    );
-    text.single(
-        "hansel_connections_accepted_total",
-        "counter",
-        "Connections that were accepted.",
-        tally.accepted.load(Relaxed),
-    );
-    let name = "hansel_connections_refused_total";
-    text.family(name, "counter", "Connections that were accepted and turned away.");
-    for ((_, reason), count) in REASONS.iter().zip(&tally.turned_away) {
-        text.sample(name, &[("reason", reason)], count.load(Relaxed));
+    fn expose_connections(&self, text: &mut Exposition) {
+        text.single(
+            "hansel_connections_accepted_total",
+            "counter",
+            "Connections that were accepted.",
+            self.accepted.load(Relaxed),
+        );
+        let name = "hansel_connections_refused_total";
+        text.family(name, "counter", "Connections that were accepted and turned away.");
+        for ((_, reason), count) in REASONS.iter().zip(&self.turned_away) {
+            text.sample(name, &[("reason", reason)], count.load(Relaxed));
+        }
+        text.single(
+            "hansel_accept_failures_total",
+            "counter",
+            "Times the system had no descriptor or memory for a connection.",
+            self.accept_failures.load(Relaxed),
+        );
+        text.single(
+            "hansel_idle_connections_closed_total",
+            "counter",
+            "Idle connections that were closed to make room for new ones.",
+            self.made_room.load(Relaxed),
+        );
     }
-    text.single(
-        "hansel_accept_failures_total",
-        "counter",
-        "Times the system had no descriptor or memory for a connection.",
-        tally.accept_failures.load(Relaxed),
-    );
-    text.single(
-        "hansel_idle_connections_closed_total",
-        "counter",
-        "Idle connections that were closed to make room for new ones.",
-        tally.made_room.load(Relaxed),
-    );
-    let name = "hansel_requests_refused_total";
-    text.family(name, "counter", "Requests that were answered without the application.");
-    for ((_, status), count) in STATUSES.iter().zip(&tally.refusals) {
-        text.sample(name, &[("status", status)], count.load(Relaxed));
-    }
-}
 
-fn expose_threads(shared: &Shared, text: &mut Exposition) {
-    let tally = &shared.tally;
-    let is_ready = u8::from(shared.is_ready());
-    text.single("hansel_ready", "gauge", "Whether readiness is affirmed.", is_ready);
-    text.single("hansel_loops", "gauge", "Event loops.", shared.loops.len());
-    let name = "hansel_loop_passes_total";
-    text.family(
-        name,
-        "counter",
-        "Times a loop was passed to another thread, by who saw the need.",
-    );
-    for ((_, reason), count) in PASSES.iter().zip(&tally.passes) {
-        text.sample(name, &[("reason", reason)], count.load(Relaxed));
+    fn expose_handlers(&self, text: &mut Exposition) {
+        let name = "hansel_loop_passes_total";
+        text.family(
+            name,
+            "counter",
+            "Times a loop was passed to another thread, by who saw the need.",
+        );
+        for ((_, reason), count) in PASSES.iter().zip(&self.passes) {
+            text.sample(name, &[("reason", reason)], count.load(Relaxed));
+        }
+        text.single(
+            "hansel_requests_given_total",
+            "counter",
+            "Requests given to a parked thread, since the last ones of their connection were slow.",
+            self.given.load(Relaxed),
+        );
+        text.single(
+            "hansel_handlers_overdue_total",
+            "counter",
+            "Handlers that have not answered in time.",
+            self.overdue.load(Relaxed),
+        );
+        text.single(
+            "hansel_handler_panics_total",
+            "counter",
+            "Handlers that have panicked.",
+            self.panics.load(Relaxed),
+        );
     }
-    text.single(
-        "hansel_requests_given_total",
-        "counter",
-        "Requests given to a parked thread, since the last ones of their connection were slow.",
-        tally.given.load(Relaxed),
-    );
-    text.single(
-        "hansel_handlers_overdue_total",
-        "counter",
-        "Handlers that have not answered in time.",
-        tally.overdue.load(Relaxed),
-    );
-    text.single(
-        "hansel_threads_lost",
-        "gauge",
-        "Threads whose handlers were given up and have not returned.",
-        shared.crew.lost(),
-    );
-    let census = shared.crew.census();
-    text.single(
-        "hansel_threads",
-        "gauge",
-        "Threads for loops and handlers.",
-        census.alive,
-    );
-    text.single(
-        "hansel_threads_parked",
-        "gauge",
-        "Those that wait for work.",
-        census.parked,
-    );
-    text.single(
-        "hansel_threads_sent",
-        "gauge",
-        "Those that have been given work and have not begun. At rest there are none.",
-        census.sent,
-    );
-    text.single(
-        "hansel_threads_holding",
-        "gauge",
-        "Those that hold a loop, or are expected back at it: at rest one for each.",
-        census.holding,
-    );
-    text.single(
-        "hansel_threads_handling",
-        "gauge",
-        "Those that run handlers and have no loop. At rest there are none.",
-        census.handling,
-    );
-    text.single(
-        "hansel_streams",
-        "gauge",
-        "Handlers that stream a body, either way.",
-        shared.uploads.taken() + shared.downloads.taken(),
-    );
-    text.single(
-        "hansel_uploads",
-        "gauge",
-        "Handlers that read a body as it arrives.",
-        shared.uploads.taken(),
-    );
-    text.single(
-        "hansel_downloads",
-        "gauge",
-        "Handlers whose response is a stream.",
-        shared.downloads.taken(),
-    );
-    text.single(
-        "hansel_body_memory_bytes",
-        "gauge",
-        "Memory that connections share for bodies, in use.",
-        shared.pool.in_use(),
-    );
-    text.single(
-        "hansel_queue_length",
-        "gauge",
-        "Requests that wait for a thread.",
-        shared.admission.waiting(),
-    );
-    text.single(
-        "hansel_handler_panics_total",
-        "counter",
-        "Handlers that have panicked.",
-        tally.panics.load(Relaxed),
-    );
 }

@@ -1,36 +1,8 @@
-//! The watch: a thread that looks after loops which lie while a handler blocks.
-//!
-//! It ticks only while handlers run. On an idle server it sleeps, and costs nothing.
+//! Waking the [watch](crate::server::threads::watching), a thread that looks after loops which lie while a handler blocks.
 
-use std::fs::File;
-use std::io::Read;
-use std::sync::{Arc, OnceLock};
-use std::thread::park_timeout;
-use std::time::Duration;
-
-use crate::pace::Pace;
+use std::sync::OnceLock;
 
 use super::sync::{AtomicBool, Ordering, thread};
-use super::tally::Passed;
-use super::{LoopCell, Shared};
-use crate::server::threads::runner;
-
-/// How often it looks while something that is not known runs, or lies. Whatever a blocking handler holds
-/// up, it holds up for about two of these.
-const TICK: Duration = Duration::from_millis(1);
-
-/// How often it looks while all that runs is known to be quick. A tick costs a busy processor as much as
-/// one or two requests, so those of a millisecond would cost it a request of twenty.
-const CALM_TICK: Duration = Duration::from_millis(8);
-
-/// For how many ticks it looks closely once there was reason to.
-const CLOSE_TICKS: u32 = 64;
-
-/// After how many ticks a handler that is still computing loses the loop as well.
-const PATIENCE: u32 = 4;
-
-/// After how many calm ticks without any handler it goes to sleep.
-const IDLE_TICKS: u32 = 8;
 
 /// Whether the watch sleeps, and how to wake it.
 pub(crate) struct Watch {
@@ -94,131 +66,13 @@ impl Watch {
         self.asleep.swap(false, Ordering::SeqCst);
         self.wake();
     }
-}
 
-/// What the watch has seen of one loop.
-#[derive(Clone, Copy, Default)]
-struct Sight {
-    moves: u64,
-    ticks: u32,
-    was_passed: bool,
-}
-
-/// The watch's life.
-pub(crate) fn keep(shared: &Arc<Shared>) {
-    shared.watch.begin();
-    let mut sights = vec![Sight::default(); shared.loops.len()];
-    let (mut close_ticks, mut idle_ticks) = (0, 0);
-    let mut lies = false;
-    // Up to the very end: a loop that a handler holds up must be taken over even to be stopped.
-    while !shared.have_all_ended() {
-        let is_close = shared.watch.is_close.load(Ordering::SeqCst);
-        park_timeout(if is_close || lies { TICK } else { CALM_TICK });
-        let mut is_idle = true;
-        lies = false;
-        for (index, (cell, sight)) in shared.loops.iter().zip(&mut sights).enumerate() {
-            is_idle &= !look_at(index, cell, sight, shared);
-            lies |= sight.moves % 2 == 1;
-        }
-        close_ticks = if is_close { close_ticks + 1 } else { 0 };
-        if close_ticks == CLOSE_TICKS {
-            close_ticks = 0;
-            shared.watch.is_close.store(false, Ordering::SeqCst);
-        }
-        idle_ticks = if is_idle && !is_close { idle_ticks + 1 } else { 0 };
-        if idle_ticks >= IDLE_TICKS && sleep(shared, &sights) {
-            idle_ticks = 0;
-        }
+    /// Whether it looks closely.
+    pub(crate) fn is_close(&self) -> bool {
+        self.is_close.load(Ordering::SeqCst)
     }
-}
 
-/// Looks at one loop. Says whether handlers run on it.
-fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Arc<Shared>) -> bool {
-    let moves = cell.baton.moves();
-    if moves != sight.moves {
-        *sight = Sight {
-            moves,
-            ..Sight::default()
-        };
-        return true;
-    }
-    let lies = moves % 2 == 1;
-    if !lies {
-        return false;
-    }
-    sight.ticks += 1;
-    if !sight.was_passed && (sight.ticks >= PATIENCE || is_sleeping(cell.thread.load(Ordering::Relaxed))) {
-        if let Some(endpoint) = cell.endpoint.load(Ordering::Relaxed).checked_sub(1) {
-            // Known before the call returns, so that the next one does not hold up anybody.
-            Pace::of_index(endpoint as u16).found_slow();
-        }
-        sight.was_passed = runner::send_to(shared, index, Passed::Watched);
-        // There may be more of this kind.
-        shared.watch.is_close.store(true, Ordering::SeqCst);
-    }
-    true
-}
-
-/// Sleeps until a handler runs, unless one has run meanwhile or the server has ended. Says whether it
-/// slept.
-fn sleep(shared: &Shared, sights: &[Sight]) -> bool {
-    let have_moved = || {
-        let mut seen = shared.loops.iter().zip(sights);
-        seen.any(|(cell, sight)| cell.baton.moves_at_last_look() != sight.moves)
-    };
-    shared.watch.sleep_unless(|| have_moved() || shared.have_all_ended())
-}
-
-/// Whether the system has put a thread of this process to sleep, as opposed to running it or letting
-/// it wait for a processor. Where that can't be told, no.
-fn is_sleeping(thread: u32) -> bool {
-    if thread == 0 {
-        return false;
-    }
-    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk. A name has 15 bytes at most.
-    let mut stat = [0; 64];
-    if File::open(format!("/proc/self/task/{thread}/stat"))
-        .and_then(|mut file| file.read(&mut stat))
-        .is_err()
-    {
-        return false;
-    }
-    let name_end = stat.iter().rposition(|&byte| byte == b')');
-    let state = name_end.and_then(|end| stat.get(end + 2));
-    matches!(state, Some(b'S' | b'D'))
-}
-
-/// The system's number of the calling thread; 0 where that can't be told.
-pub(crate) fn thread_number() -> u32 {
-    let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
-    link.file_name()
-        .and_then(|name| name.to_str()?.parse().ok())
-        .unwrap_or(0)
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-    use std::thread;
-
-    #[test]
-    fn a_thread_that_waits_is_told_from_one_that_works() {
-        let (tell, told) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let waiting = thread::spawn(move || {
-            tell.send(thread_number()).unwrap();
-            released.recv().unwrap();
-        });
-        let number = told.recv().unwrap();
-        assert_ne!(number, 0);
-        // It is about to wait; whether it does is up to the system, so look until it does.
-        while !is_sleeping(number) {
-            thread::yield_now();
-        }
-        assert!(!is_sleeping(thread_number()), "the one that asks is awake");
-        release.send(()).unwrap();
-        waiting.join().unwrap();
-        assert!(!is_sleeping(0));
+    pub(crate) fn set_close(&self, is_close: bool) {
+        self.is_close.store(is_close, Ordering::SeqCst);
     }
 }

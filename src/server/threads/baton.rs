@@ -10,10 +10,9 @@
 //! - **a connection** that comes back from a thread which has lost the loop: either the holder sees it
 //!   before it sleeps, or it is woken.
 
-use std::collections::VecDeque;
-use std::sync::{PoisonError, TryLockError};
+use std::sync::TryLockError;
 
-use crate::server::shared::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, TryMutex, TryMutexGuard};
+use crate::server::shared::sync::{AtomicU64, Ordering, TryMutex, TryMutexGuard};
 
 /// A loop that one thread at a time may hold.
 pub(crate) struct Baton<L> {
@@ -76,69 +75,6 @@ impl<L> Baton<L> {
     }
 }
 
-/// Where things wait for the holder of a loop.
-pub(crate) struct Inbox<T> {
-    waiting: Mutex<VecDeque<T>>,
-    /// The holder sleeps, or is about to, and must be woken.
-    asleep: AtomicBool,
-}
-
-impl<T> Inbox<T> {
-    pub(crate) fn new() -> Inbox<T> {
-        Inbox {
-            waiting: Mutex::new(VecDeque::new()),
-            asleep: AtomicBool::new(false),
-        }
-    }
-
-    /// Leaves something. Says whether the caller must wake the holder.
-    #[must_use = "the holder may be asleep"]
-    pub(crate) fn leave(&self, thing: T) -> bool {
-        self.lock().push_back(thing);
-        self.rouse()
-    }
-
-    /// Says whether the caller must wake the holder; at most one caller is told so for each sleep.
-    #[must_use = "the holder may be asleep"]
-    pub(crate) fn rouse(&self) -> bool {
-        self.asleep.swap(false, Ordering::SeqCst)
-    }
-
-    pub(crate) fn take(&self) -> Option<T> {
-        self.lock().pop_front()
-    }
-
-    /// Whether the holder sleeps, or is about to.
-    pub(crate) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// The holder wants to sleep. Says whether it may: not if something waits.
-    pub(crate) fn fall_asleep(&self) -> bool {
-        // Swapped like everywhere else, although nobody looks at what it was: so all who change the mark
-        // come in one order, and each sees what those before have done.
-        self.asleep.swap(true, Ordering::SeqCst);
-        // Looked at after the mark: whoever leaves something later sees the mark.
-        let may = self.lock().is_empty();
-        if !may {
-            self.wake_up();
-        }
-        may
-    }
-
-    pub(crate) fn wake_up(&self) {
-        self.asleep.swap(false, Ordering::SeqCst);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(all(test, not(hansel_loom)))]
 mod tests {
     use super::*;
@@ -155,16 +91,5 @@ mod tests {
         baton.put_down(held);
         assert_eq!(baton.moves() % 2, 1);
         assert!(baton.take_up().is_some());
-    }
-
-    #[test]
-    fn the_holder_does_not_sleep_on_what_waits() {
-        let inbox = Inbox::new();
-        assert!(!inbox.leave(1), "nobody sleeps yet");
-        assert!(!inbox.fall_asleep());
-        assert_eq!(inbox.take(), Some(1));
-        assert!(inbox.fall_asleep());
-        assert!(inbox.leave(2));
-        assert!(!inbox.leave(3), "woken once");
     }
 }

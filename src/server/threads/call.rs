@@ -8,15 +8,14 @@ use std::time::Instant;
 
 use crate::pace::{Hook, Opinion, Pace};
 
-use super::runner;
+use super::engine::Engine;
 use crate::server::connection::link::Transport;
 use crate::server::event_loop::pacing::LONG;
-use crate::server::shared::Shared;
 use crate::server::shared::tally::Passed;
 
 /// The call that this thread is in, as the hook sees it.
 pub(crate) struct Call {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     pub(crate) index: Cell<usize>,
     /// This thread has put the loop down and nobody has been sent for it.
     pub(crate) is_expected_back: Cell<bool>,
@@ -35,9 +34,9 @@ pub(crate) struct Earlier {
 }
 
 impl Call {
-    pub(crate) fn new(shared: Arc<Shared>) -> Call {
+    pub(crate) fn new(engine: Arc<Engine>) -> Call {
         Call {
-            shared,
+            engine,
             index: Cell::new(0),
             is_expected_back: Cell::new(false),
             moves: Cell::new(0),
@@ -52,14 +51,14 @@ impl Call {
         self.index.set(index);
         self.endpoint.set(None);
         self.is_expected_back.set(true);
-        let cell = &self.shared.loops[index];
+        let cell = &self.engine.cells[index];
         cell.endpoint.store(0, Ordering::Relaxed);
         self.moves.set(cell.baton.moves() + 1);
     }
 
     /// Whether another thread may have the loop by now.
     pub(crate) fn has_lost_loop(&self) -> bool {
-        let moves = || self.shared.loops[self.index.get()].baton.moves();
+        let moves = || self.engine.cells[self.index.get()].baton.moves();
         !self.is_expected_back.get() || moves() != self.moves.get()
     }
 
@@ -92,7 +91,7 @@ impl Call {
     fn pass(&self, reason: Passed) {
         if self.is_expected_back.replace(false) {
             self.send_earlier();
-            runner::send_to(&self.shared, self.index.get(), reason);
+            self.engine.shared.send_to(self.index.get(), reason);
         }
     }
 
@@ -121,7 +120,7 @@ impl Hook for Rc<Call> {
                 self.since.set(Some(Instant::now()));
                 // It may block, and nobody else can send them then.
                 self.send_earlier();
-                self.shared.watch.look_closely();
+                self.engine.shared.watch.look_closely();
             }
             Opinion::Slow => {
                 self.since.set(Some(Instant::now()));
@@ -130,7 +129,7 @@ impl Hook for Rc<Call> {
             }
         }
         if self.is_expected_back.get() {
-            let cell = &self.shared.loops[self.index.get()];
+            let cell = &self.engine.cells[self.index.get()];
             cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
         }
     }

@@ -1,8 +1,10 @@
 //! The threads that hold the event loops and run handlers.
 
-pub(crate) mod baton;
-pub(crate) mod call;
+mod baton;
+mod call;
+pub(crate) mod engine;
 #[cfg(all(test, hansel_loom))]
 mod models;
 pub(crate) mod runner;
-pub(crate) mod streaming;
+mod streaming;
+pub(crate) mod watching;

@@ -8,8 +8,9 @@ use std::time::Instant;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::baton::{Baton, Held, Inbox};
+use super::baton::{Baton, Held};
 use crate::server::shared::crew::{Crew, Duty, Order};
+use crate::server::shared::inbox::Inbox;
 use crate::server::shared::watch::Watch;
 
 /// Enough to let any two steps of one thread fall between any two of another, for threads as short as

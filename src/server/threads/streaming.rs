@@ -160,7 +160,7 @@ pub(crate) fn answer(
     shared: &Shared,
 ) -> io::Result<()> {
     pace::about_to_block();
-    if !shared.is_running() {
+    if !shared.lifecycle.is_running() {
         // The drain has told those who were out when it began; this one begins now.
         transport.link.note(DRAINING);
     }

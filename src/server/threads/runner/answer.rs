@@ -11,11 +11,11 @@ use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
 use crate::server::connection::claim::Outcome;
+use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
 use crate::server::connection::places::Place;
 use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
-use crate::server::shared::health::Lane;
 use crate::server::shared::observer;
 use crate::server::threads::streaming::{self, LiveReader};
 use crate::{IntoResponse, Request, Response};
@@ -128,7 +128,7 @@ impl Runner {
             connection.break_off();
             return false;
         }
-        if !self.shared.is_running() {
+        if !self.shared.lifecycle.is_running() {
             work.exchange.close_after_response();
         }
         if self.shared.observation.sends_ids {
@@ -240,7 +240,7 @@ impl Runner {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return self.shared.health.answer(request, &self.shared);
+            return self.shared.answer_probe(request);
         }
         *span = RequestSpan::of(request);
         span.run(|| {

@@ -15,47 +15,48 @@ use crate::report;
 use crate::threads;
 
 use super::call::Call;
+use super::engine::Engine;
+use super::watching::thread_number;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
 use crate::server::event_loop::{EventLoop, NOBODY, Turn};
+use crate::server::shared::Shared;
 use crate::server::shared::crew::{Duty, Order};
+use crate::server::shared::loop_link::Arrival;
 use crate::server::shared::observer::Observer;
-use crate::server::shared::tally::Passed;
-use crate::server::shared::watch::thread_number;
-use crate::server::shared::{Arrival, Shared};
 
-/// Sends somebody to take up loop `index`. Says whether there was anybody.
-pub(crate) fn send_to(shared: &Arc<Shared>, index: usize, reason: Passed) -> bool {
-    shared.tally.passed(reason);
-    send(shared, index)
-        .inspect_err(|error| report::warn!("nobody can take over from a handler that blocks: {error}"))
-        .is_ok()
-}
-
-fn send(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
-    shared.crew.send(index, |order| hire(shared, || Some(order)))
+/// Starts a server's threads: one for each loop.
+pub(crate) fn start(engine: &Arc<Engine>) -> io::Result<()> {
+    // Weak, for the engine holds what holds this.
+    let hired = Arc::downgrade(engine);
+    engine.shared.hire_by(Box::new(move |order| match hired.upgrade() {
+        Some(engine) => hire(&engine, || Some(order)),
+        None => Ok(()),
+    }));
+    (0..engine.cells.len()).try_for_each(|index| engine.shared.send(index))
 }
 
 /// Starts a thread of the crew, which parks at once if there is no order for it.
 fn hire(
-    shared: &Arc<Shared>,
+    engine: &Arc<Engine>,
     first: impl FnOnce() -> Option<Order<Box<Connection>>> + Send + 'static,
 ) -> io::Result<()> {
-    let hired = Arc::clone(shared);
+    let hired = Arc::clone(engine);
     let live = move || {
-        let first = first().unwrap_or_else(|| hired.crew.wait(Duty::Sent));
+        let first = first().unwrap_or_else(|| hired.shared.crew.wait(Duty::Sent));
         Runner::new(hired).live(first);
     };
-    threads::start(format!("hansel-{}", shared.crew.alive()), Box::new(live))?;
+    threads::start(format!("hansel-{}", engine.shared.crew.alive()), Box::new(live))?;
     Ok(())
 }
 
 /// Starts a thread that waits in reserve, if nobody does.
-fn keep_a_reserve(shared: &Arc<Shared>) {
-    if shared.crew.has_parked() {
+fn keep_a_reserve(engine: &Arc<Engine>) {
+    let crew = &engine.shared.crew;
+    if crew.has_parked() {
         return;
     }
-    if let Err(error) = shared.crew.reinforce(|| hire(shared, || None)) {
+    if let Err(error) = crew.reinforce(|| hire(engine, || None)) {
         report::warn!("can't start a thread in reserve: {error}");
     }
 }
@@ -68,6 +69,7 @@ fn next_id() -> usize {
 }
 
 struct Runner {
+    engine: Arc<Engine>,
     shared: Arc<Shared>,
     call: Rc<Call>,
     date: Date,
@@ -77,11 +79,12 @@ struct Runner {
 }
 
 impl Runner {
-    fn new(shared: Arc<Shared>) -> Runner {
-        let call = Rc::new(Call::new(Arc::clone(&shared)));
+    fn new(engine: Arc<Engine>) -> Runner {
+        let call = Rc::new(Call::new(Arc::clone(&engine)));
         pace::listen(Box::new(Rc::clone(&call)));
         Runner {
-            shared,
+            shared: Arc::clone(&engine.shared),
+            engine,
             call,
             date: Date::now(),
             number: thread_number(),
@@ -114,8 +117,8 @@ impl Runner {
 
     /// Takes loop `index` up, and works until it loses the loop or the loop ends. Returns its duty then.
     fn hold(&mut self, index: usize) -> Duty {
-        let shared = Arc::clone(&self.shared);
-        let cell = &shared.loops[index];
+        let (engine, shared) = (Arc::clone(&self.engine), Arc::clone(&self.shared));
+        let cell = &engine.cells[index];
         let Some(mut held) = cell.baton.take_up() else {
             return Duty::Sent;
         };
@@ -124,7 +127,7 @@ impl Runner {
         held.now = Instant::now();
         held.is_back(None, &shared);
         held.send_unsent(&shared);
-        keep_a_reserve(&shared);
+        keep_a_reserve(&engine);
         let is_observed = shared.observation.is_wanted();
         loop {
             let (mut connection, queued_since) = match held.turn(&shared) {
@@ -245,7 +248,7 @@ impl Runner {
             // A loop that is at work sends the answer right behind others: a client on the same machine, such as a
             // balancer, is woken once for all of them. Else it goes out from here, one hop earlier; what the client
             // does not take goes later.
-            if !self.shared.loops[home].is_at_work() {
+            if !self.engine.is_at_work(home) {
                 connection.send_now();
             }
             self.shared.leave(home, Arrival::Returned(connection));
@@ -269,12 +272,4 @@ impl Runner {
             }
         }
     }
-}
-
-/// Starts a server's threads.
-pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
-    for index in 0..shared.loops.len() {
-        send(shared, index)?;
-    }
-    Ok(())
 }

@@ -11,8 +11,8 @@ use super::{Runner, hire};
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
 use crate::server::event_loop::EventLoop;
-use crate::server::shared::Arrival;
 use crate::server::shared::crew::Order;
+use crate::server::shared::loop_link::Arrival;
 
 impl Runner {
     /// With a loop: gives a connection to a thread that reads for it.
@@ -31,7 +31,7 @@ impl Runner {
                 first.lock().unwrap_or_else(PoisonError::into_inner).take()?,
             ))
         };
-        let hired = shared.crew.reinforce(|| hire(shared, take));
+        let hired = shared.crew.reinforce(|| hire(&self.engine, take));
         if let Ok(true) = hired {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::server::Server;
+use super::Server;
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,11 +8,11 @@ use std::io;
 #[cfg(unix)]
 use listenfd::ListenFd;
 
-use crate::server::Server;
+use super::Server;
 use crate::server::net::listen::Bound;
+use crate::server::probes;
 #[cfg(unix)]
 use crate::server::process::passing;
-use crate::server::shared::health::HealthLane;
 
 /// Where it stands what each listener is called, with colons between; sd_listen_fds_with_names(3).
 #[cfg(unix)]
@@ -62,7 +62,7 @@ impl Server {
         }
         for (listener, is_health) in listeners {
             if is_health {
-                server.health = Some(HealthLane::new());
+                server.probes = Some(probes::lane());
                 server.health_listeners.push(listener);
             } else {
                 server.add(listener);

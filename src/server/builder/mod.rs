@@ -1,0 +1,466 @@
+//! `Server`: addresses, threads and limits, and its life from start to end.
+
+#[cfg(feature = "activation")]
+mod activation;
+mod banner;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::report;
+use crate::{AccessLog, Application, IntoApplication, Trust};
+
+use crate::server::handle::Handle;
+use crate::server::limits::Limits;
+use crate::server::net::descriptors::{self, Allowance, Lowered, Reserve};
+use crate::server::net::door::Door;
+use crate::server::net::entrance::Entrance;
+use crate::server::net::listen::Bound;
+use crate::server::net::peers::{CountPeers, Peers};
+use crate::server::net::proxy_header;
+use crate::server::net::room::Capacity;
+#[cfg(feature = "tls")]
+use crate::server::net::tls::Tls;
+use crate::server::probes;
+#[cfg(unix)]
+use crate::server::process::notify;
+#[cfg(all(unix, feature = "activation"))]
+use crate::server::process::passing::Predecessor;
+use crate::server::process::signals::Signals;
+use crate::server::shared::observer::Observation;
+use crate::server::shared::staffing::Staffing;
+use crate::server::shared::{Operations, Probes};
+use crate::server::threads::engine::Engine;
+
+/// What counts the connections of each peer, if the limits say so.
+type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
+
+fn peers_by(limits: &Limits) -> Option<Box<dyn CountPeers>> {
+    let most = limits.connections_per_peer?;
+    Some(Box::new(Peers::new(most)))
+}
+
+/// How long a drain lasts at most, when a signal asks for it.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An HTTP/1.1 server that has its addresses, and is not serving yet.
+///
+/// Handlers are plain functions and may block: each of a few event loops runs them on its own thread,
+/// and passes on to another thread when one does. Everything has a default.
+///
+/// ```no_run
+/// use hansel::Server;
+///
+/// fn main() -> std::io::Result<()> {
+///     Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")
+/// }
+/// ```
+///
+/// What a function needs besides the request, a closure shares:
+///
+/// ```
+/// use hansel::{Request, Server};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// let visits = AtomicU64::new(0);
+/// let greeting = String::from("Hello");
+/// let server = Server::bind("127.0.0.1:0")?.spawn(move |request: &Request| {
+///     let visit = visits.fetch_add(1, Ordering::Relaxed) + 1;
+///     format!("{greeting}, visitor {visit} of {}", request.path())
+/// })?;
+/// println!("listening on {}", server.local_addr());
+/// server.shutdown(std::time::Duration::from_secs(1));
+/// server.wait();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a server serves once `serve` or `spawn` is called"]
+pub struct Server {
+    listeners: Vec<Bound>,
+    /// One for each listener.
+    doors: Vec<Door>,
+    /// Where those begin that were named last.
+    named_last: usize,
+    probes: Option<Probes>,
+    probes_beside_service: bool,
+    health_listeners: Vec<Bound>,
+    drain_delay: Duration,
+    access_log: Option<AccessLog>,
+    sends_ids: bool,
+    limits: Limits,
+    /// What counts the connections of each peer, by the limits. It is named where limits are set and nowhere else,
+    /// for by default there is no such limit.
+    peers: Option<PeersByLimits>,
+    loops: usize,
+    threads: usize,
+    grace: Duration,
+    trust: Option<Arc<Trust>>,
+    is_quiet: bool,
+    /// The program that a hang-up starts.
+    successor: Option<PathBuf>,
+    /// Who has passed the listeners.
+    #[cfg(all(unix, feature = "activation"))]
+    predecessor: Option<Predecessor>,
+}
+
+impl Server {
+    /// A server that listens on `address`, from now on: who connects waits until it serves.
+    ///
+    /// Port 0 takes any port that is free; [`local_addrs`](Server::local_addrs) tells which. A name that has several
+    /// addresses, as `localhost` may, stands for the first of them that can be had, as it does for
+    /// [`TcpListener::bind`](std::net::TcpListener::bind): [`and_bind`](Server::and_bind) adds others, and
+    /// [`port`](Server::port) has all of this machine.
+    ///
+    /// # Errors
+    /// If the address can't be had; the error names it.
+    pub fn bind(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        Server::new().and_bind(address)
+    }
+
+    fn new() -> Server {
+        Server {
+            listeners: Vec::new(),
+            doors: Vec::new(),
+            named_last: 0,
+            probes: None,
+            probes_beside_service: false,
+            health_listeners: Vec::new(),
+            drain_delay: Duration::ZERO,
+            access_log: None,
+            sends_ids: false,
+            limits: Limits::default(),
+            peers: None,
+            loops: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: 256,
+            grace: GRACE,
+            trust: None,
+            is_quiet: false,
+            successor: None,
+            #[cfg(all(unix, feature = "activation"))]
+            predecessor: None,
+        }
+    }
+
+    /// A server that listens on this port of every address of this machine, IPv6 and IPv4, or IPv4 alone where there is
+    /// no IPv6.
+    ///
+    /// It is one listener, on `[::]`. Clients that come by IPv4 are seen with their IPv4 address.
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    ///
+    /// let server = hansel::Server::port(0)?.spawn(|| "Hello, world!")?;
+    /// TcpStream::connect(("127.0.0.1", server.local_addr().port()))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn port(port: u16) -> io::Result<Server> {
+        let mut server = Server::new();
+        server.add(Bound::port(port)?);
+        Ok(server)
+    }
+
+    /// Listens on one more address.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.add(Bound::tcp(address)?);
+        Ok(self)
+    }
+
+    fn add(&mut self, listener: Bound) {
+        self.named_last = self.doors.len();
+        self.listeners.push(listener);
+        self.doors.push(Door::default());
+    }
+
+    /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
+    ///
+    /// Its clients have no network address. At no moment is it open to more than `mode`, whatever the umask.
+    ///
+    /// A socket that a dead server has left there is replaced; one that somebody listens on, and any other file, is
+    /// not. Of several servers that start at once, one gets the path: they lock its folder (flock(2)) while they look.
+    /// The path is removed when the server stops accepting, unless it is another's by then, or was
+    /// [handed on](Handle::listeners). Whoever may write to the folder can replace the socket: keep it in one of its
+    /// own.
+    ///
+    /// # Errors
+    /// If somebody listens there, or there is a file; the error names the path.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        Server::new().and_unix(path, mode)
+    }
+
+    /// Listens on a Unix socket as well; see [`unix`](Server::unix).
+    ///
+    /// # Errors
+    /// As [`unix`](Server::unix).
+    #[cfg(unix)]
+    pub fn and_unix(mut self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        self.add(Bound::unix(path.as_ref(), mode)?);
+        Ok(self)
+    }
+
+    /// Has connections to the address named last begin with a PROXY header, version 1 or 2, where they
+    /// come from [trusted](Server::trust) peers. [`Request::client`](crate::Request::client) then is the
+    /// address that the header names; none if it names nobody, as in `PROXY UNKNOWN` and a proxy's own health checks
+    /// (`LOCAL`), which are served all the same. What the request says of its client counts only if the address
+    /// is trusted, too.
+    ///
+    /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
+    /// others none is expected, and one that comes is a bad request.
+    pub fn proxy_protocol(mut self) -> Server {
+        for door in self.doors.iter_mut().skip(self.named_last) {
+            door.proxy_protocol = Some(proxy_header::parse);
+        }
+        self
+    }
+
+    /// Encrypts connections to the address named last.
+    ///
+    /// A handshake has the time of a request's head. With the [PROXY protocol](Server::proxy_protocol),
+    /// its header comes first, as the proxies send it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Server {
+        for door in self.doors.iter_mut().skip(self.named_last) {
+            door.tls = Some(tls.clone());
+        }
+        self
+    }
+
+    /// The network addresses it listens on.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(Bound::address).collect()
+    }
+
+    /// How many event loops there are: as many as processors, unless it is set. At least one.
+    pub fn loops(mut self, loops: usize) -> Server {
+        self.loops = loops.max(1);
+        self
+    }
+
+    /// How many handlers may run at once: 256, unless it is set. At least one.
+    ///
+    /// With 1, handlers run strictly one after the other, streams included. Threads start when they
+    /// are needed, and a few more hold the loops. A quarter as many, one at least, may read files that are not
+    /// in memory.
+    pub fn threads(mut self, threads: usize) -> Server {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// What clients may take, and how long they may take.
+    pub fn limits(mut self, limits: Limits) -> Server {
+        self.peers = Some(peers_by);
+        self.limits = limits;
+        self
+    }
+
+    /// Takes the word of these peers for the address of the client behind them: see
+    /// [`Request::client`](crate::Request::client). Nobody is trusted unless it is set.
+    pub fn trust(mut self, peers: Trust) -> Server {
+        self.trust = Some(Arc::new(peers));
+        self
+    }
+
+    /// How long [`serve`](Server::serve) lets what is in flight go on after a signal: 10 s, unless it
+    /// is set.
+    pub fn grace(mut self, grace: Duration) -> Server {
+        self.grace = grace;
+        self
+    }
+
+    /// Answers `/livez`, `/readyz` and `/metrics` beside the application, which then never sees a request
+    /// for these three paths. Off unless it is asked for: what is in the metrics is not for everybody.
+    ///
+    /// The event loops answer by themselves, so these answers come when every handler hangs, every thread
+    /// is taken and the queue is full. They are neither logged nor counted among the requests.
+    ///
+    /// | path | answer |
+    /// |---|---|
+    /// | `/livez` | 200: an event loop turns |
+    /// | `/readyz` | 200; 503 from the moment the server is told to stop, and while [`Handle::set_ready`] says so |
+    /// | `/metrics` | 200, Prometheus text; its counting begins with this switch |
+    pub fn health(mut self) -> Server {
+        self.probes = Some(probes::lane());
+        self.probes_beside_service = true;
+        self
+    }
+
+    /// Answers `/livez`, `/readyz` and `/metrics` on an address of their own, and nothing else there; see
+    /// [`health`](Server::health).
+    ///
+    /// That address has places when all [`Limits::connections`] are taken, and it answers until the last
+    /// request of a drain is finished; or until a successor answers there.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        self.probes = Some(probes::lane());
+        // A predecessor, or a service manager, may have opened it already.
+        let asked = address.to_socket_addrs().into_iter().flatten();
+        let is_here = |asked| self.health_listeners.iter().any(|here| here.is_on(asked));
+        if !asked.into_iter().any(is_here) {
+            self.health_listeners.push(Bound::tcp(address)?);
+        }
+        Ok(self)
+    }
+
+    /// How long the server goes on as before once it has been told to stop, with `/readyz` answering 503,
+    /// before it stops accepting: none, unless it is set, and none if a successor serves already.
+    ///
+    /// A balancer goes on sending until its next health check or two, so this should be longer than those
+    /// take. The [`grace`](Server::grace) begins when it is over.
+    pub fn drain_delay(mut self, delay: Duration) -> Server {
+        self.drain_delay = delay;
+        self
+    }
+
+    /// Writes a line for every answer to this log.
+    pub fn access_log(mut self, log: AccessLog) -> Server {
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Sends each request's [id](crate::Request::id) with the answer, as `X-Request-Id`, so that a client's
+    /// complaint can be found in the logs.
+    pub fn request_ids(mut self) -> Server {
+        self.sends_ids = true;
+        self
+    }
+
+    /// Prints nothing at start and end.
+    pub fn quiet(mut self) -> Server {
+        self.is_quiet = true;
+        self
+    }
+
+    /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
+    /// returns. A second signal, more than a second after the first, ends the process at once; one that comes sooner
+    /// is taken for the first, which some programs send twice.
+    ///
+    /// Prints addresses, limits, and what can be reached to the standard error. Where that is broken, full or not read,
+    /// it serves and ends all the same. Tells a service manager (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when
+    /// it serves and when it stops.
+    ///
+    /// # Errors
+    /// If threads or the means to wait for events can't be had.
+    pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
+        self.serve_boxed(Box::new(application.into_application()))
+    }
+
+    fn serve_boxed(mut self, application: Box<dyn Application>) -> io::Result<()> {
+        let (grace, is_quiet) = (self.grace, self.is_quiet);
+        let successor = self.successor.take();
+        let (allowance, lowered) = self.fit();
+        if !is_quiet {
+            report::print(self.banner(lowered, &*application));
+        }
+        #[cfg(all(unix, feature = "activation"))]
+        let predecessor = self.predecessor.take();
+        let handle = self.prepare(application, allowance)?;
+        // Before the first client comes, who might take the last descriptor.
+        let (signals, listening) = Signals::listen(successor.is_some())?;
+        #[cfg(unix)]
+        let notifier = Arc::clone(&signals.notifier);
+        signals.drain_at_first(Arc::clone(&handle.engine.shared), grace, is_quiet, successor)?;
+        handle.start()?;
+        #[cfg(all(unix, feature = "activation"))]
+        handle.succeed(predecessor);
+        #[cfg(unix)]
+        notifier.tell(notify::READY);
+        let drained = handle.wait();
+        listening.await_told();
+        if !is_quiet {
+            report::print(format!("hansel: stopped; {drained}\n"));
+        }
+        Ok(())
+    }
+
+    /// What is printed at start.
+    fn banner(&self, lowered: Option<Lowered>, application: &dyn Application) -> String {
+        let mut text = format!("{self}\n");
+        if let Some(lowered) = lowered {
+            text += &format!("hansel: {lowered}\n");
+        }
+        for place in application.overview().lines() {
+            text.push_str("  ");
+            text.push_str(place);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Starts serving, and returns at once. Signals are left to the caller.
+    ///
+    /// # Errors
+    /// As [`serve`](Server::serve).
+    pub fn spawn<S>(self, application: impl IntoApplication<S>) -> io::Result<Handle> {
+        self.spawn_boxed(Box::new(application.into_application()))
+    }
+
+    fn spawn_boxed(mut self, application: Box<dyn Application>) -> io::Result<Handle> {
+        let (allowance, _) = self.fit();
+        #[cfg(all(unix, feature = "activation"))]
+        let predecessor = self.predecessor.take();
+        let handle = self.prepare(application, allowance)?;
+        handle.start()?;
+        #[cfg(all(unix, feature = "activation"))]
+        handle.succeed(predecessor);
+        Ok(handle)
+    }
+
+    /// Lowers the limit of connections to what the process has descriptors for. Says so if it has.
+    fn fit(&mut self) -> (Allowance, Option<Lowered>) {
+        let listeners = self.listeners.len() + self.health_listeners.len();
+        let (allowance, lowered) = descriptors::fit(self.limits.connections, self.loops, listeners);
+        self.limits.connections = allowance.connections;
+        if let Some(lowered) = &lowered {
+            report::warn!("{lowered}");
+        }
+        (allowance, lowered)
+    }
+
+    /// Makes all that it takes to serve.
+    fn prepare(self, application: Box<dyn Application>, allowance: Allowance) -> io::Result<Handle> {
+        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
+            ));
+        }
+        let addresses = self.local_addrs();
+        let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
+        let operations = Operations {
+            probes: self.probes,
+            probes_beside_service: self.probes_beside_service,
+            drain_delay: self.drain_delay,
+            peers: self.peers.and_then(|peers| peers(&self.limits)),
+            capacity: Capacity::new(allowance, self.loops, Reserve::new()),
+            observation: Observation {
+                log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
+                sends_ids: self.sends_ids,
+                metrics: self.probes.map(|lane| (lane.metrics)(self.loops)),
+            },
+        };
+        let staffing = Staffing {
+            loops: self.loops,
+            threads: self.threads,
+        };
+        // As the loops number their listeners.
+        let mut doors = vec![Door::default(); self.health_listeners.len()];
+        doors.extend(self.doors);
+        let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
+        let engine = Engine::new(application, self.limits, staffing, operations, entrance)?;
+        Ok(Handle::new(engine, addresses, health_addresses))
+    }
+}

@@ -1,0 +1,85 @@
+//! The path of a Unix socket that is this process's own: removed in the end, and only while it still is.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The path of a socket that this process has bound, or was given by the one that has; removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OwnPath {
+    /// Absolute: the program may go to another folder meanwhile.
+    pub(crate) path: PathBuf,
+    pub(crate) inode: Inode,
+    /// False while it is to stay: another process has the socket too, and needs its path.
+    pub(crate) is_removed: bool,
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+}
+
+impl OwnPath {
+    /// Of the socket that has just been bound there.
+    pub(super) fn of(path: &Path) -> io::Result<OwnPath> {
+        Ok(OwnPath {
+            inode: Inode::of_socket(path).ok_or_else(replaced)?,
+            path: std::path::absolute(path)?,
+            is_removed: true,
+        })
+    }
+}
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        // Nobody who asks first replaces it between these two: this process still listens there.
+        if self.is_removed && Inode::of_socket(&self.path) == Some(self.inode) {
+            // Where it can't be removed, it is replaced by the next server.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Inode {
+    /// Of what is at `path`, if that is a socket.
+    pub(super) fn of_socket(path: &Path) -> Option<Inode> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        metadata.file_type().is_socket().then(|| Inode::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Inode {
+        Inode {
+            device: metadata.dev(),
+            number: metadata.ino(),
+        }
+    }
+}
+
+pub(super) fn replaced() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "somebody has put something else there in this moment",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_relative_path_is_removed_wherever_the_program_has_gone() {
+        let path = std::env::temp_dir().join(format!("hansel-path-relative-{}", std::process::id()));
+        let here = std::env::current_dir().unwrap();
+        let up = here.components().skip(1).map(|_| "..");
+        let relative = up.collect::<PathBuf>().join(path.strip_prefix("/").unwrap());
+        let _listener = UnixListener::bind(&path).unwrap();
+        let own = OwnPath::of(&relative).unwrap();
+        assert!(own.path.is_absolute(), "{own:?}");
+        drop(own);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,105 @@
+//! What `/metrics` tells: counts of requests, of the server, and how full it is.
+
+use crate::operations::Exposition;
+use crate::server::shared::Shared;
+
+/// All there is to say of a server, as Prometheus reads it.
+pub(super) fn text(shared: &Shared) -> String {
+    let mut text = Exposition::default();
+    if let Some(metrics) = &shared.observation.metrics {
+        metrics.expose(&mut text);
+    }
+    shared.tally.expose(&mut text);
+    text.single(
+        "hansel_connections",
+        "gauge",
+        "Connections that are open.",
+        shared.connections(),
+    );
+    expose_threads(shared, &mut text);
+    expose_bodies(shared, &mut text);
+    let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
+    text.single(
+        "hansel_access_log_lines_dropped_total",
+        "counter",
+        "Lines that the access log could not take.",
+        dropped,
+    );
+    text.into_text()
+}
+
+fn expose_threads(shared: &Shared, text: &mut Exposition) {
+    let is_ready = u8::from(shared.is_ready());
+    text.single("hansel_ready", "gauge", "Whether readiness is affirmed.", is_ready);
+    text.single("hansel_loops", "gauge", "Event loops.", shared.loops.len());
+    text.single(
+        "hansel_threads_lost",
+        "gauge",
+        "Threads whose handlers were given up and have not returned.",
+        shared.crew.lost(),
+    );
+    let census = shared.crew.census();
+    text.single(
+        "hansel_threads",
+        "gauge",
+        "Threads for loops and handlers.",
+        census.alive,
+    );
+    text.single(
+        "hansel_threads_parked",
+        "gauge",
+        "Those that wait for work.",
+        census.parked,
+    );
+    text.single(
+        "hansel_threads_sent",
+        "gauge",
+        "Those that have been given work and have not begun. At rest there are none.",
+        census.sent,
+    );
+    text.single(
+        "hansel_threads_holding",
+        "gauge",
+        "Those that hold a loop, or are expected back at it: at rest one for each.",
+        census.holding,
+    );
+    text.single(
+        "hansel_threads_handling",
+        "gauge",
+        "Those that run handlers and have no loop. At rest there are none.",
+        census.handling,
+    );
+    text.single(
+        "hansel_queue_length",
+        "gauge",
+        "Requests that wait for a thread.",
+        shared.admission.waiting(),
+    );
+}
+
+fn expose_bodies(shared: &Shared, text: &mut Exposition) {
+    text.single(
+        "hansel_streams",
+        "gauge",
+        "Handlers that stream a body, either way.",
+        shared.uploads.taken() + shared.downloads.taken(),
+    );
+    text.single(
+        "hansel_uploads",
+        "gauge",
+        "Handlers that read a body as it arrives.",
+        shared.uploads.taken(),
+    );
+    text.single(
+        "hansel_downloads",
+        "gauge",
+        "Handlers whose response is a stream.",
+        shared.downloads.taken(),
+    );
+    text.single(
+        "hansel_body_memory_bytes",
+        "gauge",
+        "Memory that connections share for bodies, in use.",
+        shared.pool.in_use(),
+    );
+}

@@ -1,0 +1,70 @@
+//! What others have of a loop without holding it: a way to leave something for its holder, and how busy it is.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::inbox::Inbox;
+use crate::report;
+use crate::server::connection::Connection;
+use crate::server::net::room::Want;
+use crate::server::net::socket::Accepted;
+
+pub(crate) struct LoopLink {
+    pub(crate) inbox: Inbox<Arrival>,
+    waker: mio::Waker,
+    /// Another loop needs memory for bodies, and has nobody to take it from.
+    pub(crate) is_asked_for_memory: AtomicBool,
+    connections: AtomicUsize,
+}
+
+/// What comes to a loop from other threads.
+pub(crate) enum Arrival {
+    /// A connection of this loop, answered by a thread that has lost the loop.
+    Returned(Box<Connection>),
+    /// A connection of this loop, for which a piece of a file has been read.
+    Read(Box<Connection>),
+    /// One more file may be read.
+    ReadingPlace,
+    /// The handler of a lost thread has returned, or its read; it was that of the connection at this place.
+    Recovered(usize),
+    /// A new connection that another loop has accepted.
+    Accepted(Accepted),
+    /// Likewise, one that has a place only if another connection makes room for it.
+    OneTooMany(Accepted, Want),
+}
+
+impl LoopLink {
+    pub(crate) fn new(waker: mio::Waker) -> LoopLink {
+        LoopLink {
+            inbox: Inbox::new(),
+            waker,
+            is_asked_for_memory: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            asleep_for_now(&error);
+        }
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many connections the loop has.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+#[cold]
+fn asleep_for_now(error: &io::Error) {
+    // It comes round by its next event or deadline.
+    report::error!("can't wake an event loop: {error}");
+}

@@ -1,0 +1,45 @@
+//! How many threads a server has for what.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Staffing {
+    pub(crate) loops: usize,
+    pub(crate) threads: usize,
+}
+
+impl Staffing {
+    /// A quarter of the threads may read bodies as they arrive, and half of them may stream responses: the others
+    /// stay for those that do neither.
+    pub(super) fn most_uploads(self) -> usize {
+        self.threads / 4
+    }
+
+    pub(super) fn most_downloads(self) -> usize {
+        self.threads / 2
+    }
+
+    /// Each loop has a permit in reserve, as far as they go round.
+    pub(crate) fn has_reserve(self, index: usize) -> bool {
+        index < self.threads
+    }
+
+    pub(super) fn permits_beyond_reserves(self) -> usize {
+        self.threads.saturating_sub(self.loops)
+    }
+
+    /// Those who are lost in handlers are replaced, up to half of all. A single thread never is: its handlers
+    /// run strictly one after the other.
+    pub(super) fn most_replaced(self) -> usize {
+        self.threads / 2
+    }
+
+    /// Files that are not in memory are read by so many at once, beside those in handlers: a disk that hangs takes no
+    /// handler's thread, and handlers that hang keep no file from being read.
+    pub(super) fn most_reading(self) -> usize {
+        (self.threads / 4).max(1)
+    }
+
+    /// Those in handlers, those that read files, those that hold loops, and for each loop one that can take it up.
+    pub(super) fn most_alive(self) -> usize {
+        self.threads + self.most_reading() + 2 * self.loops
+    }
+}
