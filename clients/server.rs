@@ -59,7 +59,7 @@ fn main() -> std::io::Result<()> {
         sender,
         receiver: Mutex::new(receiver),
     };
-    server.serve(move |request: &Request| answer(request, &reports))
+    server.serve(move |request: &Request| respond(request, &reports))
 }
 
 /// Sets the limit that an argument names.
@@ -77,8 +77,8 @@ fn set(limits: &mut Limits, argument: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
-    let answer = match (request.method(), request.path()) {
+fn respond(request: &Request, reports: &Reports) -> hansel::Result<Response> {
+    let response = match (request.method(), request.path()) {
         (&Method::GET | &Method::HEAD, "/") => Html(PAGE).into_response(),
         (&Method::GET | &Method::HEAD, "/hello") => "Hello, world!".into_response(),
         (&Method::GET, "/blocking") => hansel::blocking(|| "Hello, world!").into_response(),
@@ -108,7 +108,7 @@ fn answer(request: &Request, reports: &Reports) -> hansel::Result<Response> {
         }
         _ => StatusCode::NOT_FOUND.into_response(),
     };
-    Ok(answer)
+    Ok(response)
 }
 
 /// What the query says of `name`.

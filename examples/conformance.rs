@@ -1,6 +1,6 @@
 //! The server that the conformance suite tests: `cargo run --release --example conformance -- PORT`.
 //!
-//! `conformance/CONTRACT.md` says what it answers.
+//! `conformance/CONTRACT.md` says what it responds.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ fn main() -> std::io::Result<()> {
         idle: Duration::from_secs(10),
         ..Limits::default()
     };
-    Server::bind(("127.0.0.1", port))?.limits(limits).serve(answer)
+    Server::bind(("127.0.0.1", port))?.limits(limits).serve(respond)
 }
 
-fn answer(request: &Request) -> Response {
+fn respond(request: &Request) -> Response {
     let mut path = request.segments();
     let name = path.next().unwrap_or("");
     if path.next().is_some() {

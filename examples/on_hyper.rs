@@ -56,13 +56,13 @@ mod tests {
     fn asked(address: std::net::SocketAddr, path: &str) -> String {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     }
 
     #[test]
-    fn both_servers_give_the_same_answers() {
+    fn both_servers_give_the_same_responses() {
         let own = Server::bind("127.0.0.1:0").unwrap().spawn(app()).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -74,11 +74,11 @@ mod tests {
             ("/nope", "HTTP/1.1 404 Not Found", ""),
         ] {
             for address in [own.local_addr(), on_hyper] {
-                let answer = asked(address, path);
-                assert!(answer.starts_with(status), "{address}{path}: {answer}");
+                let response = asked(address, path);
+                assert!(response.starts_with(status), "{address}{path}: {response}");
                 assert!(
-                    answer.ends_with(&format!("\r\n\r\n{body}")),
-                    "{address}{path}: {answer}"
+                    response.ends_with(&format!("\r\n\r\n{body}")),
+                    "{address}{path}: {response}"
                 );
             }
         }

@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn a_tree_of_files_is_served() {
         let client = Client::new(app());
-        let answer = client.get("/files/own_dispatcher.rs");
-        assert!(answer.text().starts_with("//! Dispatchers of one's own"));
-        assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+        let response = client.get("/files/own_dispatcher.rs");
+        assert!(response.text().starts_with("//! Dispatchers of one's own"));
+        assert_eq!(response.header("Content-Type"), Some("text/plain; charset=utf-8"));
         assert_eq!(client.call("HEAD", "/files/own_dispatcher.rs").status(), 200);
         let post = client.post("/files/own_dispatcher.rs", "");
         assert_eq!(

@@ -55,9 +55,9 @@ mod tests {
             // Not as recorded: HEAD has no body (RFC 9110 §9.3.2).
             ("HEAD", "/hello", 200, ""),
         ] {
-            let answer = client.call(method, target);
+            let response = client.call(method, target);
             assert_eq!(
-                (answer.status().as_u16(), answer.text()),
+                (response.status().as_u16(), response.text()),
                 (status, body),
                 "{method} {target}"
             );
@@ -95,10 +95,10 @@ mod tests {
             response.set_body("héllo");
         });
         for status in [200, 299, 418, 599, 999] {
-            let answer = client.get(&format!("/{status}"));
-            assert_eq!(answer.status().as_u16(), status);
-            assert_eq!(answer.header("x-a"), Some("5"));
-            assert_eq!(answer.header("Content-Length"), Some("6"));
+            let response = client.get(&format!("/{status}"));
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.header("x-a"), Some("5"));
+            assert_eq!(response.header("Content-Length"), Some("6"));
         }
     }
 
@@ -117,9 +117,9 @@ mod tests {
         let server = server.unwrap();
         let mut stream = TcpStream::connect(server.local_addr()).unwrap();
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("\r\n\r\na a a "), "{answer}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with("\r\n\r\na a a "), "{response}");
         server.shutdown(Duration::from_secs(10));
         assert_eq!(server.wait().cut, 0);
     }

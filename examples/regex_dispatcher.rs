@@ -50,11 +50,11 @@ fn main() -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hansel::test::{Answer, Client};
+    use hansel::test::{Client, Response};
     use hansel::{Request, StatusCode, regex};
 
-    fn seen(answer: &Answer) -> (u16, &str) {
-        (answer.status().as_u16(), answer.text())
+    fn seen(response: &Response) -> (u16, &str) {
+        (response.status().as_u16(), response.text())
     }
 
     #[test]
@@ -65,9 +65,9 @@ mod tests {
             ("/hello/Gretel/", "Hello Gretel"),
             ("/hello/x_1/?q=1", "Hello x_1"),
         ] {
-            let answer = client.get(target);
-            assert_eq!(seen(&answer), (200, body), "{target}");
-            assert_eq!(answer.header("Content-Type"), Some("text/html; charset=utf-8"));
+            let response = client.get(target);
+            assert_eq!(seen(&response), (200, body), "{target}");
+            assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
         }
     }
 

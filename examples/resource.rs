@@ -152,7 +152,7 @@ fn app(listener: impl Listener + Send + Sync + 'static) -> App {
         field: Arc::clone(&field),
     };
     let root = Routes::new().mount("/farm", farm).mount("/", field);
-    // The original has `Allow` on every answer.
+    // The original has `Allow` on every response.
     App::new(root).allow_always(true).listen(listener)
 }
 
@@ -173,8 +173,12 @@ mod tests {
     #[track_caller]
     fn says(client: &Client, request: &str, status: u16, body: &str) {
         let (method, target) = request.split_once(' ').unwrap();
-        let answer = client.call(method, target);
-        assert_eq!((answer.status().as_u16(), answer.text()), (status, body), "{request}");
+        let response = client.call(method, target);
+        assert_eq!(
+            (response.status().as_u16(), response.text()),
+            (status, body),
+            "{request}"
+        );
     }
 
     const NOT_FOUND: (u16, &str) = (404, "Not Found");
@@ -240,9 +244,9 @@ mod tests {
             ("get /farm", "GET, HEAD, OPTIONS, PLOUGH, PUT"),
         ] {
             let (method, target) = request.split_once(' ').unwrap();
-            let answer = client().call(method, target);
+            let response = client().call(method, target);
             assert_eq!(
-                (answer.status().as_u16(), answer.header("Allow")),
+                (response.status().as_u16(), response.header("Allow")),
                 (405, Some(allow)),
                 "{request}"
             );
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn allow_is_on_every_answer() {
+    fn allow_is_on_every_response() {
         for (target, allow) in [
             ("/", "DELETE, GET, HEAD, OPTIONS, POST"),
             ("/3", "DELETE, GET, HEAD, OPTIONS"),

@@ -69,42 +69,42 @@ mod tests {
     use hansel::test::Client;
     use std::sync::mpsc;
 
-    fn answer(client: &Client, target: &str) -> Option<String> {
-        let answer = client.get(target);
-        (answer.status() == 200).then(|| answer.text().to_owned())
+    fn response(client: &Client, target: &str) -> Option<String> {
+        let response = client.get(target);
+        (response.status() == 200).then(|| response.text().to_owned())
     }
 
     #[test]
     fn a_function_is_reached_by_its_name_and_receives_what_follows_as_a_list() {
         let client = Client::new(base());
         assert_eq!(
-            answer(&client, "/test/a/b/c").unwrap(),
+            response(&client, "/test/a/b/c").unwrap(),
             r#"test of the base handler: ["a", "b", "c"]"#
         );
-        assert_eq!(answer(&client, "/test").unwrap(), "test of the base handler: []");
-        assert_eq!(answer(&client, "/add/1/2").unwrap(), "3");
+        assert_eq!(response(&client, "/test").unwrap(), "test of the base handler: []");
+        assert_eq!(response(&client, "/add/1/2").unwrap(), "3");
     }
 
     #[test]
     fn the_base_is_extended() {
-        assert_eq!(answer(&Client::new(base()), "/extended"), None);
+        assert_eq!(response(&Client::new(base()), "/extended"), None);
         let client = Client::new(app());
-        assert_eq!(answer(&client, "/extended").unwrap(), "extended: []");
-        assert_eq!(answer(&client, "/extended/x").unwrap(), r#"extended: ["x"]"#);
-        assert!(answer(&client, "/test/a").is_some(), "what was there is still there");
+        assert_eq!(response(&client, "/extended").unwrap(), "extended: []");
+        assert_eq!(response(&client, "/extended/x").unwrap(), r#"extended: ["x"]"#);
+        assert!(response(&client, "/test/a").is_some(), "what was there is still there");
     }
 
     #[test]
     fn a_function_is_patched_in_and_out_while_it_runs() {
         let methods = app();
         let client = Client::new(methods.clone());
-        assert_eq!(answer(&client, "/monkey"), None);
+        assert_eq!(response(&client, "/monkey"), None);
         methods.insert("monkey", monkey);
-        assert_eq!(answer(&client, "/monkey/1").unwrap(), r#"monkey: ["1"]"#);
+        assert_eq!(response(&client, "/monkey/1").unwrap(), r#"monkey: ["1"]"#);
         methods.insert("monkey", || "another monkey");
-        assert_eq!(answer(&client, "/monkey").unwrap(), "another monkey");
+        assert_eq!(response(&client, "/monkey").unwrap(), "another monkey");
         assert!(methods.remove("monkey"));
-        assert_eq!(answer(&client, "/monkey"), None);
+        assert_eq!(response(&client, "/monkey"), None);
     }
 
     #[test]
@@ -120,10 +120,10 @@ mod tests {
         });
         let client = Client::new(methods.clone());
         std::thread::scope(|scope| {
-            let running = scope.spawn(|| answer(&client, "/monkey"));
+            let running = scope.spawn(|| response(&client, "/monkey"));
             has_started.recv().unwrap();
             assert!(methods.remove("monkey"));
-            assert_eq!(answer(&Client::new(methods.clone()), "/monkey"), None);
+            assert_eq!(response(&Client::new(methods.clone()), "/monkey"), None);
             resume.send(()).unwrap();
             assert_eq!(running.join().unwrap().unwrap(), "done");
         });
@@ -156,7 +156,7 @@ mod tests {
             // added can be reached.
             ("/value", None),
         ] {
-            assert_eq!(answer(&client, target).as_deref(), expected, "{target}");
+            assert_eq!(response(&client, target).as_deref(), expected, "{target}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             "//test",
             "/",
         ] {
-            assert_eq!(answer(&client, target), None, "{target}");
+            assert_eq!(response(&client, target), None, "{target}");
         }
         assert_eq!(client.call("POST", "/test").header("Allow"), Some("GET, HEAD, OPTIONS"));
     }

@@ -12,10 +12,10 @@ use std::time::Duration;
 use hansel::{Body, IntoResponse, Request, Response, Server, StatusCode};
 
 fn main() -> std::io::Result<()> {
-    Server::bind("127.0.0.1:8080")?.serve(answer)
+    Server::bind("127.0.0.1:8080")?.serve(respond)
 }
 
-fn answer(request: &Request) -> hansel::Result<Response> {
+fn respond(request: &Request) -> hansel::Result<Response> {
     match request.segment(0) {
         Some("events") => Ok(events(Duration::from_secs(1))),
         Some("file") => Ok(Response::new(Body::file(File::open("Cargo.toml")?)?)),
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn files_and_uploads_pass_whole() {
-        let client = Client::new(answer);
+        let client = Client::new(respond);
         assert_eq!(
             client.get("/file").text(),
             std::fs::read_to_string("Cargo.toml").unwrap()
@@ -69,7 +69,7 @@ mod tests {
     fn the_first_events_come_and_the_stream_ends_when_its_client_leaves() {
         let client = Client::new(|_: &Request| events(Duration::ZERO));
         let mut stream = client.open(Request::get("/events"));
-        assert_eq!(stream.answer().header("Content-Type"), Some("text/event-stream"));
+        assert_eq!(stream.response().header("Content-Type"), Some("text/event-stream"));
         let mut lines = stream.by_ref().lines().map(Result::unwrap);
         assert_eq!(lines.next().as_deref(), Some("data: event 1"));
         assert_eq!(lines.nth(1).as_deref(), Some("data: event 2"));

@@ -30,7 +30,7 @@ use crate::{IntoResponse, Method, Request, Response, StatusCode};
 /// ```
 pub struct App {
     root: Box<dyn Dispatch>,
-    /// What puts an `Allow` field on every answer, if that is asked for: as below.
+    /// What puts an `Allow` field on every response, if that is asked for: as below.
     allow_always: Option<fn(&App, &Request, &mut Response)>,
     slashes: Slashes,
     /// How an endpoint is found where slashes are not strict. It is named where that is asked for and nowhere else.
@@ -38,10 +38,10 @@ pub struct App {
     listener: Option<Box<dyn Listener + Send + Sync>>,
     /// How a request is answered in development mode, if that is on. It is named where that is switched on
     /// and nowhere else: a program that never does so has nothing of the page in it.
-    in_development: Option<Answer>,
+    in_development: Option<Respond>,
 }
 
-type Answer = fn(&App, &Request, Option<&dyn Listener>) -> Response;
+type Respond = fn(&App, &Request, Option<&dyn Listener>) -> Response;
 
 /// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Slashes {
     Strict,
     /// A redirection, 308, to the path that would be answered; only if it takes the request's method.
     Redirect,
-    /// The answer is that of the other path.
+    /// The response is that of the other path.
     Ignore,
 }
 
@@ -81,7 +81,7 @@ impl App {
         }
     }
 
-    /// Puts an `Allow` header field on every answer of an endpoint, not only on 405 and OPTIONS: with the methods that
+    /// Puts an `Allow` header field on every response of an endpoint, not only on 405 and OPTIONS: with the methods that
     /// are answered at its path. It costs a second walk. Where a hook or your own 404 has answered, nothing is known of
     /// that.
     #[must_use]
@@ -130,7 +130,7 @@ impl App {
     #[cfg(feature = "development")]
     #[must_use]
     pub fn development(mut self, on: bool) -> App {
-        self.in_development = on.then_some(App::answer_in_development);
+        self.in_development = on.then_some(App::respond_in_development);
         self
     }
 
@@ -220,8 +220,8 @@ impl App {
         let mark = request.context().mark();
         let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder));
         let outcome = match self.dispatch(&mut walk) {
-            // Where nothing is called, only a redirection has an answer.
-            Ok(_) => match walk.answer().and_then(|answer| answer.header("Location")) {
+            // Where nothing is called, only a redirection has a response.
+            Ok(_) => match walk.response().and_then(|response| response.header("Location")) {
                 Some(location) => Outcome::Moved(location.to_owned()),
                 None => Outcome::Found,
             },
@@ -233,18 +233,18 @@ impl App {
 
     fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         match self.in_development {
-            Some(answer) => answer(self, request, listener),
-            None => self.answer(request, listener),
+            Some(respond) => respond(self, request, listener),
+            None => self.respond(request, listener),
         }
     }
 
     #[cfg(feature = "development")]
-    fn answer_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        let answer = |witness: &dyn Listener| self.answer(request, Some(witness));
-        page::answer(request, listener, answer, || self.routes())
+    fn respond_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+        let respond = |witness: &dyn Listener| self.respond(request, Some(witness));
+        page::respond(request, listener, respond, || self.routes())
     }
 
-    fn answer(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+    fn respond(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
         let segments = request.segments();
@@ -254,13 +254,13 @@ impl App {
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let mut walk = Walk::new(request, segments, Purpose::Answer, listener);
+        let mut walk = Walk::new(request, segments, Purpose::Respond, listener);
         let reply = self.dispatch(&mut walk);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
         match reply {
-            Ok(arrived) => self.found(request, walk.into_answer(arrived).unwrap_or_default()),
+            Ok(arrived) => self.found(request, walk.into_response(arrived).unwrap_or_default()),
             Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
             Err(Miss::MethodNotAllowed(allowed)) => not_allowed(request, &allowed),
         }
@@ -308,7 +308,7 @@ impl App {
         let mut ahead = walk.along(decoded.segments(), purpose);
         let reply = ahead.without_last_resort(|ahead| self.root.dispatch(ahead));
         if self.slashes != Slashes::Redirect {
-            return Ok(walk.end_with(reply.map(|arrived| ahead.into_answer(arrived))?));
+            return Ok(walk.end_with(reply.map(|arrived| ahead.into_response(arrived))?));
         }
         // What a browser would make another path, or another host's, of is no redirection to this one.
         if reply.is_err() || !stays_as_it_is(&other) {
@@ -422,7 +422,7 @@ mod tests {
     use super::*;
     use crate::Routes;
 
-    fn answer(app: &App, method: &str, target: &str) -> (u16, Option<String>) {
+    fn response(app: &App, method: &str, target: &str) -> (u16, Option<String>) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let response = app.call(&Request::new(method, target));
         (response.status().as_u16(), response.header("Allow").map(str::to_owned))
@@ -442,7 +442,7 @@ mod tests {
             ("POST", "/x", 404),
             ("GET", "//", 404),
         ] {
-            assert_eq!(answer(&app, method, target).0, expected, "{method} {target}");
+            assert_eq!(response(&app, method, target).0, expected, "{method} {target}");
         }
     }
 
@@ -454,25 +454,28 @@ mod tests {
                 .post("/a/{x}", |x: String| x)
                 .delete("/b", || ()),
         );
-        assert_eq!(answer(&app, "GET", "/a/7"), (200, None));
+        assert_eq!(response(&app, "GET", "/a/7"), (200, None));
         assert_eq!(
-            answer(&app, "PUT", "/a/7"),
+            response(&app, "PUT", "/a/7"),
             (405, Some("GET, HEAD, OPTIONS, POST".into()))
         );
-        assert_eq!(answer(&app, "GET", "/a/x"), (405, Some("OPTIONS, POST".into())));
-        assert_eq!(answer(&app, "OPTIONS", "/b"), (204, Some("DELETE, OPTIONS".into())));
-        assert_eq!(answer(&app, "PUT", "/c"), (404, None));
-        assert_eq!(answer(&app, "OPTIONS", "/c"), (404, None));
+        assert_eq!(response(&app, "GET", "/a/x"), (405, Some("OPTIONS, POST".into())));
+        assert_eq!(response(&app, "OPTIONS", "/b"), (204, Some("DELETE, OPTIONS".into())));
+        assert_eq!(response(&app, "PUT", "/c"), (404, None));
+        assert_eq!(response(&app, "OPTIONS", "/c"), (404, None));
         assert_eq!(
-            answer(&app, "OPTIONS", "*"),
+            response(&app, "OPTIONS", "*"),
             (204, Some("DELETE, GET, HEAD, OPTIONS, POST".into()))
         );
     }
 
     #[test]
-    fn allow_comes_with_every_answer_if_asked_for() {
+    fn allow_comes_with_every_response_if_asked_for() {
         let app = App::new(Routes::new().get("/", || "x").post("/", || "y")).allow_always(true);
-        assert_eq!(answer(&app, "GET", "/"), (200, Some("GET, HEAD, OPTIONS, POST".into())));
+        assert_eq!(
+            response(&app, "GET", "/"),
+            (200, Some("GET, HEAD, OPTIONS, POST".into()))
+        );
     }
 
     #[test]
@@ -486,7 +489,7 @@ mod tests {
                 .not_found(|| "nothing")
         };
         let strict = App::new(routes());
-        assert_eq!(answer(&strict, "GET", "/a/").0, 404);
+        assert_eq!(response(&strict, "GET", "/a/").0, 404);
         let ignoring = App::new(routes()).slashes(Slashes::Ignore);
         for (method, target, expected) in [
             ("GET", "/a/", 200),
@@ -496,7 +499,7 @@ mod tests {
             ("GET", "/a//", 404),
             ("GET", "/x", 404),
         ] {
-            assert_eq!(answer(&ignoring, method, target).0, expected, "{method} {target}");
+            assert_eq!(response(&ignoring, method, target).0, expected, "{method} {target}");
         }
         let redirecting = App::new(routes()).slashes(Slashes::Redirect);
         let location = |method, target| {
@@ -517,8 +520,8 @@ mod tests {
     fn a_redirection_never_leads_to_another_host() {
         let routes = Routes::new().regex(r"^//(.*[^/])$", |host: String| host);
         let app = App::new(routes).slashes(Slashes::Redirect);
-        assert_eq!(answer(&app, "GET", "//evil.example").0, 200);
-        assert_eq!(answer(&app, "GET", "//evil.example/").0, 404);
+        assert_eq!(response(&app, "GET", "//evil.example").0, 200);
+        assert_eq!(response(&app, "GET", "//evil.example/").0, 404);
     }
 
     #[test]

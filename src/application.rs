@@ -35,7 +35,7 @@ pub trait Application: Send + Sync + 'static {
     /// A panic is answered with 500 by the server, and logged.
     fn call(&self, request: &Request) -> Response;
 
-    /// As [`call`](Application::call), and tells `listener` how dispatch came to the answer: for tests and
+    /// As [`call`](Application::call), and tells `listener` how dispatch came to the response: for tests and
     /// tools. An application that does not dispatch has nothing to tell.
     fn call_watched(&self, request: &Request, _listener: &dyn Listener) -> Response {
         self.call(request)

@@ -11,7 +11,7 @@
 //! # What it says
 //! What an operator must hear goes to [`log`]. With the feature `tracing`, each request that reaches a handler is a
 //! span as well: `request`, of the target `hansel` and the level INFO, with the fields `method`, `path`, `id`,
-//! `pattern`, `status` and `seconds`. The handler runs in it, and so does what streams its answer, so what they say is
+//! `pattern`, `status` and `seconds`. The handler runs in it, and so does what streams its response, so what they say is
 //! in it too; at its end there is an event `answered`. A request that was refused before its handler was called has
 //! none, and is in the access log all the same. A status that was not the handler's to send, since it was too late,
 //! is missing.

@@ -24,7 +24,7 @@ const ROWS: usize = 20;
 #[test]
 fn the_plain_path_allocates_nothing_per_request() {
     let server = Server::bind("127.0.0.1:0").unwrap().loops(1).quiet();
-    let server = server.spawn(answer).unwrap();
+    let server = server.spawn(respond).unwrap();
     let get = b"GET /hello/world?x=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
     let post = b"POST /hello/world HTTP/1.1\r\nHost: a.test\r\nContent-Length: 8\r\n\r\nContent!";
     let escaped = b"GET /hell%6F/w%C3%B6r%2Fld HTTP/1.1\r\nHost: a.test\r\n\r\n";
@@ -46,7 +46,7 @@ fn the_plain_path_allocates_nothing_per_request() {
     server.wait();
 }
 
-fn answer(request: &Request) -> &'static str {
+fn respond(request: &Request) -> &'static str {
     assert_eq!(request.segments().count(), 2);
     assert!(request.header("host").is_some());
     assert!(request.bytes().is_ok());
@@ -59,18 +59,18 @@ fn allocations(stream: &mut TcpStream, requests: &[u8], pipelined: usize) -> usi
     let region = Region::new(ALLOCATOR);
     for _ in 0..ROW {
         stream.write_all(requests).unwrap();
-        let mut answers = 0;
+        let mut responses = 0;
         let mut filled = 0;
-        while answers < pipelined {
+        while responses < pipelined {
             let n = stream.read(&mut received[filled..]).unwrap();
             assert!(n > 0, "the connection ended");
             filled += n;
-            answers = received[..filled]
+            responses = received[..filled]
                 .windows(13)
                 .filter(|bytes| bytes == b"Hello, world!")
                 .count();
         }
-        assert_eq!(answers, pipelined);
+        assert_eq!(responses, pipelined);
     }
     let change = region.change();
     change.allocations + change.reallocations

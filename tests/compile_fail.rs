@@ -13,7 +13,7 @@ const SAID: [(&str, &[&str]); 4] = [
             "hansel::from_segment!(Person);",
         ],
     ),
-    ("answer", &["`Person` can't be an answer", "hansel::IntoResponse"]),
+    ("response", &["`Person` can't be a response", "hansel::IntoResponse"]),
     ("dispatcher", &["`Routes` can't be a handler", ".mount(\"/path\", ..)"]),
     (
         "resource",

@@ -1,4 +1,4 @@
-//! Dispatch allocates nothing: from the request to the function and back to its answer.
+//! Dispatch allocates nothing: from the request to the function and back to its response.
 //!
 //! A binary of its own, since the allocator counts for the whole process. (Counting allocators cannot
 //! be written without `unsafe`, which is forbidden here; so this one comes from a crate.)

@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 64;
 
 /// The promise: for a request that is arriving, its head and its body, three times its target, and so much besides.
 const ARRIVING: usize = (32 + 64 + 3 * 8 + 16) * KIB;
-/// For answers that the client does not take.
+/// For responses that the client does not take.
 const UNREAD: usize = 64 * KIB + 24 * KIB;
 /// For a connection that rests, or has sent the beginning of a head.
 const RESTING: usize = KIB;

@@ -54,7 +54,7 @@ fn slow_clients_hold_no_threads() {
         client.write_all(&request[*sent..]).unwrap();
     }
     for (client, _) in &mut slow {
-        assert_eq!(answer(client), "20");
+        assert_eq!(response(client), "20");
     }
     stop(server);
 }
@@ -143,11 +143,11 @@ fn connect(server: &Handle) -> TcpStream {
 
 fn get(client: &mut TcpStream) -> String {
     client.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
-    answer(client)
+    response(client)
 }
 
-/// The body of the one answer that is to come.
-fn answer(client: &mut TcpStream) -> String {
+/// The body of the one response that is to come.
+fn response(client: &mut TcpStream) -> String {
     let mut received = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&received);

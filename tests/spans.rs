@@ -130,9 +130,9 @@ fn ask(server: &Handle, request: &str) -> String {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 fn get(path: &str) -> String {
@@ -158,15 +158,15 @@ fn a_request_is_a_span_with_what_the_handler_says_in_it() {
         (StatusCode::ACCEPTED, "found")
     });
     let server = serve(routes, Limits::default());
-    let answer = ask(&server, &get("/people/7?x=y"));
+    let response = ask(&server, &get("/people/7?x=y"));
     let span = next(&spans);
     assert!(span.is_ours);
     assert_eq!(span.fields["method"], "GET");
     assert_eq!(span.fields["pattern"], "/people/{id}");
     assert_eq!(span.fields["status"], "202");
     assert!(
-        answer.contains(&format!("X-Request-Id: {}\r\n", span.fields["id"])),
-        "{answer}"
+        response.contains(&format!("X-Request-Id: {}\r\n", span.fields["id"])),
+        "{response}"
     );
     assert!(span.fields["seconds"].parse::<f64>().unwrap() > 0.0);
     assert_eq!(span.events, ["looking for 7", "answered"]);

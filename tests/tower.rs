@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 static STREAMS_RUN: AtomicUsize = AtomicUsize::new(0);
 
 fn app() -> impl Application {
-    let answer = |request: &Request| -> hansel::Result<Response> {
+    let handler = |request: &Request| -> hansel::Result<Response> {
         Ok(match request.path() {
             "/upload" => Response::new(request.bytes()?.len().to_string()),
             "/file" => Response::new(Body::file(std::fs::File::open("Cargo.lock")?)?),
@@ -35,7 +35,7 @@ fn app() -> impl Application {
                 .with_header("X-Path", request.path()),
         })
     };
-    answer.into_application()
+    handler.into_application()
 }
 
 /// The three, with the same limits.
@@ -76,11 +76,11 @@ impl Three {
     }
 
     /// What comes back for the same bytes: from our own server, from hyper, in the test client.
-    fn answers(&self, request: &[u8]) -> [Answer; 3] {
+    fn responses(&self, request: &[u8]) -> [Received; 3] {
         [
-            Answer::read(&exchanged(self.own.local_addr(), request)),
-            Answer::read(&exchanged(self.hyper, request)),
-            Answer::read(&self.client.converse(request)),
+            Received::read(&exchanged(self.own.local_addr(), request)),
+            Received::read(&exchanged(self.hyper, request)),
+            Received::read(&self.client.converse(request)),
         ]
     }
 }
@@ -101,7 +101,7 @@ fn exchanged(address: SocketAddr, request: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct Received {
     status: String,
     /// Those that are not the connection's, nor of the moment.
     fields: Vec<String>,
@@ -109,8 +109,8 @@ struct Answer {
     body: Vec<u8>,
 }
 
-impl Answer {
-    fn read(received: &[u8]) -> Answer {
+impl Received {
+    fn read(received: &[u8]) -> Received {
         let end = received
             .windows(4)
             .position(|window| window == b"\r\n\r\n")
@@ -131,7 +131,7 @@ impl Answer {
         fields.sort();
         let body = &received[end + 4..];
         let body = if is_chunked { content(body) } else { body.to_vec() };
-        Answer {
+        Received {
             status,
             fields,
             is_chunked,
@@ -185,7 +185,7 @@ fn the_same_request_gets_the_same_response() {
     for path in paths {
         let before = STREAMS_RUN.load(SeqCst);
         for method in ["HEAD", "GET", "POST", "OPTIONS"] {
-            let [own, hyper, client] = three.answers(&request(&format!("{method} {path}"), "", b""));
+            let [own, hyper, client] = three.responses(&request(&format!("{method} {path}"), "", b""));
             assert!(
                 own == hyper,
                 "{method} {path}:\n{:?}\n{:?}",
@@ -235,7 +235,7 @@ fn a_limit_is_the_same_one_everywhere() {
         ));
     }
     for (status, bytes) in requests {
-        let [own, hyper, client] = three.answers(&bytes);
+        let [own, hyper, client] = three.responses(&bytes);
         let statuses = [&own.status, &hyper.status, &client.status];
         assert_eq!(statuses, [status; 3], "{}", String::from_utf8_lossy(&bytes[..80]));
         if status != "413" {

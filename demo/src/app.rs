@@ -45,7 +45,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "curl -N ADDRESS/stream",
-        "an answer that is written as it comes into being",
+        "a response that is written as it comes into being",
     ),
     (
         "curl -i ADDRESS/slow",
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn an_upload_is_counted() {
-        let answer = Client::new(app()).post("/upload", vec![0; 123_456]);
-        assert_eq!(answer.text(), "123456 bytes\n");
+        let response = Client::new(app()).post("/upload", vec![0; 123_456]);
+        assert_eq!(response.text(), "123456 bytes\n");
     }
 
     #[test]

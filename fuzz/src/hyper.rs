@@ -28,7 +28,7 @@ pub fn verdict(bytes: &[u8]) -> Verdict {
         // Of a kind that never upgrades a connection.
         let response = Response::builder().status(404).body(String::new());
         async move {
-            // Not before the answer is made: whoever leaves a body unread closes the connection over it.
+            // Not before the response is made: whoever leaves a body unread closes the connection over it.
             drop(request);
             Ok::<_, Infallible>(response.expect("a good response"))
         }
@@ -76,9 +76,9 @@ fn accepted(request: &Request<Incoming>) -> Accepted {
     }
 }
 
-/// Whether an answer says that its connection lives on.
-fn lives_on(answer: &[u8], minor: u8) -> bool {
-    let head = String::from_utf8_lossy(answer).to_ascii_lowercase();
+/// Whether a response says that its connection lives on.
+fn lives_on(response: &[u8], minor: u8) -> bool {
+    let head = String::from_utf8_lossy(response).to_ascii_lowercase();
     let head = head.split("\r\n\r\n").next().unwrap_or_default();
     if minor == 0 {
         head.contains("\r\nconnection: keep-alive")

@@ -42,7 +42,7 @@ fn limits() -> Limits {
     }
 }
 
-/// Shows `pieces` to a connection one after the other, and answers every request.
+/// Shows `pieces` to a connection one after the other, and responses every request.
 pub fn converse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Conversation {
     let mut connection = Connection::new(limits());
     let mut conversation = Conversation::default();
@@ -91,7 +91,7 @@ pub fn converse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Conversation 
                         assert_eq!(
                             connection.receive(&received[used..], &mut head),
                             Ok(Received::Partial),
-                            "nothing is read behind the last answer"
+                            "nothing is read behind the last response"
                         );
                         return conversation;
                     }

@@ -100,7 +100,7 @@ fn escaped(bytes: &[u8]) -> String {
 /// Asks both.
 ///
 /// # Panics
-/// If their answers differ.
+/// If their responses differ.
 pub fn compare(case: &Case) {
     let routes = case.routes.iter().enumerate();
     let app = App::new(routes.fold(Routes::new(), |all, (number, route)| route.add(all, number)));
@@ -110,17 +110,17 @@ pub fn compare(case: &Case) {
     };
     let response = app.call(&request);
     let text = String::from_utf8_lossy(response.body().bytes().unwrap_or_default()).into_owned();
-    let answer = match response.status().as_u16() {
-        200 => Answer::Found(text.parse().expect("a number")),
-        405 => Answer::Missed(allowed(response.header("Allow").unwrap_or_default())),
-        404 => Answer::Missed(HashSet::new()),
+    let outcome = match response.status().as_u16() {
+        200 => Outcome::Found(text.parse().expect("a number")),
+        405 => Outcome::Missed(allowed(response.header("Allow").unwrap_or_default())),
+        404 => Outcome::Missed(HashSet::new()),
         status => panic!("{status} {text}"),
     };
-    assert_eq!(answer, one_by_one(case), "{target} {case:?}");
+    assert_eq!(outcome, one_by_one(case), "{target} {case:?}");
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+enum Outcome {
     Found(usize),
     /// The methods that would have found something.
     Missed(HashSet<Method>),
@@ -135,7 +135,7 @@ fn allowed(field: &str) -> HashSet<Method> {
 }
 
 /// Tries every route on its own, best first.
-fn one_by_one(case: &Case) -> Answer {
+fn one_by_one(case: &Case) -> Outcome {
     // The root has no segments, and `/` is its text.
     let is_root = case.path.is_empty() || case.path == [""];
     let path = if is_root { &[][..] } else { &case.path[..] };
@@ -152,11 +152,11 @@ fn one_by_one(case: &Case) -> Answer {
             continue;
         }
         if route.method == case.asked || (case.asked == Method::HEAD && route.method == Method::GET) {
-            return Answer::Found(number);
+            return Outcome::Found(number);
         }
         allowed.insert(route.method.clone());
     }
-    Answer::Missed(allowed)
+    Outcome::Missed(allowed)
 }
 
 fn decoded(text: &str) -> String {
@@ -205,19 +205,19 @@ impl Route {
             Kind::Expression => hansel::regex(&self.expression()),
             _ => hansel::dispatch::Pattern::from(self.pattern()),
         };
-        let answer = move || number.to_string();
+        let respond = move || number.to_string();
         let arguments = self.parts.iter().filter(|part| !matches!(part, Part::Word(_))).count();
         match (self.kind, self.wants_numbers(), arguments) {
-            (Kind::Rest, ..) => routes.on(method, pattern, move |_: Vec<String>| answer()),
-            (_, _, 0) => routes.on(method, pattern, answer),
-            (_, false, 1) => routes.on(method, pattern, move |_: &str| answer()),
-            (_, false, 2) => routes.on(method, pattern, move |_: &str, _: &str| answer()),
-            (_, false, 3) => routes.on(method, pattern, move |_: &str, _: &str, _: &str| answer()),
-            (_, false, _) => routes.on(method, pattern, move |_: &str, _: &str, _: &str, _: &str| answer()),
-            (_, true, 1) => routes.on(method, pattern, move |_: u8| answer()),
-            (_, true, 2) => routes.on(method, pattern, move |_: u8, _: u8| answer()),
-            (_, true, 3) => routes.on(method, pattern, move |_: u8, _: u8, _: u8| answer()),
-            (_, true, _) => routes.on(method, pattern, move |_: u8, _: u8, _: u8, _: u8| answer()),
+            (Kind::Rest, ..) => routes.on(method, pattern, move |_: Vec<String>| respond()),
+            (_, _, 0) => routes.on(method, pattern, respond),
+            (_, false, 1) => routes.on(method, pattern, move |_: &str| respond()),
+            (_, false, 2) => routes.on(method, pattern, move |_: &str, _: &str| respond()),
+            (_, false, 3) => routes.on(method, pattern, move |_: &str, _: &str, _: &str| respond()),
+            (_, false, _) => routes.on(method, pattern, move |_: &str, _: &str, _: &str, _: &str| respond()),
+            (_, true, 1) => routes.on(method, pattern, move |_: u8| respond()),
+            (_, true, 2) => routes.on(method, pattern, move |_: u8, _: u8| respond()),
+            (_, true, 3) => routes.on(method, pattern, move |_: u8, _: u8, _: u8| respond()),
+            (_, true, _) => routes.on(method, pattern, move |_: u8, _: u8, _: u8, _: u8| respond()),
         }
     }
 

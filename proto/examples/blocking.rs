@@ -16,10 +16,10 @@ use hansel_proto::{
 
 /// How long a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long, and for how many bytes, a refused client is listened to so that it gets its answer.
+/// How long, and for how many bytes, a refused client is listened to so that it gets its response.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
-/// Answers are held back while requests are waiting in the buffer, up to this many bytes.
+/// Responses are held back while requests are waiting in the buffer, up to this many bytes.
 const OUT_BYTES: usize = 64 * 1024;
 
 fn main() -> io::Result<()> {
@@ -50,12 +50,12 @@ fn converse(mut wire: Wire, limits: Arc<Limits>) -> io::Result<()> {
     let mut connection = Connection::new(limits);
     let mut head = Head::new();
     loop {
-        let answer = match next_request(&mut connection, &mut head, &mut wire)? {
-            Arrival::Request(request) => answer(&request),
-            Arrival::Refused(refusal) => Answer::text(refusal.status(), &format!("{refusal}\n")),
+        let response = match next_request(&mut connection, &mut head, &mut wire)? {
+            Arrival::Request(request) => respond(&request),
+            Arrival::Refused(refusal) => Response::text(refusal.status(), &format!("{refusal}\n")),
             Arrival::Nothing => return wire.flush(),
         };
-        match send(&mut connection, &answer, &mut wire) {
+        match send(&mut connection, &response, &mut wire) {
             Next::Again if wire.out.len() < OUT_BYTES => {}
             Next::Again => wire.flush()?,
             // `next_request` reads every body, so that there is nothing left to drain.
@@ -136,29 +136,29 @@ fn read_more(connection: &mut Connection, wire: &mut Wire) -> io::Result<Option<
 }
 
 /// What this server says to a request.
-fn answer(request: &Request) -> Answer {
+fn respond(request: &Request) -> Response {
     if !request.origin {
-        return Answer::text(404, "nothing here\n");
+        return Response::text(404, "nothing here\n");
     }
     match (request.path.as_slice(), request.method.as_str()) {
-        (b"/", "GET" | "HEAD") => Answer::text(200, "hello\n"),
-        (b"/", _) => Answer::not_allowed("GET, HEAD"),
-        (b"/echo", "POST") => Answer::new(200, "application/octet-stream", request.body.clone()),
-        (b"/echo", _) => Answer::not_allowed("POST"),
-        _ => Answer::text(404, "nothing here\n"),
+        (b"/", "GET" | "HEAD") => Response::text(200, "hello\n"),
+        (b"/", _) => Response::not_allowed("GET, HEAD"),
+        (b"/echo", "POST") => Response::new(200, "application/octet-stream", request.body.clone()),
+        (b"/echo", _) => Response::not_allowed("POST"),
+        _ => Response::text(404, "nothing here\n"),
     }
 }
 
-struct Answer {
+struct Response {
     status: u16,
     fields: FieldBlock,
     content_type: &'static str,
     body: Vec<u8>,
 }
 
-impl Answer {
-    fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Answer {
-        Answer {
+impl Response {
+    fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Response {
+        Response {
             status,
             fields: FieldBlock::new(),
             content_type,
@@ -166,38 +166,38 @@ impl Answer {
         }
     }
 
-    fn text(status: u16, text: &str) -> Answer {
-        Answer::new(status, "text/plain; charset=utf-8", text.as_bytes().to_vec())
+    fn text(status: u16, text: &str) -> Response {
+        Response::new(status, "text/plain; charset=utf-8", text.as_bytes().to_vec())
     }
 
-    fn not_allowed(methods: &str) -> Answer {
-        Answer::text(405, "not with this method\n")
+    fn not_allowed(methods: &str) -> Response {
+        Response::text(405, "not with this method\n")
             .with("Allow", methods)
             .unwrap_or_else(|invalid| {
                 eprintln!("{invalid}");
-                Answer::text(500, "broken\n")
+                Response::text(500, "broken\n")
             })
     }
 
-    fn with(mut self, name: &str, value: &str) -> Result<Answer, InvalidField> {
+    fn with(mut self, name: &str, value: &str) -> Result<Response, InvalidField> {
         self.fields.append(name, value.as_bytes())?;
         Ok(self)
     }
 }
 
-/// Encodes an answer behind those not sent yet.
-fn send(connection: &mut Connection, answer: &Answer, wire: &mut Wire) -> Next {
+/// Encodes a response behind those not sent yet.
+fn send(connection: &mut Connection, response: &Response, wire: &mut Wire) -> Next {
     let date = date();
-    let response = ResponseHead {
-        status: answer.status,
-        fields: &answer.fields,
-        body: BodyLength::Known(answer.body.len() as u64),
+    let head = ResponseHead {
+        status: response.status,
+        fields: &response.fields,
+        body: BodyLength::Known(response.body.len() as u64),
         date: HttpDate::new(date.as_bytes()),
-        default_content_type: FieldValue::new(answer.content_type.as_bytes()),
+        default_content_type: FieldValue::new(response.content_type.as_bytes()),
         version: Version::Http11,
     };
-    if connection.respond(&response, &mut wire.out) == BodyPlan::Plain {
-        wire.out.extend_from_slice(&answer.body);
+    if connection.respond(&head, &mut wire.out) == BodyPlan::Plain {
+        wire.out.extend_from_slice(&response.body);
     }
     connection.finish()
 }

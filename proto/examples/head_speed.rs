@@ -44,7 +44,7 @@ fn nanoseconds<T: Clone>(start: &T, mut round: impl FnMut(&mut T)) -> f64 {
     best.as_secs_f64() * 1e9 / ROUNDS as f64
 }
 
-/// A whole request and its answer's state: what a connection does besides I/O.
+/// A whole request and its response's state: what a connection does besides I/O.
 fn exchange(connection: &mut Connection, head: &mut Head, bytes: &[u8], fields: &FieldBlock, out: &mut Vec<u8>) {
     let Ok(Received::Head { len }) = connection.receive(black_box(bytes), head) else {
         panic!("the head is right")

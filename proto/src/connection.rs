@@ -1,4 +1,4 @@
-//! One connection: bytes in, events out; answers in, bytes out.
+//! One connection: bytes in, events out; responses in, bytes out.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::refusal::{Reason, Refusal};
 use crate::respond::{Asked, BodyPlan, Encoder, ResponseHead};
 use crate::span::Span;
-use crate::state::{self, Answer, Event, Request, State};
+use crate::state::{self, Event, Request, Response, State};
 use crate::version::Version;
 
 /// The protocol state of one connection, request after request.
@@ -41,7 +41,7 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// Nothing more can be told from these bytes; none is consumed. Come back with more of them, or
-    /// once the answer that is owed is out.
+    /// once the response that is owed is out.
     Partial,
     /// A head, parsed into the caller's [`Head`]; it takes the first `len` bytes.
     Head {
@@ -65,7 +65,7 @@ pub enum Received {
     },
 }
 
-/// What becomes of a connection after an answer.
+/// What becomes of a connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The next request may come.
@@ -73,7 +73,7 @@ pub enum Next {
     /// The rest of this request comes first: read on until [`Received::End`] and throw away what
     /// comes, or close.
     Drain,
-    /// Send what is to be sent and close: in stages, so that the answer is not lost
+    /// Send what is to be sent and close: in stages, so that the response is not lost
     /// (RFC 9112 §9.6).
     Close,
 }
@@ -157,7 +157,7 @@ impl Connection {
             return Err(refusal);
         }
         let received = match self.state {
-            (_, Answer::Closed) | (Request::Whole | Request::Refused, _) => Ok(Received::Partial),
+            (_, Response::Closed) | (Request::Whole | Request::Refused, _) => Ok(Received::Partial),
             (Request::Awaited, _) => self.receive_head(input, head, known),
             (Request::Arriving, _) => self.receive_body(input),
         };
@@ -185,24 +185,24 @@ impl Connection {
     }
 
     /// Whether no request is under way: none has begun to arrive, as far as `receive` was shown,
-    /// and none waits for its answer. Closing now loses nothing.
+    /// and none waits for its response. Closing now loses nothing.
     pub fn is_between_requests(&self) -> bool {
         self.wants_head() && self.progress.is_idle()
     }
 
-    /// Whether a request, or a refusal, waits for its answer to begin.
+    /// Whether a request, or a refusal, waits for its response to begin.
     pub fn owes_response(&self) -> bool {
-        self.state.1 == Answer::Owed
+        self.state.1 == Response::Owed
     }
 
-    /// Whether the connection ends with the current answer, as far as is known.
+    /// Whether the connection ends with the current response, as far as is known.
     pub fn closes_after_response(&self) -> bool {
         self.closing || (self.state != state::START && !self.asked.keep_alive)
     }
 
     /// Whether the client has sent all that it ever will, by its own word. RFC 9112 §9.6: "A client that sends a
     /// "close" connection option MUST NOT send further requests on that connection". It has nothing left to send
-    /// that could destroy the answer, so the connection may be closed at once.
+    /// that could destroy the response, so the connection may be closed at once.
     pub fn client_is_done(&self) -> bool {
         self.is_last && self.refusal.is_none() && self.state.0 == Request::Whole
     }
@@ -215,7 +215,7 @@ impl Connection {
     /// of it, and answer with the refusal if anyone still listens.
     pub fn end_of_input(&mut self, input: &[u8]) -> Result<(), Refusal> {
         let cut = match self.state {
-            (_, Answer::Closed) | (Request::Whole, _) => false,
+            (_, Response::Closed) | (Request::Whole, _) => false,
             (Request::Awaited, _) => !only_empty_lines(input),
             (Request::Arriving, _) => self.has_body_to_come(),
             (Request::Refused, _) => return self.refusal.map_or(Ok(()), Err),
@@ -228,7 +228,7 @@ impl Connection {
     }
 
     /// Gives up on the request for a reason that is not in its bytes, such as a
-    /// [timeout](Reason::Timeout): the next answer closes, and nothing is read any more. The first
+    /// [timeout](Reason::Timeout): the next response closes, and nothing is read any more. The first
     /// refusal of a connection stands; it is returned.
     pub fn refuse(&mut self, reason: Reason) -> Refusal {
         let refusal = *self.refusal.get_or_insert(Refusal::new(reason));
@@ -236,32 +236,32 @@ impl Connection {
         refusal
     }
 
-    /// Makes the current or next answer the last one, and lets it say so.
+    /// Makes the current or next response the last one, and lets it say so.
     pub fn close_after_response(&mut self) {
         self.closing = true;
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body. No longer once any of
-    /// the body or the answer's head is there.
+    /// the body or the response's head is there.
     pub fn needs_continue(&self) -> bool {
-        self.owes_continue && self.state == (Request::Arriving, Answer::Owed)
+        self.owes_continue && self.state == (Request::Arriving, Response::Owed)
     }
 
     /// Appends `100 Continue`, if it [is needed](Connection::needs_continue): at most once.
     pub fn send_continue(&mut self, out: &mut Vec<u8>) {
         if self.needs_continue() {
             self.owes_continue = false;
-            // RFC 9110 §15.2: interim answers have no content, hence no framing fields.
+            // RFC 9110 §15.2: interim responses have no content, hence no framing fields.
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
     }
 
-    /// Appends the head of the answer to the current request, and says how its content goes out.
+    /// Appends the head of the response to the current request, and says how its content goes out.
     ///
     /// May be called without a request (503 to a client not served, 408 to a silent one): such an
-    /// answer is the last. Where no answer can be sent any more, appends nothing.
+    /// response is the last. Where no response can be sent any more, appends nothing.
     pub fn respond(&mut self, response: &ResponseHead<'_>, out: &mut Vec<u8>) -> BodyPlan {
-        if state::after(self.state, Event::AnswerHead).is_none() {
+        if state::after(self.state, Event::ResponseHead).is_none() {
             return BodyPlan::Omit;
         }
         // RFC 9110 §10.1.1: who answers instead of `100 Continue` cannot know whether the body will
@@ -270,19 +270,19 @@ impl Connection {
         self.asked.keep_alive &= !(refused || self.owes_continue || self.closing);
         let framed = self.encoder.encode(response, self.asked, out);
         self.asked.keep_alive = framed.keep_alive;
-        self.step(Event::AnswerHead);
+        self.step(Event::ResponseHead);
         framed.plan
     }
 
-    /// Notes that the answer has been encoded whole, and says what comes next. Called again while
+    /// Notes that the response has been encoded whole, and says what comes next. Called again while
     /// the rest of a request is drained, it says whether that is done.
     pub fn finish(&mut self) -> Next {
         match self.state {
-            (_, Answer::Begun) => {}
+            (_, Response::Begun) => {}
             state::START => return Next::Again,
-            (_, Answer::Early) => return Next::Drain,
+            (_, Response::Early) => return Next::Drain,
             // Nothing was answered: there is no way to go on in order.
-            (_, Answer::Idle | Answer::Owed | Answer::Closed) => {
+            (_, Response::Idle | Response::Owed | Response::Closed) => {
                 self.step(Event::Close);
                 return Next::Close;
             }
@@ -294,10 +294,10 @@ impl Connection {
         if !self.has_body_to_come() {
             self.step(Event::End);
         }
-        self.step(Event::AnswerEnd);
+        self.step(Event::ResponseEnd);
         match self.state {
             state::START => Next::Again,
-            (_, Answer::Early) => Next::Drain,
+            (_, Response::Early) => Next::Drain,
             _ => Next::Close,
         }
     }

@@ -6,15 +6,15 @@ use std::fmt;
 use crate::framing::{elements, trim};
 use crate::scan;
 
-/// The fields of an answer, already in the form they are sent in.
+/// The fields of a response, already in the form they are sent in.
 ///
 /// What gets in is safe to send: names are tokens, values hold no control bytes, and fields the
 /// protocol owns are refused or kept apart:
 ///
-/// - `Transfer-Encoding`, `Keep-Alive`, `Proxy-Connection` and `Trailer` are refused: how an answer
+/// - `Transfer-Encoding`, `Keep-Alive`, `Proxy-Connection` and `Trailer` are refused: how a response
 ///   is framed is decided by [`Connection::respond`](crate::Connection::respond).
 /// - `Content-Length` must be a number. It is sent where nobody but the application can know the
-///   length (answers to HEAD, and 304), and never against the real length.
+///   length (responses to HEAD, and 304), and never against the real length.
 /// - `Connection` may say `close`, which closes; `keep-alive` changes nothing.
 /// - `Date` and `Content-Type` win over the ones `respond` would write.
 ///
@@ -38,7 +38,7 @@ pub struct FieldBlock {
     names: u64,
 }
 
-/// What is reserved with the first field: enough for those that most answers have.
+/// What is reserved with the first field: enough for those that most responses have.
 const ROOM: usize = 256;
 
 /// A bit that names of the same length and first letter share.
@@ -355,7 +355,7 @@ pub enum FieldRule {
     Name,
     /// The value holds a control byte, such as CR, LF or NUL (RFC 9110 §5.5).
     Value,
-    /// How an answer is framed is not the application's to say (RFC 9112 §6.1, RFC 9110 §7.6.1).
+    /// How a response is framed is not the application's to say (RFC 9112 §6.1, RFC 9110 §7.6.1).
     Framing,
     /// A Content-Length is one decimal number (RFC 9110 §8.6).
     Length,
@@ -370,7 +370,7 @@ impl fmt::Display for FieldRule {
         f.write_str(match self {
             FieldRule::Name => "its name is not a token (RFC 9110 §5.1)",
             FieldRule::Value => "its value holds a control byte (RFC 9110 §5.5)",
-            FieldRule::Framing => "how an answer is framed is decided by the protocol (RFC 9110 §7.6.1)",
+            FieldRule::Framing => "how a response is framed is decided by the protocol (RFC 9110 §7.6.1)",
             FieldRule::Length => "its value is not one decimal number (RFC 9110 §8.6)",
             FieldRule::OneLength => "there is one already (RFC 9110 §8.6)",
             FieldRule::Connection => "close is the only option an application has (RFC 9112 §9.6)",

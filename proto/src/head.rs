@@ -15,7 +15,7 @@ use crate::version::Version;
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
 /// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,
-/// wherever they are now). Given other bytes, the answers are meaningless, but never a panic.
+/// wherever they are now). Given other bytes, the responses are meaningless, but never a panic.
 ///
 /// ```
 /// use hansel_proto::{Connection, Head, Limits, Received};

@@ -1,18 +1,18 @@
-//! The head of an answer: which fields frame it, and how it is encoded.
+//! The head of a response: which fields frame it, and how it is encoded.
 
 use crate::fields::{FieldBlock, Special};
 use crate::status;
 use crate::value::{FieldValue, HttpDate};
 use crate::version::Version;
 
-/// What an answer begins with.
+/// What a response begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     /// A final status, 200 to 999. Any other is sent as 500: an interim status ends nothing.
     pub status: u16,
     /// The fields of the application.
     pub fields: &'a FieldBlock,
-    /// How much content the answer has.
+    /// How much content the response has.
     pub body: BodyLength,
     /// The Date (RFC 9110 §6.6.1). Not written if `fields` has one.
     pub date: Option<HttpDate>,
@@ -22,7 +22,7 @@ pub struct ResponseHead<'a> {
     pub version: Version,
 }
 
-/// How much content an answer has.
+/// How much content a response has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
     /// None, whatever the method.
@@ -33,7 +33,7 @@ pub enum BodyLength {
     Unknown,
 }
 
-/// How the content of an answer goes out behind its head.
+/// How the content of a response goes out behind its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyPlan {
     /// Not at all: there is none, or the client expects none (HEAD, 204, 205, 304, 2xx to CONNECT).
@@ -46,7 +46,7 @@ pub enum BodyPlan {
     UntilClose,
 }
 
-/// What the request says about its answer.
+/// What the request says about its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
@@ -68,14 +68,14 @@ impl Asked {
     }
 }
 
-/// How an answer is framed, and whether the connection outlives it.
+/// How a response is framed, and whether the connection outlives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Framed {
     pub(crate) plan: BodyPlan,
     pub(crate) keep_alive: bool,
 }
 
-/// Writes the heads of answers. It keeps what it found out for the last one: the next mostly differs in nothing but
+/// Writes the heads of responses. It keeps what it found out for the last one: the next mostly differs in nothing but
 /// its length and the application's fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
@@ -92,12 +92,12 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// Appends the head of an answer to `out`.
+    /// Appends the head of a response to `out`.
     pub(crate) fn encode(&mut self, response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
         if !self.last.as_ref().is_some_and(|last| last.is_of(response, asked)) {
             self.prepare(Basis::of(response, asked));
         }
-        // All at once, with what the content of most answers takes.
+        // All at once, with what the content of most responses takes.
         out.reserve(response.fields.encoded_len() + 512);
         match (self.outline.frame, response.body) {
             // As most heads end.
@@ -226,7 +226,7 @@ impl Basis {
         }
     }
 
-    /// Whether it is that of this answer as well.
+    /// Whether it is that of this response as well.
     #[inline]
     fn is_of(&self, response: &ResponseHead<'_>, asked: Asked) -> bool {
         self.status == response.status
@@ -253,7 +253,7 @@ impl Basis {
 
     /// The one that the content needs and has not.
     fn needed_content_type(&self) -> Option<FieldValue<'static>> {
-        // Whether the answer, or the one GET would have got, has content to describe.
+        // Whether the response, or the one GET would have got, has content to describe.
         let has_content =
             !matches!(self.status, 204 | 205 | 304) && !matches!(self.extent, Extent::None | Extent::Empty);
         self.default_content_type
@@ -328,7 +328,7 @@ fn frame(basis: &Basis) -> (Frame, BodyPlan) {
         // say so.
         205 => return (Frame::LengthZero, BodyPlan::Omit),
         // RFC 9110 §8.6: a 304 may say the length the 200 would have had, which the length of this
-        // answer's body is not.
+        // response's body is not.
         304 => return (Frame::Given, BodyPlan::Omit),
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! Every transition of a connection, in one table.
 //!
 //! A connection is two halves that take turns (RFC 9112 §9.3): the request that comes in and the
-//! answer that goes out. Neither half alone says what may happen next, both together do.
+//! response that goes out. Neither half alone says what may happen next, both together do.
 
 /// The incoming half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +18,16 @@ pub(crate) enum Request {
 
 /// The outgoing half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     /// Nobody has asked.
     Idle,
-    /// A request or a refusal waits for its answer.
+    /// A request or a refusal waits for its response.
     Owed,
-    /// The answer's head has been encoded.
+    /// The response's head has been encoded.
     Begun,
-    /// The answer is out, the rest of the request is not in.
+    /// The response is out, the rest of the request is not in.
     Early,
-    /// The last answer of this connection is out.
+    /// The last response of this connection is out.
     Closed,
 }
 
@@ -40,23 +40,23 @@ pub(crate) enum Event {
     End,
     /// The request was refused.
     Refusal,
-    /// A final answer's head was encoded.
-    AnswerHead,
-    /// The answer was encoded whole, and the connection may live on.
-    AnswerEnd,
-    /// The answer was encoded whole, or cannot be, and the connection must end.
+    /// A final response's head was encoded.
+    ResponseHead,
+    /// The response was encoded whole, and the connection may live on.
+    ResponseEnd,
+    /// The response was encoded whole, or cannot be, and the connection must end.
     Close,
 }
 
-pub(crate) type State = (Request, Answer);
+pub(crate) type State = (Request, Response);
 
 /// What a connection starts as.
-pub(crate) const START: State = (Request::Awaited, Answer::Idle);
+pub(crate) const START: State = (Request::Awaited, Response::Idle);
 
 /// What `event` makes of `state`; `None` if it cannot happen there.
 pub(crate) const fn after(state: State, event: Event) -> Option<State> {
-    use Answer::{Begun, Closed, Early, Idle, Owed};
     use Request::{Arriving, Awaited, Refused, Whole};
+    use Response::{Begun, Closed, Early, Idle, Owed};
     Some(match (event, state) {
         (Event::Head, (Awaited, Idle)) => (Arriving, Owed),
 
@@ -64,18 +64,18 @@ pub(crate) const fn after(state: State, event: Event) -> Option<State> {
         (Event::End, (Arriving, Begun)) => (Whole, Begun),
         (Event::End, (Arriving, Early)) => START,
 
-        // Before its answer has begun, a refused request is answered with the refusal.
+        // Before its response has begun, a refused request is answered with the refusal.
         (Event::Refusal, (_, Idle | Owed)) => (Refused, Owed),
         (Event::Refusal, (_, Begun)) => (Refused, Begun),
         (Event::Refusal, (_, Early | Closed)) => (Refused, Closed),
 
-        (Event::AnswerHead, (request, Owed)) => (request, Begun),
-        // An answer nobody asked for (408 to a silent client, 503 at once) is the last one.
-        (Event::AnswerHead, (Awaited, Idle)) => (Refused, Begun),
+        (Event::ResponseHead, (request, Owed)) => (request, Begun),
+        // A response nobody asked for (408 to a silent client, 503 at once) is the last one.
+        (Event::ResponseHead, (Awaited, Idle)) => (Refused, Begun),
 
-        (Event::AnswerEnd, (Whole, Begun)) => START,
-        (Event::AnswerEnd, (Arriving, Begun)) => (Arriving, Early),
-        (Event::AnswerEnd, (Refused, Begun)) => (Refused, Closed),
+        (Event::ResponseEnd, (Whole, Begun)) => START,
+        (Event::ResponseEnd, (Arriving, Begun)) => (Arriving, Early),
+        (Event::ResponseEnd, (Refused, Begun)) => (Refused, Closed),
 
         (Event::Close, (request, _)) => (request, Closed),
         _ => return None,
@@ -87,13 +87,19 @@ mod tests {
     use super::*;
 
     const REQUESTS: [Request; 4] = [Request::Awaited, Request::Arriving, Request::Whole, Request::Refused];
-    const ANSWERS: [Answer; 5] = [Answer::Idle, Answer::Owed, Answer::Begun, Answer::Early, Answer::Closed];
+    const RESPONSES: [Response; 5] = [
+        Response::Idle,
+        Response::Owed,
+        Response::Begun,
+        Response::Early,
+        Response::Closed,
+    ];
     const EVENTS: [Event; 6] = [
         Event::Head,
         Event::End,
         Event::Refusal,
-        Event::AnswerHead,
-        Event::AnswerEnd,
+        Event::ResponseHead,
+        Event::ResponseEnd,
         Event::Close,
     ];
 
@@ -115,8 +121,8 @@ mod tests {
     fn a_closed_connection_stays_closed() {
         for request in REQUESTS {
             for event in EVENTS {
-                if let Some((_, answer)) = after((request, Answer::Closed), event) {
-                    assert_eq!(answer, Answer::Closed, "{request:?} {event:?}");
+                if let Some((_, response)) = after((request, Response::Closed), event) {
+                    assert_eq!(response, Response::Closed, "{request:?} {event:?}");
                 }
             }
         }
@@ -124,10 +130,10 @@ mod tests {
 
     #[test]
     fn a_refused_request_is_never_read_on() {
-        for answer in ANSWERS {
+        for response in RESPONSES {
             for event in EVENTS {
-                if let Some((request, _)) = after((Request::Refused, answer), event) {
-                    assert_eq!(request, Request::Refused, "{answer:?} {event:?}");
+                if let Some((request, _)) = after((Request::Refused, response), event) {
+                    assert_eq!(request, Request::Refused, "{response:?} {event:?}");
                 }
             }
         }
@@ -135,12 +141,12 @@ mod tests {
 
     #[test]
     fn only_sensible_states_are_reached() {
-        for (request, answer) in reachable() {
-            match answer {
-                Answer::Idle => assert_eq!(request, Request::Awaited),
-                Answer::Owed | Answer::Begun => assert_ne!(request, Request::Awaited),
-                Answer::Early => assert_eq!(request, Request::Arriving),
-                Answer::Closed => {}
+        for (request, response) in reachable() {
+            match response {
+                Response::Idle => assert_eq!(request, Request::Awaited),
+                Response::Owed | Response::Begun => assert_ne!(request, Request::Awaited),
+                Response::Early => assert_eq!(request, Request::Arriving),
+                Response::Closed => {}
             }
         }
     }
@@ -149,13 +155,13 @@ mod tests {
     fn every_state_but_closed_has_a_way_on_and_all_can_close() {
         for state in reachable() {
             assert!(
-                matches!(after(state, Event::Close), Some((_, Answer::Closed))),
+                matches!(after(state, Event::Close), Some((_, Response::Closed))),
                 "{state:?}"
             );
             let ways = EVENTS
                 .iter()
                 .filter(|&&event| event != Event::Close && after(state, event).is_some());
-            assert!(state.1 == Answer::Closed || ways.count() > 0, "{state:?}");
+            assert!(state.1 == Response::Closed || ways.count() > 0, "{state:?}");
         }
     }
 }

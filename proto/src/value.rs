@@ -1,4 +1,4 @@
-//! What a server puts into its answers by itself, checked once instead of with each of them.
+//! What a server puts into its responses by itself, checked once instead of with each of them.
 
 use crate::scan::{self, VALUE};
 

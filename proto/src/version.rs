@@ -3,7 +3,7 @@
 /// The version a client speaks, as far as it changes what a server does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// HTTP/1.0: the connection ends with the answer unless asked otherwise, and nothing is chunked.
+    /// HTTP/1.0: the connection ends with the response unless asked otherwise, and nothing is chunked.
     Http10,
     /// HTTP/1.1, and every higher minor version of 1 (RFC 9110 §2.5).
     #[default]

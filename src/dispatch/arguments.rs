@@ -1,7 +1,7 @@
 //! From what dispatch has found to the arguments of a function, in two phases.
 //!
 //! First all path arguments are read: if one does not fit, another way may be tried. Then the endpoint
-//! is final, and the other arguments are taken from the request: if one can't be had, that is the answer.
+//! is final, and the other arguments are taken from the request: if one can't be had, that is the response.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::request::{Request, Segments};
 /// | argument | is |
 /// |---|---|
 /// | `&Request` | the request |
-/// | `&mut Response` | the answer, an empty 200, for the function to change; it returns nothing then |
+/// | `&mut Response` | the response, an empty 200, for the function to change; it returns nothing then |
 /// | a type with [`FromSegment`]: `u32`, `String`, ... | the next part of the path |
 /// | `&str` | the same, as it is |
 /// | `Option<T>` | the same, or `None` if the path ends |
@@ -73,7 +73,7 @@ pub enum Kind {
     All,
     /// Nothing; it is the request, which knows all.
     Request,
-    /// Nothing; the answer is made through it.
+    /// Nothing; the response is made through it.
     Response,
     /// Nothing.
     Extractor,

@@ -354,7 +354,7 @@ method_shapes!(A a, B b, C c, D d, E e);
 method_shapes!(A a, B b, C c, D d, E e, G g);
 method_shapes!(A a, B b, C c, D d, E e, G g, H h);
 
-/// Whether the answer is what the function leaves in its `&mut Response`.
+/// Whether the response is what the function leaves in its `&mut Response`.
 const fn fills_response<R>(kinds: &[Kind]) -> bool {
     let mut responses = 0;
     let mut i = 0;
@@ -382,7 +382,7 @@ fn arrive<'r, R: IntoResponse>(
     endpoint: Endpoint<'_>,
     run: impl for<'c> FnOnce(&mut Source<'c, 'r>) -> Result<R, Box<Response>>,
 ) -> Reply {
-    let answer = move |request: &'r crate::Request| {
+    let respond = move |request: &'r crate::Request| {
         if fills_response {
             let mut response = Response::default();
             return match run(&mut Source::new(request, Some(&mut response))) {
@@ -398,7 +398,7 @@ fn arrive<'r, R: IntoResponse>(
     // What was there before the walk came here is not used: arguments of a 404 begin there.
     let used = arguments.rest.offset().saturating_sub(walk.segments().offset());
     if used == 0 {
-        return walk.arrive(endpoint, answer);
+        return walk.arrive(endpoint, respond);
     }
     let name = if arguments.is_tail_named() {
         ""
@@ -406,5 +406,5 @@ fn arrive<'r, R: IntoResponse>(
         pattern.as_ref()
     };
     let step = Step::taking_text(endpoint.dispatcher, name, used);
-    walk.descend(step, |walk| walk.arrive(endpoint, answer))
+    walk.descend(step, |walk| walk.arrive(endpoint, respond))
 }

@@ -68,7 +68,7 @@ impl Hooks {
         }
     }
 
-    /// Runs `hook` on the way in. If it returns an answer, that is the answer.
+    /// Runs `hook` on the way in. If it returns a response, that is the response.
     pub fn before<V: Verdict>(mut self, hook: impl Fn(&Request) -> V + Send + Sync + 'static) -> Hooks {
         let name = name_of(&hook);
         let hook = move |request: &Request| hook(request).verdict();
@@ -76,7 +76,7 @@ impl Hooks {
         self
     }
 
-    /// Runs `hook` on the way out, with the answer, if there is one.
+    /// Runs `hook` on the way out, with the response, if there is one.
     pub fn after(mut self, hook: impl Fn(&Request, &mut Response) + Send + Sync + 'static) -> Hooks {
         self.hooks.push(Hook::After(Box::new(hook)));
         self
@@ -122,14 +122,14 @@ fn name_of<F>(_: &F) -> &'static str {
 /// | returned | means |
 /// |---|---|
 /// | `()` | go on |
-/// | `Option<R>` | `None`: go on; `Some`: the answer |
-/// | `Result<(), E>` | `Ok`: go on; `Err`: the answer |
+/// | `Option<R>` | `None`: go on; `Some`: the response |
+/// | `Result<(), E>` | `Ok`: go on; `Err`: the response |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no verdict of a hook",
-    note = "a hook that runs before returns `()`, an `Option` of an answer, or a `Result` whose error is an answer"
+    note = "a hook that runs before returns `()`, an `Option` of a response, or a `Result` whose error is a response"
 )]
 pub trait Verdict {
-    /// The answer, if there is to be one now.
+    /// The response, if there is to be one now.
     fn verdict(self) -> Option<Response>;
 }
 
@@ -193,7 +193,7 @@ impl Dispatch for Inside<'_> {
         match hook {
             Hook::Before(..) if !walk.runs_hooks() => inside.dispatch(walk),
             Hook::Before(name, hook) => match hook(walk.request()) {
-                Some(answer) => walk.stop("Hooks", name, answer),
+                Some(response) => walk.stop("Hooks", name, response),
                 None => inside.dispatch(walk),
             },
             Hook::State(set) => {
@@ -203,8 +203,8 @@ impl Dispatch for Inside<'_> {
             Hook::After(hook) => {
                 let arrived = inside.dispatch(walk)?;
                 let request = walk.request();
-                if let Some(answer) = walk.answer_mut() {
-                    hook(request, answer);
+                if let Some(response) = walk.response_mut() {
+                    hook(request, response);
                 }
                 Ok(arrived)
             }

@@ -34,9 +34,9 @@
 //! }
 //!
 //! let hosts = Hosts(vec![("hansel.example", Routes::new().get("/", || "Hansel"))]).into_application();
-//! let answer = |host| hosts.call(&Request::get("/").with_header("Host", host)).status();
-//! assert_eq!(answer("hansel.example"), 200);
-//! assert_eq!(answer("gretel.example"), 404);
+//! let status = |host| hosts.call(&Request::get("/").with_header("Host", host)).status();
+//! assert_eq!(status("hansel.example"), 200);
+//! assert_eq!(status("gretel.example"), 404);
 //! ```
 
 mod arguments;

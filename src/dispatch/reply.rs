@@ -9,7 +9,7 @@ pub type Reply = Result<Arrived, Miss>;
 
 /// An endpoint was reached: proof that [`Walk::arrive`](super::Walk::arrive) has been there.
 ///
-/// Its answer is with the walk: [`Walk::answer`](super::Walk::answer).
+/// Its response is with the walk: [`Walk::response`](super::Walk::response).
 #[derive(Debug)]
 #[must_use = "an endpoint was reached"]
 pub struct Arrived(());

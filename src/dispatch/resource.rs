@@ -12,7 +12,7 @@ use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss,
 use crate::Request;
 use crate::pace::Pace;
 
-/// A resource: something that answers verbs, and may have items and nested resources.
+/// A resource: something that responses verbs, and may have items and nested resources.
 ///
 /// [`verbs`](Resource::verbs) lists, once, what can be reached. A resource with an
 /// [item](Verbs::item) look-up is a collection; its items are resources too, and may borrow it.
@@ -495,7 +495,7 @@ mod tests {
         }
     }
 
-    fn answer(app: &App, method: &str, target: &str) -> String {
+    fn response(app: &App, method: &str, target: &str) -> String {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let response = app.call(&Request::new(method, target));
         let text = String::from_utf8_lossy(response.body().bytes().unwrap_or_default()).into_owned();
@@ -536,7 +536,7 @@ mod tests {
             ("GET", "/", "0 potatoes in the field."),
             ("GET", "/1", "404"),
         ] {
-            assert_eq!(answer(&app, method, target), expected, "{method} {target}");
+            assert_eq!(response(&app, method, target), expected, "{method} {target}");
         }
     }
 
@@ -556,10 +556,10 @@ mod tests {
             "/%2F",
             "/barn/",
         ] {
-            assert_eq!(answer(&app, "GET", target), "404", "{target}");
+            assert_eq!(response(&app, "GET", target), "404", "{target}");
         }
-        assert_eq!(answer(&app, "get", "/").split(' ').next(), Some("405"));
-        assert_eq!(answer(&app, "GET", "/"), "10 potatoes in the field.");
+        assert_eq!(response(&app, "get", "/").split(' ').next(), Some("405"));
+        assert_eq!(response(&app, "GET", "/"), "10 potatoes in the field.");
     }
 
     #[test]
@@ -570,11 +570,11 @@ mod tests {
                 potatoes: AtomicUsize::new(2),
             }),
         ));
-        assert_eq!(answer(&app, "GET", "/farm/barn"), "barn of 2 at /farm/barn");
-        assert_eq!(answer(&app, "POST", "/farm/barn"), "405 GET, HEAD, OPTIONS");
-        assert_eq!(answer(&app, "PLOUGH", "/farm"), "ploughed []");
-        assert_eq!(answer(&app, "plough", "/farm").split(' ').next(), Some("405"));
-        assert_eq!(answer(&app, "GET", "/farm/plough"), "404");
+        assert_eq!(response(&app, "GET", "/farm/barn"), "barn of 2 at /farm/barn");
+        assert_eq!(response(&app, "POST", "/farm/barn"), "405 GET, HEAD, OPTIONS");
+        assert_eq!(response(&app, "PLOUGH", "/farm"), "ploughed []");
+        assert_eq!(response(&app, "plough", "/farm").split(' ').next(), Some("405"));
+        assert_eq!(response(&app, "GET", "/farm/plough"), "404");
     }
 
     #[test]

@@ -34,15 +34,15 @@ pub struct Walk<'r> {
     follows_miss: bool,
     /// Whether the endpoint that was arrived at takes any method.
     has_taken_any: bool,
-    /// The answer of the endpoint. It stays here while the reply goes back through all dispatchers.
-    answer: Option<Response>,
+    /// The response of the endpoint. It stays here while the reply goes back through all dispatchers.
+    response: Option<Response>,
 }
 
 /// What a walk is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To call the endpoint.
-    Answer,
+    Respond,
     /// To find the endpoint that would be called.
     Explain,
     /// To see whether a path leads to an endpoint it was built for: without the hooks that may forbid it.
@@ -140,7 +140,7 @@ impl<'r> Walk<'r> {
             keeps_captures: listener.is_some() || purpose == Purpose::Rematch,
             follows_miss: false,
             has_taken_any: false,
-            answer: None,
+            response: None,
         }
     }
 
@@ -191,9 +191,9 @@ impl<'r> Walk<'r> {
         let recorded = request.endpoint_record().map(|record| record.borrow().len());
         self.follows_miss = true;
         let reply = inner(self);
-        let is_404 = |answer: &Response| answer.status() == http::StatusCode::NOT_FOUND;
-        if reply.is_ok() && self.has_taken_any && self.answer.as_ref().is_some_and(is_404) {
-            self.answer = None;
+        let is_404 = |response: &Response| response.status() == http::StatusCode::NOT_FOUND;
+        if reply.is_ok() && self.has_taken_any && self.response.as_ref().is_some_and(is_404) {
+            self.response = None;
             self.rest = before.0;
             request.context().rewind(before.1);
             request.captures().truncate(before.2);
@@ -214,8 +214,8 @@ impl<'r> Walk<'r> {
     }
 
     /// Ends the walk with what another one has found.
-    pub(crate) fn end_with(&mut self, answer: Option<Response>) -> Arrived {
-        self.answer = answer;
+    pub(crate) fn end_with(&mut self, response: Option<Response>) -> Arrived {
+        self.response = response;
         Arrived::new()
     }
 
@@ -285,8 +285,8 @@ impl<'r> Walk<'r> {
         let before = (self.rest, request.context().mark(), request.captures().count());
         let recorded = self.record(step);
         // Who has arrived before, and looks further, may still come back to that.
-        let earlier = if self.answer.is_some() {
-            self.answer.take()
+        let earlier = if self.response.is_some() {
+            self.response.take()
         } else {
             None
         };
@@ -295,7 +295,7 @@ impl<'r> Walk<'r> {
         let reply = inner(self);
         self.depth -= 1;
         if reply.is_err() {
-            self.answer = earlier;
+            self.response = earlier;
             self.rest = before.0;
             request.context().rewind(before.1);
             request.captures().truncate(before.2);
@@ -307,13 +307,13 @@ impl<'r> Walk<'r> {
     }
 
     /// Ends the walk at `endpoint`, if the path is used up and the endpoint takes the method: calls
-    /// `answer` then, unless the walk was only asking for the way.
+    /// `call` then, unless the walk was only asking for the way.
     ///
     /// # Errors
     /// [`Miss::NotFound`] if a part of the path is left, else [`Miss::MethodNotAllowed`] if the endpoint
     /// does not take the method.
     #[inline(always)]
-    pub fn arrive(&mut self, endpoint: Endpoint<'_>, answer: impl FnOnce(&'r Request) -> Response) -> Reply {
+    pub fn arrive(&mut self, endpoint: Endpoint<'_>, call: impl FnOnce(&'r Request) -> Response) -> Reply {
         let Endpoint {
             dispatcher,
             name,
@@ -336,11 +336,11 @@ impl<'r> Walk<'r> {
         if self.listener.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(methods));
         }
-        if self.purpose == Purpose::Answer {
+        if self.purpose == Purpose::Respond {
             if self.follows_miss {
                 self.note_any(methods);
             }
-            self.answer = Some(pace.run(|| answer(self.request)));
+            self.response = Some(pace.run(|| call(self.request)));
         }
         Ok(Arrived::new())
     }
@@ -350,10 +350,10 @@ impl<'r> Walk<'r> {
         self.has_taken_any = methods.is_any();
     }
 
-    /// The answer of the endpoint that was arrived at. There is none before, and none if the walk was only
+    /// The response of the endpoint that was arrived at. There is none before, and none if the walk was only
     /// asking for the way.
-    pub fn answer(&self) -> Option<&Response> {
-        self.answer.as_ref()
+    pub fn response(&self) -> Option<&Response> {
+        self.response.as_ref()
     }
 
     /// The same, to be changed.
@@ -364,8 +364,8 @@ impl<'r> Walk<'r> {
     ///
     /// fn signed(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
     ///     let arrived = inner.dispatch(walk)?;
-    ///     if let Some(answer) = walk.answer_mut() {
-    ///         answer.set_header("X-Signed-By", "Gretel");
+    ///     if let Some(response) = walk.response_mut() {
+    ///         response.set_header("X-Signed-By", "Gretel");
     ///     }
     ///     Ok(arrived)
     /// }
@@ -374,13 +374,13 @@ impl<'r> Walk<'r> {
     /// # use hansel::{Application, Request};
     /// assert_eq!(app.call(&Request::get("/")).header("X-Signed-By"), Some("Gretel"));
     /// ```
-    pub fn answer_mut(&mut self) -> Option<&mut Response> {
-        self.answer.as_mut()
+    pub fn response_mut(&mut self) -> Option<&mut Response> {
+        self.response.as_mut()
     }
 
-    /// The walk has ended at an endpoint: its answer, if it was to be called.
-    pub(crate) fn into_answer(self, _: Arrived) -> Option<Response> {
-        self.answer
+    /// The walk has ended at an endpoint: its response, if it was to be called.
+    pub(crate) fn into_response(self, _: Arrived) -> Option<Response> {
+        self.response
     }
 
     /// Leaves a crumb about a way that is not gone, and why. The miss is there to be returned.
@@ -393,14 +393,14 @@ impl<'r> Walk<'r> {
         Miss::NotFound
     }
 
-    /// Ends the walk before any endpoint, with an answer that holds for all that could follow.
+    /// Ends the walk before any endpoint, with a response that holds for all that could follow.
     pub(super) fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
         if self.listener.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
-        if self.purpose == Purpose::Answer {
+        if self.purpose == Purpose::Respond {
             self.has_taken_any = false;
-            self.answer = Some(response);
+            self.response = Some(response);
         }
         Ok(Arrived::new())
     }

@@ -225,7 +225,7 @@ impl LiveInput {
         self.filled = (self.filled + n).min(self.input.len());
     }
 
-    /// The interim answer that makes a waiting client send its body, if one is due.
+    /// The interim response that makes a waiting client send its body, if one is due.
     pub(crate) fn interim(&mut self) -> Option<Vec<u8>> {
         self.protocol.needs_continue().then(|| {
             let mut out = Vec::new();

@@ -59,11 +59,11 @@ pub(crate) struct Exchange {
     filled: usize,
     position: usize,
     stage: Stage,
-    /// The answer that was made last, until somebody has taken note of it.
+    /// The response that was made last, until somebody has taken note of it.
     pub(crate) answered: Option<Answered>,
 }
 
-/// What an answer says, as it is sent.
+/// What a response says, as it is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
@@ -248,7 +248,7 @@ impl Exchange {
         !matches!(self.stage, Stage::Head)
     }
 
-    /// Goes on with what has been received. Interim answers and refusals are appended to `out`.
+    /// Goes on with what has been received. Interim responses and refusals are appended to `out`.
     pub(crate) fn advance(&mut self, date: &Date, out: &mut Vec<u8>) -> Step {
         match self.try_advance(out) {
             Ok(step) => step,
@@ -323,7 +323,7 @@ impl Exchange {
                                 end: content_end + trailers.end,
                             };
                         }
-                        // Between an answer and the next head there is nothing to end.
+                        // Between a response and the next head there is nothing to end.
                         Stage::Head | Stage::Handed | Stage::HandedLive { .. } => {}
                     }
                     self.stage = Stage::Handed;
@@ -344,7 +344,7 @@ impl Exchange {
         Step::Refused(status)
     }
 
-    /// Appends a final answer that ends the connection, for a request that the application never sees.
+    /// Appends a final response that ends the connection, for a request that the application never sees.
     pub(crate) fn refuse_with(&mut self, status: StatusCode, reason: &str, date: &Date, out: &mut Vec<u8>) {
         self.protocol.close_after_response();
         let mut fields = FieldBlock::new();
@@ -390,7 +390,7 @@ impl Exchange {
         self.protocol.client_is_done() && self.position == self.filled
     }
 
-    /// Makes the next answer the connection's last.
+    /// Makes the next response the connection's last.
     pub(crate) fn close_after_response(&mut self) {
         self.protocol.close_after_response();
     }
@@ -447,7 +447,7 @@ impl Exchange {
         }
     }
 
-    /// The answer has been made whole: says whether the connection goes on.
+    /// The response has been made whole: says whether the connection goes on.
     pub(crate) fn finish(&mut self) -> bool {
         match self.protocol.finish() {
             Next::Again => {

@@ -1,4 +1,4 @@
-//! The part of an answer that is not in the send buffer: long bytes, files, readers and streams.
+//! The part of a response that is not in the send buffer: long bytes, files, readers and streams.
 
 use std::io::{self, Read};
 use std::time::Duration;

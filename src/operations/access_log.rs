@@ -1,4 +1,4 @@
-//! The access log: a line for each answer.
+//! The access log: a line for each response.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::entry::Entry;
 use super::outlet::{self, Outlet};
 
-/// A log with a line for every answer the server has made, refusals included; to be given to
+/// A log with a line for every response the server has made, refusals included; to be given to
 /// [`Server::access_log`](crate::Server::access_log).
 ///
 /// A thread of its own does the writing, so a disk or pipe that is slow or full never holds up a
@@ -19,7 +19,7 @@ use super::outlet::{self, Outlet};
 /// can begin a little earlier: a line that was made, and not yet handed over, when the ones before it were written.
 ///
 /// The duration in a line is from the moment the request was whole, waiting for a thread included, until
-/// its answer was made or, if it is a stream, sent. The bytes are those of the answer's content. What the
+/// its response was made or, if it is a stream, sent. The bytes are those of the response's content. What the
 /// client sent can't end a line or a field: it is escaped.
 ///
 /// ```no_run

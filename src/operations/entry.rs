@@ -11,7 +11,7 @@ use crate::Request;
 use crate::date::Date;
 use crate::request::Relayed;
 
-/// An answer that has been made.
+/// A response that has been made.
 pub(crate) struct Entry<'e> {
     pub(crate) date: &'e Date,
     /// The millisecond of the date's second.
@@ -22,7 +22,7 @@ pub(crate) struct Entry<'e> {
     /// None if the request was refused before its head was whole.
     pub(crate) request: Option<&'e Request>,
     pub(crate) status: u16,
-    /// Octets of content in the answer.
+    /// Octets of content in the response.
     pub(crate) content: u64,
     pub(crate) duration: Duration,
 }

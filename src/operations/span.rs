@@ -65,7 +65,7 @@ impl RequestSpan {
         work()
     }
 
-    /// Ends with the answer, whose status is `None` if it was not the handler's to send.
+    /// Ends with the response, whose status is `None` if it was not the handler's to send.
     #[inline(always)]
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
     pub(crate) fn answered(self, request: &Request, status: Option<u16>) {

@@ -47,7 +47,7 @@ fn write(story: &Story<'_>, to: &mut String) -> fmt::Result {
     write!(
         to,
         "</main>\n<footer>\n<p>You see this because development mode is on: <code>App::development(true)</code>. \
-         Without it, the answer is {}.</p>\n<p>hansel {}</p>\n</footer>\n</body>\n</html>\n",
+         Without it, the response is {}.</p>\n<p>hansel {}</p>\n</footer>\n</body>\n</html>\n",
         match &story.own {
             Some(_) => "your own".to_owned(),
             None => format!("just “{}”", status_text(status)),
@@ -235,11 +235,11 @@ fn crumb_of(crumb: &TrailCrumb, to: &mut String) -> fmt::Result {
 /// What the application would have said.
 fn own(own: Option<&Own>, to: &mut String) -> fmt::Result {
     let Some(own) = own else { return Ok(()) };
-    to.push_str("<section id=\"own\">\n<h2>Your own answer</h2>\n");
+    to.push_str("<section id=\"own\">\n<h2>Your own response</h2>\n");
     if own.is_html {
         writeln!(
             to,
-            "<iframe sandbox title=\"Your own answer\" srcdoc=\"{}\"></iframe>",
+            "<iframe sandbox title=\"Your own response\" srcdoc=\"{}\"></iframe>",
             Escaped(&own.text)
         )?;
     } else {

@@ -19,7 +19,7 @@ use near::Near;
 use panics::Panic;
 use secrets::Secrets;
 
-/// Own answers that are larger than this are not shown on the page.
+/// Own responses that are larger than this are not shown on the page.
 const LARGEST_OWN: usize = 64 * 1024;
 
 /// What happened to a request, for the page to tell.
@@ -36,29 +36,29 @@ struct Story<'a> {
     /// Why the next one does not, if it is that one alone.
     unfit: Option<&'a Why<'static>>,
     panic: Option<&'a Panic>,
-    /// Why the answer is a 500, where the log says it.
+    /// Why the response is a 500, where the log says it.
     failure: Option<String>,
-    /// The answer that the application made of its own accord.
+    /// The response that the application made of its own accord.
     own: Option<Own>,
 }
 
-/// An answer that the page stands in place of.
+/// A response that the page stands in place of.
 struct Own {
     is_html: bool,
     text: String,
 }
 
-/// Answers a request by `answer`, and tells how it came to that if it came to nothing good.
-pub(crate) fn answer(
+/// Answers a request by `call`, and tells how it came to that if it came to nothing good.
+pub(crate) fn respond(
     request: &Request,
     listener: Option<&dyn Listener>,
-    answer: impl FnOnce(&dyn Listener) -> Response,
+    call: impl FnOnce(&dyn Listener) -> Response,
     map: impl FnOnce() -> Map,
 ) -> Response {
     let recorder = Recorder::default();
     let watched = || match listener {
-        Some(listener) => answer(&Both(&recorder, listener)),
-        None => answer(&recorder),
+        Some(listener) => call(&Both(&recorder, listener)),
+        None => call(&recorder),
     };
     let (mut response, mut panic) = match panics::catch(watched) {
         Ok(response) => (response, None),
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_answer_is_left_alone() {
+    fn a_good_response_is_left_alone() {
         let app = App::new(routes()).development(true);
         assert_eq!(answered(&app, &request("/people/7", BROWSER)), (200, "7".to_owned()));
         assert_eq!(
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_an_answer_stays_and_nothing_on_the_page_can_run() {
+    fn the_head_of_a_response_stays_and_nothing_on_the_page_can_run() {
         let app = App::new(routes()).development(true);
         let post = Request::post("/people/7").with_header("Accept", BROWSER);
         let response = app.call(&post);
@@ -424,11 +424,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_ones_own_is_shown_on_the_page_and_sent_to_others() {
+    fn a_response_of_ones_own_is_shown_on_the_page_and_sent_to_others() {
         let app = App::new(routes()).development(true);
         let page = page(&app, "/own");
         assert!(
-            page.contains("<iframe sandbox title=\"Your own answer\" srcdoc=\"&lt;script&gt;own&lt;/script&gt;\">"),
+            page.contains("<iframe sandbox title=\"Your own response\" srcdoc=\"&lt;script&gt;own&lt;/script&gt;\">"),
             "{page}"
         );
         assert_eq!(

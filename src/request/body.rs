@@ -128,7 +128,7 @@ impl fmt::Debug for RequestBody {
     }
 }
 
-/// Why a body could not be read. As an answer it is the status in brackets.
+/// Why a body could not be read. As a response it is the status in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {

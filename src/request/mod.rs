@@ -244,7 +244,7 @@ impl Request {
     /// Parts that were already taken from [`body`](Request::body) while it was arriving are gone.
     ///
     /// # Errors
-    /// Says why the body can't be had. Returned from a handler with `?`, it becomes the right answer.
+    /// Says why the body can't be had. Returned from a handler with `?`, it becomes the right response.
     pub fn bytes(&self) -> Result<&[u8], BodyError> {
         self.body.bytes(self.head_and_body())
     }

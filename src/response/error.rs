@@ -1,4 +1,4 @@
-//! Any error, as an answer: what makes `?` work in handlers.
+//! Any error, as a response: what makes `?` work in handlers.
 
 use std::any::Any;
 use std::fmt;
@@ -24,9 +24,9 @@ use crate::report;
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, on its way to become an answer: 500, with the error in the log and not in the answer.
+/// Any error, on its way to become a response: 500, with the error in the log and not in the response.
 ///
-/// An error that has a status of its own keeps it, and then its text is the answer: that of a
+/// An error that has a status of its own keeps it, and then its text is the response: that of a
 /// [`BodyError`], and one made with [`Error::new`].
 ///
 /// ```
@@ -106,10 +106,10 @@ impl IntoResponse for Error {
             Source::Message(message) => Response::new(message).with_status(self.status),
             Source::Internal(error) => {
                 report::error!("handler failed: {error}");
-                let answer = self.status.into_response();
+                let response = self.status.into_response();
                 #[cfg(feature = "development")]
-                let answer = answer.with_failure(error);
-                answer
+                let response = response.with_failure(error);
+                response
             }
         }
     }

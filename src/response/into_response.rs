@@ -50,12 +50,12 @@ use crate::BodyError;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an answer",
+    message = "`{Self}` can't be a response",
     label = "a handler can't return this",
     note = "a handler can return text, bytes, a `StatusCode`, `Html`, `Body`, `Response`, an `Option` or `Result` of them, or any type that implements `hansel::IntoResponse`"
 )]
 pub trait IntoResponse {
-    /// Turns it into the answer.
+    /// Turns it into the response.
     fn into_response(self) -> Response;
 }
 
@@ -154,13 +154,13 @@ impl<const N: usize> IntoResponse for &'static [u8; N] {
 mod tests {
     use super::*;
 
-    fn seen(answer: impl IntoResponse) -> (u16, Vec<u8>) {
-        let response = answer.into_response();
+    fn seen(returned: impl IntoResponse) -> (u16, Vec<u8>) {
+        let response = returned.into_response();
         (response.status().as_u16(), response.body().bytes().unwrap().to_vec())
     }
 
     #[test]
-    fn each_kind_of_answer_means_what_the_table_says() {
+    fn each_kind_of_response_means_what_the_table_says() {
         assert_eq!(seen("text"), (200, b"text".to_vec()));
         assert_eq!(seen(String::from("text")), (200, b"text".to_vec()));
         assert_eq!(seen(Cow::Borrowed("text")), (200, b"text".to_vec()));

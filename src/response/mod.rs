@@ -1,4 +1,4 @@
-//! A response: what a handler answers.
+//! A response: what a handler returns.
 
 pub(crate) mod body;
 mod error;
@@ -48,7 +48,7 @@ enum Fault {
         error: InvalidField,
         at: &'static Location<'static>,
     },
-    /// The error that it is the answer to, for the page to tell.
+    /// The error that it is the response to, for the page to tell.
     #[cfg(feature = "development")]
     Failure(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -98,7 +98,7 @@ impl Response {
         self.status
     }
 
-    /// Sets the status. An interim one (1xx) can't be a final answer: it is logged and sent as 500.
+    /// Sets the status. An interim one (1xx) can't be a final response: it is logged and sent as 500.
     pub fn set_status(&mut self, status: StatusCode) {
         self.status = status;
     }
@@ -109,7 +109,7 @@ impl Response {
         self
     }
 
-    /// The protocol version of the answer: HTTP/1.1 unless it was set.
+    /// The protocol version of the response: HTTP/1.1 unless it was set.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -135,7 +135,7 @@ impl Response {
     /// Sets a header field, in place of any of that name.
     ///
     /// A name or value that would break the message (a line end, say), and a field that is the
-    /// server's own (`Transfer-Encoding`), is never sent. The answer becomes a 500, and the log names
+    /// server's own (`Transfer-Encoding`), is never sent. The response becomes a 500, and the log names
     /// the field and the line of this call. Use [`try_set_header`](Response::try_set_header) where the
     /// value comes from outside.
     #[track_caller]
@@ -201,7 +201,7 @@ impl Response {
         }
     }
 
-    /// The same as the answer to an error that is not for the client.
+    /// The same as the response to an error that is not for the client.
     #[cfg(feature = "development")]
     fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
         self.fault = Some(Box::new(Fault::Failure(error)));
@@ -236,7 +236,7 @@ impl Response {
     fn refuse_to_send(&mut self) {
         let mistake = match self.fault.as_deref() {
             Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
-            // RFC 9110 §15.2: interim answers are the server's to send; an application's answer is final.
+            // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
             _ if self.status.is_informational() => format!("status {} is not a final one", status_text(self.status)),
             _ => return,
         };
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_would_break_the_message_makes_the_answer_a_500() {
+    fn a_field_that_would_break_the_message_makes_the_response_a_500() {
         for (name, value) in [
             ("X-A", "a\r\nInjected: 1"),
             ("X A", "1"),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interim_status_is_no_final_answer() {
+    fn an_interim_status_is_no_final_response() {
         let mut response = Response::default().with_status(StatusCode::CONTINUE);
         response.make_sendable();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -17,7 +17,7 @@ pub(super) struct Conversation {
     sent: Sent,
     /// What comes back.
     pub(super) out: Vec<u8>,
-    /// Where the last answer begins in it.
+    /// Where the last response begins in it.
     begin: usize,
 }
 
@@ -40,7 +40,7 @@ impl Conversation {
         }
     }
 
-    /// Goes on to the next answer that the application gives: what is not in `out` of it is returned. None if
+    /// Goes on to the next response that the application gives: what is not in `out` of it is returned. None if
     /// the server waits for more, or has refused what came.
     pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Payload> {
         loop {
@@ -51,26 +51,26 @@ impl Conversation {
                 },
                 Step::Call => {
                     let response = self.exchange.call(call);
-                    return Some(self.answer(response));
+                    return Some(self.response(response));
                 }
                 Step::CallLive => {
                     self.exchange.begin_reading(std::mem::take(&mut self.sent));
                     let response = self.exchange.call(call);
                     self.sent = self.exchange.end_reading().unwrap_or_default();
                     self.out.append(&mut self.sent.interim);
-                    return Some(self.answer(response));
+                    return Some(self.response(response));
                 }
                 Step::Refused(_) => return None,
             }
         }
     }
 
-    fn answer(&mut self, mut response: Response) -> Payload {
+    fn response(&mut self, mut response: Response) -> Payload {
         self.begin = self.out.len();
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
-    /// Gathers the rest of an answer. Says whether the connection goes on.
+    /// Gathers the rest of a response. Says whether the connection goes on.
     pub(super) fn gather(&mut self, payload: Payload) -> bool {
         let is_stream = matches!(payload, Payload::Source(..));
         let gathered = catch_unwind(AssertUnwindSafe(|| {
@@ -87,7 +87,7 @@ impl Conversation {
         }));
         gathered.unwrap_or_else(|_| {
             // A panic of a stream, or of what was set on the request, breaks the connection off. What has been
-            // sent of a stream is sent; any other answer would still be in its buffer.
+            // sent of a stream is sent; any other response would still be in its buffer.
             if !is_stream {
                 self.out.truncate(self.begin);
             }
@@ -100,7 +100,7 @@ impl Conversation {
 #[derive(Default)]
 struct Sent {
     bytes: io::Cursor<Vec<u8>>,
-    /// What it gets before the answer.
+    /// What it gets before the response.
     interim: Vec<u8>,
 }
 

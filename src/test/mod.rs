@@ -1,34 +1,34 @@
 //! An in-process client: tests of an application without a socket, over the real protocol code.
 
-mod answer;
 mod conversation;
+mod response;
 mod stream;
 
 use http::Method;
 
 use crate::dispatch::Recorder;
 use crate::exchange::{Payload, Pool};
-use crate::{Application, IntoApplication, Limits, Request, Response};
+use crate::{Application, IntoApplication, Limits, Request};
 
 use conversation::Conversation;
 
-pub use answer::Answer;
+pub use response::Response;
 pub use stream::Stream;
 
 /// A client of an application that runs in the same process.
 ///
 /// Each request is written as bytes, read by the protocol code that serves sockets, handed to the
-/// application, and its answer written and read the same way. So a test sees what a client on the
+/// application, and its response written and read the same way. So a test sees what a client on the
 /// network would see: framing, added fields, refusals.
 ///
 /// ```
 /// use hansel::{Request, test::Client};
 ///
 /// let client = Client::new(|request: &Request| format!("you asked for {}", request.path()));
-/// let answer = client.get("/cake");
-/// assert_eq!(answer.status(), 200);
-/// assert_eq!(answer.text(), "you asked for /cake");
-/// assert_eq!(answer.header("Content-Length"), Some("19"));
+/// let response = client.get("/cake");
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(response.text(), "you asked for /cake");
+/// assert_eq!(response.header("Content-Length"), Some("19"));
 /// ```
 pub struct Client {
     application: Box<dyn Application>,
@@ -52,24 +52,24 @@ impl Client {
         self
     }
 
-    /// GETs `target`. All of the answer is gathered: one that has no end is to be [opened](Client::open).
+    /// GETs `target`. All of the response is gathered: one that has no end is to be [opened](Client::open).
     ///
     /// # Panics
     /// If no client could send such a target; see [`Request::new`].
     #[track_caller]
-    pub fn get(&self, target: &str) -> Answer {
+    pub fn get(&self, target: &str) -> Response {
         self.send(Request::get(target))
     }
 
     /// POSTs `body` to `target`; panics as [`get`](Client::get) does.
     #[track_caller]
-    pub fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Response {
         self.send(Request::post(target).with_body(body))
     }
 
     /// Sends a request of any method without a body; panics as [`get`](Client::get) does.
     #[track_caller]
-    pub fn call(&self, method: &str, target: &str) -> Answer {
+    pub fn call(&self, method: &str, target: &str) -> Response {
         match Method::from_bytes(method.as_bytes()) {
             Ok(method) => self.send(Request::new(method, target)),
             Err(_) => panic!("{method:?} is no method"),
@@ -77,19 +77,19 @@ impl Client {
     }
 
     /// Sends a request, with a Content-Length if it has a body and no framing of its own.
-    pub fn send(&self, request: Request) -> Answer {
+    pub fn send(&self, request: Request) -> Response {
         let recorder = Recorder::default();
         let mut conversation = self.converse_by(written(&request));
         if let Some(payload) = conversation.next(|request| self.application.call_watched(request, &recorder)) {
             conversation.gather(payload);
         }
-        // What this crate writes, this crate reads; an answer that was broken off has what it has.
-        let mut answer = Answer::read(&conversation.out, request.method() == Method::HEAD);
-        answer.trail = recorder.into_trail(&request);
-        answer
+        // What this crate writes, this crate reads; a response that was broken off has what it has.
+        let mut response = Response::read(&conversation.out, request.method() == Method::HEAD);
+        response.trail = recorder.into_trail(&request);
+        response
     }
 
-    /// Sends a request as [`send`](Client::send) does, and returns once the answer has begun. Its body is read from
+    /// Sends a request as [`send`](Client::send) does, and returns once the response has begun. Its body is read from
     /// the [`Stream`] as it comes into being, and need have no end.
     ///
     /// ```
@@ -103,7 +103,7 @@ impl Client {
     ///     Ok(())
     /// }));
     /// let mut stream = client.open(Request::get("/"));
-    /// assert_eq!(stream.answer().status(), 200);
+    /// assert_eq!(stream.response().status(), 200);
     /// let mut line = String::new();
     /// stream.read_line(&mut line)?;
     /// assert_eq!(line, "data: 0\n");
@@ -114,10 +114,10 @@ impl Client {
         let recorder = Recorder::default();
         let mut conversation = self.converse_by(written(&request));
         let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
-        let (mut answer, begun) = Answer::begin(&conversation.out);
-        answer.trail = recorder.into_trail(&request);
+        let (mut response, begun) = Response::begin(&conversation.out);
+        response.trail = recorder.into_trail(&request);
         let begun = begun.to_vec();
-        Stream::new(answer, begun, payload.unwrap_or(Payload::None))
+        Stream::new(response, begun, payload.unwrap_or(Payload::None))
     }
 
     /// Sends bytes as they are, as many requests as they make, and returns all bytes that come back
@@ -132,7 +132,7 @@ impl Client {
     /// ```
     pub fn converse(&self, sent: &[u8]) -> Vec<u8> {
         let mut conversation = self.converse_by(sent.to_vec());
-        let call = |request: &Request| -> Response { self.application.call(request) };
+        let call = |request: &Request| -> crate::Response { self.application.call(request) };
         while let Some(payload) = conversation.next(call) {
             if !conversation.gather(payload) {
                 break;
@@ -174,13 +174,13 @@ fn written(request: &Request) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{App, Body, Hooks, IntoResponse, Routes, Slashes};
+    use crate::{App, Body, Hooks, IntoResponse, Response, Routes, Slashes};
     use std::io::{BufRead, Read, Write};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     #[test]
-    fn a_body_arrives_and_its_answer_comes_back() {
+    fn a_body_arrives_and_its_response_comes_back() {
         let client = Client::new(|request: &Request| request.bytes().map(<[u8]>::to_vec));
         assert_eq!(client.post("/", "ham").bytes(), b"ham");
         assert_eq!(client.post("/", vec![7; 200_000]).bytes(), vec![7; 200_000]);
@@ -325,8 +325,8 @@ mod tests {
     fn an_endless_stream_can_be_read_in_part_and_left() {
         let (client, failed) = endless();
         let mut stream = client.open(Request::get("/"));
-        assert_eq!(stream.answer().status(), 200);
-        assert_eq!(stream.answer().header("Transfer-Encoding"), Some("chunked"));
+        assert_eq!(stream.response().status(), 200);
+        assert_eq!(stream.response().header("Transfer-Encoding"), Some("chunked"));
         let mut lines = stream.by_ref().lines().map(Result::unwrap);
         // More than fits between the two.
         assert_eq!(lines.by_ref().nth(40_000), Some("data: 20000".to_owned()));
@@ -358,12 +358,12 @@ mod tests {
                 let is_whole = opened.read_to_end(&mut body).is_ok();
                 assert_eq!(is_whole, sent.is_whole(), "{method} {path}");
                 assert!(body == sent.bytes() || !is_whole, "{method} {path}");
-                assert!(opened.answer().headers().eq(sent.headers()), "{method} {path}");
+                assert!(opened.response().headers().eq(sent.headers()), "{method} {path}");
             }
         }
         assert!(client.open(Request::get("/panic")).leave().is_err());
         let refused = client.open(Request::post("/").with_header("Content-Length", "9000000"));
-        assert_eq!(refused.answer().status(), 413);
+        assert_eq!(refused.response().status(), 413);
     }
 
     #[test]
@@ -402,9 +402,9 @@ mod tests {
     #[test]
     fn head_has_the_fields_of_get_and_no_body() {
         let client = Client::new(|| "Hello");
-        let answer = client.call("HEAD", "/");
-        assert_eq!(answer.header("Content-Length"), Some("5"));
-        assert_eq!(answer.bytes(), b"");
+        let response = client.call("HEAD", "/");
+        assert_eq!(response.header("Content-Length"), Some("5"));
+        assert_eq!(response.bytes(), b"");
     }
 
     #[test]
@@ -419,14 +419,14 @@ mod tests {
     }
 
     #[test]
-    fn the_trail_says_what_the_answer_says() {
+    fn the_trail_says_what_the_response_says() {
         let routes = Routes::new()
             .get("/a/{x}", |x: u8| x.to_string())
             .get("/panic", || -> () { panic!("on purpose") });
         let client = Client::new(App::new(routes).slashes(Slashes::Redirect));
         let seen = |method: &str, target: &str| {
-            let answer = client.call(method, target);
-            (answer.status().as_u16(), answer.trail().map(|trail| trail.status()))
+            let response = client.call(method, target);
+            (response.status().as_u16(), response.trail().map(|trail| trail.status()))
         };
         assert_eq!(seen("GET", "/a/7?q"), (200, Some(200)));
         assert_eq!(seen("GET", "/a/x"), (404, Some(404)));

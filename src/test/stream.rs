@@ -1,23 +1,23 @@
-//! An answer that is read while it comes into being.
+//! A response that is read while it comes into being.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
-use super::Answer;
+use super::Response;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
 use crate::response::{FilePart, Sink};
 
-/// An answer whose body is read piece by piece: see [`Client::open`](super::Client::open).
+/// A response whose body is read piece by piece: see [`Client::open`](super::Client::open).
 ///
 /// The body, without its framing, is what [`Read`] and [`BufRead`] give. One that was broken off ends in an error of
 /// the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). A stream of the application runs on a thread of its own,
 /// and at most 64 KiB ahead of its reader. Once this is dropped, as by a client that leaves, writing fails and
 /// [`BodyWriter::is_open`](crate::BodyWriter::is_open) is false.
 pub struct Stream {
-    answer: Answer,
+    response: Response,
     /// What is here of the body.
     bytes: io::Cursor<Vec<u8>>,
     rest: Rest,
@@ -32,7 +32,7 @@ enum Rest {
 }
 
 impl Stream {
-    pub(super) fn new(answer: Answer, begun: Vec<u8>, payload: Payload) -> Stream {
+    pub(super) fn new(response: Response, begun: Vec<u8>, payload: Payload) -> Stream {
         let mut bytes = begun;
         let rest = match payload {
             Payload::None => Rest::None,
@@ -47,15 +47,15 @@ impl Stream {
             }
         };
         Stream {
-            answer,
+            response,
             bytes: io::Cursor::new(bytes),
             rest,
         }
     }
 
     /// The status, the header fields and the trail. It has no body: that is read from here.
-    pub fn answer(&self) -> &Answer {
-        &self.answer
+    pub fn response(&self) -> &Response {
+        &self.response
     }
 
     /// Leaves, as a client that closes its connection, and waits until the application's stream has ended.
@@ -139,7 +139,7 @@ impl Read for Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
-            .field("answer", &self.answer)
+            .field("response", &self.response)
             .finish_non_exhaustive()
     }
 }

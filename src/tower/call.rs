@@ -19,7 +19,7 @@ pub(super) struct Call<R> {
     time: Option<Duration>,
 }
 
-/// What a thread does for a call. It [answers](Call::answer) the call before it goes on, if it does.
+/// What a thread does for a call. It [responds](Call::respond) the call before it goes on, if it does.
 pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>) + Send>;
 
 struct State<R> {
@@ -113,7 +113,7 @@ impl<R: Send + 'static> Call<R> {
     }
 
     /// The response is `response`. If that is too late, since the client has been told otherwise, it is given back.
-    pub(super) fn answer(&self, response: R) -> Result<(), R> {
+    pub(super) fn respond(&self, response: R) -> Result<(), R> {
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Running(_)) {
             return Err(response);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_returns_too_late_is_found_again_and_its_answer_is_dropped() {
+    fn a_handler_that_returns_too_late_is_found_again_and_its_response_is_dropped() {
         for is_told_before in [true, false] {
             let pool = Pool::new(2, 0);
             let overdue = Poll::Ready(Err(GivenUp::Overdue));
@@ -263,7 +263,7 @@ mod tests {
                 if is_told_before {
                     assert_eq!(poll(call), overdue);
                 }
-                assert_eq!(call.answer("too late"), Err("too late"));
+                assert_eq!(call.respond("too late"), Err("too late"));
             });
             let time = Some(Duration::ZERO);
             let call = Call::new(work, Arc::new(Clock::new()), Arc::clone(pool.shared()), time);

@@ -51,8 +51,8 @@ const WHOLE: u64 = 64 * 1024;
 /// }
 ///
 /// let app = App::new(Routes::new().get("/", || "ours").mount("/theirs", hansel::tower::application(Echo)));
-/// let answer = app.call(&Request::get("/theirs/x"));
-/// assert_eq!(answer.body().bytes(), Some(&b"/theirs/x"[..]));
+/// let response = app.call(&Request::get("/theirs/x"));
+/// assert_eq!(response.body().bytes(), Some(&b"/theirs/x"[..]));
 /// ```
 pub fn application<S, B>(service: S) -> impl Application
 where
@@ -87,8 +87,8 @@ where
                 service.call(translated).await
             })
         });
-        let answer = match called {
-            Ok(answer) => answer,
+        let response = match called {
+            Ok(response) => response,
             Err(panic) => {
                 report::error!(
                     "a tower service panicked at {} {}: {panic} (if it needs a runtime, enter that in a layer around it)",
@@ -99,8 +99,10 @@ where
             }
         };
         let is_head = request.method() == http::Method::HEAD;
-        let answer = answer.map_err(Into::into).and_then(|answer| converted(answer, is_head));
-        answer.unwrap_or_else(|error| {
+        let response = response
+            .map_err(Into::into)
+            .and_then(|response| converted(response, is_head));
+        response.unwrap_or_else(|error| {
             report::error!(
                 "a tower service failed at {} {}: {error}",
                 request.method(),
@@ -144,13 +146,13 @@ fn uri(target: &str) -> Result<http::Uri, Response> {
     })
 }
 
-fn converted<B>(answer: http::Response<B>, is_head: bool) -> Result<Response, AnyError>
+fn converted<B>(response: http::Response<B>, is_head: bool) -> Result<Response, AnyError>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<AnyError>,
 {
-    let (head, body) = answer.into_parts();
+    let (head, body) = response.into_parts();
     let length = body.size_hint().exact();
     if is_head && length == Some(0) {
         // RFC 9110 §9.3.2: there is no content, and the fields are those that GET would have got.
@@ -417,13 +419,13 @@ mod tests {
                     length,
                 }))
             });
-            let answer = client.get("/");
+            let response = client.get("/");
             assert_eq!(
-                (answer.status().as_u16(), answer.is_whole()),
+                (response.status().as_u16(), response.is_whole()),
                 expected,
                 "{length:?} {then:?}"
             );
-            assert!(expected != (200, true) || answer.text() == "abcd");
+            assert!(expected != (200, true) || response.text() == "abcd");
         }
     }
 
@@ -449,15 +451,15 @@ mod tests {
                 ("x-a", "1"),
             ]))
         });
-        let answer = client.get("/");
+        let response = client.get("/");
         let all = |name| {
-            answer
+            response
                 .headers()
                 .filter(|field| field.0.eq_ignore_ascii_case(name))
                 .map(|field| field.1)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
         assert_eq!(
             (all("x-a"), all("transfer-encoding"), all("connection")),
@@ -478,15 +480,15 @@ mod tests {
                     .with_header("X-A", "1"),
             )
         });
-        let answer = client.send(
+        let response = client.send(
             Request::post("/a%20b?c=d")
                 .with_header("User-Agent", "test")
                 .with_body("ham"),
         );
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        assert_eq!(answer.text(), "POST /a%20b?c=d test ham");
-        assert_eq!(answer.header("X-A"), Some("1"));
-        assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.text(), "POST /a%20b?c=d test ham");
+        assert_eq!(response.header("X-A"), Some("1"));
+        assert_eq!(response.header("Content-Type"), Some("text/plain; charset=utf-8"));
     }
 
     #[test]

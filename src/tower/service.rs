@@ -130,7 +130,7 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let (application, host) = (Arc::clone(&self.application), Arc::clone(&self.host));
-        Box::pin(async move { Ok(host.answer(application, request).await) })
+        Box::pin(async move { Ok(host.respond(application, request).await) })
     }
 }
 
@@ -153,7 +153,7 @@ impl Host {
         )
     }
 
-    async fn answer<B: http_body::Body>(
+    async fn respond<B: http_body::Body>(
         self: Arc<Self>,
         application: Arc<dyn Application>,
         request: http::Request<B>,
@@ -300,7 +300,7 @@ impl Host {
                 response = busy_streaming();
             }
             let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
-            if call.answer(reply).is_err() {
+            if call.respond(reply).is_err() {
                 let request = &exchange.request;
                 report::warn!(
                     "the handler of {} {} has returned too late",
@@ -592,9 +592,9 @@ mod tests {
         }
     }
 
-    type Answering = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+    type Responding = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
 
-    fn is_pending(future: &mut Answering) -> bool {
+    fn is_pending(future: &mut Responding) -> bool {
         future
             .as_mut()
             .poll(&mut Context::from_waker(std::task::Waker::noop()))

@@ -58,10 +58,10 @@ fn app(routes: &[(usize, usize)], slashes: Slashes, is_chain: bool) -> App {
         }
         // HEAD and OPTIONS of one's own are routes as well.
         let (pattern, method) = (PATTERNS[pattern], METHODS[method].clone());
-        let answer = |_: &Request, _: Vec<String>| "here";
+        let handler = |_: &Request, _: Vec<String>| "here";
         match pattern.strip_prefix("/m") {
-            Some(below) if i % 2 == 0 => inner = inner.on(method, below, answer),
-            _ => outer = outer.on(method, pattern, answer),
+            Some(below) if i % 2 == 0 => inner = inner.on(method, below, handler),
+            _ => outer = outer.on(method, pattern, handler),
         }
     }
     let app = match is_chain {

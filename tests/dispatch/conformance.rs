@@ -1,7 +1,7 @@
 //! What every dispatcher does, whichever it is and whatever it is mounted under.
 
 use hansel::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Trail, Walk};
-use hansel::test::{Answer, Client};
+use hansel::test::{Client, Response};
 use hansel::{App, Chain, Hooks, IntoResponse, Method, Methods, Request, Routes, methods, mount, resource};
 
 /// A dispatcher, where it has something, and what that takes.
@@ -209,14 +209,14 @@ fn every(check: impl Fn(&Client, &Subject)) {
 #[track_caller]
 fn is_nowhere(client: &Client, subject: &Subject, target: &str) {
     for verb in VERBS {
-        let answer = client.call(verb, target);
-        assert_eq!(answer.status(), 404, "{}: {verb} {target}", subject.name);
-        assert_eq!(answer.header("Allow"), None, "{}: {verb} {target}", subject.name);
+        let response = client.call(verb, target);
+        assert_eq!(response.status(), 404, "{}: {verb} {target}", subject.name);
+        assert_eq!(response.header("Allow"), None, "{}: {verb} {target}", subject.name);
     }
 }
 
-fn seen(answer: &Answer) -> (u16, &str) {
-    (answer.status().as_u16(), answer.text())
+fn seen(response: &Response) -> (u16, &str) {
+    (response.status().as_u16(), response.text())
 }
 
 #[test]
@@ -344,14 +344,14 @@ fn head_is_get_without_the_body() {
 #[test]
 fn options_says_what_is_taken() {
     every(|client, subject| {
-        let answer = client.call("OPTIONS", &subject.path);
+        let response = client.call("OPTIONS", &subject.path);
         assert_eq!(
-            (answer.status().as_u16(), answer.bytes()),
+            (response.status().as_u16(), response.bytes()),
             (204, &b""[..]),
             "{}",
             subject.name
         );
-        assert_eq!(answer.header("Allow"), Some(subject.allow), "{}", subject.name);
+        assert_eq!(response.header("Allow"), Some(subject.allow), "{}", subject.name);
     });
 }
 
@@ -359,9 +359,14 @@ fn options_says_what_is_taken() {
 fn a_verb_that_is_not_taken_is_told_which_are() {
     every(|client, subject| {
         for verb in ["PUT", "DELETE", "BREW", "get", "Get"] {
-            let answer = client.call(verb, &subject.path);
-            assert_eq!(answer.status(), 405, "{}: {verb}", subject.name);
-            assert_eq!(answer.header("Allow"), Some(subject.allow), "{}: {verb}", subject.name);
+            let response = client.call(verb, &subject.path);
+            assert_eq!(response.status(), 405, "{}: {verb}", subject.name);
+            assert_eq!(
+                response.header("Allow"),
+                Some(subject.allow),
+                "{}: {verb}",
+                subject.name
+            );
         }
     });
 }

@@ -45,8 +45,8 @@ proptest! {
         prop_assert_eq!(trail.is_found(), trail.endpoint().is_some());
         prop_assert_eq!(app.reaches(&request(&method, &path)).is_ok(), trail.is_found());
         let client = Client::new(App::new(tree.build()));
-        let answer = client.send(request(&method, &path));
-        prop_assert_eq!(answer.trail(), Some(&trail), "that of the call is that of the explanation");
+        let response = client.send(request(&method, &path));
+        prop_assert_eq!(response.trail(), Some(&trail), "that of the call is that of the explanation");
         let heard = Arc::new(Ledger::default());
         let app = App::new(tree.build()).listen(Shared(Arc::clone(&heard)));
         prop_assert_eq!(answered(&app, &request(&method, &path)), (status, allow, text));
@@ -257,7 +257,7 @@ fn no_path_makes_an_expression_run_away() {
 }
 
 #[test]
-fn an_answer_outlives_a_miss_that_follows_and_goes_with_its_own() {
+fn a_response_outlives_a_miss_that_follows_and_goes_with_its_own() {
     /// Arrives inside, looks elsewhere as well, and says that it found nothing if it is told to.
     fn looks_twice(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
         let arrived = inner.dispatch(walk)?;

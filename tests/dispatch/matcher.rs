@@ -119,12 +119,12 @@ proptest! {
     fn the_order_of_templates_does_not_matter(routes in routes(), path in any_path(), method in some_method()) {
         let templates: Vec<(u32, &Route)> =
             (0..).zip(&routes).filter(|(_, route)| !matches!(route, Route::Expression(..))).collect();
-        let answer = |routes: &mut dyn Iterator<Item = &(u32, &Route)>| {
+        let respond = |routes: &mut dyn Iterator<Item = &(u32, &Route)>| {
             let app = App::new(routes.fold(Routes::new(), |all, (number, route)| route.add(all, *number)));
             let response = app.call(&request(&method, &path));
             (response.status(), response.body().bytes().unwrap().to_vec())
         };
-        prop_assert_eq!(answer(&mut templates.iter()), answer(&mut templates.iter().rev()));
+        prop_assert_eq!(respond(&mut templates.iter()), respond(&mut templates.iter().rev()));
     }
 }
 

@@ -13,8 +13,8 @@ impl Application for Echo {
 }
 
 fn seen(client: &Client, method: &str, target: &str) -> (u16, String) {
-    let answer = client.call(method, target);
-    (answer.status().as_u16(), answer.text().to_owned())
+    let response = client.call(method, target);
+    (response.status().as_u16(), response.text().to_owned())
 }
 
 /// All that can be put at `/x`, beside something at `/x/known` that comes first.
@@ -48,9 +48,9 @@ fn an_application_answers_all_that_is_below_it() {
             "{place}"
         );
         assert_eq!(seen(&client, "GET", "/y").0, 404, "{place}");
-        let answer = client.get("/x/a/b");
+        let response = client.get("/x/a/b");
         assert_eq!(
-            answer.trail().unwrap().endpoint().unwrap().dispatcher,
+            response.trail().unwrap().endpoint().unwrap().dispatcher,
             "Application",
             "{place}"
         );

@@ -1,6 +1,6 @@
 //! A 404 of one's own, wherever it stands and however it is made, hides neither a 405 nor what OPTIONS is answered with.
 
-use hansel::test::{Answer, Client};
+use hansel::test::{Client, Response};
 use hansel::{App, Chain, Hooks, IntoApplication, Methods, Request, Routes, Slashes, StatusCode, mount};
 
 fn people() -> Routes {
@@ -15,8 +15,8 @@ fn by_hand(_: &Request) -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "own")
 }
 
-fn seen(answer: &Answer) -> (u16, &str, Option<&str>) {
-    (answer.status().as_u16(), answer.text(), answer.header("Allow"))
+fn seen(response: &Response) -> (u16, &str, Option<&str>) {
+    (response.status().as_u16(), response.text(), response.header("Allow"))
 }
 
 /// Each way to have a 404 of one's own beside `/people/{id}`.
@@ -100,8 +100,8 @@ fn an_own_404_never_hides_a_405_or_options() {
         let options = client.call("OPTIONS", "/people/7");
         assert_eq!(seen(&options), (204, "", Some("GET, HEAD, OPTIONS")), "{way}");
         for nowhere in ["/people/gretel", "/people/7/x", "/nowhere"] {
-            let answer = client.get(nowhere);
-            assert_eq!(seen(&answer), (404, "own", None), "{way} {nowhere}");
+            let response = client.get(nowhere);
+            assert_eq!(seen(&response), (404, "own", None), "{way} {nowhere}");
         }
     }
 }
@@ -135,7 +135,7 @@ fn the_innermost_own_404_answers() {
 }
 
 #[test]
-fn a_404_of_a_handler_for_this_method_is_its_answer() {
+fn a_404_of_a_handler_for_this_method_is_its_response() {
     let missing = |_: &str| StatusCode::NOT_FOUND;
     let client = Client::new(
         Chain::new()

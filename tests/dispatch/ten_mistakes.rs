@@ -80,7 +80,7 @@ struct Asked {
     advice: &'static str,
     method: Method,
     target: &'static str,
-    /// What the answer must say for the advice to be true.
+    /// What the response must say for the advice to be true.
     says: &'static [&'static str],
 }
 
@@ -206,7 +206,7 @@ fn page() -> String {
     };
     for mistake in asked() {
         heading(&mut page, mistake.title, mistake.advice);
-        let _ = write!(page, "\n```text\n{}```\n", answer(&app, &mistake));
+        let _ = write!(page, "\n```text\n{}```\n", respond(&app, &mistake));
     }
     for mistake in registered() {
         heading(&mut page, mistake.title, mistake.advice);
@@ -221,7 +221,7 @@ fn page() -> String {
     page
 }
 
-fn answer(app: &App, mistake: &Asked) -> String {
+fn respond(app: &App, mistake: &Asked) -> String {
     let response = app.call(&Request::new(mistake.method.clone(), mistake.target));
     String::from_utf8(response.body().bytes().unwrap().to_vec()).unwrap()
 }
@@ -260,12 +260,12 @@ fn the_page_is_up_to_date() {
 fn every_mistake_names_the_reason_that_a_newcomer_needs() {
     let app = app();
     for mistake in asked() {
-        let answer = answer(&app, &mistake);
-        let plain = answer.replace('`', "");
+        let response = respond(&app, &mistake);
+        let plain = response.replace('`', "");
         for says in mistake.says {
             assert!(
                 plain.contains(&says.replace('`', "")),
-                "{}: {says}\n{answer}",
+                "{}: {says}\n{response}",
                 mistake.title
             );
         }

@@ -6,7 +6,7 @@ use hansel::dispatch::{Dispatch, Endpoint, Map, MethodSet, Miss, Reply, Step, Wa
 use hansel::{Chain, Hooks, IntoResponse, Method, Methods, Request, Routes};
 use proptest::prelude::*;
 
-/// A dispatcher to be made. Every endpoint has a number, which is its answer.
+/// A dispatcher to be made. Every endpoint has a number, which is its response.
 #[derive(Clone, Debug)]
 pub(crate) enum Tree {
     /// A dispatcher of one's own that takes so many segments, whatever they are, and arrives.

@@ -138,8 +138,8 @@ proptest! {
         for (url, takes) in built {
             let asked = resolve(&url);
             prop_assert!(asked.is_some(), "{} leads to another host", url);
-            let answer = client.get(&asked.unwrap_or_default());
-            prop_assert_eq!(answer.text(), format!("{:?}", &values[..takes]), "{}", url);
+            let response = client.get(&asked.unwrap_or_default());
+            prop_assert_eq!(response.text(), format!("{:?}", &values[..takes]), "{}", url);
         }
     }
 
@@ -150,9 +150,9 @@ proptest! {
         let routes = || routes().regex(r"^/.*/x/$", || "x").regex(r"^/.*[^/]/y$", || "y").regex("^//.*z/$", || "z");
         let client = Client::new(App::new(routes()).slashes(Slashes::Redirect));
         let target = format!("/{}?{query}", path.join("/"));
-        let answer = client.get(&target);
-        if answer.status() == 308 {
-            let location = answer.header("Location").unwrap_or_default();
+        let response = client.get(&target);
+        if response.status() == 308 {
+            let location = response.header("Location").unwrap_or_default();
             let asked = resolve(location);
             prop_assert_eq!(asked.as_deref(), Some(location), "{}", target);
             let keeps_query = location.ends_with(&format!("?{query}"));

@@ -46,7 +46,7 @@ fn logged_as_json(server: Server) -> (Server, Receiver<String>) {
 }
 
 #[test]
-fn every_answer_is_a_line_with_its_pattern() {
+fn every_response_is_a_line_with_its_pattern() {
     let (server, told) = logged_as_json(server());
     let routes = Routes::new().get("/people/{id}", |id: u32| format!("person {id}"));
     let server = start(server, routes);
@@ -74,7 +74,7 @@ fn a_combined_line_is_the_usual_one() {
     let server = start(server().access_log(AccessLog::combined(lines)), || "Hello");
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\nReferer: http://b.test/\r\nUser-Agent: \"x\"\r\n\r\n");
-    client.answer();
+    client.response();
     let line = hear(&told);
     assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
     assert!(
@@ -90,7 +90,7 @@ fn pipelined_requests_have_a_line_each_in_order() {
     let mut client = server.connect();
     client.send((0..100).map(|n| get(&format!("/{n}"))).collect::<String>());
     for n in 0..100 {
-        client.answer();
+        client.response();
         assert_eq!(json(&told)["target"], format!("/{n}"));
     }
 }
@@ -135,7 +135,7 @@ fn refusals_are_lines_with_what_is_known_of_the_request() {
     json(&told);
     let mut bad = server.connect();
     bad.send("NONSENSE\r\n\r\n");
-    assert_eq!(bad.answer().status, 400);
+    assert_eq!(bad.response().status, 400);
     let line = json(&told);
     assert_eq!(
         (&line["status"], &line["target"]),
@@ -172,7 +172,7 @@ fn probes_are_no_lines() {
     client.get("/livez");
     client.send([get("/"), get("/livez"), get("/")].concat());
     for _ in 0..3 {
-        client.answer();
+        client.response();
     }
     assert_eq!(json(&told)["target"], "/");
     assert_eq!(json(&told)["target"], "/");
@@ -231,7 +231,7 @@ fn all_lines_are_written_when_the_server_has_ended() {
 }
 
 #[test]
-fn an_id_is_one_in_handler_answer_and_log_and_never_a_strangers() {
+fn an_id_is_one_in_handler_response_and_log_and_never_a_strangers() {
     let (server, told) = logged_as_json(server().request_ids());
     let server = start(server, |request: &Request| match request.segment(0) {
         Some("panic") => panic!("on purpose"),
@@ -241,9 +241,9 @@ fn an_id_is_one_in_handler_answer_and_log_and_never_a_strangers() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         client.send("GET / HTTP/1.1\r\nHost: a.test\r\nX-Request-Id: forged\r\n\r\n");
-        let answer = client.answer();
-        let id = answer.text().to_owned();
-        assert_eq!(answer.field("X-Request-Id"), Some(&*id));
+        let response = client.response();
+        let id = response.text().to_owned();
+        assert_eq!(response.field("X-Request-Id"), Some(&*id));
         assert_eq!(json(&told)["id"], id);
         assert!(id != "forged" && !seen.contains(&id), "{id}");
         seen.push(id);
@@ -267,7 +267,7 @@ fn a_refused_head_is_its_clients_and_never_its_proxys() {
         let server = start(server, || "");
         let mut connection = server.connect();
         connection.send(format!("{header}GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.66\r\n\r\n"));
-        assert_eq!(connection.answer().status, 400, "no Host");
+        assert_eq!(connection.response().status, 400, "no Host");
         assert_eq!(json(&told)["client"], client);
     }
 }

@@ -30,7 +30,7 @@ fn others_are_answered_while_one_blocks(server: Server) {
         }
         assert_eq!(server.connect().get("/new").text(), "/new");
         gate.admit(1);
-        assert_eq!(blocked.answer().text(), "/wait");
+        assert_eq!(blocked.response().text(), "/wait");
     }
 }
 
@@ -62,7 +62,7 @@ fn with_32_handlers_blocked_a_new_client_is_answered() {
     }
     gate.admit(32);
     for client in &mut blocked {
-        assert_eq!(client.answer().text(), "/wait");
+        assert_eq!(client.response().text(), "/wait");
     }
 }
 
@@ -83,7 +83,7 @@ fn a_handler_that_says_so_passes_the_loop_at_once() {
         gate.await_arrived(round);
         assert_eq!(server.connect().get("/other").text(), "/other");
         gate.admit(1);
-        assert_eq!(blocked.answer().text(), "/wait");
+        assert_eq!(blocked.response().text(), "/wait");
     }
 }
 
@@ -106,7 +106,7 @@ fn a_connection_whose_handlers_block_is_given_away_until_one_does_not() {
         assert_eq!(others.get("/quick").text(), "quick");
         let given = sample(&mut others, "hansel_requests_given_total");
         gate.admit(1);
-        client.answer();
+        client.response();
         given
     };
     // The third one of a row is given away, if somebody is parked by then: else one soon after.
@@ -138,11 +138,11 @@ fn a_handler_that_computes_for_long_does_not_hold_up_others() {
     assert_eq!(server.connect().get("/other").text(), "/other");
     gate.admit(1);
     gate.pass();
-    assert_eq!(spinning.answer().text(), "/spin");
+    assert_eq!(spinning.response().text(), "/spin");
 }
 
 #[test]
-fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_it_blocks() {
+fn responses_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_it_blocks() {
     let gate = Gate::new();
     let at = gate.clone();
     let server = start(server().limits(no_deadlines()), move |request: &Request| {
@@ -154,16 +154,16 @@ fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_i
     let _open = OpenAtEnd(&gate);
     let mut client = server.connect();
     client.send(format!("{}{}{}{}", get("/1"), get("/2"), get("/wait"), get("/3")));
-    assert_eq!(client.answer().text(), "/1");
-    assert_eq!(client.answer().text(), "/2");
+    assert_eq!(client.response().text(), "/1");
+    assert_eq!(client.response().text(), "/2");
     gate.await_arrived(1);
     gate.admit(1);
-    assert_eq!(client.answer().text(), "/wait");
-    assert_eq!(client.answer().text(), "/3");
+    assert_eq!(client.response().text(), "/wait");
+    assert_eq!(client.response().text(), "/3");
 }
 
 #[test]
-fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_nothing_is_known_of() {
+fn responses_to_earlier_pipelined_requests_leave_before_a_handler_that_nothing_is_known_of() {
     let gate = Gate::new();
     let quick = |request: &Request| request.path().to_owned();
     let routes = Routes::new().get("/quick", quick).get("/wait", gated(&gate));
@@ -172,16 +172,16 @@ fn answers_to_earlier_pipelined_requests_leave_before_a_handler_that_nothing_is_
     let mut client = server.connect();
     // The first of its kind that is called, and it does not say that it blocks.
     client.send(format!("{}{}{}", get("/quick"), get("/quick"), get("/wait")));
-    assert_eq!(client.answer().text(), "/quick");
-    assert_eq!(client.answer().text(), "/quick");
+    assert_eq!(client.response().text(), "/quick");
+    assert_eq!(client.response().text(), "/quick");
     gate.await_arrived(1);
     gate.admit(1);
-    assert_eq!(client.answer().text(), "/wait");
+    assert_eq!(client.response().text(), "/wait");
 }
 
-/// Answers are sent several at a time; one that is made already must not wait for a handler that blocks.
+/// Responses are sent several at a time; one that is made already must not wait for a handler that blocks.
 #[test]
-fn answers_to_others_leave_while_a_handler_blocks_that_came_with_them() {
+fn responses_to_others_leave_while_a_handler_blocks_that_came_with_them() {
     let gate = Gate::new();
     let quick = |request: &Request| request.path().to_owned();
     let routes = Routes::new().get("/quick", quick).get("/wait", gated(&gate));
@@ -196,12 +196,12 @@ fn answers_to_others_leave_while_a_handler_blocks_that_came_with_them() {
         }
         for (i, client) in clients.iter_mut().enumerate() {
             if i != blocked {
-                assert_eq!(client.answer().text(), "/quick");
+                assert_eq!(client.response().text(), "/quick");
             }
         }
         gate.await_arrived(round);
         gate.admit(1);
-        assert_eq!(clients[blocked].answer().text(), "/wait");
+        assert_eq!(clients[blocked].response().text(), "/wait");
     }
 }
 
@@ -218,9 +218,9 @@ fn requests_behind_one_that_blocks_wait_for_it_and_keep_their_order() {
     }
     assert_eq!(server.connect().get("/other").text(), "/other");
     gate.admit(1);
-    assert_eq!(client.answer().text(), "/wait");
+    assert_eq!(client.response().text(), "/wait");
     for n in 0..200 {
-        assert_eq!(client.answer().text(), format!("/{n}"));
+        assert_eq!(client.response().text(), format!("/{n}"));
     }
 }
 

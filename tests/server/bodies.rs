@@ -49,7 +49,7 @@ fn a_body_up_to_the_buffer_is_whole_before_the_handler_starts() {
         assert_eq!(server.connect().get("/").body, b"");
         assert_eq!(gate.arrived(), before + 1, "only the other one has started");
         client.send([*last]);
-        assert_eq!(client.answer().body, body);
+        assert_eq!(client.response().body, body);
     }
 }
 
@@ -77,7 +77,7 @@ fn a_larger_body_is_read_as_it_arrives() {
         client.send(first);
         gate.await_arrived(before + 1);
         client.send(second);
-        assert_eq!(client.answer().body, body);
+        assert_eq!(client.response().body, body);
         assert_eq!(client.get("/").body, b"", "the connection goes on");
     }
 }
@@ -112,12 +112,12 @@ fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
         gate.await_arrived(before + 2);
         if round % 2 == 0 {
             gathered.send(second);
-            assert_eq!(gathered.answer().body, body);
+            assert_eq!(gathered.response().body, body);
         }
         // It gives its memory back, answered or not.
         gathered.reset();
         read.send(second);
-        assert_eq!(read.answer().body, body);
+        assert_eq!(read.response().body, body);
         assert_eq!(read.get("/").body, b"", "the connection goes on");
     }
 }
@@ -165,7 +165,7 @@ fn who_announces_a_body_keeps_nobody_from_memory() {
         assert!(client.post("/", &body).body == body);
         client.send(CHUNKED_HEAD);
         client.send(chunked(&body, 10_000));
-        assert!(client.answer().body == body);
+        assert!(client.response().body == body);
     }
 }
 
@@ -192,14 +192,14 @@ fn a_slow_body_makes_room_when_others_need_its_memory() {
     assert!(server.connect().post("/", &body).body == body);
     let refused = slow.into_iter().filter_map(|mut client| {
         client.stream.set_nonblocking(true).unwrap();
-        let has_answer = client.stream.peek(&mut [0]).is_ok();
+        let has_response = client.stream.peek(&mut [0]).is_ok();
         client.stream.set_nonblocking(false).unwrap();
-        has_answer.then(|| client.answer())
+        has_response.then(|| client.response())
     });
     let refused: Vec<_> = refused.collect();
     assert!(!refused.is_empty());
-    for answer in refused {
-        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
+    for response in refused {
+        assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
     }
 }
 
@@ -215,12 +215,12 @@ fn of_those_who_have_all_memory_and_wait_for_more_one_makes_room_for_the_others(
     let _open = OpenAtEnd(&gate);
     // Each needs more than a third of the memory, and so do the larger and larger buffers that it has on its way there.
     let request = [CHUNKED_HEAD.as_bytes(), &chunked(&noise(400_000), 10_000)].concat();
-    let answers = thread::scope(|scope| {
+    let responses = thread::scope(|scope| {
         let client = || {
             let mut client = server.connect();
             // A client that is refused may be cut off while it sends.
             let _ = client.try_send(&request);
-            client.answer().status
+            client.response().status
         };
         let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
         clients
@@ -228,8 +228,11 @@ fn of_those_who_have_all_memory_and_wait_for_more_one_makes_room_for_the_others(
             .map(|client| client.join().unwrap())
             .collect::<Vec<_>>()
     });
-    assert!(answers.contains(&200), "{answers:?}");
-    assert!(answers.iter().all(|status| [200, 503].contains(status)), "{answers:?}");
+    assert!(responses.contains(&200), "{responses:?}");
+    assert!(
+        responses.iter().all(|status| [200, 503].contains(status)),
+        "{responses:?}"
+    );
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn bodies_behind_one_another_arrive_as_they_were_sent_however_large() {
                 }
             });
             for body in &bodies {
-                assert!(client.answer().body == *body, "{} bytes", body.len());
+                assert!(client.response().body == *body, "{} bytes", body.len());
             }
         });
     }
@@ -277,9 +280,9 @@ fn requests_behind_a_body_that_is_read_as_it_arrives_are_all_answered() {
         rest.extend(get("/").repeat(BEHIND).bytes());
         let mut sending = client.stream.try_clone().unwrap();
         let sender = thread::spawn(move || sending.write_all(&rest).unwrap());
-        assert_eq!(client.answer().text(), LARGE.to_string());
+        assert_eq!(client.response().text(), LARGE.to_string());
         for _ in 0..BEHIND {
-            assert_eq!(client.answer().text(), "0");
+            assert_eq!(client.response().text(), "0");
         }
         sender.join().unwrap();
     }
@@ -296,7 +299,7 @@ fn others_are_answered_while_a_body_is_awaited() {
         assert_eq!(other.post("/", b"other").text(), "other");
         slow.send(piece);
     }
-    assert_eq!(slow.answer().body, body);
+    assert_eq!(slow.response().body, body);
 }
 
 #[test]
@@ -306,7 +309,7 @@ fn a_client_that_waits_with_a_small_body_is_told_to_continue() {
     client.send(expecting(3));
     assert_eq!(client.head().status, 100);
     client.send("ham");
-    assert_eq!(client.answer().text(), "ham");
+    assert_eq!(client.response().text(), "ham");
     assert_eq!(client.post("/", b"eggs").text(), "eggs");
 }
 
@@ -327,7 +330,7 @@ fn a_client_that_waits_with_a_large_body_is_told_to_continue_when_it_is_read() {
         gate.admit(1);
         assert_eq!(client.head().status, 100);
         client.send(&body);
-        assert_eq!(client.answer().body, body, "100 was sent once");
+        assert_eq!(client.response().body, body, "100 was sent once");
     }
 }
 
@@ -336,9 +339,9 @@ fn a_body_that_is_not_wanted_is_not_asked_for_and_the_connection_ends() {
     let server = start(server().limits(no_deadlines()), |_: &Request| StatusCode::FORBIDDEN);
     let mut client = server.connect();
     client.send(expecting(LARGE));
-    let answer = client.answer();
-    assert_eq!(answer.status, 403, "and no 100 before it");
-    answer.assert_closes();
+    let response = client.response();
+    assert_eq!(response.status, 403, "and no 100 before it");
+    response.assert_closes();
     client.end();
 }
 
@@ -347,21 +350,21 @@ fn a_body_that_was_sent_without_waiting_is_not_asked_for() {
     let server = start(server(), echo);
     let mut client = server.connect();
     client.send(format!("{}ham", expecting(3)));
-    assert_eq!(client.answer().text(), "ham");
+    assert_eq!(client.response().text(), "ham");
 }
 
 #[test]
-fn an_invitation_to_send_a_body_stands_behind_the_answers_to_earlier_requests() {
+fn an_invitation_to_send_a_body_stands_behind_the_responses_to_earlier_requests() {
     let server = start(
         server().limits(no_deadlines()),
         |request: &Request| -> hansel::Result<Vec<u8>> {
-            let mut answer = request.path().to_owned().into_bytes();
-            answer.extend_from_slice(request.bytes()?);
-            Ok(answer)
+            let mut response = request.path().to_owned().into_bytes();
+            response.extend_from_slice(request.bytes()?);
+            Ok(response)
         },
     );
     let body = noise(LARGE);
-    // Few answers, and so many that a client with little room does not take them all at once.
+    // Few responses, and so many that a client with little room does not take them all at once.
     for earlier in [1, 60] {
         let path = format!("/{}", "x".repeat(1000));
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -370,11 +373,11 @@ fn an_invitation_to_send_a_body_stands_behind_the_answers_to_earlier_requests() 
         let mut client = Client::of(socket.into());
         client.send(get(&path).repeat(earlier) + &expecting(LARGE));
         for _ in 0..earlier {
-            assert_eq!(client.answer().text(), path);
+            assert_eq!(client.response().text(), path);
         }
         assert_eq!(client.head().status, 100);
         client.send(&body);
-        assert_eq!(client.answer().body, [b"/", &body[..]].concat());
+        assert_eq!(client.response().body, [b"/", &body[..]].concat());
     }
 }
 
@@ -384,7 +387,7 @@ fn a_client_of_http_10_is_never_told_to_continue() {
     let mut client = server.connect();
     client.send("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     client.send("ham");
-    assert_eq!(client.answer().text(), "ham");
+    assert_eq!(client.response().text(), "ham");
     client.end();
 }
 
@@ -399,7 +402,7 @@ fn a_body_too_large_is_refused_by_its_announced_length() {
     for head in [post_head("/", 1001), expecting(1001), post_head("/", usize::MAX)] {
         let mut client = server.connect();
         client.send(head);
-        let refused = client.answer();
+        let refused = client.response();
         assert_eq!(refused.status, 413, "and no 100 before it");
         refused.assert_closes();
         client.end();
@@ -419,10 +422,10 @@ fn a_body_too_large_is_refused_when_its_chunks_go_too_far() {
         let mut client = server.connect();
         client.send(CHUNKED_HEAD);
         client.send(chunked(&noise(1000), 500));
-        assert_eq!(client.answer().status, 200);
+        assert_eq!(client.response().status, 200);
         client.send(CHUNKED_HEAD);
         client.send(chunked(&noise(1001), 500));
-        let refused = client.answer();
+        let refused = client.response();
         assert_eq!(refused.status, 413);
         refused.assert_closes();
         client.end();
@@ -440,7 +443,7 @@ fn broken_chunks_are_refused_and_what_follows_is_not_run() {
         let mut client = server.connect();
         client.send(CHUNKED_HEAD);
         client.send(format!("3\r\nham\r\nnonsense\r\n{}", get("/smuggled")));
-        let refused = client.answer();
+        let refused = client.response();
         assert_eq!(refused.status, 400);
         refused.assert_closes();
         client.end();
@@ -448,16 +451,16 @@ fn broken_chunks_are_refused_and_what_follows_is_not_run() {
 }
 
 #[test]
-fn an_answer_to_a_body_that_is_left_unread_arrives_and_ends_the_connection() {
+fn a_response_to_a_body_that_is_left_unread_arrives_and_ends_the_connection() {
     let server = start(server().limits(no_deadlines()), |_: &Request| "not interested");
     for _ in 0..20 {
         let mut client = server.connect();
         client.send(post_head("/", 1_500_000));
-        // The server goes on reading for a while, so that this does not destroy its answer.
+        // The server goes on reading for a while, so that this does not destroy its response.
         client.send(noise(1_500_000));
-        let answer = client.answer();
-        assert_eq!(answer.text(), "not interested");
-        answer.assert_closes();
+        let response = client.response();
+        assert_eq!(response.text(), "not interested");
+        response.assert_closes();
         client.end();
     }
 }
@@ -476,7 +479,7 @@ fn what_a_handler_leaves_of_a_body_is_not_taken_for_a_request() {
         let mut client = server.connect();
         client.send(post_head("/", body.len()));
         client.send(&body);
-        assert_eq!(client.answer().text(), "0123456789");
+        assert_eq!(client.response().text(), "0123456789");
         client.end();
     }
 }
@@ -496,7 +499,7 @@ fn a_reader_takes_up_where_the_last_one_stopped() {
     assert_eq!(client.post("/", b"abcde").text(), "ab|cd|e");
     client.send(CHUNKED_HEAD);
     client.send(chunked(b"abcde", 3));
-    assert_eq!(client.answer().text(), "ab|cd|e");
+    assert_eq!(client.response().text(), "ab|cd|e");
 }
 
 #[test]
@@ -517,7 +520,7 @@ fn a_body_is_read_by_lines_and_looked_at_where_it_is_whole_or_arriving() {
         assert_eq!(client.post("/", body.as_bytes()).text(), seen);
         client.send(CHUNKED_HEAD);
         client.send(chunked(body.as_bytes(), 10_007));
-        assert_eq!(client.answer().text(), seen);
+        assert_eq!(client.response().text(), seen);
     }
 }
 
@@ -600,6 +603,6 @@ fn a_read_error_with_a_question_mark_becomes_its_status() {
     client.send(CHUNKED_HEAD);
     // The last chunk goes too far. The server closes when it sees so, maybe in the middle of this.
     let _ = client.try_send(chunked(&noise(LARGE + 1), 50_000));
-    assert_eq!(client.answer().status, 413);
+    assert_eq!(client.response().status, 413);
     client.end();
 }

@@ -18,13 +18,13 @@ fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some()
         }
         for _ in 0..40 {
             let mut refused = server.connect();
-            let answer = refused.answer();
-            assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
+            let response = refused.response();
+            assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
             assert_eq!(
-                answer.text(),
+                response.text(),
                 "503 Service Unavailable: too many connections from one address\n"
             );
-            answer.assert_closes();
+            response.assert_closes();
             refused.end();
         }
         for client in &mut clients {
@@ -36,7 +36,7 @@ fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some()
             let mut next = server.connect();
             // One that is turned away is answered before it has asked.
             let _ = next.try_send(crate::support::get("/"));
-            if next.answer().status == 200 {
+            if next.response().status == 200 {
                 break;
             }
         }
@@ -61,7 +61,7 @@ fn turning_connections_away_leaves_no_trace_in_the_count() {
             client.send("GET / HT");
         }
         for _ in 0..20 {
-            assert_eq!(server.connect().answer().status, 503);
+            assert_eq!(server.connect().response().status, 503);
         }
         drop(clients);
         // The one that asks does not count.

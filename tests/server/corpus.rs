@@ -8,7 +8,7 @@ use hansel::{IntoResponse, Limits, Method, Request, Response, StatusCode};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Running, get, no_deadlines, server, start};
+use crate::support::{self, Client, Running, get, no_deadlines, server, start};
 
 const CORPUS: &str = include_str!("../../conformance/corpus_public.json");
 
@@ -27,7 +27,7 @@ enum Sending {
 
 /// What came back.
 struct Seen {
-    finals: Vec<Answer>,
+    finals: Vec<support::Response>,
     interims: Vec<u16>,
 }
 
@@ -90,7 +90,7 @@ fn failure(case: &Value, sending: Sending, server: &Running) -> Option<String> {
     }
     let seen = run(case, sending, server);
     if has("rst") || has("close") {
-        // Nobody was there to see an answer; that the server goes on is seen by all other cases.
+        // Nobody was there to see a response; that the server goes on is seen by all other cases.
         return None;
     }
     let mismatches: Vec<String> = case["allow"]
@@ -100,7 +100,7 @@ fn failure(case: &Value, sending: Sending, server: &Running) -> Option<String> {
         .filter(|allowed| allowed.get("grade").is_none() && allowed.get("raw_prefix").is_none())
         .map(|allowed| mismatch(case, allowed, sending, is_cut, &seen))
         .collect::<Option<_>>()?;
-    let statuses: Vec<u16> = seen.finals.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> = seen.finals.iter().map(|response| response.status).collect();
     Some(format!(
         "{} sent {sending:?}: {statuses:?} {:?}: {mismatches:?}: {}",
         case["id"], seen.interims, case["why"]
@@ -143,7 +143,7 @@ fn run(case: &Value, sending: Sending, server: &Running) -> Seen {
     if sending == Sending::WithTrailing {
         let _ = client.try_send(get("/trailing"));
     }
-    // The server may be gone by now, and that is judged by its answers.
+    // The server may be gone by now, and that is judged by its responses.
     let _ = client.stream.shutdown(std::net::Shutdown::Write);
     while client.has_more() {
         next(&mut client, &methods, &mut seen);
@@ -151,17 +151,17 @@ fn run(case: &Value, sending: Sending, server: &Running) -> Seen {
     seen
 }
 
-/// Reads one answer, or an interim one.
+/// Reads one response, or an interim one.
 fn next(client: &mut Client, methods: &[&str], seen: &mut Seen) {
     let method = methods.get(seen.finals.len()).copied().unwrap_or("GET");
-    let mut answer = client.head();
-    if answer.status < 200 {
-        return seen.interims.push(answer.status);
+    let mut response = client.head();
+    if response.status < 200 {
+        return seen.interims.push(response.status);
     }
     if method != "HEAD" {
-        client.read_body(&mut answer);
+        client.read_body(&mut response);
     }
-    seen.finals.push(answer);
+    seen.finals.push(response);
 }
 
 /// What a step sends.
@@ -206,17 +206,17 @@ fn mismatch(case: &Value, allowed: &Value, sending: Sending, is_cut: bool, seen:
         finals = before;
     }
     match allowed["conn"].as_str() {
-        // An answer that leaves the connection open says so by saying nothing.
+        // A response that leaves the connection open says so by saying nothing.
         Some("open") if !patterns.is_empty() && !stays_open => return Some("it was closed".into()),
         Some("closed") if !is_cut && stays_open => return Some("it stayed open".into()),
         _ => {}
     }
     if finals.len() < patterns.len() || (finals.len() > patterns.len() && !goes_on) {
-        return Some(format!("{} answers, not {}", finals.len(), patterns.len()));
+        return Some(format!("{} responses, not {}", finals.len(), patterns.len()));
     }
-    for (pattern, answer) in patterns.iter().zip(finals) {
-        if !is_status(pattern, answer.status) {
-            return Some(format!("{} is not {pattern}", answer.status));
+    for (pattern, response) in patterns.iter().zip(finals) {
+        if !is_status(pattern, response.status) {
+            return Some(format!("{} is not {pattern}", response.status));
         }
     }
     if let Some(interims) = allowed["interim"].as_array()
@@ -225,13 +225,13 @@ fn mismatch(case: &Value, allowed: &Value, sending: Sending, is_cut: bool, seen:
             .map(Value::as_u64)
             .eq(seen.interims.iter().map(|&status| Some(status.into())))
     {
-        return Some("other interim answers".into());
+        return Some("other interim responses".into());
     }
     for (index, fields) in allowed["hdr"].as_object().into_iter().flatten() {
-        let answer = &finals[index.parse::<usize>().unwrap()];
+        let response = &finals[index.parse::<usize>().unwrap()];
         for (names, pattern) in fields.as_object().unwrap() {
             let pattern = Regex::new(&format!("^(?:{})", pattern.as_str().unwrap())).unwrap();
-            let has = |name: &str| answer.field(name).is_some_and(|value| pattern.is_match(value));
+            let has = |name: &str| response.field(name).is_some_and(|value| pattern.is_match(value));
             if !names.split('|').any(has) {
                 return Some(format!("no field {names} like {pattern}"));
             }
@@ -250,12 +250,12 @@ fn mismatch(case: &Value, allowed: &Value, sending: Sending, is_cut: bool, seen:
     forbidden(case, seen)
 }
 
-/// What no answer may contain, if any does.
+/// What no response may contain, if any does.
 fn forbidden(case: &Value, seen: &Seen) -> Option<String> {
     let pattern = |key: &str| case[key].as_str().map(|pattern| Regex::new(pattern).unwrap());
     let (in_body, in_head) = (pattern("notbody"), pattern("nothdr"));
-    for answer in &seen.finals {
-        let (head, body) = (answer.head_text(), String::from_utf8_lossy(&answer.body));
+    for response in &seen.finals {
+        let (head, body) = (response.head_text(), String::from_utf8_lossy(&response.body));
         for (forbidden, text) in [(&in_body, head.as_str()), (&in_body, &body), (&in_head, &head)] {
             if let Some(forbidden) = forbidden
                 && forbidden.is_match(text)

@@ -63,10 +63,10 @@ fn a_request_from_the_queue_takes_no_thread_from_others() {
     gate.await_arrived(2);
     // It waits in the queue until one of them is given up: then there are a permit and parked threads.
     slow.send(get("/block"));
-    assert_eq!(slow.answer().text(), "/block");
+    assert_eq!(slow.response().text(), "/block");
     gate.admit(2);
     for client in &mut waiting {
-        client.answer();
+        client.response();
     }
     await_rest(&server, 1);
 }
@@ -141,6 +141,6 @@ fn all_threads_work(server: &Running, gate: &Gate) {
     }
     gate.admit(THREADS);
     for client in &mut clients {
-        assert_eq!(client.answer().text(), "/wait");
+        assert_eq!(client.response().text(), "/wait");
     }
 }

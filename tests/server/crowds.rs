@@ -24,13 +24,13 @@ fn connections_beyond_the_limit_are_told_so() {
     }
     for _ in 0..5 {
         let mut turned_away = server.connect();
-        let answer = turned_away.answer();
-        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
-        answer.assert_closes();
+        let response = turned_away.response();
+        assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+        response.assert_closes();
         turned_away.end();
     }
     clients[0].send("TP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(clients[0].answer().status, 200);
+    assert_eq!(clients[0].response().status, 200);
     clients.pop();
     // There is room again as soon as the server has seen that.
     let until = Instant::now() + PATIENCE;
@@ -100,7 +100,7 @@ fn many_clients_of_all_kinds_are_all_answered_right() {
     for (loops, threads) in [(1, 256), (2, 256), (2, 6)] {
         let server = start(
             server().loops(loops).threads(threads).limits(no_deadlines()),
-            answer_anything,
+            respond_to_anything,
         );
         let answered = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -119,12 +119,12 @@ fn many_clients_of_all_kinds_are_all_answered_right() {
                                 2 => assert_eq!(client.get("/blocking").text(), "/blocking"),
                                 3 => {
                                     client.send(get("/pipelined").repeat(20));
-                                    (0..20).for_each(|_| assert_eq!(client.answer().text(), "/pipelined"));
+                                    (0..20).for_each(|_| assert_eq!(client.response().text(), "/pipelined"));
                                 }
                                 4 => {
                                     client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
                                     client.send(chunked(&noise(150_000), 7777));
-                                    assert_eq!(client.answer().body, noise(150_000));
+                                    assert_eq!(client.response().body, noise(150_000));
                                 }
                                 _ => assert_eq!(client.get("/slow").text(), "/slow"),
                             }
@@ -137,7 +137,7 @@ fn many_clients_of_all_kinds_are_all_answered_right() {
     }
 }
 
-fn answer_anything(request: &Request) -> hansel::Result<Vec<u8>> {
+fn respond_to_anything(request: &Request) -> hansel::Result<Vec<u8>> {
     match request.path() {
         "/echo" => Ok(request.bytes()?.to_vec()),
         "/blocking" => Ok(hansel::blocking(|| {

@@ -37,9 +37,9 @@ pub(crate) fn drip(client: &mut Client, drop: &[u8]) {
 }
 
 fn assert_timed_out(client: &mut Client) {
-    let answer = client.answer();
-    assert_eq!(answer.status, 408);
-    answer.assert_closes();
+    let response = client.response();
+    assert_eq!(response.status, 408);
+    response.assert_closes();
     client.end();
 }
 
@@ -129,7 +129,7 @@ fn a_body_earns_time_by_its_bytes() {
     for _ in 0..1000 {
         client.send("x");
     }
-    assert_eq!(client.answer().body.len(), 1000);
+    assert_eq!(client.response().body.len(), 1000);
 }
 
 #[test]
@@ -181,11 +181,11 @@ fn the_time_that_a_handler_takes_before_it_reads_is_not_charged_to_its_client() 
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.head().status, 100);
     client.send("ham");
-    assert_eq!(client.answer().text(), "ham");
+    assert_eq!(client.response().text(), "ham");
 }
 
 #[test]
-fn a_client_that_does_not_take_its_answer_is_given_up() {
+fn a_client_that_does_not_take_its_response_is_given_up() {
     let limits = Limits {
         transfer_time: SHORT,
         rate: u32::MAX,
@@ -212,7 +212,7 @@ fn a_client_that_does_not_take_its_answer_is_given_up() {
 }
 
 #[test]
-fn a_client_that_takes_its_answer_slowly_but_fast_enough_gets_all_of_it() {
+fn a_client_that_takes_its_response_slowly_but_fast_enough_gets_all_of_it() {
     let limits = Limits {
         transfer_time: PATIENCE,
         rate: 1,
@@ -230,7 +230,7 @@ fn a_client_that_takes_its_answer_slowly_but_fast_enough_gets_all_of_it() {
 }
 
 #[test]
-fn a_client_that_does_not_close_after_the_last_answer_is_let_go() {
+fn a_client_that_does_not_close_after_the_last_response_is_let_go() {
     let limits = Limits {
         linger: SHORT,
         ..no_deadlines()
@@ -238,7 +238,7 @@ fn a_client_that_does_not_close_after_the_last_answer_is_let_go() {
     let server = start(server().limits(limits), echo);
     let mut client = server.connect();
     client.send("GET / HTTP/1.0\r\n\r\n");
-    assert_eq!(client.answer().status, 200);
+    assert_eq!(client.response().status, 200);
     client.end();
     await_reset(&mut client);
 }
@@ -255,7 +255,7 @@ fn a_client_that_has_said_that_it_sends_no_more_is_not_waited_for() {
         client.send(format!(
             "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{rest}"
         ));
-        assert_eq!(client.answer().status, 200);
+        assert_eq!(client.response().status, 200);
         client.end();
         await_reset(&mut client);
     }
@@ -271,10 +271,10 @@ fn a_client_that_sends_more_than_it_said_or_has_said_nothing_is_waited_for() {
     ] {
         let mut client = server.connect();
         client.send(request);
-        client.answer();
+        client.response();
         client.end();
         for _ in 0..10 {
-            client.send("what the server reads, lest a reset destroy its answer");
+            client.send("what the server reads, lest a reset destroy its response");
         }
     }
 }
@@ -311,7 +311,7 @@ fn a_request_that_waits_too_long_for_a_thread_is_answered_503() {
         let mut client = server.connect();
         client.send(get("/"));
         let tell = tell.clone();
-        thread::spawn(move || tell.send(client.answer().status).unwrap());
+        thread::spawn(move || tell.send(client.response().status).unwrap());
     }
     assert_eq!(
         hear(&told),
@@ -319,10 +319,10 @@ fn a_request_that_waits_too_long_for_a_thread_is_answered_503() {
         "there is one in the queue, so this one is turned away"
     );
     gate.admit(1);
-    assert_eq!(running.answer().text(), "through");
+    assert_eq!(running.response().text(), "through");
     assert_eq!(hear(&told), 503, "it has waited");
     gate.admit(1);
-    // The permit may come back a little later than the answer that tells of the wait, and any wait is too long.
+    // The permit may come back a little later than the response that tells of the wait, and any wait is too long.
     let until = Instant::now() + PATIENCE;
     while server.connect().get("/").status == 503 {
         assert!(Instant::now() < until, "no thread comes free");

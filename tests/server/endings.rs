@@ -242,7 +242,7 @@ fn the_same_signal_once_more_does_not_cut_the_drain() {
             continue;
         }
         client.send("x");
-        assert_eq!(client.answer().text(), "1");
+        assert_eq!(client.response().text(), "1");
         assert!(server.end().success());
         return;
     }

@@ -25,13 +25,13 @@ fn a_server_of_few_descriptors() {
     let server = server.health_on("127.0.0.1:0").unwrap();
     tell_address(server.local_addrs()[0]);
     end_with_test(0);
-    server.limits(no_deadlines()).serve(answer).unwrap();
+    server.limits(no_deadlines()).serve(respond).unwrap();
 }
 
 /// Files that a handler has forgotten to close.
 static LEAKED: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
-fn answer(request: &Request) -> Response {
+fn respond(request: &Request) -> Response {
     let mut leaked = LEAKED.lock().unwrap_or_else(PoisonError::into_inner);
     match request.path() {
         "/leak" => {
@@ -107,9 +107,9 @@ fn start(soft: usize, hard: usize) -> Limited {
 impl Limited {
     fn probe(&self, path: &str) -> String {
         let mut client = Client::connect(self.health);
-        let answer = client.get(path);
-        assert_eq!(answer.status, 200, "{path}");
-        answer.text().to_owned()
+        let response = client.get(path);
+        assert_eq!(response.status, 200, "{path}");
+        response.text().to_owned()
     }
 
     fn sample(&self, name: &str) -> f64 {
@@ -122,11 +122,11 @@ impl Limited {
         loop {
             let mut client = Client::connect(self.address);
             let _ = client.try_send(get("/"));
-            let answer = client.answer();
-            if answer.status == 200 {
+            let response = client.response();
+            if response.status == 200 {
                 return client;
             }
-            assert_eq!(answer.status, 503);
+            assert_eq!(response.status, 503);
             assert!(Instant::now() < until, "nobody is served");
         }
     }
@@ -190,7 +190,7 @@ fn a_crowd_beyond_the_descriptors_is_answered_and_leaves_nothing_behind() {
                 client
             })
             .collect();
-        let statuses: Vec<_> = clients.iter_mut().map(|client| client.answer().status).collect();
+        let statuses: Vec<_> = clients.iter_mut().map(|client| client.response().status).collect();
         assert!(
             statuses.iter().all(|status| [200, 503].contains(status)),
             "{statuses:?}"
@@ -226,26 +226,26 @@ fn with_every_descriptor_taken_probes_are_answered_and_clients_told_503() {
     leaking.send("GET /cl");
     for _ in 0..40 {
         let mut refused = Client::connect(server.address);
-        let answer = refused.answer();
-        assert_eq!(answer.status, 503);
-        answer.assert_closes();
+        let response = refused.response();
+        assert_eq!(response.status, 503);
+        response.assert_closes();
         refused.end();
         assert_eq!(server.probe("/livez"), "alive\n");
         assert_eq!(server.probe("/readyz"), "ready\n");
         assert!(server.sample("hansel_accept_failures_total") > 0.0);
     }
-    // Those who take no answer and stay do not keep the reserve.
+    // Those who take no response and stay do not keep the reserve.
     let silent: Vec<_> = (0..20).map(|_| Client::connect(server.address)).collect();
     assert_eq!(server.probe("/livez"), "alive\n");
     drop(silent);
     // Of many who come at once, nobody is left to wait.
     let mut crowd: Vec<_> = (0..100).map(|_| Client::connect(server.address)).collect();
     for client in &mut crowd {
-        assert_eq!(client.answer().status, 503);
+        assert_eq!(client.response().status, 503);
         client.end();
     }
     leaking.send("ose HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(leaking.answer().text(), "closed");
+    assert_eq!(leaking.response().text(), "closed");
     drop(leaking);
     let until = Instant::now() + PATIENCE;
     while server.served().get("/open").text() != open {
@@ -268,7 +268,7 @@ fn with_every_descriptor_taken_an_idle_connection_makes_room_for_a_new_one() {
     }
     assert_eq!(newest.last_mut().unwrap().get("/").text(), "served");
     leaking.send("ose HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(leaking.answer().text(), "closed");
+    assert_eq!(leaking.response().text(), "closed");
 }
 
 #[test]
@@ -294,6 +294,6 @@ fn with_every_descriptor_taken_for_good_the_server_does_not_spin() {
     assert!(failures <= most, "{failures}, {most} at most");
     drop(silent);
     leaking.send("ose HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(leaking.answer().text(), "closed");
+    assert_eq!(leaking.response().text(), "closed");
     assert_eq!(server.probe("/livez"), "alive\n");
 }

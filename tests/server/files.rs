@@ -1,4 +1,4 @@
-//! Files as answers.
+//! Files as responses.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -28,12 +28,12 @@ fn files_of_any_size_arrive_whole_and_the_connection_goes_on() {
     );
     let mut client = server.connect();
     for start in [0, 1, 500_000, 999_999, 1_000_000] {
-        let answer = client.get(&format!("/{start}"));
+        let response = client.get(&format!("/{start}"));
         assert_eq!(
-            answer.field("Content-Length").unwrap(),
+            response.field("Content-Length").unwrap(),
             (content.len() - start).to_string()
         );
-        assert!(answer.body == content[start..], "from {start}");
+        assert!(response.body == content[start..], "from {start}");
     }
     client.send("HEAD /0 HTTP/1.1\r\nHost: a.test\r\n\r\n");
     assert_eq!(client.head().field("Content-Length"), Some("1000000"));
@@ -42,7 +42,7 @@ fn files_of_any_size_arrive_whole_and_the_connection_goes_on() {
     }
     client.finish_sending();
     for _ in 0..20 {
-        assert!(client.answer().body == content);
+        assert!(client.response().body == content);
     }
     client.end();
 }
@@ -83,7 +83,7 @@ fn of_a_file_that_can_not_be_read_nothing_is_sent_and_what_stands_before_it_is()
     );
     let mut client = server.connect();
     client.send([get("/other"), get("/file"), get("/other")].concat());
-    assert_eq!(client.answer().text(), "other");
+    assert_eq!(client.response().text(), "other");
     assert_eq!(client.end_of_any_kind(), b"");
 }
 

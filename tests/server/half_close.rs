@@ -1,28 +1,28 @@
-//! Clients that send all their requests, say that this was all, and then read: every answer arrives.
+//! Clients that send all their requests, say that this was all, and then read: every response arrives.
 
 use hansel::{Request, Server};
 
 use crate::support::{chunked, get, no_deadlines, noise, post, server, start};
 
-/// How often each case is run: losing answers is a race.
+/// How often each case is run: losing responses is a race.
 const RUNS: usize = 200;
 
-fn answer(request: &Request) -> hansel::Result<Vec<u8>> {
-    let mut answer = request.path().to_owned().into_bytes();
-    answer.extend_from_slice(request.bytes()?);
-    Ok(answer)
+fn respond(request: &Request) -> hansel::Result<Vec<u8>> {
+    let mut response = request.path().to_owned().into_bytes();
+    response.extend_from_slice(request.bytes()?);
+    Ok(response)
 }
 
-/// Sends `requests`, half-closes, and expects the `answers` in order, and then the end.
-fn check(server: Server, requests: &[u8], answers: &[Vec<u8>]) {
-    let server = start(server.limits(no_deadlines()), answer);
+/// Sends `requests`, half-closes, and expects the `responses` in order, and then the end.
+fn check(server: Server, requests: &[u8], responses: &[Vec<u8>]) {
+    let server = start(server.limits(no_deadlines()), respond);
     for run in 0..RUNS {
         let mut client = server.connect();
         client.send(requests);
         client.finish_sending();
-        for (n, expected) in answers.iter().enumerate() {
-            let answer = client.answer();
-            assert!(answer.body == *expected, "answer {n} of run {run}: {answer:?}");
+        for (n, expected) in responses.iter().enumerate() {
+            let response = client.response();
+            assert!(response.body == *expected, "response {n} of run {run}: {response:?}");
         }
         client.end();
     }
@@ -35,7 +35,7 @@ fn many(count: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn many_with_bodies(count: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let (mut requests, mut answers) = (Vec::new(), Vec::new());
+    let (mut requests, mut responses) = (Vec::new(), Vec::new());
     for n in 0..count {
         let path = format!("/{n}");
         let body = noise(n * 37);
@@ -45,32 +45,32 @@ fn many_with_bodies(count: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
             requests.extend(format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").bytes());
             requests.extend(chunked(&body, 1000));
         }
-        answers.push([path.into_bytes(), body].concat());
+        responses.push([path.into_bytes(), body].concat());
     }
-    (requests, answers)
+    (requests, responses)
 }
 
 #[test]
-fn every_answer_arrives() {
-    let (requests, answers) = many(100);
-    check(server(), &requests, &answers);
+fn every_response_arrives() {
+    let (requests, responses) = many(100);
+    check(server(), &requests, &responses);
 }
 
 #[test]
-fn every_answer_arrives_from_two_loops() {
-    let (requests, answers) = many(100);
-    check(server().loops(2), &requests, &answers);
+fn every_response_arrives_from_two_loops() {
+    let (requests, responses) = many(100);
+    check(server().loops(2), &requests, &responses);
 }
 
 #[test]
-fn every_answer_arrives_when_requests_have_bodies() {
-    let (requests, answers) = many_with_bodies(40);
-    check(server().loops(2), &requests, &answers);
+fn every_response_arrives_when_requests_have_bodies() {
+    let (requests, responses) = many_with_bodies(40);
+    check(server().loops(2), &requests, &responses);
 }
 
 #[test]
-fn every_answer_arrives_when_handlers_say_that_they_block() {
-    let (requests, answers) = many(20);
+fn every_response_arrives_when_handlers_say_that_they_block() {
+    let (requests, responses) = many(20);
     let server = start(server().limits(no_deadlines()), |request: &Request| {
         hansel::blocking(|| request.path().to_owned())
     });
@@ -78,8 +78,8 @@ fn every_answer_arrives_when_handlers_say_that_they_block() {
         let mut client = server.connect();
         client.send(&requests);
         client.finish_sending();
-        for expected in &answers {
-            assert_eq!(client.answer().body, *expected);
+        for expected in &responses {
+            assert_eq!(client.response().body, *expected);
         }
         client.end();
     }
@@ -87,7 +87,7 @@ fn every_answer_arrives_when_handlers_say_that_they_block() {
 
 #[test]
 fn a_request_that_is_cut_off_is_not_run() {
-    let server = start(server(), answer);
+    let server = start(server(), respond);
     for cut in [
         "GET /cut HTTP/1.1\r\nHost: a.te",
         "POST /cut HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nabc",
@@ -97,7 +97,7 @@ fn a_request_that_is_cut_off_is_not_run() {
         let mut client = server.connect();
         client.send(format!("{}{cut}", get("/whole")));
         client.finish_sending();
-        assert_eq!(client.answer().text(), "/whole");
+        assert_eq!(client.response().text(), "/whole");
         let rest = String::from_utf8(client.rest()).unwrap();
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 400 "), "{cut:?}: {rest}");
     }

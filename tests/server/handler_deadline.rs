@@ -33,16 +33,16 @@ fn hanging(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
 
 #[track_caller]
 fn assert_given_up(client: &mut Client) {
-    let answer = client.answer();
-    assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
-    assert_eq!(answer.text(), "", "it might have been a HEAD");
-    answer.assert_closes();
+    let response = client.response();
+    assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+    assert_eq!(response.text(), "", "it might have been a HEAD");
+    response.assert_closes();
     client.end();
 }
 
 fn sample(server: &Running, name: &str) -> f64 {
-    let answer = server.connect().get("/metrics");
-    let line = answer
+    let response = server.connect().get("/metrics");
+    let line = response
         .text()
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -57,7 +57,7 @@ fn await_lost(server: &Running, lost: f64) {
 }
 
 #[test]
-fn a_handler_that_hangs_is_answered_for_and_its_own_answer_is_dropped() {
+fn a_handler_that_hangs_is_answered_for_and_its_own_response_is_dropped() {
     for loops in [1, 2] {
         let gate = Gate::new();
         let server = start(server().loops(loops).limits(limits()).health(), hanging(&gate));
@@ -95,7 +95,7 @@ fn lost_threads_are_replaced_up_to_half_of_all() {
         std::thread::yield_now();
     }
     gate.admit(6);
-    assert_eq!(waiting.answer().text(), "/late");
+    assert_eq!(waiting.response().text(), "/late");
     await_lost(&server, 0.0);
     // Everybody is back, and nobody has been counted twice: four may run, and no more.
     let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
@@ -125,7 +125,7 @@ fn a_single_thread_is_never_replaced() {
     }
     assert_eq!(gate.arrived(), 1, "one handler at a time");
     gate.admit(2);
-    assert_eq!(waiting.answer().text(), "/hang");
+    assert_eq!(waiting.response().text(), "/hang");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn requests_that_were_queued_have_their_time_from_their_own_beginning() {
     await_lost(&server, 3.0);
     assert_eq!(gate.arrived(), 3);
     gate.admit(5);
-    let mut statuses: Vec<_> = clients.iter_mut().map(|client| client.answer().status).collect();
+    let mut statuses: Vec<_> = clients.iter_mut().map(|client| client.response().status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503, 503, 503]);
 }
@@ -159,21 +159,21 @@ fn without_the_limit_a_handler_may_take_as_long_as_it_likes() {
         assert_eq!(sample(&server, "hansel_handlers_overdue_total"), 0.0);
     }
     gate.admit(1);
-    assert_eq!(client.answer().text(), "/hang");
+    assert_eq!(client.response().text(), "/hang");
 }
 
 #[test]
-fn no_answer_is_put_before_those_to_earlier_requests() {
+fn no_response_is_put_before_those_to_earlier_requests() {
     let gate = Gate::new();
     let server = start(server().limits(limits()), hanging(&gate));
     let _open = OpenAtEnd(&gate);
     // Said to block: what is answered leaves before.
     let mut client = server.connect();
     client.send([get("/1"), get("/2"), get("/block"), get("/3")].concat());
-    assert_eq!(client.answer().text(), "/1");
-    assert_eq!(client.answer().text(), "/2");
+    assert_eq!(client.response().text(), "/1");
+    assert_eq!(client.response().text(), "/2");
     assert_given_up(&mut client);
-    // Found to block: the answers to the first two are with the thread. Whether it finds out in time
+    // Found to block: the responses to the first two are with the thread. Whether it finds out in time
     // to send them is up to the system, but a refusal never takes their place.
     let mut client = server.connect();
     client.send([get("/1"), get("/2"), get("/hang")].concat());
@@ -267,7 +267,7 @@ fn waiting_for_the_client_is_not_held_against_the_handler() {
     client.send(get("/hang"));
     assert_given_up(&mut client);
     uploading.send("def");
-    assert_eq!(uploading.answer().text(), "abcdef");
+    assert_eq!(uploading.response().text(), "abcdef");
 }
 
 #[test]

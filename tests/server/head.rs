@@ -55,7 +55,7 @@ const PATHS: [&str; 17] = [
     "/own-without",
 ];
 
-/// RFC 9110 §8.6: a length in an answer to HEAD "equals the decimal number of octets that would have been sent in the
+/// RFC 9110 §8.6: a length in a response to HEAD "equals the decimal number of octets that would have been sent in the
 /// content of a response if the same request had used the GET method".
 fn check(path: &str, status: u16, head: Option<&str>, get: usize) {
     // RFC 9110 §15.4.5: that of a 304 is the one of the 200.
@@ -72,11 +72,11 @@ fn a_length_is_that_of_get_or_is_not_sent() {
     let mut client = server.connect();
     for path in PATHS {
         client.send(get(path));
-        let answer = client.answer();
+        let response = client.response();
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
         let head = client.head();
-        assert_eq!(head.status, answer.status, "{path}");
-        check(path, head.status, head.field("Content-Length"), answer.body.len());
+        assert_eq!(head.status, response.status, "{path}");
+        check(path, head.status, head.field("Content-Length"), response.body.len());
     }
 }
 
@@ -84,13 +84,13 @@ fn a_length_is_that_of_get_or_is_not_sent() {
 fn the_test_client_sees_the_same() {
     let client = InProcess::new(bodies);
     for path in PATHS {
-        let (answer, head) = (client.get(path), client.call("HEAD", path));
+        let (response, head) = (client.get(path), client.call("HEAD", path));
         assert_eq!(head.bytes(), b"", "{path}");
         check(
             path,
             head.status().as_u16(),
             head.header("Content-Length"),
-            answer.bytes().len(),
+            response.bytes().len(),
         );
     }
 }

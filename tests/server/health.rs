@@ -57,7 +57,7 @@ fn probes_keep_to_the_rules_of_methods() {
         (405, Some("GET, HEAD, OPTIONS"))
     );
     client.send("OPTIONS /livez HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    let options = client.answer();
+    let options = client.response();
     assert_eq!(
         (options.status, options.field("Allow")),
         (204, Some("GET, HEAD, OPTIONS"))
@@ -72,7 +72,7 @@ fn pipelined_probes_and_requests_are_answered_in_order() {
     let all = [get("/1"), get("/livez"), get("/livez"), get("/2"), get("/readyz")];
     client.send(all.concat());
     for expected in ["/1", "alive\n", "alive\n", "/2", "ready\n"] {
-        assert_eq!(client.answer().text(), expected);
+        assert_eq!(client.response().text(), expected);
     }
 }
 
@@ -107,7 +107,7 @@ fn probes_are_answered_with_every_thread_stuck_and_the_queue_full() {
         }
         gate.admit(6);
         for client in &mut stuck {
-            assert_eq!(client.answer().text(), "through");
+            assert_eq!(client.response().text(), "through");
         }
     }
 }
@@ -124,7 +124,7 @@ fn the_lanes_own_address_has_places_when_the_others_are_taken() {
     assert_eq!(only.get("/").status, 200);
     // It has begun to ask, so it is not idle.
     only.send("GET / HT");
-    assert_eq!(server.connect().answer().status, 503, "there is one place");
+    assert_eq!(server.connect().response().status, 503, "there is one place");
     assert_eq!(lane(&server).get("/livez").status, 200);
 }
 
@@ -178,7 +178,7 @@ fn the_lanes_own_address_answers_until_the_last_request_of_a_drain() {
     let live = lane(&server).get("/livez");
     assert_eq!(live.status, 200);
     gate.admit(1);
-    assert_eq!(client.answer().text(), "through");
+    assert_eq!(client.response().text(), "through");
     drop(client);
     assert_eq!(server.wait().cut, 0, "nothing was cut");
     silent.end_of_any_kind();

@@ -27,11 +27,11 @@ fn answered(server: &Running) -> Client {
         let mut client = server.connect();
         // One that is turned away is answered before it has asked.
         let _ = client.try_send(get("/"));
-        let answer = client.answer();
-        if answer.status == 200 {
+        let response = client.response();
+        if response.status == 200 {
             return client;
         }
-        assert_eq!(answer.status, 503);
+        assert_eq!(response.status, 503);
         assert!(Instant::now() < until, "nobody makes room");
         // Of too many at once, some are closed before they have read what they are told.
         std::thread::park_timeout(Duration::from_millis(20));
@@ -116,7 +116,7 @@ fn a_loop_without_idle_connections_has_another_make_room() {
         let mut newest = server.connect();
         let _ = newest.try_send(get("/"));
         assert_eq!(
-            newest.answer().status,
+            newest.response().status,
             200,
             "nobody is turned away before all loops have been asked"
         );
@@ -125,7 +125,7 @@ fn a_loop_without_idle_connections_has_another_make_room() {
         gate.admit(5);
         for (n, client) in clients.iter_mut().enumerate() {
             if n != idle {
-                assert_eq!(client.answer().text(), "served");
+                assert_eq!(client.response().text(), "served");
             }
         }
         clients[idle] = newest;
@@ -157,11 +157,11 @@ fn a_connection_with_anything_under_way_is_never_closed_for_another() {
         assert_eq!(idle.get("/").status, 200);
     }
     gate.admit(1);
-    assert_eq!(busy.answer().status, 200);
+    assert_eq!(busy.response().status, 200);
     head.send("TP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(head.answer().status, 200);
+    assert_eq!(head.response().status, 200);
     body.send("am");
-    assert_eq!(body.answer().text(), "ham");
+    assert_eq!(body.response().text(), "ham");
 }
 
 #[test]
@@ -184,15 +184,15 @@ fn a_crowd_that_is_served_just_now_is_not_closed_for_others() {
     // More than are kept until they have heard: each of them is told all the same.
     let mut turned_away: Vec<_> = (0..400).map(|_| server.connect()).collect();
     for client in &mut turned_away {
-        let answer = client.answer();
-        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
-        assert_eq!(answer.text(), "503 Service Unavailable: too many connections\n");
-        answer.assert_closes();
+        let response = client.response();
+        assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+        assert_eq!(response.text(), "503 Service Unavailable: too many connections\n");
+        response.assert_closes();
         client.end();
     }
     gate.admit(3);
     for client in &mut clients {
-        assert_eq!(client.answer().text(), "served");
+        assert_eq!(client.response().text(), "served");
     }
 }
 

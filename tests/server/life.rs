@@ -55,7 +55,7 @@ fn whoever_connects_before_it_serves_waits() {
     let mut early = Client::connect(server.local_addrs()[0]);
     early.send(get("/early"));
     let _server = start(server, path);
-    assert_eq!(early.answer().text(), "/early");
+    assert_eq!(early.response().text(), "/early");
 }
 
 #[test]
@@ -118,13 +118,13 @@ fn a_drain_closes_the_idle_finishes_what_is_in_flight_and_ends() {
     gate.admit(2);
     arriving.send("c");
     for (client, path) in [(&mut in_flight, "/wait"), (&mut arriving, "/arriving")] {
-        let answer = client.answer();
-        assert_eq!(answer.text(), path);
-        answer.assert_closes();
+        let response = client.response();
+        assert_eq!(response.text(), path);
+        response.assert_closes();
         client.end();
     }
     drop((in_flight, arriving));
-    assert_eq!(gate.arrived(), 1, "what is behind a closing answer is not run");
+    assert_eq!(gate.arrived(), 1, "what is behind a closing response is not run");
     let drained = server.wait();
     assert_eq!((drained.finished, drained.cut), (2, 0));
     assert_eq!(drained.to_string(), "all 2 connections in flight were finished");
@@ -143,7 +143,7 @@ fn requests_that_wait_for_a_thread_are_in_flight_too() {
     server.shutdown(NEVER);
     gate.admit(5);
     for client in &mut clients {
-        assert_eq!(client.answer().text(), "/wait");
+        assert_eq!(client.response().text(), "/wait");
         client.end();
     }
     drop(clients);
@@ -163,7 +163,7 @@ fn whoever_is_connected_and_has_asked_when_the_drain_begins_is_answered() {
             .collect();
         server.shutdown(NEVER);
         for client in &mut clients {
-            assert_eq!(client.answer().text(), "/x");
+            assert_eq!(client.response().text(), "/x");
             client.end();
         }
         drop(clients);
@@ -185,9 +185,9 @@ fn a_head_that_has_begun_when_the_drain_begins_may_be_finished() {
     silent.end();
     for client in &mut begun {
         client.send("st: a.test\r\n\r\n");
-        let answer = client.answer();
-        assert_eq!(answer.text(), "/begun");
-        answer.assert_closes();
+        let response = client.response();
+        assert_eq!(response.text(), "/begun");
+        response.assert_closes();
         client.end();
     }
     drop((begun, silent));
@@ -297,7 +297,7 @@ fn a_port_can_be_had_again_as_soon_as_its_server_has_ended() {
 }
 
 #[test]
-fn servers_end_under_load_and_leave_no_answer_half() {
+fn servers_end_under_load_and_leave_no_response_half() {
     for loops in [1, 2] {
         let server = start(server().loops(loops).limits(no_deadlines()), |_: &Request| {
             Response::new(Body::stream(|client| write!(client, "whole")))
@@ -314,8 +314,8 @@ fn servers_end_under_load_and_leave_no_answer_half() {
                         if client.try_send(get("/")).is_err() {
                             break;
                         }
-                        let received = client.end_or_answer();
-                        // A connection that came too late has no answer; none has half of one.
+                        let received = client.end_or_response();
+                        // A connection that came too late has no response; none has half of one.
                         if received.is_empty() {
                             break;
                         }

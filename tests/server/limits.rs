@@ -164,7 +164,7 @@ fn a_time_that_is_longer_than_anybody_waits_never_comes() {
         assert_eq!(server.connect().get("/").status, 200);
         server.shutdown(never);
         client.send("b");
-        assert_eq!(client.answer().text(), "2");
+        assert_eq!(client.response().text(), "2");
         drop(client);
         assert_eq!(server.wait().cut, 0);
     }
@@ -178,7 +178,7 @@ fn no_time_at_all_is_up_at_once_and_for_nobody_else() {
         set(&mut limits);
         start(server().limits(limits), application)
     };
-    // It is closed behind each answer.
+    // It is closed behind each response.
     let server = with(|limits| limits.idle = Duration::ZERO);
     let mut client = server.connect();
     assert_eq!(client.get("/").status, 200);

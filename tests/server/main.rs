@@ -4,7 +4,6 @@
 //! no end is turned into a failure after half a minute.
 
 mod access_log;
-mod answers;
 mod blocking;
 mod bodies;
 mod connections;
@@ -30,6 +29,7 @@ mod panics;
 mod processes;
 mod proxy_protocol;
 mod refusals;
+mod responses;
 #[cfg(all(unix, feature = "activation"))]
 mod restart;
 #[cfg(unix)]

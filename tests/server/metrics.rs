@@ -16,7 +16,7 @@ fn requests_are_counted_by_pattern_and_never_by_path() {
     let mut client = server.connect();
     assert_eq!(client.get("/nowhere").status, 404);
     client.send("FROB /people/7 HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(client.answer().status, 405);
+    assert_eq!(client.response().status, 405);
     let text = client.get("/metrics").text().to_owned();
     for line in [
         r#"hansel_requests_total{endpoint="/people/{id}",method="GET",status="2xx"} 10"#,
@@ -86,7 +86,7 @@ fn passes_are_counted_by_who_saw_the_need() {
         gate.await_arrived(1);
         let passes = sample(&mut server.connect(), r#"hansel_loop_passes_total{reason="said"}"#);
         gate.admit(1);
-        waiting.answer();
+        waiting.response();
         passes >= 1.0
     });
     assert!(has_said);
@@ -110,7 +110,7 @@ fn what_waits_for_a_thread_is_told() {
     }
     gate.admit(2);
     for client in &mut clients {
-        client.answer();
+        client.response();
     }
     assert_eq!(sample(&mut asking, "hansel_queue_length"), 0.0);
 }
@@ -126,7 +126,7 @@ fn connections_turned_away_are_counted() {
     only.get("/");
     // It has begun to ask, so it is not idle.
     only.send("GET / HT");
-    assert_eq!(server.connect().answer().status, 503);
+    assert_eq!(server.connect().response().status, 503);
     let mut asking = Client::connect(server.health_addrs()[0]);
     assert_eq!(
         sample(&mut asking, r#"hansel_connections_refused_total{reason="limit"}"#),

@@ -1,4 +1,4 @@
-//! Panics, wherever the user's code may have one: the answer is a 500 or none, and everybody else goes
+//! Panics, wherever the user's code may have one: the response is a 500 or none, and everybody else goes
 //! on.
 
 use std::io::Write;
@@ -19,12 +19,12 @@ impl Drop for Bomb {
     }
 }
 
-/// Panics when it becomes an answer.
+/// Panics when it becomes a response.
 struct Refusing;
 
 impl IntoResponse for Refusing {
     fn into_response(self) -> Response {
-        panic!("no answer, as asked")
+        panic!("no response, as asked")
     }
 }
 
@@ -69,8 +69,8 @@ fn a_panic_in_a_handler_is_a_500_and_its_connection_goes_on() {
     let mut client = server.connect();
     for path in ["/handler", "/blocking"] {
         for _ in 0..20 {
-            let answer = client.get(path);
-            assert_eq!((answer.status, answer.text()), (500, "Internal Server Error"));
+            let response = client.get(path);
+            assert_eq!((response.status, response.text()), (500, "Internal Server Error"));
             assert_eq!(client.get("/after").text(), "/after");
         }
     }
@@ -78,7 +78,7 @@ fn a_panic_in_a_handler_is_a_500_and_its_connection_goes_on() {
 }
 
 #[test]
-fn a_panic_while_an_answer_is_made_is_a_500() {
+fn a_panic_while_a_response_is_made_is_a_500() {
     let server = start(server().limits(no_deadlines()), |_: &Request| Refusing);
     let mut client = server.connect();
     for _ in 0..20 {
@@ -113,7 +113,7 @@ fn asked_every_way(server: &Running, method: &str, path: &str) {
         assert_unharmed(server);
     }
     for version in ["HTTP/1.0", "HTTP/1.1"] {
-        // The client is gone when the answer comes.
+        // The client is gone when the response comes.
         let mut client = server.connect();
         client.send(format!("{method} {path} {version}\r\nHost: a.test\r\n\r\n"));
         client.reset();
@@ -121,7 +121,7 @@ fn asked_every_way(server: &Running, method: &str, path: &str) {
     }
 }
 
-/// Nothing, or an answer.
+/// Nothing, or a response.
 fn check_ending(received: &[u8]) {
     assert!(
         received.is_empty() || received.starts_with(b"HTTP/1.1 "),
@@ -166,7 +166,7 @@ fn a_context_value_may_block_where_it_is_dropped() {
         gate.await_arrived(n + 1);
         assert_eq!(server.connect().get("/other").text(), "/other");
         gate.admit(1);
-        assert_eq!(slow.answer().text(), "/slow");
+        assert_eq!(slow.response().text(), "/slow");
     }
 }
 
@@ -230,7 +230,7 @@ fn neighbours_of_panics_are_all_answered() {
 }
 
 #[test]
-fn answers_to_earlier_pipelined_requests_survive_a_panic_behind_them() {
+fn responses_to_earlier_pipelined_requests_survive_a_panic_behind_them() {
     let server = start(server().limits(no_deadlines()), panicking);
     let mut client = server.connect();
     client.send(format!(
@@ -240,48 +240,48 @@ fn answers_to_earlier_pipelined_requests_survive_a_panic_behind_them() {
         get("/2"),
         get("/stream")
     ));
-    assert_eq!(client.answer().text(), "/1");
-    assert_eq!(client.answer().status, 500);
-    assert_eq!(client.answer().text(), "/2");
+    assert_eq!(client.response().text(), "/1");
+    assert_eq!(client.response().status, 500);
+    assert_eq!(client.response().text(), "/2");
     client.head();
     assert_eq!(client.chunk(), b"a part");
     assert_eq!(client.end_of_any_kind(), b"");
 }
 
 #[test]
-fn answers_that_are_whole_survive_a_panic_in_a_drop_behind_them() {
+fn responses_that_are_whole_survive_a_panic_in_a_drop_behind_them() {
     let server = start(server().limits(no_deadlines()), panicking);
     for _ in 0..20 {
         let mut client = server.connect();
         let behind = get("/never");
         client.send([get("/1"), get("/2"), get("/context"), behind].concat());
-        assert_eq!(client.answer().text(), "/1");
-        assert_eq!(client.answer().text(), "/2");
-        assert_eq!(client.answer().text(), "fine so far", "it is whole");
+        assert_eq!(client.response().text(), "/1");
+        assert_eq!(client.response().text(), "/2");
+        assert_eq!(client.response().text(), "fine so far", "it is whole");
         client.end();
     }
     assert_unharmed(&server);
 }
 
 #[test]
-fn an_answer_longer_than_its_buffer_survives_the_panic_in_its_own_drop() {
+fn a_response_longer_than_its_buffer_survives_the_panic_in_its_own_drop() {
     let server = start(server().limits(no_deadlines()), |request: &Request| {
         request.set(Bomb);
         noise(1_000_000)
     });
     let mut client = server.connect();
     client.send([get("/"), get("/never")].concat());
-    assert!(client.answer().body == noise(1_000_000));
+    assert!(client.response().body == noise(1_000_000));
     client.end();
 }
 
 #[test]
-fn a_body_that_is_dropped_unused_and_panics_takes_no_earlier_answer_with_it() {
+fn a_body_that_is_dropped_unused_and_panics_takes_no_earlier_response_with_it() {
     let server = start(server().limits(no_deadlines()), panicking);
     let head = "HEAD /unused-stream HTTP/1.1\r\nHost: a.test\r\n\r\n";
     let mut client = server.connect();
     client.send([&get("/1"), head, &get("/never")].concat());
-    assert_eq!(client.answer().text(), "/1");
+    assert_eq!(client.response().text(), "/1");
     assert_eq!(client.head().status, 200);
     client.end();
 }
@@ -316,6 +316,6 @@ fn every_value_of_a_request_is_dropped_however_many_panic_and_never_with_the_loo
         );
         gate.admit(1);
     }
-    assert_eq!(client.answer().text(), "fine so far");
+    assert_eq!(client.response().text(), "fine so far");
     client.end();
 }

@@ -31,7 +31,7 @@ fn the_header_names_the_client_of_every_request_behind_it() {
     let running = behind_a_proxy();
     for header in [LINE, BINARY] {
         let mut client = connect(&running, [header, get("/").as_bytes()].concat());
-        assert_eq!(client.answer().text(), "Some(127.0.0.1) Some(192.0.2.1)");
+        assert_eq!(client.response().text(), "Some(127.0.0.1) Some(192.0.2.1)");
         assert_eq!(client.get("/").text(), "Some(127.0.0.1) Some(192.0.2.1)");
     }
 }
@@ -44,7 +44,7 @@ fn it_may_come_byte_by_byte_and_alone() {
         for byte in [header, get("/").as_bytes()].concat() {
             client.send([byte]);
         }
-        assert_eq!(client.answer().text(), "Some(127.0.0.1) Some(192.0.2.1)");
+        assert_eq!(client.response().text(), "Some(127.0.0.1) Some(192.0.2.1)");
     }
 }
 
@@ -54,7 +54,7 @@ fn much_may_come_behind_it_at_once() {
     let requests = get("/").repeat(100);
     let mut client = connect(&running, [BINARY, requests.as_bytes()].concat());
     for _ in 0..100 {
-        assert_eq!(client.answer().text(), "Some(127.0.0.1) Some(192.0.2.1)");
+        assert_eq!(client.response().text(), "Some(127.0.0.1) Some(192.0.2.1)");
     }
 }
 
@@ -67,7 +67,7 @@ fn a_proxy_that_speaks_for_nobody_is_served_and_is_not_the_client() {
         b"\r\n\r\n\0\r\nQUIT\n\x21\x00\x00\x00",
     ] {
         let mut client = connect(&running, [header, get("/").as_bytes()].concat());
-        assert_eq!(client.answer().text(), "Some(127.0.0.1) None");
+        assert_eq!(client.response().text(), "Some(127.0.0.1) None");
         assert_eq!(client.get("/").text(), "Some(127.0.0.1) None");
     }
 }
@@ -78,8 +78,8 @@ fn a_field_counts_where_the_header_names_another_proxy_and_else_not() {
     let request = "GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n";
     for (source, client) in [("10.9.9.9", "198.51.100.1"), ("192.0.2.1", "192.0.2.1")] {
         let header = format!("PROXY TCP4 {source} 10.0.0.1 1 1\r\n");
-        let answer = connect(&running, header + request).answer();
-        assert_eq!(answer.text(), format!("Some(127.0.0.1) Some({client})"));
+        let response = connect(&running, header + request).response();
+        assert_eq!(response.text(), format!("Some(127.0.0.1) Some({client})"));
     }
 }
 
@@ -105,7 +105,7 @@ fn from_others_it_is_a_bad_request_as_it_is_where_it_is_off() {
     let off = tells(server().trust(Trust::peers(["127.0.0.1"]).unwrap()));
     for running in [strangers, off] {
         let mut client = connect(&running, [LINE, get("/").as_bytes()].concat());
-        assert_eq!(client.answer().status, 400);
+        assert_eq!(client.response().status, 400);
         assert_eq!(running.connect().get("/").text(), "Some(127.0.0.1) Some(127.0.0.1)");
     }
 }

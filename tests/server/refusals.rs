@@ -20,9 +20,9 @@ fn with(fields: &str) -> String {
 }
 
 fn assert_refused(client: &mut Client, status: u16, what: &str) {
-    let answer = client.answer();
-    assert_eq!(answer.status, status, "{what}");
-    answer.assert_closes();
+    let response = client.response();
+    assert_eq!(response.status, status, "{what}");
+    response.assert_closes();
     client.end();
 }
 
@@ -65,7 +65,7 @@ fn each_has_its_status_and_closes() {
         assert_refused(&mut alone, status, what);
         let mut behind = server.connect();
         behind.send(get("/first"));
-        assert_eq!(behind.answer().text(), "/first");
+        assert_eq!(behind.response().text(), "/first");
         behind.send(request.clone() + &get("/never"));
         assert_refused(&mut behind, status, what);
     }
@@ -80,8 +80,8 @@ fn what_is_just_within_the_limits_is_served() {
     let mut client = server.connect();
     assert_eq!(client.get(&format!("/{}", "x".repeat(999))).text(), "1000");
     client.send(with(&"X: x\r\n".repeat(9)));
-    assert_eq!(client.answer().text(), "1");
+    assert_eq!(client.response().text(), "1");
     client.send(post_head("/", 1000));
     client.send([b'x'; 1000]);
-    assert_eq!(client.answer().text(), "1");
+    assert_eq!(client.response().text(), "1");
 }

@@ -19,10 +19,10 @@ use hansel::{Request, Server};
 use socket2::SockRef;
 
 use crate::processes::{end_with_test, signal};
-use crate::support::{Answer, Client, NEVER, PATIENCE, get};
+use crate::support::{Client, NEVER, PATIENCE, Response, get};
 
-/// Answers that each process gives before it is restarted.
-const ANSWERS: usize = 300;
+/// Responses that each process gives before it is restarted.
+const RESPONSES: usize = 300;
 
 /// Where a server that is restarted has its health lane.
 const HEALTH: &str = "HANSEL_TEST_HEALTH";
@@ -115,8 +115,8 @@ struct Load {
 
 #[derive(Debug, Default)]
 struct Count {
-    /// Answers by the process that gave them.
-    answers: HashMap<u32, usize>,
+    /// Responses by the process that gave them.
+    responses: HashMap<u32, usize>,
     refused: usize,
     lost: Vec<String>,
 }
@@ -135,7 +135,7 @@ impl Load {
                         let (count, changed) = &*count;
                         let mut count = count.lock().unwrap();
                         match outcome {
-                            Ok(process) => *count.answers.entry(process).or_default() += 1,
+                            Ok(process) => *count.responses.entry(process).or_default() += 1,
                             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => count.refused += 1,
                             Err(error) => count.lost.push(error.to_string()),
                         }
@@ -147,11 +147,11 @@ impl Load {
         Load { count, stop, clients }
     }
 
-    /// Waits until a process that is not among `known` has given its share of answers.
+    /// Waits until a process that is not among `known` has given its share of responses.
     fn await_process_beside(&self, known: &[u32]) -> u32 {
         let (count, changed) = &*self.count;
         let busy = |count: &Count| {
-            let mut busy = count.answers.iter().filter(|(_, answers)| **answers >= ANSWERS);
+            let mut busy = count.responses.iter().filter(|(_, responses)| **responses >= RESPONSES);
             busy.find(|(process, _)| !known.contains(process))
                 .map(|(process, _)| *process)
         };
@@ -170,12 +170,12 @@ impl Load {
             client.join().unwrap();
         }
         let count = self.count.0.lock().unwrap();
-        assert_eq!((count.refused, &count.lost), (0, &Vec::new()), "{:?}", count.answers);
-        assert_eq!(count.answers.len(), processes, "{:?}", count.answers);
+        assert_eq!((count.refused, &count.lost), (0, &Vec::new()), "{:?}", count.responses);
+        assert_eq!(count.responses.len(), processes, "{:?}", count.responses);
     }
 }
 
-/// One request and its answer, on the connection at hand or a new one.
+/// One request and its response, on the connection at hand or a new one.
 fn ask(kept: &mut Option<TcpStream>, address: SocketAddr, keeps: bool) -> io::Result<u32> {
     let mut stream = match kept.take() {
         Some(stream) => stream,
@@ -183,10 +183,10 @@ fn ask(kept: &mut Option<TcpStream>, address: SocketAddr, keeps: bool) -> io::Re
     };
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(get("/").as_bytes())?;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        let text = String::from_utf8_lossy(&answer).into_owned();
+        let text = String::from_utf8_lossy(&response).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n")
             && let Some((_, rest)) = head.split_once("Content-Length: ")
             && rest.lines().next() == Some(&body.len().to_string())
@@ -199,7 +199,7 @@ fn ask(kept: &mut Option<TcpStream>, address: SocketAddr, keeps: bool) -> io::Re
         }
         match stream.read(&mut piece) {
             Ok(0) => return Err(io::Error::other(format!("the connection ended after {text:?}"))),
-            Ok(n) => answer.extend_from_slice(&piece[..n]),
+            Ok(n) => response.extend_from_slice(&piece[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -319,9 +319,9 @@ fn the_path_of_a_unix_socket_is_the_successors_and_removed_by_the_last() {
     let ask = || -> io::Result<String> {
         let mut client = UnixStream::connect(&path)?;
         client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        client.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        client.read_to_string(&mut response)?;
+        Ok(response)
     };
     // The one before the last may still take it.
     wait_until(|| ask().unwrap().ends_with(&format!("\r\n\r\n{last}")));
@@ -348,8 +348,12 @@ fn readiness_is_affirmed_all_through_three_hand_overs() {
         let balancer = scope.spawn(|| {
             let mut asked = 0;
             while !stop.load(Ordering::SeqCst) {
-                let answer = Client::connect(lane).get("/readyz");
-                assert_eq!((answer.status, answer.text()), (200, "ready\n"), "asked {asked} times");
+                let response = Client::connect(lane).get("/readyz");
+                assert_eq!(
+                    (response.status, response.text()),
+                    (200, "ready\n"),
+                    "asked {asked} times"
+                );
                 asked += 1;
             }
             asked
@@ -364,8 +368,8 @@ fn readiness_is_affirmed_all_through_three_hand_overs() {
             // Else it could be the successor that accepts it, which never closes it.
             assert_eq!(kept.get("/readyz").status, 200);
             signal(process, "-HUP");
-            while let Some(answer) = ask_again(&mut kept) {
-                assert_eq!(answer.status, 200, "of the predecessor");
+            while let Some(response) = ask_again(&mut kept) {
+                assert_eq!(response.status, 200, "of the predecessor");
             }
         }
         let last = load.await_process_beside(&known);
@@ -391,10 +395,10 @@ impl Drop for StopAtEnd<'_> {
 }
 
 /// Asks whether a server is ready, on a connection that is kept as long as it keeps it.
-fn ask_again(client: &mut Client) -> Option<Answer> {
+fn ask_again(client: &mut Client) -> Option<Response> {
     client.try_send(get("/readyz")).ok()?;
     let is_here = client.stream.peek(&mut [0]).is_ok_and(|n| n > 0);
-    is_here.then(|| client.answer())
+    is_here.then(|| client.response())
 }
 
 #[test]

@@ -22,7 +22,7 @@ const ROUNDS: usize = 6;
 fn a_server_that_is_stopped_now_and_then() {
     static ADMITTED: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
     end_with_test(1);
-    let answer = |request: &Request| {
+    let response = |request: &Request| {
         let (lock, changed) = &ADMITTED;
         match request.segment(0) {
             Some("wait") => {
@@ -40,7 +40,7 @@ fn a_server_that_is_stopped_now_and_then() {
         [format!("{} {name} ", request.path()).as_bytes(), body].concat()
     };
     let server = Server::bind("127.0.0.1:0").unwrap().quiet().loops(1);
-    let handle = server.limits(no_deadlines()).spawn(answer).unwrap();
+    let handle = server.limits(no_deadlines()).spawn(response).unwrap();
     tell_address(handle.local_addr());
     handle.wait();
 }
@@ -116,7 +116,7 @@ fn kind(client: usize, round: usize) -> Kind {
     }
 }
 
-/// A request that is like no other one, and what its answer says.
+/// A request that is like no other one, and what its response says.
 fn named(path: &str, client: usize, part: usize) -> (String, String) {
     let name = format!("{client}.{part}");
     let request = get(path).replace("\r\n\r\n", &format!("\r\nX-Name: {name}\r\n\r\n"));
@@ -146,37 +146,37 @@ fn send(client: &mut Client, kind: Kind, number: usize) {
 fn read(client: &mut Client, kind: Kind, number: usize) -> bool {
     let (request, expected) = named("/one", number, 0);
     match kind {
-        Kind::One | Kind::New => assert_eq!(client.answer().text(), expected),
+        Kind::One | Kind::New => assert_eq!(client.response().text(), expected),
         Kind::Pipelined => {
-            (0..3).for_each(|part| assert_eq!(client.answer().text(), named("/many", number, part).1));
+            (0..3).for_each(|part| assert_eq!(client.response().text(), named("/many", number, part).1));
         }
         Kind::HeadInTwoParts => {
             client.send(&request[request.len() / 2..]);
-            assert_eq!(client.answer().text(), expected);
+            assert_eq!(client.response().text(), expected);
         }
         Kind::BodyOfManyReads => {
-            assert_eq!(client.answer().body, [b"/body nobody ", &noise(30_000)[..]].concat());
+            assert_eq!(client.response().body, [b"/body nobody ", &noise(30_000)[..]].concat());
         }
         Kind::BodyInTwoParts => {
             client.send(noise(300));
-            assert_eq!(client.answer().body, [b"/body nobody ", &noise(300)[..]].concat());
+            assert_eq!(client.response().body, [b"/body nobody ", &noise(300)[..]].concat());
         }
         Kind::LastAndDone => {
-            assert_eq!(client.answer().text(), expected);
+            assert_eq!(client.response().text(), expected);
             client.end();
         }
         Kind::Broken => {
-            assert_eq!(client.answer().status, 400);
+            assert_eq!(client.response().status, 400);
             client.end();
         }
-        Kind::Waiting => assert_eq!(client.answer().text(), named("/wait", number, 0).1),
+        Kind::Waiting => assert_eq!(client.response().text(), named("/wait", number, 0).1),
         Kind::Reset | Kind::Gone => {}
     }
     !matches!(kind, Kind::LastAndDone | Kind::Broken)
 }
 
 #[test]
-fn whatever_clients_send_at_the_same_moment_each_gets_its_own_answer() {
+fn whatever_clients_send_at_the_same_moment_each_gets_its_own_response() {
     let server = Stoppable::start();
     let connect = || {
         let mut client = Client::connect(server.address);

@@ -1,4 +1,4 @@
-//! Answers that are written while they are sent: streams and readers.
+//! Responses that are written while they are sent: streams and readers.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
@@ -72,14 +72,14 @@ fn a_client_of_http_10_gets_a_stream_without_chunks_and_the_end() {
     });
     let mut client = server.connect();
     client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    let answer = client.answer();
-    assert_eq!(answer.field("Transfer-Encoding"), None);
-    assert_eq!(answer.text(), "one two three");
+    let response = client.response();
+    assert_eq!(response.field("Transfer-Encoding"), None);
+    assert_eq!(response.text(), "one two three");
     client.end();
 }
 
 #[test]
-fn an_answer_made_http_10_is_not_chunked_either() {
+fn a_response_made_http_10_is_not_chunked_either() {
     let server = start(server(), |_: &Request| {
         let mut response = Response::new(Body::stream(|client| client.write_all(b"text")));
         response.set_version(Version::HTTP_10);
@@ -87,8 +87,8 @@ fn an_answer_made_http_10_is_not_chunked_either() {
     });
     let mut client = server.connect();
     client.send(get("/"));
-    let answer = client.answer();
-    assert_eq!((answer.version.as_str(), answer.text()), ("HTTP/1.0", "text"));
+    let response = client.response();
+    assert_eq!((response.version.as_str(), response.text()), ("HTTP/1.0", "text"));
     client.end();
 }
 
@@ -125,7 +125,7 @@ fn pipelined_streams_keep_their_order() {
     }
     client.finish_sending();
     for n in 0..50 {
-        assert_eq!(client.answer().text(), format!("/{n}").repeat(3));
+        assert_eq!(client.response().text(), format!("/{n}").repeat(3));
     }
     client.end();
 }
@@ -355,16 +355,16 @@ fn readers_are_sent_whole() {
         })
     });
     let mut client = server.connect();
-    let unsized_answer = client.get("/unsized");
-    assert_eq!(unsized_answer.field("Transfer-Encoding"), Some("chunked"));
-    assert_eq!(unsized_answer.body, content);
+    let unsized_response = client.get("/unsized");
+    assert_eq!(unsized_response.field("Transfer-Encoding"), Some("chunked"));
+    assert_eq!(unsized_response.body, content);
     let sized = client.get("/sized");
     assert_eq!(sized.field("Content-Length"), Some("300000"));
     assert_eq!(sized.body, content);
     assert_eq!(client.get("/part").body, content[..1000]);
     assert_eq!(client.get("/none").body, b"");
     client.send("GET /unsized HTTP/1.0\r\n\r\n");
-    assert_eq!(client.answer().body, content);
+    assert_eq!(client.response().body, content);
     client.end();
 }
 

@@ -62,7 +62,7 @@ impl Drop for Running {
     }
 }
 
-/// A connection that reads answers strictly, and panics rather than wait for ever.
+/// A connection that reads responses strictly, and panics rather than wait for ever.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     /// Bytes received and not yet used.
@@ -70,7 +70,7 @@ pub(crate) struct Client {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) version: String,
     fields: Vec<(String, String)>,
@@ -101,15 +101,15 @@ impl Client {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Asks for `path`, and reads the answer.
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    /// Asks for `path`, and reads the response.
+    pub(crate) fn get(&mut self, path: &str) -> Response {
         self.send(get(path));
-        self.answer()
+        self.response()
     }
 
-    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Response {
         self.send(post(path, body));
-        self.answer()
+        self.response()
     }
 
     /// Tells the server that nothing more will come.
@@ -123,29 +123,29 @@ impl Client {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// One whole answer to a request that was not HEAD.
+    /// One whole response to a request that was not HEAD.
     #[track_caller]
-    pub(crate) fn answer(&mut self) -> Answer {
-        let mut answer = self.head();
-        self.read_body(&mut answer);
-        answer
+    pub(crate) fn response(&mut self) -> Response {
+        let mut response = self.head();
+        self.read_body(&mut response);
+        response
     }
 
     /// The body that belongs to a head.
     #[track_caller]
-    pub(crate) fn read_body(&mut self, answer: &mut Answer) {
-        if answer.status < 200 || answer.status == 204 || answer.status == 304 {
+    pub(crate) fn read_body(&mut self, response: &mut Response) {
+        if response.status < 200 || response.status == 204 || response.status == 304 {
             return;
         }
-        let length = answer
+        let length = response
             .field("Content-Length")
             .map(|length| length.parse::<usize>().unwrap());
-        let coding = answer.field("Transfer-Encoding");
-        answer.body = match (length, coding) {
+        let coding = response.field("Transfer-Encoding");
+        response.body = match (length, coding) {
             (Some(length), None) => self.take(length),
             (None, Some("chunked")) => self.chunks(),
             (None, None) => {
-                assert_eq!(answer.field("Connection"), Some("close"), "a body up to the end");
+                assert_eq!(response.field("Connection"), Some("close"), "a body up to the end");
                 self.rest()
             }
             framing => panic!("contradictory framing {framing:?}"),
@@ -158,9 +158,9 @@ impl Client {
         !self.received.is_empty() || self.fill() > 0
     }
 
-    /// The head of an answer.
+    /// The head of a response.
     #[track_caller]
-    pub(crate) fn head(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> Response {
         let head = self.until(b"\r\n\r\n");
         let head = String::from_utf8(head).expect("a head of plain text");
         let mut lines = head.split("\r\n");
@@ -181,18 +181,18 @@ impl Client {
                 (name.to_owned(), value.to_owned())
             })
             .collect();
-        let answer = Answer {
+        let response = Response {
             status: status.parse().unwrap(),
             version: version.to_owned(),
             fields,
             body: Vec::new(),
         };
-        if answer.status >= 200 {
-            assert!(answer.field("Date").is_some(), "{head}");
+        if response.status >= 200 {
+            assert!(response.field("Date").is_some(), "{head}");
         } else {
-            assert!(answer.fields.is_empty(), "{head}");
+            assert!(response.fields.is_empty(), "{head}");
         }
-        answer
+        response
     }
 
     /// The content of the next chunk; empty for the last one.
@@ -246,15 +246,15 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
-    /// What comes before the connection ends, or up to the end of a chunked answer.
-    pub(crate) fn end_or_answer(&mut self) -> Vec<u8> {
+    /// What comes before the connection ends, or up to the end of a chunked response.
+    pub(crate) fn end_or_response(&mut self) -> Vec<u8> {
         let mut piece = [0; 16 * 1024];
         while !self.received.ends_with(b"\r\n0\r\n\r\n") {
             match self.stream.read(&mut piece) {
                 Ok(0) => break,
                 Ok(n) => self.received.extend_from_slice(&piece[..n]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
-                Err(error) => panic!("neither an answer nor an end: {error}"),
+                Err(error) => panic!("neither a response nor an end: {error}"),
             }
         }
         std::mem::take(&mut self.received)
@@ -292,13 +292,13 @@ impl Client {
     #[track_caller]
     fn fill(&mut self) -> usize {
         let mut piece = [0; 16 * 1024];
-        let n = self.stream.read(&mut piece).expect("an answer, or the end");
+        let n = self.stream.read(&mut piece).expect("a response, or the end");
         self.received.extend_from_slice(&piece[..n]);
         n
     }
 }
 
-impl Answer {
+impl Response {
     /// The one field of that name, if there is one.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
@@ -481,13 +481,13 @@ impl Drop for Inside {
 /// The value of a sample, named with its labels; 0 if there is no such sample yet.
 #[track_caller]
 pub(crate) fn sample(client: &mut Client, name: &str) -> f64 {
-    let answer = client.get("/metrics");
-    assert_eq!(answer.status, 200);
+    let response = client.get("/metrics");
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.field("Content-Type"),
+        response.field("Content-Type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    let line = answer
+    let line = response
         .text()
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -115,7 +115,7 @@ fn as_many_handlers_as_threads_do_run_at_once() {
         gate.await_arrived(4);
         gate.admit(4);
         for client in &mut clients {
-            assert_eq!(client.answer().text(), "through");
+            assert_eq!(client.response().text(), "through");
         }
     }
 }
@@ -142,7 +142,7 @@ fn requests_beyond_the_threads_wait_and_are_all_answered() {
         gate.await_arrived(2);
         gate.admit(40);
         for (n, client) in clients.iter_mut().enumerate() {
-            assert_eq!(client.answer().text(), format!("/{n}"));
+            assert_eq!(client.response().text(), format!("/{n}"));
         }
         assert!(crowd.most() <= 2);
     }
@@ -178,11 +178,11 @@ fn a_full_queue_is_answered_503_and_the_rest_goes_on() {
         .map(|mut client| {
             let tell = tell.clone();
             thread::spawn(move || {
-                let answer = client.answer();
-                tell.send(answer.status).unwrap();
-                if answer.status == 503 {
-                    assert_eq!(answer.field("Retry-After"), Some("1"));
-                    answer.assert_closes();
+                let response = client.response();
+                tell.send(response.status).unwrap();
+                if response.status == 503 {
+                    assert_eq!(response.field("Retry-After"), Some("1"));
+                    response.assert_closes();
                     client.end();
                 }
             })
@@ -191,7 +191,7 @@ fn a_full_queue_is_answered_503_and_the_rest_goes_on() {
     assert_eq!(hear(&told), 503);
     assert_eq!(hear(&told), 503, "while nobody has been let through");
     gate.admit(3);
-    assert_eq!(first.answer().text(), "through");
+    assert_eq!(first.response().text(), "through");
     assert_eq!(hear(&told), 200);
     assert_eq!(hear(&told), 200);
     for reader in reading {
@@ -213,9 +213,9 @@ fn with_every_thread_taken_bad_requests_are_still_refused() {
     gate.await_arrived(1);
     let mut bad = server.connect();
     bad.send("NONSENSE\r\n\r\n");
-    assert_eq!(bad.answer().status, 400);
+    assert_eq!(bad.response().status, 400);
     gate.admit(1);
-    assert_eq!(blocked.answer().text(), "through");
+    assert_eq!(blocked.response().text(), "through");
 }
 
 #[test]
@@ -284,12 +284,12 @@ fn uploads_and_downloads_have_places_of_their_own_and_leave_threads_to_others() 
     assert_eq!(gate.arrived(), 3);
     gate.admit(5);
     for stream in &mut streams {
-        assert_eq!(stream.answer().text(), "through");
+        assert_eq!(stream.response().text(), "through");
     }
-    assert_eq!(upload.answer().text(), "3");
+    assert_eq!(upload.response().text(), "3");
     let [stream, upload] = &mut waiting;
-    assert_eq!(stream.answer().text(), "through");
-    assert_eq!(upload.answer().text(), "4");
+    assert_eq!(stream.response().text(), "through");
+    assert_eq!(upload.response().text(), "4");
     assert_eq!(upload.get("/").text(), "plain", "the connection goes on");
 }
 
@@ -304,13 +304,13 @@ fn what_is_behind_a_response_that_waits_for_its_place_waits_as_well() {
         &server,
         get("/") + &get("/stream") + &get("/") + &get("/stream") + &get("/"),
     );
-    assert_eq!(waiting.answer().text(), "plain");
+    assert_eq!(waiting.response().text(), "plain");
     gate.admit(4);
     for stream in &mut streams {
-        assert_eq!(stream.answer().text(), "through");
+        assert_eq!(stream.response().text(), "through");
     }
     for text in ["through", "plain", "through", "plain"] {
-        assert_eq!(waiting.answer().text(), text);
+        assert_eq!(waiting.response().text(), text);
     }
 }
 
@@ -342,10 +342,10 @@ fn who_is_refused_gives_its_place_back_before_its_connection_ends() {
         assert!(Instant::now() < until, "it does not queue");
     }
     gate.admit(1);
-    assert_eq!(waiting.answer().text(), "0");
-    assert_eq!(refused.answer().status, 503);
+    assert_eq!(waiting.response().text(), "0");
+    assert_eq!(refused.response().status, 503);
     // Whoever comes before the thread is back is refused as well: nobody may queue.
-    while ask(&server, post("/", b"ham")).answer().status == 503 {
+    while ask(&server, post("/", b"ham")).response().status == 503 {
         assert!(Instant::now() < until, "the place does not come back");
     }
     drop(refused);
@@ -364,7 +364,7 @@ fn one_thread_is_enough_for_uploads_and_streams_behind_one_another() {
     let mut clients: Vec<_> = (0..10).map(|_| ask(&server, post("/", b"ham").repeat(5))).collect();
     for client in &mut clients {
         // A reader that has not seen the end of its body might leave some: the first response may be the last.
-        assert_eq!(client.answer().text(), "ham");
+        assert_eq!(client.response().text(), "ham");
     }
 }
 
@@ -383,7 +383,7 @@ fn a_request_that_waits_too_long_for_a_place_is_answered_503() {
     gate.await_arrived(3);
     for request in [get("/stream").into_bytes(), post("/upload", b"eggs")] {
         let mut client = ask(&server, request);
-        let refused = client.answer();
+        let refused = client.response();
         assert_eq!((refused.status, refused.field("Retry-After")), (503, Some("1")));
         refused.assert_closes();
         client.end();
@@ -405,11 +405,11 @@ fn no_more_requests_wait_for_a_place_than_may_queue() {
     for _ in 0..2 {
         let mut client = ask(&server, post("/upload", b"ham"));
         let tell = tell.clone();
-        thread::spawn(move || tell.send(client.answer().status).unwrap());
+        thread::spawn(move || tell.send(client.response().status).unwrap());
     }
     assert_eq!(hear(&told), 503);
     gate.admit(2);
-    assert_eq!(first.answer().text(), "3");
+    assert_eq!(first.response().text(), "3");
     assert_eq!(hear(&told), 200);
 }
 
@@ -427,8 +427,8 @@ fn a_slow_upload_makes_room_when_another_waits_for_its_place() {
     let mut slow = ask(&server, post_head("/upload", 200_000));
     slow.send(vec![b'x'; 150_000]);
     gate.await_arrived(1);
-    assert_eq!(ask(&server, post("/upload", b"ham")).answer().text(), "3");
-    assert_eq!(slow.answer().status, 408);
+    assert_eq!(ask(&server, post("/upload", b"ham")).response().text(), "3");
+    assert_eq!(slow.response().status, 408);
     slow.end();
 }
 
@@ -463,8 +463,8 @@ fn a_client_that_pipelines_has_its_share_and_no_more() {
     assert_eq!(hear(&told), "/first");
     let before = (0..).take_while(|_| hear(&told) == "/more").count();
     assert!(before <= share, "{before} requests of one client came first");
-    assert_eq!(modest.answer().status, 204);
+    assert_eq!(modest.response().status, 204);
     for _ in 0..=REQUESTS {
-        assert_eq!(greedy.answer().status, 204);
+        assert_eq!(greedy.response().status, 204);
     }
 }

@@ -1,4 +1,4 @@
-//! Encrypted connections: the same answers, and TLS's own beginnings and ends.
+//! Encrypted connections: the same responses, and TLS's own beginnings and ends.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -89,9 +89,9 @@ impl Secure {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// The head of an answer, and as much of its body as its length says.
+    /// The head of a response, and as much of its body as its length says.
     #[track_caller]
-    fn answer(&mut self) -> (String, Vec<u8>) {
+    fn response(&mut self) -> (String, Vec<u8>) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -111,7 +111,7 @@ impl Secure {
     #[track_caller]
     fn text(&mut self, path: &str) -> String {
         self.send(get(path));
-        String::from_utf8(self.answer().1).unwrap()
+        String::from_utf8(self.response().1).unwrap()
     }
 
     /// Everything up to the end, and whether the server has said that it is the end.
@@ -135,7 +135,7 @@ fn requests_are_answered_as_they_are_without_it() {
         assert_eq!(client.0.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
         client.send([get("/a"), get("/b"), get("/c")].concat());
         for path in ["/a", "/b", "/c"] {
-            assert_eq!(client.answer().1, format!("https {path}").into_bytes());
+            assert_eq!(client.response().1, format!("https {path}").into_bytes());
         }
     }
 }
@@ -158,7 +158,7 @@ fn a_client_that_speaks_only_another_protocol_is_refused() {
 }
 
 #[test]
-fn a_client_that_does_not_speak_it_gets_no_answer_and_harms_nobody() {
+fn a_client_that_does_not_speak_it_gets_no_response_and_harms_nobody() {
     let identity = Identity::new();
     let server = start(identity.server(), || "here");
     let mut plain = Client::connect(server.local_addr());
@@ -216,7 +216,7 @@ fn handshakes_that_stall_hold_up_nobody() {
 }
 
 #[test]
-fn a_large_answer_waits_for_its_client_and_holds_up_nobody() {
+fn a_large_response_waits_for_its_client_and_holds_up_nobody() {
     let identity = Identity::new();
     let content = noise(16 << 20);
     let large = content.clone();
@@ -230,8 +230,8 @@ fn a_large_answer_waits_for_its_client_and_holds_up_nobody() {
     for _ in 0..10 {
         assert_eq!(identity.connect(&server).text("/"), "small");
     }
-    assert!(slow.answer().1 == content);
-    assert_eq!(slow.answer().1, b"small");
+    assert!(slow.response().1 == content);
+    assert_eq!(slow.response().1, b"small");
 }
 
 #[test]
@@ -250,10 +250,10 @@ fn a_body_is_read_as_it_arrives() {
     for piece in content.chunks(100_000) {
         client.send(piece);
     }
-    assert!(client.answer().1 == content);
+    assert!(client.response().1 == content);
     let mut client = identity.connect(&server);
     client.send(post("/", b"small"));
-    assert_eq!(client.answer().1, b"small");
+    assert_eq!(client.response().1, b"small");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_stream_comes_as_it_is_written() {
     });
     let mut client = identity.connect(&server);
     client.send(get("/"));
-    client.answer();
+    client.response();
     let mut chunk = [0; 10];
     client.0.read_exact(&mut chunk).unwrap();
     assert_eq!(&chunk, b"5\r\nfirst\r\n", "before the rest is written");
@@ -350,15 +350,15 @@ fn a_drain_finishes_what_is_in_flight() {
 }
 
 #[test]
-fn a_client_that_has_finished_sending_gets_its_answers() {
+fn a_client_that_has_finished_sending_gets_its_responses() {
     let identity = Identity::new();
     let server = start(identity.server(), || "here");
     let mut client = identity.connect(&server);
     client.send([get("/"), get("/")].concat());
     client.0.conn.send_close_notify();
     client.0.flush().unwrap();
-    assert_eq!(client.answer().1, b"here");
-    assert_eq!(client.answer().1, b"here");
+    assert_eq!(client.response().1, b"here");
+    assert_eq!(client.response().1, b"here");
     client.rest().1.expect("a proper end");
 }
 
@@ -379,7 +379,7 @@ fn one_connection_too_many_is_never_answered_in_plain_text() {
     let _ = Client::connect(server.local_addr()).stream.read_to_end(&mut received);
     assert_eq!(received, b"");
     first.send("TP/1.1\r\nHost: a.test\r\n\r\n");
-    assert_eq!(first.answer().1, b"served");
+    assert_eq!(first.response().1, b"served");
 }
 
 #[test]

@@ -55,18 +55,18 @@ fn those_of_a_body_that_is_here_are_known_from_the_beginning() {
         let bytes = request(&content, SECTION);
         let mut client = server.connect();
         client.send(&bytes);
-        assert_eq!(client.answer().text(), expected);
+        assert_eq!(client.response().text(), expected);
         client.send([&bytes[..], &bytes, get("/").as_bytes()].concat());
-        assert_eq!(client.answer().text(), expected);
-        assert_eq!(client.answer().text(), expected);
-        assert_eq!(client.answer().text(), "0 1|||", "they are that request's own");
+        assert_eq!(client.response().text(), expected);
+        assert_eq!(client.response().text(), expected);
+        assert_eq!(client.response().text(), "0 1|||", "they are that request's own");
     }
     let bytes = request(b"ham", SECTION);
     let mut client = server.connect();
     for byte in bytes {
         client.send([byte]);
     }
-    assert_eq!(client.answer().text(), format!("3 2|{SEEN}|{SEEN}|{SEEN}"));
+    assert_eq!(client.response().text(), format!("3 2|{SEEN}|{SEEN}|{SEEN}"));
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn those_of_a_body_that_is_still_arriving_are_known_at_its_end() {
     let bytes = request(&noise(200_000), SECTION);
     let mut client = server.connect();
     client.send([&bytes[..], get("/").as_bytes()].concat());
-    assert_eq!(client.answer().text(), expected(200_000));
-    assert_eq!(client.answer().text(), "0 1|||");
+    assert_eq!(client.response().text(), expected(200_000));
+    assert_eq!(client.response().text(), "0 1|||");
     // The end comes when the content has been read long since.
     let (content, section) = bytes.split_at(bytes.len() - SECTION.len());
     client.send(content);
     client.send(section);
-    assert_eq!(client.answer().text(), expected(200_000));
+    assert_eq!(client.response().text(), expected(200_000));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn asking_for_the_whole_body_is_reading_it_to_its_end() {
     let ask = |section| {
         let mut client: Client = server.connect();
         client.send(request(b"ham", section));
-        client.answer()
+        client.response()
     };
     assert_eq!(ask(SECTION).text(), format!("3 {SEEN}"));
     assert_eq!(ask("\r\n").text(), "3 ");

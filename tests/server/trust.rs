@@ -19,7 +19,7 @@ fn tells(trust: Option<Trust>) -> Running {
 
 fn ask(client: &mut Client, fields: &str) -> String {
     client.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
-    client.answer().text().to_owned()
+    client.response().text().to_owned()
 }
 
 const FORWARDED: &str =
@@ -194,8 +194,8 @@ fn whom_a_peer_vouches_for() {
                             format!("{client} {rest}")
                         }
                     };
-                    let answer = ask(&mut connection, &fields);
-                    assert_eq!(answer, expected, "{is_trusted} {header:?} {fields}");
+                    let response = ask(&mut connection, &fields);
+                    assert_eq!(response, expected, "{is_trusted} {header:?} {fields}");
                 }
             }
         }
@@ -269,9 +269,9 @@ fn a_unix_sockets_peer_is_trusted_by_its_own_name() {
         client
             .write_all(format!("GET / HTTP/1.0\r\n{FORWARDED}\r\n").as_bytes())
             .unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with(&format!("\r\n\r\n{expected}")), "{response}");
         handle.shutdown(std::time::Duration::ZERO);
         handle.wait();
     }

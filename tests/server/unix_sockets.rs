@@ -21,9 +21,9 @@ fn a_unix_socket_serves_beside_an_address_and_is_gone_at_the_end() {
         .unwrap();
     let mut client = UnixStream::connect(&path).unwrap();
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("\r\n\r\nNone"), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\nNone"), "{response}");
     let over_tcp = super::support::Client::connect(server.local_addr()).get("/");
     assert!(over_tcp.text().contains("127.0.0.1:"), "{}", over_tcp.text());
     assert!(path.exists());
@@ -51,23 +51,23 @@ fn the_socket_of_a_successor_stays_when_its_predecessor_ends() {
     // The first one drains: it has stopped listening, and the path is free.
     let second = Server::unix(&path, 0o600).unwrap().quiet().spawn(|| "second").unwrap();
     drop(open);
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 204 "), "{response}");
     first.wait();
     let mut client = UnixStream::connect(&path).expect("the second is reached");
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("second"), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("second"), "{response}");
     second.shutdown(Duration::from_secs(60));
     second.wait();
     assert!(!path.exists());
 }
 
 #[test]
-fn answers_that_nobody_takes_yet_arrive_whole_and_in_order() {
-    // At once done with, so that answers wait for each other; and long enough that a socket soon holds no more.
+fn responses_that_nobody_takes_yet_arrive_whole_and_in_order() {
+    // At once done with, so that responses wait for each other; and long enough that a socket soon holds no more.
     static BODIES: LazyLock<Vec<String>> = LazyLock::new(|| (0..10).map(|n| n.to_string().repeat(7000)).collect());
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let path = std::env::temp_dir().join(format!("hansel-holds-{}", std::process::id()));
@@ -81,7 +81,7 @@ fn answers_that_nobody_takes_yet_arrive_whole_and_in_order() {
         .unwrap();
     let mut clients: Vec<_> = (0..64).map(|_| UnixStream::connect(&path).unwrap()).collect();
     let mut sent = 0;
-    // One at a time from each, until their sockets have no more room for the answers.
+    // One at a time from each, until their sockets have no more room for the responses.
     while ASKED.load(Relaxed) == sent * clients.len() {
         for client in &mut clients {
             client
@@ -96,12 +96,15 @@ fn answers_that_nobody_takes_yet_arrive_whole_and_in_order() {
     }
     for client in clients {
         client.shutdown(Shutdown::Write).unwrap();
-        let mut answers = String::new();
-        (&client).read_to_string(&mut answers).unwrap();
-        let bodies: Vec<_> = answers.split("HTTP/1.1 200 OK").skip(1).collect();
+        let mut responses = String::new();
+        (&client).read_to_string(&mut responses).unwrap();
+        let bodies: Vec<_> = responses.split("HTTP/1.1 200 OK").skip(1).collect();
         assert_eq!(bodies.len(), sent);
-        for (n, answer) in bodies.iter().enumerate() {
-            assert!(answer.ends_with(&format!("\r\n\r\n{}", BODIES[n % 10])), "answer {n}");
+        for (n, response) in bodies.iter().enumerate() {
+            assert!(
+                response.ends_with(&format!("\r\n\r\n{}", BODIES[n % 10])),
+                "response {n}"
+            );
         }
     }
     server.shutdown(Duration::from_secs(60));

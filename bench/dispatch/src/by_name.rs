@@ -11,7 +11,7 @@ use crate::peers::{Peer, timed};
 use crate::{ASKED, interleaved, next, row};
 
 struct Finds(App);
-struct Answers(App);
+struct Responses(App);
 
 pub(crate) fn report(report: &mut String) {
     let _ = writeln!(
@@ -22,7 +22,7 @@ pub(crate) fn report(report: &mut String) {
     for functions in [10, 100, 1_000, 10_000] {
         let peers: [Option<Box<dyn Peer>>; 3] = [
             Some(Box::new(Finds(app(functions)))),
-            Some(Box::new(Answers(app(functions)))),
+            Some(Box::new(Responses(app(functions)))),
             Original::of_names(functions).map(|python| Box::new(python) as Box<dyn Peer>),
         ];
         for is_hit in [true, false] {
@@ -60,7 +60,7 @@ impl Peer for Finds {
     }
 }
 
-impl Peer for Answers {
+impl Peer for Responses {
     fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
         let requests = paths.iter().map(|path| Request::get(path)).collect();
         timed(requests, |request| self.0.call(request).status() == 204)

@@ -50,11 +50,11 @@ impl Original {
 
 impl Peer for Original {
     fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
-        let (asked, answers) = &mut *self.pipes.borrow_mut();
+        let (asked, responses) = &mut *self.pipes.borrow_mut();
         writeln!(asked, "{}", paths.join(" ")).ok()?;
-        let mut answer = String::new();
-        answers.read_line(&mut answer).ok()?;
-        let (found, nanoseconds) = answer.trim().split_once(' ')?;
+        let mut response = String::new();
+        responses.read_line(&mut response).ok()?;
+        let (found, nanoseconds) = response.trim().split_once(' ')?;
         Some((found.parse().ok()?, Duration::from_nanos(nanoseconds.parse().ok()?)))
     }
 

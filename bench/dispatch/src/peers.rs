@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::original::Original;
 
-/// The first four only look the path up; the others call, and have an answer.
+/// The first four only look the path up; the others call, and have a response.
 pub(crate) const NAMES: [&str; 6] = [
     "hansel finds",
     "matchit",
@@ -73,7 +73,7 @@ pub(crate) fn all(routes: usize, naming: Naming) -> Vec<Option<Box<dyn Peer>>> {
         Some(Box::new(Matchit::new(routes, naming))),
         actix,
         python,
-        Some(Box::new(Answers(hansel(routes, naming)))),
+        Some(Box::new(Responses(hansel(routes, naming)))),
         Some(Box::new(Axum::new(routes, naming))),
     ]
 }
@@ -89,8 +89,8 @@ pub(crate) fn timed<T>(asked: Vec<T>, find: impl FnMut(&T) -> bool) -> Option<(u
 /// Finds the endpoint and reads its arguments, as for a call.
 struct Finds(App);
 
-/// Calls, and has an answer.
-struct Answers(App);
+/// Calls, and has a response.
+struct Responses(App);
 
 fn hansel(routes: usize, naming: Naming) -> App {
     let both = |id: u32, item: u32| {
@@ -110,7 +110,7 @@ impl Peer for Finds {
     }
 }
 
-impl Peer for Answers {
+impl Peer for Responses {
     fn ask(&self, paths: &[String]) -> Option<(usize, Duration)> {
         timed(requests(paths), |request| self.0.call(request).status() == 204)
     }

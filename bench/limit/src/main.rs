@@ -1,6 +1,6 @@
 //! The limit: what the machine can do, if a server does nothing.
 //!
-//! It waits for events, reads, counts blank lines and writes a fixed answer for each. It parses
+//! It waits for events, reads, counts blank lines and writes a fixed response for each. It parses
 //! nothing, allocates nothing, and believes everything. No server can be faster by other means than
 //! by asking less of the kernel.
 
@@ -18,26 +18,26 @@ use work::Settings;
 
 /// What is read at once.
 const READ: usize = 64 * 1024;
-/// How many bytes of answers are written at once, if so many requests have come.
+/// How many bytes of responses are written at once, if so many requests have come.
 const WRITE: usize = 16 * 1024;
 const EVENTS: usize = 1024;
 /// The listener's token; connections have their descriptors.
 const LISTENER: u64 = u64::MAX;
 
-/// `PORT LOOPS ANSWER BODY END`
+/// `PORT LOOPS RESPONSE BODY END`
 #[derive(Clone, Copy)]
 struct Wish {
     settings: Settings,
     /// How many bytes of body follow each head.
     body: usize,
-    /// Close after one answer.
+    /// Close after one response.
     closes: bool,
 }
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let [port, loops, answer, body, end] = arguments[..] else {
+    let [port, loops, response, body, end] = arguments[..] else {
         panic!("usage: bench-limit PORT LOOPS hello|item|json|10k|1m|upload BODY_BYTES keep|close");
     };
     let settings = Settings {
@@ -50,22 +50,22 @@ fn main() -> io::Result<()> {
         body: body.parse().expect("a number of bytes"),
         closes: end == "close",
     };
-    let answers: &'static Answers = Box::leak(Box::new(Answers::of(answer, wish.body, wish.closes)));
-    let serve = move || Loop::new(wish, answers)?.run();
+    let responses: &'static Responses = Box::leak(Box::new(Responses::of(response, wish.body, wish.closes)));
+    let serve = move || Loop::new(wish, responses)?.run();
     for _ in 1..settings.loops {
         std::thread::spawn(serve);
     }
     serve()
 }
 
-/// The answer, as often as is worth writing at once.
-struct Answers {
+/// The response, as often as is worth writing at once.
+struct Responses {
     bytes: Vec<u8>,
     len: usize,
 }
 
-impl Answers {
-    fn of(name: &str, body_bytes: usize, closes: bool) -> Answers {
+impl Responses {
+    fn of(name: &str, body_bytes: usize, closes: bool) -> Responses {
         let body = match name {
             "hello" => work::HELLO.to_owned(),
             // As long as most: shops have 1 to 4 digits, items 1 to 7, pages 1 or 2, sessions 16 to 43.
@@ -79,7 +79,7 @@ impl Answers {
             "10k" => work::ten_kb().to_owned(),
             "1m" => work::one_mb().to_owned(),
             "upload" => body_bytes.to_string(),
-            other => panic!("no answer is named {other:?}"),
+            other => panic!("no response is named {other:?}"),
         };
         let fields = match name {
             "item" => work::ITEM_HEADERS
@@ -89,20 +89,20 @@ impl Answers {
             _ => "Content-Type: text/plain; charset=utf-8\r\n".to_owned(),
         };
         let closing = if closes { "Connection: close\r\n" } else { "" };
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n{fields}{closing}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Answers {
-            bytes: answer.repeat((WRITE / answer.len()).max(1)).into_bytes(),
-            len: answer.len(),
+        Responses {
+            bytes: response.repeat((WRITE / response.len()).max(1)).into_bytes(),
+            len: response.len(),
         }
     }
 }
 
 struct Loop {
     wish: Wish,
-    answers: &'static Answers,
+    responses: &'static Responses,
     listener: TcpListener,
     epoll: Epoll,
     /// By descriptor.
@@ -114,20 +114,20 @@ struct Loop {
 struct Connection {
     stream: TcpStream,
     counter: Counter,
-    /// Bytes of answers that are still to be written.
+    /// Bytes of responses that are still to be written.
     owed: usize,
-    /// Where in the repeated answers to go on.
+    /// Where in the repeated responses to go on.
     offset: usize,
 }
 
 impl Loop {
-    fn new(wish: Wish, answers: &'static Answers) -> io::Result<Loop> {
+    fn new(wish: Wish, responses: &'static Responses) -> io::Result<Loop> {
         let listener = wish.settings.listen();
         let epoll = Epoll::new()?;
         epoll.add_listener(listener.as_raw_fd(), LISTENER)?;
         Ok(Loop {
             wish,
-            answers,
+            responses,
             listener,
             epoll,
             connections: Vec::new(),
@@ -171,7 +171,7 @@ impl Loop {
         let Some(connection) = &mut self.connections[index] else {
             return;
         };
-        let outcome = connection.serve(&mut self.buffer, self.answers, &self.finder);
+        let outcome = connection.serve(&mut self.buffer, self.responses, &self.finder);
         let is_done = self.wish.closes && matches!(outcome, Ok(true));
         if is_done || outcome.is_err() {
             self.connections[index] = None;
@@ -181,24 +181,24 @@ impl Loop {
 
 impl Connection {
     /// Reads what there is and answers it. Says whether something was answered and all is written.
-    fn serve(&mut self, buffer: &mut [u8], answers: &Answers, finder: &Finder<'_>) -> io::Result<bool> {
+    fn serve(&mut self, buffer: &mut [u8], responses: &Responses, finder: &Finder<'_>) -> io::Result<bool> {
         while let Some(n) = ready(self.stream.read(buffer))? {
             if n == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.owed += self.counter.count(&buffer[..n], finder) * answers.len;
+            self.owed += self.counter.count(&buffer[..n], finder) * responses.len;
             if n < buffer.len() {
                 break;
             }
         }
         let owed_something = self.owed > 0;
         while self.owed > 0 {
-            let end = answers.bytes.len().min(self.offset + self.owed);
-            let Some(n) = ready(self.stream.write(&answers.bytes[self.offset..end]))? else {
+            let end = responses.bytes.len().min(self.offset + self.owed);
+            let Some(n) = ready(self.stream.write(&responses.bytes[self.offset..end]))? else {
                 return Ok(false);
             };
             self.owed -= n;
-            self.offset = (self.offset + n) % answers.len;
+            self.offset = (self.offset + n) % responses.len;
         }
         Ok(owed_something)
     }

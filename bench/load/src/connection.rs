@@ -1,4 +1,4 @@
-//! One connection: sends batches of requests and takes the answers.
+//! One connection: sends batches of requests and takes the responses.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::answers::{Answers, Check, Lengths, Wrong};
 use crate::requests::{Kind, Requests};
+use crate::responses::{Check, Lengths, Responses, Wrong};
 
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -19,8 +19,8 @@ pub(crate) struct Connection {
     unsent: Range<usize>,
     sent_at: Instant,
     kind: Kind,
-    pub(crate) answers: Answers,
-    /// All answers are here, and the server should close.
+    pub(crate) responses: Responses,
+    /// All responses are here, and the server should close.
     pub(crate) is_over: bool,
 }
 
@@ -40,9 +40,9 @@ pub(crate) struct Common<'r> {
 pub(crate) enum Turn {
     /// Nothing that would be counted.
     Waits,
-    /// All answers to a batch are here. The connection has gone on by itself, unless it is over.
+    /// All responses to a batch are here. The connection has gone on by itself, unless it is over.
     Answered(Kind, Duration),
-    /// The server has closed, as it should, behind the last answer.
+    /// The server has closed, as it should, behind the last response.
     Closed,
 }
 
@@ -76,11 +76,11 @@ impl Connection {
             unsent: 0..0,
             sent_at,
             kind: Kind::Quick,
-            answers: Answers::default(),
+            responses: Responses::default(),
             is_over: false,
         };
         connection.ask(common, sent_at)?;
-        // To be told of room for what has been sent already would cost as much as an answer.
+        // To be told of room for what has been sent already would cost as much as a response.
         let interest = if common.closes && connection.unsent.is_empty() {
             Interest::READABLE
         } else {
@@ -94,7 +94,7 @@ impl Connection {
         self.turn
     }
 
-    /// Whether it has had answers to all that it was to ask.
+    /// Whether it has had responses to all that it was to ask.
     pub(crate) fn has_done(&self, turns: Option<usize>) -> bool {
         turns.is_some_and(|turns| self.turn >= turns)
     }
@@ -117,10 +117,10 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             };
             let input = &common.buffer[..n];
-            self.answers
+            self.responses
                 .take(input, &mut common.lengths, &common.check, &mut complain)
                 .map_err(Failure::Wrong)?;
-            if self.answers.are_complete() {
+            if self.responses.are_complete() {
                 let now = Instant::now();
                 let answered = Turn::Answered(self.kind, now - self.sent_at);
                 if common.closes {
@@ -151,7 +151,7 @@ impl Connection {
         self.kind = requests.kind(batch);
         self.unsent = requests.range(batch);
         self.sent_at = now;
-        self.answers.expect(batch, self.kind, common.depth);
+        self.responses.expect(batch, self.kind, common.depth);
         self.send(requests)
     }
 

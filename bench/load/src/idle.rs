@@ -10,7 +10,7 @@ use crate::options::Options;
 
 /// How many connections come from the same address: there are 28,000 ports for each.
 const FROM_ONE_ADDRESS: usize = 5000;
-/// How long an answer is waited for.
+/// How long a response is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Idle(Vec<TcpStream>);
@@ -19,7 +19,7 @@ impl Idle {
     /// Opens them, one after the other, with one request each.
     ///
     /// # Errors
-    /// If one gets no answer; the message says how many had one.
+    /// If one gets no response; the message says how many had one.
     pub(crate) fn open(options: &Options) -> io::Result<Idle> {
         let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", options.address);
         let mut idle = Idle(Vec::with_capacity(options.idle));
@@ -47,12 +47,12 @@ fn used_once(address: SocketAddr, index: usize, request: &[u8]) -> io::Result<Tc
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request)?;
-    let mut answer = Vec::with_capacity(1024);
-    while !answer.ends_with(work::HELLO.as_bytes()) {
+    let mut response = Vec::with_capacity(1024);
+    while !response.ends_with(work::HELLO.as_bytes()) {
         let mut piece = [0; 1024];
         match stream.read(&mut piece)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => answer.extend_from_slice(&piece[..n]),
+            n => response.extend_from_slice(&piece[..n]),
         }
     }
     stream.set_nonblocking(true)?;

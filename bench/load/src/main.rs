@@ -1,9 +1,8 @@
 //! The load: asks as much as it can, checks what it gets, and says how long it took.
 //!
-//! It is a closed loop: a connection sends its next requests when it has the answers to the last. The
+//! It is a closed loop: a connection sends its next requests when it has the responses to the last. The
 //! result is one line of JSON on the standard output.
 
-mod answers;
 mod clients;
 mod connection;
 mod histogram;
@@ -11,6 +10,7 @@ mod idle;
 mod options;
 mod report;
 mod requests;
+mod responses;
 mod rounds;
 mod server;
 

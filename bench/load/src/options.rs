@@ -22,7 +22,7 @@ WORK is smallest (the same request each time), hello, item, json, 10k, 1m, uploa
   --server N,N..    the server's processes, whose processor time is measured
   --idle N          as many connections, open and idle beside the load (0)
   --hold            only open the idle connections, until a line comes from the standard input
-  --any-body        the answers' bodies are not checked: the limit's are always the same";
+  --any-body        the responses' bodies are not checked: the limit's are always the same";
 
 /// The kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Options {
             }
         }
         if options.work == Work::Mix && options.depth > 1 {
-            return Err("requests of a mix are not sent together: a quick answer would wait for a slow one".into());
+            return Err("requests of a mix are not sent together: a quick response would wait for a slow one".into());
         }
         if options.closes && options.depth > 1 {
             return Err("a connection for each request has only one".into());

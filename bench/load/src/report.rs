@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::answers::Wrong;
 use crate::connection::Failure;
 use crate::histogram::{Histogram, Latency};
 use crate::requests::Kind;
+use crate::responses::Wrong;
 use crate::server::Usage;
 
 /// The result of a run. Errors are those of the whole run; the rest is of the measured time.
@@ -27,7 +27,7 @@ pub(crate) struct Report {
     pub(crate) slow: Latency,
     /// Both together.
     pub(crate) all: Latency,
-    /// Answers that were taken apart whole.
+    /// Responses that were taken apart whole.
     pub(crate) sampled: u64,
     pub(crate) errors: Errors,
     /// Idle connections that are still open at the end.

@@ -1,5 +1,5 @@
 //! The requests: made before the run, so that sending varied ones costs no more than sending the same
-//! one for ever, and with the answers that are due.
+//! one for ever, and with the responses that are due.
 
 use std::ops::Range;
 

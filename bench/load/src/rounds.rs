@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
-use crate::answers::{Check, Lengths};
 use crate::connection::{Common, Connection, Failure, Turn};
 use crate::options::Options;
 use crate::report::{Errors, Report, Tally};
 use crate::requests::Requests;
+use crate::responses::{Check, Lengths};
 use crate::server::{self, Usage};
 
 /// What is read at once.
@@ -185,7 +185,7 @@ impl<'r> Rounds<'r> {
     fn report(mut self, time: Duration, server: Usage, load: Duration) -> Report {
         self.look_for_stuck();
         let connections = self.connections.iter().flatten();
-        let sampled = connections.map(|connection| connection.answers.sampled).sum();
+        let sampled = connections.map(|connection| connection.responses.sampled).sum();
         let report = self.tally.report(time, server, load, self.errors);
         Report { sampled, ..report }
     }
@@ -226,8 +226,8 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let (mut input, mut answered) = ([0; 1024], 0);
             while stream.read(&mut input).is_ok_and(|n| n > 0) {
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
-                stream.write_all(answer.as_bytes()).unwrap();
+                let response = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
+                stream.write_all(response.as_bytes()).unwrap();
                 answered += 1;
             }
             answered

@@ -73,8 +73,8 @@ mod tests {
     fn the_field_works_as_its_document_says() {
         let client = Client::new(App::new(Field::new()));
         let said = |method: &str, target: &str| {
-            let answer = client.call(method, target);
-            (answer.status().as_u16(), answer.text().to_owned())
+            let response = client.call(method, target);
+            (response.status().as_u16(), response.text().to_owned())
         };
         assert_eq!(said("GET", "/"), (200, "10 potatoes in the field.".into()));
         assert_eq!(said("GET", "/3"), (200, "One of 10 beautiful potatoes.".into()));

@@ -68,8 +68,8 @@ fn latin1(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// One answer, as the client sees it.
-struct Answer {
+/// One response, as the client sees it.
+struct Response {
     status: u16,
     head: String,
     body: Vec<u8>,
@@ -77,7 +77,7 @@ struct Answer {
 
 /// What a client gets for what it sends.
 struct Exchange {
-    answers: Vec<Answer>,
+    responses: Vec<Response>,
     interims: Vec<u16>,
     closed: bool,
     gone: bool,
@@ -85,26 +85,26 @@ struct Exchange {
 
 impl Exchange {
     fn of(input: &[u8], size: usize, end: End) -> Exchange {
-        let mut answerer = Answerer::new();
+        let mut responder = Responder::new();
         for piece in input.chunks(size) {
-            answerer.unconsumed.extend_from_slice(piece);
-            answerer.run();
+            responder.unconsumed.extend_from_slice(piece);
+            responder.run();
         }
         if end != End::Stays {
-            answerer.end();
+            responder.end();
         }
-        let (answers, interims) = read_answers(&answerer.out, &answerer.methods);
+        let (responses, interims) = read_responses(&responder.out, &responder.methods);
         Exchange {
-            answers,
+            responses,
             interims,
-            closed: answerer.closed,
+            closed: responder.closed,
             gone: end == End::Gone,
         }
     }
 }
 
 /// The server of the suite's contract: `/` and `/echo`.
-struct Answerer {
+struct Responder {
     connection: Connection,
     head: Head,
     unconsumed: Vec<u8>,
@@ -116,13 +116,13 @@ struct Answerer {
     closed: bool,
 }
 
-impl Answerer {
-    fn new() -> Answerer {
+impl Responder {
+    fn new() -> Responder {
         let limits = Limits {
             body_bytes: 4 * 1024 * 1024,
             ..Limits::default()
         };
-        Answerer {
+        Responder {
             connection: Connection::new(Arc::new(limits)),
             head: Head::new(),
             unconsumed: Vec::new(),
@@ -161,9 +161,9 @@ impl Answerer {
                 Ok(Received::End { len, .. }) => {
                     self.unconsumed.drain(..len);
                     let (status, allow) = route(&self.method, &self.path);
-                    self.answer(status, allow);
+                    self.respond(status, allow);
                 }
-                Err(refusal) => self.answer(refusal.status(), None),
+                Err(refusal) => self.respond(refusal.status(), None),
             }
         }
     }
@@ -173,12 +173,12 @@ impl Answerer {
             return;
         }
         if let Err(refusal) = self.connection.end_of_input(&self.unconsumed) {
-            self.answer(refusal.status(), None);
+            self.respond(refusal.status(), None);
         }
         self.closed = true;
     }
 
-    fn answer(&mut self, status: u16, allow: Option<&str>) {
+    fn respond(&mut self, status: u16, allow: Option<&str>) {
         let mut fields = FieldBlock::new();
         if let Some(allow) = allow {
             fields.set("Allow", allow.as_bytes()).expect("a good field");
@@ -210,9 +210,9 @@ fn route(method: &str, path: &str) -> (u16, Option<&'static str>) {
     }
 }
 
-/// Takes the answers apart again, as a client that knows what it asked.
-fn read_answers(mut out: &[u8], methods: &[String]) -> (Vec<Answer>, Vec<u16>) {
-    let mut answers = Vec::new();
+/// Takes the responses apart again, as a client that knows what it asked.
+fn read_responses(mut out: &[u8], methods: &[String]) -> (Vec<Response>, Vec<u16>) {
+    let mut responses = Vec::new();
     let mut interims = Vec::new();
     while !out.is_empty() {
         let end = out
@@ -232,16 +232,16 @@ fn read_answers(mut out: &[u8], methods: &[String]) -> (Vec<Answer>, Vec<u16>) {
             continue;
         }
         let length = field(&head, "content-length").map_or(0, |length| length.parse().expect("a number"));
-        let length = if methods[answers.len()] == "HEAD" { 0 } else { length };
+        let length = if methods[responses.len()] == "HEAD" { 0 } else { length };
         let (body, rest) = out.split_at(length);
-        answers.push(Answer {
+        responses.push(Response {
             status,
             head,
             body: body.to_vec(),
         });
         out = rest;
     }
-    (answers, interims)
+    (responses, interims)
 }
 
 fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
@@ -272,8 +272,12 @@ fn judge(case: &Value, exchange: &Exchange) -> Result<(), String> {
             .strip_prefix("(?im)^")
             .expect("the start of a line, in any case");
         let line = |line: &str| line.to_ascii_lowercase().starts_with(forbidden);
-        if exchange.answers.iter().any(|answer| answer.head.lines().any(line)) {
-            return Err(format!("an answer has {forbidden}"));
+        if exchange
+            .responses
+            .iter()
+            .any(|response| response.head.lines().any(line))
+        {
+            return Err(format!("a response has {forbidden}"));
         }
     }
     Ok(())
@@ -297,9 +301,9 @@ fn allows(rule: &Value, exchange: &Exchange) -> Result<(), String> {
         return Err("we speak nothing else".to_owned());
     }
     let found: Vec<_> = exchange
-        .answers
+        .responses
         .iter()
-        .map(|answer| answer.status.to_string())
+        .map(|response| response.status.to_string())
         .collect();
     let fits = |(pattern, status): (&&str, &String)| pattern.split('|').any(|p| fits_status(p, status));
     let (fixed, open) = match statuses.split_last() {
@@ -308,7 +312,7 @@ fn allows(rule: &Value, exchange: &Exchange) -> Result<(), String> {
     };
     let count = found.len() == fixed.len() || (open && found.len() >= fixed.len());
     if !count || !fixed.iter().zip(&found).all(fits) {
-        return Err(format!("answers {found:?}, wanted {statuses:?}"));
+        return Err(format!("responses {found:?}, wanted {statuses:?}"));
     }
     let state = if exchange.closed { "closed" } else { "open" };
     if rule["conn"].as_str().is_some_and(|wanted| wanted != state) {
@@ -320,7 +324,7 @@ fn allows(rule: &Value, exchange: &Exchange) -> Result<(), String> {
             .filter_map(Value::as_u64)
             .ne(exchange.interims.iter().map(|&status| u64::from(status)))
     {
-        return Err(format!("interim answers {:?}", exchange.interims));
+        return Err(format!("interim responses {:?}", exchange.interims));
     }
     bodies_fit(rule, exchange)?;
     fields_fit(rule, exchange)
@@ -333,13 +337,13 @@ fn fits_status(pattern: &str, status: &str) -> bool {
 fn bodies_fit(rule: &Value, exchange: &Exchange) -> Result<(), String> {
     let none = serde_json::Map::new();
     for (index, wanted) in rule["body"].as_object().unwrap_or(&none) {
-        let body = &exchange.answers[index.parse::<usize>().expect("an index")].body;
+        let body = &exchange.responses[index.parse::<usize>().expect("an index")].body;
         if *body != latin1(wanted.as_str().expect("text")) {
             return Err(format!("body {index} is {:?}", String::from_utf8_lossy(body)));
         }
     }
     for (index, wanted) in rule["bodylen"].as_object().unwrap_or(&none) {
-        let length = exchange.answers[index.parse::<usize>().expect("an index")].body.len();
+        let length = exchange.responses[index.parse::<usize>().expect("an index")].body.len();
         if wanted.as_u64() != Some(length as u64) {
             return Err(format!("body {index} has {length} bytes"));
         }
@@ -356,7 +360,7 @@ fn fields_fit(rule: &Value, exchange: &Exchange) -> Result<(), String> {
         (".+", ""),
     ]);
     for (index, wanted) in rule["hdr"].as_object().into_iter().flatten() {
-        let head = &exchange.answers[index.parse::<usize>().expect("an index")].head;
+        let head = &exchange.responses[index.parse::<usize>().expect("an index")].head;
         for (names, pattern) in wanted.as_object().expect("names and patterns") {
             let part = patterns[pattern.as_str().expect("text")];
             let fits =

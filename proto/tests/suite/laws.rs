@@ -246,16 +246,16 @@ proptest! {
         prop_assert_eq!(&request.fields[1..], &sent[..]);
     }
 
-    /// Every answer is one another parser reads, with the application's fields as they were given
+    /// Every response is one another parser reads, with the application's fields as they were given
     /// and exactly as much framing as its plan says.
     #[test]
-    fn answers_round_trip(
+    fn responses_round_trip(
         status in 0u16..1100,
         method in select(&["GET", "HEAD", "POST", "CONNECT"][..]),
         client in select(&["1.0", "1.1"][..]),
         option in select(&["", "Connection: close\r\n", "Connection: keep-alive\r\n"][..]),
         body in prop_oneof![Just(BodyLength::None), Just(BodyLength::Unknown), any::<u64>().prop_map(BodyLength::Known)],
-        fields in vec((answer_names(), vec(any::<u8>(), 0..12)), 0..6),
+        fields in vec((response_names(), vec(any::<u8>(), 0..12)), 0..6),
         version in select(&[Version::Http10, Version::Http11][..]),
     ) {
         let target = if method == "CONNECT" { "a:1" } else { "/" };
@@ -294,11 +294,11 @@ proptest! {
         prop_assert_eq!(closes, says);
     }
 
-    /// What a connection keeps of its last answer changes nothing about the next.
+    /// What a connection keeps of its last response changes nothing about the next.
     #[test]
-    fn an_answer_is_the_same_whatever_was_answered_before(answers in vec(answers(), 1..12)) {
+    fn a_response_is_the_same_whatever_was_answered_before(responses in vec(responses(), 1..12)) {
         let mut kept = Connection::new(Limits::default());
-        for (request, fields, (status, body, date, content_type, version)) in answers {
+        for (request, fields, (status, body, date, content_type, version)) in responses {
             let mut block = FieldBlock::new();
             for (name, value) in &fields {
                 let _ = block.append(name, value);
@@ -311,19 +311,19 @@ proptest! {
                 let plan = connection.respond(&response, &mut out);
                 (String::from_utf8(out), plan, connection.finish())
             };
-            let answer = answered(&mut kept);
-            prop_assert_eq!(&answer, &answered(&mut Connection::new(Limits::default())));
-            if answer.2 != Next::Again {
+            let response = answered(&mut kept);
+            prop_assert_eq!(&response, &answered(&mut Connection::new(Limits::default())));
+            if response.2 != Next::Again {
                 kept.restart();
             }
         }
     }
 }
 
-type Answer = (u16, BodyLength, Option<HttpDate>, Option<FieldValue<'static>>, Version);
+type Response = (u16, BodyLength, Option<HttpDate>, Option<FieldValue<'static>>, Version);
 
-/// Requests and their answers, of so few kinds that one is often like the one before.
-fn answers() -> impl Strategy<Value = (String, Vec<(&'static str, &'static [u8])>, Answer)> {
+/// Requests and their responses, of so few kinds that one is often like the one before.
+fn responses() -> impl Strategy<Value = (String, Vec<(&'static str, &'static [u8])>, Response)> {
     let request = select(
         &[
             "GET / HTTP/1.1",
@@ -356,7 +356,7 @@ fn answers() -> impl Strategy<Value = (String, Vec<(&'static str, &'static [u8])
     )
 }
 
-fn answer_names() -> impl Strategy<Value = String> {
+fn response_names() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z-]{1,8}",
         ".{0,4}",

@@ -117,7 +117,7 @@ fn trailers_up_to_the_limit_pass_and_one_byte_more_is_431() {
     assert_eq!(Reason::TrailersTooLong.status(), 431);
 }
 
-/// A buffer of `buffer_bytes` is enough: full, it is never left without an answer. (`wire::drive`
+/// A buffer of `buffer_bytes` is enough: full, it is never left without a response. (`wire::drive`
 /// asserts the same for every other test.)
 #[test]
 fn a_full_buffer_never_gets_stuck() {

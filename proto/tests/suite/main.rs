@@ -1,11 +1,11 @@
 //! One binary for all integration tests: a file per group of rules, each test quoting its rule.
 
-mod answers;
 mod corpus;
 mod field_block;
 mod httparse_differential;
 mod laws;
 mod limits;
+mod responses;
 mod rfc9110_s10_expect;
 mod rfc9112_s2_message;
 mod rfc9112_s3_request_line;

@@ -2,7 +2,7 @@
 
 use hansel_proto::{BodyLength, Connection, FieldBlock, Head, Limits, Next, Reason, Received};
 
-use crate::wire::{accepted, get, plain_answer, post, refused};
+use crate::wire::{accepted, get, plain_response, post, refused};
 
 fn begun(bytes: &str) -> Connection {
     let mut connection = Connection::new(Limits::default());
@@ -31,7 +31,7 @@ fn s10_1_1_a_waiting_client_gets_one_100() {
         connection.send_continue(&mut out);
         assert_eq!(out.len(), 25, "once");
         out.clear();
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+        connection.respond(&plain_response(&FieldBlock::new()), &mut out);
         assert_eq!(
             connection.finish(),
             Next::Drain,
@@ -62,10 +62,10 @@ fn s10_1_1_no_100_once_content_has_come() {
 /// SHOULD indicate whether it intends to close the connection": it does, since nobody knows whether
 /// the next bytes are content.
 #[test]
-fn s10_1_1_a_final_answer_instead_of_100_closes() {
+fn s10_1_1_a_final_response_instead_of_100_closes() {
     let mut connection = begun(&expecting("Content-Length: 40"));
     let mut out = Vec::new();
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+    connection.respond(&plain_response(&FieldBlock::new()), &mut out);
     assert!(out.ends_with(b"Connection: close\r\n\r\n"));
     assert!(!connection.needs_continue(), "not behind a final head");
     assert_eq!(connection.finish(), Next::Close);
@@ -146,7 +146,7 @@ fn a_body_too_large_is_refused_before_it_is_sent() {
         &hansel_proto::ResponseHead {
             status: 413,
             body: BodyLength::None,
-            ..plain_answer(&fields)
+            ..plain_response(&fields)
         },
         &mut out,
     );

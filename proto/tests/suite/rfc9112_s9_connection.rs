@@ -4,7 +4,7 @@ use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Reason, Received, ResponseHead, Span, Version,
 };
 
-use crate::wire::{accepted, chunked, get, plain_answer, post};
+use crate::wire::{accepted, chunked, get, plain_response, post};
 
 /// A connection that was shown `bytes` and has taken the head at their start; and what is left.
 fn begun(bytes: &str) -> (Connection, Head, &[u8]) {
@@ -16,7 +16,7 @@ fn begun(bytes: &str) -> (Connection, Head, &[u8]) {
     }
 }
 
-/// The answer to the request `bytes`, and what comes next.
+/// The response to the request `bytes`, and what comes next.
 fn answered(bytes: &str, response: &ResponseHead<'_>) -> (String, Next) {
     let (mut connection, mut head, mut rest) = begun(bytes);
     let mut out = Vec::new();
@@ -33,7 +33,7 @@ fn answered(bytes: &str, response: &ResponseHead<'_>) -> (String, Next) {
 
 fn persists(bytes: &str) -> bool {
     let fields = FieldBlock::new();
-    let (text, next) = answered(bytes, &plain_answer(&fields));
+    let (text, next) = answered(bytes, &plain_response(&fields));
     let request = accepted(bytes);
     assert_eq!(text.contains("Connection: close\r\n"), next == Next::Close, "{text}");
     assert_eq!(request.keep_alive, next == Next::Again);
@@ -51,7 +51,7 @@ fn s9_6_a_client_that_sends_close_is_done_when_its_request_is_whole() {
             assert!(!connection.client_is_done(), "the end of the body is to come");
             rest = &rest[end..];
         }
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
         connection.finish();
         connection.client_is_done()
     };
@@ -98,7 +98,7 @@ fn s9_3_1_1_persists_unless_closed() {
 
 /// §9.3: "If the received protocol is HTTP/1.0, the "keep-alive" connection option is present, [...]
 /// and the recipient wishes to honor the HTTP/1.0 "keep-alive" mechanism, the connection will
-/// persist", and the answer says so.
+/// persist", and the response says so.
 #[test]
 fn s9_3_1_0_persists_if_asked() {
     let old = |lines: &str| format!("GET / HTTP/1.0\r\n{lines}\r\n");
@@ -109,14 +109,14 @@ fn s9_3_1_0_persists_if_asked() {
     assert!(persists(&old("Connection: keep-alive\r\n")));
     assert!(persists(&old("Connection: x\r\nConnection: Keep-Alive\r\n")));
     let fields = FieldBlock::new();
-    let (text, _) = answered(&old("Connection: keep-alive\r\n"), &plain_answer(&fields));
+    let (text, _) = answered(&old("Connection: keep-alive\r\n"), &plain_response(&fields));
     assert!(text.ends_with("Connection: keep-alive\r\n\r\n"), "{text}");
 }
 
 /// §9.3.2: "A server MAY process a sequence of pipelined requests in parallel [...] but it MUST send
 /// the corresponding responses in the same order": here, one after the other.
 #[test]
-fn s9_3_2_a_pipelined_request_waits_for_the_answer_before_it() {
+fn s9_3_2_a_pipelined_request_waits_for_the_response_before_it() {
     let second = get("X: 2\r\n");
     let bytes = get("X: 1\r\n") + &second;
     let (mut connection, mut head, rest) = begun(&bytes);
@@ -130,10 +130,10 @@ fn s9_3_2_a_pipelined_request_waits_for_the_answer_before_it() {
     assert_eq!(
         connection.receive(rest, &mut head),
         Ok(Received::Partial),
-        "the answer comes first"
+        "the response comes first"
     );
     let mut out = Vec::new();
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+    connection.respond(&plain_response(&FieldBlock::new()), &mut out);
     assert_eq!(connection.receive(rest, &mut head), Ok(Received::Partial), "all of it");
     assert_eq!(connection.finish(), Next::Again);
     assert_eq!(
@@ -145,17 +145,17 @@ fn s9_3_2_a_pipelined_request_waits_for_the_answer_before_it() {
 /// §9.6: "A server that receives a "close" connection option MUST initiate closure of the
 /// connection [...]. The server MUST NOT process any further requests received on that connection."
 #[test]
-fn s9_6_nothing_is_read_after_the_last_answer() {
+fn s9_6_nothing_is_read_after_the_last_response() {
     let bytes = get("Connection: close\r\n") + &get("");
     let (mut connection, mut head, rest) = begun(&bytes);
     assert!(matches!(connection.receive(rest, &mut head), Ok(Received::End { .. })));
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+    connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
     assert_eq!(connection.finish(), Next::Close);
     assert_eq!(connection.receive(rest, &mut head), Ok(Received::Partial));
     assert!(!connection.wants_head());
     let mut out = Vec::new();
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
-    assert_eq!(out, b"", "the last answer was the last");
+    connection.respond(&plain_response(&FieldBlock::new()), &mut out);
+    assert_eq!(out, b"", "the last response was the last");
     assert_eq!(connection.finish(), Next::Close);
 }
 
@@ -165,7 +165,7 @@ fn s9_6_nothing_is_read_after_the_last_answer() {
 fn s9_3_an_unread_body_is_drained_or_the_connection_closed() {
     for body in [post("Content-Length: 40\r\n", ""), chunked("")] {
         let (mut connection, mut head, _) = begun(&body);
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
         assert_eq!(connection.finish(), Next::Drain);
         assert_eq!(connection.finish(), Next::Drain, "asking again changes nothing");
         assert!(!connection.wants_head());
@@ -208,7 +208,7 @@ fn end_span(size: usize) -> Span {
 fn a_request_without_body_needs_no_draining() {
     for bytes in [get(""), post("Content-Length: 0\r\n", "")] {
         let (mut connection, ..) = begun(&bytes);
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
         assert_eq!(connection.finish(), Next::Again);
     }
 }
@@ -259,7 +259,7 @@ fn the_end_between_requests_is_no_refusal() {
         assert!(connection.is_between_requests(), "empty lines are no request");
         assert_eq!(connection.end_of_input(bytes.as_bytes()), Ok(()));
     }
-    // A half-closed client still gets its answer, and needs not be told that it closed.
+    // A half-closed client still gets its response, and needs not be told that it closed.
     let bytes = get("");
     let (mut connection, mut head, rest) = begun(&bytes);
     assert!(matches!(connection.receive(rest, &mut head), Ok(Received::End { .. })));
@@ -280,14 +280,14 @@ fn a_connection_knows_whether_a_request_is_under_way() {
         Ok(Received::Head { .. })
     ));
     assert!(!connection.is_between_requests() && !connection.wants_head() && connection.owes_response());
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+    connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
     assert!(!connection.is_between_requests() && !connection.owes_response());
     assert_eq!(connection.finish(), Next::Again);
     assert!(connection.is_between_requests() && connection.wants_head());
 }
 
 /// §9.6: "A server that sends a "close" connection option [...] MUST NOT process any further
-/// requests": a server that stops says so with the answer it still gives.
+/// requests": a server that stops says so with the response it still gives.
 #[test]
 fn s9_6_a_draining_server_says_close() {
     for early in [true, false] {
@@ -304,7 +304,7 @@ fn s9_6_a_draining_server_says_close() {
         connection.close_after_response();
         assert!(connection.closes_after_response());
         let mut out = Vec::new();
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+        connection.respond(&plain_response(&FieldBlock::new()), &mut out);
         assert!(out.ends_with(b"Connection: close\r\n\r\n"));
         assert_eq!(connection.finish(), Next::Close);
     }
@@ -314,7 +314,7 @@ fn s9_6_a_draining_server_says_close() {
 fn a_wish_to_close_that_comes_late_still_closes() {
     let bytes = get("");
     let (mut connection, ..) = begun(&bytes);
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+    connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
     connection.close_after_response();
     assert_eq!(connection.finish(), Next::Close);
 }
@@ -322,12 +322,12 @@ fn a_wish_to_close_that_comes_late_still_closes() {
 /// §9.5: a server may close a connection that was silent for too long, and RFC 9110 §15.5.9 wants
 /// `close` in a 408.
 #[test]
-fn s9_5_an_answer_nobody_asked_for_is_the_last() {
+fn s9_5_a_response_nobody_asked_for_is_the_last() {
     let fields = FieldBlock::new();
     let response = ResponseHead {
         status: 408,
         body: BodyLength::Known(3),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
     // Behind a HEAD that was answered: its lack of content must not stick.
     let bytes = get("").replace("GET", "HEAD");
@@ -379,7 +379,7 @@ fn the_first_refusal_stands() {
     assert_eq!(connection.end_of_input(b""), Err(refusal));
 }
 
-/// RFC 9110 §9.3.2: no answer to HEAD has content, a refusal included.
+/// RFC 9110 §9.3.2: no response to HEAD has content, a refusal included.
 #[test]
 fn a_refused_head_request_is_answered_without_content() {
     for (head_line, plan) in [("HEAD", BodyPlan::Omit), ("GET", BodyPlan::Plain)] {
@@ -399,7 +399,7 @@ fn a_refused_head_request_is_answered_without_content() {
             let response = ResponseHead {
                 status: 400,
                 body: BodyLength::Known(3),
-                ..plain_answer(&fields)
+                ..plain_response(&fields)
             };
             assert_eq!(connection.respond(&response, &mut Vec::new()), plan);
             drop(head);
@@ -423,7 +423,7 @@ fn a_successful_connect_closes() {
         bytes,
         &ResponseHead {
             body: BodyLength::Known(5),
-            ..plain_answer(&fields)
+            ..plain_response(&fields)
         },
     );
     assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
@@ -432,7 +432,7 @@ fn a_successful_connect_closes() {
         bytes,
         &ResponseHead {
             status: 405,
-            ..plain_answer(&fields)
+            ..plain_response(&fields)
         },
     );
     assert_eq!(text, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n");
@@ -440,12 +440,12 @@ fn a_successful_connect_closes() {
 }
 
 #[test]
-fn an_answer_in_the_older_version_persists_only_if_it_says_so() {
+fn a_response_in_the_older_version_persists_only_if_it_says_so() {
     let fields = FieldBlock::new();
     let old = ResponseHead {
         version: Version::Http10,
         body: BodyLength::Known(1),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
     let (text, next) = answered(&get(""), &old);
     assert_eq!(
@@ -465,13 +465,13 @@ fn an_answer_in_the_older_version_persists_only_if_it_says_so() {
 }
 
 #[test]
-fn a_second_answer_to_a_request_is_not_sent() {
+fn a_second_response_to_a_request_is_not_sent() {
     let bytes = get("");
     let (mut connection, ..) = begun(&bytes);
     let mut out = Vec::new();
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+    connection.respond(&plain_response(&FieldBlock::new()), &mut out);
     let length = out.len();
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut out);
+    connection.respond(&plain_response(&FieldBlock::new()), &mut out);
     assert_eq!(out.len(), length);
     assert_eq!(connection.finish(), Next::Again);
 }
@@ -483,7 +483,7 @@ fn finishing_what_was_not_answered_closes() {
     assert_eq!(connection.finish(), Next::Close);
 }
 
-/// Thousands of connections may be kept: each must be small. The head of its last answer, some 130 bytes, it has
+/// Thousands of connections may be kept: each must be small. The head of its last response, some 130 bytes, it has
 /// elsewhere.
 #[test]
 fn a_connection_is_small() {

@@ -36,8 +36,8 @@ pub(crate) struct Transcript {
     pub(crate) left: usize,
 }
 
-/// The plainest answer there is.
-pub(crate) fn plain_answer(fields: &FieldBlock) -> ResponseHead<'_> {
+/// The plainest response there is.
+pub(crate) fn plain_response(fields: &FieldBlock) -> ResponseHead<'_> {
     ResponseHead {
         status: 200,
         fields,
@@ -109,7 +109,7 @@ impl Driver {
                     self.current().trailers = trailers;
                     self.current().whole = true;
                     self.unconsumed.drain(..len);
-                    if !self.answer() {
+                    if !self.respond() {
                         return false;
                     }
                 }
@@ -128,11 +128,11 @@ impl Driver {
             .expect("a head comes before its body")
     }
 
-    fn answer(&mut self) -> bool {
+    fn respond(&mut self) -> bool {
         self.out.clear();
         assert!(self.connection.owes_response());
         self.connection
-            .respond(&plain_answer(&FieldBlock::new()), &mut self.out);
+            .respond(&plain_response(&FieldBlock::new()), &mut self.out);
         let next = self.connection.finish();
         self.transcript.closed = next == Next::Close;
         assert_eq!(
@@ -157,7 +157,7 @@ impl Driver {
         if self.connection.owes_response() {
             self.out.clear();
             self.connection
-                .respond(&plain_answer(&FieldBlock::new()), &mut self.out);
+                .respond(&plain_response(&FieldBlock::new()), &mut self.out);
             assert!(self.out.ends_with(b"Connection: close\r\n\r\n"));
         }
         assert_eq!(self.connection.finish(), Next::Close);

@@ -1,4 +1,4 @@
-//! JSON, as argument and as answer.
+//! JSON, as argument and as response.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde_json::error::Category;
 use super::{extractor, refusal};
 use crate::{Body, Error, IntoResponse, Request, Response};
 
-/// As an argument, the body of a request, JSON, read as a `T`. As an answer, the JSON of a `T`.
+/// As an argument, the body of a request, JSON, read as a `T`. As a response, the JSON of a `T`.
 ///
 /// A body of another content type is answered with 415, one that is no JSON with 400, and JSON that is no
 /// `T` with 422, with the reason.
@@ -30,8 +30,8 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 /// # let send = |kind: &str, body: &str| {
 /// #     app.call(&Request::post("/mirror").with_header("Content-Type", kind).with_body(body))
 /// # };
-/// # let answer = send("application/json; charset=utf-8", r#"{"x":1,"y":2}"#);
-/// # assert_eq!(answer.body().bytes(), Some(&br#"{"x":2,"y":1}"#[..]));
+/// # let response = send("application/json; charset=utf-8", r#"{"x":1,"y":2}"#);
+/// # assert_eq!(response.body().bytes(), Some(&br#"{"x":2,"y":1}"#[..]));
 /// # assert_eq!(send("application/vnd.api+json", r#"{"x":1,"y":2}"#).status(), 200);
 /// # assert_eq!(send("application/json", "\u{feff}{\"x\":1,\"y\":2}").status(), 200);
 /// # assert_eq!(send("application/json", "{").status(), 400);

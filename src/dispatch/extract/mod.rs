@@ -43,7 +43,7 @@ macro_rules! extractor {
 }
 use extractor;
 
-/// An answer to a request whose query or body is not what the handler takes.
+/// A response to a request whose query or body is not what the handler takes.
 #[cfg(any(feature = "query", feature = "form", feature = "json"))]
 fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Response {
     crate::Response::new(format!("{what}: {reason}")).with_status(status)

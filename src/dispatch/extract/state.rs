@@ -13,7 +13,7 @@ use crate::{IntoResponse, Request, Response};
 /// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
 /// request by a hook.
 ///
-/// Where there is none of this type, the answer is 500, and the log names the type.
+/// Where there is none of this type, the response is 500, and the log names the type.
 ///
 /// ```
 /// use hansel::{Hooks, Routes, State};

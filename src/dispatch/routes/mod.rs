@@ -206,7 +206,7 @@ impl Routes {
         self
     }
 
-    /// Answers what would be 404 here. The answer's status is 404 unless the handler sets one.
+    /// Answers what would be 404 here. The response's status is 404 unless the handler sets one.
     ///
     /// Below a mount, it answers for all that begins with the mount's path, unless another dispatcher has it: it is asked
     /// when nobody else answers, and never hides a 405, or what OPTIONS is answered with.
@@ -355,10 +355,10 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
             endpoint,
         )
     })?;
-    if let Some(answer) = walk.answer_mut()
-        && answer.status() == http::StatusCode::OK
+    if let Some(response) = walk.response_mut()
+        && response.status() == http::StatusCode::OK
     {
-        answer.set_status(http::StatusCode::NOT_FOUND);
+        response.set_status(http::StatusCode::NOT_FOUND);
     }
     Ok(arrived)
 }

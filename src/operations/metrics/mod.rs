@@ -48,13 +48,13 @@ const BOUNDS: [(u64, &str); 16] = [
 /// What counts requests. A server has it by this name only, so that a program which never asks for
 /// metrics has nothing of them in it.
 pub(crate) trait Count: Send + Sync {
-    /// Counts an answer on loop `index`.
+    /// Counts a response on loop `index`.
     fn count(&self, places: &mut Places, index: usize, labels: Labels<'_>, took: Duration);
     /// Writes all of it.
     fn expose(&self, text: &mut Exposition);
 }
 
-/// Endpoint, method and status of an answer.
+/// Endpoint, method and status of a response.
 type Labels<'a> = (&'a str, &'a str, u16);
 
 /// The counters of all requests of a server.
@@ -69,7 +69,7 @@ pub(crate) struct Metrics {
 #[derive(Default)]
 #[repr(align(64))]
 struct Series {
-    answers: [[AtomicU64; CLASSES.len()]; METHODS.len()],
+    responses: [[AtomicU64; CLASSES.len()]; METHODS.len()],
     durations: [AtomicU64; BOUNDS.len() + 1],
     nanoseconds: AtomicU64,
 }
@@ -105,9 +105,9 @@ impl Metrics {
             .map(|(index, endpoint)| (&**endpoint, self.total(index)))
             .filter(|(_, series)| series.count() > 0)
             .collect();
-        text.family("hansel_requests_total", "counter", "Answers of the application.");
+        text.family("hansel_requests_total", "counter", "Responses of the application.");
         for (endpoint, series) in &totals {
-            for (method, classes) in METHODS.iter().zip(&series.answers) {
+            for (method, classes) in METHODS.iter().zip(&series.responses) {
                 for (class, count) in CLASSES.iter().zip(classes) {
                     let count = count.load(Relaxed);
                     if count > 0 {
@@ -120,7 +120,7 @@ impl Metrics {
         text.family(
             "hansel_request_duration_seconds",
             "histogram",
-            "From the moment a request was whole until its answer was made, or sent if it is a stream.",
+            "From the moment a request was whole until its response was made, or sent if it is a stream.",
         );
         for (endpoint, series) in &totals {
             series.expose_durations(endpoint, text);
@@ -141,8 +141,8 @@ impl Metrics {
 
 impl Series {
     fn counters(&self) -> impl Iterator<Item = &AtomicU64> {
-        let answers = self.answers.iter().flatten();
-        answers.chain(&self.durations).chain([&self.nanoseconds])
+        let responses = self.responses.iter().flatten();
+        responses.chain(&self.durations).chain([&self.nanoseconds])
     }
 
     fn count(&self) -> u64 {
@@ -191,7 +191,7 @@ impl Places {
         let series = series.get_or_init(Box::default);
         let method = METHODS.iter().position(|known| *known == method);
         let class = usize::from((status / 100).clamp(1, 5) - 1);
-        series.answers[method.unwrap_or(METHODS.len() - 1)][class].fetch_add(1, Relaxed);
+        series.responses[method.unwrap_or(METHODS.len() - 1)][class].fetch_add(1, Relaxed);
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|(bound, _)| took <= *bound);
         series.durations[bucket.unwrap_or(BOUNDS.len())].fetch_add(1, Relaxed);

@@ -42,11 +42,11 @@ async fn item_page(request: HttpRequest, path: web::Path<(String, String)>) -> H
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok());
     let page = work::item_page(shop, item, request.uri().query(), cookie);
-    let mut answer = HttpResponse::Ok();
+    let mut response = HttpResponse::Ok();
     for field in ITEM_HEADERS {
-        answer.insert_header(field);
+        response.insert_header(field);
     }
-    answer.body(page)
+    response.body(page)
 }
 
 async fn json() -> HttpResponse {

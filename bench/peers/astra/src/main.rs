@@ -11,10 +11,10 @@ fn main() -> io::Result<()> {
     Server::bind(settings.address())
         .max_workers(settings.threads)
         .http1_pipeline_flush(true)
-        .serve(answer)
+        .serve(respond)
 }
 
-fn answer(mut request: Request, _: ConnectionInfo) -> Response {
+fn respond(mut request: Request, _: ConnectionInfo) -> Response {
     let path = request.uri().path().to_owned();
     let mut segments = path.split('/').skip(1);
     let route = [(); 5].map(|()| segments.next());
@@ -22,33 +22,33 @@ fn answer(mut request: Request, _: ConnectionInfo) -> Response {
         ("GET", [Some(""), None, ..]) => text(work::HELLO),
         ("GET", [Some("user"), Some(id), None, ..]) => text(work::user(id)),
         ("GET", [Some("shops"), Some(shop), Some("items"), Some(item), None]) => item_page(&request, shop, item),
-        ("GET", [Some("json"), None, ..]) => answer_of(200, &[("Content-Type", "application/json")], work::json()),
+        ("GET", [Some("json"), None, ..]) => response(200, &[("Content-Type", "application/json")], work::json()),
         ("GET", [Some("10k"), None, ..]) => text(work::ten_kb()),
         ("GET", [Some("1m"), None, ..]) => text(work::one_mb()),
         ("POST", [Some("upload"), None, ..]) => match io::copy(&mut request.body_mut().reader(), &mut io::sink()) {
             Ok(count) => text(count.to_string()),
-            Err(_) => answer_of(400, &[], ""),
+            Err(_) => response(400, &[], ""),
         },
         ("GET", [Some("sleep"), None, ..]) => {
             work::sleep();
             text(work::HELLO)
         }
-        _ => answer_of(404, &[], ""),
+        _ => response(404, &[], ""),
     }
 }
 
 fn text(body: impl Into<Bytes>) -> Response {
-    answer_of(200, &[("Content-Type", "text/plain; charset=utf-8")], body)
+    response(200, &[("Content-Type", "text/plain; charset=utf-8")], body)
 }
 
 fn item_page(request: &Request, shop: &str, item: &str) -> Response {
     let cookie = request.headers().get("Cookie").and_then(|cookie| cookie.to_str().ok());
     let page = work::item_page(shop, item, request.uri().query(), cookie);
-    answer_of(200, &ITEM_HEADERS, page)
+    response(200, &ITEM_HEADERS, page)
 }
 
 /// With its length, without which astra sends chunks.
-fn answer_of(status: u16, headers: &[(&'static str, &'static str)], body: impl Into<Bytes>) -> Response {
+fn response(status: u16, headers: &[(&'static str, &'static str)], body: impl Into<Bytes>) -> Response {
     let body = body.into();
     let builder = ResponseBuilder::new()
         .status(status)

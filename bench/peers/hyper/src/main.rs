@@ -43,17 +43,17 @@ async fn serve(listener: TcpListener) {
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
+        let connection = http.serve_connection(TokioIo::new(stream), service_fn(respond));
         tokio::task::spawn_local(connection);
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+type Whole = Response<Full<Bytes>>;
 
-async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Whole, Infallible> {
     let mut path = request.uri().path().split('/').skip(1);
     let route = [(); 5].map(|()| path.next());
-    let answer = match (request.method(), route) {
+    let response = match (request.method(), route) {
         (&Method::GET, [Some(""), None, ..]) => text(work::HELLO),
         (&Method::GET, [Some("user"), Some(id), None, ..]) => text(work::user(id)),
         (&Method::GET, [Some("shops"), Some(shop), Some("items"), Some(item), None]) => item_page(&request, shop, item),
@@ -67,37 +67,37 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
         }
         _ => status(StatusCode::NOT_FOUND),
     };
-    Ok(answer)
+    Ok(response)
 }
 
-fn text(body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+fn text(body: impl Into<Bytes>) -> Whole {
+    let mut response = Response::new(Full::new(body.into()));
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
-fn json() -> Answer {
-    let mut answer = Response::new(Full::new(work::json().into()));
+fn json() -> Whole {
+    let mut response = Response::new(Full::new(work::json().into()));
     let kind = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
-fn item_page(request: &Request<Incoming>, shop: &str, item: &str) -> Answer {
+fn item_page(request: &Request<Incoming>, shop: &str, item: &str) -> Whole {
     let cookie = request
         .headers()
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok());
     let page = work::item_page(shop, item, request.uri().query(), cookie);
-    let mut answer = Response::new(Full::new(page.into()));
+    let mut response = Response::new(Full::new(page.into()));
     for (name, value) in ITEM_HEADERS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
-async fn upload(mut body: Incoming) -> Answer {
+async fn upload(mut body: Incoming) -> Whole {
     let mut count = 0;
     while let Some(frame) = body.frame().await {
         match frame {
@@ -108,8 +108,8 @@ async fn upload(mut body: Incoming) -> Answer {
     text(count.to_string())
 }
 
-fn status(status: StatusCode) -> Answer {
-    let mut answer = text("");
-    *answer.status_mut() = status;
-    answer
+fn status(status: StatusCode) -> Whole {
+    let mut response = text("");
+    *response.status_mut() = status;
+    response
 }

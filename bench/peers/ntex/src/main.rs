@@ -42,11 +42,11 @@ async fn item_page(request: HttpRequest, path: web::types::Path<(String, String)
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok());
     let page = work::item_page(shop, item, request.uri().query(), cookie);
-    let mut answer = HttpResponse::Ok();
+    let mut response = HttpResponse::Ok();
     for (name, value) in ITEM_HEADERS {
-        answer.set_header(name, value);
+        response.set_header(name, value);
     }
-    answer.body(page)
+    response.body(page)
 }
 
 async fn json() -> HttpResponse {

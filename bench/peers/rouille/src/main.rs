@@ -8,10 +8,10 @@ use work::{ITEM_HEADERS, Settings};
 
 fn main() {
     let settings = Settings::of_arguments();
-    rouille::start_server_with_pool(settings.address(), Some(settings.threads), answer);
+    rouille::start_server_with_pool(settings.address(), Some(settings.threads), respond);
 }
 
-fn answer(request: &Request) -> Response {
+fn respond(request: &Request) -> Response {
     router!(request,
         (GET) ["/"] => { Response::text(work::HELLO) },
         (GET) ["/user/{id}", id: String] => { Response::text(work::user(&id)) },
@@ -42,11 +42,11 @@ fn item_page(request: &Request, shop: &str, item: &str) -> Response {
     let query = Some(request.raw_query_string());
     let page = work::item_page(shop, item, query, request.header("Cookie"));
     let [(_, kind), others @ ..] = ITEM_HEADERS;
-    let mut answer = Response::from_data(kind, page);
+    let mut response = Response::from_data(kind, page);
     for (name, value) in others {
-        answer.headers.push((Cow::from(name), Cow::from(value)));
+        response.headers.push((Cow::from(name), Cow::from(value)));
     }
-    answer
+    response
 }
 
 fn upload(request: &Request) -> Response {

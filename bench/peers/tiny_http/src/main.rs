@@ -19,11 +19,11 @@ fn main() {
 
 fn take(server: &Server) {
     while let Ok(request) = server.recv() {
-        let _ = answer(request);
+        let _ = respond(request);
     }
 }
 
-fn answer(mut request: Request) -> io::Result<()> {
+fn respond(mut request: Request) -> io::Result<()> {
     let url = request.url().to_owned();
     let (path, query) = match url.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -66,11 +66,11 @@ fn text(body: &'static str) -> Response<&'static [u8]> {
 fn item_page(request: &Request, shop: &str, item: &str, query: Option<&str>) -> Response<io::Cursor<Vec<u8>>> {
     let cookie = request.headers().iter().find(|header| header.field.equiv("Cookie"));
     let page = work::item_page(shop, item, query, cookie.map(|header| header.value.as_str()));
-    let mut answer = Response::from_data(page);
+    let mut response = Response::from_data(page);
     for (name, value) in ITEM_HEADERS {
-        answer.add_header(header(name, value));
+        response.add_header(header(name, value));
     }
-    answer
+    response
 }
 
 fn header(name: &str, value: &str) -> Header {

@@ -42,19 +42,19 @@ async fn item_page(context: &WebContext<'_>, path: ParamsRef<'_>) -> WebResponse
     let cookie = cookie.and_then(|cookie| cookie.to_str().ok());
     let query = context.req().uri().query();
     let (shop, item) = (path.get("shop").unwrap_or(""), path.get("item").unwrap_or(""));
-    let mut answer = WebResponse::new(ResponseBody::bytes(work::item_page(shop, item, query, cookie)));
+    let mut response = WebResponse::new(ResponseBody::bytes(work::item_page(shop, item, query, cookie)));
     for (name, value) in ITEM_HEADERS {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name that is right");
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
 async fn json() -> WebResponse {
-    let mut answer = WebResponse::new(ResponseBody::bytes(work::json()));
+    let mut response = WebResponse::new(ResponseBody::bytes(work::json()));
     let kind = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 async fn upload(Body(mut body): Body<RequestBody>) -> Result<String, Error> {

@@ -1,14 +1,14 @@
-//! Answers: status line, framing, and the fields the protocol writes.
+//! Responses: status line, framing, and the fields the protocol writes.
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Received, ResponseHead, Version,
     chunk, reason_phrase,
 };
 
-use crate::wire::{get, plain_answer};
+use crate::wire::{get, plain_response};
 
-/// The encoded head, and the plan for the content, of an answer to `request`.
-fn answer(request: &str, response: &ResponseHead<'_>) -> (String, BodyPlan) {
+/// The encoded head, and the plan for the content, of a response to `request`.
+fn respond(request: &str, response: &ResponseHead<'_>) -> (String, BodyPlan) {
     let mut connection = Connection::new(Limits::default());
     let received = connection.receive(request.as_bytes(), &mut Head::new());
     assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
@@ -40,15 +40,15 @@ fn block(fields: &[(&str, &str)]) -> FieldBlock {
 }
 
 #[test]
-fn a_plain_answer() {
+fn a_plain_response() {
     let fields = block(&[("X-A", "1"), ("Set-Cookie", "a=b")]);
     let response = ResponseHead {
         body: BodyLength::Known(13),
         date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
         default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
-    let (text, plan) = answer(&get(""), &response);
+    let (text, plan) = respond(&get(""), &response);
     assert_eq!(
         text,
         "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
@@ -64,9 +64,9 @@ fn what_the_application_gives_wins() {
         body: BodyLength::Known(1),
         date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
         default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
-    let (text, _) = answer(&get(""), &response);
+    let (text, _) = respond(&get(""), &response);
     assert_eq!(
         text,
         "HTTP/1.1 200 OK\r\ndate: then\r\ncontent-TYPE: x/y\r\nServer: mine\r\nContent-Length: 1\r\n\r\n"
@@ -78,7 +78,7 @@ fn a_content_type_needs_content() {
     let fields = FieldBlock::new();
     let typed = ResponseHead {
         default_content_type: FieldValue::new(b"a/b"),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
     for (body, wanted) in [
         (BodyLength::None, false),
@@ -87,11 +87,11 @@ fn a_content_type_needs_content() {
         (BodyLength::Unknown, true),
     ] {
         for request in [get(""), head_request()] {
-            let (text, _) = answer(&request, &ResponseHead { body, ..typed });
+            let (text, _) = respond(&request, &ResponseHead { body, ..typed });
             assert_eq!(text.contains("Content-Type: a/b\r\n"), wanted, "{body:?}");
         }
         for status in [204, 205, 304] {
-            let (text, _) = answer(&get(""), &ResponseHead { body, status, ..typed });
+            let (text, _) = respond(&get(""), &ResponseHead { body, status, ..typed });
             assert!(!text.contains("Content-Type"), "{status}");
         }
     }
@@ -104,12 +104,12 @@ fn s4_status_lines() {
     let fields = FieldBlock::new();
     for status in 200..=999 {
         for version in [Version::Http11, Version::Http10] {
-            let (text, _) = answer(
+            let (text, _) = respond(
                 &get(""),
                 &ResponseHead {
                     status,
                     version,
-                    ..plain_answer(&fields)
+                    ..plain_response(&fields)
                 },
             );
             let name = if version == Version::Http11 { "1.1" } else { "1.0" };
@@ -126,11 +126,11 @@ fn s4_status_lines() {
 fn a_status_that_is_none_is_500() {
     let fields = FieldBlock::new();
     for status in [0, 1, 99, 100, 101, 199, 1000, 65535] {
-        let (text, _) = answer(
+        let (text, _) = respond(
             &get(""),
             &ResponseHead {
                 status,
-                ..plain_answer(&fields)
+                ..plain_response(&fields)
             },
         );
         assert!(text.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{text}");
@@ -139,7 +139,7 @@ fn a_status_that_is_none_is_500() {
 
 /// RFC 9112 §6.3 and RFC 9110 §8.6, as a table: status, request, body -> framing field, plan.
 #[test]
-fn s6_3_the_framing_of_answers() {
+fn s6_3_the_framing_of_responses() {
     use BodyLength::{Known, Unknown};
     let connect = "CONNECT b:1 HTTP/1.1\r\nHost: b\r\n\r\n".to_owned();
     let length = |length: u64| Some(format!("Content-Length: {length}"));
@@ -177,12 +177,12 @@ fn s6_3_the_framing_of_answers() {
     ];
     for (status, request, body, framing, wanted) in table {
         let fields = FieldBlock::new();
-        let (text, plan) = answer(
+        let (text, plan) = respond(
             &request,
             &ResponseHead {
                 status,
                 body,
-                ..plain_answer(&fields)
+                ..plain_response(&fields)
             },
         );
         let found: Vec<_> = text
@@ -198,7 +198,7 @@ fn s6_3_the_framing_of_answers() {
     }
 }
 
-/// RFC 9110 §8.6: a Content-Length in an answer to HEAD, or in a 304, is that of the content GET
+/// RFC 9110 §8.6: a Content-Length in a response to HEAD, or in a 304, is that of the content GET
 /// would have got: only the application can know it. Elsewhere it is never believed.
 #[test]
 fn a_given_length_never_frames() {
@@ -206,7 +206,7 @@ fn a_given_length_never_frames() {
     let response = |status, body| ResponseHead {
         status,
         body,
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
     let lengths = |text: &str| -> Vec<String> {
         text.lines()
@@ -215,16 +215,22 @@ fn a_given_length_never_frames() {
             .collect()
     };
     let cases = [
-        (answer(&get(""), &response(200, BodyLength::Known(5))), vec!["5"]),
-        (answer(&get(""), &response(200, BodyLength::Known(99))), vec!["99"]),
-        (answer(&get(""), &response(200, BodyLength::None)), vec!["0"]),
-        (answer(&get(""), &response(200, BodyLength::Unknown)), vec![]),
-        (answer(&old(""), &response(200, BodyLength::Unknown)), vec![]),
-        (answer(&get(""), &response(204, BodyLength::None)), vec![]),
-        (answer(&get(""), &response(304, BodyLength::Known(0))), vec!["99"]),
-        (answer(&head_request(), &response(200, BodyLength::None)), vec!["99"]),
-        (answer(&head_request(), &response(200, BodyLength::Unknown)), vec!["99"]),
-        (answer(&head_request(), &response(200, BodyLength::Known(5))), vec!["5"]),
+        (respond(&get(""), &response(200, BodyLength::Known(5))), vec!["5"]),
+        (respond(&get(""), &response(200, BodyLength::Known(99))), vec!["99"]),
+        (respond(&get(""), &response(200, BodyLength::None)), vec!["0"]),
+        (respond(&get(""), &response(200, BodyLength::Unknown)), vec![]),
+        (respond(&old(""), &response(200, BodyLength::Unknown)), vec![]),
+        (respond(&get(""), &response(204, BodyLength::None)), vec![]),
+        (respond(&get(""), &response(304, BodyLength::Known(0))), vec!["99"]),
+        (respond(&head_request(), &response(200, BodyLength::None)), vec!["99"]),
+        (
+            respond(&head_request(), &response(200, BodyLength::Unknown)),
+            vec!["99"],
+        ),
+        (
+            respond(&head_request(), &response(200, BodyLength::Known(5))),
+            vec!["5"],
+        ),
     ];
     for ((text, _), wanted) in cases {
         assert_eq!(lengths(&text), wanted, "{text}");
@@ -242,7 +248,7 @@ fn s9_6_the_application_may_close() {
         ("", false),
     ] {
         let fields = block(&[("connection", value), ("X", "y")]);
-        let (text, _) = answer(&get(""), &plain_answer(&fields));
+        let (text, _) = respond(&get(""), &plain_response(&fields));
         let wanted = if closes { "Connection: close\r\n" } else { "" };
         assert_eq!(
             text,
@@ -257,10 +263,10 @@ fn s7_8_an_upgrade_is_named_as_an_option() {
     let fields = block(&[("Upgrade", "websocket")]);
     let response = ResponseHead {
         status: 426,
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
     let ends = |request: &str, line: &str| {
-        let (text, _) = answer(request, &response);
+        let (text, _) = respond(request, &response);
         assert!(text.ends_with(&format!("{line}\r\n\r\n")), "{text}");
     };
     ends(&get(""), "Connection: upgrade");

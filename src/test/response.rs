@@ -1,4 +1,4 @@
-//! An answer, as a client reads it.
+//! A response, as a client reads it.
 
 use http::StatusCode;
 
@@ -6,7 +6,7 @@ use crate::dispatch::Trail;
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     status: StatusCode,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -14,7 +14,7 @@ pub struct Answer {
     pub(super) trail: Option<Trail>,
 }
 
-impl Answer {
+impl Response {
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -53,42 +53,42 @@ impl Answer {
         self.is_whole
     }
 
-    /// How dispatch came to this answer, decision by decision: that of the call itself. None if the request
+    /// How dispatch came to this response, decision by decision: that of the call itself. None if the request
     /// was refused before, or the application does not dispatch.
     ///
     /// ```
     /// use hansel::{Routes, test::Client};
     ///
     /// let client = Client::new(Routes::new().get("/people/{id}", |id: u32| id.to_string()));
-    /// let answer = client.get("/people/gretel");
-    /// let trail = answer.trail().unwrap();
-    /// assert_eq!(answer.status(), 404, "{trail}");
+    /// let response = client.get("/people/gretel");
+    /// let trail = response.trail().unwrap();
+    /// assert_eq!(response.status(), 404, "{trail}");
     /// assert_eq!(trail.crumbs[1].declined.as_ref().unwrap().to_string(), "`gretel` is not a u32");
     /// ```
     pub fn trail(&self) -> Option<&Trail> {
         self.trail.as_ref()
     }
 
-    /// Reads the final answer at the beginning of `received`.
-    pub(super) fn read(received: &[u8], is_to_head: bool) -> Answer {
-        let (mut answer, rest) = Answer::begin(received);
-        if answer.is_whole && !is_to_head {
-            answer.read_body(rest);
+    /// Reads the final response at the beginning of `received`.
+    pub(super) fn read(received: &[u8], is_to_head: bool) -> Response {
+        let (mut response, rest) = Response::begin(received);
+        if response.is_whole && !is_to_head {
+            response.read_body(rest);
         }
-        answer
+        response
     }
 
-    /// Reads the head of the final answer, and says what is behind it. What can't be read is a broken answer.
-    pub(super) fn begin(received: &[u8]) -> (Answer, &[u8]) {
+    /// Reads the head of the final response, and says what is behind it. What can't be read is a broken response.
+    pub(super) fn begin(received: &[u8]) -> (Response, &[u8]) {
         let mut rest = received;
-        while let Some((answer, behind)) = read_head(rest) {
+        while let Some((response, behind)) = read_head(rest) {
             rest = behind;
-            // RFC 9110 §15.2: interim answers come before the final one.
-            if !answer.status.is_informational() {
-                return (answer, rest);
+            // RFC 9110 §15.2: interim responses come before the final one.
+            if !response.status.is_informational() {
+                return (response, rest);
             }
         }
-        let broken = Answer {
+        let broken = Response {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             headers: Vec::new(),
             body: rest.to_vec(),
@@ -118,7 +118,7 @@ impl Answer {
     }
 }
 
-fn read_head(bytes: &[u8]) -> Option<(Answer, &[u8])> {
+fn read_head(bytes: &[u8]) -> Option<(Response, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]);
     let mut lines = head.split("\r\n");
@@ -127,14 +127,14 @@ fn read_head(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     let headers = fields
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let answer = Answer {
+    let response = Response {
         status,
         headers,
         body: Vec::new(),
         is_whole: true,
         trail: None,
     };
-    Some((answer, &bytes[end + 4..]))
+    Some((response, &bytes[end + 4..]))
 }
 
 /// Appends the content of a chunked body; nothing if its end is missing.
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn each_framing_is_read() {
         let body = |received: &str| {
-            let answer = Answer::read(received.as_bytes(), false);
-            (String::from_utf8(answer.body).unwrap(), answer.is_whole)
+            let response = Response::read(received.as_bytes(), false);
+            (String::from_utf8(response.body).unwrap(), response.is_whole)
         };
         assert_eq!(
             body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc"),

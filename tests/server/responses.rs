@@ -1,4 +1,4 @@
-//! Plain requests and answers, one after the other and pipelined.
+//! Plain requests and responses, one after the other and pipelined.
 
 use hansel::{IntoResponse, Request, Response, StatusCode};
 
@@ -12,10 +12,10 @@ fn echo(request: &Request) -> hansel::Result<Vec<u8>> {
 fn a_function_without_arguments_answers_get_and_head_on_the_root() {
     let server = start(server(), || "Hello, world!");
     let mut client = server.connect();
-    let answer = client.get("/");
-    assert_eq!((answer.status, answer.text()), (200, "Hello, world!"));
-    assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
-    assert_eq!(answer.field("Connection"), None, "1.1 stays open without saying so");
+    let response = client.get("/");
+    assert_eq!((response.status, response.text()), (200, "Hello, world!"));
+    assert_eq!(response.field("Content-Type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(response.field("Connection"), None, "1.1 stays open without saying so");
 
     client.send("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     let head = client.head();
@@ -42,7 +42,7 @@ fn what_is_posted_comes_back() {
         let body = noise(5000);
         client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
         client.send(chunked(&body, chunk));
-        assert_eq!(client.answer().body, body, "in chunks of {chunk}");
+        assert_eq!(client.response().body, body, "in chunks of {chunk}");
     }
 }
 
@@ -55,9 +55,9 @@ fn the_shape_that_changes_a_response_takes_any_method_and_path() {
     });
     let mut client = server.connect();
     client.send("BREW /a%2Fb/c?d HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    let answer = client.answer();
-    assert_eq!((answer.status, answer.text()), (418, "/a%2Fb/c"));
-    assert_eq!(answer.field("X-Method"), Some("BREW"));
+    let response = client.response();
+    assert_eq!((response.status, response.text()), (418, "/a%2Fb/c"));
+    assert_eq!(response.field("X-Method"), Some("BREW"));
 }
 
 #[test]
@@ -68,10 +68,10 @@ fn any_final_status_passes_and_204_and_304_have_no_body() {
     });
     let mut client = server.connect();
     for status in [200, 204, 205, 299, 304, 404, 418, 500, 599, 799, 999] {
-        let answer = client.get(&format!("/{status}"));
-        assert_eq!(answer.status, status);
+        let response = client.get(&format!("/{status}"));
+        assert_eq!(response.status, status);
         if status == 204 {
-            assert_eq!(answer.field("Content-Length"), None);
+            assert_eq!(response.field("Content-Length"), None);
         }
     }
 }
@@ -116,7 +116,7 @@ fn pipelined_requests_are_answered_in_order() {
     client.send(requests);
     for n in 0..1000 {
         let body = if n % 3 == 0 { String::new() } else { n.to_string() };
-        assert_eq!(client.answer().text(), format!("/{n} {body}"));
+        assert_eq!(client.response().text(), format!("/{n} {body}"));
     }
 }
 
@@ -127,7 +127,7 @@ fn a_request_may_come_byte_by_byte() {
     for byte in post("/", b"ham") {
         client.send([byte]);
     }
-    assert_eq!(client.answer().text(), "ham");
+    assert_eq!(client.response().text(), "ham");
     assert_eq!(client.post("/", b"eggs").text(), "eggs");
 }
 
@@ -139,9 +139,9 @@ fn connection_close_is_honoured_and_what_follows_is_not_answered() {
         "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n{}",
         get("/")
     ));
-    let answer = client.answer();
-    assert_eq!(answer.text(), "Hello");
-    answer.assert_closes();
+    let response = client.response();
+    assert_eq!(response.text(), "Hello");
+    response.assert_closes();
     client.end();
 }
 
@@ -150,10 +150,10 @@ fn http_10_closes_unless_asked_to_stay() {
     let server = start(server(), || "Hello");
     let mut client = server.connect();
     client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    let answer = client.answer();
-    assert_eq!(answer.field("Connection"), Some("keep-alive"));
+    let response = client.response();
+    assert_eq!(response.field("Connection"), Some("keep-alive"));
     client.send("GET / HTTP/1.0\r\n\r\n");
-    assert_eq!(client.answer().text(), "Hello");
+    assert_eq!(client.response().text(), "Hello");
     client.end();
 }
 
@@ -169,8 +169,8 @@ fn a_malformed_request_is_refused_and_what_follows_is_never_run() {
     ] {
         let mut client = server.connect();
         client.send(format!("{}{bad}{}", get("/first"), get("/smuggled")));
-        assert_eq!(client.answer().text(), "/first");
-        let refused = client.answer();
+        assert_eq!(client.response().text(), "/first");
+        let refused = client.response();
         assert_eq!(refused.status, 400, "{bad:?}");
         refused.assert_closes();
         client.end();
@@ -182,19 +182,19 @@ fn a_header_that_would_break_the_message_is_never_sent() {
     let server = start(server(), |_: &Request| {
         Response::new("x").with_header("X-A", "1\r\nInjected: 2")
     });
-    let answer = server.connect().get("/");
-    assert_eq!(answer.status, 500);
-    assert_eq!(answer.field("Injected"), None);
+    let response = server.connect().get("/");
+    assert_eq!(response.status, 500);
+    assert_eq!(response.field("Injected"), None);
 }
 
 #[test]
-fn an_interim_status_is_no_final_answer() {
+fn an_interim_status_is_no_final_response() {
     let server = start(server(), |_: &Request| StatusCode::CONTINUE);
     assert_eq!(server.connect().get("/").status, 500);
 }
 
 #[test]
-fn long_answers_arrive_whole() {
+fn long_responses_arrive_whole() {
     let server = start(server(), |request: &Request| {
         noise(request.segment(0).unwrap().parse().unwrap())
     });

@@ -1,18 +1,18 @@
-//! Following the answers of a connection: where each begins and ends, and whether it is right.
+//! Following the responses of a connection: where each begins and ends, and whether it is right.
 //!
-//! An answer is taken apart whole as long as its length isn't known, and every so often to check it.
+//! A response is taken apart whole as long as its length isn't known, and every so often to check it.
 //! Between, its beginning is looked at and its bytes are counted, which catches any that has another
 //! length: the next one then begins wrongly.
 
 use crate::requests::{Batch, Kind, Requests};
 
-/// One of so many answers of a connection is checked whole.
+/// One of so many responses of a connection is checked whole.
 const SAMPLE: u32 = 61;
-/// Answers up to this length are checked with their bodies.
+/// Responses up to this length are checked with their bodies.
 const SMALL: usize = 32 * 1024;
 const START: &[u8] = b"HTTP/1.1 200";
 
-/// How long answers are, head and all, by kind, once known.
+/// How long responses are, head and all, by kind, once known.
 #[derive(Debug, Default)]
 pub(crate) struct Lengths {
     quick: Length,
@@ -25,17 +25,17 @@ enum Length {
     Unknown,
     /// So many bytes more than what [depends](varying) on the body that is due.
     More(usize),
-    /// Not to be told before: each answer is taken apart.
+    /// Not to be told before: each response is taken apart.
     Varies,
 }
 
-/// Returns how much of an answer's length depends on its body: that, and the digits that tell its length.
+/// Returns how much of a response's length depends on its body: that, and the digits that tell its length.
 fn varying(body: &[u8]) -> usize {
     let digits = body.len().checked_ilog10().unwrap_or_default() as usize + 1;
     body.len() + digits
 }
 
-/// Why an answer counts as none. The connection can go on only after `Status` and `Body`.
+/// Why a response counts as none. The connection can go on only after `Status` and `Body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     /// Whole, but no 200.
@@ -46,25 +46,25 @@ pub(crate) enum Wrong {
     Malformed,
 }
 
-/// Where a connection is in the answers to a batch.
+/// Where a connection is in the responses to a batch.
 #[derive(Default)]
-pub(crate) struct Answers {
+pub(crate) struct Responses {
     batch: Batch,
     kind: Option<Kind>,
-    /// Answers to this batch that have ended, and how many there are to be.
+    /// Responses to this batch that have ended, and how many there are to be.
     ended: usize,
     depth: usize,
-    /// Bytes of the present answer that are still to come, if it needs only counting.
+    /// Bytes of the present response that are still to come, if it needs only counting.
     left: usize,
-    /// The beginning of an answer that is to be taken apart.
+    /// The beginning of a response that is to be taken apart.
     whole: Vec<u8>,
     since_sample: u32,
     is_sample: bool,
     pub(crate) sampled: u64,
 }
 
-impl Answers {
-    /// Prepares for the answers to `batch`.
+impl Responses {
+    /// Prepares for the responses to `batch`.
     pub(crate) fn expect(&mut self, batch: Batch, kind: Kind, depth: usize) {
         self.batch = batch;
         self.kind = Some(kind);
@@ -72,12 +72,12 @@ impl Answers {
         self.depth = depth;
     }
 
-    /// Whether all answers to the batch have ended.
+    /// Whether all responses to the batch have ended.
     pub(crate) fn are_complete(&self) -> bool {
         self.ended == self.depth
     }
 
-    /// Takes what has arrived. What is wrong with an answer is said through `complain`; an error is
+    /// Takes what has arrived. What is wrong with a response is said through `complain`; an error is
     /// what the connection doesn't survive.
     pub(crate) fn take(
         &mut self,
@@ -103,7 +103,7 @@ impl Answers {
         Ok(())
     }
 
-    /// At the beginning of an answer. Returns what is left of the input.
+    /// At the beginning of a response. Returns what is left of the input.
     fn begin<'i>(
         &mut self,
         input: &'i [u8],
@@ -151,7 +151,7 @@ impl Answers {
     }
 }
 
-/// What answers are checked against.
+/// What responses are checked against.
 pub(crate) struct Check<'r> {
     pub(crate) requests: &'r Requests,
     pub(crate) bodies: bool,
@@ -188,7 +188,7 @@ impl Length {
     }
 }
 
-/// What matters of an answer's head.
+/// What matters of a response's head.
 struct Head {
     status: u16,
     len: usize,
@@ -237,19 +237,19 @@ mod tests {
             requests: &requests,
             bodies: true,
         };
-        let (mut lengths, mut wrong, mut answers) = (Lengths::default(), Vec::new(), Answers::default());
-        answers.expect(Batch::default(), Kind::Quick, depth);
+        let (mut lengths, mut wrong, mut responses) = (Lengths::default(), Vec::new(), Responses::default());
+        responses.expect(Batch::default(), Kind::Quick, depth);
         let mut outcome = Ok(());
         for piece in input.chunks(size) {
-            outcome = outcome.and(answers.take(piece, &mut lengths, &check, |what| wrong.push(what)));
+            outcome = outcome.and(responses.take(piece, &mut lengths, &check, |what| wrong.push(what)));
         }
-        (outcome, wrong, answers.ended)
+        (outcome, wrong, responses.ended)
     }
 
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, World!";
 
     #[test]
-    fn answers_are_counted_wherever_reads_cut_them() {
+    fn responses_are_counted_wherever_reads_cut_them() {
         let input = GOOD.repeat(130);
         for size in 1..200 {
             assert_eq!(
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_with_bodies_of_different_lengths_are_counted_by_what_is_due() {
+    fn responses_with_bodies_of_different_lengths_are_counted_by_what_is_due() {
         let line = "127.0.0.1:8000 item --depth 200";
         let requests = Requests::new(&Options::of(line.split_whitespace().map(str::to_owned)).unwrap());
         let check = Check {
@@ -292,33 +292,33 @@ mod tests {
         };
         let batch = requests.batch(0, 0);
         let body = |index| String::from_utf8_lossy(requests.expected(batch, index));
-        let answer = |index| {
+        let response = |index| {
             format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}",
                 body(index).len(),
                 body(index)
             )
         };
-        let all: String = (0..200).map(answer).collect();
+        let all: String = (0..200).map(response).collect();
         for size in [1, 7, 100, 100_000] {
-            let (mut lengths, mut answers) = (Lengths::default(), Answers::default());
-            answers.expect(batch, Kind::Quick, 200);
+            let (mut lengths, mut responses) = (Lengths::default(), Responses::default());
+            responses.expect(batch, Kind::Quick, 200);
             for piece in all.as_bytes().chunks(size) {
                 let complain = |wrong| panic!("{wrong:?} in pieces of {size}");
-                answers.take(piece, &mut lengths, &check, complain).unwrap();
+                responses.take(piece, &mut lengths, &check, complain).unwrap();
             }
-            assert!(answers.are_complete());
+            assert!(responses.are_complete());
             assert!(matches!(lengths.quick, Length::More(_)), "{lengths:?}");
             // What comes in pieces has to be taken apart anyway.
-            assert!(size < 100_000 || answers.sampled == 3, "{}", answers.sampled);
+            assert!(size < 100_000 || responses.sampled == 3, "{}", responses.sampled);
         }
     }
 
     #[test]
-    fn large_answers_are_counted_without_being_kept() {
+    fn large_responses_are_counted_without_being_kept() {
         let body = "x".repeat(100_000);
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}");
-        let (outcome, _, ended) = taken(answer.repeat(3).as_bytes(), 3, 5000);
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}");
+        let (outcome, _, ended) = taken(response.repeat(3).as_bytes(), 3, 5000);
         assert_eq!((outcome, ended), (Ok(()), 3));
     }
 }

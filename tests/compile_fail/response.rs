@@ -1,4 +1,4 @@
-//! An answer that is none.
+//! A response that is none.
 
 use hansel::Routes;
 
