@@ -69,7 +69,7 @@ impl App {
         let mut map = Map::new();
         root.describe(&mut map);
         if let Some((name, first, second)) = map.same_name() {
-            panic!("two routes have one name: `{name}` is that of {first} and of {second}");
+            panic!("two routes have the name `{name}`: {first} and {second}; give one of them another name");
         }
         App {
             root,
@@ -525,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "two routes have one name")]
+    #[should_panic(expected = "two routes have the name")]
     fn names_of_routes_are_told_apart() {
         let _ = App::new(Routes::new().get("/a", || ()).name("x").get("/b", || ()).name("x"));
     }

@@ -23,8 +23,8 @@ pub(crate) fn start(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<
 #[cold]
 fn end_process(thread: &str, panic: &str) -> ! {
     report::print(format!(
-        "hansel: the thread {thread} has panicked: {panic}\n\
-         hansel: the server can't go on without it, so the process ends\n"
+        "hansel: the thread {thread} panicked: {panic}\n\
+         hansel: this is a bug in hansel. The server can't continue without this thread, so the process ends\n"
     ));
     std::process::abort()
 }
@@ -59,9 +59,6 @@ mod tests {
         let said = String::from_utf8_lossy(&output.stderr);
         // SIGABRT has the number 6 everywhere.
         assert_eq!(output.status.signal(), Some(6), "{said}");
-        assert!(
-            said.contains("the thread hansel-7 has panicked: out of order"),
-            "{said}"
-        );
+        assert!(said.contains("the thread hansel-7 panicked: out of order"), "{said}");
     }
 }

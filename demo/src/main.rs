@@ -60,7 +60,7 @@ fn wish(arguments: &[String]) -> Result<Wish, String> {
             "--routes" => return Ok(Wish::Routes),
             "--explain" => return explain(arguments.next().ok_or("--explain needs \"METHOD /PATH\"")?),
             "--help" | "-h" => return Ok(Wish::Help),
-            other => return Err(format!("what is {other:?}?")),
+            other => return Err(format!("unknown argument {other:?}")),
         }
     }
     Ok(Wish::Serve { address })
@@ -68,7 +68,7 @@ fn wish(arguments: &[String]) -> Result<Wish, String> {
 
 fn explain(request: &str) -> Result<Wish, String> {
     let (method, target) = request.split_once(' ').unwrap_or(("GET", request));
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method:?} is no method"))?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method:?} is not a valid method"))?;
     Ok(Wish::Explain {
         method,
         target: target.to_owned(),

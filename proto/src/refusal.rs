@@ -107,42 +107,42 @@ impl Reason {
 }
 
 reasons! {
-    EmptyLines => 400, "only a few empty lines may stand before a request line", "RFC 9112 §2.2";
-    Method => 400, "a request starts with its method, a token, and one space", "RFC 9110 §9.1, RFC 9112 §3";
-    MethodTooLong => 501, "the method is longer than any known one", "RFC 9112 §3";
-    Target => 400, "a request target is made of URI characters and ends with one space", "RFC 9112 §3.2, RFC 3986 §3.3";
-    TargetEscape => 400, "a % in a request target is followed by two hexadecimal digits", "RFC 3986 §2.1";
+    EmptyLines => 400, "only a few empty lines may precede a request line", "RFC 9112 §2.2";
+    Method => 400, "a request must start with its method, a token, and one space", "RFC 9110 §9.1, RFC 9112 §3";
+    MethodTooLong => 501, "the method is longer than any known method", "RFC 9112 §3";
+    Target => 400, "a request target must consist of URI characters and end with one space", "RFC 9112 §3.2, RFC 3986 §3.3";
+    TargetEscape => 400, "a % in a request target must be followed by two hexadecimal digits", "RFC 3986 §2.1";
     TargetTooLong => 414, "the request target is too long", "RFC 9112 §3";
-    TargetForm => 400, "the form of the request target does not suit the method", "RFC 9112 §3.2";
-    TargetScheme => 400, "the scheme of a request target is http or https", "RFC 9112 §3.2.2, RFC 9110 §4.2";
-    TargetUserInfo => 400, "a request target carries no user information", "RFC 9110 §4.2.4";
-    TargetAuthority => 400, "the authority of the request target is no host with an optional port", "RFC 9110 §4.2.1, §9.3.6";
+    TargetForm => 400, "the form of the request target is not allowed for the method", "RFC 9112 §3.2";
+    TargetScheme => 400, "the scheme of a request target must be http or https", "RFC 9112 §3.2.2, RFC 9110 §4.2";
+    TargetUserInfo => 400, "a request target must not contain user information", "RFC 9110 §4.2.4";
+    TargetAuthority => 400, "the authority of a request target must be a host with an optional port", "RFC 9110 §4.2.1, §9.3.6";
     MissingVersion => 400, "the request line has no protocol version", "RFC 9112 §3";
-    Version => 400, "a request line ends with HTTP/, digit, dot, digit", "RFC 9112 §2.3";
-    UnsupportedVersion => 505, "only HTTP/1.0 and HTTP/1.1 are spoken here", "RFC 9110 §15.6.6";
-    BareCr => 400, "a CR stands only before an LF", "RFC 9112 §2.2";
-    BareLf => 400, "a line ends with CR LF, not with LF alone", "RFC 9112 §2.2";
-    LeadingWhitespace => 400, "a field line does not start with whitespace, nor is it folded", "RFC 9112 §2.2, §5.2";
-    SpaceBeforeColon => 400, "no whitespace stands between a field name and its colon", "RFC 9112 §5.1";
-    FieldName => 400, "a field line starts with a name, a token, and a colon", "RFC 9110 §5.1, RFC 9112 §5";
-    FieldValue => 400, "a field value is made of visible characters, space and tab", "RFC 9110 §5.5";
+    Version => 400, "a request line must end with HTTP/, digit, dot, digit", "RFC 9112 §2.3";
+    UnsupportedVersion => 505, "only HTTP/1.0 and HTTP/1.1 are supported", "RFC 9110 §15.6.6";
+    BareCr => 400, "a CR must be followed by an LF", "RFC 9112 §2.2";
+    BareLf => 400, "a line must end with CR LF, not with LF alone", "RFC 9112 §2.2";
+    LeadingWhitespace => 400, "a field line must not start with whitespace or be folded", "RFC 9112 §2.2, §5.2";
+    SpaceBeforeColon => 400, "there must be no whitespace between a field name and its colon", "RFC 9112 §5.1";
+    FieldName => 400, "a field line must start with a name, a token, and a colon", "RFC 9110 §5.1, RFC 9112 §5";
+    FieldValue => 400, "a field value must consist of visible characters, space and tab", "RFC 9110 §5.5";
     TooManyFields => 431, "there are too many field lines", "RFC 6585 §5";
-    HeadTooLong => 431, "the request's head is too long", "RFC 6585 §5";
-    HostMissing => 400, "an HTTP/1.1 request has a Host field", "RFC 9112 §3.2";
-    HostRepeated => 400, "a request has one Host field line only", "RFC 9112 §3.2";
-    Host => 400, "a Host field is a host with an optional port", "RFC 9112 §3.2";
-    ContentLength => 400, "a Content-Length is one decimal number", "RFC 9112 §6.3";
-    ContentLengthRepeated => 400, "a request has one Content-Length field line only", "RFC 9112 §6.3";
-    LengthAndCoding => 400, "a request has a Content-Length or a Transfer-Encoding, not both", "RFC 9112 §6.1";
-    CodingBefore11 => 400, "an HTTP/1.0 request has no Transfer-Encoding", "RFC 9112 §6.1";
-    TransferEncoding => 400, "the transfer coding of a request ends with chunked, applied once", "RFC 9112 §6.3";
-    UnknownCoding => 501, "chunked is the only transfer coding understood here", "RFC 9112 §6.1";
-    Expectation => 417, "100-continue is the only expectation met here", "RFC 9110 §10.1.1";
-    ContentTooLarge => 413, "the request's content is too large", "RFC 9110 §15.5.14";
-    ChunkSize => 400, "a chunk starts with its size in hexadecimal digits, an extension or CR LF", "RFC 9112 §7.1";
-    ChunkExtension => 400, "a chunk extension is a token, or a token, = and a token or quoted string", "RFC 9112 §7.1.1";
-    ChunkLinesTooLong => 413, "the lines between the chunks are too long for what they carry", "RFC 9112 §7.1.1";
-    ChunkEnd => 400, "chunk data ends with CR LF after exactly the announced size", "RFC 9112 §7.1";
+    HeadTooLong => 431, "the head of the request is too long", "RFC 6585 §5";
+    HostMissing => 400, "an HTTP/1.1 request must have a Host field", "RFC 9112 §3.2";
+    HostRepeated => 400, "a request must have only one Host field line", "RFC 9112 §3.2";
+    Host => 400, "a Host field must be a host with an optional port", "RFC 9112 §3.2";
+    ContentLength => 400, "a Content-Length must be one decimal number", "RFC 9112 §6.3";
+    ContentLengthRepeated => 400, "a request must have only one Content-Length field line", "RFC 9112 §6.3";
+    LengthAndCoding => 400, "a request must not have both a Content-Length and a Transfer-Encoding", "RFC 9112 §6.1";
+    CodingBefore11 => 400, "an HTTP/1.0 request must not have a Transfer-Encoding", "RFC 9112 §6.1";
+    TransferEncoding => 400, "the transfer coding of a request must end with chunked, applied once", "RFC 9112 §6.3";
+    UnknownCoding => 501, "chunked is the only supported transfer coding", "RFC 9112 §6.1";
+    Expectation => 417, "100-continue is the only supported expectation", "RFC 9110 §10.1.1";
+    ContentTooLarge => 413, "the content of the request is too large", "RFC 9110 §15.5.14";
+    ChunkSize => 400, "a chunk must start with its size in hexadecimal digits, then an extension or CR LF", "RFC 9112 §7.1";
+    ChunkExtension => 400, "a chunk extension must be a token, or a token, = and a token or quoted string", "RFC 9112 §7.1.1";
+    ChunkLinesTooLong => 413, "the lines between the chunks are too long for the content they carry", "RFC 9112 §7.1.1";
+    ChunkEnd => 400, "chunk data must end with CR LF after exactly the announced size", "RFC 9112 §7.1";
     TrailersTooLong => 431, "the trailer section is too long", "RFC 6585 §5";
     Incomplete => 400, "the connection ended before the request did", "RFC 9112 §8";
     /// This crate has no clock and never returns it by itself. It is for
@@ -159,12 +159,12 @@ mod tests {
         let byte = Refusal::byte(Reason::FieldName, b'/');
         assert_eq!(
             byte.to_string(),
-            "a field line starts with a name, a token, and a colon, not '/' (RFC 9110 §5.1, RFC 9112 §5)"
+            "a field line must start with a name, a token, and a colon, not '/' (RFC 9110 §5.1, RFC 9112 §5)"
         );
         let control = Refusal::byte(Reason::FieldValue, 0);
         assert_eq!(
             control.to_string(),
-            "a field value is made of visible characters, space and tab, not byte 0x00 (RFC 9110 §5.5)"
+            "a field value must consist of visible characters, space and tab, not byte 0x00 (RFC 9110 §5.5)"
         );
         let limit = Refusal::limit(Reason::TargetTooLong, 8192);
         assert_eq!(

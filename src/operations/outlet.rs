@@ -275,7 +275,7 @@ impl Writing {
             let before = written.checked_sub(1).and_then(|last| self.batch.get(last));
             self.is_torn |= before.is_some_and(|last| *last != b'\n');
             if self.tell_again <= Instant::now() {
-                report::warn!("can't write the access log: {error}");
+                report::warn!("can't write the access log: {error}; its lines are dropped until writing works again");
             }
         }
         self.batch.clear();

@@ -177,9 +177,9 @@ impl BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BodyError::TooLarge => f.write_str("the body is larger than this server takes"),
+            BodyError::TooLarge => f.write_str("the body is larger than the server accepts"),
             BodyError::TimedOut => f.write_str("the body did not arrive in time"),
-            BodyError::Disconnected => f.write_str("the client went away before its body was whole"),
+            BodyError::Disconnected => f.write_str("the client left before its body was complete"),
             BodyError::Malformed(refusal) => refusal.fmt(f),
             BodyError::NotText => f.write_str("the body is not UTF-8"),
             BodyError::InUse => f.write_str("the body is being read by another reader"),

@@ -36,7 +36,7 @@ impl fmt::Display for InvalidRequest {
         match self.0 {
             Cause::Refused(refusal) => refusal.fmt(f),
             Cause::Path(path) => path.fmt(f),
-            Cause::NotOneHead => f.write_str("the parts do not make exactly one request head"),
+            Cause::NotOneHead => f.write_str("the method, the target and the headers do not form exactly one request head; one of them contains a line end"),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Request {
     pub fn new(method: Method, target: &str) -> Request {
         match Request::try_new(method, target) {
             Ok(request) => request,
-            Err(error) => panic!("no such request: {error}"),
+            Err(error) => panic!("can't build a request for {target:?}: {error}"),
         }
     }
 
@@ -108,7 +108,7 @@ impl Request {
             body,
         ) {
             Ok(request) => request,
-            Err(error) => panic!("no such header field: {name:?}: {error}"),
+            Err(error) => panic!("can't build a request with the header {name:?}: {error}"),
         }
     }
 

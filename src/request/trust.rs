@@ -159,9 +159,9 @@ impl FromStr for Network {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address
             .parse()
-            .map_err(|_| "neither an address, nor a network, nor `unix`".to_owned())?;
+            .map_err(|_| "not an address, a network such as 10.1.0.0/16, or `unix`".to_owned())?;
         if address.to_canonical() != address {
-            return Err("an IPv4 address is to be written as one".to_owned());
+            return Err("write this IPv4-mapped address as an IPv4 address".to_owned());
         }
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(width), |prefix| {
@@ -169,7 +169,9 @@ impl FromStr for Network {
             number.ok_or_else(|| format!("a prefix has 0 to {width} bits, not {prefix:?}"))
         })?;
         if first_bits(address, prefix) != bits(address) {
-            return Err(format!("the address has bits set beyond the first {prefix}"));
+            return Err(format!(
+                "the address has bits set beyond the first {prefix}; write the first address of the network"
+            ));
         }
         Ok(Network { address, prefix })
     }
@@ -232,15 +234,15 @@ mod tests {
     #[test]
     fn what_is_no_network_is_named() {
         for (text, reason) in [
-            ("localhost", "neither an address"),
-            ("", "neither an address"),
+            ("localhost", "not an address"),
+            ("", "not an address"),
             ("10.0.0.0/33", "0 to 32 bits"),
             ("::/129", "0 to 128 bits"),
             ("10.0.0.0/", "0 to 32 bits"),
             ("10.0.0.0/-1", "0 to 32 bits"),
             ("10.0.0.1/8", "beyond the first 8"),
-            (" 10.0.0.0/8", "neither an address"),
-            ("::ffff:10.0.0.0/104", "written as one"),
+            (" 10.0.0.0/8", "not an address"),
+            ("::ffff:10.0.0.0/104", "write this IPv4-mapped address"),
         ] {
             let error = Trust::peers(["127.0.0.1", text]).unwrap_err().to_string();
             assert!(

@@ -237,7 +237,10 @@ impl Response {
         let mistake = match self.fault.as_deref() {
             Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
-            _ if self.status.is_informational() => format!("status {} is not a final one", status_text(self.status)),
+            _ if self.status.is_informational() => format!(
+                "status {} is interim; a handler's status must be final, 200 to 999",
+                status_text(self.status)
+            ),
             _ => return,
         };
         report::error!("answered 500 instead of a response that can't be sent: {mistake}");

@@ -54,7 +54,9 @@ impl Clock {
             let run = Box::new(move || shared.run());
             if let Err(error) = threads::start("hansel-tower-clock".into(), run) {
                 self.0.lock().has_thread = false;
-                report::error!("can't start the thread that keeps deadlines: {error}");
+                report::error!(
+                    "can't start the thread that enforces deadlines: {error}; there are no deadlines until it starts"
+                );
             }
         } else if is_next {
             self.0.changed.notify_one();

@@ -157,8 +157,8 @@ impl<R: Send + 'static> Call<R> {
                 state.is_lost = true;
                 let lost = self.pool.lose();
                 report::warn!(
-                    "a handler has not answered in {time:?}: its client is told 503, and its thread is lost until it \
-                     returns ({lost} are)"
+                    "a handler did not respond within {time:?} (`Limits::handler`): its client gets 503, and its thread is \
+                     lost until the handler returns; {lost} threads are lost now"
                 );
                 self.tell(state);
             }

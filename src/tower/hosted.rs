@@ -91,7 +91,7 @@ where
             Ok(response) => response,
             Err(panic) => {
                 report::error!(
-                    "a tower service panicked at {} {}: {panic} (if it needs a runtime, enter that in a layer around it)",
+                    "a tower service panicked at {} {}: {panic} (if it needs a runtime, enter the runtime in a layer around it)",
                     request.method(),
                     request.path()
                 );

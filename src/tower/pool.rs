@@ -156,7 +156,9 @@ impl Shared {
             if let Err(error) = started {
                 self.lock().alive -= 1;
                 // What waits is told so when it has waited too long.
-                report::error!("can't start a thread for a handler: {error}");
+                report::error!(
+                    "can't start a thread for a handler: {error}; requests wait for the threads that are running"
+                );
             }
         }
     }
@@ -169,7 +171,7 @@ impl Shared {
                 drop(state);
                 // The handler's own panics are contained where it is called; this was a drop.
                 if let Err(panic) = contain(work) {
-                    report::error!("dropping what belonged to a request panicked: {panic}");
+                    report::error!("a value that belonged to a request panicked when it was dropped: {panic}");
                 }
                 state = self.lock();
                 state.busy -= 1;

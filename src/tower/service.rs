@@ -303,7 +303,7 @@ impl Host {
             if call.respond(reply).is_err() {
                 let request = &exchange.request;
                 report::warn!(
-                    "the handler of {} {} has returned too late",
+                    "the handler of {} {} returned after its deadline; its response is dropped",
                     request.method(),
                     request.path()
                 );
@@ -324,7 +324,7 @@ impl Host {
         match contain(|| pour(source, false, &mut client, &mut 0)) {
             Ok(Ok(())) => client.writer.end(),
             Ok(Err(error)) => report::debug!("a response ended early: {error}"),
-            Err(panic) => report::error!("a response was broken off by a panic: {panic}"),
+            Err(panic) => report::error!("the body of a response panicked, and the response was cut: {panic}"),
         }
     }
 }

@@ -230,7 +230,7 @@ fn one_name_is_one_function() {
 #[test]
 fn one_name_is_one_route() {
     let routes = || Routes::new().get("/a", || "").name("a").get("/b", || "").name("a");
-    refuses!(App::new(routes()), "two routes have one name", "/a", "/b");
+    refuses!(App::new(routes()), "two routes have the name", "/a", "/b");
 }
 
 struct Twice;
