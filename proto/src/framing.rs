@@ -1,5 +1,5 @@
-//! What the fields of a head decide: where the body ends (RFC 9112 §6), which host is meant (§3.2),
-//! whether the connection lives on (§9.3), and whether the client waits for `100 Continue`.
+//! What the fields of a head decide: where the body ends (RFC 9112 §6), which host is meant (§3.2), whether the
+//! connection persists (§9.3), and whether the client waits for `100 Continue`.
 
 use crate::host;
 use crate::lines::{self, Field};
@@ -14,14 +14,14 @@ pub enum Framing {
     /// Neither Content-Length nor Transfer-Encoding: there is no body.
     #[default]
     None,
-    /// That many bytes; a Content-Length of 0 is `Length(0)`.
+    /// Exactly that many bytes; a Content-Length of 0 is `Length(0)`.
     Length(u64),
-    /// Chunks, until the one of size zero.
+    /// Chunks, up to the one of size zero.
     Chunked,
 }
 
 impl Framing {
-    /// Whether any content can come.
+    /// Returns true if content may follow.
     fn has_content(self) -> bool {
         !matches!(self, Framing::None | Framing::Length(0))
     }
@@ -37,8 +37,8 @@ pub(crate) struct Decided {
     pub(crate) expects_continue: bool,
 }
 
-/// Derives from the fields of a whole section what the protocol needs, and refuses what it forbids. A
-/// `known_host` has been found right before; one that is empty is right as well.
+/// Derives from the fields of a complete section what the protocol needs, and refuses what it forbids. `known_host` is
+/// a Host value that was valid before; an empty one is valid as well.
 #[inline]
 pub(crate) fn settle(fields: &[Field], bytes: &[u8], version: Version, known_host: &[u8]) -> Result<Decided, Refusal> {
     let mut seen = Seen::default();
@@ -72,7 +72,7 @@ pub(crate) fn settle(fields: &[Field], bytes: &[u8], version: Version, known_hos
     })
 }
 
-/// The fields that matter here. The values of all others decide nothing.
+/// The fields that decide something here. The values of all others decide nothing.
 enum Deciding {
     Host,
     Expect,
@@ -82,10 +82,10 @@ enum Deciding {
 }
 
 impl Deciding {
-    /// The one of that name.
+    /// Returns the field of that name.
     #[inline(always)]
     fn of(name: &[u8]) -> Option<Deciding> {
-        // The length tells nearly every other name apart from these without looking at it, and the first letter the rest.
+        // The length and the first letter rule out nearly every other name without a comparison.
         let begins = |known: &[u8]| name.first().map(|letter| letter | 0x20) == known.first().copied();
         let is = |known: &[u8]| begins(known) && scan::is_word(name, known);
         match name.len() {
@@ -99,7 +99,7 @@ impl Deciding {
     }
 }
 
-/// Which of the fields that matter here a head has.
+/// The deciding fields that a head has.
 #[derive(Default)]
 struct Seen<'b> {
     hosts: usize,
@@ -132,8 +132,8 @@ fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field]) ->
     match (seen.transfer_encoding, seen.lengths) {
         (false, 0) => Ok(Framing::None),
         (false, 1) => content_length(seen.length).map(Framing::Length),
-        // RFC 9110 §8.6 lets a recipient take repeated equal values as one, or refuse them. Who
-        // sends them has already lost track of its framing.
+        // RFC 9110 §8.6 lets a recipient take repeated equal values as one, or refuse them. A sender of two has already
+        // lost track of its framing.
         (false, _) => Err(Refusal::new(Reason::ContentLengthRepeated)),
         // RFC 9112 §6.1: "A server or client that receives an HTTP/1.0 message containing a
         // Transfer-Encoding header field MUST treat the message as if the framing is faulty".
@@ -145,7 +145,7 @@ fn framing(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field]) ->
     }
 }
 
-/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`. One too large to count is too large in any case.
+/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`. A number that is too large to count exceeds every limit.
 fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() {
         return Err(Refusal::new(Reason::ContentLength));
@@ -173,7 +173,7 @@ fn transfer_encoding(bytes: &[u8], fields: &[Field]) -> Result<Framing, Refusal>
         (Some(value), None) if scan::is_word(value, b"chunked") => return Ok(Framing::Chunked),
         _ => {}
     }
-    // Nothing but that one word is taken: every other spelling is read differently somewhere.
+    // Only that one word is accepted: every other spelling is read differently by some server.
     if has_element(bytes, fields, b"transfer-encoding", &mut is_unknown_coding) {
         // RFC 9112 §6.1: "A server that receives a request message with a transfer coding it does
         // not understand SHOULD respond with 501 (Not Implemented)."
@@ -182,7 +182,7 @@ fn transfer_encoding(bytes: &[u8], fields: &[Field]) -> Result<Framing, Refusal>
     Err(Refusal::new(Reason::TransferEncoding))
 }
 
-/// Whether this names a coding, with or without parameters, that is not a spoilt `chunked`.
+/// Returns true if this names a coding, with or without parameters, that is not a misspelt `chunked`.
 fn is_unknown_coding(coding: &[u8]) -> bool {
     let name = coding
         .split(|&byte| matches!(byte, b';' | b' ' | b'\t'))
@@ -192,10 +192,10 @@ fn is_unknown_coding(coding: &[u8]) -> bool {
     scan::is_token(name) && !has_space_inside && !scan::is_word(name, b"chunked")
 }
 
-/// RFC 9112 §9.3: close is decisive, then HTTP/1.1 persists, then HTTP/1.0 with keep-alive does.
+/// RFC 9112 §9.3: "close" decides first, then HTTP/1.1 persists, then HTTP/1.0 with "keep-alive" does.
 #[inline(always)]
 fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field]) -> bool {
-    // Nearly all that is ever sent.
+    // These are nearly all values that clients send.
     match (seen.connections, seen.connection) {
         (0, _) => return version == Version::Http11,
         (1, option) if option.eq_ignore_ascii_case(b"keep-alive") => return true,
@@ -205,7 +205,7 @@ fn keep_alive(bytes: &[u8], seen: &Seen<'_>, version: Version, fields: &[Field])
     !has_option(bytes, fields, b"close") && (version == Version::Http11 || has_option(bytes, fields, b"keep-alive"))
 }
 
-/// Whether this is one of the connection options.
+/// Returns true if `option` is one of the connection options.
 #[inline(never)]
 fn has_option(bytes: &[u8], fields: &[Field], option: &[u8]) -> bool {
     has_element(bytes, fields, b"connection", &mut |element| {
@@ -213,7 +213,7 @@ fn has_option(bytes: &[u8], fields: &[Field], option: &[u8]) -> bool {
     })
 }
 
-/// Whether one of the elements of all fields of that name is of a kind.
+/// Returns true if `is_it` holds for an element of a field with that name.
 #[inline(never)]
 fn has_element(bytes: &[u8], fields: &[Field], name: &[u8], is_it: &mut dyn FnMut(&[u8]) -> bool) -> bool {
     lines::values(fields, bytes, name).any(|value| elements(value).any(&mut *is_it))
@@ -247,11 +247,11 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|element| !element.is_empty())
 }
 
-/// Without the optional whitespace around it: SP and HTAB, no other.
+/// Removes the optional whitespace around a value: SP and HTAB, nothing else.
 #[inline]
 pub(crate) fn trim(value: &[u8]) -> &[u8] {
     match value {
-        // Nearly all have none.
+        // Nearly all values have none.
         [first, .., last] if *first > b' ' && *last > b' ' => value,
         _ => trim_all(value),
     }

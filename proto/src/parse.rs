@@ -1,18 +1,18 @@
-//! Parses a head: its request line, and the field section behind it (RFC 9112 §3, §5), each byte looked at once.
+//! Parses a head: its request line, and the header section after it (RFC 9112 §3, §5). Each byte is looked at once.
 //!
-//! Everything goes from left to right and stops at the first byte that breaks a rule, so that a
-//! head gives the same outcome however it was cut into pieces.
+//! Parsing goes from left to right and stops at the first byte that breaks a rule, so the result is the same however
+//! the head was split.
 
 use crate::head::Head;
 use crate::limits::Limits;
 use crate::lines::Lines;
 use crate::refusal::Refusal;
 
-/// How much of a head is known from the last one.
+/// How much of a head is the same as in the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     Nothing,
-    /// The request line. The fields are not.
+    /// The request line, but not the header section.
     Line,
     All,
 }
@@ -37,7 +37,7 @@ pub(crate) fn known(bytes: &[u8], limits: &Limits, head: &mut Head) -> Known {
     Known::All
 }
 
-/// Parses the head at the start of `bytes` into `head`, if all of it is there.
+/// Parses the head at the start of `bytes` into `head`, if it has completely arrived.
 pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head, known: Known) -> Result<Lines, Refusal> {
     let first_field = match known {
         Known::Nothing => head.line.parse(bytes, limits)?,

@@ -1,4 +1,4 @@
-//! The request line (RFC 9112 §3), and how one that is like the last is known.
+//! The request line (RFC 9112 §3), and how a repeated one is recognised.
 
 use crate::limits::Limits;
 use crate::refusal::{Reason, Refusal};
@@ -7,34 +7,35 @@ use crate::span::Span;
 use crate::target::Target;
 use crate::version::Version;
 
-/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
-/// least one empty line (CRLF) received prior to the request-line". A few, but not without end.
+/// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
+/// (CRLF) received prior to the request-line". A few are accepted, but not any number.
 const EMPTY_LINES: usize = 8;
 
 /// The longest registered method has 17 bytes (UPDATEREDIRECTREF).
 const METHOD_BYTES: usize = 64;
 
-/// A request line, taken apart.
+/// A parsed request line.
 ///
-/// Clients ask for the same again and again, so a line that comes again is not parsed again.
+/// Clients repeat requests, so a repeated line is recognised, not reparsed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestLine {
     pub(crate) method: Span,
     pub(crate) target: Target,
     pub(crate) version: Version,
-    /// The bytes this was parsed from, the line's end included; empty unless they passed, and began with the method.
+    /// The bytes that it was parsed from, including the end of the line. Empty unless they were valid and began with
+    /// the method.
     bytes: Vec<u8>,
 }
 
 impl RequestLine {
-    /// The bytes it takes, if it has been parsed from the beginning of a head.
+    /// Returns the number of its bytes, if it was parsed from the beginning of a head.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether `bytes` start with the line that was parsed last, within these limits. Then this is the line at their
-    /// start as well, without having been parsed.
+    /// Returns true if `bytes` start with the line that was parsed last, within these limits. Then it already describes
+    /// the line at their start.
     #[inline]
     pub(crate) fn comes_again(&self, bytes: &[u8], limits: &Limits) -> bool {
         !self.bytes.is_empty() && self.target.whole.len() <= limits.target_bytes && bytes.starts_with(&self.bytes)
@@ -42,7 +43,7 @@ impl RequestLine {
 
     /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`.
     ///
-    /// The index of the line behind it, or `None` if it has not all arrived.
+    /// Returns the index of the next line, or `None` if the line has not completely arrived.
     pub(crate) fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         self.bytes.clear();
         let Some(method) = beginning(bytes)? else {
@@ -65,11 +66,11 @@ impl RequestLine {
     }
 }
 
-/// The method, behind empty lines that may precede it; `None` if it has not all arrived.
+/// Returns the method, after empty lines that may precede it; `None` if it has not completely arrived.
 #[inline(always)]
 fn beginning(bytes: &[u8]) -> Result<Option<Span>, Refusal> {
     if bytes.starts_with(b"GET ") {
-        // What most requests begin with needs no closer look.
+        // Most requests begin like this, and need no closer look.
         return Ok(Some(Span::new(0, 3)));
     }
     match empty_lines(bytes)? {
@@ -78,7 +79,7 @@ fn beginning(bytes: &[u8]) -> Result<Option<Span>, Refusal> {
     }
 }
 
-/// The index behind the empty lines that may precede a request; `None` if they may go on.
+/// Returns the index after the empty lines that may precede a request; `None` if more of them may follow.
 #[inline(always)]
 fn empty_lines(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     let mut at = 0;
@@ -153,7 +154,7 @@ mod tests {
     use super::*;
     use crate::target::TargetForm;
 
-    /// What a line says.
+    /// Returns what a line was parsed to.
     fn read(line: &RequestLine, bytes: &[u8]) -> String {
         let Target {
             whole,
@@ -165,7 +166,7 @@ mod tests {
             path_has_escapes,
             ..
         } = line.target;
-        // In any other form these are what an earlier line has left.
+        // In every other form, these are left over from an earlier line.
         let (scheme, authority) = match form {
             TargetForm::Absolute => (scheme, authority),
             TargetForm::Authority => (Span::default(), authority),
@@ -176,8 +177,8 @@ mod tests {
         format!("{parts:?} {query:?} {form:?} {path_has_escapes} {:?}", line.version)
     }
 
-    /// Reads a line with all that is remembered, and compares it with one that is read by itself. Says whether it was
-    /// known.
+    /// Parses a line with everything that is remembered, and compares the result with a fresh parse. Returns true if
+    /// the line was recognised.
     fn check(kept: &mut RequestLine, bytes: &[u8], limits: &Limits) -> bool {
         let mut fresh = RequestLine::default();
         let outcome = fresh.parse(bytes, limits);
@@ -214,7 +215,7 @@ mod tests {
                 for byte in 0..=255 {
                     let mut bytes = base.clone();
                     bytes[at] = byte;
-                    // Again and again: what was refused must leave nothing behind.
+                    // The base comes again: what was refused must leave nothing behind.
                     for bytes in [&base, &bytes, &base] {
                         check(&mut kept, bytes, &limits);
                     }

@@ -1,12 +1,12 @@
-//! Byte classes and the two loops that go over nearly every byte of a head.
+//! Byte classes, and the loops that scan nearly every byte of a head.
 
-/// RFC 9110 §5.6.2: `tchar`, what methods and field names are made of.
+/// RFC 9110 §5.6.2: `tchar`, the characters of methods and field names.
 pub(crate) const TOKEN: u8 = 1 << 0;
-/// What a path may hold, without the `%` of an escape: see [`is_left_raw`].
+/// The characters of a path, without the `%` of an escape: see [`is_left_raw`].
 pub(crate) const PATH: u8 = 1 << 1;
-/// What a query may hold, without the `%` of an escape: see [`is_left_raw`].
+/// The characters of a query, without the `%` of an escape: see [`is_left_raw`].
 pub(crate) const QUERY: u8 = 1 << 2;
-/// RFC 3986 §3.2.2: what a `reg-name` is made of, without the `%` of an escape.
+/// RFC 3986 §3.2.2: the characters of a `reg-name`, without the `%` of an escape.
 pub(crate) const REG_NAME: u8 = 1 << 3;
 /// RFC 9110 §5.5: `field-vchar`, SP and HTAB.
 pub(crate) const VALUE: u8 = 1 << 4;
@@ -15,13 +15,14 @@ pub(crate) const HEX: u8 = 1 << 5;
 
 static CLASSES: [u8; 256] = classes();
 
-/// Whether `byte` belongs to one of the `classes`.
+/// Returns true if `byte` belongs to one of the `classes`.
 #[inline(always)]
 pub(crate) const fn is(byte: u8, classes: u8) -> bool {
     CLASSES[byte as usize] & classes != 0
 }
 
-/// The index of the first byte at or after `from` that is not of `classes`; the length if none.
+/// Returns the index of the first byte at or after `from` that belongs to none of the `classes`; the length if there is
+/// none.
 #[inline(always)]
 pub(crate) fn run(bytes: &[u8], from: usize, classes: u8) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
@@ -29,14 +30,14 @@ pub(crate) fn run(bytes: &[u8], from: usize, classes: u8) -> usize {
     from + taken.unwrap_or(rest.len())
 }
 
-/// Whether all of `bytes` are of `classes`.
+/// Returns true if all of `bytes` belong to `classes`.
 #[inline(always)]
 pub(crate) fn are_of(bytes: &[u8], classes: u8) -> bool {
     bytes.iter().all(|&byte| is(byte, classes))
 }
 
-/// The index of the first byte at or after `from` that cannot be in a field value (RFC 9110 §5.5);
-/// the length if there is none.
+/// Returns the index of the first byte at or after `from` that cannot be part of a field value (RFC 9110 §5.5); the
+/// length if there is none.
 #[inline(always)]
 pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -49,15 +50,15 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
     }
 }
 
-/// Whether the two are the same but for the case of their letters.
+/// Returns true if both are equal without case.
 #[inline(always)]
 pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
-    // Nearly all others are told apart by their length or their first letter.
+    // The length or the first letter rules out nearly all others.
     let may_be_same = |(our, their): (&u8, &u8)| (our ^ their) & !0x20 == 0;
     bytes.len() == word.len() && bytes.first().zip(word.first()).is_none_or(may_be_same) && has_letters_of(bytes, word)
 }
 
-/// The same for two of one length.
+/// Compares two words of equal length.
 #[inline(never)]
 fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
     match bytes.len() {
@@ -79,12 +80,12 @@ fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
 /// RFC 9110 §5.6.2: `token = 1*tchar`.
 #[inline(never)]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    // Nearly all names are made of nothing else.
+    // Nearly all names consist of these bytes only.
     in_chunks::<8>(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-'))
         || (!bytes.is_empty() && are_of(bytes, TOKEN))
 }
 
-/// Whether all of `bytes` can be in a field value.
+/// Returns true if all of `bytes` may be part of a field value.
 #[inline(never)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     let is_visible = |byte| (byte >= 0x20) & (byte != 0x7f);
@@ -92,16 +93,16 @@ pub(crate) fn is_value(bytes: &[u8]) -> bool {
         16.. => in_chunks::<16>(bytes, is_visible),
         _ => in_chunks::<8>(bytes, is_visible),
     };
-    // Among the others is HTAB, which may be in a value.
+    // HTAB is a control byte, and may be part of a value.
     are_visible || are_of(bytes, VALUE)
 }
 
-/// Whether there are `N` bytes at least, and all pass a test that the processor can make of `N` at once.
+/// Returns true if there are at least `N` bytes, and all pass a test that the processor can apply to `N` bytes at once.
 #[inline(always)]
 fn in_chunks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
-    // Without a branch for each byte.
+    // There is no branch for each byte.
     let passes = |chunk: &[u8; N]| chunk.iter().fold(true, |all, &byte| all & test(byte));
-    // The last chunk overlaps the one before it, so that no byte is left to be looked at alone.
+    // The last chunk overlaps the one before it, so that no byte has to be tested by itself.
     bytes.last_chunk::<N>().is_some_and(passes) && chunks(bytes).all(passes)
 }
 
@@ -111,7 +112,7 @@ fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
     bytes.chunks_exact(N).filter_map(<[u8]>::first_chunk)
 }
 
-/// How many bytes at the start are neither a control nor DEL, looked at eight at a time.
+/// Returns the number of bytes at the start that are neither controls nor DEL, eight at a time.
 #[inline(always)]
 fn visible_run(bytes: &[u8]) -> usize {
     for (index, word) in chunks(bytes).enumerate() {
@@ -125,10 +126,10 @@ fn visible_run(bytes: &[u8]) -> usize {
     bytes.len() - tail.len() + taken.unwrap_or(tail.len())
 }
 
-/// The top bit of every byte below 0x20 or equal to 0x7f.
+/// Sets the top bit of every byte below 0x20 or equal to 0x7f.
 ///
-/// A borrow can mark the byte above a marked one by mistake, never one below: the lowest mark is
-/// always right, and only the lowest is used.
+/// A borrow can mark the byte above a marked one by mistake, but never one below it. So the lowest mark is always
+/// right, and only the lowest is used.
 #[inline(always)]
 const fn controls(word: u64) -> u64 {
     let below_space = word.wrapping_sub(repeat(0x20)) & !word;
@@ -162,7 +163,7 @@ const fn classes_of(byte: u8) -> u8 {
     if matches!(byte, b':' | b'@' | b'/') {
         classes |= PATH | QUERY;
     }
-    // RFC 3986 §3.4: a query may hold `?` as well.
+    // RFC 3986 §3.4: a query may also contain `?`.
     if byte == b'?' || byte == b'\\' {
         classes |= QUERY;
     }
@@ -200,11 +201,12 @@ const fn sub_delim(byte: u8) -> bool {
     )
 }
 
-/// What a path or query holds beyond `pchar` (RFC 3986 §3.3) and `/`: what is left unescaped elsewhere, by browsers in a
-/// query (WHATWG URL, "query percent-encode set") and in a path `[`, `]`, `|` and, until 2023, `^`, as in
-/// `/a|b[0]?filter[name]=c`. Refusing those would refuse links that work everywhere else, and no two readers differ on
-/// where a target, its path or a segment ends because of them. A backslash is another matter: in a query it is data, but
-/// in a path WHATWG URL takes it for a slash, and RFC 3986 for nothing.
+/// Returns true for the characters beyond `pchar` (RFC 3986 §3.3) and `/` that paths and queries may contain. Other
+/// software leaves them unescaped: browsers do so in a query (WHATWG URL, "query percent-encode set"), and in a path
+/// with `[`, `]`, `|` and, until 2023, `^`, as in `/a|b[0]?filter[name]=c`. Refusing them would refuse links that work
+/// everywhere else, and no two servers differ on where a target, its path or a segment ends because of them. A
+/// backslash is different: in a query it is data, but in a path WHATWG URL takes it for a slash, and RFC 3986 does not
+/// allow it.
 const fn is_left_raw(byte: u8) -> bool {
     matches!(byte, b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'`')
 }

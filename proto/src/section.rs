@@ -1,4 +1,4 @@
-//! The field section of a head: its lines, and what they decide.
+//! The header section of a request: its field lines, and what they decide.
 
 use crate::framing::{self, Decided, Framing};
 use crate::limits::Limits;
@@ -7,35 +7,34 @@ use crate::refusal::{Reason, Refusal};
 use crate::span::Span;
 use crate::version::Version;
 
-/// A section longer than this is not kept for the next one: it would double what a long head takes in memory.
+/// A longer section is not kept for the next request: it would double the memory of a long head.
 const REMEMBERED: usize = 4 * 1024;
 
-/// A field section, parsed. Its spans count from its own start, so that it stays right wherever the
-/// same bytes come again.
+/// A parsed header section. Its spans count from its own start, so they stay valid wherever the same bytes come again.
 ///
-/// Clients send most of their fields again and again, and those behind one proxy send much that is the
-/// same. So a section that comes again is not parsed again; and in another one, a line that stands where it stood in
-/// the section before is not parsed again either.
+/// Clients repeat most of their fields, and clients behind one proxy send many of the same. So a repeated section is
+/// recognised, not reparsed. In a different section, a field line is not parsed again if the last section had the same
+/// line at the same place in its order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     pub(crate) fields: Vec<Field>,
     pub(crate) decided: Decided,
-    /// The bytes this was parsed from, the empty line included, and the version it was parsed for;
-    /// empty unless they passed, or if they are many.
+    /// The bytes that it was parsed from, including the empty line, and the version that it was parsed for. Empty if
+    /// they were invalid or too many.
     bytes: Vec<u8>,
     version: Version,
-    /// The fields of the section before, while this one is parsed; else only their memory.
+    /// The fields of the last section, while this one is parsed; otherwise only their memory.
     last_fields: Vec<Field>,
 }
 
 impl Section {
-    /// The bytes it takes.
+    /// Returns the number of its bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether these bytes start with the section that was parsed last, within these limits. Then this is the section
-    /// at their start, without having been parsed.
+    /// Returns true if these bytes start with the section that was parsed last, within these limits. Then it already
+    /// describes the section at their start.
     #[inline]
     pub(crate) fn comes_again(&self, bytes: &[u8], version: Version, limits: &Limits) -> bool {
         !self.bytes.is_empty()
@@ -45,7 +44,7 @@ impl Section {
             && bytes.starts_with(&self.bytes)
     }
 
-    /// Parses the section at the start of `bytes`, if all of it is there.
+    /// Parses the section at the start of `bytes`, if it has completely arrived.
     pub(crate) fn parse(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> Result<Lines, Refusal> {
         let mut last = std::mem::take(&mut self.bytes);
         std::mem::swap(&mut self.fields, &mut self.last_fields);
@@ -90,13 +89,13 @@ impl Section {
     }
 }
 
-/// The line that begins at `at`, and where the next one does, if it is the very line that has this `index`
-/// in the `last` section. Whether a line is right depends on nothing but its bytes (RFC 9112 §5).
+/// Returns the line that begins at `at`, and the index of the next one, if it equals the line with this `index` in the
+/// `last` section. Whether a line is valid depends only on its bytes (RFC 9112 §5).
 #[inline]
 fn repeated_line(bytes: &[u8], at: usize, last: &[u8], last_fields: &[Field], index: usize) -> Option<(Field, usize)> {
     let field = last_fields.get(index)?;
     let start = field.name.start as usize;
-    // Behind the last line there is the empty one.
+    // The empty line follows the last field line.
     let next = last_fields.get(index + 1);
     let end = next.map_or(last.len().checked_sub(2)?, |next| next.name.start as usize);
     let line = last.get(start..end)?;
@@ -221,7 +220,7 @@ mod tests {
             for byte in 0..=255 {
                 let mut bytes = base.as_bytes().to_vec();
                 bytes[at] = byte;
-                // Again and again: what was refused must leave nothing behind.
+                // The base comes again: what was refused must leave nothing behind.
                 for bytes in [base.as_bytes(), &bytes, base.as_bytes()] {
                     let mut fresh = Head::new();
                     let read = |head: &mut Head| {

@@ -1,4 +1,4 @@
-//! The request target: how far it goes, and which of its four forms it has.
+//! The request target: where it ends, and which of the four forms it has.
 
 use crate::host;
 use crate::refusal::{Reason, Refusal};
@@ -8,18 +8,18 @@ use crate::span::Span;
 /// The four forms of a request target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TargetForm {
-    /// `/where?q=now`: a path and perhaps a query. Nearly every request.
+    /// `/where?q=now`: a path and perhaps a query. Nearly all requests have this form.
     #[default]
     Origin,
-    /// `http://www.example.org/pub`: as sent to a proxy, and to be accepted by every server.
+    /// `http://www.example.org/pub`: as sent to a proxy. Every server must accept it.
     Absolute,
-    /// `www.example.com:80`: with `CONNECT` only, and always with a port.
+    /// `www.example.com:80`: only with `CONNECT`, and always with a port.
     Authority,
-    /// `*`: with `OPTIONS` only; the server as a whole.
+    /// `*`: only with `OPTIONS`; it means the server as a whole.
     Asterisk,
 }
 
-/// A request target, taken apart.
+/// A parsed request target.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Target {
     pub(crate) whole: Span,
@@ -35,8 +35,8 @@ pub(crate) fn too_long(limit: usize) -> Refusal {
     Refusal::limit(Reason::TargetTooLong, limit as u64)
 }
 
-/// Where a run of `classes` and well-formed escapes ends, and whether there were escapes; `None`
-/// if the bytes end first.
+/// Returns where a run of `classes` and well-formed escapes ends, and whether it has escapes; `None` if the bytes end
+/// first.
 #[inline(always)]
 fn escaped_run(bytes: &[u8], start: usize, classes: u8) -> Result<Option<(usize, bool)>, Refusal> {
     let mut end = scan::run(bytes, start, classes);
@@ -55,13 +55,13 @@ fn escaped_run(bytes: &[u8], start: usize, classes: u8) -> Result<Option<(usize,
     Ok((end < bytes.len()).then_some((end, escapes)))
 }
 
-/// Whether the target ends here with its one space; `false` if the bytes cannot tell yet.
+/// Returns true if the target ends here with a single space, and `false` if more bytes are needed to decide.
 #[inline(always)]
 fn ends(bytes: &[u8], end: usize) -> Result<bool, Refusal> {
     match (bytes.get(end), bytes.get(end + 1)) {
         (Some(b' '), _) => Ok(true),
         (None, _) | (Some(b'\r'), None) => Ok(false),
-        // A line without a version is the whole of an HTTP/0.9 request.
+        // A line without a version is a complete HTTP/0.9 request.
         (Some(b'\r'), Some(b'\n')) => Err(Refusal::new(Reason::MissingVersion)),
         (Some(b'\r'), Some(_)) => Err(Refusal::new(Reason::BareCr)),
         (Some(b'\n'), _) => Err(Refusal::new(Reason::BareLf)),
@@ -70,8 +70,8 @@ fn ends(bytes: &[u8], end: usize) -> Result<bool, Refusal> {
 }
 
 impl Target {
-    /// Reads the target that starts at `start`, as far as its bytes alone can tell; says whether the bytes
-    /// reach to its end. What its form must be depends on the method: see [`settle`](Target::settle).
+    /// Reads the target that begins at `start`, as far as its bytes alone decide. Returns true if the bytes reach its
+    /// end. The method decides which form is allowed: see [`settle`](Target::settle).
     #[inline(always)]
     pub(crate) fn scan(&mut self, bytes: &[u8], start: usize, limit: usize) -> Result<bool, Refusal> {
         let most = start.saturating_add(limit).saturating_add(1);
@@ -109,7 +109,7 @@ impl Target {
         ends(bytes, end)
     }
 
-    /// Any other form, which only the method can tell apart: here, just characters of a URI.
+    /// Reads any other form. Only the method can tell these apart, so only the characters are checked here.
     #[cold]
     fn scan_other(&mut self, bytes: &[u8], start: usize) -> Result<bool, Refusal> {
         let Some((end, _)) = escaped_run(bytes, start, PATH | QUERY)? else {
@@ -121,7 +121,7 @@ impl Target {
         if end == start {
             return Err(Refusal::byte(Reason::Target, b' '));
         }
-        // Until it is settled: an authority, since that is the form no other can be mistaken for.
+        // Treated as an authority until `settle`, because no other form can be mistaken for one.
         *self = Target {
             whole: Span::new(start, end),
             form: TargetForm::Authority,
@@ -130,7 +130,7 @@ impl Target {
         Ok(true)
     }
 
-    /// Decides the form with the help of the method, and checks what belongs to it.
+    /// Decides the form from the method, and checks the parts of it.
     #[inline(always)]
     pub(crate) fn settle(&mut self, bytes: &[u8], method: &[u8]) -> Result<(), Refusal> {
         // RFC 9112 §3.2.3: authority-form "is only used for CONNECT requests".
