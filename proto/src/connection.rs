@@ -1,4 +1,4 @@
-//! One connection: bytes in, events out; responses in, bytes out.
+//! One connection: received bytes become events, responses become bytes to send.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::span::Span;
 use crate::state::{self, Event, Request, Response, State};
 use crate::version::Version;
 
-/// The protocol state of one connection, request after request.
+/// The protocol state of one connection, for one request after the other.
 ///
-/// The caller reads bytes into a buffer of its own and shows it what it has not consumed yet; what
-/// is to be sent is appended to a buffer of the caller's. See the [main loop](crate#the-main-loop).
+/// The caller reads bytes into its own buffer and passes in those that are not yet consumed. What is to be sent is
+/// appended to a buffer of the caller's. See the [main loop](crate#the-main-loop).
 #[derive(Clone, Debug)]
 pub struct Connection {
     limits: Arc<Limits>,
@@ -29,52 +29,49 @@ pub struct Connection {
     encoder: Encoder,
     /// The client waits, or may wait, for `100 Continue`.
     owes_continue: bool,
-    /// The client's word: it sends nothing behind this request.
+    /// The client has said that it sends nothing after this request.
     is_last: bool,
-    /// The server's wish: no further request after this one.
+    /// The server wants no further request after this one.
     closing: bool,
-    /// Why nothing is read any more.
+    /// Why nothing more is read.
     refusal: Option<Refusal>,
 }
 
-/// What the bytes shown to [`Connection::receive`] turned out to be.
+/// An event that [`Connection::receive`] found at the start of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// Nothing more can be told from these bytes; none is consumed. Come back with more of them, or
-    /// once the response that is owed is out.
+    /// These bytes are not enough for an event, and none is consumed. Call again with more bytes, or once the response
+    /// that is owed has been encoded.
     Partial,
-    /// A head, parsed into the caller's [`Head`]; it takes the first `len` bytes.
+    /// A head, parsed into the caller's [`Head`]. It takes the first `len` bytes.
     Head {
         /// The bytes consumed.
         len: usize,
     },
     /// Content of the body: `input[start..end]`, at least one byte.
     Content {
-        /// Index of the first byte of content; what is before it is chunk framing.
+        /// Index of the first byte of content. The bytes before it are chunk framing.
         start: usize,
-        /// Index behind the last byte of content, and the bytes consumed.
+        /// Index after the last byte of content, which is also the number of bytes consumed.
         end: usize,
     },
-    /// The request is whole.
+    /// The request is complete.
     End {
         /// The bytes consumed; 0 if nothing follows the content.
         len: usize,
-        /// The trailer section, checked, without its last empty line: see
-        /// [`Trailers`](crate::Trailers).
+        /// The trailer section, checked, without the empty line that ends it: see [`Trailers`](crate::Trailers).
         trailers: Span,
     },
 }
 
-/// What becomes of a connection after a response.
+/// What the caller does after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The next request may come.
+    /// Receive the next request.
     Again,
-    /// The rest of this request comes first: read on until [`Received::End`] and throw away what
-    /// comes, or close.
+    /// Read the rest of this request and discard it until [`Received::End`], or close the connection.
     Drain,
-    /// Send what is to be sent and close: in stages, so that the response is not lost
-    /// (RFC 9112 §9.6).
+    /// Send what is encoded, then close in stages, so that the response is not lost (RFC 9112 §9.6).
     Close,
 }
 
@@ -92,8 +89,7 @@ const NOTHING_ASKED: Asked = Asked {
 };
 
 impl Connection {
-    /// A connection on which nothing has happened. Give every one a clone of the same
-    /// `Arc<Limits>`.
+    /// Creates the state of a new connection. All connections can share one `Arc<Limits>`.
     pub fn new(limits: impl Into<Arc<Limits>>) -> Connection {
         Connection {
             limits: limits.into(),
@@ -109,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Makes it as good as a new one with the same limits, and keeps the room that it has.
+    /// Resets the state to that of a new connection with the same limits, and keeps the allocated memory.
     pub fn restart(&mut self) {
         let Connection {
             limits: _,
@@ -127,16 +123,15 @@ impl Connection {
         (*owes_continue, *is_last, *closing, *refusal) = (false, false, false, None);
     }
 
-    /// Finds out what the bytes at the start of `input` are: everything that was received and not
-    /// yet consumed. One event per call; consume what it takes, then call again.
+    /// Finds the event at the start of `input`, which holds everything that was received and not yet consumed. There is
+    /// one event per call: consume the bytes that it takes, then call again.
     ///
-    /// A pipelined request behind the current one waits: [`Received::Partial`] until
-    /// [`finish`](Connection::finish).
+    /// A pipelined request after the current one has to wait: the result is [`Received::Partial`] until
+    /// [`finish`](Connection::finish) is called.
     ///
     /// # Errors
-    /// If the request breaks a rule. From then on every call returns the same refusal: send its
-    /// status with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response),
-    /// and close.
+    /// Returns an error if the request breaks a rule. From then on every call returns the same refusal: send its status
+    /// with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response), and close.
     pub fn receive(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
         let known = if self.is_between_requests() {
             parse::known(input, &self.limits, head)
@@ -150,7 +145,7 @@ impl Connection {
         self.receive_other(input, head, known)
     }
 
-    /// Receives what is not as it was the last time.
+    /// Receives anything but a head that repeats the last one.
     #[inline(never)]
     fn receive_other(&mut self, input: &[u8], head: &mut Head, known: Known) -> Result<Received, Refusal> {
         if let Some(refusal) = self.refusal {
@@ -168,8 +163,8 @@ impl Connection {
         received
     }
 
-    /// Says whether the request ends with its head, which spares a call of
-    /// [`receive`](Connection::receive): if so, that has told its end. To be asked right behind a head.
+    /// Returns true if the request ends with its head. Then [`Received::End`] counts as received, which saves a call of
+    /// [`receive`](Connection::receive). Call it right after a head.
     #[inline]
     pub fn ends_with_head(&mut self) -> bool {
         let ends = self.state.0 == Request::Arriving && !self.has_body_to_come();
@@ -179,40 +174,40 @@ impl Connection {
         ends
     }
 
-    /// Whether the next thing to come is the head of a request.
+    /// Returns true if the next event is the head of a request.
     pub fn wants_head(&self) -> bool {
         self.state == state::START
     }
 
-    /// Whether no request is under way: none has begun to arrive, as far as `receive` was shown,
-    /// and none waits for its response. Closing now loses nothing.
+    /// Returns true if no request is in progress: as far as `receive` was shown, none has begun to arrive, and none
+    /// waits for its response. Closing the connection now loses nothing.
     pub fn is_between_requests(&self) -> bool {
         self.wants_head() && self.progress.is_idle()
     }
 
-    /// Whether a request, or a refusal, waits for its response to begin.
+    /// Returns true if a request or a refusal waits for its response to begin.
     pub fn owes_response(&self) -> bool {
         self.state.1 == Response::Owed
     }
 
-    /// Whether the connection ends with the current response, as far as is known.
+    /// Returns true if the connection ends with the current response, as far as is known.
     pub fn closes_after_response(&self) -> bool {
         self.closing || (self.state != state::START && !self.asked.keep_alive)
     }
 
-    /// Whether the client has sent all that it ever will, by its own word. RFC 9112 §9.6: "A client that sends a
-    /// "close" connection option MUST NOT send further requests on that connection". It has nothing left to send
-    /// that could destroy the response, so the connection may be closed at once.
+    /// Returns true if the client has announced that it sends nothing more. RFC 9112 §9.6: "A client that sends a
+    /// "close" connection option MUST NOT send further requests on that connection". It has nothing left to send that
+    /// could destroy the response, so the connection may be closed at once.
     pub fn client_is_done(&self) -> bool {
         self.is_last && self.refusal.is_none() && self.state.0 == Request::Whole
     }
 
-    /// What the end of the input means, to be asked once [`receive`](Connection::receive) has said
-    /// [`Received::Partial`] to `input` and nothing more will come.
+    /// Checks what the end of the input means. Call it once [`receive`](Connection::receive) has returned
+    /// [`Received::Partial`] for `input` and nothing more will come.
     ///
     /// # Errors
-    /// If it cuts a request short. Such a request is never whole (RFC 9112 §8): drop what has come
-    /// of it, and answer with the refusal if anyone still listens.
+    /// Returns an error if the end cuts a request short. Such a request is never complete (RFC 9112 §8): drop what has
+    /// arrived of it, and respond with the refusal if the client still listens.
     pub fn end_of_input(&mut self, input: &[u8]) -> Result<(), Refusal> {
         let cut = match self.state {
             (_, Response::Closed) | (Request::Whole, _) => false,
@@ -227,9 +222,9 @@ impl Connection {
         }
     }
 
-    /// Gives up on the request for a reason that is not in its bytes, such as a
-    /// [timeout](Reason::Timeout): the next response closes, and nothing is read any more. The first
-    /// refusal of a connection stands; it is returned.
+    /// Refuses the request for a reason that is not in its bytes, such as a [timeout](Reason::Timeout). The next
+    /// response closes the connection, and nothing more is read. Only the first refusal of a connection counts; it is
+    /// returned.
     pub fn refuse(&mut self, reason: Reason) -> Refusal {
         let refusal = *self.refusal.get_or_insert(Refusal::new(reason));
         self.step(Event::Refusal);
@@ -241,13 +236,13 @@ impl Connection {
         self.closing = true;
     }
 
-    /// Whether the client waits for `100 Continue` before it sends the body. No longer once any of
-    /// the body or the response's head is there.
+    /// Returns true if the client waits for `100 Continue` before it sends the body. It no longer waits once any of the
+    /// body has arrived, or once the head of the response has been encoded.
     pub fn needs_continue(&self) -> bool {
         self.owes_continue && self.state == (Request::Arriving, Response::Owed)
     }
 
-    /// Appends `100 Continue`, if it [is needed](Connection::needs_continue): at most once.
+    /// Appends `100 Continue` if it [is needed](Connection::needs_continue), at most once.
     pub fn send_continue(&mut self, out: &mut Vec<u8>) {
         if self.needs_continue() {
             self.owes_continue = false;
@@ -256,16 +251,16 @@ impl Connection {
         }
     }
 
-    /// Appends the head of the response to the current request, and says how its content goes out.
+    /// Appends the head of the response to the current request, and returns how its content is sent.
     ///
-    /// May be called without a request (503 to a client not served, 408 to a silent one): such an
-    /// response is the last. Where no response can be sent any more, appends nothing.
+    /// May be called without a request (503 for a client that is not served, 408 for a silent one): such a response is
+    /// the last one. If no response can be sent any more, nothing is appended.
     pub fn respond(&mut self, response: &ResponseHead<'_>, out: &mut Vec<u8>) -> BodyPlan {
         if state::after(self.state, Event::ResponseHead).is_none() {
             return BodyPlan::Omit;
         }
-        // RFC 9110 §10.1.1: who answers instead of `100 Continue` cannot know whether the body will
-        // still come. Neither its bytes nor the next request's may be taken for the other.
+        // RFC 9110 §10.1.1: a server that responds without `100 Continue` cannot know whether the body will still come.
+        // Neither may its bytes be read as the next request, nor the other way round.
         let refused = matches!(self.state.0, Request::Awaited | Request::Refused);
         self.asked.keep_alive &= !(refused || self.owes_continue || self.closing);
         let framed = self.encoder.encode(response, self.asked, out);
@@ -274,14 +269,14 @@ impl Connection {
         framed.plan
     }
 
-    /// Notes that the response has been encoded whole, and says what comes next. Called again while
-    /// the rest of a request is drained, it says whether that is done.
+    /// Notes that the response is completely encoded, and returns what comes next. While the rest of a request is
+    /// drained, call it again to learn whether the draining is done.
     pub fn finish(&mut self) -> Next {
         match self.state {
             (_, Response::Begun) => {}
             state::START => return Next::Again,
             (_, Response::Early) => return Next::Drain,
-            // Nothing was answered: there is no way to go on in order.
+            // Nothing was sent for the request, so later responses would be out of order.
             (_, Response::Idle | Response::Owed | Response::Closed) => {
                 self.step(Event::Close);
                 return Next::Close;
@@ -329,14 +324,14 @@ impl Connection {
                 Ok(Received::Partial)
             }
             Err(refusal) => {
-                // What the refusal is answered with has no content either, if the method was HEAD.
+                // The response to a refused HEAD has no content either.
                 self.asked.head_only = head.line.method.of(input) == b"HEAD";
                 Err(refusal)
             }
         }
     }
 
-    /// Reads the lines that have come since the last time, and the whole head once all have.
+    /// Checks the lines that have arrived since the last call, and parses the whole head once all of it has arrived.
     fn head_lines(&self, bytes: &[u8], head: &mut Head, known: Known) -> Result<Lines, Refusal> {
         let Progress { line, fields, .. } = self.progress;
         if line > 0 {
@@ -364,7 +359,7 @@ impl Connection {
             Framing::Chunked => Body::Chunked(Chunked::default()),
         };
         self.owes_continue = head.expects_continue();
-        // In HTTP/1.0 nobody has to say so, and then nobody has.
+        // Only HTTP/1.1 clients announce it: in HTTP/1.0 closing is the default.
         self.is_last = head.line.version == Version::Http11 && !head.keep_alive();
         self.progress = Progress::default();
         self.step(Event::Head);
@@ -413,7 +408,7 @@ impl Connection {
     }
 }
 
-/// RFC 9112 §2.2: empty lines before a request line are no request.
+/// RFC 9112 §2.2: empty lines before a request line are not a request.
 fn only_empty_lines(input: &[u8]) -> bool {
     input.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }

@@ -1,4 +1,4 @@
-//! Outgoing fields: checked when they are added, encoded once, copied as one piece.
+//! Outgoing fields: checked when they are added, encoded once, copied at once.
 
 use std::error::Error;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::fmt;
 use crate::framing::{elements, trim};
 use crate::scan;
 
-/// The fields of a response, already in the form they are sent in.
+/// The fields of a response, already encoded.
 ///
-/// What gets in is safe to send: names are tokens, values hold no control bytes, and fields the
-/// protocol owns are refused or kept apart:
+/// Every field in it is safe to send: names are tokens, and values contain no control bytes. Fields that belong to the
+/// protocol are refused or handled separately:
 ///
-/// - `Transfer-Encoding`, `Keep-Alive`, `Proxy-Connection` and `Trailer` are refused: how a response
-///   is framed is decided by [`Connection::respond`](crate::Connection::respond).
-/// - `Content-Length` must be a number. It is sent where nobody but the application can know the
-///   length (responses to HEAD, and 304), and never against the real length.
-/// - `Connection` may say `close`, which closes; `keep-alive` changes nothing.
-/// - `Date` and `Content-Type` win over the ones `respond` would write.
+/// - `Transfer-Encoding`, `Keep-Alive`, `Proxy-Connection` and `Trailer` are refused:
+///   [`Connection::respond`](crate::Connection::respond) decides how a response is framed.
+/// - `Content-Length` must be a number. It is sent where only the application can know the length (responses to HEAD,
+///   and 304), and never if it contradicts the real length.
+/// - `Connection` may be `close`, which closes the connection; `keep-alive` changes nothing.
+/// - `Date` and `Content-Type` replace the ones that `respond` would write.
 ///
 /// ```
 /// use hansel_proto::FieldBlock;
@@ -31,24 +31,24 @@ use crate::scan;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldBlock {
-    /// `name: value\r\n`, again and again.
+    /// Lines of the form `name: value\r\n`.
     lines: Vec<u8>,
     special: Special,
-    /// The [marks](mark) of all names: one that has no mark here need not be searched for.
+    /// The [marks](mark) of all names. A name whose mark is not in here is not in the block, which saves a search.
     names: u64,
 }
 
-/// What is reserved with the first field: enough for those that most responses have.
+/// Capacity reserved with the first field: enough for the fields of most responses.
 const ROOM: usize = 256;
 
-/// A bit that names of the same length and first letter share.
+/// Returns one bit, shared by names of the same length and first letter.
 fn mark(name: &str) -> u64 {
     let first = name.as_bytes().first().map_or(0, |byte| byte | 0x20);
     1 << ((usize::from(first) + 7 * name.len()) % 64)
 }
 
 impl FieldBlock {
-    /// No fields, and nothing allocated.
+    /// Creates a block without fields. Nothing is allocated.
     pub const fn new() -> FieldBlock {
         FieldBlock {
             lines: Vec::new(),
@@ -57,10 +57,10 @@ impl FieldBlock {
         }
     }
 
-    /// Adds a field behind the others. Whitespace around the value is not part of it.
+    /// Adds a field after the others. Whitespace around the value is removed.
     ///
     /// # Errors
-    /// If it could not be sent, or is not the application's to send; the block is as before.
+    /// Returns an error if the field could not be sent, or belongs to the protocol. The block is unchanged then.
     pub fn append(&mut self, name: &str, value: &[u8]) -> Result<(), InvalidField> {
         let (value, special) = checked(name, value).map_err(|rule| InvalidField::new(name, rule))?;
         if special.has(Special::CONTENT_LENGTH) && self.special.has(Special::CONTENT_LENGTH) {
@@ -71,10 +71,10 @@ impl FieldBlock {
         Ok(())
     }
 
-    /// Adds a field in the place of all others of that name.
+    /// Replaces all fields with that name by this one, which becomes the last field.
     ///
     /// # Errors
-    /// As [`append`](FieldBlock::append); the block is as before.
+    /// Returns the errors of [`append`](FieldBlock::append). The block is unchanged then.
     pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), InvalidField> {
         let (value, special) = checked(name, value).map_err(|rule| InvalidField::new(name, rule))?;
         self.remove(name);
@@ -83,13 +83,13 @@ impl FieldBlock {
         Ok(())
     }
 
-    /// Takes out every field of that name, in any case of letters; whether there was one.
+    /// Removes every field with that name, compared without case. Returns true if there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         if self.names & mark(name) == 0 {
             return false;
         }
         let mut special = Special(0);
-        // What is kept moves up to here, once.
+        // Kept lines move up to `kept`, each once.
         let (mut at, mut kept) = (0, 0);
         while let Some(line) = self.line_at(at) {
             let end = line.end;
@@ -107,19 +107,19 @@ impl FieldBlock {
         kept < at
     }
 
-    /// Takes out every field and keeps the memory.
+    /// Removes every field and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.lines.clear();
         self.special = Special(0);
         self.names = 0;
     }
 
-    /// The fields as `(name, value)`, in order.
+    /// Returns the fields as `(name, value)`, in order.
     pub fn iter(&self) -> FieldBlockIter<'_> {
         FieldBlockIter { block: self, at: 0 }
     }
 
-    /// The value of the first field of that name, in any case of letters.
+    /// Returns the value of the first field with that name, compared without case.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         if self.names & mark(name) == 0 {
             return None;
@@ -129,12 +129,12 @@ impl FieldBlock {
             .map(|(_, value)| value)
     }
 
-    /// Whether there is a field of that name, in any case of letters.
+    /// Returns true if there is a field with that name, compared without case.
     pub fn contains(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
 
-    /// Whether there are no fields.
+    /// Returns true if there are no fields.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -143,12 +143,12 @@ impl FieldBlock {
         self.special
     }
 
-    /// The bytes the fields take when sent.
+    /// Returns the number of bytes of the encoded fields.
     pub(crate) fn encoded_len(&self) -> usize {
         self.lines.len()
     }
 
-    /// The application's Content-Length.
+    /// Returns the Content-Length that the application has set.
     pub(crate) fn content_length(&self) -> Option<u64> {
         if self.special.has(Special::CONTENT_LENGTH) {
             self.first("content-length").and_then(decimal)
@@ -157,7 +157,7 @@ impl FieldBlock {
         }
     }
 
-    /// Appends all fields but `Content-Length` and `Connection`, which the protocol writes itself.
+    /// Appends all fields except `Content-Length` and `Connection`, which the protocol writes itself.
     #[inline]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         if !self.special.has(Special::CONTENT_LENGTH | Special::CONNECTION) {
@@ -185,7 +185,7 @@ impl FieldBlock {
 
     fn line_at(&self, at: usize) -> Option<Line<'_>> {
         let rest = self.lines.get(at..)?;
-        // Names hold no colon and values no CR: the first of each is the one `push` wrote.
+        // Names contain no colon and values no CR, so the first of each is the one that `push` wrote.
         let colon = rest.iter().position(|&byte| byte == b':')?;
         let (name, behind) = rest.split_at(colon);
         let length = behind.iter().position(|&byte| byte == b'\r')?;
@@ -208,7 +208,7 @@ impl<'a> IntoIterator for &'a FieldBlock {
     }
 }
 
-/// The fields of a [`FieldBlock`]: see [`FieldBlock::iter`].
+/// Iterates over the fields of a [`FieldBlock`]: see [`FieldBlock::iter`].
 #[derive(Clone, Debug)]
 pub struct FieldBlockIter<'a> {
     block: &'a FieldBlock,
@@ -231,7 +231,7 @@ struct Line<'a> {
     end: usize,
 }
 
-/// Which fields a block has that the protocol must know of: a set of bits.
+/// A set of bits: the fields of a block that the protocol must know about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Special(u8);
 
@@ -258,7 +258,7 @@ impl Special {
         })
     }
 
-    /// Whether it has any of these.
+    /// Returns true if any of these bits is set.
     pub(crate) fn has(self, bits: u8) -> bool {
         self.0 & bits != 0
     }
@@ -268,7 +268,7 @@ impl Special {
     }
 }
 
-/// The value as it is sent, and what is special about the field.
+/// Returns the value as it is sent, and which special field it is.
 fn checked<'v>(name: &str, value: &'v [u8]) -> Result<(&'v [u8], Special), FieldRule> {
     let value = trim(value);
     if !scan::is_token(name.as_bytes()) {
@@ -291,7 +291,7 @@ fn checked<'v>(name: &str, value: &'v [u8]) -> Result<(&'v [u8], Special), Field
     Ok((value, special))
 }
 
-/// Whether it is a field that says how a message is framed, or how a connection is kept.
+/// Returns true if it is a field that frames a message or controls a connection.
 fn is_of_framing(name: &str) -> bool {
     let own = match name.len() {
         7 => "trailer",
@@ -303,7 +303,7 @@ fn is_of_framing(name: &str) -> bool {
     scan::is_word(name.as_bytes(), own.as_bytes())
 }
 
-/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`, as far as it can be counted.
+/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`, as long as it fits into a `u64`.
 fn decimal(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
@@ -313,7 +313,7 @@ fn is_known_option(option: &[u8]) -> bool {
     scan::is_word(option, b"close") || scan::is_word(option, b"keep-alive")
 }
 
-/// A field that was not taken into a [`FieldBlock`]: its name and the rule against it.
+/// The error for a field that a [`FieldBlock`] refused: its name and the rule it broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     name: Box<str>,
@@ -328,12 +328,12 @@ impl InvalidField {
         }
     }
 
-    /// The name as it was given.
+    /// Returns the name as it was given.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The rule it broke.
+    /// Returns the rule that it broke.
     pub fn rule(&self) -> FieldRule {
         self.rule
     }
@@ -347,21 +347,21 @@ impl fmt::Display for InvalidField {
 
 impl Error for InvalidField {}
 
-/// Why a field cannot be part of a [`FieldBlock`].
+/// Why a [`FieldBlock`] refuses a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FieldRule {
     /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The value holds a control byte, such as CR, LF or NUL (RFC 9110 §5.5).
+    /// The value contains a control byte, such as CR, LF or NUL (RFC 9110 §5.5).
     Value,
-    /// How a response is framed is not the application's to say (RFC 9112 §6.1, RFC 9110 §7.6.1).
+    /// The application does not decide how a response is framed (RFC 9112 §6.1, RFC 9110 §7.6.1).
     Framing,
     /// A Content-Length is one decimal number (RFC 9110 §8.6).
     Length,
     /// There is a Content-Length already (RFC 9110 §8.6).
     OneLength,
-    /// The only connection option an application has is `close` (RFC 9112 §9.6).
+    /// The only connection option that an application may set is `close` (RFC 9112 §9.6).
     Connection,
 }
 

@@ -1,4 +1,4 @@
-//! The head of a request: what its first lines say, as spans of the bytes they came in.
+//! The parsed head of a request, as spans of the bytes it was parsed from.
 
 use crate::framing::Framing;
 use crate::lines::{self, Field};
@@ -8,14 +8,15 @@ use crate::span::text;
 use crate::target::TargetForm;
 use crate::version::Version;
 
-/// A request's head, parsed: reusable, so that the next head allocates nothing.
+/// A parsed request head. Reusing it for the next head allocates nothing.
 ///
-/// A request line or a field section that is the same as the one before, to the byte, is not parsed again, nor is a field
-/// line that stands where it stood in the section before: a client sends nearly the same with every request.
+/// Repeated request lines and header sections are recognised, not reparsed, if they are the same to the byte. In a
+/// different section, so is each field line that the last section had at the same place: a client sends nearly the same
+/// with every request.
 ///
 /// It holds spans, not slices. Every accessor takes the bytes that were given to
-/// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them,
-/// wherever they are now). Given other bytes, the responses are meaningless, but never a panic.
+/// [`Connection::receive`](crate::Connection::receive) (or the first [`len`](Head::len) of them, wherever they are now).
+/// With other bytes the results are meaningless, but there is never a panic.
 ///
 /// ```
 /// use hansel_proto::{Connection, Head, Limits, Received};
@@ -34,60 +35,61 @@ use crate::version::Version;
 pub struct Head {
     pub(crate) len: usize,
     pub(crate) line: RequestLine,
-    /// Where the field section starts.
+    /// Index of the first byte of the header section.
     pub(crate) section_start: usize,
-    /// Boxed, so that [swapping](Head::swap_last_section) it costs next to nothing.
+    /// Boxed, so that [swapping](Head::swap_last_section) it is cheap.
     pub(crate) section: Box<Section>,
 }
 
 impl Head {
-    /// An empty head, to be filled by [`Connection::receive`](crate::Connection::receive).
+    /// Creates an empty head, to be filled by [`Connection::receive`](crate::Connection::receive).
     pub fn new() -> Head {
         Head::default()
     }
 
-    /// The bytes the head takes, ignored empty lines before it and its final empty line included.
+    /// Returns the number of bytes of the head, including ignored empty lines before it and the empty line that ends
+    /// it.
     #[expect(clippy::len_without_is_empty, reason = "a head is never empty")]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The method: any token (RFC 9110 §9.1), case-sensitive.
+    /// Returns the method: any token (RFC 9110 §9.1), case-sensitive.
     pub fn method<'b>(&self, bytes: &'b [u8]) -> &'b str {
         self.line.method.text(bytes)
     }
 
-    /// Whether that is the method, which costs less than [asking for it](Head::method).
+    /// Returns true if the method is `method`. This is cheaper than [reading it](Head::method).
     #[inline]
     pub fn is_method(&self, bytes: &[u8], method: &str) -> bool {
         self.line.method.of(bytes) == method.as_bytes()
     }
 
-    /// The request target as it was sent.
+    /// Returns the request target as it was sent.
     pub fn target<'b>(&self, bytes: &'b [u8]) -> &'b str {
         self.line.target.whole.text(bytes)
     }
 
-    /// Which of the four forms the target has.
+    /// Returns which of the four forms the target has.
     pub fn target_form(&self) -> TargetForm {
         self.line.target.form
     }
 
-    /// The scheme of a target in absolute form, as sent: `http` or `https` in any case.
+    /// Returns the scheme of a target in absolute form, as it was sent: `http` or `https` in any case.
     ///
-    /// Whether the connection is secured is the caller's knowledge; RFC 9110 §4.2.2 wants an
-    /// `https` target served only where it is.
+    /// Only the caller knows whether the connection is secured; RFC 9110 §4.2.2 allows an `https` target to be served
+    /// only where it is.
     pub fn scheme<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
         (self.line.target.form == TargetForm::Absolute).then(|| self.line.target.scheme.text(bytes))
     }
 
-    /// The raw path: `*` for the asterisk form, empty for the authority form, `/` for an absolute
-    /// form without a path (RFC 9110 §4.2.3).
+    /// Returns the raw path: `*` for the asterisk form, empty for the authority form, `/` for an absolute form without
+    /// a path (RFC 9110 §4.2.3).
     pub fn path<'b>(&self, bytes: &'b [u8]) -> &'b str {
         text(self.path_bytes(bytes))
     }
 
-    /// The octets of the raw [path](Head::path), which cost less than its text.
+    /// Returns the bytes of the raw [path](Head::path), which is cheaper than its text.
     #[inline]
     pub fn path_bytes<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         match self.line.target.form {
@@ -96,17 +98,17 @@ impl Head {
         }
     }
 
-    /// Whether the path has a `%` in it, and needs decoding.
+    /// Returns true if the path contains a `%` and needs decoding.
     pub fn path_has_escapes(&self) -> bool {
         self.line.target.path_has_escapes
     }
 
-    /// The raw query, without its `?`; `Some("")` if the `?` ends the target.
+    /// Returns the raw query without its `?`; `Some("")` if the `?` ends the target.
     pub fn query<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
         self.line.target.query.map(|query| query.text(bytes))
     }
 
-    /// Host and port the request is for: those of the target if it has them, else the Host field;
+    /// Returns the host and port that the request is for: those of the target if it has them, else the Host field;
     /// `None` for an HTTP/1.0 request with neither.
     pub fn authority<'b>(&self, bytes: &'b [u8]) -> Option<&'b str> {
         // RFC 9112 §3.2.2: "When an origin server receives a request with an absolute-form of
@@ -119,13 +121,13 @@ impl Head {
         }
     }
 
-    /// The version of the client's message.
+    /// Returns the version of the client's message.
     pub fn version(&self) -> Version {
         self.line.version
     }
 
-    /// The fields as `(name, value)`, in the order they came, repeated ones repeated. Values have
-    /// no whitespace around them; bytes from 0x80 up can be in them (RFC 9110 §5.5).
+    /// Returns the fields as `(name, value)`, in the order in which they came, with all repetitions. Values have no
+    /// whitespace around them. They may contain bytes from 0x80 up (RFC 9110 §5.5).
     pub fn fields<'b>(&'b self, bytes: &'b [u8]) -> Fields<'b> {
         Fields {
             fields: self.section.fields.iter(),
@@ -133,29 +135,29 @@ impl Head {
         }
     }
 
-    /// The value of the first field of that name, in any case of letters.
+    /// Returns the value of the first field with that name, compared without case.
     pub fn field<'b>(&'b self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
         lines::values(&self.section.fields, self.section_of(bytes), name.as_bytes()).next()
     }
 
-    /// How the request's body is delimited (RFC 9112 §6).
+    /// Returns how the body of the request is delimited (RFC 9112 §6).
     pub fn framing(&self) -> Framing {
         self.section.decided.framing
     }
 
-    /// Whether version and Connection field let the connection live on (RFC 9112 §9.3).
+    /// Returns true if the version and the Connection field let the connection persist (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
         self.section.decided.keep_alive
     }
 
-    /// Whether the client may wait for `100 Continue` before it sends the body: an HTTP/1.1
-    /// request that expects it and has a body to come (RFC 9110 §10.1.1).
+    /// Returns true if the client may wait for `100 Continue` before it sends the body: an HTTP/1.1 request that
+    /// expects it and has content to send (RFC 9110 §10.1.1).
     pub fn expects_continue(&self) -> bool {
         self.section.decided.expects_continue
     }
 
-    /// Swaps what this head remembers of the section it parsed last with what `last` does: so a head
-    /// that serves several connections in turn can know each one's.
+    /// Swaps the header section that this head parsed last with the one in `last`. So a head that serves several
+    /// connections in turn can remember the section of each.
     pub fn swap_last_section(&mut self, last: &mut LastSection) {
         std::mem::swap(&mut self.section, &mut last.0);
     }
@@ -165,24 +167,24 @@ impl Head {
     }
 }
 
-/// The field section that was parsed last on one connection, kept apart from its [`Head`]: see
-/// [`Head::swap_last_section`]. It only spares work; a head reads the same with any other one.
+/// The header section that was parsed last on one connection, kept apart from its [`Head`]: see
+/// [`Head::swap_last_section`]. It only saves work; the result of parsing is the same with any other section.
 #[derive(Clone, Debug, Default)]
 pub struct LastSection(Box<Section>);
 
 impl LastSection {
-    /// The bytes of the section; 0 if there is none.
+    /// Returns the number of bytes of the section; 0 if there is none.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no section.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The fields of a [`Head`], in order: see [`Head::fields`].
+/// Iterates over the fields of a [`Head`], in order: see [`Head::fields`].
 #[derive(Clone, Debug)]
 pub struct Fields<'b> {
     fields: std::slice::Iter<'b, Field>,

@@ -8,45 +8,45 @@ use crate::version::Version;
 /// What a response begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
-    /// A final status, 200 to 999. Any other is sent as 500: an interim status ends nothing.
+    /// A final status, 200 to 999. Any other is sent as 500, because an interim status would not end the request.
     pub status: u16,
-    /// The fields of the application.
+    /// The fields that the application has set.
     pub fields: &'a FieldBlock,
-    /// How much content the response has.
+    /// The length of the content.
     pub body: BodyLength,
-    /// The Date (RFC 9110 §6.6.1). Not written if `fields` has one.
+    /// The Date field (RFC 9110 §6.6.1). It is not written if `fields` has one.
     pub date: Option<HttpDate>,
-    /// The Content-Type for content that has none.
+    /// The Content-Type for content whose type the application has not set.
     pub default_content_type: Option<FieldValue<'static>>,
-    /// The version to be seen. HTTP/1.0 is for those who ask for it: nothing is chunked then.
+    /// The version in the status line. HTTP/1.0 is for clients that need it: then nothing is chunked.
     pub version: Version,
 }
 
-/// How much content a response has.
+/// The length of the content of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// None, whatever the method.
+    /// No content, whatever the method.
     None,
-    /// Exactly so many bytes, or to HEAD: so many as GET would have got.
+    /// Exactly this many bytes; for HEAD, as many as GET would get.
     Known(u64),
-    /// As many as will come.
+    /// An unknown number of bytes.
     Unknown,
 }
 
-/// How the content of a response goes out behind its head.
+/// How the content of a response is sent after its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyPlan {
     /// Not at all: there is none, or the client expects none (HEAD, 204, 205, 304, 2xx to CONNECT).
     Omit,
-    /// As it is, exactly as many bytes as announced.
+    /// Unchanged, with exactly the announced number of bytes.
     Plain,
     /// In chunks: see [`chunk::encode`](crate::chunk::encode) and [`chunk::finish`](crate::chunk::finish).
     Chunked,
-    /// As it is, and the end of the connection ends it (to a client of HTTP/1.0).
+    /// Unchanged, up to the end of the connection (to an HTTP/1.0 client).
     UntilClose,
 }
 
-/// What the request says about its response.
+/// What the request decides about its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
@@ -56,7 +56,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// All of it, to be compared at once.
+    /// Returns all of it as bytes, which are compared at once.
     #[inline]
     fn octets(self) -> [u8; 4] {
         [
@@ -68,26 +68,26 @@ impl Asked {
     }
 }
 
-/// How a response is framed, and whether the connection outlives it.
+/// How a response is framed, and whether the connection persists after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Framed {
     pub(crate) plan: BodyPlan,
     pub(crate) keep_alive: bool,
 }
 
-/// Writes the heads of responses. It keeps what it found out for the last one: the next mostly differs in nothing but
-/// its length and the application's fields.
+/// Encodes the heads of responses. It keeps what it derived for the last one: most heads differ from the last only in
+/// their length and in the application's fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
     last: Option<Basis>,
-    /// What follows from that.
+    /// What follows from `last`.
     outline: Outline,
-    /// The last head, without the application's fields: status line, Date, and the Content-Type of content for which
-    /// the application has none; behind these the Content-Length, if it ends with that, and the empty line.
+    /// The last head without the application's fields: the status line, Date, and the Content-Type of content whose
+    /// type the application has not set. Then, if the head ends with them, the Content-Length and the empty line.
     text: Vec<u8>,
-    /// Where the application's fields stand in it.
+    /// The index in `text` at which the application's fields are inserted.
     opening: u32,
-    /// What the Content-Length says.
+    /// The value of the Content-Length in `text`.
     length: u64,
 }
 
@@ -97,10 +97,10 @@ impl Encoder {
         if !self.last.as_ref().is_some_and(|last| last.is_of(response, asked)) {
             self.prepare(Basis::of(response, asked));
         }
-        // All at once, with what the content of most responses takes.
+        // One allocation for the head and for the content of most responses.
         out.reserve(response.fields.encoded_len() + 512);
         match (self.outline.frame, response.body) {
-            // As most heads end.
+            // Most heads end like this.
             (Frame::Length, BodyLength::Known(length)) if self.outline.connection.is_empty() => {
                 self.set_length(length);
                 let opening = if response.fields.is_empty() {
@@ -120,7 +120,7 @@ impl Encoder {
         self.outline.framed
     }
 
-    /// As [`encode`](Encoder::encode), where the head does not end with its length.
+    /// Encodes a head that does not end with its length.
     #[inline(never)]
     fn encode_other(&mut self, response: &ResponseHead<'_>, out: &mut Vec<u8>) {
         let length = match (self.outline.frame, response.body) {
@@ -141,7 +141,7 @@ impl Encoder {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Finds out what there is to know before the length.
+    /// Derives everything that does not depend on the length.
     #[inline(never)]
     fn prepare(&mut self, basis: Basis) {
         let text = &mut self.text;
@@ -162,7 +162,7 @@ impl Encoder {
         self.last = Some(basis);
     }
 
-    /// Makes it a head that ends with this length.
+    /// Makes `text` a head that ends with this length.
     #[inline]
     fn set_length(&mut self, length: u64) {
         let has_length = self.text.len() > self.opening as usize;
@@ -180,7 +180,7 @@ impl Encoder {
     }
 }
 
-/// What decides about a head, but for the application's fields and the length.
+/// What decides about a head, except the application's fields and the length.
 #[derive(Clone, Debug)]
 struct Basis {
     status: u16,
@@ -226,7 +226,7 @@ impl Basis {
         }
     }
 
-    /// Whether it is that of this response as well.
+    /// Returns true if this response has the same basis.
     #[inline]
     fn is_of(&self, response: &ResponseHead<'_>, asked: Asked) -> bool {
         self.status == response.status
@@ -246,14 +246,14 @@ impl Basis {
         self.asked.version == Version::Http11 && self.version == Version::Http11
     }
 
-    /// The one to be written, since the application has set none.
+    /// Returns the date to write if the application has set none.
     fn needed_date(&self) -> Option<&HttpDate> {
         self.date.as_ref().filter(|_| !self.special.has(Special::DATE))
     }
 
-    /// The one that the content needs and has not.
+    /// Returns the type to write if the content needs one and the application has set none.
     fn needed_content_type(&self) -> Option<FieldValue<'static>> {
-        // Whether the response, or the one GET would have got, has content to describe.
+        // True if the response, or the one that GET would get, has content to describe.
         let has_content =
             !matches!(self.status, 204 | 205 | 304) && !matches!(self.extent, Extent::None | Extent::Empty);
         self.default_content_type
@@ -266,17 +266,17 @@ impl Basis {
 struct Outline {
     frame: Frame,
     framed: Framed,
-    /// The Connection field's line, if there has to be one.
+    /// The line of the Connection field, if one is needed.
     connection: &'static [u8],
 }
 
-/// Which fields say where the content ends.
+/// Which field delimits the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Frame {
     None,
     Length,
     LengthZero,
-    /// As the application gave it, if it did.
+    /// As the application set it, if it did.
     Given,
     Chunked,
 }
@@ -308,7 +308,7 @@ impl Outline {
     }
 }
 
-/// Whether both are the same one, as those mostly are that a program has only once, or look the same.
+/// Returns true if both are the same. Most are the same constant of the program, which saves a comparison.
 #[inline]
 fn is_same(one: Option<FieldValue<'_>>, other: Option<FieldValue<'_>>) -> bool {
     match (one, other) {
@@ -317,18 +317,17 @@ fn is_same(one: Option<FieldValue<'_>>, other: Option<FieldValue<'_>>) -> bool {
     }
 }
 
-/// RFC 9112 §6.3, from the side that sends.
+/// RFC 9112 §6.3, applied by the sender.
 fn frame(basis: &Basis) -> (Frame, BodyPlan) {
     match basis.status {
         // RFC 9110 §8.6, RFC 9112 §6.1: "A server MUST NOT send a Content-Length header field [or
         // a Transfer-Encoding] in any 2xx (Successful) response to a CONNECT request" nor with 204.
         200..300 if basis.asked.connect => return (Frame::None, BodyPlan::Omit),
         204 => return (Frame::None, BodyPlan::Omit),
-        // RFC 9110 §15.3.6: "a server MUST NOT generate content in a 205 response"; it still has to
-        // say so.
+        // RFC 9110 §15.3.6: "a server MUST NOT generate content in a 205 response"; it still has to announce that.
         205 => return (Frame::LengthZero, BodyPlan::Omit),
-        // RFC 9110 §8.6: a 304 may say the length the 200 would have had, which the length of this
-        // response's body is not.
+        // RFC 9110 §8.6: a 304 may announce the length that the 200 would have had, which is not the length of its own
+        // body.
         304 => return (Frame::Given, BodyPlan::Omit),
         _ => {}
     }
@@ -348,7 +347,7 @@ fn frame(basis: &Basis) -> (Frame, BodyPlan) {
     }
 }
 
-/// RFC 9112 §9.3, §9.6: what differs from the default of the version must be said.
+/// RFC 9112 §9.3, §9.6: what differs from the default of the version must be announced.
 fn connection_line(basis: &Basis, keep_alive: bool) -> &'static [u8] {
     // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
     let upgrade = basis.special.has(Special::UPGRADE);
@@ -362,7 +361,7 @@ fn connection_line(basis: &Basis, keep_alive: bool) -> &'static [u8] {
     }
 }
 
-/// An interim status ends nothing, and a number without three digits is no status.
+/// An interim status would not end the request, and a number without three digits is not a status.
 fn final_status(status: u16) -> u16 {
     if (200..=999).contains(&status) { status } else { 500 }
 }
@@ -388,7 +387,7 @@ fn rare_status_line(status: u16, version: Version, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The field's line, made from its end on, since that is how a number comes, and appended as one.
+/// Appends the field's line at once. It is built from its end, in the order in which digits are computed.
 #[inline(never)]
 fn content_length(mut length: u64, out: &mut Vec<u8>) {
     const NAME: &[u8; 16] = b"Content-Length: ";

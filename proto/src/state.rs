@@ -1,33 +1,33 @@
 //! Every transition of a connection, in one table.
 //!
-//! A connection is two halves that take turns (RFC 9112 §9.3): the request that comes in and the
-//! response that goes out. Neither half alone says what may happen next, both together do.
+//! A connection has two halves that take turns (RFC 9112 §9.3): the incoming request and the outgoing response. What
+//! may happen next follows only from both together.
 
 /// The incoming half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Nothing of the next request has been taken.
     Awaited,
-    /// The head has; the end of the body has not.
+    /// The head has arrived, the end of the body has not.
     Arriving,
-    /// All of it has.
+    /// All of it has arrived.
     Whole,
-    /// It broke a rule, or the server gave up on it: nothing is read any more.
+    /// It broke a rule, or the server refused it: nothing more is read.
     Refused,
 }
 
 /// The outgoing half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// Nobody has asked.
+    /// No request is waiting.
     Idle,
     /// A request or a refusal waits for its response.
     Owed,
-    /// The response's head has been encoded.
+    /// The head of the response has been encoded.
     Begun,
-    /// The response is out, the rest of the request is not in.
+    /// The response is complete, but the request is not.
     Early,
-    /// The last response of this connection is out.
+    /// The last response of this connection is complete.
     Closed,
 }
 
@@ -40,20 +40,20 @@ pub(crate) enum Event {
     End,
     /// The request was refused.
     Refusal,
-    /// A final response's head was encoded.
+    /// The head of a final response was encoded.
     ResponseHead,
-    /// The response was encoded whole, and the connection may live on.
+    /// The response is completely encoded, and the connection may go on.
     ResponseEnd,
-    /// The response was encoded whole, or cannot be, and the connection must end.
+    /// The response is completely encoded, or cannot be sent, and the connection must end.
     Close,
 }
 
 pub(crate) type State = (Request, Response);
 
-/// What a connection starts as.
+/// The state of a new connection.
 pub(crate) const START: State = (Request::Awaited, Response::Idle);
 
-/// What `event` makes of `state`; `None` if it cannot happen there.
+/// Returns the state that follows `state` after `event`; `None` if the event cannot happen there.
 pub(crate) const fn after(state: State, event: Event) -> Option<State> {
     use Request::{Arriving, Awaited, Refused, Whole};
     use Response::{Begun, Closed, Early, Idle, Owed};
@@ -64,13 +64,13 @@ pub(crate) const fn after(state: State, event: Event) -> Option<State> {
         (Event::End, (Arriving, Begun)) => (Whole, Begun),
         (Event::End, (Arriving, Early)) => START,
 
-        // Before its response has begun, a refused request is answered with the refusal.
+        // Until its response has begun, a refused request gets the refusal as its response.
         (Event::Refusal, (_, Idle | Owed)) => (Refused, Owed),
         (Event::Refusal, (_, Begun)) => (Refused, Begun),
         (Event::Refusal, (_, Early | Closed)) => (Refused, Closed),
 
         (Event::ResponseHead, (request, Owed)) => (request, Begun),
-        // A response nobody asked for (408 to a silent client, 503 at once) is the last one.
+        // A response without a request (408 to a silent client, 503 at once) is the last one.
         (Event::ResponseHead, (Awaited, Idle)) => (Refused, Begun),
 
         (Event::ResponseEnd, (Whole, Begun)) => START,

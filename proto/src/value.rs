@@ -1,9 +1,8 @@
-//! What a server puts into its responses by itself, checked once instead of with each of them.
+//! Values that a server adds to its responses, checked once instead of with each response.
 
 use crate::scan::{self, VALUE};
 
-/// A field value that can be sent: without control bytes, so that it ends where its line ends
-/// (RFC 9110 §5.5).
+/// A field value that can be sent: it has no control bytes, so it ends where its line ends (RFC 9110 §5.5).
 ///
 /// ```
 /// use hansel_proto::FieldValue;
@@ -16,7 +15,7 @@ use crate::scan::{self, VALUE};
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> FieldValue<'a> {
-    /// These bytes, if they can be sent.
+    /// Checks these bytes. Returns `None` if they cannot be sent.
     pub const fn new(bytes: &'a [u8]) -> Option<FieldValue<'a>> {
         if are_in_a_value(bytes) {
             Some(FieldValue(bytes))
@@ -25,13 +24,13 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// The bytes as they are sent.
+    /// Returns the bytes as they are sent.
     pub const fn bytes(self) -> &'a [u8] {
         self.0
     }
 }
 
-/// A moment as RFC 9110 §5.6.7 has it sent: `Fri, 20 Nov 2026 12:00:00 GMT`.
+/// A time in the form of RFC 9110 §5.6.7: `Fri, 20 Nov 2026 12:00:00 GMT`.
 ///
 /// ```
 /// use hansel_proto::HttpDate;
@@ -43,11 +42,12 @@ impl<'a> FieldValue<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpDate([u8; LENGTH]);
 
-/// The length of an IMF-fixdate, which has the same places for everything.
+/// The length of an IMF-fixdate, in which every part has a fixed place.
 const LENGTH: usize = 29;
 
 impl HttpDate {
-    /// These bytes, if they have the form of an IMF-fixdate; whether there is such a day is not looked at.
+    /// Checks that these bytes have the form of an IMF-fixdate, and returns `None` otherwise. Whether such a day exists
+    /// is not checked.
     pub const fn new(bytes: &[u8]) -> Option<HttpDate> {
         match bytes.first_chunk::<LENGTH>() {
             Some(whole) if bytes.len() == LENGTH && is_imf_fixdate(whole) => Some(HttpDate(*whole)),
@@ -55,7 +55,8 @@ impl HttpDate {
         }
     }
 
-    /// The second that begins so many seconds after 1970 does. Years have four digits: 10000 is 0000.
+    /// Returns the date of the second that begins this many seconds after the beginning of 1970. Years have four
+    /// digits: 10000 becomes 0000.
     ///
     /// ```
     /// let date = hansel_proto::HttpDate::at(1_795_176_000);
@@ -75,13 +76,13 @@ impl HttpDate {
         HttpDate(bytes)
     }
 
-    /// The bytes as they are sent.
+    /// Returns the bytes as they are sent.
     pub const fn bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }
 }
 
-/// The seconds of a day, of which HTTP knows no leap seconds.
+/// The seconds of a day. HTTP has no leap seconds.
 const DAY: u64 = 86_400;
 
 /// The days of a week, from the one that 1970 began with.
@@ -91,15 +92,15 @@ const MONTHS: [[u8; 3]; 12] = [
     *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct", *b"Nov", *b"Dec",
 ];
 
-/// Year, month from 0 and day from 1 of the day that comes so many days after the first of 1970.
+/// Returns the year, the month counted from 0, and the day counted from 1, of the day this many days after 1970-01-01.
 fn gregorian(days: u64) -> (u64, u64, u64) {
-    // Years are counted from March, so that a leap day is the last of its year, and in eras of 400 years, which
-    // all have the same days: the first began 719,468 days before 1970.
+    // Years are counted from March, so that a leap day is the last of its year, and in eras of 400 years, which all
+    // have the same number of days. The first era began 719,468 days before 1970.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // From March on, five months have 153 days.
+    // From March on, every five months have 153 days.
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let is_next_year = month >= 10;

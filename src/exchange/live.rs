@@ -7,27 +7,27 @@ use hansel_proto::{Connection, Head, Received, Refusal};
 
 use super::{Exchange, Pool, Stage};
 
-/// The receiving side of an exchange, lent to the reader of a body while the handler has the rest.
+/// The receiving side of an exchange. The reader of a body borrows it while the handler has the rest.
 pub(crate) struct LiveInput {
     protocol: Connection,
-    /// Content that was gathered before it turned out to be too much to wait for.
+    /// Content that was gathered before the body turned out to be too large to wait for.
     gathered: Option<Gathered>,
     /// Bytes as they were received.
     input: Vec<u8>,
     position: usize,
     filled: usize,
-    /// Content among them, before `position`, that nobody has taken yet.
+    /// Content among them, before `position`, that has not been consumed.
     content: Range<usize>,
     is_over: bool,
-    /// The trailer section, once it is over.
+    /// The trailer section, once the body is over.
     pub(crate) trailers: Vec<u8>,
 }
 
-/// The beginning of a body, in memory that goes back as soon as it is read.
+/// The beginning of a body, in memory that is given back as soon as it is read.
 struct Gathered {
     bytes: Vec<u8>,
     unread: Range<usize>,
-    /// What the pool counts for it, or 0.
+    /// The number of bytes that the pool counts for it, or 0.
     lent: usize,
     pool: Arc<Pool>,
 }
@@ -40,21 +40,21 @@ impl Drop for Gathered {
     }
 }
 
-/// What comes next in a body.
+/// The next event in a body.
 pub(crate) enum Coming {
-    /// Some of it is here: [`LiveInput::content`].
+    /// Content is available: [`LiveInput::content`].
     Content,
     /// Receive more into [`LiveInput::room`] first.
     Nothing,
     End,
 }
 
-/// How much is received at once. A body of a megabyte costs a tenth more processor time with a quarter of it: its
-/// reader then waits for the client more often.
+/// How much is received at once. With a quarter of it, a body of a megabyte costs a tenth more processor time, because
+/// its reader waits for the client more often.
 const ROOM: usize = 256 * 1024;
 
 impl Exchange {
-    /// Calls the application with a body of which not all is here.
+    /// Calls the application with a body that has not completely arrived.
     pub(crate) fn hand_live(&mut self) {
         let start = match self.stage {
             Stage::Gathering { start } => start,
@@ -63,13 +63,12 @@ impl Exchange {
         self.stage = Stage::HandedLive { start };
     }
 
-    /// Whether the request that is handed to the application has a body that is still arriving.
+    /// Returns true if the request was handed to the application while its body is still arriving.
     pub(crate) fn has_live_body(&self) -> bool {
         matches!(self.stage, Stage::HandedLive { .. })
     }
 
-    /// Lends out the receiving side. Until [`end_live`](Exchange::end_live) this exchange must not
-    /// advance.
+    /// Lends out the receiving side. This exchange must not advance before [`end_live`](Exchange::end_live).
     pub(crate) fn begin_live(&mut self) -> LiveInput {
         let mut input = vec![0; ROOM];
         let here = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
@@ -95,8 +94,8 @@ impl Exchange {
         }
     }
 
-    /// Lends out the buffer with what is gathered behind the head, which begins at `start`; the request gets another
-    /// one for its head.
+    /// Lends out the buffer with what was gathered after the head, which begins at `start`. The request gets another
+    /// buffer for its head.
     fn lend_buffer(&mut self, start: usize) -> Gathered {
         let content = self.request.origin + start..self.position;
         let mut own = std::mem::take(&mut self.own);
@@ -144,7 +143,7 @@ impl Exchange {
 }
 
 impl LiveInput {
-    /// Finds out what comes next.
+    /// Finds the next event.
     pub(crate) fn advance(&mut self) -> Result<Coming, Refusal> {
         if !self.content().is_empty() {
             return Ok(Coming::Content);
@@ -170,7 +169,7 @@ impl LiveInput {
         })
     }
 
-    /// Content that is here.
+    /// Returns the content that is available.
     pub(crate) fn content(&self) -> &[u8] {
         let gathered = self
             .gathered
@@ -182,7 +181,7 @@ impl LiveInput {
         }
     }
 
-    /// So much of the content that is here has been taken.
+    /// Consumes that many bytes of the available content.
     pub(crate) fn consume(&mut self, amount: usize) {
         let range = match &mut self.gathered {
             Some(gathered) if !gathered.unread.is_empty() => &mut gathered.unread,
@@ -191,8 +190,8 @@ impl LiveInput {
         range.start = range.start.saturating_add(amount).min(range.end);
     }
 
-    /// Throws away what the handler has left of the body, as far as it is here. Says whether that was
-    /// all of it.
+    /// Discards what the handler has left of the body, as far as it has arrived. Returns true if that was the rest of
+    /// it.
     fn skip_what_is_here(&mut self) -> bool {
         loop {
             match self.advance() {
@@ -203,7 +202,7 @@ impl LiveInput {
         }
     }
 
-    /// Where received bytes go.
+    /// Returns the buffer into which bytes are received.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.position == self.filled {
             self.position = 0;
@@ -214,18 +213,18 @@ impl LiveInput {
             self.position = 0;
         }
         if self.filled == self.input.len() {
-            // Chunk framing that is longer than the buffer is refused by the protocol's own limits.
+            // The protocol's own limits refuse chunk framing that is longer than the buffer.
             self.input.resize(self.input.len() * 2, 0);
         }
         &mut self.input[self.filled..]
     }
 
-    /// Says how many bytes were received into [`room`](LiveInput::room).
+    /// Notes how many bytes were received into [`room`](LiveInput::room).
     pub(crate) fn received(&mut self, n: usize) {
         self.filled = (self.filled + n).min(self.input.len());
     }
 
-    /// The interim response that makes a waiting client send its body, if one is due.
+    /// Returns the interim response that makes a waiting client send its body, if one is due.
     pub(crate) fn interim(&mut self) -> Option<Vec<u8>> {
         self.protocol.needs_continue().then(|| {
             let mut out = Vec::new();

@@ -1,8 +1,7 @@
-//! One connection's conversation with an application, without the connection: received bytes become
-//! requests, responses become bytes to send.
+//! One connection's conversation with an application, without the connection: received bytes become requests, responses
+//! become bytes to send.
 //!
-//! The event loop and the in-process test client both run on this, so what a test sees is what a
-//! client gets.
+//! The event loop and the in-process test client both use it, so tests see what clients get.
 
 #[cfg(test)]
 mod bounds;
@@ -31,58 +30,58 @@ pub(crate) use payload::{Payload, Source, pour};
 pub(crate) use pool::Pool;
 pub(crate) use reading::Incoming;
 
-/// How much of a body goes into the same buffer as its head; longer ones are sent from where they are.
+/// Bodies up to this size are copied into the buffer of the head; longer ones are sent from where they are.
 const COPIED: usize = 8 * 1024;
 
-/// The room a read is offered at least, and what a new buffer has.
+/// The least room that a read is offered, and the size of a new buffer.
 pub(crate) const ROOM: usize = 8 * 1024;
 
-/// A buffer that has grown beyond this is given back to the system between requests.
+/// A buffer that has grown beyond this size is freed between requests.
 pub(crate) const KEPT: usize = 64 * 1024;
 
 pub(crate) struct Exchange {
     protocol: Connection,
     limits: Arc<hansel_proto::Limits>,
-    /// Bodies up to this many bytes are gathered in memory of its own.
+    /// Bodies up to this many bytes are gathered in the exchange's own memory.
     body_buffer: usize,
-    /// Where larger ones find memory for that.
+    /// The memory for larger bodies that are gathered.
     pool: Arc<Pool>,
-    /// The size of the request's buffer if it is one of the pool's, or 0; how much of it is for the request; and the
-    /// own one meanwhile.
+    /// The size of the request's buffer if it belongs to the pool, or 0; how much of it is for the request; and the
+    /// exchange's own buffer meanwhile.
     lent: usize,
     usable: usize,
     own: Vec<u8>,
-    /// What the pool counts for a body that is collected.
+    /// The number of bytes that the pool counts for a body that is collected.
     reserved: usize,
     pub(crate) request: Request,
-    /// How much of the request's buffer has been received, and how much of that used.
+    /// How many bytes of the request's buffer were received, and how many of those were used.
     filled: usize,
     position: usize,
     stage: Stage,
-    /// The response that was made last, until somebody has taken note of it.
+    /// The last response that was made, until somebody has read it here.
     pub(crate) answered: Option<Answered>,
 }
 
-/// What a response says, as it is sent.
+/// What a response contains, as it is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
-    /// Octets of content: to be sent, or, of a stream, sent so far.
+    /// Octets of content: those to be sent or, of a stream, those sent so far.
     pub(crate) content: u64,
-    /// The request's head was whole.
+    /// True if the head of the request was complete.
     pub(crate) has_request: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Head,
-    /// A body of known length gathers behind its head, from this offset on.
+    /// A body of known length is gathered after its head, from this offset on.
     Gathering {
         start: u32,
     },
-    /// A chunked body is collected apart, without its framing.
+    /// A chunked body is collected elsewhere, without its framing.
     Collecting,
-    /// The request is with the application, or answered.
+    /// The request is with the application, or has been responded to.
     Handed,
     /// It is with the application, and its body is still arriving. What has been gathered of it begins at this offset,
     /// unless that is 0.
@@ -91,16 +90,16 @@ enum Stage {
     },
 }
 
-/// What a connection should do next.
+/// The next step of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Receive more: the rest is not here yet.
+    /// Receive more: the request is not complete.
     Receive,
     /// Call the application.
     Call,
-    /// Call the application; the body is read while it runs, by [`Exchange::begin_live`].
+    /// Call the application. It reads the body while it runs, by [`Exchange::begin_live`].
     CallLive,
-    /// Send the refusal that has been put into `out`, and close.
+    /// Send the refusal that was appended to `out`, and close.
     Refused(StatusCode),
 }
 
@@ -123,7 +122,7 @@ impl Exchange {
         }
     }
 
-    /// Makes ready for another connection.
+    /// Prepares it for another connection.
     pub(crate) fn reset(&mut self) {
         if !self.protocol.is_between_requests() || self.protocol.closes_after_response() {
             self.protocol.restart();
@@ -152,16 +151,16 @@ impl Exchange {
         }
     }
 
-    /// Whether it has some of the memory that all connections share.
+    /// Returns true if it holds memory that all connections share.
     pub(crate) fn holds_shared(&self) -> bool {
         self.lent > 0 || self.reserved > 0
     }
 
-    /// Gives back what it has of the memory that all connections share. The request is of no more use.
+    /// Gives back the memory that all connections share. The request cannot be used after that.
     #[inline(never)]
     pub(crate) fn give_back(&mut self) {
         if self.lent > 0 {
-            // What has arrived behind the body is the beginning of the next request.
+            // The bytes after the body are the beginning of the next request.
             let behind = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
             if self.own.len() < behind.len() {
                 self.own.resize(behind.len(), 0);
@@ -177,19 +176,19 @@ impl Exchange {
         }
     }
 
-    /// Where received bytes go.
+    /// Returns the buffer into which bytes are received.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         let buffer = &mut self.request.buffer;
         if buffer.len() - self.filled < ROOM / 4 {
             if self.request.origin > 0 {
-                // What has been answered makes room for what is to come.
+                // Bytes of finished requests make room for the next ones.
                 buffer.copy_within(self.request.origin..self.filled, 0);
                 self.filled -= self.request.origin;
                 self.position -= self.request.origin;
                 self.request.origin = 0;
             }
             if self.stage == Stage::Collecting {
-                // Content is kept elsewhere, and framing can be much longer than what it frames.
+                // Content is kept elsewhere, and framing can be much longer than the content.
                 let behind_head = self.request.origin + self.request.head.len();
                 buffer.copy_within(self.position..self.filled, behind_head);
                 self.filled -= self.position - behind_head;
@@ -207,12 +206,12 @@ impl Exchange {
         &mut self.request.buffer[self.filled..end]
     }
 
-    /// Says how many bytes were received into [`room`](Exchange::room).
+    /// Notes how many bytes were received into [`room`](Exchange::room).
     pub(crate) fn received(&mut self, n: usize) {
         self.filled = (self.filled + n).min(self.request.buffer.len());
     }
 
-    /// Receives bytes that were read elsewhere.
+    /// Receives bytes that were read into another buffer.
     pub(crate) fn receive_copy(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.room();
@@ -223,32 +222,32 @@ impl Exchange {
         }
     }
 
-    /// Receives the first `n` bytes of `buffer` together with the buffer, and leaves its own for it. Only for one that
-    /// has been [reset](Exchange::reset), and received nothing since.
+    /// Receives the first `n` bytes of `buffer` by taking the buffer, and leaves its own in exchange. Only for an
+    /// exchange that was [reset](Exchange::reset) and has received nothing since.
     pub(crate) fn receive_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
         debug_assert!(self.filled == 0 && self.lent == 0, "what is there would be lost");
         std::mem::swap(&mut self.request.buffer, buffer);
         self.received(n);
     }
 
-    /// Whether nothing of a next request has arrived: the connection may rest without this exchange.
+    /// Returns true if no byte of a next request has arrived: the idle connection does not need this exchange.
     pub(crate) fn is_idle(&self) -> bool {
         self.stage == Stage::Head && self.position == self.filled
     }
 
-    /// The bytes of a head that is not whole, if they are no more than `most`. They can be given to another
-    /// exchange, by [`receive_copy`](Exchange::receive_copy), and this one to another connection.
+    /// Returns the bytes of an incomplete head, if they are no more than `most`. They can be given to another exchange
+    /// by [`receive_copy`](Exchange::receive_copy), and this one to another connection.
     pub(crate) fn beginning(&self, most: usize) -> Option<&[u8]> {
         let bytes = self.request.buffer.get(self.position..self.filled)?;
         (self.stage == Stage::Head && bytes.len() <= most).then_some(bytes)
     }
 
-    /// Whether a body is on its way in (as opposed to a head).
+    /// Returns true if a body is arriving, as opposed to a head.
     pub(crate) fn is_in_body(&self) -> bool {
         !matches!(self.stage, Stage::Head)
     }
 
-    /// Goes on with what has been received. Interim responses and refusals are appended to `out`.
+    /// Processes what was received. Interim responses and refusals are appended to `out`.
     pub(crate) fn advance(&mut self, date: &Date, out: &mut Vec<u8>) -> Step {
         match self.try_advance(out) {
             Ok(step) => step,
@@ -275,8 +274,8 @@ impl Exchange {
                     self.stage = match self.request.head.framing() {
                         Framing::None => Stage::Gathering { start: 0 },
                         Framing::Length(n) if n > self.body_buffer as u64 => {
-                            // RFC 9110 §10.1.1: whether a client that waits for 100 is to send the body, its handler
-                            // may decide.
+                            // RFC 9110 §10.1.1: the handler may decide whether a client that waits for 100 sends the
+                            // body.
                             if self.ahead() == 0 || self.protocol.needs_continue() {
                                 self.hand_live();
                                 return Ok(Step::CallLive);
@@ -356,12 +355,12 @@ impl Exchange {
         self.refuse_text(status, &fields, &text, date, out);
     }
 
-    /// Appends a final 503 that ends the connection, for a request that is not at hand.
+    /// Appends a final 503 that ends the connection, for a request that is not available here.
     pub(crate) fn refuse_unseen(&mut self, date: &Date, out: &mut Vec<u8>) {
         self.protocol.close_after_response();
         let mut fields = FieldBlock::new();
         let _ = fields.set("Retry-After", b"1");
-        // Without a text: the request may have been a HEAD.
+        // Without a text, because the request may have been a HEAD.
         self.refuse_text(StatusCode::SERVICE_UNAVAILABLE, &fields, "", date, out);
     }
 
@@ -385,18 +384,18 @@ impl Exchange {
         });
     }
 
-    /// Whether the client has sent all that it ever will, and all of it has been used.
+    /// Returns true if the client sends nothing more, and everything that it has sent was used.
     pub(crate) fn client_is_done(&self) -> bool {
         self.protocol.client_is_done() && self.position == self.filled
     }
 
-    /// Makes the next response the connection's last.
+    /// Makes the next response the connection's last one.
     pub(crate) fn close_after_response(&mut self) {
         self.protocol.close_after_response();
     }
 
-    /// Appends the head of `response`, and its body if that is short. What is not appended is returned, and
-    /// `response` has it no more.
+    /// Appends the head of `response`, and its body if that is short. Otherwise the body is moved out of `response` and
+    /// returned.
     pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
         if self.has_live_body() {
             // RFC 9112 §9.3: "the server MUST read the entire request message body or close the
@@ -410,8 +409,8 @@ impl Exchange {
         };
         let len = response.body.len();
         // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
-        // sent in the content of a response if the same request had used the GET method". An endpoint that makes no body
-        // may do so because it is HEAD.
+        // sent in the content of a response if the same request had used the GET method". An endpoint that makes no
+        // body may do so because the method is HEAD.
         let is_unknown = len == Some(0) && self.request.method() == http::Method::HEAD && response.body.is_none();
         let body_length = if is_unknown { None } else { len };
         let head = ResponseHead {
@@ -447,7 +446,7 @@ impl Exchange {
         }
     }
 
-    /// The response has been made whole: says whether the connection goes on.
+    /// Notes that the response is complete. Returns true if the connection goes on.
     pub(crate) fn finish(&mut self) -> bool {
         match self.protocol.finish() {
             Next::Again => {
@@ -464,7 +463,7 @@ impl Exchange {
         }
     }
 
-    /// The request is over: what comes next begins where it ended.
+    /// Notes that the request is over: the next one begins where it ended.
     fn finished(&mut self) {
         self.request.clear();
         self.stage = Stage::Head;

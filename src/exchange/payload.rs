@@ -16,11 +16,11 @@ pub(crate) enum Payload {
         sent: usize,
     },
     File(FilePart),
-    /// Something that needs a thread to be sent; whether in chunks.
+    /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
 }
 
-/// What is written while it is sent.
+/// A source that is written while it is sent.
 pub(crate) enum Source {
     Reader {
         reader: Box<dyn Read + Send>,
@@ -30,7 +30,7 @@ pub(crate) enum Source {
 }
 
 impl Payload {
-    /// Appends what is short, and keeps what is long where it is.
+    /// Appends a short body to `out`, and keeps a long one where it is.
     pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Payload {
         if bytes.as_ref().len() <= COPIED {
             out.extend_from_slice(bytes.as_ref());
@@ -44,8 +44,8 @@ impl Payload {
     }
 }
 
-/// Sends all that `source` has, then the end of the body. An error means that the body is not whole:
-/// the connection must be broken off, so that nobody takes it for whole. `sent` counts the content.
+/// Sends everything that `source` has, then the end of the body. After an error the body is incomplete: the connection
+/// must be cut, so that the client does not take it for complete. `sent` counts the content.
 pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mut u64) -> io::Result<()> {
     let mut framed = Framed {
         sink,
@@ -76,7 +76,7 @@ pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mu
     framed.finish()
 }
 
-/// Puts chunk framing around what is sent, if need be.
+/// Adds chunk framing to what is sent, if needed.
 struct Framed<'s> {
     sink: &'s mut dyn Sink,
     sent: &'s mut u64,
@@ -85,8 +85,8 @@ struct Framed<'s> {
 }
 
 impl Framed<'_> {
-    /// What may stand between two pieces and means nothing. RFC 9112 §7.1: `chunk-size = 1*HEXDIG`, so the next one may
-    /// begin with a zero, and `last-chunk = 1*("0") [ chunk-ext ] CRLF` as well.
+    /// Returns bytes that may be sent between two pieces and mean nothing. RFC 9112 §7.1: `chunk-size = 1*HEXDIG`, so
+    /// the next one may begin with a zero, and `last-chunk = 1*("0") [ chunk-ext ] CRLF` as well.
     fn filler(&self) -> &'static [u8] {
         if self.chunked { b"0" } else { b"" }
     }

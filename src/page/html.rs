@@ -1,4 +1,4 @@
-//! The story as a page: HTML and CSS, nothing else.
+//! The story as a page of HTML and CSS.
 
 use std::fmt::{self, Write};
 
@@ -9,14 +9,14 @@ use super::{Own, Story, secrets};
 use crate::dispatch::{Miss, Outcome, TrailCrumb};
 use crate::response::{reason, status_text};
 
-/// How many routes are listed.
+/// The most routes that are listed.
 const LISTED: usize = 300;
-/// How many are listed before one has to ask for them.
+/// The number of routes that are visible before the list is unfolded.
 const UNFOLDED: usize = 24;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The whole page.
+/// Returns the whole page.
 pub(super) fn page(story: &Story<'_>) -> String {
     let mut page = String::new();
     // Writing to a string can't fail.
@@ -56,7 +56,7 @@ fn write(story: &Story<'_>, to: &mut String) -> fmt::Result {
     )
 }
 
-/// What happened, in a sentence, and how far the path leads.
+/// Writes what happened, in a sentence, and how far the path leads.
 fn header(story: &Story<'_>, to: &mut String) -> fmt::Result {
     let status = story.status;
     write!(
@@ -131,7 +131,7 @@ fn lead(story: &Story<'_>) -> String {
     }
 }
 
-/// What went wrong in a function, and where.
+/// Writes what went wrong in a function, and where.
 fn panic(story: &Story<'_>, to: &mut String) -> fmt::Result {
     let Some(panic) = story.panic else {
         return match &story.failure {
@@ -165,7 +165,7 @@ fn panic(story: &Story<'_>, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// What was perhaps meant.
+/// Writes what was perhaps meant.
 fn near(story: &Story<'_>, to: &mut String) -> fmt::Result {
     if story.near.is_empty() {
         return Ok(());
@@ -185,7 +185,7 @@ fn near(story: &Story<'_>, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// What each dispatcher decided, and why.
+/// Writes what each dispatcher decided, and why.
 fn trail(story: &Story<'_>, to: &mut String) -> fmt::Result {
     if story.trail.crumbs.is_empty() {
         return Ok(());
@@ -232,7 +232,7 @@ fn crumb_of(crumb: &TrailCrumb, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// What the application would have said.
+/// Writes the application's own response.
 fn own(own: Option<&Own>, to: &mut String) -> fmt::Result {
     let Some(own) = own else { return Ok(()) };
     to.push_str("<section id=\"own\">\n<h2>Your own response</h2>\n");
@@ -249,7 +249,7 @@ fn own(own: Option<&Own>, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// The map.
+/// Writes the map of routes.
 fn routes(story: &Story<'_>, to: &mut String) -> fmt::Result {
     let places = story.map.places();
     let open = if places.len() <= UNFOLDED { " open" } else { "" };
@@ -266,7 +266,7 @@ fn routes(story: &Story<'_>, to: &mut String) -> fmt::Result {
             "<tr{}><td>{}</td><td><code>{}</code></td><td><code>{}</code></td></tr>",
             if is_near { " class=\"near\"" } else { "" },
             Methods(&place.methods),
-            // Lines break before a slash first; what is escaped has none of its own.
+            // Lines break before a slash first. Escaped text contains no slashes of its own.
             Escaped(&place.pattern).to_string().replace('/', "<wbr>/"),
             Escaped(&place.handler),
         )?;
@@ -279,7 +279,7 @@ fn routes(story: &Story<'_>, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// What was asked.
+/// Writes the request.
 fn request(story: &Story<'_>, to: &mut String) -> fmt::Result {
     let request = story.request;
     to.push_str(

@@ -1,6 +1,6 @@
-//! What development mode shows in place of a 404, 405 or 500: how it came to that.
+//! The page that development mode shows in place of a 404, 405 or 500, with how it came about.
 //!
-//! A browser gets a page, anybody else the same as text. Nothing of this module runs unless
+//! A browser gets a page, every other client the same as text. Nothing in this module runs unless
 //! [`App::development`](crate::App::development) was switched on.
 
 mod escape;
@@ -19,26 +19,26 @@ use near::Near;
 use panics::Panic;
 use secrets::Secrets;
 
-/// Own responses that are larger than this are not shown on the page.
+/// Larger responses of the application are not shown on the page.
 const LARGEST_OWN: usize = 64 * 1024;
 
-/// What happened to a request, for the page to tell.
+/// Everything that happened to a request, for the page to show.
 struct Story<'a> {
     request: &'a Request,
-    /// What is left out of all that is told.
+    /// What is left out of everything that is shown.
     secrets: &'a Secrets,
     status: StatusCode,
     trail: &'a Trail,
     map: &'a Map,
     near: Vec<Near<'a>>,
-    /// How many segments lead somewhere.
+    /// The number of segments that lead somewhere.
     known: usize,
-    /// Why the next one does not, if it is that one alone.
+    /// Why the next segment does not, if it is the only reason.
     unfit: Option<&'a Why<'static>>,
     panic: Option<&'a Panic>,
-    /// Why the response is a 500, where the log says it.
+    /// Why the response is a 500, which otherwise only the log says.
     failure: Option<String>,
-    /// The response that the application made of its own accord.
+    /// The response that the application made itself.
     own: Option<Own>,
 }
 
@@ -78,14 +78,14 @@ pub(crate) fn respond(
         response.status(),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR
     );
-    // What is not in memory stays what it is: a stream may be anything, and can't be had twice.
+    // What is not in memory stays unchanged: a stream may be anything, and cannot be read twice.
     if !is_told || response.body().bytes().is_none() {
         return response;
     }
     let Some(mut trail) = recorder.into_trail(request) else {
         return response;
     };
-    // Whatever the program has to say of a request may have a secret in it.
+    // Anything that the program says about a request may contain one of its secrets.
     let secrets = Secrets::of(request);
     let panics = panic.iter_mut().map(|panic| &mut panic.message);
     for text in panics.chain(failure.as_mut()) {
@@ -114,7 +114,7 @@ impl<'a> Story<'a> {
     ) -> Story<'a> {
         let segments: Vec<&str> = request.segments().collect();
         let is_found = trail.outcome == Outcome::Found;
-        // A handler of yours for what is not found is found itself, once others have declined.
+        // A custom handler for 404 is an endpoint that was found, after the others had declined.
         let is_declined =
             response.status() == StatusCode::NOT_FOUND && trail.crumbs.iter().any(|crumb| crumb.declined.is_some());
         let is_lost = matches!(trail.outcome, Outcome::Missed(Miss::NotFound));
@@ -145,7 +145,7 @@ impl<'a> Story<'a> {
         let told = if wants_html(self.request) {
             Html(html::page(self)).into_response()
         } else if self.own.is_some() {
-            // Whoever talks to an interface of yours gets to hear what you have to say.
+            // A client of an API gets the application's own response.
             return response;
         } else {
             text::text(self).into_response()
@@ -165,7 +165,7 @@ impl<'a> Story<'a> {
                 told.append_header(name, value);
             }
         }
-        // Nothing on the page comes from elsewhere or runs, whatever a request contains.
+        // Nothing on the page is loaded from elsewhere, and no script runs, whatever a request contains.
         told.with_header(
             "Content-Security-Policy",
             "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
@@ -174,7 +174,7 @@ impl<'a> Story<'a> {
         .with_header("Cache-Control", "no-store")
     }
 
-    /// What the places that are near are, in words.
+    /// Returns the heading for the places that are near.
     fn near_title(&self) -> &'static str {
         match self.near.iter().all(|near| near.fits) {
             true => "Nearest",
@@ -182,13 +182,13 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The endpoint that was reached, by name.
+    /// Returns the name of the endpoint that was reached.
     fn endpoint(&self) -> Option<&'a str> {
         self.trail.endpoint().map(|crumb| crumb.handler.as_str())
     }
 }
 
-/// What was perhaps meant; with the reason of the trail, where the path was right.
+/// Returns what was perhaps meant. Where the path was right, the reason comes from the trail.
 fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -> Vec<Near<'m>> {
     let mut all = near::near(map.places(), &trail.method, segments, is_found);
     for near in all.iter_mut().filter(|near| near.fits) {
@@ -201,7 +201,7 @@ fn nearest<'m>(trail: &Trail, map: &'m Map, segments: &[&str], is_found: bool) -
     all
 }
 
-/// The last segment that an argument or an item was looked for in vain by, and the reason.
+/// Returns the last segment that was not accepted as an argument or an item, and the reason.
 fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t Why<'static>)> {
     let mut declined = trail.crumbs.iter().rev().filter_map(|crumb| crumb.declined.as_ref());
     declined.find_map(|why| {
@@ -213,9 +213,9 @@ fn unfit<'t>(trail: &'t Trail, segments: &[&str]) -> Option<(usize, &'t Why<'sta
     })
 }
 
-/// How many segments dispatch has taken at most.
+/// Returns the largest number of segments that dispatch has consumed.
 fn reached(trail: &Trail, segments: &[&str]) -> usize {
-    // How much has been taken up to each depth.
+    // How much was consumed up to each depth.
     let mut taken: Vec<usize> = Vec::new();
     let mut farthest = 0;
     for crumb in &trail.crumbs {
@@ -234,7 +234,7 @@ fn reached(trail: &Trail, segments: &[&str]) -> usize {
     ends.take_while(|&end| end <= farthest).count()
 }
 
-/// What the application answered itself, unless it is no more than the name of the status.
+/// Returns the application's own response, unless it is only the name of the status.
 fn own(response: &Response, secrets: &Secrets) -> Option<Own> {
     let bytes = response.body().bytes()?;
     let is_bare = bytes == reason(response.status()).as_bytes();
@@ -249,8 +249,8 @@ fn own(response: &Response, secrets: &Secrets) -> Option<Own> {
     })
 }
 
-/// Whether the client is a browser that goes to a page, which says so (RFC 9110 §12.5.1); a script's
-/// request does not.
+/// Returns true if the client is a browser that loads a page, which it announces (RFC 9110 §12.5.1). The request of a
+/// script does not.
 fn wants_html(request: &Request) -> bool {
     let accept = request.header("Accept").unwrap_or("").to_ascii_lowercase();
     accept.split(',').any(|range| {
@@ -506,7 +506,7 @@ mod tests {
         for path in ["/told", "/failed", "/echo"] {
             for accept in [BROWSER, "*/*"] {
                 if (path, accept) == ("/echo", "*/*") {
-                    // What the program itself answers is not the page's to change.
+                    // The page does not replace responses that the program makes itself.
                     continue;
                 }
                 let request = request(&format!("{path}?token=hid%64en&q=open"), accept);
