@@ -4,23 +4,29 @@ pub(crate) mod claim;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
+mod readiness;
 mod receiving;
 mod sending;
+mod wait;
 pub(crate) mod work;
 
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::deadline::after;
 use crate::exchange::Step;
 use crate::request::Relayed;
 
 use crate::server::connection::lane::Lane;
 use crate::server::limits::Limits;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
-use link::{FINISHED, READABLE, Transport, WRITABLE};
+use link::{Transport, WRITABLE};
 use places::Place;
+pub(crate) use wait::Waits;
+
+use readiness::Readiness;
 use sending::Flush;
+use wait::Wait;
+use work::Disk;
 pub(crate) use work::Work;
 
 /// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
@@ -49,18 +55,9 @@ pub(crate) struct Connection {
     pub(crate) key: usize,
     /// Which of the loops that is.
     pub(crate) home: usize,
-    pub(crate) deadline: Instant,
-    pub(crate) waits_for: Waits,
+    pub(crate) wait: Wait,
+    readiness: Readiness,
     state: State,
-    /// When the current transfer or wait began, and how many bytes have passed since.
-    since: Instant,
-    passed: u64,
-    readable: bool,
-    writable: bool,
-    /// The client has closed its side: what has arrived is still to be read, up to the end.
-    peer_is_finishing: bool,
-    /// The end has been read.
-    peer_finished: bool,
     /// Whether it has had an answer.
     pub(crate) is_used: bool,
     /// How many of its last handlers, one behind the other, were slow.
@@ -79,20 +76,6 @@ enum State {
     Lingering,
     /// Nothing can be sent or received any more.
     Broken,
-}
-
-/// What a deadline is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Waits {
-    Idle,
-    Head,
-    Body,
-    Client,
-    /// A place for its handler, or memory for its body.
-    Place,
-    /// Its turn to have a piece of a file read.
-    Disk,
-    End,
 }
 
 /// What became of a connection that was gone on with.
@@ -136,16 +119,9 @@ impl Connection {
             place: None,
             key,
             home,
-            deadline: after(now, limits.head_time),
-            waits_for: Waits::Head,
+            wait: Wait::new(Waits::Head, now, limits.head_time),
+            readiness: Readiness::new(),
             state: State::Open,
-            since: now,
-            passed: 0,
-            // It may have sent its request already: look before waiting.
-            readable: true,
-            writable: true,
-            peer_is_finishing: false,
-            peer_finished: false,
             is_used: false,
             slow_calls: 0,
             has_unsent: false,
@@ -163,8 +139,8 @@ impl Connection {
     /// Since when it has been idle: its client has sent nothing since the last answer, or nothing at all. None if
     /// anything is under way.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readable;
-        (is_idle && self.state == State::Open).then_some(self.since)
+        let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readiness.readable;
+        (is_idle && self.state == State::Open).then_some(self.wait.since())
     }
 
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
@@ -174,19 +150,17 @@ impl Connection {
 
     /// Takes note of an event.
     pub(crate) fn note(&mut self, readiness: u8) {
-        self.readable |= readiness & READABLE != 0;
-        self.writable |= readiness & WRITABLE != 0;
+        self.readiness.note(readiness);
         // A handshake goes on by reading, whichever way it was held up.
-        self.readable |= readiness & WRITABLE != 0 && self.transport.channel().has_unsent();
-        self.peer_is_finishing |= readiness & FINISHED != 0;
+        self.readiness.readable |= readiness & WRITABLE != 0 && self.transport.channel().has_unsent();
     }
 
     /// Whether an event has made it worth going on.
     pub(crate) fn is_ready(&self) -> bool {
-        if self.readable {
-            self.waits_for != Waits::Place
+        if self.readiness.readable {
+            self.wait.reason != Waits::Place
         } else {
-            self.writable && self.waits_for == Waits::Client
+            self.readiness.writable && self.wait.reason == Waits::Client
         }
     }
 
@@ -200,12 +174,13 @@ impl Connection {
 
     /// It waits for its turn to have a file read. Its client's time does not run meanwhile.
     pub(crate) fn wait_for_disk(&mut self, now: Instant, limits: &Limits) {
-        self.wait(Waits::Disk, now, limits.handler.unwrap_or(Duration::MAX));
+        self.wait
+            .begin(Waits::Disk, now, limits.handler.unwrap_or(Duration::MAX));
     }
 
     /// A piece of a file has been read, or its turn has come: its client's time begins now.
     pub(crate) fn leave_disk(&mut self, now: Instant) {
-        self.wait(Waits::Client, now, Duration::ZERO);
+        self.wait.begin(Waits::Client, now, Duration::ZERO);
     }
 
     /// Whether there is nothing to do for it until an event comes, and nothing is under way.
@@ -222,7 +197,7 @@ impl Connection {
     }
 
     fn is_quiet(&self) -> bool {
-        self.state == State::Open && !self.readable && !self.peer_finished
+        self.state == State::Open && !self.readiness.readable && !self.readiness.peer_finished
     }
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
@@ -257,11 +232,12 @@ impl Connection {
 
     /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
     pub(crate) fn overdue(&mut self, date: &Date) -> bool {
-        if self.waits_for == Waits::Place {
+        if self.wait.reason == Waits::Place {
             self.refuse_unavailable("the request waited too long for a place", date);
             return true;
         }
-        let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.waits_for, self.state) else {
+        let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.wait.reason, self.state)
+        else {
             return false;
         };
         if work.exchange.is_idle() {
@@ -286,6 +262,46 @@ impl Connection {
                 .refuse_with(http::StatusCode::SERVICE_UNAVAILABLE, reason, date, &mut work.out);
         }
         self.close_after_sending();
+    }
+
+    /// Sends what there is to be sent, without waiting.
+    #[inline]
+    pub(crate) fn send_now(&mut self) {
+        if let Flush::Failed = self.flush() {
+            self.break_off();
+        }
+    }
+
+    /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
+    pub(crate) fn send_from_disk(&mut self) {
+        if let Flush::Failed = self.flush_output(Disk::MayWait) {
+            self.break_off();
+        }
+    }
+
+    /// The answer that is being made can't be made whole. Those before it are sent, and one that is whole.
+    pub(crate) fn fail_answer(&mut self) {
+        if self.work.as_mut().is_some_and(|work| work.withdraw_answer()) {
+            self.close_after_sending();
+        } else {
+            self.break_off();
+        }
+    }
+
+    /// Sends what is there to be sent, as far as the client takes it.
+    #[inline]
+    fn flush(&mut self) -> Flush {
+        match &self.work {
+            Some(work) if work.has_output() => self.flush_output(Disk::Never),
+            _ => Flush::Done,
+        }
+    }
+
+    fn flush_output(&mut self, disk: Disk) -> Flush {
+        match &mut self.work {
+            Some(work) => sending::flush(work, &mut self.transport, &mut self.readiness, &mut self.wait, disk),
+            None => Flush::Done,
+        }
     }
 
     /// Does all that can be done without the application and without waiting.
@@ -313,7 +329,7 @@ impl Connection {
                 return Progress::Rest;
             };
             let is_at_rest = self.state == State::Open && work.exchange.is_idle();
-            if is_at_rest && self.readable && !self.peer_finished {
+            if is_at_rest && self.readiness.readable && !self.readiness.peer_finished {
                 // There is nothing to go on with but what the socket has.
                 self.receive();
                 continue;
@@ -321,12 +337,12 @@ impl Connection {
             match self.state {
                 State::Broken => return Progress::Close,
                 State::Closing => {
-                    if self.peer_finished || self.client_is_done() {
+                    if self.readiness.peer_finished || self.client_is_done() {
                         return Progress::Close;
                     }
                     self.transport.finish_sending();
                     self.state = State::Lingering;
-                    self.wait(Waits::End, now, limits.linger);
+                    self.wait.begin(Waits::End, now, limits.linger);
                 }
                 State::Lingering => return self.discard(),
                 State::Open if work.needs_place() => return Progress::CallWithPlace,
@@ -335,13 +351,13 @@ impl Connection {
                     Step::CallLive => return Progress::CallWithPlace,
                     Step::Refused(_) => self.state = State::Closing,
                     Step::Receive if !work.out.is_empty() => {} // an interim answer goes out first
-                    Step::Receive if self.peer_finished => return Progress::Close,
-                    Step::Receive if !self.readable => return self.wait_for_request(now, limits),
+                    Step::Receive if self.readiness.peer_finished => return Progress::Close,
+                    Step::Receive if !self.readiness.readable => return self.wait_for_request(now, limits),
                     Step::Receive if !work.exchange.finds_room() => return Progress::Starved,
                     Step::Receive => {
-                        if self.waits_for == Waits::Place {
+                        if self.wait.reason == Waits::Place {
                             // What it has waited for is there: now others wait for its client.
-                            self.wait(Waits::Body, now, Duration::ZERO);
+                            self.wait.begin(Waits::Body, now, Duration::ZERO);
                         }
                         self.receive();
                     }
@@ -353,71 +369,50 @@ impl Connection {
     /// Whether the client will send no more, not even an alert, so that nothing can destroy what is on its way to it.
     fn client_is_done(&self) -> bool {
         let has_sent_all = self.work.as_ref().is_some_and(|work| work.exchange.client_is_done());
-        has_sent_all && !self.readable && !self.transport.channel().is_secure()
+        has_sent_all && !self.readiness.readable && !self.transport.channel().is_secure()
     }
 
     fn wait_for_client(&mut self, now: Instant, limits: &Limits) -> Progress {
-        if self.waits_for != Waits::Client {
-            self.wait(Waits::Client, now, Duration::ZERO);
-        }
-        self.deadline = limits.transfer_deadline(self.since, self.passed);
+        self.wait.go_on(Waits::Client, now, limits);
         Progress::Wait
     }
 
     fn wait_for_request(&mut self, now: Instant, limits: &Limits) -> Progress {
         let Some(work) = &self.work else { return Progress::Rest };
         if work.exchange.is_in_body() {
-            if self.waits_for != Waits::Body {
-                self.wait(Waits::Body, now, Duration::ZERO);
-            }
-            self.deadline = limits.transfer_deadline(self.since, self.passed);
+            self.wait.go_on(Waits::Body, now, limits);
             return Progress::Wait;
         }
         if !work.exchange.is_idle() {
             let begun = work.exchange.beginning(BEGUN).map(Box::from);
             // A total: later bytes of the same head do not prolong it.
-            if self.waits_for != Waits::Head {
-                self.wait(Waits::Head, now, limits.head_time);
+            if self.wait.reason != Waits::Head {
+                self.wait.begin(Waits::Head, now, limits.head_time);
             }
             let Some(begun) = begun else { return Progress::Wait };
             self.begun = begun;
             return Progress::Rest;
         }
-        if self.is_used && self.waits_for != Waits::Idle {
-            self.wait(Waits::Idle, now, limits.idle);
+        if self.is_used && self.wait.reason != Waits::Idle {
+            self.wait.begin(Waits::Idle, now, limits.idle);
         }
         Progress::Rest
     }
 
-    /// How slowly it sends a body, if it is slow and holds memory that others wait for: bytes per second. What waits
-    /// itself is not slow, but makes room if nobody else does.
+    /// How slowly it sends a body, if it is slow and holds memory that others wait for: bytes per second.
     pub(crate) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
         self.work.as_ref().filter(|work| work.exchange.holds_shared())?;
-        let waited = now.saturating_duration_since(self.since);
-        match self.waits_for {
-            Waits::Body => limits.pace_if_slow(waited, self.passed),
-            Waits::Place => limits.pace_if_slow(waited, 0).map(|_| u64::MAX),
-            _ => None,
-        }
+        self.wait.pace_if_slow(now, limits)
     }
 
     /// Its request waits for a place, or for memory: it is not read meanwhile, and no time is charged to its client.
     pub(crate) fn wait_for_place(&mut self, now: Instant, limits: &Limits) {
-        self.wait(Waits::Place, now, limits.queue_time);
+        self.wait.begin(Waits::Place, now, limits.queue_time);
     }
 
     /// Leaves the present wait at most this long, counted from its beginning.
     pub(crate) fn shorten(&mut self, most: Duration) {
-        self.deadline = self.deadline.min(after(self.since, most));
-    }
-
-    // In five places; an instruction or two of a usual request are not worth that much of the program.
-    #[inline(never)]
-    fn wait(&mut self, waits_for: Waits, now: Instant, most: Duration) {
-        self.waits_for = waits_for;
-        self.since = now;
-        self.passed = 0;
-        self.deadline = after(now, most);
+        self.wait.shorten(most);
     }
 
     /// Takes note of whether the handler of its last request was slow.
@@ -433,6 +428,6 @@ impl Connection {
     /// A request has been answered: what the next wait is for starts anew.
     pub(crate) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
-        self.wait(Waits::Idle, now, limits.idle);
+        self.wait.begin(Waits::Idle, now, limits.idle);
     }
 }

@@ -42,26 +42,18 @@ impl Connection {
     /// Takes note of what a read into a room of this size has come to.
     #[inline]
     fn note_read(&mut self, attempt: Attempt, size: usize) {
-        match attempt {
-            Attempt::Done(n @ 1..) => {
-                self.passed += n as u64;
-                if n < size && self.transport.channel().short_read_drains() && !self.peer_is_finishing {
-                    self.readable = false;
-                }
-            }
-            Attempt::TooEarly => self.readable = false,
-            // Whatever the reason is, nothing else will come.
-            Attempt::Done(0) | Attempt::Failed => self.peer_finished = true,
-        }
+        let is_short = attempt.done() < size && self.transport.channel().short_read_drains();
+        self.wait.passed(attempt.done());
+        self.readiness.note_read(attempt, is_short);
     }
 
     /// Reads and throws away, until the client has closed too.
     pub(super) fn discard(&mut self) -> Progress {
         let mut nowhere = [0; DISCARDED];
-        while self.readable {
+        while self.readiness.readable {
             match self.transport.try_read(&mut nowhere) {
                 Attempt::Done(1..) => {}
-                Attempt::TooEarly => self.readable = false,
+                Attempt::TooEarly => self.readiness.readable = false,
                 Attempt::Done(0) | Attempt::Failed => return Progress::Close,
             }
         }
@@ -72,14 +64,15 @@ impl Connection {
     #[cold]
     pub(super) fn receive_proxy_header(&mut self, parse: ParseProxyHeader) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
-        while self.readable {
+        while self.readiness.readable {
             let mut piece = [0; PROXY_PIECE];
             match Attempt::of(self.transport.channel().read_beneath(&mut piece)) {
                 Attempt::Done(n @ 1..) => {
                     bytes.extend_from_slice(&piece[..n]);
-                    self.readable = n == piece.len() || !SHORT_READ_DRAINS || self.peer_is_finishing;
+                    self.readiness.readable =
+                        n == piece.len() || !SHORT_READ_DRAINS || self.readiness.peer_is_finishing;
                 }
-                Attempt::TooEarly => self.readable = false,
+                Attempt::TooEarly => self.readiness.readable = false,
                 Attempt::Done(0) | Attempt::Failed => return None,
             }
             let verdict = parse(&bytes);
@@ -91,7 +84,7 @@ impl Connection {
                 let behind = bytes.get(len..).unwrap_or(&[]);
                 if self.transport.channel().decrypt(behind).ok()? {
                     // What is decrypted raises no event.
-                    self.readable = true;
+                    self.readiness.readable = true;
                 } else {
                     work.exchange.receive_copy(behind);
                 }

@@ -6,24 +6,16 @@ use crate::server::shared::Shared;
 impl EventLoop {
     /// Sees to the connections whose time is up.
     pub(super) fn expire(&mut self, shared: &Shared) {
-        let slots = &self.slots;
-        self.timers.tidy(slots.len(), |when, key| {
-            slots.get(key).is_some_and(|slot| slot.scheduled == Some(when))
-        });
-        while let Some((when, key)) = self.timers.due(self.now) {
-            let Some(slot) = self.slots.get_mut(key) else { continue };
-            if slot.scheduled != Some(when) {
-                continue;
-            }
-            slot.scheduled = None;
-            let Some(mut connection) = slot.connection.take() else {
+        self.slots.tidy_timers();
+        while let Some(key) = self.slots.due(self.now) {
+            let Some(mut connection) = self.slots.take(key) else {
                 self.look_at_call(key, shared);
                 continue;
             };
-            if connection.deadline <= self.now && connection.has_begun() {
+            if connection.wait.deadline <= self.now && connection.has_begun() {
                 self.equip(&mut connection, shared);
             }
-            if connection.deadline > self.now {
+            if connection.wait.deadline > self.now {
                 self.put(connection);
             } else if connection.overdue(&self.date) {
                 // It has just been answered 408, so it can't have a request.
@@ -46,12 +38,13 @@ mod tests {
         let mut event_loop = event_loop();
         let clients = clients(&mut event_loop, &shared, 1);
         for n in 0..10_000 {
-            event_loop.timers.add(event_loop.now + Duration::from_secs(3600 + n), 7);
+            let later = event_loop.now + Duration::from_secs(3600 + n);
+            event_loop.slots.leave_timer(later, 7);
         }
         event_loop.expire(&shared);
-        assert!(event_loop.slots[clients[0].0].connection.is_some());
+        assert!(event_loop.slots.get(clients[0].0).is_some());
         event_loop.now += shared.limits.head_time.max(shared.limits.idle);
         event_loop.expire(&shared);
-        assert!(event_loop.slots[clients[0].0].connection.is_none());
+        assert!(event_loop.slots.get(clients[0].0).is_none());
     }
 }

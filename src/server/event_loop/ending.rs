@@ -29,16 +29,17 @@ impl EventLoop {
             self.stop(shared);
         }
         // Those of the health lane hold up the end for their last word only.
-        let in_service = self.slots.len() - self.vacant.len() - self.probes.len() - self.lost_slots;
         // In this order: once nobody accepts, nothing new comes into the inbox.
-        let is_empty = !shared.lifecycle.is_accepting() && in_service == 0 && shared.loops[self.index].inbox.is_empty();
+        let is_empty = !shared.lifecycle.is_accepting()
+            && self.slots.in_service() == 0
+            && shared.loops[self.index].inbox.is_empty();
         if is_empty && !self.listeners.is_empty() {
             // The health lane lasts as long as anything else.
             self.leave(0, shared);
         }
-        if self.phase == Phase::Stopping || (is_empty && self.probes.is_empty()) {
+        if self.phase == Phase::Stopping || (is_empty && self.slots.probes() == 0) {
             self.has_ended = true;
-            self.listeners.clear();
+            self.listeners.close_all_but(0);
             shared.loop_has_ended();
         }
     }
@@ -50,7 +51,7 @@ impl EventLoop {
         let kept = if shared.health.has_successor() {
             0
         } else {
-            self.health_listeners
+            self.listeners.of_health()
         };
         self.leave(kept, shared);
         shared.loop_has_stopped_accepting();
@@ -58,29 +59,28 @@ impl EventLoop {
 
     /// Leaves all listeners but the first `kept`. Who is connected, and has nothing under way, has the last word.
     fn leave(&mut self, kept: usize, shared: &Shared) {
-        self.accept_again = None;
+        self.listeners.resume();
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {
-            self.accepting = (0..self.listeners.len()).collect();
+            self.listeners.note_all();
             self.accept(shared);
-            if self.accepting.is_empty() {
+            if !self.listeners.is_ready() {
                 break;
             }
         }
-        self.listeners.truncate(kept);
-        self.accept_again = None;
+        self.listeners.close_all_but(kept);
+        self.listeners.resume();
         for key in 0..self.slots.len() {
-            let slot = &mut self.slots[key];
-            let Some(connection) = &mut slot.connection else {
-                if let Some(link) = &slot.link {
+            let Some(connection) = self.slots.get_mut(key) else {
+                if let Some(link) = self.slots.link(key) {
                     link.note(DRAINING);
                 }
                 continue;
             };
-            if connection.waits_for == Waits::Idle || !connection.is_used {
+            if connection.wait.reason == Waits::Idle || !connection.is_used {
                 // A request may have arrived in this moment.
                 connection.note(READABLE);
-                self.ready.push_back(key);
+                self.ready.push(key);
             }
         }
     }
@@ -91,7 +91,7 @@ impl EventLoop {
         if !connection.has_begun() {
             connection.shorten(LAST_WORD);
         }
-        if connection.deadline <= self.now {
+        if connection.wait.deadline <= self.now {
             self.close(connection, shared);
         } else {
             self.rest(connection);
@@ -101,7 +101,7 @@ impl EventLoop {
     /// Ends everything.
     fn stop(&mut self, shared: &Shared) {
         for key in 0..self.slots.len() {
-            match self.slots[key].connection.take() {
+            match self.slots.take(key) {
                 Some(connection) => {
                     if connection.lane == Lane::Service {
                         shared.lifecycle.count_cut();
@@ -109,8 +109,7 @@ impl EventLoop {
                     self.close(connection, shared);
                 }
                 None => {
-                    let slot = &self.slots[key];
-                    if let (Some(link), false) = (&slot.link, slot.is_lost) {
+                    if let (Some(link), false) = (self.slots.link(key), self.slots.is_lost(key)) {
                         link.note(STOPPING);
                         link.cut();
                         shared.lifecycle.count_cut();

@@ -70,7 +70,7 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
 
 /// Takes the connection at `key` from its place, to do something for it.
 pub(super) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
-    event_loop.slots[key].connection.take().unwrap()
+    event_loop.slots.take(key).unwrap()
 }
 
 /// Clients of a loop, by their keys, each idle for a little longer than the next.

@@ -22,7 +22,7 @@ impl EventLoop {
             return Some(connection);
         }
         shared.uploads.make_room(peer, self.now, &shared.limits);
-        self.waiting.wants_memory = true;
+        self.waiting.want_memory();
         self.wait_for_place(connection, shared)
     }
 
@@ -37,7 +37,7 @@ impl EventLoop {
         let is_asked = shared.loops[self.index]
             .is_asked_for_memory
             .swap(false, Ordering::Relaxed);
-        let is_own = self.waiting.is_due(self.now) && std::mem::take(&mut self.waiting.wants_memory);
+        let is_own = self.waiting.takes_want_of_memory(self.now);
         if !is_asked && !is_own {
             return;
         }
@@ -58,12 +58,11 @@ impl EventLoop {
 
     /// Says whether there was one.
     fn give_up_slowest(&mut self, shared: &Shared) -> bool {
-        let holders = self.slots.iter().enumerate().filter_map(|(key, slot)| {
-            let connection = slot.connection.as_ref()?;
-            Some((connection.pace_if_slow(self.now, &shared.limits)?, key))
-        });
-        let Some((_, key)) = holders.min() else { return false };
-        let Some(mut connection) = self.slots[key].connection.take() else {
+        let slow = |connection: &Connection| Some((connection.pace_if_slow(self.now, &shared.limits)?, connection.key));
+        let Some((_, key)) = self.slots.iter().filter_map(slow).min() else {
+            return false;
+        };
+        let Some(mut connection) = self.slots.take(key) else {
             return false;
         };
         connection.refuse_unavailable("others need the memory for its body", &self.date);
@@ -95,7 +94,7 @@ mod tests {
             send(&mut event_loop, (*key, client), &vec![b'x'; bytes], shared);
         }
         let waiting = taken(&mut event_loop, sent.len());
-        event_loop.waiting.wants_memory = true;
+        event_loop.waiting.want_memory();
         assert!(event_loop.wait_for_place(waiting, shared).is_none());
         event_loop.now += shared.limits.transfer_time / 2;
         (event_loop, clients.into_iter().map(|(_, client)| client).collect())
@@ -103,7 +102,7 @@ mod tests {
 
     fn send(event_loop: &mut EventLoop, (key, client): (usize, &mut UnixStream), bytes: &[u8], shared: &Shared) {
         client.write_all(bytes).unwrap();
-        event_loop.slots[key].connection.as_mut().unwrap().note(READABLE);
+        event_loop.slots.get_mut(key).unwrap().note(READABLE);
         assert!(event_loop.go_on(key, shared).is_none());
     }
 
@@ -151,7 +150,7 @@ mod tests {
         let shared = shared_by(2);
         let (mut event_loop, mut clients) = holders(&[700, 50], &shared);
         for slowest in [Some(1), Some(0), None] {
-            event_loop.waiting.wants_memory = false;
+            event_loop.waiting.forget_memory();
             shared.loops[0].is_asked_for_memory.store(true, Ordering::Relaxed);
             event_loop.call_waiting(&shared);
             assert_eq!(given_up(&mut clients), Vec::from_iter(slowest));
@@ -176,8 +175,8 @@ mod tests {
         let mut upload = Transport::of(uploading.transport.link.clone());
         upload.interrupts = OUSTED;
         assert!(upload.is_interrupted());
-        let starving = event_loop.slots[1].connection.as_ref().unwrap();
-        assert_eq!(starving.waits_for, Waits::Place);
-        assert!(event_loop.waiting.wants_memory);
+        let starving = event_loop.slots.get(1).unwrap();
+        assert_eq!(starving.wait.reason, Waits::Place);
+        assert!(event_loop.waiting.wants_memory());
     }
 }

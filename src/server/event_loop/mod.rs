@@ -3,101 +3,85 @@
 //! It is single-threaded code over `&mut self`. Which thread that is, and how the loop gets from one to
 //! the next, is the business of [`baton`](crate::server::threads::baton) and [`runner`](crate::server::threads::runner).
 
-mod answers;
+// What a loop has: each of these owns its state, and knows no other.
+mod disk_queue;
+mod idlest;
+mod listeners;
+pub(crate) mod pacing;
+mod permits;
+mod poller;
+mod read_ahead;
+mod ready;
+mod sections;
+mod slots;
+mod timers;
+mod unsent;
+mod waiting_room;
+mod works;
+
+// What a loop does: these are methods of it.
+mod accepting;
+mod collecting;
 mod deadlines;
 mod ending;
 #[cfg(all(test, unix))]
 mod fixture;
-mod idlest;
-mod intake;
+mod making_room;
 mod memory;
 mod overdue;
-pub(crate) mod pacing;
-mod read_ahead;
-mod reading;
-mod registration;
-mod sections;
-mod sleep;
-mod timers;
-mod turned_away;
-mod waiting;
-mod works;
+mod reading_files;
+mod seating;
+mod turning_away;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
-
-use mio::{Events, Interest, Poll, Token};
+use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::request::Relayed;
-
 use crate::server::connection::lane::Lane;
-use crate::server::connection::link::{FINISHED, Link, READABLE, WRITABLE};
+use crate::server::connection::link::{FINISHED, READABLE, WRITABLE};
 use crate::server::connection::{Connection, Progress, Waits, Work};
-use crate::server::net::peers::Visitor;
 use crate::server::net::socket::Listener;
 use crate::server::shared::Shared;
 use crate::server::shared::admission::Entry;
 use crate::server::shared::lifecycle::Phase;
-use answers::Unsent;
+use disk_queue::DiskQueue;
 use idlest::Idlest;
+use listeners::Listeners;
 use pacing::Suspicion;
+use permits::Permits;
+use poller::{Poller, Source};
 use read_ahead::ReadAhead;
-use reading::Reads;
+use ready::Ready;
 use sections::Sections;
-use timers::Timers;
-use waiting::WaitingRoom;
+use slots::{Left, Slots};
+use timers::earlier;
+use unsent::Unsent;
+use waiting_room::WaitingRoom;
 use works::Works;
-
-/// Events taken from the system at once.
-const EVENTS: usize = 1024;
 
 /// The loop has no holder.
 pub(crate) const NOBODY: usize = 0;
 
-const WAKER: Token = Token(usize::MAX);
-/// Listeners have the tokens below this one, downwards.
-const LISTENERS: usize = usize::MAX - 1;
+/// How long it sleeps at most when it waits for a moment.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct EventLoop {
     index: usize,
-    poll: Poll,
-    events: Events,
-    /// The events of this round, and how many have been seen to. They belong to the loop, so that whoever
-    /// holds it next goes on with them.
-    batch: Vec<(Token, u8)>,
-    events_seen: usize,
-    /// Those of the health lane come first.
-    listeners: Vec<Listener>,
-    health_listeners: usize,
-    /// The connections of the health lane.
-    probes: Vec<usize>,
-    /// Listeners that may have more connections waiting.
-    accepting: Vec<usize>,
-    accept_again: Option<Instant>,
-    slots: Vec<Slot>,
-    vacant: Vec<usize>,
-    /// Slots that are taken by nothing but a thread that is lost.
-    lost_slots: usize,
-    /// Connections to go on with although no event will come for them, and how many of them belong to
-    /// the present round.
-    ready: VecDeque<usize>,
-    ready_now: usize,
+    poller: Poller,
+    listeners: Listeners,
+    slots: Slots,
+    ready: Ready,
     read_ahead: ReadAhead,
     unsent: Unsent,
-    reads: Reads,
-    timers: Timers,
+    disk_queue: DiskQueue,
+    waiting: WaitingRoom,
     idlest: Idlest,
     works: Works,
     sections: Sections,
-    waiting: WaitingRoom,
-    /// A permit to run a handler, kept for the next request.
-    pub(crate) reserve: bool,
-    /// Connections that have got their permits already.
-    next: VecDeque<(Instant, Box<Connection>)>,
+    pub(crate) permits: Permits,
     /// The connection that this loop's thread has gone out with, and since when.
     out: Option<(usize, Instant)>,
     /// The thread that has it, or has put it down and is expected back.
@@ -107,21 +91,6 @@ pub(crate) struct EventLoop {
     pub(crate) suspicion: Suspicion,
     phase: Phase,
     has_ended: bool,
-}
-
-/// A connection's place. It keeps the link while the connection is out with a handler.
-#[derive(Default)]
-struct Slot {
-    link: Option<Arc<Link>>,
-    connection: Option<Box<Connection>>,
-    visitor: Visitor,
-    /// Events of it come to this loop.
-    #[cfg(unix)]
-    is_registered: bool,
-    /// Its thread was given up, and has not come back.
-    is_lost: bool,
-    /// The deadline that is in the timers.
-    scheduled: Option<Instant>,
 }
 
 /// Why a turn has ended.
@@ -142,38 +111,21 @@ impl EventLoop {
         health_listeners: usize,
         reserve: bool,
     ) -> io::Result<(EventLoop, mio::Waker)> {
-        let poll = Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), WAKER)?;
-        for (i, listener) in listeners.iter_mut().enumerate() {
-            poll.registry()
-                .register(listener, Token(LISTENERS - i), Interest::READABLE)?;
-        }
+        let (poller, waker) = Poller::new(&mut listeners)?;
         let event_loop = EventLoop {
             index,
-            poll,
-            events: Events::with_capacity(EVENTS),
-            batch: Vec::with_capacity(EVENTS),
-            events_seen: 0,
-            health_listeners,
-            listeners,
-            probes: Vec::new(),
-            accepting: Vec::new(),
-            accept_again: None,
-            slots: Vec::new(),
-            vacant: Vec::new(),
-            lost_slots: 0,
-            ready: VecDeque::new(),
-            ready_now: 0,
+            poller,
+            listeners: Listeners::new(listeners, health_listeners),
+            slots: Slots::default(),
+            ready: Ready::default(),
             read_ahead: ReadAhead::default(),
             unsent: Unsent::default(),
-            reads: Reads::default(),
-            timers: Timers::default(),
+            disk_queue: DiskQueue::default(),
+            waiting: WaitingRoom::default(),
             idlest: Idlest::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
-            waiting: WaitingRoom::default(),
-            reserve,
-            next: VecDeque::new(),
+            permits: Permits::new(reserve),
             out: None,
             holder: NOBODY,
             now: Instant::now(),
@@ -191,20 +143,19 @@ impl EventLoop {
             if self.has_ended {
                 return Turn::Over;
             }
-            if let Some((since, connection)) = self.next_in_queue(shared) {
+            if let Some((since, connection)) = self.permits.next(&shared.admission) {
                 return Turn::Call(connection, Some(since));
             }
             let called = if !self.read_ahead.is_empty() {
                 self.go_on_with_read(shared)
-            } else if self.has_events() {
+            } else if self.poller.has_next() {
                 self.on_events(shared)
             } else if !self.unsent.is_empty() {
                 self.send_unsent(shared);
                 None
-            } else if self.ready_now > 0 {
-                self.ready_now -= 1;
-                self.ready.pop_front().and_then(|key| self.go_on(key, shared))
-            } else if let Some(connection) = self.next_read() {
+            } else if let Some(key) = self.ready.next() {
+                self.go_on(key, shared)
+            } else if let Some(connection) = self.disk_queue.next() {
                 return Turn::Read(connection);
             } else {
                 self.end_round(shared);
@@ -216,33 +167,10 @@ impl EventLoop {
         }
     }
 
-    /// Takes back the permit of a handler that has returned.
-    pub(crate) fn return_permit(&mut self, shared: &Shared) {
-        if self.reserve {
-            // The thread that stood in has got one for the loop meanwhile.
-            self.next.extend(shared.admission.leave());
-        } else {
-            self.reserve = true;
-        }
-    }
-
-    /// A connection that waits for a permit, if there is one and a permit for it.
-    fn next_in_queue(&mut self, shared: &Shared) -> Option<(Instant, Box<Connection>)> {
-        if let Some(next) = self.next.pop_front() {
-            return Some(next);
-        }
-        if !self.reserve {
-            return None;
-        }
-        let next = shared.admission.next()?;
-        self.reserve = false;
-        Some(next)
-    }
-
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is
     /// refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        if std::mem::take(&mut self.reserve) {
+        if self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
@@ -265,46 +193,64 @@ impl EventLoop {
         }
     }
 
-    /// Whether there are events that have not been seen to.
-    fn has_events(&self) -> bool {
-        self.events_seen < self.batch.len()
+    /// Sees to the next events, until enough has been read, or a connection that could not be read here has a request.
+    fn on_events(&mut self, shared: &Shared) -> Option<Box<Connection>> {
+        self.read_ahead.restart();
+        while !self.read_ahead.is_full()
+            && let Some((source, readiness)) = self.poller.next()
+        {
+            let called = match source {
+                Source::Connection(key) => self.on_event(key, readiness, shared),
+                Source::Listener(listener) => {
+                    self.listeners.note(listener);
+                    None
+                }
+                Source::Waker => None,
+            };
+            if called.is_some() {
+                return called;
+            }
+        }
+        None
     }
 
-    fn on_event(&mut self, token: Token, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
-        if token == WAKER {
+    fn on_event(&mut self, key: usize, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
+        let Some(connection) = self.slots.get_mut(key) else {
+            // It is out.
+            self.slots.link(key)?.note(readiness);
+            return None;
+        };
+        connection.note(readiness);
+        if !connection.is_ready() {
             return None;
         }
-        if token.0 > LISTENERS - self.listeners.len() && token.0 <= LISTENERS {
-            self.accept_later(LISTENERS - token.0);
+        if connection.has_unsent {
+            // RFC 9112 §9.3.2: answers come in order.
+            self.send_unsent(shared);
+        } else if connection.may_be_read_ahead() && self.read_ahead.read(connection) {
             return None;
         }
-        let slot = self.slots.get_mut(token.0)?;
-        match &mut slot.connection {
-            Some(connection) => {
-                connection.note(readiness);
-                if !connection.is_ready() {
-                    return None;
-                }
-                if connection.has_unsent {
-                    // RFC 9112 §9.3.2: answers come in order.
-                    self.send_unsent(shared);
-                } else if connection.may_be_read_ahead() && self.read_ahead.read(connection) {
-                    return None;
-                }
-                self.go_on(token.0, shared)
-            }
-            None => {
-                if let Some(link) = &slot.link {
-                    link.note(readiness);
-                }
-                None
-            }
+        self.go_on(key, shared)
+    }
+
+    /// Goes on with the next connection that has been read. Returns it if it has a request.
+    fn go_on_with_read(&mut self, shared: &Shared) -> Option<Box<Connection>> {
+        let key = self.read_ahead.key()?;
+        let mut connection = self.slots.take(key);
+        if let Some(connection) = &mut connection {
+            self.equip(connection, shared);
         }
+        let piece = self.read_ahead.next()?;
+        let mut connection = connection?;
+        if let Some(work) = &mut connection.work {
+            work.exchange.receive_in(&mut piece.buffer, piece.len);
+        }
+        self.settle(connection, shared)
     }
 
     /// Goes on with the connection at `key`. Returns it if it has a request.
     fn go_on(&mut self, key: usize, shared: &Shared) -> Option<Box<Connection>> {
-        let connection = self.slots.get_mut(key)?.connection.take()?;
+        let connection = self.slots.take(key)?;
         self.settle(connection, shared)
     }
 
@@ -391,7 +337,7 @@ impl EventLoop {
         self.take_back(connection, shared);
     }
 
-    /// Puts a connection on which nothing is under way into its place.
+    /// Puts a connection on which nothing is under way into its slot.
     fn rest(&mut self, mut connection: Box<Connection>) {
         if let Some(mut work) = connection.work.take() {
             self.sections.remember(connection.key, &mut work);
@@ -400,46 +346,30 @@ impl EventLoop {
         self.put(connection);
     }
 
-    /// Puts a connection that waits into its place.
+    /// Puts a connection that waits into its slot.
     fn put(&mut self, mut connection: Box<Connection>) {
-        let key = connection.key;
-        let deadline = connection.deadline;
-        if !self.register(key) {
+        if !self.slots.register(connection.key, &self.poller) {
             // It finds that it is cut off.
             connection.note(READABLE | WRITABLE | FINISHED);
-            self.ready.push_back(key);
+            self.ready.push(connection.key);
         }
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.connection = Some(connection);
-            if slot.scheduled.is_none_or(|scheduled| deadline < scheduled) {
-                slot.scheduled = Some(deadline);
-                self.timers.add(deadline, key);
-            }
-        }
+        self.slots.put(connection);
     }
 
-    #[expect(clippy::boxed_local, reason = "it comes in its box, and ends here")]
     fn close(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        if connection.waits_for == Waits::Disk {
+        if connection.wait.reason == Waits::Disk {
             self.withdraw(connection.key, shared);
         }
         connection.end_in_order();
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
         }
-        match connection.lane {
-            Lane::Health => self.probes.retain(|&key| key != connection.key),
-            Lane::Service => shared.loops[self.index].connection_closed(),
+        if connection.lane == Lane::Service {
+            shared.loops[self.index].connection_closed();
         }
-        if let Some(slot) = self.slots.get_mut(connection.key) {
-            if slot.is_lost {
-                // Its socket stays open, and so its place is taken, as long as the thread has it.
-                connection.transport.link.cut();
-                self.lost_slots += 1;
-            } else {
-                *slot = Slot::default();
-                self.vacant.push(connection.key);
-            }
+        if self.slots.end(&connection) == Left::Lost {
+            // The thread still has its socket.
+            connection.transport.link.cut();
         }
     }
 
@@ -458,6 +388,58 @@ impl EventLoop {
             // Before the events: some of them are for connections that are back.
             self.collect(shared);
         }
-        self.ready_now = self.ready.len();
+        self.ready.begin_round();
+    }
+
+    /// Waits for events.
+    fn sleep(&mut self, shared: &Shared) {
+        let link = &shared.loops[self.index];
+        let must_not = !self.ready.is_empty()
+            || self.listeners.is_ready()
+            || self.permits.has_granted()
+            || self.disk_queue.has_next();
+        // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
+        let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
+            Some(Duration::ZERO)
+        } else {
+            // Woken for nothing now and then, rather than by more milliseconds than the system's call can be told.
+            let left = |when: Instant| when.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
+            self.next_due(shared).map(left)
+        };
+        self.poller.wait(timeout);
+        link.inbox.wake_up();
+        self.now = Instant::now();
+        self.date.refresh(self.now);
+        self.poller.begin_round();
+    }
+
+    /// The next moment at which there is something to do.
+    fn next_due(&self, shared: &Shared) -> Option<Instant> {
+        let lifecycle = &shared.lifecycle;
+        let next_phase = lifecycle
+            .is_leaving()
+            .then(|| lifecycle.next_phase(self.phase))
+            .flatten();
+        let others = [
+            self.slots.next_due(),
+            self.listeners.again(),
+            self.works.next_due(),
+            self.waiting.next_due(),
+        ];
+        others.into_iter().fold(next_phase, earlier)
+    }
+
+    /// Gives back memory that nobody has needed for a while, when it is time.
+    fn tidy(&mut self, shared: &Shared) {
+        if !self.works.is_due(self.now) {
+            return;
+        }
+        shared.pool.tidy();
+        if self.works.tidy(self.now) {
+            self.sections.forget();
+            self.read_ahead.forget();
+            self.unsent.forget();
+            self.idlest = Idlest::default();
+        }
     }
 }

@@ -43,7 +43,7 @@ impl EventLoop {
     /// The call of the connection at `key`, which has begun at `since`, is one that may be overdue from now on.
     #[inline(never)]
     fn watch_call(&mut self, key: usize, since: Instant, shared: &Shared) {
-        if let Some(link) = self.slots.get(key).and_then(|slot| slot.link.as_ref()) {
+        if let Some(link) = self.slots.link(key) {
             link.claim.begin(since);
         }
         self.look_again(key, shared);
@@ -53,23 +53,16 @@ impl EventLoop {
     #[inline(never)]
     pub(super) fn look_again(&mut self, key: usize, shared: &Shared) {
         // Its thread may have to wait for the client. If that can't be, it finds that it is cut off.
-        self.register(key);
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        let deadline = slot
-            .link
-            .as_ref()
-            .and_then(|link| link.claim.deadline(self.now, &shared.limits));
-        if let Some(deadline) = deadline
-            && slot.scheduled.is_none_or(|scheduled| deadline < scheduled)
-        {
-            slot.scheduled = Some(deadline);
-            self.timers.add(deadline, key);
+        self.slots.register(key, &self.poller);
+        let Some(link) = self.slots.link(key) else { return };
+        if let Some(deadline) = link.claim.deadline(self.now, &shared.limits) {
+            self.slots.schedule(key, deadline);
         }
     }
 
     /// Looks at a connection that is out, and whose time may be up.
     pub(super) fn look_at_call(&mut self, key: usize, shared: &Shared) {
-        let Some(link) = self.slots.get(key).and_then(|slot| slot.link.clone()) else {
+        let Some(link) = self.slots.link(key).cloned() else {
             return;
         };
         let is_due = link
@@ -128,9 +121,9 @@ impl EventLoop {
             shared.crew.lost()
         );
         shared.tally.overdue();
-        self.slots[key].is_lost = true;
+        self.slots.lose(key);
         if is_replaced {
-            self.return_permit(shared);
+            self.permits.give_back(&shared.admission);
         }
     }
 
@@ -142,22 +135,17 @@ impl EventLoop {
             shared.crew.lost()
         );
         shared.tally.overdue();
-        self.slots[key].is_lost = true;
+        self.slots.lose(key);
     }
 
     /// Answers 503 on a connection that its thread has.
     fn answer_instead(&mut self, key: usize, shared: &Shared) {
-        let slot = &mut self.slots[key];
-        let Some(link) = &slot.link else { return };
+        let (Some(link), Some(visitor)) = (self.slots.link(key), self.slots.visitor(key)) else {
+            return;
+        };
         let transport = Transport::of(Arc::clone(link));
-        let mut connection = Connection::new(
-            transport,
-            slot.visitor.address,
-            key,
-            self.index,
-            self.now,
-            &shared.limits,
-        );
+        let peer = visitor.address;
+        let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         let mut work = shared.new_work();
         work.exchange.refuse_unseen(&self.date, &mut work.out);
         connection.work = Some(work);
@@ -169,10 +157,10 @@ impl EventLoop {
 
     /// Breaks a connection off that its thread has.
     fn abandon(&mut self, key: usize, shared: &Shared) {
-        if let Some(link) = &self.slots[key].link {
+        if let Some(link) = self.slots.link(key) {
             link.cut();
         }
-        self.lost_slots += 1;
+        self.slots.abandon();
         shared.loops[self.index].connection_closed();
     }
 
@@ -180,12 +168,6 @@ impl EventLoop {
     // Not on the way of a usual request.
     #[inline(never)]
     pub(crate) fn recover(&mut self, key: usize) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        slot.is_lost = false;
-        if slot.connection.is_none() {
-            *slot = super::Slot::default();
-            self.vacant.push(key);
-            self.lost_slots -= 1;
-        }
+        self.slots.recover(key);
     }
 }

@@ -4,10 +4,8 @@
 //! and the other way round. So of several connections that have something to say all are read first; then they are
 //! seen to, one right behind the other.
 
-use super::EventLoop;
 use crate::exchange::ROOM;
 use crate::server::connection::Connection;
-use crate::server::shared::Shared;
 
 /// Connections that are read together at most. Each of them waits for the others.
 const TOGETHER: usize = 32;
@@ -18,17 +16,17 @@ const TOGETHER: usize = 32;
 pub(super) struct ReadAhead {
     /// None before they are needed. The first `read` of them have something, and the first `seen` of those have been
     /// seen to.
-    places: Vec<Place>,
+    pieces: Vec<Piece>,
     read: usize,
     seen: usize,
 }
 
 #[derive(Default)]
-struct Place {
+pub(super) struct Piece {
     /// Which connection has sent how many bytes.
-    key: usize,
-    len: usize,
-    buffer: Vec<u8>,
+    pub(super) key: usize,
+    pub(super) len: usize,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl ReadAhead {
@@ -36,34 +34,46 @@ impl ReadAhead {
         self.seen == self.read
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.read == TOGETHER
     }
 
     /// All have been seen to.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         (self.read, self.seen) = (0, 0);
     }
 
     /// Reads what a connection has to say. Says whether that is all there is to do now; otherwise it has ended.
     pub(super) fn read(&mut self, connection: &mut Connection) -> bool {
-        if self.places.get(self.read).is_none_or(|place| place.buffer.is_empty()) {
+        if self.pieces.get(self.read).is_none_or(|piece| piece.buffer.is_empty()) {
             self.make_room();
         }
-        let place = &mut self.places[self.read];
-        place.key = connection.key;
-        place.len = connection.receive_ahead(&mut place.buffer);
-        self.read += usize::from(place.len > 0);
-        place.len > 0 || !connection.is_ready()
+        let piece = &mut self.pieces[self.read];
+        piece.key = connection.key;
+        piece.len = connection.receive_ahead(&mut piece.buffer);
+        self.read += usize::from(piece.len > 0);
+        piece.len > 0 || !connection.is_ready()
     }
 
-    /// Once for each place, and where the last buffer has gone to a work that had none.
+    /// Whose piece the [next](ReadAhead::next) is.
+    pub(super) fn key(&self) -> Option<usize> {
+        self.pieces.get(self.seen).map(|piece| piece.key)
+    }
+
+    /// The next piece that has not been seen to.
+    pub(super) fn next(&mut self) -> Option<&mut Piece> {
+        let seen = self.seen;
+        self.seen += 1;
+        self.pieces.get_mut(seen)
+    }
+
+    /// Once for each piece, and where the last buffer has gone to a work that had none.
     #[cold]
     fn make_room(&mut self) {
-        if self.read == self.places.len() {
-            self.places.push(Place::default());
+        if self.read == self.pieces.len() {
+            self.pieces.push(Piece::default());
         }
-        self.places[self.read].buffer = vec![0; ROOM];
+        self.pieces[self.read].buffer = vec![0; ROOM];
     }
 
     /// Nobody has come for a while: gives the memory back.
@@ -71,36 +81,6 @@ impl ReadAhead {
         if self.is_empty() {
             *self = ReadAhead::default();
         }
-    }
-}
-
-impl EventLoop {
-    /// Sees to the next events, until enough has been read, or a connection that could not be read here has a request.
-    pub(super) fn on_events(&mut self, shared: &Shared) -> Option<Box<Connection>> {
-        self.read_ahead.restart();
-        while !self.read_ahead.is_full()
-            && let Some(&(token, readiness)) = self.batch.get(self.events_seen)
-        {
-            self.events_seen += 1;
-            let called = self.on_event(token, readiness, shared);
-            if called.is_some() {
-                return called;
-            }
-        }
-        None
-    }
-
-    /// Goes on with the next connection that has been read. Returns it if it has a request.
-    pub(super) fn go_on_with_read(&mut self, shared: &Shared) -> Option<Box<Connection>> {
-        let place = self.read_ahead.seen;
-        self.read_ahead.seen += 1;
-        let key = self.read_ahead.places.get(place)?.key;
-        let mut connection = self.slots.get_mut(key)?.connection.take()?;
-        self.equip(&mut connection, shared);
-        if let (Some(work), Some(place)) = (&mut connection.work, self.read_ahead.places.get_mut(place)) {
-            work.exchange.receive_in(&mut place.buffer, place.len);
-        }
-        self.settle(connection, shared)
     }
 }
 
@@ -147,11 +127,11 @@ mod tests {
         assert!(!ahead.read(&mut closed), "it has ended");
         assert!(ahead.read(&mut second));
         ahead.forget();
-        let places = ahead.places.iter().take(ahead.read);
-        let kept: Vec<_> = places.map(|place| (place.key, &place.buffer[..place.len])).collect();
+        let pieces = ahead.pieces.iter().take(ahead.read);
+        let kept: Vec<_> = pieces.map(|piece| (piece.key, &piece.buffer[..piece.len])).collect();
         assert_eq!(kept, [(1, &b"one"[..]), (4, b"two")]);
         ahead.restart();
         ahead.forget();
-        assert_eq!(ahead.places.capacity(), 0);
+        assert_eq!(ahead.pieces.capacity(), 0);
     }
 }

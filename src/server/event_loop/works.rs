@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use super::EventLoop;
 use crate::server::connection::Work;
-use crate::server::shared::Shared;
 
 /// How many are kept at most.
 const MOST: usize = 256;
@@ -50,13 +48,13 @@ impl Works {
     }
 
     /// Whether it is time to give back those that nobody needs.
-    fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.period_ends
     }
 
     /// Gives back those that nobody needs. Says whether those were the last: the loop has had nothing to do for a
     /// while.
-    fn tidy(&mut self, now: Instant) -> bool {
+    pub(super) fn tidy(&mut self, now: Instant) -> bool {
         let spare = self.spare;
         self.kept.drain(..spare);
         self.spare = self.kept.len();
@@ -65,24 +63,8 @@ impl Works {
     }
 
     /// When there is something to tidy.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Instant> {
         (!self.kept.is_empty()).then_some(self.period_ends)
-    }
-}
-
-impl EventLoop {
-    /// Gives back memory that nobody has needed for a while, when it is time.
-    pub(super) fn tidy(&mut self, shared: &Shared) {
-        if !self.works.is_due(self.now) {
-            return;
-        }
-        shared.pool.tidy();
-        if self.works.tidy(self.now) {
-            self.sections.forget();
-            self.read_ahead.forget();
-            self.unsent.forget();
-            self.forget_idlest();
-        }
     }
 }
 
@@ -99,7 +81,7 @@ mod tests {
     fn those_that_nobody_needs_are_given_back_and_the_others_stay() {
         let start = Instant::now();
         let mut works = Works::new(start);
-        assert_eq!(works.next(), None);
+        assert_eq!(works.next_due(), None);
         (0..10).for_each(|_| works.keep(work()));
         // From here on three are in use at the same time.
         works.tidy(start);
@@ -112,9 +94,9 @@ mod tests {
         assert!(works.is_due(start + PERIOD));
         assert!(!works.tidy(start + PERIOD));
         assert_eq!(works.kept.len(), 3);
-        assert_eq!(works.next(), Some(start + 2 * PERIOD));
+        assert_eq!(works.next_due(), Some(start + 2 * PERIOD));
         assert!(works.tidy(start + 2 * PERIOD), "those were the last");
-        assert_eq!(works.next(), None, "nobody needs any");
+        assert_eq!(works.next_due(), None, "nobody needs any");
         assert!(works.take().is_none());
     }
 

@@ -219,7 +219,7 @@ impl Runner {
             Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
         }
         if !self.was_replaced(outcome) {
-            held.return_permit(shared);
+            held.permits.give_back(&shared.admission);
         }
     }
 

@@ -5,38 +5,9 @@
 //! long as some of its connections wait: nothing can be lost between two threads, and where nobody waits it costs
 //! nothing.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-use crate::deadline::after;
-
 use super::EventLoop;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
-
-/// How long a place lies free at most while somebody waits for it.
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// Connections that wait, those that came first in front.
-#[derive(Default)]
-pub(super) struct WaitingRoom {
-    keys: VecDeque<usize>,
-    look: Option<Instant>,
-    /// Some of them wait for memory.
-    pub(super) wants_memory: bool,
-}
-
-impl WaitingRoom {
-    /// Whether it is time to look.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.look.is_some_and(|look| look <= now)
-    }
-
-    /// When to look next whether there is something for those who wait.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.look
-    }
-}
 
 impl EventLoop {
     /// Finds a place for what the connection's request needs one for. If there is none, it waits, or is refused.
@@ -45,7 +16,7 @@ impl EventLoop {
             return Some(connection);
         };
         // Those who wait already have their turn first.
-        let is_turn = connection.waits_for == Waits::Place || self.waiting.keys.is_empty();
+        let is_turn = connection.wait.reason == Waits::Place || self.waiting.is_empty();
         let peer = shared.told_apart(connection.peer);
         if is_turn {
             connection.place = places.take(peer, &connection.transport.link);
@@ -62,19 +33,18 @@ impl EventLoop {
         mut connection: Box<Connection>,
         shared: &Shared,
     ) -> Option<Box<Connection>> {
-        if connection.waits_for != Waits::Place {
-            if self.waiting.keys.len() >= shared.limits.queue {
+        if connection.wait.reason != Waits::Place {
+            if self.waiting.len() >= shared.limits.queue {
                 connection.refuse_unavailable("too many requests are waiting", &self.date);
                 return self.settle(connection, shared);
             }
             connection.wait_for_place(self.now, &shared.limits);
         }
-        if !self.register(connection.key) {
+        if !self.slots.register(connection.key, &self.poller) {
             self.close(connection, shared);
             return None;
         }
-        self.waiting.keys.push_back(connection.key);
-        self.waiting.look.get_or_insert(after(self.now, PAUSE));
+        self.waiting.enter(connection.key, self.now);
         self.put(connection);
         None
     }
@@ -82,7 +52,7 @@ impl EventLoop {
     /// Has those who wait for a place look again, when it is time, and makes room for those who wait for memory.
     #[inline]
     pub(super) fn call_waiting(&mut self, shared: &Shared) {
-        if self.waiting.look.is_some() || self.is_asked_for_memory(shared) {
+        if self.waiting.next_due().is_some() || self.is_asked_for_memory(shared) {
             self.call_due(shared);
         }
     }
@@ -93,12 +63,10 @@ impl EventLoop {
         if !self.waiting.is_due(self.now) {
             return;
         }
-        self.waiting.look = None;
-        for key in std::mem::take(&mut self.waiting.keys) {
-            let waiting = self.slots.get(key).and_then(|slot| slot.connection.as_ref());
+        for key in self.waiting.take_all() {
             // It may have had its turn, or have gone.
-            if waiting.is_some_and(|connection| connection.waits_for == Waits::Place) {
-                self.ready.push_back(key);
+            if self.slots.get(key).is_some_and(|here| here.wait.reason == Waits::Place) {
+                self.ready.push(key);
             }
         }
     }
@@ -106,6 +74,7 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::super::waiting_room::PAUSE;
     use super::*;
     use crate::Response;
     use crate::operations::RequestSpan;
@@ -120,14 +89,14 @@ mod tests {
             span: RequestSpan::none(),
             since: event_loop.now,
         }));
-        event_loop.slots[key].connection.as_mut().unwrap().work = Some(work);
+        event_loop.slots.get_mut(key).unwrap().work = Some(work);
     }
 
     /// The connection at `key` has a request whose body its handler reads.
     fn has_upload(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
         let mut work = shared.new_work();
         work.exchange.hand_live();
-        event_loop.slots[key].connection.as_mut().unwrap().work = Some(work);
+        event_loop.slots.get_mut(key).unwrap().work = Some(work);
     }
 
     /// Looks for a place for the connection at `key`. Says whether it has one now.
@@ -144,7 +113,7 @@ mod tests {
     }
 
     fn leave_place(event_loop: &mut EventLoop, key: usize) {
-        event_loop.slots[key].connection.as_mut().unwrap().place = None;
+        event_loop.slots.get_mut(key).unwrap().place = None;
     }
 
     #[test]
@@ -152,7 +121,7 @@ mod tests {
         let shared = shared();
         let mut event_loop = event_loop();
         let clients = clients(&mut event_loop, &shared, 4);
-        event_loop.ready.clear();
+        event_loop.ready.take_all();
         for (key, _) in &clients {
             has_response(&mut event_loop, *key, &shared);
         }
@@ -164,13 +133,14 @@ mod tests {
         for turn in [3, 0, 1] {
             event_loop.now += PAUSE;
             event_loop.call_waiting(&shared);
-            assert_eq!(event_loop.ready.front(), Some(&turn));
-            let seated: Vec<_> = std::mem::take(&mut event_loop.ready)
+            let called = event_loop.ready.take_all();
+            assert_eq!(called.first(), Some(&turn));
+            let seated: Vec<_> = called
                 .into_iter()
                 .filter(|&key| is_seated(&mut event_loop, key, &shared))
                 .collect();
             assert_eq!(seated, [turn]);
-            event_loop.slots[turn].connection.as_mut().unwrap().waits_for = Waits::Client;
+            event_loop.slots.get_mut(turn).unwrap().wait.reason = Waits::Client;
             leave_place(&mut event_loop, turn);
         }
         event_loop.now += PAUSE;
@@ -182,7 +152,7 @@ mod tests {
         let shared = shared();
         let mut event_loop = event_loop();
         let _clients = clients(&mut event_loop, &shared, 4);
-        event_loop.ready.clear();
+        event_loop.ready.take_all();
         (0..3).for_each(|key| has_response(&mut event_loop, key, &shared));
         has_upload(&mut event_loop, 3, &shared);
         assert!(
@@ -193,13 +163,13 @@ mod tests {
             assert!(!is_seated(&mut event_loop, key, &shared));
         }
         // It is on its way to its end.
-        event_loop.slots[2].connection.as_mut().unwrap().waits_for = Waits::End;
+        event_loop.slots.get_mut(2).unwrap().wait.reason = Waits::End;
         event_loop.now += PAUSE;
         event_loop.call_waiting(&shared);
-        assert_eq!(event_loop.ready, [1, 3]);
-        assert_eq!(event_loop.waiting.next(), None);
+        assert_eq!(event_loop.ready.take_all(), [1, 3]);
+        assert_eq!(event_loop.waiting.next_due(), None);
         assert!(!is_seated(&mut event_loop, 1, &shared));
         assert!(is_seated(&mut event_loop, 3, &shared));
-        assert!(event_loop.waiting.next().is_some());
+        assert!(event_loop.waiting.next_due().is_some());
     }
 }

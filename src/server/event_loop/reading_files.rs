@@ -1,49 +1,31 @@
 //! Files that are sent, and not in memory: threads read them, the loop never does.
 
-use std::collections::VecDeque;
-
 use super::EventLoop;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
-
-/// Connections that need a piece of a file.
-#[derive(Default)]
-pub(super) struct Reads {
-    /// Those that have a place among the threads that read, and are to be given to one.
-    next: VecDeque<Box<Connection>>,
-    /// Those that wait for a place, in their slots.
-    waiting: VecDeque<usize>,
-}
-
-impl Reads {
-    pub(super) fn has_next(&self) -> bool {
-        !self.next.is_empty()
-    }
-}
 
 impl EventLoop {
     /// Has the next piece of a connection's file read, at once or when it is its turn.
     #[inline(never)]
     pub(super) fn await_disk(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        if connection.waits_for == Waits::Disk {
+        if connection.wait.reason == Waits::Disk {
             // An event of its own has brought it here. It keeps its turn.
             return self.put(connection);
         }
         if shared.disk.enter(self.index) {
-            return self.reads.next.push_back(connection);
+            return self.disk_queue.grant(connection);
         }
         connection.wait_for_disk(self.now, &shared.limits);
-        self.reads.waiting.push_back(connection.key);
+        self.disk_queue.wait(connection.key);
         self.put(connection);
     }
 
     /// A place among the threads that read is granted to this loop.
     pub(super) fn begin_next_read(&mut self, shared: &Shared) {
-        while let Some(key) = self.reads.waiting.pop_front() {
-            let slot = self.slots.get_mut(key);
-            let waiting = slot.and_then(|slot| slot.connection.take_if(|here| here.waits_for == Waits::Disk));
-            if let Some(connection) = waiting {
-                return self.reads.next.push_back(connection);
+        while let Some(key) = self.disk_queue.next_waiting() {
+            let waits = self.slots.get(key).is_some_and(|here| here.wait.reason == Waits::Disk);
+            if waits && let Some(connection) = self.slots.take(key) {
+                return self.disk_queue.grant(connection);
             }
         }
         // Whom it was meant for has ended meanwhile.
@@ -53,16 +35,9 @@ impl EventLoop {
     /// A connection that waits for its turn has ended.
     #[cold]
     pub(super) fn withdraw(&mut self, key: usize, shared: &Shared) {
-        // Those that end mostly do so since they have waited long: they stand in front.
-        if let Some(place) = self.reads.waiting.iter().position(|&waiting| waiting == key) {
-            self.reads.waiting.remove(place);
+        if self.disk_queue.withdraw(key) {
             shared.disk.withdraw(self.index);
         }
-    }
-
-    /// The next connection for which a file is to be read now.
-    pub(super) fn next_read(&mut self) -> Option<Box<Connection>> {
-        self.reads.next.pop_front()
     }
 
     /// A connection is about to be given to a thread that reads for it.
@@ -99,7 +74,7 @@ mod tests {
             need_disk(&mut event_loop, key, shared);
         }
         assert_eq!(next_key(&mut event_loop), Some(0));
-        assert_eq!(event_loop.reads.waiting, [1, 2]);
+        assert_eq!(event_loop.disk_queue.waiting(), [1, 2]);
         (event_loop, clients)
     }
 
@@ -109,7 +84,7 @@ mod tests {
     }
 
     fn next_key(event_loop: &mut EventLoop) -> Option<usize> {
-        event_loop.next_read().map(|connection| connection.key)
+        event_loop.disk_queue.next().map(|connection| connection.key)
     }
 
     fn end(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
@@ -144,12 +119,12 @@ mod tests {
     fn who_waits_for_a_disk_keeps_his_turn_and_his_time_whatever_event_comes() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        let deadline = |event_loop: &EventLoop| event_loop.slots[1].connection.as_ref().unwrap().deadline;
+        let deadline = |event_loop: &EventLoop| event_loop.slots.get(1).unwrap().wait.deadline;
         let before = deadline(&event_loop);
         event_loop.now += Duration::from_secs(1);
         need_disk(&mut event_loop, 1, &shared);
         assert_eq!(deadline(&event_loop), before);
-        assert_eq!(event_loop.reads.waiting, [1, 2]);
+        assert_eq!(event_loop.disk_queue.waiting(), [1, 2]);
         let granted = [(); 3].map(|()| read(&mut event_loop, &shared));
         assert_eq!(granted, [Some(1), Some(2), None]);
         assert_one_place_is_free(&shared);
@@ -160,7 +135,7 @@ mod tests {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
         end(&mut event_loop, 1, &shared);
-        assert_eq!(event_loop.reads.waiting, [2]);
+        assert_eq!(event_loop.disk_queue.waiting(), [2]);
         assert_eq!(read(&mut event_loop, &shared), Some(2));
         shared.leave_disk();
         assert_one_place_is_free(&shared);
@@ -194,10 +169,10 @@ mod tests {
     fn nothing_is_read_for_a_connection_that_does_not_wait_for_it() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        let other = event_loop.slots[1].connection.as_mut().unwrap();
-        other.waits_for = Waits::Idle;
+        let other = event_loop.slots.get_mut(1).unwrap();
+        other.wait.reason = Waits::Idle;
         assert_eq!(read(&mut event_loop, &shared), Some(2));
-        assert!(event_loop.slots[1].connection.is_some(), "it stays where it is");
+        assert!(event_loop.slots.get(1).is_some(), "it stays where it is");
     }
 
     #[test]
@@ -205,23 +180,23 @@ mod tests {
         let shared = shared();
         let mut event_loop = event_loop();
         let _clients = clients(&mut event_loop, &shared, 1);
-        event_loop.ready.clear();
+        event_loop.ready.take_all();
         let mut connection = taken(&mut event_loop, 0);
         assert!(!connection.is_ready());
         connection.wait_for_disk(event_loop.now, &shared.limits);
         event_loop.gives_to_read(&mut connection, &shared);
         let link = connection.transport.link.clone();
         assert!(link.claim.is_reading());
-        assert_eq!(connection.waits_for, Waits::Client, "its turn has come");
+        assert_eq!(connection.wait.reason, Waits::Client, "its turn has come");
         link.note(READABLE);
         let _ = link.claim.claim();
         event_loop.now += Duration::from_secs(1);
         event_loop.take_back_read(connection);
-        assert_eq!(event_loop.ready, [0]);
+        assert_eq!(event_loop.ready.take_all(), [0]);
         let connection = taken(&mut event_loop, 0);
         assert!(connection.is_ready(), "it has been told what was noted");
         assert_eq!(connection.transport.take_noted(), 0);
-        assert_eq!(connection.deadline, event_loop.now, "its client's time begins now");
+        assert_eq!(connection.wait.deadline, event_loop.now, "its client's time begins now");
         assert_eq!(
             link.claim.overrule(false),
             Overdue::Answer,

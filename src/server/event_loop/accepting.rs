@@ -1,19 +1,18 @@
 //! New connections: accepted, and placed on a loop.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 use crate::report;
 
-use super::{EventLoop, Slot};
+use super::EventLoop;
 use crate::server::connection::Connection;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::Transport;
 use crate::server::net::peers::Visitor;
 use crate::server::net::room::{Room, Want};
-use crate::server::net::socket::{Accepted, Listener, is};
+use crate::server::net::socket::{Accepted, is};
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;
@@ -35,41 +34,25 @@ impl EventLoop {
     #[inline]
     pub(super) fn accept(&mut self, shared: &Shared) {
         shared.capacity.reserve.refill();
-        if !self.accepting.is_empty() || self.accept_again.is_some() {
+        if self.listeners.has_pending() {
             self.accept_now(shared);
         }
     }
 
     #[inline(never)]
     fn accept_now(&mut self, shared: &Shared) {
-        match self.accept_again {
-            Some(when) if when <= self.now => {
-                self.accept_again = None;
-                self.accepting = (0..self.listeners.len()).collect();
-            }
-            // Whoever has come meanwhile is found then.
-            Some(_) => self.accepting.clear(),
-            None => {}
-        }
-        for listener in std::mem::take(&mut self.accepting) {
+        for listener in self.listeners.take_pending(self.now) {
             // Where one can't accept, the others can't either.
-            if self.accept_again.is_none() {
+            if self.listeners.again().is_none() {
                 self.accept_from(listener, shared);
             }
         }
     }
 
-    /// Accepts from this listener at the end of the round.
-    pub(super) fn accept_later(&mut self, listener: usize) {
-        if !self.accepting.contains(&listener) {
-            self.accepting.push(listener);
-        }
-    }
-
     fn accept_from(&mut self, listener: usize, shared: &Shared) {
         let reserve = &shared.capacity.reserve;
-        for _ in 0..ACCEPTED.max(self.batch.len()) {
-            let Some(accepted) = self.listeners.get(listener).map(Listener::accept) else {
+        for _ in 0..ACCEPTED.max(self.poller.batch_size()) {
+            let Some(accepted) = self.listeners.accept(listener) else {
                 return;
             };
             match accepted {
@@ -80,7 +63,7 @@ impl EventLoop {
                         visitor,
                         listener,
                     };
-                    if listener < self.health_listeners {
+                    if self.listeners.is_of_health(listener) {
                         self.place_apart(accepted, shared);
                     } else {
                         self.place(accepted, shared);
@@ -100,17 +83,16 @@ impl EventLoop {
                 Err(error) => {
                     // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM), nor any in reserve. No
                     // event will tell when there are some again.
-                    if self.accept_again.is_none() {
-                        report::warn!("can't accept connections for now: {error}");
-                    }
                     shared.tally.accept_failed();
                     // By the clock: a round may have taken long, and what has failed must not be tried in a row.
-                    self.accept_again = Some(after(Instant::now(), ACCEPT_PAUSE));
+                    if !self.listeners.pause_until(after(Instant::now(), ACCEPT_PAUSE)) {
+                        report::warn!("can't accept connections for now: {error}");
+                    }
                     return;
                 }
             }
         }
-        self.accept_later(listener);
+        self.listeners.note(listener);
     }
 
     /// Gives a new connection to the loop that has the fewest, if there is a place for it.
@@ -166,14 +148,15 @@ impl EventLoop {
     /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
     /// they its.
     fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
-        if self.probes.len() == PROBING && !self.close_idlest_probe(shared) {
+        if self.slots.probes() == PROBING && !self.close_idlest_probe(shared) {
             return;
         }
         let key = self.take_in(accepted, shared);
-        let slot = key.and_then(|key| self.slots.get_mut(key));
-        if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+        if let Some(key) = key
+            && let Some(connection) = self.slots.get_mut(key)
+        {
             connection.lane = Lane::Health;
-            self.probes.push(connection.key);
+            self.slots.add_probe(key);
         }
     }
 
@@ -188,10 +171,7 @@ impl EventLoop {
 
     /// Makes a connection of a socket. Says where, unless that failed.
     fn take_in(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
-        let key = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() - 1
-        });
+        let key = self.slots.reserve();
         let proxy_header = shared.entrance.proxy_header(&accepted);
         let Accepted {
             stream,
@@ -201,25 +181,22 @@ impl EventLoop {
         let opened = shared.entrance.open(stream, listener);
         #[cfg(not(unix))]
         let opened = opened.and_then(|mut channel| {
-            let registered = channel.register(self.poll.registry(), mio::Token(key));
+            let registered = self.poller.register(&mut channel, key);
             registered.map(|()| channel)
         });
         let transport = match opened {
             Ok(channel) => Transport::new(channel),
             Err(error) => {
                 report::warn!("can't take in a new connection: {error}");
-                self.vacant.push(key);
+                self.slots.release(key);
                 return None;
             }
         };
-        let slot = &mut self.slots[key];
-        slot.link = Some(Arc::clone(&transport.link));
         let peer = visitor.address;
-        slot.visitor = visitor;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         connection.proxy_header = proxy_header;
-        slot.connection = Some(Box::new(connection));
-        self.ready.push_back(key);
+        self.slots.begin(Box::new(connection), visitor);
+        self.ready.push(key);
         Some(key)
     }
 }

@@ -1,8 +1,4 @@
-//! Answers that have been made, on their way out.
-//!
-//! As long as there is more to do, answers that took little time are kept, and sent one right behind the
-//! other: a client on the same machine, such as a balancer, is woken once for all of them. Waking it for
-//! each costs a tenth of what a small request does.
+//! What comes back to the loop: connections that were answered, and what other threads have left.
 
 use super::EventLoop;
 use crate::exchange::KEPT;
@@ -12,50 +8,9 @@ use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;
 
-/// Answers that are sent together at most. Each of them waits for the others.
-const TOGETHER: usize = 32;
-
 /// Answers of other threads that are sent in a row. What their clients ask next is to begin before more are sent:
 /// handlers that begin together end together, and the processor has nothing to do in between.
 const COLLECTED: usize = 6;
-
-/// Answers that are made and not sent, and the connections that they belong to.
-///
-/// The connections rest meanwhile, like others: so their work goes to the next one at once, while it is still
-/// in the processor's nearest cache, and there is only the answer itself that lies about.
-#[derive(Default)]
-pub(super) struct Unsent {
-    keys: Vec<usize>,
-    /// The first of these have their answers, in the same order; the others are spare.
-    buffers: Vec<Vec<u8>>,
-}
-
-impl Unsent {
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.keys.len() >= TOGETHER
-    }
-
-    /// Takes what `out` has, and leaves it another buffer.
-    fn keep(&mut self, key: usize, out: &mut Vec<u8>) {
-        let place = self.keys.len();
-        match self.buffers.get_mut(place) {
-            Some(spare) => std::mem::swap(spare, out),
-            None => self.buffers.push(std::mem::take(out)),
-        }
-        self.keys.push(key);
-    }
-
-    /// Nobody has come for a while: gives the memory back.
-    pub(super) fn forget(&mut self) {
-        if self.is_empty() {
-            self.buffers = Vec::new();
-        }
-    }
-}
 
 impl EventLoop {
     /// Takes what other threads have left, or the beginning of it.
@@ -112,20 +67,17 @@ impl EventLoop {
 
     /// Whether an answer may wait for others: there will be others soon.
     fn may_keep_answers(&self) -> bool {
-        let are_others = !self.read_ahead.is_empty() || self.has_events();
+        let are_others = !self.read_ahead.is_empty() || self.poller.has_next();
         are_others && self.suspicion.is_brisk() && self.phase == Phase::Running
     }
 
     /// Sends the answers that have waited for others.
     pub(crate) fn send_unsent(&mut self, shared: &Shared) {
-        for place in 0..self.unsent.keys.len() {
-            let Unsent { keys, buffers } = &mut self.unsent;
-            let (Some(&key), Some(out)) = (keys.get(place), buffers.get_mut(place)) else {
-                break;
-            };
-            // It is in its place: whatever goes on with it has this sent first.
-            let slot = self.slots.get_mut(key);
-            if let Some(connection) = slot.and_then(|slot| slot.connection.as_mut()) {
+        let mut place = 0;
+        while let Some((key, out)) = self.unsent.get_mut(place) {
+            place += 1;
+            // It is in its slot: whatever goes on with it has this sent first.
+            if let Some(connection) = self.slots.get_mut(key) {
                 connection.has_unsent = false;
                 // An error that lasts is found again when the connection is gone on with.
                 let sent = connection.transport.try_write(out).done();
@@ -140,14 +92,13 @@ impl EventLoop {
                 *out = Vec::new();
             }
         }
-        self.unsent.keys.clear();
+        self.unsent.clear();
     }
 
     /// Goes on with a connection whose client has taken no more than the beginning of `out`.
     #[cold]
     fn send_rest(&mut self, key: usize, out: Vec<u8>, sent: usize, shared: &Shared) {
-        let slot = self.slots.get_mut(key);
-        let Some(mut connection) = slot.and_then(|slot| slot.connection.take()) else {
+        let Some(mut connection) = self.slots.take(key) else {
             return;
         };
         self.equip(&mut connection, shared);
@@ -169,12 +120,9 @@ impl EventLoop {
         }
     }
 
-    /// Puts a connection into its place that is to be gone on with in the next round.
+    /// Puts a connection into its slot that is to be gone on with in the next round.
     pub(super) fn put_ready(&mut self, connection: Box<Connection>) {
-        let key = connection.key;
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.connection = Some(connection);
-            self.ready.push_back(key);
-        }
+        self.ready.push(connection.key);
+        self.slots.put_back(connection);
     }
 }

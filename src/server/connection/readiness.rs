@@ -1,0 +1,46 @@
+//! Whether a connection's socket may have something to read, or take something, as far as events have told.
+
+use super::link::{Attempt, FINISHED, READABLE, WRITABLE};
+
+pub(super) struct Readiness {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The client has closed its side: what has arrived is still to be read, up to the end.
+    pub(super) peer_is_finishing: bool,
+    /// The end has been read.
+    pub(super) peer_finished: bool,
+}
+
+impl Readiness {
+    /// Of a new connection. The client may have sent its request already: look before waiting.
+    pub(super) fn new() -> Readiness {
+        Readiness {
+            readable: true,
+            writable: true,
+            peer_is_finishing: false,
+            peer_finished: false,
+        }
+    }
+
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, readiness: u8) {
+        self.readable |= readiness & READABLE != 0;
+        self.writable |= readiness & WRITABLE != 0;
+        self.peer_is_finishing |= readiness & FINISHED != 0;
+    }
+
+    /// Takes note of what a read has come to, of which one that was `short` has taken all there was.
+    #[inline]
+    pub(super) fn note_read(&mut self, attempt: Attempt, is_short: bool) {
+        match attempt {
+            Attempt::Done(1..) => {
+                if is_short && !self.peer_is_finishing {
+                    self.readable = false;
+                }
+            }
+            Attempt::TooEarly => self.readable = false,
+            // Whatever the reason is, nothing else will come.
+            Attempt::Done(0) | Attempt::Failed => self.peer_finished = true,
+        }
+    }
+}

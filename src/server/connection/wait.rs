@@ -1,0 +1,79 @@
+//! What a connection waits for, until when, and how much has passed meanwhile.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+use crate::server::limits::Limits;
+
+/// A wait, or a transfer, that is under way.
+pub(crate) struct Wait {
+    pub(crate) reason: Waits,
+    pub(crate) deadline: Instant,
+    since: Instant,
+    /// How many bytes have passed since.
+    passed: u64,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waits {
+    Idle,
+    Head,
+    Body,
+    Client,
+    /// A place for its handler, or memory for its body.
+    Place,
+    /// Its turn to have a piece of a file read.
+    Disk,
+    End,
+}
+
+impl Wait {
+    /// For `most` at most.
+    pub(super) fn new(reason: Waits, now: Instant, most: Duration) -> Wait {
+        Wait {
+            reason,
+            deadline: after(now, most),
+            since: now,
+            passed: 0,
+        }
+    }
+
+    // In five places; an instruction or two of a usual request are not worth that much of the program.
+    #[inline(never)]
+    pub(super) fn begin(&mut self, reason: Waits, now: Instant, most: Duration) {
+        *self = Wait::new(reason, now, most);
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(super) fn passed(&mut self, bytes: usize) {
+        self.passed += bytes as u64;
+    }
+
+    /// Waits for the client to go on with a transfer, which has earned time by what has passed.
+    pub(super) fn go_on(&mut self, reason: Waits, now: Instant, limits: &Limits) {
+        if self.reason != reason {
+            self.begin(reason, now, Duration::ZERO);
+        }
+        self.deadline = limits.transfer_deadline(self.since, self.passed);
+    }
+
+    /// Leaves it at most this long, counted from its beginning.
+    pub(super) fn shorten(&mut self, most: Duration) {
+        self.deadline = self.deadline.min(after(self.since, most));
+    }
+
+    /// How slowly a client sends a body, if it is slow: bytes per second. What waits itself for a place is not slow, but
+    /// makes room if nobody else does.
+    pub(super) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
+        let waited = now.saturating_duration_since(self.since);
+        match self.reason {
+            Waits::Body => limits.pace_if_slow(waited, self.passed),
+            Waits::Place => limits.pace_if_slow(waited, 0).map(|_| u64::MAX),
+            _ => None,
+        }
+    }
+}

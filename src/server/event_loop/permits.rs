@@ -1,0 +1,61 @@
+//! The permits of a loop: one in reserve, so that the usual request never touches what all loops share.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::server::connection::Connection;
+use crate::server::shared::admission::Admission;
+
+pub(crate) struct Permits {
+    /// A permit to run a handler, kept for the next request.
+    reserve: bool,
+    /// Connections that have got their permits already, and since when they have waited.
+    next: VecDeque<(Instant, Box<Connection>)>,
+}
+
+impl Permits {
+    pub(super) fn new(reserve: bool) -> Permits {
+        Permits {
+            reserve,
+            next: VecDeque::new(),
+        }
+    }
+
+    /// Takes the reserve, if it is there.
+    pub(super) fn take(&mut self) -> bool {
+        std::mem::take(&mut self.reserve)
+    }
+
+    /// Takes back the permit of a handler that has returned.
+    pub(crate) fn give_back(&mut self, admission: &Admission<Box<Connection>>) {
+        if self.reserve {
+            // The thread that stood in has got one for the loop meanwhile.
+            self.next.extend(admission.leave());
+        } else {
+            self.reserve = true;
+        }
+    }
+
+    /// A connection that waits for a permit, if there is one and a permit for it.
+    pub(super) fn next(&mut self, admission: &Admission<Box<Connection>>) -> Option<(Instant, Box<Connection>)> {
+        if let Some(next) = self.next.pop_front() {
+            return Some(next);
+        }
+        if !self.reserve {
+            return None;
+        }
+        let next = admission.next()?;
+        self.reserve = false;
+        Some(next)
+    }
+
+    /// Whether a connection has got its permit.
+    pub(super) fn has_granted(&self) -> bool {
+        !self.next.is_empty()
+    }
+
+    /// Whether a connection that waits can get one.
+    pub(super) fn may_grant(&self, admission: &Admission<Box<Connection>>) -> bool {
+        self.reserve && admission.has_waiting()
+    }
+}

@@ -1,0 +1,128 @@
+//! What the system tells of sockets, a round at a time.
+
+use std::io;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::report;
+#[cfg(unix)]
+use crate::server::connection::link::Link;
+use crate::server::connection::link::{FINISHED, GONE, READABLE, WRITABLE};
+use crate::server::net::socket::{Listener, is};
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+
+const WAKER: usize = usize::MAX;
+/// Listeners have the tokens below this one, downwards.
+const LISTENERS: usize = usize::MAX - 1;
+/// Connections have the tokens up to this one.
+const LAST_KEY: usize = usize::MAX / 2;
+
+/// The means to wait for events, and the events of this round. They belong to the loop, so that whoever holds it next
+/// goes on with them.
+pub(super) struct Poller {
+    poll: Poll,
+    events: Events,
+    batch: Vec<(usize, u8)>,
+    /// How many of the batch have been seen to.
+    seen: usize,
+}
+
+/// Where an event comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Source {
+    Connection(usize),
+    Listener(usize),
+    /// Another thread has left something.
+    Waker,
+}
+
+impl Poller {
+    pub(super) fn new(listeners: &mut [Listener]) -> io::Result<(Poller, mio::Waker)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), Token(WAKER))?;
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            let token = Token(LISTENERS - index);
+            poll.registry().register(listener, token, Interest::READABLE)?;
+        }
+        let poller = Poller {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            batch: Vec::with_capacity(EVENTS),
+            seen: 0,
+        };
+        Ok((poller, waker))
+    }
+
+    /// Has events of a connection come from now on.
+    #[cfg(unix)]
+    pub(super) fn register(&self, link: &Link, key: usize) -> io::Result<()> {
+        link.register(self.poll.registry(), Token(key))
+    }
+
+    /// Likewise, before anybody else has its socket.
+    #[cfg(not(unix))]
+    pub(super) fn register(&self, channel: &mut crate::server::net::channel::Channel, key: usize) -> io::Result<()> {
+        channel.register(self.poll.registry(), Token(key))
+    }
+
+    /// Whether there are events that have not been seen to.
+    pub(super) fn has_next(&self) -> bool {
+        self.seen < self.batch.len()
+    }
+
+    /// The next event of this round: where it comes from, and what for.
+    pub(super) fn next(&mut self) -> Option<(Source, u8)> {
+        let &(token, readiness) = self.batch.get(self.seen)?;
+        self.seen += 1;
+        let source = match token {
+            0..=LAST_KEY => Source::Connection(token),
+            WAKER => Source::Waker,
+            _ => Source::Listener(LISTENERS - token),
+        };
+        Some((source, readiness))
+    }
+
+    /// How many events this round had.
+    pub(super) fn batch_size(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Waits for events, for `timeout` at most.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) {
+        if let Err(error) = self.poll.poll(&mut self.events, timeout)
+            && !is(&error, io::ErrorKind::Interrupted)
+        {
+            report::error!("waiting for events failed: {error}");
+        }
+    }
+
+    /// Begins a round with the events that have come.
+    pub(super) fn begin_round(&mut self) {
+        self.batch.clear();
+        self.seen = 0;
+        let events = self.events.iter();
+        self.batch
+            .extend(events.map(|event| (event.token().0, readiness_of(event))));
+    }
+}
+
+fn readiness_of(event: &Event) -> u8 {
+    let mut readiness = 0;
+    if event.is_readable() || event.is_error() {
+        readiness |= READABLE;
+    }
+    if event.is_writable() || event.is_error() {
+        readiness |= WRITABLE;
+    }
+    if event.is_write_closed() || event.is_error() {
+        readiness |= GONE;
+    }
+    if event.is_read_closed() || event.is_error() {
+        readiness |= FINISHED | READABLE;
+    }
+    readiness
+}

@@ -1,0 +1,37 @@
+//! Connections to go on with although no event will come for them.
+
+use std::collections::VecDeque;
+
+#[derive(Default)]
+pub(super) struct Ready {
+    keys: VecDeque<usize>,
+    /// How many of them belong to the present round.
+    now: usize,
+}
+
+impl Ready {
+    pub(super) fn push(&mut self, key: usize) {
+        self.keys.push_back(key);
+    }
+
+    /// Begins a round: those that are added from here on belong to the next one.
+    pub(super) fn begin_round(&mut self) {
+        self.now = self.keys.len();
+    }
+
+    /// The next one of the present round.
+    pub(super) fn next(&mut self) -> Option<usize> {
+        self.now = self.now.checked_sub(1)?;
+        self.keys.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_all(&mut self) -> Vec<usize> {
+        self.now = 0;
+        std::mem::take(&mut self.keys).into()
+    }
+}
