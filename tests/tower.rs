@@ -244,3 +244,21 @@ fn a_limit_is_the_same_one_everywhere() {
         }
     }
 }
+
+#[test]
+fn a_request_that_names_no_host_gets_the_same_response_everywhere() {
+    let three = Three::new(Limits::default());
+    for (status, line) in [
+        ("400", "GET /none HTTP/1.1"),
+        ("400", "GET http://a.test/none HTTP/1.1"),
+        ("204", "GET /none HTTP/1.0"),
+        ("204", "GET http://a.test/none HTTP/1.0"),
+    ] {
+        let responses = three.responses(format!("{line}\r\nConnection: close\r\n\r\n").as_bytes());
+        assert_eq!(responses[0].status, status, "{line}");
+        assert!(
+            responses.iter().all(|response| *response == responses[0]),
+            "{line}: {responses:?}"
+        );
+    }
+}

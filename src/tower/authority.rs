@@ -4,11 +4,29 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Version, header::HOST};
 
-/// Returns the authority of the target, if it has one: it takes the place of every Host field.
+/// Returns the host that takes the place of the Host fields, unless these count.
 ///
 /// # Errors
 /// Names the rule that the Host fields break.
-pub(super) fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
+pub(super) fn of_request(head: &Parts) -> Result<Option<&str>, &'static str> {
+    let authority = of_target(head)?;
+    let has_field = head.headers.contains_key(HOST);
+    Ok(match (authority, head.version) {
+        // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
+        // that lacks a Host header field", also if its target has one. The protocol does, if no other field is put there.
+        (_, Version::HTTP_11) if !has_field => None,
+        (Some(authority), _) => Some(authority.as_str()),
+        // HTTP/2 has no such rule (RFC 9113 §8.3.1); where HTTP/1.1 has a field, an empty one says as much.
+        (None, Version::HTTP_2 | Version::HTTP_3) if !has_field => Some(""),
+        (None, _) => None,
+    })
+}
+
+/// Returns the authority of the target, if it has one.
+///
+/// # Errors
+/// Names the rule that the Host fields break.
+fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
     let Some(authority) = head.uri.authority() else {
         return Ok(None);
     };
@@ -90,6 +108,30 @@ mod tests {
             assert_eq!(settled(version, "http://a.test/", &[]), Ok(Some("a.test".to_owned())));
             assert_eq!(settled(version, "/", &["a.test"]), Ok(None));
             assert_eq!(settled(version, "/", &[]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn http_1_1_needs_a_host_field_whatever_its_target_says_and_no_other_version_does() {
+        let host = |version: Version, target: &str, host: Option<&str>| {
+            let request = http::Request::get(target).version(version);
+            let request = host.iter().fold(request, |request, host| request.header(HOST, *host));
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            of_request(&head).map(|host| host.map(str::to_owned))
+        };
+        let of_target = Ok(Some("a.test".to_owned()));
+        for target in ["http://a.test/", "/"] {
+            assert_eq!(host(Version::HTTP_11, target, None), Ok(None), "no field is put there");
+        }
+        assert_eq!(host(Version::HTTP_11, "http://a.test/", Some("b.test")), of_target);
+        assert_eq!(host(Version::HTTP_10, "http://a.test/", None), of_target);
+        assert_eq!(host(Version::HTTP_10, "/", None), Ok(None));
+        for version in [Version::HTTP_2, Version::HTTP_3] {
+            assert_eq!(host(version, "http://a.test/", None), of_target);
+            assert_eq!(host(version, "/", None), Ok(Some(String::new())));
+        }
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert_eq!(host(version, "/", Some("a.test")), Ok(None), "the field counts");
         }
     }
 

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::{Alarm, Clock};
-use super::pool::{Job, Shared};
+use super::pool::{Entry, Job, Needs, Shared, StreamingPlace};
 use crate::deadline::after;
+use crate::panics::contain;
 use crate::report;
 
 /// A call that is about to be made, under way, or over. `R` is what comes of it.
@@ -19,8 +20,9 @@ pub(super) struct Call<R> {
     time: Option<Duration>,
 }
 
-/// What a thread does for a call. It [responds](Call::respond) the call before it goes on, if it does.
-pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>) + Send>;
+/// What a thread does for a call, with the place that it needs. It [responds](Call::respond) to the call before it goes on, if
+/// it does, or has the rest [wait](Call::wait_for_place).
+pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>, Option<StreamingPlace>) + Send>;
 
 struct State<R> {
     stage: Stage<R>,
@@ -32,8 +34,7 @@ struct State<R> {
 }
 
 enum Stage<R> {
-    /// For a thread.
-    Waiting(Work<R>),
+    Waiting(Work<R>, Needs),
     Running(Running),
     Answered(R),
     GivenUp(GivenUp),
@@ -51,8 +52,10 @@ struct Running {
 /// Why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GivenUp {
-    /// It has waited too long for a thread.
-    InQueue,
+    /// Too many wait already.
+    Full,
+    /// It has waited too long for this.
+    Waited(Needs),
     /// Its thread has not answered in time, and is lost.
     Overdue,
     /// Its thread has done with it without a response: something has panicked.
@@ -60,10 +63,16 @@ pub(super) enum GivenUp {
 }
 
 impl<R: Send + 'static> Call<R> {
-    pub(super) fn new(work: Work<R>, clock: Arc<Clock>, pool: Arc<Shared>, time: Option<Duration>) -> Arc<Call<R>> {
+    pub(super) fn new(
+        work: Work<R>,
+        needs: Needs,
+        clock: Arc<Clock>,
+        pool: Arc<Shared>,
+        time: Option<Duration>,
+    ) -> Arc<Call<R>> {
         Arc::new(Call {
             state: Mutex::new(State {
-                stage: Stage::Waiting(work),
+                stage: Stage::Waiting(work, needs),
                 waker: None,
                 alarm: None,
                 is_lost: false,
@@ -74,12 +83,31 @@ impl<R: Send + 'static> Call<R> {
         })
     }
 
-    /// It is in the queue, for so long at most.
-    pub(super) fn may_wait(self: &Arc<Self>, time: Duration) {
-        let mut state = self.lock();
-        if let Stage::Waiting(_) = &state.stage {
-            state.alarm = Some(self.alarm(after(Instant::now(), time), Call::expire));
+    /// Has a thread make the call, for which it waits so long at most. Says whether it may wait at all.
+    pub(super) fn enter(self: &Arc<Self>, needs: Needs, queue_time: Duration) -> bool {
+        match self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) {
+            Entry::Full => return false,
+            Entry::Entered => {}
+            Entry::Queued => {
+                let mut state = self.lock();
+                if let Stage::Waiting(..) = &state.stage {
+                    state.alarm = Some(self.alarm(after(Instant::now(), queue_time), Call::expire));
+                }
+            }
         }
+        true
+    }
+
+    /// The response takes a thread to be sent, and there is no place for that: `rest` waits for one without a thread, so
+    /// long at most. If that is too late, since the client has been told otherwise, it is given back.
+    pub(super) fn wait_for_place(self: &Arc<Self>, rest: Work<R>, queue_time: Duration) -> Result<(), Work<R>> {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Running(_)) {
+            return Err(rest);
+        }
+        state.stage = Stage::Waiting(rest, Needs::StreamingPlace);
+        state.alarm = Some(self.alarm(after(Instant::now(), queue_time), Call::expire));
+        Ok(())
     }
 
     /// What came of it, once that is known.
@@ -102,13 +130,14 @@ impl<R: Send + 'static> Call<R> {
         let left = {
             let mut state = self.lock();
             match state.stage {
-                Stage::Waiting(_) | Stage::Answered(_) => std::mem::replace(&mut state.stage, Stage::Over),
+                Stage::Waiting(..) | Stage::Answered(_) => std::mem::replace(&mut state.stage, Stage::Over),
                 // Its thread may still be lost, and that counts.
                 _ => return,
             }
         };
-        if let Stage::Waiting(_) = left {
+        if let Stage::Waiting(work, _) = left {
             self.forget();
+            drop_contained(work);
         }
     }
 
@@ -134,12 +163,12 @@ impl<R: Send + 'static> Call<R> {
 
     fn expire(self: &Arc<Self>) {
         let mut state = self.lock();
-        let Stage::Waiting(_) = state.stage else { return };
-        let work = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::InQueue));
+        let Stage::Waiting(_, needs) = state.stage else { return };
+        let waited = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Waited(needs)));
         // Before it is told: whoever asks again then finds its place in the queue free.
         self.forget();
         self.tell(state);
-        drop(work);
+        drop_contained(waited);
     }
 
     /// Its time may be up.
@@ -167,7 +196,7 @@ impl<R: Send + 'static> Call<R> {
 
     fn begin(self: &Arc<Self>) -> Option<Work<R>> {
         let mut state = self.lock();
-        if !matches!(state.stage, Stage::Waiting(_)) {
+        if !matches!(state.stage, Stage::Waiting(..)) {
             return None;
         }
         let since = Instant::now();
@@ -178,14 +207,24 @@ impl<R: Send + 'static> Call<R> {
         let by = self.time.map(|time| after(since, time));
         state.alarm = by.map(|by| self.alarm(by, Call::look));
         match std::mem::replace(&mut state.stage, Stage::Running(running)) {
-            Stage::Waiting(work) => Some(work),
+            Stage::Waiting(work, _) => Some(work),
             _ => None,
         }
     }
 
-    /// Its thread has done with it.
-    fn end(&self) {
+    /// Its thread has done with it, or with a part of it.
+    fn end(self: &Arc<Self>) {
         let mut state = self.lock();
+        if let Stage::Waiting(_, needs) = state.stage {
+            // With the lock held: it can't expire, or be left, before it stands in the queue.
+            if self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) == Entry::Full {
+                let rest = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Full));
+                state.alarm = None;
+                self.tell(state);
+                drop_contained(rest);
+            }
+            return;
+        }
         state.alarm = None;
         if std::mem::take(&mut state.is_lost) {
             self.pool.find();
@@ -224,16 +263,23 @@ impl<R: Send + 'static> Call<R> {
     }
 }
 
+/// Drops what is not done any more. It may have a response in it, which is user code, and this thread may be anybody's.
+fn drop_contained(work: impl Send) {
+    if let Err(panic) = contain(|| drop(work)) {
+        report::error!("dropping what belonged to a request panicked: {panic}");
+    }
+}
+
 impl<R: Send + 'static> Job for Call<R> {
-    fn run(self: Arc<Self>) {
+    fn run(self: Arc<Self>, place: Option<StreamingPlace>) {
         if let Some(work) = self.begin() {
             let _end = End(&self);
-            work(&self);
+            work(&self, place);
         }
     }
 }
 
-struct End<'c, R: Send + 'static>(&'c Call<R>);
+struct End<'c, R: Send + 'static>(&'c Arc<Call<R>>);
 
 impl<R: Send + 'static> Drop for End<'_, R> {
     fn drop(&mut self) {
@@ -255,7 +301,7 @@ mod tests {
         for is_told_before in [true, false] {
             let pool = Pool::new(2, 0);
             let overdue = Poll::Ready(Err(GivenUp::Overdue));
-            let work: Work<&str> = Box::new(move |call| {
+            let work: Work<&str> = Box::new(move |call, _| {
                 // The clock may have been faster.
                 call.look();
                 assert_eq!(call.pool.lose(), 2, "it is lost, and so is this one");
@@ -266,8 +312,9 @@ mod tests {
                 assert_eq!(call.respond("too late"), Err("too late"));
             });
             let time = Some(Duration::ZERO);
-            let call = Call::new(work, Arc::new(Clock::new()), Arc::clone(pool.shared()), time);
-            Arc::clone(&call).run();
+            let clock = Arc::new(Clock::new());
+            let call = Call::new(work, Needs::Thread, clock, Arc::clone(pool.shared()), time);
+            Arc::clone(&call).run(None);
             let expected = if is_told_before { Poll::Pending } else { overdue };
             assert_eq!(poll(&call), expected);
             assert_eq!(pool.shared().lose(), 1, "nobody else is lost any more");

@@ -13,7 +13,16 @@ const SPARE_TIME: Duration = Duration::from_secs(10);
 
 /// Something that a thread does. It may panic, and it may turn out to be no more wanted.
 pub(super) trait Job: Send + Sync {
-    fn run(self: Arc<Self>);
+    /// It gets the place that it needs, if it does.
+    fn run(self: Arc<Self>, place: Option<StreamingPlace>);
+}
+
+/// What a job needs to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Thread,
+    /// A thread, and a place among those that stream.
+    StreamingPlace,
 }
 
 /// A part of a response that has begun.
@@ -34,6 +43,8 @@ pub(super) struct Shared {
 struct State {
     pieces: VecDeque<Piece>,
     jobs: VecDeque<Arc<dyn Job>>,
+    /// Those that need a place to stream from as well.
+    streaming_jobs: VecDeque<Arc<dyn Job>>,
     alive: usize,
     /// Of these, so many have something to do.
     busy: usize,
@@ -55,7 +66,7 @@ pub(super) enum Entry {
 }
 
 impl Pool {
-    /// `threads` at most, and `queue` jobs that wait for one.
+    /// `threads` at most, and `queue` jobs that wait for one; as many others may wait for a place to stream from.
     pub(super) fn new(threads: usize, queue: usize) -> Pool {
         Pool(Arc::new(Shared {
             state: Mutex::default(),
@@ -67,18 +78,6 @@ impl Pool {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0
-    }
-
-    /// Runs `job` on a thread, or has it wait for one.
-    pub(super) fn enter(&self, job: Arc<dyn Job>) -> Entry {
-        let mut state = self.0.lock();
-        let has_thread = state.jobs.len() < state.alive - state.busy || state.alive < self.0.capacity(&state);
-        if !has_thread && state.jobs.len() >= self.0.queue.saturating_add(state.alive - state.busy) {
-            return Entry::Full;
-        }
-        state.jobs.push_back(job);
-        self.0.call(state);
-        if has_thread { Entry::Entered } else { Entry::Queued }
     }
 
     /// Runs a piece of work on a thread before any job: it belongs to a response that has begun, of which there are
@@ -98,15 +97,38 @@ impl Drop for Pool {
 }
 
 impl Shared {
+    /// Runs `job` on a thread, or has it wait for what it needs.
+    pub(super) fn enter(self: &Arc<Shared>, job: Arc<dyn Job>, needs: Needs) -> Entry {
+        let mut state = self.lock();
+        let idle = state.alive - state.busy;
+        let has_thread = self.ready(&state) < idle || state.alive < self.capacity(&state);
+        let free = self.free_places(&state);
+        let (line, at_once, has_all) = match needs {
+            Needs::Thread => (&mut state.jobs, idle, has_thread),
+            Needs::StreamingPlace => {
+                let has_place = state.streaming_jobs.len() < free;
+                (&mut state.streaming_jobs, idle.min(free), has_thread && has_place)
+            }
+        };
+        // Those that are about to be taken do not wait.
+        if !has_all && line.len() >= self.queue.saturating_add(at_once) {
+            return Entry::Full;
+        }
+        line.push_back(job);
+        self.call(state);
+        if has_all { Entry::Entered } else { Entry::Queued }
+    }
+
     /// A job need not be run any more.
     pub(super) fn forget(&self, job: &Arc<dyn Job>) {
         let forgotten = {
-            let mut state = self.lock();
-            let place = state
-                .jobs
-                .iter()
-                .position(|other| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(job)));
-            place.and_then(|place| state.jobs.remove(place))
+            let State {
+                jobs, streaming_jobs, ..
+            } = &mut *self.lock();
+            [jobs, streaming_jobs].into_iter().find_map(|line| {
+                let is_it = |other: &Arc<dyn Job>| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(job));
+                line.iter().position(is_it).and_then(|place| line.remove(place))
+            })
         };
         drop(forgotten);
     }
@@ -125,15 +147,30 @@ impl Shared {
         self.lock().lost -= 1;
     }
 
-    /// A place for a response that keeps its thread. There are no more than half as many as threads: the others stay
-    /// for those that do not.
+    /// A place for a response that keeps its thread, if nobody waits for one. There are no more than half as many as
+    /// threads: the others stay for those that do not.
     pub(super) fn streaming_place(self: &Arc<Shared>) -> Option<StreamingPlace> {
         let mut state = self.lock();
-        if state.streams >= (self.threads / 2).max(1) {
+        if self.free_places(&state) <= state.streaming_jobs.len() {
             return None;
         }
         state.streams += 1;
         Some(StreamingPlace(Arc::clone(self)))
+    }
+
+    /// How many jobs wait that need a place to stream from.
+    #[cfg(test)]
+    pub(super) fn waiting_for_places(&self) -> usize {
+        self.lock().streaming_jobs.len()
+    }
+
+    fn free_places(&self, state: &State) -> usize {
+        (self.threads / 2).max(1).saturating_sub(state.streams)
+    }
+
+    /// How many jobs wait for nothing but a thread.
+    fn ready(&self, state: &State) -> usize {
+        state.jobs.len() + state.streaming_jobs.len().min(self.free_places(state))
     }
 
     /// How many threads there may be: lost ones are replaced up to half of all.
@@ -143,7 +180,7 @@ impl Shared {
 
     /// Has a thread come for what waits, a new one if need be.
     fn call(self: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
-        let waiting = state.pieces.len() + state.jobs.len();
+        let waiting = state.pieces.len() + self.ready(&state);
         let needs_thread = waiting > state.alive - state.busy && state.alive < self.capacity(&state);
         state.alive += usize::from(needs_thread);
         drop(state);
@@ -163,10 +200,10 @@ impl Shared {
         }
     }
 
-    fn live(&self) {
+    fn live(self: &Arc<Shared>) {
         let mut state = self.lock();
         loop {
-            if let Some(work) = state.next() {
+            if let Some(work) = self.next(&mut state) {
                 state.busy += 1;
                 drop(state);
                 // The handler's own panics are contained where it is called; this was a drop.
@@ -188,25 +225,31 @@ impl Shared {
                 .wait_timeout(state, SPARE_TIME)
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
-            if waited.timed_out() && state.pieces.is_empty() && state.jobs.is_empty() {
+            if waited.timed_out() && state.pieces.is_empty() && self.ready(&state) == 0 {
                 break;
             }
         }
         state.alive -= 1;
     }
 
+    /// What a thread does next. Those that stream are at most half of all, so they keep nobody waiting for long.
+    fn next(self: &Arc<Shared>, state: &mut State) -> Option<Piece> {
+        if let Some(piece) = state.pieces.pop_front() {
+            return Some(piece);
+        }
+        if self.free_places(state) > 0
+            && let Some(job) = state.streaming_jobs.pop_front()
+        {
+            state.streams += 1;
+            let place = StreamingPlace(Arc::clone(self));
+            return Some(Box::new(move || job.run(Some(place))));
+        }
+        let job = state.jobs.pop_front()?;
+        Some(Box::new(move || job.run(None)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn next(&mut self) -> Option<Piece> {
-        let job = || {
-            let job = self.jobs.pop_front()?;
-            Some(Box::new(move || job.run()) as Piece)
-        };
-        self.pieces.pop_front().or_else(job)
     }
 }
 
@@ -215,7 +258,11 @@ pub(super) struct StreamingPlace(Arc<Shared>);
 
 impl Drop for StreamingPlace {
     fn drop(&mut self) {
-        self.0.lock().streams -= 1;
+        let mut state = self.0.lock();
+        state.streams -= 1;
+        if !state.streaming_jobs.is_empty() {
+            self.0.call(state);
+        }
     }
 }
 
@@ -227,9 +274,19 @@ mod tests {
     struct Work(Mutex<Option<Piece>>);
 
     impl Job for Work {
-        fn run(self: Arc<Self>) {
+        fn run(self: Arc<Self>, _: Option<StreamingPlace>) {
             let work = self.0.lock().unwrap().take();
             work.unwrap()();
+        }
+    }
+
+    impl Pool {
+        fn enter(&self, job: Arc<dyn Job>) -> Entry {
+            self.0.enter(job, Needs::Thread)
+        }
+
+        fn enter_streaming(&self, job: Arc<dyn Job>) -> Entry {
+            self.0.enter(job, Needs::StreamingPlace)
         }
     }
 
@@ -381,6 +438,54 @@ mod tests {
         drop(places);
         assert!(pool.shared().streaming_place().is_some());
         assert!(Pool::new(1, 0).shared().streaming_place().is_some());
+    }
+
+    #[test]
+    fn jobs_wait_for_places_to_stream_from_in_turn_and_keep_no_other_from_a_thread() {
+        let pool = Pool::new(4, 1);
+        let taken = [(); 2].map(|()| pool.shared().streaming_place().unwrap());
+        let (first, hold) = held();
+        assert_eq!(pool.enter_streaming(Arc::clone(&first)), Entry::Queued);
+        assert_eq!(pool.enter_streaming(job(|| {})), Entry::Full);
+        let (other, of_other) = held();
+        assert_eq!(pool.enter(other), Entry::Entered, "it needs no place");
+        of_other.begun.recv().unwrap();
+        assert_eq!(
+            pool.shared().lock().alive,
+            1,
+            "nobody is called for those that can't begin"
+        );
+        pool.shared().forget(&first);
+        assert_eq!(
+            pool.enter_streaming(Arc::clone(&first)),
+            Entry::Queued,
+            "its own is free"
+        );
+        let [kept, given_back] = taken;
+        drop(given_back);
+        hold.begun.recv().unwrap();
+        assert!(pool.shared().streaming_place().is_none(), "the first has it");
+        let (second, of_second) = held();
+        assert_eq!(pool.enter_streaming(second), Entry::Queued);
+        hold.release.send(()).unwrap();
+        of_second.begun.recv().unwrap();
+        drop(kept);
+        let (third, of_third) = held();
+        assert_eq!(pool.enter_streaming(third), Entry::Entered);
+        of_third.begun.recv().unwrap();
+    }
+
+    #[test]
+    fn who_waits_for_a_place_to_stream_from_has_it_before_those_who_come_later() {
+        let pool = Pool::new(1, 1);
+        let (first, hold) = held();
+        assert_eq!(pool.enter(first), Entry::Entered);
+        hold.begun.recv().unwrap();
+        let (streaming, of_streaming) = held();
+        assert_eq!(pool.enter_streaming(streaming), Entry::Queued, "there is no thread");
+        assert!(pool.shared().streaming_place().is_none(), "it is as good as taken");
+        hold.release.send(()).unwrap();
+        of_streaming.begun.recv().unwrap();
     }
 
     #[test]

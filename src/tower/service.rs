@@ -19,7 +19,7 @@ use super::arriving::{Arriving, Framing, Upload};
 use super::authority;
 use super::body::Body;
 use super::call::{Call, GivenUp, Work};
-use super::pool::{Entry, Job, Pool};
+use super::pool::{Needs, Pool};
 use super::reply::{Asked, Instead, Reply};
 use crate::date::Date;
 use crate::deadline::after;
@@ -28,7 +28,7 @@ use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
 use crate::request::head_text;
 use crate::response::Sink;
-use crate::{Application, IntoApplication, IntoResponse, Limits, Response, report};
+use crate::{Application, IntoApplication, Limits, Response, report};
 
 /// How many threads a service has, unless it is told.
 const THREADS: usize = 256;
@@ -52,7 +52,7 @@ const THREADS: usize = 256;
 /// | `transfer_time`, `rate` | of a request's body (408), and of what streams: a client that does not take it in time is given up |
 /// | `handler` | 503. The thread counts as lost until the handler returns; lost threads are replaced up to half of all |
 /// | `stream` | as on a connection: the response breaks off |
-/// | `queue`, `queue_time` | 503, with Retry-After |
+/// | `queue`, `queue_time` | of requests that wait for a thread, or for a place among those that stream: 503, with Retry-After |
 /// | `head_time`, `idle`, `linger`, `connections`, `connections_per_peer`, `pipelined` | mean nothing: connections are the business of the server around |
 ///
 /// A body that breaks off ends in an error, and a server makes the client see that. A client that leaves is noticed when
@@ -177,27 +177,20 @@ impl Host {
         } else {
             (None, None)
         };
+        let needs = if reader.is_some() {
+            Needs::StreamingPlace
+        } else {
+            Needs::Thread
+        };
         let work = Arc::clone(&self).work(application, exchange, reader, asked);
         let shared = Arc::clone(self.pool.shared());
-        let call = Call::new(work, Arc::clone(&self.clock), shared, self.limits.handler);
-        let given_up = match self.pool.enter(Arc::clone(&call) as Arc<dyn Job>) {
-            Entry::Full => Instead::Refused(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting"),
-            entry => {
-                if entry == Entry::Queued {
-                    call.may_wait(self.limits.queue_time);
-                }
-                match outcome(&call, body, writer).await {
-                    Ok(reply) => return reply,
-                    Err(GivenUp::InQueue) => Instead::Refused(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the request waited too long for a thread",
-                    ),
-                    Err(GivenUp::Overdue) => Instead::Overdue,
-                    Err(GivenUp::Failed) => Instead::Failed,
-                }
-            }
+        let call = Call::new(work, needs, Arc::clone(&self.clock), shared, self.limits.handler);
+        let outcome = if call.enter(needs, self.limits.queue_time) {
+            outcome(&call, body, writer).await
+        } else {
+            Err(GivenUp::Full)
         };
-        given_up.reply(self.exchange(), asked)
+        outcome.unwrap_or_else(|given_up| in_place_of(given_up).reply(self.exchange(), asked))
     }
 
     /// Receives a request, but for a body that its handler reads: of that, what is here already is returned as well.
@@ -280,37 +273,40 @@ impl Host {
         upload: Option<Reader>,
         asked: Asked,
     ) -> Work<Reply> {
-        Box::new(move |call| {
-            let is_live = upload.is_some();
-            let place = is_live.then(|| self.pool.shared().streaming_place());
-            let mut response = if let Some(None) = place {
-                busy_streaming()
-            } else {
-                if let Some(reader) = upload {
-                    exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
-                }
-                exchange.call(|request| application.call(request))
-            };
+        Box::new(move |call, place| {
+            if let Some(reader) = upload {
+                exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
+            }
+            let response = exchange.call(|request| application.call(request));
             exchange.end_reading::<Upload<Reply>>();
             drop(place);
-            let place = asked
-                .needs_thread(&response)
-                .then(|| self.pool.shared().streaming_place());
-            if let Some(None) = place {
-                response = busy_streaming();
+            let needs_place = asked.needs_thread(&response);
+            let place = needs_place.then(|| self.pool.shared().streaming_place()).flatten();
+            if !needs_place || place.is_some() {
+                return self.finish(call, exchange, response, asked);
             }
-            let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
-            if call.respond(reply).is_err() {
-                let request = &exchange.request;
-                report::warn!(
-                    "the handler of {} {} returned after its deadline; its response is dropped",
-                    request.method(),
-                    request.path()
-                );
-            } else if let Some((source, writer)) = rest {
-                self.write(source, writer);
+            let queue_time = self.limits.queue_time;
+            let rest: Work<Reply> = Box::new(move |call, _place| self.finish(call, exchange, response, asked));
+            if let Err(rest) = call.wait_for_place(rest, queue_time) {
+                // It finds that it is too late, and says so.
+                rest(call, None);
             }
         })
+    }
+
+    /// Responds to a call, and writes the body as far as that takes a thread.
+    fn finish(&self, call: &Call<Reply>, mut exchange: Exchange, mut response: Response, asked: Asked) {
+        let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
+        if call.respond(reply).is_err() {
+            let request = &exchange.request;
+            report::warn!(
+                "the handler of {} {} returned after its deadline; its response is dropped",
+                request.method(),
+                request.path()
+            );
+        } else if let Some((source, writer)) = rest {
+            self.write(source, writer);
+        }
     }
 
     /// Writes the body of a response.
@@ -393,10 +389,16 @@ impl Sink for Client<'_> {
     }
 }
 
-fn busy_streaming() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "too many streams are open\n")
-        .into_response()
-        .with_header("Retry-After", "1")
+/// What is said where there is no response.
+fn in_place_of(given_up: GivenUp) -> Instead<'static> {
+    let unavailable = |reason| Instead::Refused(StatusCode::SERVICE_UNAVAILABLE, reason);
+    match given_up {
+        GivenUp::Full => unavailable("too many requests are waiting"),
+        GivenUp::Waited(Needs::Thread) => unavailable("the request waited too long for a thread"),
+        GivenUp::Waited(Needs::StreamingPlace) => unavailable("the request waited too long for a place"),
+        GivenUp::Overdue => Instead::Overdue,
+        GivenUp::Failed => Instead::Failed,
+    }
 }
 
 /// A head as HTTP/1.1 has it: what does not pass here can't come over a connection of our own either.
@@ -406,18 +408,14 @@ fn text_of(head: &Parts, framing: Framing) -> Result<Vec<u8>, &'static str> {
         // RFC 9112 §3.2.3: only CONNECT has an authority and nothing else.
         None => head.uri.authority().map_or("/", |authority| authority.as_str()),
     };
-    // HTTP/2 has the host in its target, HTTP/1.1 in a field (RFC 9113 §8.3.1); a request without either has an empty
-    // one (RFC 9112 §3.2).
-    let authority = authority::of_target(head)?;
-    let has_host = authority.is_none() && head.headers.contains_key(HOST);
-    let host = authority.map_or("", |authority| authority.as_str());
-    let host = (!has_host).then_some(("host", host.as_bytes()));
+    let host = authority::of_request(head)?;
+    let host = host.map(|host| ("host", host.as_bytes()));
     let framed = framing.field();
     let framed = framed.as_ref().map(|(name, value)| (*name, value.as_bytes()));
     // HTTP/2 has no such fields (RFC 9113 §8.2.2).
     let of_connection = [CONNECTION, TRANSFER_ENCODING, UPGRADE];
     let is_passed = |name: &http::HeaderName| {
-        (head.version < Version::HTTP_2 || !of_connection.contains(name)) && (has_host || *name != HOST)
+        (head.version < Version::HTTP_2 || !of_connection.contains(name)) && (host.is_none() || *name != HOST)
     };
     let fields = head.headers.iter().filter(|(name, _)| is_passed(name));
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -478,6 +476,7 @@ mod tests {
                 .map(|body| format!("{} {} {host} {body}", request.method(), request.path()))
         });
         let request = http::Request::post("http://example.org/a%20b?c")
+            .header("host", "example.org")
             .body(Whole(Some(b"ham")))
             .unwrap();
         assert_eq!(
@@ -532,7 +531,7 @@ mod tests {
                 (0..1000).try_for_each(|n| write!(client, "{n} "))
             })
         });
-        let (_, body) = answered(&mut service, http::Request::new(Whole(None)));
+        let (_, body) = answered(&mut service, get("/"));
         let expected: String = (0..1000).map(|n| format!("{n} ")).collect();
         assert_eq!(String::from_utf8(body).unwrap(), expected);
     }
@@ -549,9 +548,9 @@ mod tests {
             }
         })
         .with_limits(limits);
-        let large = http::Request::new(Whole(Some(b"ham")));
+        let large = post("/").body(Whole(Some(b"ham"))).unwrap();
         assert_eq!(answered(&mut service, large).0, StatusCode::PAYLOAD_TOO_LARGE);
-        let panics = http::Request::get("/panic").body(Whole(None)).unwrap();
+        let panics = get("/panic");
         assert_eq!(answered(&mut service, panics).0, StatusCode::INTERNAL_SERVER_ERROR);
     }
 
@@ -633,7 +632,11 @@ mod tests {
     }
 
     fn get(path: &str) -> http::Request<Whole> {
-        http::Request::get(path).body(Whole(None)).unwrap()
+        http::Request::get(path).header("host", "a").body(Whole(None)).unwrap()
+    }
+
+    fn post(path: &str) -> http::request::Builder {
+        http::Request::post(path).header("host", "a")
     }
 
     const SOON: Duration = Duration::from_millis(20);
@@ -649,7 +652,7 @@ mod tests {
         let mut service = Service::new(|request: &Request| request.bytes().map(|body| body.len().to_string()));
         service = service.with_limits(limits);
         let mut post = |announced: Option<usize>, size: usize| {
-            let request = http::Request::post("/");
+            let request = post("/");
             let request = announced
                 .into_iter()
                 .fold(request, |request, len| request.header("content-length", len));
@@ -703,8 +706,8 @@ mod tests {
             let expected = format!("2000000 {expected}");
             for piece in [content.len(), 700_000] {
                 let pieces: Vec<&[u8]> = content.chunks(piece).collect();
-                let chunked = http::Request::post("/").body(frames(&pieces)).unwrap();
-                let sized = http::Request::post("/").header("content-length", content.len());
+                let chunked = post("/").body(frames(&pieces)).unwrap();
+                let sized = post("/").header("content-length", content.len());
                 for request in [chunked, sized.body(frames(&pieces)).unwrap()] {
                     let body = reply(&mut service, request).into_body();
                     assert_eq!(
@@ -795,7 +798,12 @@ mod tests {
 
     #[test]
     fn head_of_a_stream_needs_no_place_among_streams() {
-        let mut service = Service::new(|| crate::Body::stream(|_| Ok(()))).with_threads(2);
+        let limits = Limits {
+            queue: 0,
+            ..Limits::default()
+        };
+        let mut service = Service::new(|| crate::Body::stream(|_| Ok(()))).with_limits(limits);
+        service = service.with_threads(2);
         let _others = service.host.pool.shared().streaming_place().unwrap();
         assert_eq!(status(&mut service, get("/")), 503);
         let mut head = get("/");
@@ -912,7 +920,7 @@ mod tests {
             let mut service = Service::new(|request: &Request| request.text().map(str::to_owned)).with_limits(limits);
             let mut body = frames(&[b"ham"]);
             body.stalls = true;
-            status(&mut service, http::Request::post("/").body(body).unwrap())
+            status(&mut service, post("/").body(body).unwrap())
         };
         let limits = Limits {
             transfer_time: SOON,
@@ -952,10 +960,10 @@ mod tests {
             let mut body = frames(&[&piece[..]; 10]);
             let trailers = [("sum".parse().unwrap(), "1".parse().unwrap())];
             body.trailers = Some(trailers.into_iter().collect());
-            let (head, body) = reply(&mut service, http::Request::post("/").body(body).unwrap()).into_parts();
+            let (head, body) = reply(&mut service, post("/").body(body).unwrap()).into_parts();
             let text = String::from_utf8(collect(body).unwrap()).unwrap();
             assert_eq!((head.status.as_u16(), &text[..]), (200, "300000 sum=1"));
-            let sized = http::Request::post("/").header("content-length", 300_000);
+            let sized = post("/").header("content-length", 300_000);
             let sized = reply(&mut service, sized.body(frames(&[&piece[..]; 10])).unwrap());
             assert_eq!(collect(sized.into_body()).unwrap(), b"300000 ");
         }
@@ -975,22 +983,22 @@ mod tests {
         for (path, text, asked) in [("/no", "no", false), ("/", "ham", true)] {
             let body = frames(&[b"ham"]);
             let polled = Arc::clone(&body.polled);
-            let request = http::Request::post(path)
-                .header("expect", "100-continue")
-                .header("content-length", 3);
+            let request = post(path).header("expect", "100-continue").header("content-length", 3);
             let reply = reply(&mut service, request.body(body).unwrap());
             assert_eq!(collect(reply.into_body()).unwrap(), text.as_bytes());
             assert_eq!(polled.load(SeqCst) > 0, asked, "{path}");
         }
     }
 
-    /// A service of one thread that streams without end, and what its streams end with.
-    fn endless(limits: Limits) -> (Service, mpsc::Receiver<io::ErrorKind>) {
+    /// A service of so many threads that streams without end, and what its streams end with.
+    fn endless(limits: Limits, threads: usize) -> (Service, mpsc::Receiver<io::ErrorKind>) {
         let (ends, ended) = mpsc::channel();
         let service = Service::new(move |request: &Request| {
             let ends = ends.clone();
-            if request.path() == "/" {
-                return crate::Body::from("fine");
+            match request.path() {
+                "/" => return crate::Body::from("fine"),
+                "/upload" => return crate::Body::from(request.bytes().map_or(0, <[u8]>::len).to_string()),
+                _ => {}
             }
             crate::Body::stream(move |client| {
                 loop {
@@ -1002,12 +1010,94 @@ mod tests {
                 }
             })
         });
-        (service.with_limits(limits).with_threads(1), ended)
+        (service.with_limits(limits).with_threads(threads), ended)
+    }
+
+    /// Limits of a service of which a request body of more than two bytes is read while its handler runs.
+    fn queueing(queue: usize, queue_time: Duration) -> Limits {
+        Limits {
+            queue,
+            queue_time,
+            body_buffer: 2,
+            ..Limits::default()
+        }
+    }
+
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_streams_waits_for_a_place_and_takes_no_thread_meanwhile() {
+        let (mut service, _ended) = endless(queueing(2, NEVER), 2);
+        let first = reply(&mut service, get("/stream"));
+        let mut second = service.call(get("/stream"));
+        assert!(is_pending(&mut second), "there is one place");
+        let mut upload = service.call(post("/upload").body(frames(&[b"ham"])).unwrap());
+        assert!(is_pending(&mut upload));
+        // Its handler has run, and it waits behind the upload or before it.
+        while service.host.pool.shared().waiting_for_places() < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(status(&mut service, get("/")), 200, "there is a thread for others");
+        drop(first);
+        let second = std::thread::spawn(move || block_on(second).unwrap().status());
+        let (head, body) = block_on(upload).unwrap().into_parts();
+        assert_eq!(head.status, StatusCode::OK);
+        assert_eq!(collect(body).unwrap(), b"3");
+        assert_eq!(second.join().unwrap(), StatusCode::OK);
+    }
+
+    #[test]
+    fn what_waits_too_long_for_a_place_or_finds_too_many_waiting_is_503() {
+        for (limits, reason) in [
+            (queueing(0, NEVER), "too many requests are waiting"),
+            (queueing(1, SOON), "the request waited too long for a place"),
+        ] {
+            let (mut service, _ended) = endless(limits, 2);
+            let _first = reply(&mut service, get("/stream"));
+            let upload = post("/upload").body(frames(&[b"ham"])).unwrap();
+            for reply in [reply(&mut service, get("/stream")), reply(&mut service, upload)] {
+                assert_eq!(reply.status(), 503);
+                assert_eq!(reply.headers()["retry-after"], "1");
+                let text = collect(reply.into_body()).unwrap();
+                assert_eq!(text, format!("503 Service Unavailable: {reason}\n").into_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_place_is_dropped_with_its_client_and_may_panic_then() {
+        struct Bomb(mpsc::Sender<()>);
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+                panic!("on purpose")
+            }
+        }
+        let (drops, dropped) = mpsc::channel();
+        let service = Service::new(move |_: &Request| {
+            let bomb = Bomb(drops.clone());
+            crate::Body::stream(move |_| {
+                let _ = &bomb;
+                Ok(())
+            })
+        });
+        let mut service = service.with_limits(queueing(1, NEVER)).with_threads(2);
+        let others = service.host.pool.shared().streaming_place();
+        let mut waiting = service.call(get("/"));
+        assert!(is_pending(&mut waiting));
+        while service.host.pool.shared().waiting_for_places() < 1 {
+            std::thread::yield_now();
+        }
+        drop(waiting);
+        dropped.recv().unwrap();
+        assert_eq!(service.host.pool.shared().waiting_for_places(), 0);
+        drop(others);
+        assert_eq!(status(&mut service, get("/")), 200);
     }
 
     #[test]
     fn a_stream_whose_client_leaves_ends_and_gives_its_thread_back() {
-        let (mut service, ended) = endless(Limits::default());
+        let (mut service, ended) = endless(Limits::default(), 1);
         let streaming = reply(&mut service, get("/stream"));
         assert_eq!(streaming.status(), 200);
         let mut queued = service.call(get("/"));
@@ -1019,11 +1109,14 @@ mod tests {
 
     #[test]
     fn a_stream_whose_client_does_not_read_is_given_up() {
-        let (mut service, ended) = endless(Limits {
-            transfer_time: SOON,
-            rate: u32::MAX,
-            ..Limits::default()
-        });
+        let (mut service, ended) = endless(
+            Limits {
+                transfer_time: SOON,
+                rate: u32::MAX,
+                ..Limits::default()
+            },
+            1,
+        );
         let streaming = reply(&mut service, get("/stream"));
         assert_eq!(ended.recv().unwrap(), io::ErrorKind::TimedOut);
         let error = collect(streaming.into_body()).unwrap_err();
@@ -1032,10 +1125,13 @@ mod tests {
 
     #[test]
     fn a_stream_that_goes_on_too_long_is_cut_off() {
-        let (mut service, ended) = endless(Limits {
-            stream: Some(SOON),
-            ..Limits::default()
-        });
+        let (mut service, ended) = endless(
+            Limits {
+                stream: Some(SOON),
+                ..Limits::default()
+            },
+            1,
+        );
         let streaming = reply(&mut service, get("/stream"));
         assert!(collect(streaming.into_body()).is_err());
         assert_eq!(ended.recv().unwrap(), io::ErrorKind::BrokenPipe);
