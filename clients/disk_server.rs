@@ -1,6 +1,7 @@
-//! The server that `clients/slow_disk` asks for files. Prints the address of its service, then that of its health lane.
+//! The server from which `clients/slow_disk` requests files. Prints the address of its service, then that of its health
+//! lane.
 //!
-//! `disk_server LOOPS THREADS FOLDER`.
+//! `disk_server LOOPS THREADS DIRECTORY`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -36,7 +37,7 @@ fn main() -> io::Result<()> {
     server.serve(routes)
 }
 
-/// Waits until so many handlers are here at once: that many threads there are.
+/// Waits until that many handlers are here at once, which shows that there are that many threads.
 fn meet(number: usize) -> StatusCode {
     static PRESENT: Mutex<usize> = Mutex::new(0);
     static CAME: Condvar = Condvar::new();

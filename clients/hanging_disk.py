@@ -1,4 +1,4 @@
-"""A file system whose reads hang until they are let go (Linux, FUSE).
+"""A file system whose reads hang until they are released (Linux, FUSE).
 
 It speaks the kernel's protocol itself (`linux/fuse.h`), so that a read which hangs takes no thread here, and the test
 knows how many do.
@@ -18,13 +18,13 @@ import threading
 # Operations, by their numbers in `linux/fuse.h`.
 LOOKUP, FORGET, GETATTR, OPEN, READ, RELEASE, INIT, INTERRUPT, BATCH_FORGET = 1, 2, 3, 14, 15, 18, 26, 36, 42
 NOT_ANSWERED = (FORGET, INTERRUPT, BATCH_FORGET)
-# The version of the protocol that is spoken here.
+# The supported version of the protocol.
 VERSION = (7, 23)
-# `FOPEN_DIRECT_IO`: each read of a program is one that arrives here.
+# `FOPEN_DIRECT_IO`: each read of a program arrives here.
 DIRECT_IO = 1
 ROOT = 1
 FILES = {"file": 2, "late": 3}
-# What the kernel may send at once.
+# The most that the kernel may send at once.
 REQUEST = 1 << 20
 
 
@@ -33,8 +33,8 @@ class NotHere(Exception):
 
 
 class HangingDisk:
-    """A folder with two files of the same content. Of `file` every read hangs, of `late` all but the first: while they
-    are told to, and until they are let go."""
+    """A directory with two files of the same content. Every read of `file` hangs, and every read of `late` but the
+    first, from when they are told to until they are released."""
 
     def __init__(self, content):
         self.content = content
@@ -53,14 +53,14 @@ class HangingDisk:
         return self
 
     def __exit__(self, *_):
-        # Lazily: whoever still has a file open does not hold up the end.
+        # Lazily, so that an open file does not delay the end.
         subprocess.run(["fusermount3", "-u", "-z", self.folder], check=True)
         os.rmdir(self.folder)
 
     @contextlib.contextmanager
     def hangs(self):
-        """Reads hang meanwhile. In the end they are let go whatever has happened: a process whose read hangs can't be
-        killed."""
+        """Makes reads hang meanwhile. In the end they are released whatever happened, because a process whose read
+        hangs cannot be killed."""
         with self._changed:
             self._hang = set(FILES.values())
         try:
@@ -70,7 +70,7 @@ class HangingDisk:
                 self.let_go(name)
 
     def let_go(self, name):
-        """Answers all reads of a file that hang, and from now on at once."""
+        """Completes all hanging reads of a file, and later ones at once."""
         node = FILES[name]
         with self._changed:
             self._hang.discard(node)
@@ -80,12 +80,12 @@ class HangingDisk:
             self._reply(unique, content)
 
     def hanging(self):
-        """How many reads hang."""
+        """Returns how many reads hang."""
         with self._changed:
             return len(self._hanging)
 
     def await_hanging(self, number, patience):
-        """Waits until so many reads hang. Says whether they do."""
+        """Waits until that many reads hang. Returns whether they do."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._hanging) >= number, patience)
 
@@ -94,7 +94,7 @@ class HangingDisk:
             try:
                 request = os.read(self._device, REQUEST)
             except OSError:
-                # ENODEV: it is mounted no more.
+                # ENODEV: it is no longer mounted.
                 return
             _, operation, unique, node, *_ = struct.unpack_from("=IIQQIIII", request)
             if operation not in NOT_ANSWERED:

@@ -1,4 +1,4 @@
-"""Clients that ask without a pause, and count what they get: for the scripts beside this file."""
+"""Clients that send requests without a pause and count the responses, for the scripts beside this file."""
 
 import http.client
 import socket
@@ -7,9 +7,9 @@ import time
 
 
 class Load:
-    """Asks for a path from several threads, half of them on a new connection each time.
+    """Requests a path from several threads, half of them on a new connection each time.
 
-    Refused: the connection was not to be had. Lost: there was one, and no whole answer of status 200.
+    Refused: there was no connection. Lost: there was one, but no complete response with status 200.
     """
 
     def __init__(self, host, port, path="/hello", threads=6):
@@ -59,7 +59,7 @@ class Load:
                 connection = None
 
     def await_answers(self, more):
-        """Waits until so many more answers have come."""
+        """Waits for that many more responses."""
         until, deadline = self.answers + more, time.monotonic() + 60
         while self.answers < until:
             if time.monotonic() > deadline:
@@ -67,7 +67,7 @@ class Load:
             time.sleep(0.01)
 
     def verdict(self):
-        """Whether nothing was refused or lost. Prints the figures."""
+        """Prints the figures. Returns whether nothing was refused or lost."""
         print(f"  {self}", flush=True)
         for failure in (self.refused + self.lost)[:5]:
             print(f"    {failure}", flush=True)
@@ -78,14 +78,14 @@ class Load:
 
 
 def free_port():
-    """A port that nobody listens on just now."""
+    """Returns a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def await_port(port, process=None):
-    """Waits until somebody listens there."""
+    """Waits until a server listens there."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Clients of every kind, good and bad. Each counts what it has asked and what was answered.
+"""Clients of every kind, good and bad. Each counts its requests and its responses.
 
-They are for a server that answers as `clients/server.rs` does.
+They expect a server that responds as `clients/server.rs` does.
 """
 
 import os
@@ -10,20 +10,20 @@ import threading
 import time
 
 PATIENCE = 60
-# What `/large` answers.
+# The length of the response to `/large`.
 LARGE = 8 * 1024 * 1024
-# What `/hello` answers.
+# The response to `/hello`.
 HELLO = b"Hello, world!"
-# How many requests a connection is kept for.
+# The number of requests on one connection.
 KEPT = 100
-# How many requests are sent at once by who pipelines.
+# The number of requests in a pipeline.
 PIPELINED = 50
-# Between two pieces of who is slow, in seconds.
+# The pause between two pieces of a slow client, in seconds.
 DRIP = 0.05
 
 
 class Wrong(Exception):
-    """The server has not done as it should."""
+    """The server did something wrong."""
 
 
 class Wire:
@@ -42,7 +42,7 @@ class Wire:
         self.socket.close()
 
     def ask(self, *requests):
-        """Sends requests whole, all at once."""
+        """Sends complete requests, all at once."""
         self.client.asked += len(requests)
         self.socket.sendall(b"".join(requests))
 
@@ -55,7 +55,7 @@ class Wire:
             time.sleep(DRIP)
 
     def hear(self, status=200, content=None):
-        """Reads an answer, which must be this one."""
+        """Reads a response, which must be this one."""
         found, fields = self.head()
         if b"content-length" in fields:
             body = self.exactly(int(fields[b"content-length"]))
@@ -93,12 +93,12 @@ class Wire:
         return content
 
     def must_end(self):
-        """The server closes the connection, and says nothing more."""
+        """Expects the server to close the connection and to send nothing more."""
         if more := self.file.read(60):
             raise Wrong(f"said after its last answer: {more}")
 
     def leave(self):
-        """Goes without a word: the server is told by a reset."""
+        """Leaves without a close: the server sees a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -144,7 +144,7 @@ def pipelined(client):
 
 
 def slow(client):
-    """Gives its head, then a body, a few bytes at a time; then takes its answer as slowly."""
+    """Sends its head, then a body, a few bytes at a time; then reads its response as slowly."""
     with Wire(client) as wire:
         wire.ask_slowly(get("/hello"))
         wire.hear(200, HELLO)
@@ -174,7 +174,7 @@ BROKEN = [
 
 
 def broken(client):
-    """Each is refused, with a reason, and its connection is closed."""
+    """Sends bad requests. Each is refused, with a reason, and its connection is closed."""
     for text, status in BROKEN:
         with Wire(client) as wire:
             wire.ask(text)
@@ -195,7 +195,7 @@ def big(client):
 
 
 def expecting(client):
-    """Sends its body when it is asked to."""
+    """Sends its body when the server asks for it."""
     with Wire(client) as wire:
         for content in (b"ham", b"x" * 200_000):
             sent = post("/echo", content, "Expect: 100-continue")
@@ -214,7 +214,7 @@ def streaming(client):
 
 
 def panicking(client):
-    """A panic is that request's own."""
+    """A panic affects only its own request."""
     with Wire(client) as wire:
         for _ in range(KEPT // 10):
             wire.ask(get("/panic"), get("/hello"))
@@ -234,7 +234,7 @@ def hanging(client):
 
 
 def leaving(client):
-    """Goes away in the middle of everything. Nobody answers who is gone, so nothing is counted."""
+    """Leaves in the middle of everything. A client that left gets no response, so nothing is counted."""
     beginnings = [
         b"",
         b"GET /he",
@@ -260,7 +260,7 @@ KINDS = [
 
 
 class Client(threading.Thread):
-    """Does the same again and again, until it is told to rest."""
+    """Repeats one thing until it is told to stop."""
 
     def __init__(self, kind, port):
         super().__init__(daemon=True)
@@ -288,7 +288,7 @@ class Mixture:
             client.start()
 
     def work(self, seconds):
-        """Has them work for so long. Afterwards what they have begun is finished."""
+        """Lets them work for that long, then lets them finish what they began."""
         for client in self.clients:
             client.rests.clear()
             client.works.set()
@@ -303,7 +303,7 @@ class Mixture:
         return [failure for client in self.clients for failure in client.failures]
 
     def figures(self):
-        """What each kind has asked, and what was answered."""
+        """Returns the requests and responses of each kind."""
         for kind in KINDS:
             clients = [client for client in self.clients if client.kind is kind]
             yield kind.__name__, sum(client.asked for client in clients), sum(client.answered for client in clients)

@@ -1,4 +1,4 @@
-"""A server as a process: started, looked at from outside, and ended in order."""
+"""A server as a process: started, observed from outside, and ended in order."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ PATIENCE = 60
 
 
 def built(name="clients"):
-    """The program of `clients/server.rs`, or another example, built for release."""
+    """Builds `clients/server.rs` or another example for release, and returns the program."""
     command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", name]
     subprocess.run(command, check=True, cwd=ROOT)
     return os.path.join(ROOT, "target/release/examples", name)
@@ -46,16 +46,16 @@ def serving(program, *arguments, environment=None, processors=None):
 
 
 def descriptors(number):
-    """How many descriptors a process has open (Linux)."""
+    """Returns how many descriptors a process has open (Linux)."""
     return len(os.listdir(f"/proc/{number}/fd"))
 
 
 def threads(number):
-    """How many threads a process has (Linux)."""
+    """Returns how many threads a process has (Linux)."""
     return len(os.listdir(f"/proc/{number}/task"))
 
 
 def memory(number):
-    """How much memory of a process is resident, in KiB (Linux)."""
+    """Returns how much memory of a process is resident, in KiB (Linux)."""
     with open(f"/proc/{number}/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))

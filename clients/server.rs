@@ -1,5 +1,5 @@
-//! The server that `clients/run` tests with real clients, and `clients/soak` for long. Prints its address,
-//! and drains when told to end. Arguments are limits in seconds, such as `handler=1`.
+//! The server that `clients/run` tests with real clients, and `clients/soak` for a long time. Prints its address, and
+//! drains when it is told to end. Arguments are limits in seconds, such as `handler=1`.
 
 use std::alloc::System;
 use std::io::Write;
@@ -11,14 +11,14 @@ use hansel::{Body, Html, IntoResponse, Limits, Method, Request, Response, Server
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-/// Counts what is allocated, for `/allocated`.
+/// Counts allocations, for `/allocated`.
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What `/large` answers.
+/// The length of the response to `/large`.
 const LARGE: usize = 8 * 1024 * 1024;
 
-/// Asks for an event stream, sends what it heard, and so tells `/report` that all of it works.
+/// Opens an event stream, sends what it received, and so reports to `/report` that everything works.
 const PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <title>hansel</title>
@@ -37,7 +37,7 @@ events.onmessage = (event) => {
 </script>
 "#;
 
-/// What a page has to report, on its way to whoever asks for it.
+/// Reports of pages, on their way to whoever requests them.
 struct Reports {
     sender: Sender<String>,
     receiver: Mutex<Receiver<String>>,
@@ -111,7 +111,7 @@ fn respond(request: &Request, reports: &Reports) -> hansel::Result<Response> {
     Ok(response)
 }
 
-/// What the query says of `name`.
+/// Returns the value of `name` in the query.
 fn asked<T: std::str::FromStr>(request: &Request, name: &str, default: T) -> Result<T, T::Err> {
     request.query_value(name).map_or(Ok(default), |value| value.parse())
 }

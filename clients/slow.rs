@@ -1,9 +1,9 @@
-//! The slow clients of `clients/crowd`: each sends a byte a second, one half of them of a head and the other of a
-//! body. It is a program of its own because it must cost next to nothing: it shares a processor with the load
-//! that is measured, and what it takes from that would look like what the server takes.
+//! The slow clients of `clients/crowd`: each sends one byte a second, one half of them of a head and the other half of
+//! a body. It is a separate program because it must use very little: it shares a processor with the load that is
+//! measured, and what it takes from the load would look like a cost of the server.
 //!
-//! Arguments: the server's port, and how many clients. Says so in a line when all are connected, and sends until
-//! the standard input ends.
+//! Arguments: the server's port, and the number of clients. Prints a line when all are connected, and sends until the
+//! standard input ends.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-/// Sent at once by those whose body is slow.
+/// Sent at once by clients whose body is slow.
 const HEAD: &[u8] = b"POST /echo HTTP/1.1\r\nHost: crowd\r\nContent-Length: 60000\r\n\r\n";
-/// Sent byte by byte by those whose head is slow; after it come `x`, as in a body.
+/// Sent byte by byte by clients whose head is slow, followed by `x` as in a body.
 const SLOW_HEAD: &[u8] = b"GET /hello HTTP/1.1\r\nHost: crowd\r\nX-Long: ";
 
 /// How often a client sends a byte.
@@ -37,8 +37,8 @@ fn main() -> io::Result<()> {
     drip(&clients, PERIOD / count, &end_of_input())
 }
 
-/// Sends a byte of each client in each period, one after the other at even intervals: what came all at once would
-/// hold the load up for longer.
+/// Sends one byte of each client in each period, one after the other at even intervals: sending them all at once would
+/// delay the load for longer.
 fn drip(clients: &[Client], interval: Duration, end: &Receiver<()>) -> io::Result<()> {
     let turns = (0..).flat_map(|round| clients.iter().map(move |client| (client, round)));
     let mut due = Instant::now();
@@ -52,12 +52,12 @@ fn drip(clients: &[Client], interval: Duration, end: &Receiver<()>) -> io::Resul
     Ok(())
 }
 
-/// Is disconnected when the standard input ends.
+/// Returns a channel that is disconnected when the standard input ends.
 fn end_of_input() -> Receiver<()> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let _sender = sender;
-        // That it ends is all that is wanted of it.
+        // Only its end matters.
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
     });
     receiver
@@ -71,7 +71,7 @@ struct Client {
 impl Client {
     fn connect(port: u16, slow_head: bool) -> io::Result<Client> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        // It ends with a reset, and leaves its port to the next crowd.
+        // The connection ends with a reset, and leaves its port to the next crowd.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         if !slow_head {
             stream.write_all(HEAD)?;
@@ -79,7 +79,7 @@ impl Client {
         Ok(Client { stream, slow_head })
     }
 
-    /// Sends the byte that is due in this round.
+    /// Sends the byte of this round.
     fn send(&self, round: usize) -> io::Result<()> {
         let byte = if self.slow_head { SLOW_HEAD.get(round) } else { None };
         match (&self.stream).write(&[*byte.unwrap_or(&b'x')])? {

@@ -1,8 +1,8 @@
-//! The load of `clients/stress`: clients that pipeline, drip, leave and ask for everything, and know each response by its
-//! token.
+//! The load of `clients/stress`: clients that pipeline, drip, leave and request everything, and recognise each response
+//! by its token.
 //!
-//! `stress_load PORT SECONDS CLIENTS SEED` prints how often it has seen what, and exits 1 if a response was wrong or
-//! missing.
+//! `stress_load PORT SECONDS CLIENTS SEED` prints how often it has seen what, and exits with 1 if a response was wrong
+//! or missing.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// As in `clients/stress_server.rs`.
+/// The same as in `clients/stress_server.rs`.
 const HANDLER_MILLISECONDS: u64 = 1000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,7 +42,7 @@ fn main() {
     }
 }
 
-/// How often something was seen.
+/// Counts of everything that was seen.
 #[derive(Default)]
 struct Seen {
     right: AtomicU64,
@@ -59,7 +59,7 @@ impl Seen {
         *self.wrong.lock().unwrap().entry(what).or_default() += 1;
     }
 
-    /// Prints all, and says whether it was well.
+    /// Prints the counts, and returns true if nothing was wrong.
     fn tell(&self) -> bool {
         println!("{:10} right", self.right.load(Relaxed));
         for (what, count) in &*self.other.lock().unwrap() {
@@ -73,7 +73,7 @@ impl Seen {
     }
 }
 
-/// A quick generator of numbers that need not be good, the same for the same seed.
+/// A fast generator of numbers that need not be good; the same for the same seed.
 struct Random(u64);
 
 impl Random {
@@ -97,15 +97,15 @@ impl Random {
 #[derive(Debug)]
 enum Expected {
     Response(u16, Vec<u8>),
-    /// This body, which the client has sent; or 408, if it was slow and others needed its place.
+    /// The body that the client has sent; or 408, if the client was slow and others needed its place.
     Echo(Vec<u8>),
-    /// To a HEAD.
+    /// The response to a HEAD.
     HeadOf(usize),
-    /// A body that is broken off, after some of this.
+    /// A body that is cut off after some of these bytes.
     Broken(Vec<u8>),
-    /// This body if the handler was in time, else 503, or an end.
+    /// This body if the handler was in time, else 503 or a closed connection.
     InTime(Vec<u8>),
-    /// This body, and then an end.
+    /// This body, then the end of the connection.
     Last(Vec<u8>),
 }
 
@@ -119,7 +119,7 @@ impl Expected {
         matches!(self, Expected::Echo(body) if body.len() >= 60_000)
     }
 
-    /// Names it, for reports of what has not come.
+    /// Returns its name, for reports of responses that are missing.
     fn kind(&self) -> String {
         match self {
             Expected::Response(status, _) => format!("a response {status}"),
@@ -143,13 +143,13 @@ fn get(path: String, expected: Expected) -> Asked {
     Asked { bytes, expected }
 }
 
-/// A token that no other request has.
+/// Returns a token that no other request has.
 fn token() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("T{:x}", NEXT.fetch_add(1, Relaxed))
 }
 
-/// A body that is made of a token.
+/// Returns a body made from a token.
 fn body_of(token: &str, least: u64) -> Vec<u8> {
     token.repeat(1 + least as usize / token.len()).into_bytes()
 }
@@ -161,7 +161,7 @@ fn pieces_of(token: &str, number: u64) -> Vec<u8> {
         .into_bytes()
 }
 
-/// One of the requests after which a connection goes on.
+/// Returns a request after which the connection goes on.
 fn usual(random: &mut Random) -> Asked {
     let token = token();
     match random.below(12) {
@@ -198,7 +198,7 @@ fn usual(random: &mut Random) -> Asked {
     }
 }
 
-/// One of the requests that a client has for the end of what it pipelines.
+/// Returns a request for the end of a pipeline.
 fn last(random: &mut Random) -> Asked {
     let token = token();
     match random.below(6) {
@@ -222,7 +222,7 @@ fn last(random: &mut Random) -> Asked {
     }
 }
 
-/// A request with this body, of announced length or in chunks.
+/// Returns a request with this body, of announced length or in chunks.
 fn echo(body: Vec<u8>, random: &mut Random) -> Asked {
     let mut bytes = b"POST /echo HTTP/1.1\r\nHost: stress\r\n".to_vec();
     if random.is_one_of(2) {
@@ -246,17 +246,17 @@ fn echo(body: Vec<u8>, random: &mut Random) -> Asked {
     Asked { bytes, expected }
 }
 
-/// How a client sends what it pipelines.
+/// How a client sends its pipeline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Manner {
     Usual,
     /// In small pieces.
     Dripping,
-    /// It says that it sends no more.
+    /// It closes its sending side.
     HalfClosing,
-    /// It goes before it has the responses.
+    /// It leaves before it has the responses.
     Leaving,
-    /// As before, in the middle of a request.
+    /// The same, in the middle of a request.
     CutOff,
 }
 
@@ -272,7 +272,7 @@ impl Manner {
     }
 }
 
-/// A connection, and what is asked on it.
+/// A connection, and the requests on it.
 struct Session<'s> {
     reader: Reader,
     seen: &'s Seen,
@@ -302,7 +302,7 @@ impl Session<'_> {
         }
     }
 
-    /// Pipelines some requests, and checks the responses. Says whether the connection goes on.
+    /// Pipelines some requests, and checks the responses. Returns true if the connection goes on.
     fn converse(&mut self, random: &mut Random) -> bool {
         let most = [1, 5, 40, 120][random.below(4) as usize];
         let mut asked: Vec<Asked> = (0..random.below(most)).map(|_| usual(random)).collect();
@@ -326,7 +326,7 @@ impl Session<'_> {
         })
     }
 
-    /// Goes, with or without a word.
+    /// Leaves, with a reset or an orderly close.
     fn leave(&mut self, random: &mut Random) {
         self.seen.note("connections left");
         thread::sleep(Duration::from_millis(random.below(15)));
@@ -339,19 +339,19 @@ impl Session<'_> {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    /// Checks the responses. Says whether the connection goes on.
+    /// Checks the responses. Returns true if the connection goes on.
     fn check(&mut self, asked: &[Asked]) -> bool {
         let is_overdue = asked.iter().any(|asked| matches!(asked.expected, Expected::InTime(_)));
         for asked in asked {
             let response = match self.reader.response(matches!(asked.expected, Expected::HeadOf(_))) {
                 Ok(response) => response,
                 Err(_) if asked.expected.may_be_slow() => {
-                    // It was slow, and still sending when it was told so.
+                    // It was slow, and still sending when it got 408.
                     self.seen.note("ends instead of echoes");
                     return false;
                 }
                 Err(_) if is_overdue => {
-                    // Where earlier responses are not sent yet, an overdue handler costs the connection.
+                    // If earlier responses are not sent yet, an overdue handler costs the connection.
                     self.seen.note("ends instead of late responses");
                     return false;
                 }
@@ -383,7 +383,7 @@ impl Session<'_> {
         } = response;
         let is_whole = *status == 200 && !is_broken;
         let is_right = match expected {
-            // Too many wait; not what is asked for here, and rightly told.
+            // Too many requests wait. That is not tested here, and 503 is right.
             _ if *status == 503 && !is_broken => {
                 self.seen.note("503");
                 return response.is_last;
@@ -411,7 +411,7 @@ impl Session<'_> {
 }
 
 fn send(writer: &mut TcpStream, bytes: &[u8], manner: Manner, random: &mut Random) {
-    // Whoever has been answered with an end need not take the rest: the responses tell.
+    // A client whose connection was ended need not read the rest: the responses decide.
     if manner == Manner::Dripping {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -437,9 +437,9 @@ struct Response {
     status: u16,
     length: Option<usize>,
     body: Vec<u8>,
-    /// The server says that it closes.
+    /// The server announces that it closes.
     is_last: bool,
-    /// The connection has ended in its body.
+    /// The connection ended inside the body.
     is_broken: bool,
 }
 
@@ -459,7 +459,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next response, that to a HEAD or not.
+    /// Reads the next response, which may be one to a HEAD.
     fn response(&mut self, is_head: bool) -> Result<Response, String> {
         let line = self.line()?;
         let status = line

@@ -1,6 +1,6 @@
 //! The server that `clients/stress` loads. Prints the address of its service, then that of its health lane.
 //!
-//! `stress_server THREADS`. Handlers that take longer than [`HANDLER`] are given up.
+//! `stress_server THREADS`. Handlers that take longer than [`HANDLER`] get 503.
 
 use std::alloc::System;
 use std::io::{Read, Write};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use hansel::{Body, Limits, Request, Routes, Server, StatusCode};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-/// Counts what is allocated, for `/allocated`.
+/// Counts allocations, for `/allocated`.
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How long a handler may take; the load asks for some that take a little more or less.
+/// The deadline of handlers. The load requests some that take slightly more or less.
 const HANDLER: Duration = Duration::from_millis(1000);
 
 /// How long handlers wait for each other in `/meet`.
@@ -88,7 +88,7 @@ fn stream(pieces: u64, milliseconds: u64, token: String) -> Body {
     })
 }
 
-/// Waits until so many handlers are here at once: that many threads there are.
+/// Waits until that many handlers are here at once, which shows that there are that many threads.
 fn meet(number: usize) -> StatusCode {
     static PRESENT: Mutex<usize> = Mutex::new(0);
     static CAME: Condvar = Condvar::new();

@@ -1,6 +1,6 @@
 //! The server that the conformance suite tests: `cargo run --release --example conformance -- PORT`.
 //!
-//! `conformance/CONTRACT.md` says what it responds.
+//! `conformance/CONTRACT.md` says how it must respond.
 
 use std::time::Duration;
 

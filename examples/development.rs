@@ -1,4 +1,4 @@
-//! Development mode: a 404, 405 or 500 tells how it came to that.
+//! Development mode: a 404, 405 or 500 explains itself.
 //!
 //! `cargo run --example development`, then open <http://127.0.0.1:8000/peple/7> in a browser.
 
@@ -27,7 +27,7 @@ fn add(a: i64, b: i64) -> String {
 }
 
 fn divide(a: i64, b: i64) -> String {
-    // Panics for 0, so that there is something to see.
+    // Panics for 0, so that there is a page to see.
     (a / b).to_string()
 }
 

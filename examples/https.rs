@@ -1,6 +1,6 @@
-//! HTTPS by itself: `cargo run --features tls --example https -- chain.pem key.pem [ADDRESS]`.
+//! HTTPS without a proxy: `cargo run --features tls --example https -- chain.pem key.pem [ADDRESS]`.
 //!
-//! A renewed certificate is taken over within a minute, without a restart.
+//! A renewed certificate is used within a minute, without a restart.
 
 use std::io;
 use std::thread;
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
         .serve(|request: &Request| format!("Hello over {}, {:?}!\n", request.scheme(), request.client()))
 }
 
-/// Looks at the files again and again.
+/// Reads the files again at intervals.
 fn renew(tls: Tls) {
     thread::spawn(move || {
         loop {

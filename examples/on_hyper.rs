@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 
-/// An application that knows nothing of the server it runs under. It blocks, as handlers may.
+/// An application that does not know which server it runs under. It blocks, as handlers may.
 fn app() -> impl Application {
     (|request: &Request, response: &mut Response| match request.segment(0) {
         Some("hello") => response.set_body("Hello from a plain function"),

@@ -1,8 +1,8 @@
-//! Dispatchers of one's own: by the name of a host, and by a tree of files. Each is a page of code, and
-//! has all that the others have: it mounts and is mounted, explains itself, and is on the map.
+//! Custom dispatchers: by the name of a host, and by a tree of files. Each is one page of code and can do what the
+//! others can: it mounts and is mounted, explains itself, and is on the map.
 //!
-//! `cargo run --example own_dispatcher`, then `curl http://localhost:8000/files/hello.rs`, and
-//! `curl -H "Host: gretel.example" http://localhost:8000/`.
+//! `cargo run --example own_dispatcher`, then `curl http://localhost:8000/files/hello.rs`, and `curl -H "Host:
+//! gretel.example" http://localhost:8000/`.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use hansel::dispatch::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Reply, Step, Walk};
 use hansel::{App, Body, Method, Response, Routes, Server};
 
-/// Goes by the name of the host that the client asked for.
+/// Dispatches by the host that the client asked for.
 #[derive(Default)]
 struct Hosts {
     hosts: Vec<(String, Box<dyn Dispatch>)>,
@@ -47,7 +47,7 @@ impl Dispatch for Hosts {
     }
 }
 
-/// Goes by the names of folders and files: the path of the URL is a path below a folder.
+/// Dispatches by names of directories and files: the path of the URL is a path below a directory.
 struct Files {
     folder: PathBuf,
     methods: MethodSet,
@@ -87,7 +87,7 @@ impl Dispatch for Files {
     }
 }
 
-/// The name of a file or folder: nothing that leads elsewhere, and nothing hidden.
+/// Returns the name of a file or directory. Names that lead elsewhere and hidden ones are refused.
 fn name(segment: &str) -> Option<PathBuf> {
     PathBuf::from_segment(segment).filter(|path| path.components().count() == 1 && !segment.starts_with('.'))
 }

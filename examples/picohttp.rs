@@ -4,7 +4,7 @@
 
 use hansel::{Request, Response, Server, StatusCode};
 
-/// The document's example. Any method and any path comes here.
+/// The document's example. It receives every method and every path.
 fn request_handler(request: &Request, response: &mut Response) {
     match request.segment(0) {
         Some("hello") => response.set_body("Hello world!"),
@@ -13,7 +13,7 @@ fn request_handler(request: &Request, response: &mut Response) {
     }
 }
 
-/// What the document calls `args`: whatever else a handler needs, a closure hands to it.
+/// Replaces what the document calls `args`: a closure passes everything else that a handler needs.
 fn with_arguments(request: &Request, response: &mut Response, name: &str, repeat: usize) {
     response.set_header("X-Method", request.method().as_str());
     response.set_body(format!("{name} ").repeat(repeat));
@@ -22,7 +22,7 @@ fn with_arguments(request: &Request, response: &mut Response, name: &str, repeat
 fn main() -> std::io::Result<()> {
     // HttpServer(port, requestHandler, args=("Hansel", 2), threads=False, start=False, block=False)
     let second = Server::bind("127.0.0.1:8081")?.threads(1);
-    // server.start(): it listens since `bind`, and serves from here on, while this thread goes on.
+    // server.start(): it has listened since `bind` and serves from here on, while this thread continues.
     let second =
         second.spawn(|request: &Request, response: &mut Response| with_arguments(request, response, "Hansel", 2))?;
     println!("a second server is at http://{}", second.local_addr());
@@ -50,7 +50,7 @@ mod tests {
             ("GET", "/hello/", 200, "Hello world!"),
             ("BREW", "/hello", 200, "Hello world!"),
             ("GET", "/hello?a=1&b=2", 200, "Hello world!"),
-            // Not as recorded: picohttp takes a query without "=" for a part of the path.
+            // Not as recorded: picohttp treats a query without "=" as part of the path.
             ("GET", "/hello?a", 200, "Hello world!"),
             // Not as recorded: HEAD has no body (RFC 9110 §9.3.2).
             ("HEAD", "/hello", 200, ""),

@@ -5,8 +5,8 @@
 
 use hansel::{Registry, Routes, Server};
 
-/// views.py. What the original imports by its dotted name is found in a [`Registry`] here, so a name that
-/// is missing shows at start-up.
+/// views.py. The original imports handlers by dotted name. Here they are looked up in a [`Registry`], so a missing name
+/// is an error at start-up.
 mod views {
     use hansel::{Html, Request};
 
@@ -18,7 +18,7 @@ mod views {
         Html(format!("Hello {username}"))
     }
 
-    /// Handlers that want to know more take the request, as the original's take `environ`.
+    /// Handlers that need more take the request, as the original's take `environ`.
     pub(crate) fn missing(request: &Request) -> String {
         format!("nothing at {}", request.path())
     }
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn expressions_match_what_was_decoded() {
-        // Not as recorded, where Python's WSGI takes UTF-8 for Latin-1, and `é` for no letter.
+        // Not as recorded: Python's WSGI takes UTF-8 for Latin-1, and does not treat `é` as a letter.
         assert_eq!(seen(&Client::new(dispatcher()).get("/hello/%C3%A9/")), (200, "Hello é"));
         assert_eq!(Client::new(dispatcher()).get("/hello/a%2F/").status(), 404);
     }
 
     #[test]
     fn a_method_is_part_of_a_route() {
-        // Not as recorded, where every method is taken: for that, say `any`.
+        // Not as recorded: the original accepts every method. Use `any` for that.
         let client = Client::new(dispatcher());
         assert_eq!(client.post("/", "").header("Allow"), Some("GET, HEAD, OPTIONS"));
         assert_eq!(seen(&client.call("HEAD", "/")), (200, ""));
@@ -131,13 +131,13 @@ mod tests {
         let client = Client::new(routes);
         assert_eq!(seen(&client.get("/prefix/any/thing")), (200, r#"["any", "thing"]"#));
         assert_eq!(seen(&client.get("/x/prefix")).0, 404);
-        // Not as recorded: a rest that nobody takes is 404.
+        // Not as recorded: a rest that no handler takes is 404.
         assert_eq!(seen(&client.get("/closed/thing")).0, 404);
     }
 
     #[test]
     fn the_first_that_was_registered_wins() {
-        // Where the original has the order of a dict.
+        // The original uses the order of a dict.
         let routes = Routes::new()
             .regex(r"^/(\w+)$", |_: &str| "first")
             .regex(r"^/([a-z]+)$", |_: &str| "second");

@@ -1,7 +1,7 @@
-//! web.dispatch.resource's document, in hansel: a resource's functions are named after verbs.
+//! web.dispatch.resource's document, in hansel: the functions of a resource are named after verbs.
 //!
-//! `cargo run --example resource`, then `curl http://127.0.0.1:8000/`, `/3`, `-X DELETE .../3`,
-//! `-X PLOUGH .../farm`. The server prints the dispatch events.
+//! `cargo run --example resource`, then `curl http://127.0.0.1:8000/`, `/3`, `-X DELETE .../3`, `-X PLOUGH .../farm`.
+//! The server prints the dispatch events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -14,7 +14,7 @@ struct Field {
     potatoes: AtomicUsize,
 }
 
-// `__resource__ = Potato` and `__getitem__` are the look-up at the end.
+// The lookup at the end replaces `__resource__ = Potato` and `__getitem__`.
 resource!(Field { get, post, delete } item potato);
 
 impl Field {
@@ -32,8 +32,8 @@ impl Field {
         "You monster."
     }
 
-    /// The original raises `KeyError` for what is no number as for what is not there. Here, the first does
-    /// not even get this far, and the second is `None`.
+    /// The original raises `KeyError` for an identifier that is not a number, and for a missing item. Here the first
+    /// never gets this far, and the second is `None`.
     fn potato(&self, index: usize) -> Option<Potato<'_>> {
         let exists = index > 0 && index <= self.potatoes.load(Relaxed);
         exists.then_some(Potato { collection: self })
@@ -54,7 +54,7 @@ impl Potato<'_> {
 
     fn delete(&self) -> &'static str {
         let less = |potatoes: usize| potatoes.checked_sub(1);
-        // Fails only if there is none, and then there was a moment ago.
+        // Fails only if no potato is left, although there was one a moment ago.
         let _ = self.collection.potatoes.fetch_update(Relaxed, Relaxed, less);
         "You monster."
     }
@@ -77,7 +77,7 @@ impl Resource for Farm {
 }
 
 impl Farm {
-    /// Answers `PLOUGH /farm`. A path never names a verb: `GET /farm/plough` is 404.
+    /// Responds to `PLOUGH /farm`. A path never names a verb: `GET /farm/plough` is 404.
     fn plough(&self) -> &'static str {
         "ploughed"
     }
@@ -94,7 +94,7 @@ impl Resource for Borrowed<'_> {
     }
 }
 
-/// Lies in the farm that it was reached through.
+/// A resource inside the farm through which it was reached.
 struct Barn<'farm> {
     farm: &'farm Farm,
 }
@@ -106,7 +106,7 @@ impl Resource for Barn<'_> {
 }
 
 impl Barn<'_> {
-    /// Has access to what it lies in, to the request, and to what hooks have set on it.
+    /// Can use the farm, the request, and what hooks have set on it.
     fn get(&self, request: &Request) -> String {
         let potatoes = self.farm.field.potatoes.load(Relaxed);
         format!("barn at {}, for {potatoes} potatoes", request.path())
@@ -199,7 +199,7 @@ mod tests {
         says(&client, "GET /3", 200, "One of 10 beautiful potatoes.");
         says(&client, "GET /10", 200, "One of 10 beautiful potatoes.");
         says(&client, "DELETE /3", 200, "You monster.");
-        // Not as recorded, where the collection that shrank was gone after the request.
+        // Not as recorded: in the original, the changed collection was discarded after the request.
         says(&client, "GET /", 200, "9 potatoes in the field.");
         says(&client, "GET /10", NOT_FOUND.0, NOT_FOUND.1);
     }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_path_never_names_a_verb() {
-        // Not as recorded: there, each of these calls the function.
+        // Not as recorded: in the original, each of these calls the function.
         for target in [
             "/get",
             "/post",
@@ -288,7 +288,7 @@ mod tests {
         says(&client, "GET /farm/barn/loft", 200, "loft");
         says(&client, "GET /farm/field", 200, "10 potatoes in the field.");
         says(&client, "GET /farm/field/3", 200, "One of 10 beautiful potatoes.");
-        // Not as recorded: what is left over of a path is 404, and values are no endpoints.
+        // Not as recorded: leftover segments are 404, and values are not endpoints.
         for target in [
             "/farm/nope",
             "/farm/plough/x",
@@ -300,7 +300,7 @@ mod tests {
         }
     }
 
-    /// Writes events down as the original's tuples: what was taken, the handler, whether it is the endpoint.
+    /// Records events as the original's tuples: what was consumed, the handler, whether it is the endpoint.
     #[derive(Clone, Default)]
     struct Events(Arc<Mutex<Vec<(String, String, bool)>>>);
 
@@ -322,7 +322,7 @@ mod tests {
     fn events(method: &str, target: &str) -> Vec<(String, String, bool)> {
         let events = Events::default();
         Client::new(app(events.clone())).call(method, target);
-        // What a second walk for `Allow` does is heard by nobody.
+        // A second walk, for `Allow`, reports no events.
         events.0.lock().unwrap().clone()
     }
 

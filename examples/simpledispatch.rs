@@ -1,28 +1,27 @@
-//! simpledispatch's document, in hansel: functions are reached by their names, what follows is a list.
+//! simpledispatch's document, in hansel: functions are reached by name, and get what follows as a list.
 //!
-//! `cargo run --example simpledispatch`, then
-//! `curl http://127.0.0.1:8000/test/a/b/c`, `/extended` and `/monkey`.
+//! `cargo run --example simpledispatch`, then `curl http://127.0.0.1:8000/test/a/b/c`, `/extended` and `/monkey`.
 
 use hansel::{Methods, Server, methods};
 
-/// simpledispatch.py: the base handler. What it exposes is listed, where the original looks for names that
-/// begin with `method_`.
+/// simpledispatch.py: the base handler. Its functions are listed; the original searches for names that begin with
+/// `method_`.
 struct Base {
     name: &'static str,
 }
 
 impl Base {
-    /// `http://yoursite/test/param1/param2/param3` calls this with `["param1", "param2", "param3"]`.
+    /// Called for `http://yoursite/test/param1/param2/param3` with `["param1", "param2", "param3"]`.
     fn test(&self, parameters: Vec<String>) -> String {
         format!("test of {}: {parameters:?}", self.name)
     }
 
-    /// The same with parameters that have types: `/add/1/2`.
+    /// The same with typed parameters: `/add/1/2`.
     fn add(&self, a: i64, b: i64) -> String {
         (a + b).to_string()
     }
 
-    /// Not in the list, so there is no URL for it.
+    /// Not in the list, so no URL reaches it.
     #[expect(dead_code, reason = "nobody can call it, which is the point")]
     fn secret(&self) -> &'static str {
         self.name
@@ -54,10 +53,10 @@ fn app() -> Methods<Base> {
 
 fn main() -> std::io::Result<()> {
     let methods = app();
-    // A clone is another handle of the same functions.
+    // A clone is another handle to the same functions.
     let server = Server::bind("127.0.0.1:8000")?.spawn(methods.clone())?;
     println!("try http://{}/test/a/b/c", server.local_addr());
-    // The server runs by now: from the next request on, this one is there too.
+    // The server is already running: it finds this function from the next request on.
     methods.insert("monkey", monkey);
     server.wait();
     Ok(())
@@ -146,13 +145,13 @@ mod tests {
             ("/method_echo", None),
             ("/__class__", None),
             ("/Echo", None),
-            // Not as recorded: no segment is lost, so a slash at the end, and a double one, are an empty one.
+            // Not as recorded: no segment is lost, so a slash at the end and a double slash give an empty segment.
             ("/echo/", Some("echo ['']")),
             ("/echo//a", Some("echo ['', 'a']")),
             // Not as recorded: a segment is decoded, once.
             ("/echo/%20", Some("echo [' ']")),
             ("/echo/%2520", Some("echo ['%20']")),
-            // Not as recorded, where an attribute that is no function raised an error: nothing but what was
+            // Not as recorded: in the original, an attribute that is not a function raises an error. Here only what was
             // added can be reached.
             ("/value", None),
         ] {

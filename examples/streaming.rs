@@ -1,7 +1,6 @@
-//! Bodies that are not in memory: server-sent events, files, uploads that are read as they arrive.
+//! Bodies that are not in memory: server-sent events, files, and uploads that are read as they arrive.
 //!
-//! `cargo run --example streaming`, then
-//! `curl -N http://127.0.0.1:8080/events`, `curl http://127.0.0.1:8080/file` and
+//! `cargo run --example streaming`, then `curl -N http://127.0.0.1:8080/events`, `curl http://127.0.0.1:8080/file` and
 //! `curl --data-binary @Cargo.lock http://127.0.0.1:8080/upload`.
 
 use std::fs::File;
@@ -24,7 +23,7 @@ fn respond(request: &Request) -> hansel::Result<Response> {
     }
 }
 
-/// An event each `pause`, until the client is gone or the server stops: then `write!` is an error, and
+/// Sends an event after each `pause`, until the client leaves or the server stops: then `write!` returns an error, and
 /// `?` ends the loop.
 fn events(pause: Duration) -> Response {
     let events = Body::stream(move |client| {
@@ -37,7 +36,7 @@ fn events(pause: Duration) -> Response {
     Response::new(events).with_header("Content-Type", "text/event-stream")
 }
 
-/// Reads a body of any size as it arrives, without ever having it in memory.
+/// Reads a body of any size as it arrives, without holding it in memory.
 fn count_lines(request: &Request) -> hansel::Result<String> {
     let mut count = 0;
     for line in request.body().split(b'\n') {

@@ -1,4 +1,4 @@
-//! The demo's application: all four origins, mounted in one.
+//! The demo's application: all four seeds, mounted in one.
 
 mod field;
 mod methods;
@@ -13,18 +13,18 @@ use hansel::{App, Body, Chain, Html, Request, Response, Routes};
 
 use field::Field;
 
-/// What can be tried, and what it shows.
+/// What to try, and what it shows.
 const EXAMPLES: &[(&str, &str)] = &[
     ("curl -i ADDRESS/hello", "picohttp's document: Hello world!"),
     ("curl -i ADDRESS/goodbye", "and Goodbye cruel world"),
     (
         "curl -i ADDRESS/test/a/b/c",
-        "simpledispatch's: a function by name, with what follows",
+        "simpledispatch's: a function by name, and the rest of the path",
     ),
-    ("curl -i ADDRESS/extended/x", "one more function, of an extended type"),
+    ("curl -i ADDRESS/extended/x", "one more function, from an extended type"),
     (
         "curl -i ADDRESS/monkey/y",
-        "and one that was added while the server ran",
+        "and one that was added while the server was running",
     ),
     (
         "curl -i ADDRESS/field",
@@ -32,30 +32,27 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("curl -i ADDRESS/field/3", "an item of the collection"),
     ("curl -i -X DELETE ADDRESS/field/3", "a verb of the item"),
-    ("curl -i -X PLOUGH ADDRESS/field", "a verb of our own"),
+    ("curl -i -X PLOUGH ADDRESS/field", "a custom verb"),
     ("curl -i ADDRESS/hello/Gretel/", "the regex dispatcher's: a named group"),
     (
         "curl -i ADDRESS/people/7",
         "a template with a typed argument; try /people/gretel",
     ),
-    ("curl -i ADDRESS/counter -X POST", "state that requests share"),
+    ("curl -i ADDRESS/counter -X POST", "state shared by requests"),
     (
         "curl -i ADDRESS/upload --data-binary @Cargo.lock",
         "a body, counted as it arrives",
     ),
-    (
-        "curl -N ADDRESS/stream",
-        "a response that is written as it comes into being",
-    ),
+    ("curl -N ADDRESS/stream", "a response that is written piece by piece"),
     (
         "curl -i ADDRESS/slow",
-        "a handler that blocks for a second; nobody else waits for it",
+        "a handler that blocks for a second; other requests do not wait for it",
     ),
-    ("curl -I ADDRESS/hello", "HEAD, as GET without the body"),
-    ("curl -i -X OPTIONS ADDRESS/field", "OPTIONS, from what there is"),
+    ("curl -I ADDRESS/hello", "HEAD: GET without the body"),
+    ("curl -i -X OPTIONS ADDRESS/field", "OPTIONS, derived from the handlers"),
 ];
 
-/// The text that greets whoever starts the demo.
+/// Returns the text that the demo prints at its start.
 pub(crate) fn what_to_try(address: &str) -> String {
     let mut text = String::from("Things to try:\n");
     for (command, shows) in EXAMPLES {
@@ -65,7 +62,7 @@ pub(crate) fn what_to_try(address: &str) -> String {
     text
 }
 
-/// The application: patterns first, then functions by name.
+/// Returns the application: patterns first, then functions by name.
 pub(crate) fn app() -> App {
     App::new(Chain::new().then(routes()).then(methods::methods()))
 }
@@ -94,12 +91,12 @@ fn hello_world() -> &'static str {
     "Hello world!"
 }
 
-/// And its second.
+/// picohttp's second example.
 fn goodbye() -> &'static str {
     "Goodbye cruel world"
 }
 
-/// Only called with what is a `u32`; anything else is 404.
+/// Called only for a `u32`; everything else is 404.
 fn person(id: u32) -> String {
     format!("person {id}\n")
 }
@@ -130,7 +127,7 @@ fn slow() -> &'static str {
     "That took a second.\n"
 }
 
-/// The page at the root, for whoever comes with a browser.
+/// The page at the root, for browsers.
 fn index() -> Html<String> {
     let mut rows = String::new();
     for (command, shows) in EXAMPLES {
@@ -139,7 +136,7 @@ fn index() -> Html<String> {
             .nth(1)
             .and_then(|rest| rest.split(' ').next())
             .unwrap_or("/");
-        // Both are this program's own words, and hold no markup.
+        // Both are constants of this program without markup.
         rows.push_str(&format!(
             "<li><a href=\"{path}\"><code>{path}</code></a> {shows}</li>\n"
         ));

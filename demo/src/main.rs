@@ -1,4 +1,4 @@
-//! What hansel does, to be tried: `cargo run --release`, then open the address it prints.
+//! A demo of hansel: `cargo run --release`, then open the address that it prints.
 
 mod app;
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use hansel::{Method, Server};
 
-/// What the command line asks for.
+/// What the command line requests.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Serve { address: String },
@@ -18,9 +18,9 @@ enum Wish {
 
 const USAGE: &str = r#"usage: hansel-demo [--listen ADDRESS] [--routes] [--explain "METHOD /PATH"]
 
-  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 takes any. Sockets that were
-                     passed to the process come first. SIGHUP starts it anew, and loses nothing
-  --routes           print all that can be reached, and end
+  --listen ADDRESS   listen there instead of on 127.0.0.1:8000; port 0 chooses a free one. Sockets that
+                     were passed to the process are used instead. SIGHUP restarts it without losing a request
+  --routes           print all routes, and end
   --explain "GET /people/7"
                      print how that request would be dispatched, and why, and end"#;
 
@@ -75,7 +75,7 @@ fn explain(request: &str) -> Result<Wish, String> {
     })
 }
 
-/// Prints to the standard output, where somebody may have stopped reading.
+/// Prints to the standard output, which may be closed.
 fn tell(text: &dyn std::fmt::Display) {
     let _ = write!(io::stdout(), "{text}");
 }

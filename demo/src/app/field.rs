@@ -7,7 +7,7 @@ pub(super) struct Field {
     potatoes: AtomicUsize,
 }
 
-/// One of them. It borrows the field it lies in.
+/// One potato. It borrows the field that contains it.
 pub(super) struct Potato<'f> {
     field: &'f Field,
 }
@@ -36,12 +36,12 @@ impl Field {
         "You monster."
     }
 
-    /// A verb of our own: the method PLOUGH.
+    /// A custom verb: the method PLOUGH.
     fn plough(&self) -> &'static str {
         "Ploughed."
     }
 
-    /// The look-up of an item: `None` is 404, for every verb.
+    /// Looks an item up: `None` is 404 for every verb.
     fn potato(&self, index: usize) -> Option<Potato<'_>> {
         let is_there = index >= 1 && index <= self.potatoes.load(SeqCst);
         is_there.then_some(Potato { field: self })
@@ -54,7 +54,7 @@ impl Potato<'_> {
     }
 
     fn delete(&self) -> &'static str {
-        // Somebody else may have taken the last one meanwhile.
+        // Another request may have taken the last one meanwhile.
         let _ = self
             .field
             .potatoes

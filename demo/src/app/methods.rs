@@ -12,19 +12,19 @@ impl Simple {
     }
 }
 
-/// `/extended`, as by extending the base handler.
+/// `/extended`, added by extending the base handler.
 fn extended(parameters: Vec<String>) -> String {
     format!("extended: {parameters:?}\n")
 }
 
-/// `/monkey`, as by patching it in.
+/// `/monkey`, added at run time.
 fn monkey(parameters: Vec<String>) -> String {
     format!("monkey: {parameters:?}\n")
 }
 
 pub(super) fn methods() -> Methods<impl Send + Sync> {
     let methods = hansel::methods!(Simple { test }).add("extended", extended);
-    // A clone is another handle of the same table: this could come at any time, from any thread.
+    // A clone is another handle to the same table. This could happen at any time, from any thread.
     let running = methods.clone();
     running.insert("monkey", monkey);
     methods
