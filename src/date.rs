@@ -1,4 +1,4 @@
-//! The Date field's value, written once a second.
+//! The value of the Date field, formatted once a second.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,12 +6,12 @@ use hansel_proto::HttpDate;
 
 use crate::deadline::after;
 
-/// A moment as RFC 9110 §5.6.7 writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// A time in the form of RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) struct Date {
     second: u64,
-    /// None before the clock has been asked.
+    /// `None` before the clock was read.
     value: Option<HttpDate>,
-    /// When the clock says something new.
+    /// When the value changes.
     stale_at: Instant,
 }
 
@@ -35,13 +35,13 @@ impl Date {
         }
     }
 
-    /// Catches up with the clock, which is asked once a second.
+    /// Updates it from the clock, which is read once a second.
     pub(crate) fn refresh(&mut self, now: Instant) {
         if now < self.stale_at {
             return;
         }
         let (monotonic, now) = (now, SystemTime::now());
-        // A clock before 1970 is a clock that was never set.
+        // A clock before 1970 was never set.
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.stale_at = after(
             monotonic,
@@ -54,7 +54,7 @@ impl Date {
         }
     }
 
-    /// Takes over what `other` says, which is cheaper than asking the clock.
+    /// Copies `other`, which is cheaper than reading the clock.
     pub(crate) fn catch_up(&mut self, other: &Date) {
         if self.second != other.second {
             self.second = other.second;
@@ -63,18 +63,18 @@ impl Date {
         }
     }
 
-    /// The seconds since 1970.
+    /// Returns the seconds since 1970.
     pub(crate) fn second(&self) -> u64 {
         self.second
     }
 
-    /// The millisecond of its second that `now` is in, for a date that has been refreshed at `now`.
+    /// Returns the millisecond of `now` within its second, for a date that was refreshed at `now`.
     pub(crate) fn millisecond(&self, now: Instant) -> u32 {
         let left = self.stale_at.saturating_duration_since(now);
         999 - (left.as_millis().min(999) as u32)
     }
 
-    /// As it is sent.
+    /// Returns the value as it is sent.
     pub(crate) fn value(&self) -> Option<HttpDate> {
         self.value
     }

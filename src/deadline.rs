@@ -1,9 +1,9 @@
-//! The one way of adding a time to a moment.
+//! The only way in which hansel adds a time to a moment.
 
 use std::time::{Duration, Instant};
 
-/// A time as good as for ever: longer than anybody waits, and short enough to be added to a moment a few times over by
-/// the clock of any system.
+/// Practically for ever: longer than anybody waits, and short enough that every system's clock can add it to a moment
+/// several times.
 const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Returns the moment `time` after `start`; a moment that never comes if the clock can't tell that one, as for
@@ -15,7 +15,7 @@ pub(crate) fn after(start: Instant, time: Duration) -> Instant {
 
 #[cold]
 fn never(start: Instant) -> Instant {
-    // Where the clock can't even tell this, `start` never comes itself.
+    // If the clock cannot represent even this, `start` itself never comes.
     start.checked_add(FOR_EVER).unwrap_or(start)
 }
 

@@ -1,31 +1,31 @@
-//! What is known of how long a handler takes, and the one call by which a handler can say it itself.
+//! How long handlers take, and the one call by which a handler can announce it.
 //!
-//! Dispatch runs every endpoint through [`Pace::run`]; the server listens by a [`Hook`] on its threads
-//! and decides who holds the event loop meanwhile. So dispatch and server stay strangers, and an
-//! application that runs under no server of ours pays a thread-local look-up.
+//! Dispatch runs every endpoint through [`Pace::run`]. The server listens with a [`Hook`] on its threads and decides
+//! who holds the event loop meanwhile. So dispatch and server do not know each other, and an application under another
+//! server pays for one thread-local lookup.
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicI8, AtomicUsize, Ordering::Relaxed};
 
-/// How many endpoints are told apart. Beyond that many, two endpoints may share what is known of them;
-/// that can cost one of them a hand-over it did not need, never more.
+/// How many endpoints are distinguished. Beyond that, two endpoints may share a pace. This can cost one of them an
+/// unnecessary hand-over, and nothing else.
 const TOLD_APART: usize = 16 * 1024;
 
-/// For each endpoint, how many quick calls are still wanted of it, more than of one that nothing is known of.
+/// For each endpoint, how many more fast calls it needs than one of which nothing is known.
 ///
-/// A plain table, read on every call and written only when an opinion changes: no cache line travels
-/// between cores while things stay as they are, and nothing needs to be freed. It begins with zeros, so
-/// it takes no room in the program's file.
+/// A plain table. It is read on every call and written only when an opinion changes, so no cache line moves between
+/// cores while nothing changes, and nothing needs to be freed. It begins with zeros, so it takes no space in the
+/// program's file.
 static WANTED: [AtomicI8; TOLD_APART] = [const { AtomicI8::new(UNKNOWN) }; TOLD_APART];
 
-/// Wanted of one that is held to be quick.
+/// The value of an endpoint that is known to be fast.
 const QUICK: i8 = -32;
-/// Wanted of one that nothing is known of.
+/// The value of an endpoint of which nothing is known.
 const UNKNOWN: i8 = 0;
-/// Wanted of one that was found to be slow; half-way it is as good as unknown.
+/// The value of an endpoint that was found to be slow. Half-way back it counts as unknown.
 const SLOW: i8 = 32;
 
-/// What is thought of an endpoint.
+/// The opinion on an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Opinion {
     Quick,
@@ -34,17 +34,17 @@ pub(crate) enum Opinion {
     Slow,
 }
 
-/// Which endpoint a call belongs to, as far as its pace goes.
+/// The endpoint of a call, as far as its pace is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace(u16);
 
-/// A server's interest in the calls that are made on one of its threads.
+/// Notifies a server of calls on one of its threads.
 pub(crate) trait Hook {
     /// A handler is about to run.
     fn starting(&self, pace: Pace);
-    /// It has returned (not: panicked).
+    /// It has returned without a panic.
     fn finished(&self, pace: Pace);
-    /// The handler that is running on this thread is about to wait for something.
+    /// The handler on this thread is about to wait for something.
     fn about_to_block(&self);
 }
 
@@ -52,22 +52,22 @@ thread_local! {
     static HOOK: OnceCell<Box<dyn Hook>> = const { OnceCell::new() };
 }
 
-/// Makes `hook` hear of every call on this thread, for as long as the thread lives.
+/// Makes `hook` receive every call on this thread, for as long as the thread lives.
 pub(crate) fn listen(hook: Box<dyn Hook>) {
     HOOK.with(|cell| {
-        // A thread has one server for life, so a second hook cannot come.
+        // A thread belongs to one server for life, so there is no second hook.
         let _ = cell.set(hook);
     });
 }
 
-/// What a hook hears.
+/// What a hook is notified of.
 enum Told {
     Starting(Pace),
     Finished(Pace),
     AboutToBlock,
 }
 
-/// Tells this thread's hook, if it has one; says whether it has.
+/// Notifies the hook of this thread. Returns true if there is one.
 #[inline(never)]
 fn hear(told: Told) -> bool {
     let tell = |hook: &dyn Hook| match told {
@@ -75,20 +75,20 @@ fn hear(told: Told) -> bool {
         Told::Finished(pace) => hook.finished(pace),
         Told::AboutToBlock => hook.about_to_block(),
     };
-    // A thread that is about to end has none any more.
+    // A thread that is about to end no longer has one.
     HOOK.try_with(|cell| cell.get().map(|hook| tell(&**hook)).is_some())
         .unwrap_or(false)
 }
 
 impl Pace {
-    /// A new endpoint, of which nothing is known.
+    /// Creates a new endpoint of which nothing is known.
     pub(crate) fn new() -> Pace {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Pace((NEXT.fetch_add(1, Relaxed) % TOLD_APART) as u16)
     }
 
-    /// That of the endpoint with this name, for those that have no place of their own to keep one. The
-    /// name is told apart by where it is stored, which for the name of a function is one place.
+    /// Returns the pace of the endpoint with this name, for those that have no place to keep one. Names are
+    /// distinguished by their address, which is unique for the name of a function.
     pub(crate) fn of_name(name: &str) -> Pace {
         // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
         let spread = (name.as_ptr() as usize as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -98,7 +98,7 @@ impl Pace {
     /// Calls an endpoint.
     #[inline]
     pub(crate) fn run<R>(self, endpoint: impl FnOnce() -> R) -> R {
-        // What it returns goes to the caller's place at once, not by way of a closure.
+        // The result goes directly to the caller's place, not through a closure.
         let is_heard = hear(Told::Starting(self));
         let result = endpoint();
         if is_heard {
@@ -115,19 +115,19 @@ impl Pace {
         }
     }
 
-    /// This endpoint blocks, or computes for long.
+    /// Notes that this endpoint blocks, or computes for a long time.
     pub(crate) fn found_slow(self) {
         self.wanted().store(SLOW, Relaxed);
     }
 
-    /// A call of this endpoint, not held to be quick, was quick.
+    /// Notes a fast call of this endpoint, which was not known to be fast.
     pub(crate) fn found_quick(self) {
-        // Two threads may count one call between them; the opinion is only as exact as it need be.
+        // Two threads may count one call between them; the opinion need not be exact.
         let wanted = self.wanted().load(Relaxed);
         self.wanted().store(wanted.saturating_sub(1).max(QUICK), Relaxed);
     }
 
-    /// A number that [`Pace::of_index`] takes back.
+    /// Returns a number from which [`Pace::of_index`] makes the same pace.
     pub(crate) fn index(self) -> u16 {
         self.0
     }
@@ -156,7 +156,7 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// As [`blocking`], for code in this crate that waits on a handler's behalf.
+/// Does what [`blocking`] does, for code in this crate that waits on behalf of a handler.
 pub(crate) fn about_to_block() {
     hear(Told::AboutToBlock);
 }

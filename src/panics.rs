@@ -1,17 +1,17 @@
-//! Panics that are contained.
+//! Containing panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `work`. If it panics, returns the text of that.
+/// Runs `work`. If it panics, returns the message of the panic.
 ///
-/// What `work` leaves behind half done must be nothing that anybody goes on with, or be put in order by the caller.
+/// What `work` leaves unfinished must not be used again, or must be repaired by the caller.
 #[inline]
 pub(crate) fn contain<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(text_of)
 }
 
-/// Runs `work`. If it panics, runs `instead` with the text of that.
+/// Runs `work`. If it panics, runs `instead` with the message of the panic.
 #[inline]
 pub(crate) fn contain_or<R>(work: impl FnOnce() -> R, instead: impl FnOnce(&str) -> R) -> R {
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -29,7 +29,7 @@ fn text_of(panic: Box<dyn Any + Send>) -> String {
     } else {
         "a panic without a text".to_owned()
     };
-    // It is a value of the program's, and may panic again when it is dropped.
+    // The payload is a value of the program, and may panic again when it is dropped.
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

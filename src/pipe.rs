@@ -1,7 +1,7 @@
-//! Bytes on their way from whoever writes a body to whoever takes it, who run apart.
+//! Bytes on their way from the writer of a body to its reader, which run separately.
 //!
-//! Little is kept: a writer that is ahead waits, and so does a reader. On one side of a pipe may be a thread,
-//! which waits, and on the other a task, which is woken.
+//! Only little is buffered: a writer that is ahead waits, and so does a reader. Each end may be used by a thread, which
+//! waits, or by a task, which is woken.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,19 +10,19 @@ use std::task::Waker;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// How many bytes may be on their way.
+/// The most bytes that may be on their way.
 const ROOM: usize = 64 * 1024;
 
-/// A pipe's two ends.
+/// Returns the two ends of a pipe.
 pub(crate) fn pipe() -> (Writer, Reader) {
     let pipe = Arc::new(Pipe::default());
     (Writer(Arc::clone(&pipe)), Reader(pipe))
 }
 
-/// Where the bytes come from. Dropped without having [ended](Writer::end), it has broken off.
+/// The end that writes. If it is dropped before it has [ended](Writer::end), the body is cut.
 pub(crate) struct Writer(Arc<Pipe>);
 
-/// Where they are taken. Once it is dropped, writing fails.
+/// The end that reads. Once it is dropped, writing fails.
 pub(crate) struct Reader(Arc<Pipe>);
 
 #[derive(Debug, Default)]
@@ -35,12 +35,12 @@ struct Pipe {
 struct State {
     bytes: Vec<u8>,
     end: Option<End>,
-    /// Nobody will take any more.
+    /// True if nothing will be read any more.
     is_left: bool,
-    /// Nobody wants any yet.
+    /// True if nothing is wanted yet.
     #[cfg(feature = "tower")]
     is_held: bool,
-    /// Wakes the task at one of the ends.
+    /// The waker of the task at one of the ends.
     waker: Option<Waker>,
 }
 
@@ -51,7 +51,7 @@ enum End {
 }
 
 impl Writer {
-    /// Sends all of `bytes`. `deadline` is asked for if that takes waiting; a reader that is late is given up.
+    /// Sends all of `bytes`. `deadline` is called if that has to wait; if the reader misses it, sending fails.
     pub(crate) fn send(&self, mut bytes: &[u8], deadline: impl FnOnce() -> Option<Instant>) -> io::Result<()> {
         let (mut deadline, mut by) = (Some(deadline), None);
         let mut state = self.0.lock();
@@ -79,12 +79,13 @@ impl Writer {
         }
     }
 
-    /// Whether somebody may still take what is sent.
+    /// Returns true if what is sent may still be read.
     pub(crate) fn is_open(&self) -> bool {
         !self.0.lock().is_left
     }
 
-    /// Whether there is room, for a task that has something to send. An error means that nobody takes it.
+    /// Returns ready if there is room, for a task that has something to send. An error means that nothing is read any
+    /// more.
     #[cfg(feature = "tower")]
     pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
@@ -98,7 +99,7 @@ impl Writer {
         Poll::Pending
     }
 
-    /// There is no room before the reader [wants](Reader::want) something.
+    /// Makes the pipe have no room until the reader [wants](Reader::want) something.
     #[cfg(feature = "tower")]
     pub(crate) fn hold(&self) {
         self.0.lock().is_held = true;
@@ -112,14 +113,14 @@ impl Writer {
         self.0.changed.notify_all();
     }
 
-    /// What breaks the body off from elsewhere.
+    /// Returns a function that cuts the body from elsewhere.
     #[cfg(feature = "tower")]
     pub(crate) fn cutter(&self) -> impl FnOnce() + Send + 'static {
         let pipe = Arc::clone(&self.0);
         move || pipe.cut()
     }
 
-    /// Says that this was all.
+    /// Completes the body.
     pub(crate) fn end(self) {
         let mut state = self.0.lock();
         state.end.get_or_insert(End::Whole);
@@ -135,7 +136,7 @@ impl Drop for Writer {
 }
 
 impl Reader {
-    /// Takes what is here, waiting for it. Nothing is the end.
+    /// Takes the available bytes, waiting for them if needed. An empty result is the end.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
         let mut state = self.0.lock();
         loop {
@@ -150,14 +151,14 @@ impl Reader {
 
 #[cfg(feature = "tower")]
 impl Reader {
-    /// Begins to want what the writer [holds](Writer::hold).
+    /// Starts to want what the writer [holds](Writer::hold).
     pub(crate) fn want(&self) {
         let mut state = self.0.lock();
         state.is_held = false;
         drop(self.0.tell(state));
     }
 
-    /// As [`take`](Reader::take), for a task.
+    /// Does what [`take`](Reader::take) does, for a task.
     pub(crate) fn poll_take(&self, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         let mut state = self.0.lock();
         let Some(taken) = state.take() else {
@@ -179,7 +180,7 @@ impl Drop for Reader {
 }
 
 impl State {
-    /// What is here, if anything is, or the end.
+    /// Takes what is available, or the end.
     fn take(&mut self) -> Option<io::Result<Vec<u8>>> {
         if !self.bytes.is_empty() {
             return Some(Ok(std::mem::take(&mut self.bytes)));
@@ -196,7 +197,7 @@ impl Pipe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something has changed, or not at all if it is too late.
+    /// Waits until something has changed. Returns `None` if the deadline has passed.
     fn wait<'p>(&self, state: MutexGuard<'p, State>, by: Option<Instant>) -> Option<MutexGuard<'p, State>> {
         let Some(by) = by else {
             return Some(self.changed.wait(state).unwrap_or_else(PoisonError::into_inner));
@@ -211,17 +212,17 @@ impl Pipe {
         Some(state)
     }
 
-    /// Lets the other end know that something has changed.
+    /// Notifies the other end that something has changed.
     fn tell<'p>(&'p self, mut state: MutexGuard<'p, State>) -> MutexGuard<'p, State> {
         self.changed.notify_all();
         let Some(waker) = state.waker.take() else { return state };
-        // Waking may run code that is not ours.
+        // Waking may run code that is not hansel's.
         drop(state);
         waker.wake();
         self.lock()
     }
 
-    /// Breaks the body off, for both ends.
+    /// Cuts the body, for both ends.
     fn cut(&self) {
         let mut state = self.lock();
         state.end.get_or_insert(End::BrokenOff);

@@ -1,8 +1,8 @@
-//! What the library tells an operator: events by the program's logger, and lines on the standard error.
+//! What the library tells an operator: events through the program's logger, and lines on the standard error.
 //!
-//! Telling never ends what it tells of. A logger that panics, as one does that prints to a pipe without a reader, is
-//! contained; a standard error that is broken or full is ignored, and one that blocks is waited for a moment only. So
-//! everything goes through here: `tests/architecture.rs` checks it.
+//! Reporting never ends what it reports on. A logger that panics (as one does that prints to a pipe without a reader)
+//! is contained. A standard error that is broken or full is ignored, and one that blocks is waited for only briefly. So
+//! everything goes through this file; `tests/architecture/main.rs` checks it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,10 +17,10 @@ use log::{Level, Record};
 use crate::deadline::after;
 use crate::panics::contain;
 
-/// How long somebody waits until what he prints is printed.
+/// How long a caller waits for its text to be printed.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Tells the logger of an event of that level, if such events are wanted.
+/// Logs an event of that level, if such events are wanted.
 macro_rules! event {
     ($level:ident, $($text:tt)+) => {
         if $crate::report::is_wanted(::log::Level::$level) {
@@ -57,7 +57,7 @@ pub(crate) fn is_wanted(level: Level) -> bool {
     level <= log::STATIC_MAX_LEVEL && level <= log::max_level()
 }
 
-/// Tells the logger. Nothing comes of it if that panics, or what is to be told does when it is written.
+/// Logs an event. If the logger panics, or the formatting of the event does, nothing happens.
 #[cold]
 #[inline(never)]
 #[track_caller]
@@ -76,14 +76,14 @@ pub(crate) fn tell(level: Level, module: &'static str, text: fmt::Arguments<'_>)
     });
 }
 
-/// Writes `text` to the standard error, and waits a moment for that.
+/// Writes `text` to the standard error, and waits briefly for that.
 ///
-/// It is written on a thread of its own: nothing else bounds how long a write to a pipe may block.
+/// A separate thread writes it, because nothing else bounds how long a write to a pipe may block.
 pub(crate) fn print(text: String) {
     let is_done = Arc::new(AtomicBool::new(false));
     let (told, waiting) = (Arc::clone(&is_done), thread::current());
     let write = move || {
-        // Who does not want to read it has not read it.
+        // If nobody reads it, nothing is lost.
         let _ = io::stderr().write_all(text.as_bytes());
         told.store(true, Ordering::SeqCst);
         waiting.unpark();
@@ -125,7 +125,7 @@ mod tests {
             fn flush(&self) {}
         }
         let logger: &dyn log::Log = Box::leak(Box::new(Writing));
-        // Another test of this program may have one already, and then that is told.
+        // Another test of this program may have set one already; then that one is used.
         let _ = log::set_logger(logger);
         log::set_max_level(log::LevelFilter::Warn);
         error!("{}", Mute);

@@ -1,4 +1,4 @@
-//! Threads of the library: none ends by a panic while the process goes on as if it were there.
+//! Threads of the library. If one panics, the process does not go on without it.
 
 use std::io;
 use std::thread::{Builder, Thread};
@@ -7,9 +7,9 @@ use crate::panics::contain;
 use crate::report;
 
 /// Starts a thread. If it panics, the process ends with a message: a server without its event loop, its watch or its
-/// signals would keep its port and serve nobody.
+/// signal thread would keep its port and serve nobody.
 ///
-/// What it does comes in a box, so that the starting is in the program once and not once for each kind of thread.
+/// The work is boxed, so that the program contains this code once, not once for each kind of thread.
 pub(crate) fn start(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
     let is_called = name.clone();
     let guarded = move || {
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     #[ignore = "the test below starts it, as a process of its own"]
     fn a_process_whose_thread_panics() {
-        // The hook of the process has nothing to do with it.
+        // The hook of the process does not matter here.
         std::panic::set_hook(Box::new(|_| {}));
         start("hansel-7".into(), Box::new(|| panic!("out of order"))).unwrap();
         loop {

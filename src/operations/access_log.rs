@@ -35,21 +35,21 @@ pub struct AccessLog {
     writer: Box<dyn Write + Send>,
     format: Format,
     buffer: usize,
-    /// Opens it. It is named where a log is made and nowhere else: a program that never makes one has
-    /// nothing of it in it.
+    /// Opens it. This function is referenced only where a log is created, so the linker drops it from programs without
+    /// one.
     open: fn(AccessLog, usize) -> io::Result<Box<dyn Log>>,
 }
 
-/// Writes a line.
+/// Formats a line.
 type Format = fn(&Entry<'_>, &mut Vec<u8>);
 
 /// A log that is being written.
 pub(crate) trait Log: Send + Sync {
-    /// Writes a line by way of loop `index`, using `line` as the room to write it in.
+    /// Writes a line through loop `index`, using `line` as its buffer.
     fn write(&self, index: usize, entry: &Entry<'_>, line: &mut Vec<u8>);
-    /// How many lines were dropped, or lost with a writer that failed.
+    /// Returns how many lines were dropped, or lost with a writer that failed.
     fn dropped(&self) -> u64;
-    /// Has everything be written, and ends.
+    /// Makes the thread write everything, and end.
     fn close(&self);
     /// Waits until everything is written, or until `deadline`.
     fn wait_until_written(&self, deadline: Instant);
@@ -153,7 +153,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A writer that tells when it is asked first, and takes nothing before it may.
+    /// A writer that reports when it is first called, and accepts nothing before it may.
     struct Gated {
         asked: Sender<()>,
         allowed: Receiver<()>,
@@ -196,7 +196,7 @@ mod tests {
             let (earlier, later) = (Date::of_second(784_111_777), Date::of_second(784_111_778));
             put(0, &later, 999);
             asks.recv_timeout(PATIENCE).unwrap();
-            // The writer has the first line, so these come together.
+            // The writer has the first line, so these are written together.
             let parts = [
                 (2, &later, 200),
                 (0, &earlier, 250),
@@ -213,7 +213,7 @@ mod tests {
             let text = String::from_utf8(takes.try_iter().flatten().collect()).unwrap();
             let expected = ["/999", "/1", "/250", "/900", "/100", "/200"];
             let is_for = |line: &str, target: &str| {
-                // As the two formats have it.
+                // The forms in the two formats.
                 line.contains(&format!(" {target} HTTP")) || line.contains(&format!("\"{target}\""))
             };
             assert_eq!(text.lines().count(), expected.len());

@@ -1,4 +1,4 @@
-//! One line of an access log: what was asked, and what was answered.
+//! One line of an access log: the request and the response.
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +17,9 @@ pub(crate) struct Entry<'e> {
     /// The millisecond of the date's second.
     pub(crate) millisecond: u32,
     pub(crate) peer: Option<SocketAddr>,
-    /// Whom the peer has connected for.
+    /// The client for which the peer connected.
     pub(crate) relayed: Relayed,
-    /// None if the request was refused before its head was whole.
+    /// `None` if the request was refused before its head was complete.
     pub(crate) request: Option<&'e Request>,
     pub(crate) status: u16,
     /// Octets of content in the response.
@@ -27,7 +27,7 @@ pub(crate) struct Entry<'e> {
     pub(crate) duration: Duration,
 }
 
-/// What a client says of itself and where it comes from.
+/// What a client sends about itself, and where it comes from.
 #[derive(Default)]
 struct Origin<'e> {
     referer: Option<&'e [u8]>,
@@ -49,7 +49,7 @@ impl<'e> Origin<'e> {
 }
 
 impl Entry<'_> {
-    /// The time that stands in the line, in milliseconds.
+    /// Returns the time in the line, in milliseconds.
     pub(super) fn moment(&self) -> u64 {
         self.date
             .second()
@@ -57,11 +57,11 @@ impl Entry<'_> {
             .saturating_add(self.millisecond.into())
     }
 
-    /// Where the request comes from, whoever has passed it on.
+    /// Returns where the request comes from, whoever relayed it.
     fn client(&self) -> Option<IpAddr> {
         match (self.request, self.relayed) {
             (Some(request), _) if request.has_proxy() => request.client(),
-            // Of a head that was refused no field counts.
+            // No field of a refused head counts.
             (None, Relayed::For(client)) => client,
             _ => self.peer.map(|peer| peer.ip().to_canonical()),
         }
@@ -99,7 +99,7 @@ impl Entry<'_> {
         line.push(b'\n');
     }
 
-    /// A JSON object (RFC 8259) and a line end.
+    /// Appends a JSON object (RFC 8259) and a line end.
     pub(super) fn json(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"{\"time\":\"");
         self.time_of_internet(line);
@@ -205,7 +205,7 @@ fn text_member(name: &str, text: Option<&[u8]>, line: &mut Vec<u8>) {
 }
 
 fn written(line: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     let _ = line.write_fmt(arguments);
 }
 
@@ -214,7 +214,7 @@ fn decimal(number: u64, line: &mut Vec<u8>) {
     fixed(number, digits, line);
 }
 
-/// The last `digits` digits of `number`.
+/// Appends the last `digits` digits of `number`.
 fn fixed(mut number: u64, digits: usize, line: &mut Vec<u8>) {
     let start = line.len();
     line.resize(start + digits, b'0');

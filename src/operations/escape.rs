@@ -1,13 +1,13 @@
-//! Text from clients, written so that it stays where it is put: no line end, quote or terminal
-//! sequence of theirs gets into a log.
+//! Text from clients, escaped so that it stays in its place: none of its line ends, quotes or terminal sequences get
+//! into a log.
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends what goes between quotes in a combined line, as Apache writes it: `\"`, `\\`, and `\xhh` for
-/// every octet that is not a printable ASCII character.
+/// Appends the text between quotes in a combined line, as Apache writes it: `\"`, `\\`, and `\xhh` for every octet that
+/// is not a printable ASCII character.
 pub(super) fn quoted(octets: &[u8], line: &mut Vec<u8>) {
     if octets.iter().all(|octet| is_plain(*octet)) {
-        // As good as always.
+        // Nearly always the case.
         return line.extend_from_slice(octets);
     }
     for run in octets.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
@@ -22,8 +22,8 @@ pub(super) fn quoted(octets: &[u8], line: &mut Vec<u8>) {
     }
 }
 
-/// Appends a JSON string (RFC 8259 §7), quotes included. What is not UTF-8 becomes U+FFFD, and control
-/// characters of both kinds are escaped.
+/// Appends a JSON string (RFC 8259 §7) with its quotes. Invalid UTF-8 becomes U+FFFD, and control characters of both
+/// kinds are escaped.
 pub(super) fn json(octets: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
     if octets.iter().all(|octet| is_plain(*octet)) {
@@ -45,7 +45,7 @@ fn json_letter(letter: char, line: &mut Vec<u8>) {
     match letter {
         '"' => line.extend_from_slice(b"\\\""),
         '\\' => line.extend_from_slice(b"\\\\"),
-        // Two of them end a line in JavaScript, though not in JSON.
+        // U+2028 and U+2029 end a line in JavaScript, though not in JSON.
         letter if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') => {
             let code = letter as u32;
             line.extend_from_slice(b"\\u");
@@ -74,7 +74,7 @@ mod tests {
         String::from_utf8(line).unwrap()
     }
 
-    /// Reads back what [`quoted`] has written.
+    /// Parses what [`quoted`] has written.
     fn unquoted(text: &str) -> Vec<u8> {
         let mut octets = Vec::new();
         let mut letters = text.bytes();

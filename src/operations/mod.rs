@@ -1,4 +1,4 @@
-//! What a server tells its operator of the requests it answers.
+//! What a server reports to its operator about requests.
 
 mod access_log;
 mod entry;

@@ -1,4 +1,4 @@
-//! Where lines wait for the thread that writes them: bounded, and never waited for.
+//! Lines that wait for the thread that writes them: bounded, and nobody waits for it.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,32 +14,32 @@ use crate::threads;
 /// How long lines gather before they are written together.
 const GATHERING: Duration = Duration::from_millis(20);
 
-/// How long there is silence about lines that are lost, after it was said that some are.
+/// How long no further warning about lost lines is logged after one.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes are handed to the writer at once, more if a line is longer.
+/// How many bytes are passed to the writer at once; more if a line is longer.
 const AT_ONCE: usize = 64 * 1024;
 
 /// Lines on their way to a writer.
 pub(super) struct Outlet {
-    /// One for each loop, so that loops do not meet here.
+    /// One for each loop, so that loops do not share a lock.
     waiting: Vec<Mutex<Lines>>,
-    /// How many bytes may wait in each.
+    /// The most bytes that may wait in each.
     most: usize,
     dropped: AtomicU64,
     thread: OnceLock<Thread>,
-    /// The thread sleeps, and must be woken.
+    /// True if the thread sleeps and must be woken.
     asleep: AtomicBool,
     is_closed: AtomicBool,
     has_ended: Mutex<bool>,
     ended: Condvar,
 }
 
-/// Lines one behind the other.
+/// Lines, one after the other.
 #[derive(Default)]
 struct Lines {
     text: Vec<u8>,
-    /// Of each line, its moment and where it ends.
+    /// The time of each line, and where it ends.
     each: Vec<(u64, usize)>,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn open(writer: Box<dyn Write + Send>, loops: usize, most: usize) -> 
     let kept = Arc::clone(&outlet);
     let writing = move || Writing::new(kept, writer).live();
     let thread = threads::start("hansel-access".into(), Box::new(writing))?;
-    // Set before anybody can put something in.
+    // Set before anything can be put in.
     let _ = outlet.thread.set(thread);
     Ok(outlet)
 }
@@ -68,13 +68,13 @@ impl Outlet {
         }
     }
 
-    /// Puts a line of some moment into the place of loop `index`, or drops it if that is full.
+    /// Adds a line with its time for loop `index`, or drops it if there is no room.
     pub(super) fn put(&self, index: usize, moment: u64, line: &[u8]) {
         let Some(place) = self.waiting.get(index % self.waiting.len()) else {
             return;
         };
         let is_half_full = {
-            // Held by others only while they copy a line or swap two buffers.
+            // Others hold this lock only while they copy a line or swap two buffers.
             let mut waiting = lock(place);
             let before = waiting.text.len();
             let after = before.saturating_add(line.len());
@@ -86,18 +86,18 @@ impl Outlet {
             waiting.each.push((moment, after));
             (before..after).contains(&(self.most / 2))
         };
-        // Looked at after the line was put: a thread that falls asleep later sees the line.
+        // Checked after the line was added: a thread that falls asleep later sees the line.
         if is_half_full || (self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst)) {
             self.wake();
         }
     }
 
-    /// How many lines were dropped, or lost with a writer that failed.
+    /// Returns how many lines were dropped, or lost with a writer that failed.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Has the thread write what is here, and end.
+    /// Makes the thread write what is here, and end.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         self.asleep.store(false, Ordering::SeqCst);
@@ -146,22 +146,22 @@ impl Outlet {
 struct Writing {
     outlet: Arc<Outlet>,
     writer: Contained,
-    /// What has been taken from each loop: swapped with what waits, so that nothing is ever allocated anew.
+    /// The lines taken from each loop. They are swapped with the waiting ones, so nothing is allocated again.
     taken: Vec<Lines>,
-    /// The lines of all of them, by their moments.
+    /// The lines of all loops, by their times.
     in_order: Vec<Line>,
-    /// What is handed to the writer.
+    /// The bytes passed to the writer.
     batch: Vec<u8>,
-    /// The last thing written was a part of a line.
+    /// True if the last thing written was a part of a line.
     is_torn: bool,
     told: u64,
     tell_again: Instant,
 }
 
-/// A line among those that were taken.
+/// One of the lines that were taken.
 struct Line {
     moment: u64,
-    /// Of which loop it is, and where it stands there.
+    /// Its loop, and where it is there.
     place: usize,
     start: usize,
     end: usize,
@@ -184,10 +184,10 @@ impl Writing {
 
     fn live(mut self) {
         let outlet = Arc::clone(&self.outlet);
-        // Whatever ends this thread, nobody need wait for it any longer.
+        // However this thread ends, nobody waits for it any longer.
         let _end = End(&outlet);
         loop {
-            // Looked at before: what was put before it was closed is taken below.
+            // Read first: what was put before the outlet was closed is taken below.
             let is_last = outlet.is_closed.load(Ordering::SeqCst);
             self.take();
             self.write_taken();
@@ -202,14 +202,14 @@ impl Writing {
         }
     }
 
-    /// Takes what waits.
+    /// Takes the waiting lines.
     fn take(&mut self) {
         for (waiting, taken) in self.outlet.waiting.iter().zip(&mut self.taken) {
             std::mem::swap(&mut *lock(waiting), taken);
         }
     }
 
-    /// Writes what has been taken in the order of its moments, and those of one loop at the same moment as they came.
+    /// Writes the lines in the order of their times. Lines of one loop with the same time stay in their order.
     fn write_taken(&mut self) {
         for (place, lines) in self.taken.iter().enumerate() {
             let mut start = 0;
@@ -223,7 +223,7 @@ impl Writing {
                 start = *end;
             }
         }
-        // It finds what is in order already, as most of it is.
+        // The sort detects runs that are already ordered, which most lines are.
         self.in_order.sort_by_key(|line| line.moment);
         let mut in_order = std::mem::take(&mut self.in_order);
         for line in in_order.drain(..) {
@@ -243,7 +243,7 @@ impl Writing {
         }
     }
 
-    /// Writes the batch. Lines that can't be written are counted as dropped.
+    /// Writes the batch. Lines that cannot be written count as dropped.
     fn write(&mut self) {
         if self.batch.is_empty() {
             return;
@@ -261,7 +261,7 @@ impl Writing {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => written += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A pipe that somebody has set not to block: this thread is here to wait.
+                // The pipe was set to non-blocking by somebody. This thread is here to wait.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.is_closed() => {
                     thread::park_timeout(GATHERING);
                 }
@@ -296,7 +296,7 @@ impl Writing {
     }
 }
 
-/// The program's writer. A panic of it is an error, so that it costs the lines at hand and no others.
+/// The program's writer. A panic in it becomes an error, so that it costs only the lines being written.
 struct Contained(Box<dyn Write + Send>);
 
 impl Write for Contained {
@@ -312,7 +312,7 @@ impl Write for Contained {
 impl Drop for Contained {
     fn drop(&mut self) {
         let writer = std::mem::replace(&mut self.0, Box::new(io::sink()));
-        // Nothing is left to be written.
+        // There is nothing left to write.
         let _ = contain(|| drop(writer));
     }
 }
@@ -321,7 +321,7 @@ fn panicked<T>(panic: String) -> io::Result<T> {
     Err(io::Error::other(format!("its writer panicked: {panic}")))
 }
 
-/// Says that the thread has ended, however it does.
+/// Reports that the thread has ended, however it does.
 struct End<'o>(&'o Outlet);
 
 impl Drop for End<'_> {
@@ -343,7 +343,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A writer that takes what it is allowed to: so many bytes, or an error.
+    /// A writer that accepts what it is allowed to: a number of bytes, or an error.
     struct Gated {
         allowed: Receiver<io::Result<usize>>,
         asked: Sender<()>,
@@ -388,7 +388,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// Lets the writer take everything, and says what it took.
+        /// Lets the writer accept everything, and returns what it accepted.
         fn end(self) -> (String, u64) {
             drop(self.allow);
             self.outlet.close();
@@ -404,7 +404,7 @@ mod tests {
         let fixture = fixture(20);
         fixture.outlet.put(0, 0, b"line 0\n");
         fixture.asked.recv_timeout(PATIENCE).unwrap();
-        // It hangs with the first line. Two more find room, and nobody waits for the others.
+        // It hangs with the first line. Two more find room, and the others are dropped without waiting.
         for n in 1..10 {
             fixture.outlet.put(0, 0, format!("line {n}\n").as_bytes());
         }
@@ -471,7 +471,7 @@ mod tests {
         assert_eq!(taken.lines().count(), 1000);
     }
 
-    /// Keeps what is written, by pieces.
+    /// Keeps what is written, in pieces.
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -494,7 +494,7 @@ mod tests {
             let outlet = Arc::new(Outlet::new(4, usize::MAX));
             let kept = Kept::default();
             let mut writing = Writing::new(Arc::clone(&outlet), Box::new(kept.clone()));
-            // Several batches: what is left of one would be seen in the one after the next, when its memory comes back.
+            // Several batches: leftovers of one would show in the one after the next, when its memory is reused.
             for puts in puts.chunks(puts.len().div_ceil(5).max(1)) {
                 let mut expected = Vec::new();
                 for (number, (index, moment, length)) in puts.iter().enumerate() {
@@ -507,7 +507,7 @@ mod tests {
                 let pieces = std::mem::take(&mut *lock(&kept.0));
                 let mut lengths = pieces.iter().map(Vec::len).zip(pieces.iter());
                 prop_assert!(lengths.all(|(n, piece)| n <= AT_ONCE || piece.iter().filter(|octet| **octet == b'\n').count() == 1));
-                // At one moment those of one loop stay as they came.
+                // Lines of one loop with the same time stay in their order.
                 expected.sort_by_key(|(moment, index, _)| (*moment, *index));
                 let expected: String = expected.into_iter().map(|(_, _, line)| line).collect();
                 prop_assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);

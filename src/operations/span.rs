@@ -1,4 +1,4 @@
-//! The span of a request: feature `tracing`. Without it this is nothing, and is compiled to nothing.
+//! The span of a request: feature `tracing`. Without it, this compiles to nothing.
 
 #[cfg(feature = "tracing")]
 use std::time::Instant;
@@ -10,16 +10,16 @@ use tracing::{Span, info, info_span};
 
 use crate::Request;
 
-/// What happens while a request is answered, for whoever collects spans.
+/// The span of a request, for whoever collects spans.
 ///
-/// It is entered in the thread that runs the handler, so what a handler says is in it as well.
+/// It is entered on the thread that runs the handler, so what a handler logs is in it as well.
 pub(crate) struct RequestSpan {
     #[cfg(feature = "tracing")]
     open: Option<(Span, Instant)>,
 }
 
 impl RequestSpan {
-    /// Of a request that nobody hears of.
+    /// Returns the span of a request that nobody records.
     #[inline(always)]
     pub(crate) fn none() -> RequestSpan {
         RequestSpan {
@@ -28,7 +28,7 @@ impl RequestSpan {
         }
     }
 
-    /// Begins when a handler is about to be called.
+    /// Begins the span when a handler is about to be called.
     #[inline(always)]
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
     pub(crate) fn of(request: &Request) -> RequestSpan {
@@ -57,7 +57,7 @@ impl RequestSpan {
         RequestSpan {}
     }
 
-    /// Runs `work` in it.
+    /// Runs `work` in the span.
     #[inline(always)]
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
@@ -65,7 +65,7 @@ impl RequestSpan {
         work()
     }
 
-    /// Ends with the response, whose status is `None` if it was not the handler's to send.
+    /// Ends the span with the response. The status is `None` if the response was not the handler's.
     #[inline(always)]
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
     pub(crate) fn answered(self, request: &Request, status: Option<u16>) {

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-/// A text that grows by families of samples.
+/// A text that grows by one family of samples after the other.
 #[derive(Default)]
 pub(crate) struct Exposition(String);
 
@@ -11,7 +11,7 @@ impl Exposition {
 
     /// Begins the samples of one name.
     pub(crate) fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
@@ -45,7 +45,7 @@ impl Exposition {
         let _ = writeln!(self.0, " {value}");
     }
 
-    /// A family of one sample.
+    /// Adds a family with one sample.
     pub(crate) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);

@@ -1,7 +1,7 @@
-//! What is counted of requests, for Prometheus.
+//! Counters of requests, for Prometheus.
 //!
-//! Every loop has counters of its own, so that a request touches no memory that another core writes.
-//! The labels are bounded: patterns that were registered, known methods, classes of status.
+//! Each loop has its own counters, so that a request touches no memory that another core writes. The labels are
+//! bounded: patterns that were registered, known methods, classes of status.
 
 mod exposition;
 
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 pub(crate) use exposition::Exposition;
 
-/// How many endpoints have counters of their own; whatever comes later shares one.
+/// How many endpoints have counters of their own; later ones share one.
 const TOLD_APART: usize = 256;
 
-/// The label of requests that have reached no endpoint, or one without a pattern.
+/// The label of requests that reached no endpoint, or one without a pattern.
 const NONE: &str = "-";
 const OTHER: &str = "other";
 
@@ -25,7 +25,7 @@ const METHODS: [&str; 10] = [
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The upper bounds of the durations that are told apart, in nanoseconds and as Prometheus has them.
+/// The upper bounds of the buckets of durations, in nanoseconds and as Prometheus writes them.
 const BOUNDS: [(u64, &str); 16] = [
     (100_000, "0.0001"),
     (250_000, "0.00025"),
@@ -45,12 +45,11 @@ const BOUNDS: [(u64, &str); 16] = [
     (10_000_000_000, "10"),
 ];
 
-/// What counts requests. A server has it by this name only, so that a program which never asks for
-/// metrics has nothing of them in it.
+/// Counts requests. The server knows only this trait, so the linker drops metrics from programs without them.
 pub(crate) trait Count: Send + Sync {
     /// Counts a response on loop `index`.
     fn count(&self, places: &mut Places, index: usize, labels: Labels<'_>, took: Duration);
-    /// Writes all of it.
+    /// Writes all counters.
     fn expose(&self, text: &mut Exposition);
 }
 
@@ -59,13 +58,13 @@ type Labels<'a> = (&'a str, &'a str, u16);
 
 /// The counters of all requests of a server.
 pub(crate) struct Metrics {
-    /// The endpoints that have been seen, at the indices of their series.
+    /// The endpoints that were seen, at the indices of their series.
     endpoints: Mutex<Vec<Box<str>>>,
-    /// For each loop, for each endpoint.
+    /// By loop, then by endpoint.
     loops: Vec<Vec<OnceLock<Box<Series>>>>,
 }
 
-/// What one loop has counted of one endpoint. In cache lines of its own.
+/// What one loop has counted for one endpoint, on its own cache lines.
 #[derive(Default)]
 #[repr(align(64))]
 struct Series {
@@ -83,7 +82,7 @@ impl Metrics {
         }
     }
 
-    /// Where the counters of an endpoint are.
+    /// Returns the index of the counters of an endpoint.
     fn index_of(&self, endpoint: &str) -> usize {
         const AMONG_OTHERS: usize = 1;
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +126,7 @@ impl Metrics {
         }
     }
 
-    /// The sum over all loops.
+    /// Returns the sum over all loops.
     fn total(&self, index: usize) -> Series {
         let total = Series::default();
         for series in self.loops.iter().filter_map(|of_loop| of_loop.get(index)?.get()) {
@@ -174,11 +173,11 @@ impl Count for Metrics {
     }
 }
 
-/// Where a thread remembers which endpoint has its counters where, so that it asks nobody.
+/// A thread's memory of where the counters of each endpoint are, so that it needs no lock.
 #[derive(Default)]
 pub(crate) struct Places {
     last: (String, usize),
-    /// Made when it is needed first: a program without metrics has nothing of what hashes in it.
+    /// Created when it is first needed, so programs without metrics do not link hashing.
     known: Option<HashMap<String, usize>>,
 }
 
