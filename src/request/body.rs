@@ -1,4 +1,4 @@
-//! The body of a request: whole before the handler starts, or read as it arrives.
+//! The body of a request: complete before the handler starts, or read as it arrives.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
@@ -13,9 +13,9 @@ use http::StatusCode;
 pub(crate) enum Content {
     #[default]
     Empty,
-    /// In the connection's buffer, right behind the head.
+    /// In the connection's buffer, right after the head.
     Buffered(Span),
-    /// Collected elsewhere: it came chunked, or from no connection at all.
+    /// Collected elsewhere: it was chunked, or came from no connection.
     Collected,
     /// Still arriving.
     Live(RefCell<Box<dyn LiveBody>>),
@@ -23,30 +23,30 @@ pub(crate) enum Content {
 
 /// A body that is read from its connection while the handler runs.
 pub(crate) trait LiveBody: Any + Send {
-    /// Waits for content, unless some is here. If there is none then, the body is over.
+    /// Waits for content, unless some is available. If there is none afterwards, the body is over.
     fn await_content(&mut self) -> Result<(), BodyError>;
 
-    /// The content that is here.
+    /// Returns the available content.
     fn content(&self) -> &[u8];
 
-    /// So much of the content that is here has been taken.
+    /// Consumes that many bytes of the available content.
     fn consume(&mut self, amount: usize);
 
-    /// The trailer section, once the end has been seen.
+    /// Returns the trailer section, once the end was reached.
     fn trailers(&mut self) -> Vec<u8>;
 }
 
-/// All that a request knows about its body.
+/// Everything that a request knows about its body.
 #[derive(Default)]
 pub(crate) struct RequestBody {
     pub(crate) content: Content,
-    /// What [`Content::Collected`] means; its capacity serves the connection's next requests.
+    /// The content of [`Content::Collected`]. Its memory is reused by the connection's next requests.
     pub(crate) collected: Vec<u8>,
     /// Where the trailer section is in the connection's buffer.
     pub(crate) trailers: Span,
-    /// How far readers have come in content that is already here.
+    /// The position of readers in content that has arrived.
     position: Cell<usize>,
-    /// A live body that somebody asked for as a whole.
+    /// A live body that was read as a whole.
     whole: OnceCell<Vec<u8>>,
     /// The trailer section of a live body that was read to its end.
     late_trailers: OnceCell<Vec<u8>>,
@@ -62,7 +62,7 @@ impl RequestBody {
         self.late_trailers.take();
     }
 
-    /// The trailer section, as far as the body has been read to its end.
+    /// Returns the trailer section, if the body was read to its end.
     pub(super) fn trailers<'r>(&'r self, head_and_body: &'r [u8]) -> &'r [u8] {
         match self.late_trailers.get() {
             Some(late) => late,
@@ -70,7 +70,7 @@ impl RequestBody {
         }
     }
 
-    /// The whole content, waiting for it if need be.
+    /// Returns the whole content, waiting for it if needed.
     pub(super) fn bytes<'r>(&'r self, head_and_body: &'r [u8]) -> Result<&'r [u8], BodyError> {
         if let Some(here) = self.here(head_and_body) {
             return Ok(here);
@@ -90,7 +90,7 @@ impl RequestBody {
         Ok(self.whole.get_or_init(|| whole))
     }
 
-    /// The whole content, unless it is still arriving.
+    /// Returns the whole content, unless it is still arriving.
     fn here<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
         match (&self.content, self.whole.get()) {
             (_, Some(whole)) => Some(whole),
@@ -101,7 +101,7 @@ impl RequestBody {
         }
     }
 
-    /// The live body, which one reader has at a time.
+    /// Returns the live body, which has one reader at a time.
     fn live(&self) -> Result<RefMut<'_, Box<dyn LiveBody>>, BodyError> {
         match &self.content {
             Content::Live(live) => live.try_borrow_mut().map_err(|_| BodyError::InUse),
@@ -149,7 +149,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// What the reader of a body that the protocol refuses is told.
+    /// Returns the error for the reader of a body that the protocol refuses.
     pub(crate) fn refused(refusal: hansel_proto::Refusal) -> BodyError {
         // RFC 9110 §15.5.14.
         if refusal.status() == 413 {
@@ -213,7 +213,7 @@ impl From<BodyError> for io::Error {
 pub struct BodyReader<'r> {
     body: &'r RequestBody,
     head_and_body: &'r [u8],
-    /// The live body, while its content is looked at.
+    /// The live body, while a reader looks at its content.
     live: Option<RefMut<'r, Box<dyn LiveBody>>>,
 }
 

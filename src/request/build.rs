@@ -1,7 +1,7 @@
 //! Requests that did not come over a connection: for tests, and from other servers.
 //!
-//! They are written as HTTP/1.1 and read by the protocol code, so what cannot arrive over a connection
-//! cannot be built either.
+//! They are written as HTTP/1.1 and parsed by the protocol code. So what cannot arrive over a connection cannot be
+//! built either.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use http::{Method, Version};
 
 use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
-/// Who receives a request limits it, not who builds it.
+/// The receiver limits the size of a request, not its builder.
 const UNLIMITED: Limits = Limits {
     head_bytes: usize::MAX,
     target_bytes: usize::MAX,
@@ -27,7 +27,7 @@ pub struct InvalidRequest(Cause);
 enum Cause {
     Refused(Refusal),
     Path(BadPath),
-    /// The parts contain line ends or the like, and would have read as something else.
+    /// The parts contain line ends or the like, and would have been parsed as something else.
     NotOneHead,
 }
 
@@ -120,7 +120,7 @@ impl Request {
         self
     }
 
-    /// Writes a head from its parts and reads it back. The body is not framed: it is just there.
+    /// Writes a head from its parts and parses it. The body is not framed: it is just attached.
     pub(crate) fn assemble<'f>(
         method: &Method,
         target: &str,
@@ -153,7 +153,7 @@ impl Request {
         })
     }
 
-    /// The request of a connection that has not received any yet.
+    /// Returns the request of a connection that has received none yet.
     pub(crate) fn empty() -> Request {
         Request {
             buffer: Vec::new(),
@@ -175,7 +175,7 @@ impl Request {
     }
 }
 
-/// The head of a request, as HTTP/1.1 has it, or HTTP/1.0.
+/// Returns the head of a request as text, for HTTP/1.1 or HTTP/1.0.
 pub(crate) fn head_text<'f>(
     method: &Method,
     target: &str,

@@ -1,4 +1,4 @@
-//! Parts of the path that dispatch has named on its way, for whoever asks by name.
+//! Parts of the path that patterns have named, to be looked up by name.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Captures {
     all: RefCell<Vec<Capture>>,
-    /// How many there are: asked at every step of a walk, so it has to cost next to nothing.
+    /// The number of captures. It is read at every step of a walk, so it must be cheap.
     count: Cell<usize>,
 }
 
-/// A name, and where in the path's text its value is: nowhere, for a group that took no part in a match.
+/// A name, and where in the text of the path its value is; `None` for a group that took no part in the match.
 #[derive(Debug)]
 struct Capture {
     name: Arc<str>,
@@ -28,7 +28,7 @@ impl Captures {
         self.count.set(self.count.get() + 1);
     }
 
-    /// Where the value is that was captured last under this name.
+    /// Returns where the value is that was captured last under this name.
     pub(super) fn find(&self, name: &str) -> Option<Range<usize>> {
         // Groups without a name have an empty one.
         let name = Some(name).filter(|name| !name.is_empty())?;
@@ -37,7 +37,7 @@ impl Captures {
         capture.range()
     }
 
-    /// Where all values are, in the order in which they were captured.
+    /// Returns where all values are, in the order in which they were captured.
     pub(super) fn places(&self) -> Vec<Option<Range<usize>>> {
         self.all.borrow().iter().map(Capture::range).collect()
     }
@@ -47,7 +47,7 @@ impl Captures {
         self.count.get()
     }
 
-    /// Forgets all but the first `count`.
+    /// Removes all but the first `count`.
     #[inline]
     pub(crate) fn truncate(&self, count: usize) {
         if self.count.get() > count {

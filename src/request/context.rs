@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// The values set on one request, at most one visible per type: the last one set.
+/// The values set on one request. The last one of each type is visible.
 ///
-/// Values are shared, not lent, so a handler may keep one while a later hook sets another.
+/// Values are shared, not borrowed, so a handler may keep one while a later hook sets another.
 #[derive(Default)]
 pub(crate) struct Context {
     values: RefCell<Vec<(TypeId, Value)>>,
-    /// How many there are: asked at every step of a walk, so it has to cost next to nothing.
+    /// The number of values. It is read at every step of a walk, so it must be cheap.
     count: Cell<usize>,
 }
 
-/// How many values were set at some moment; see [`Context::rewind`].
+/// The number of values at some moment; see [`Context::rewind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(usize);
 
@@ -26,7 +26,7 @@ impl Context {
         self.set_shared(Arc::new(value));
     }
 
-    /// As [`set`](Context::set), for a value that others share.
+    /// Does what [`set`](Context::set) does, for a value that is shared.
     pub(crate) fn set_shared<T: Any + Send + Sync>(&self, value: Arc<T>) {
         self.values.borrow_mut().push((TypeId::of::<T>(), value));
         self.count.set(self.count.get() + 1);
@@ -44,8 +44,8 @@ impl Context {
         Mark(self.count.get())
     }
 
-    /// Forgets every value set since `mark`, so that a way that was tried and given up leaves nothing
-    /// behind.
+    /// Removes every value set since `mark`, so that a path through the tree that was tried and abandoned leaves
+    /// nothing behind.
     #[inline]
     pub(crate) fn rewind(&self, mark: Mark) {
         while self.count.get() > mark.0 {
@@ -55,7 +55,7 @@ impl Context {
 
     #[cold]
     fn forget_last(&self) {
-        // Dropping runs the value's own code, which may look at this context: end the borrow first.
+        // Dropping runs the value's own code, which may read this context: end the borrow first.
         let forgotten = self.values.borrow_mut().pop();
         self.count.set(self.count.get().saturating_sub(1));
         drop(forgotten);

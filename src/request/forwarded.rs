@@ -1,9 +1,8 @@
-//! Where a request came from before the proxies: the lists that they add to.
+//! Where a request came from before the proxies: the lists to which they add.
 //!
-//! Each proxy appends to a list whom it has the request from. So the last element is the peer's word;
-//! if it names another proxy that is trusted, the element before is that one's word, and so on. The
-//! first address that is not a trusted proxy's is the client; what is on its left, anybody may have
-//! written.
+//! Each proxy appends the address from which it has the request. So the peer vouches for the last element. If that
+//! names another trusted proxy, that one vouches for the element before, and so on. The first address that is not a
+//! trusted proxy's is the client. Anybody may have written what is to its left.
 
 use std::net::IpAddr;
 
@@ -12,17 +11,17 @@ use super::lists::{elements, lines};
 use super::rfc7239::{Element, Elements, host as host_of, is_https, node};
 use super::trust::{Fields, Trust};
 
-/// Whom a peer has connected for, as it says itself when it connects.
+/// The client for which a peer has connected, as the peer announces when it connects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Relayed {
-    /// It says nothing.
+    /// It announces nothing.
     #[default]
     No,
-    /// For a client at this address, or for nobody known.
+    /// For a client at this address, or for an unknown one.
     For(Option<IpAddr>),
 }
 
-/// Returns the client of `request`, which a trusted peer has passed on that has it from `source`.
+/// Returns the client of `request`, which a trusted peer passed on and received from `source`.
 pub(super) fn client(request: &Request, trust: &Trust, source: Option<IpAddr>) -> Option<IpAddr> {
     let (name, stop) = match trust.fields {
         Fields::Customary => (FOR, customary(request, trust).stop),
@@ -30,13 +29,13 @@ pub(super) fn client(request: &Request, trust: &Trust, source: Option<IpAddr>) -
     };
     match stop {
         Some(client) => client,
-        // A request that a proxy makes for itself names nobody; a list without elements hides the client.
+        // A proxy's own request names no client; a list without elements hides the client.
         None if lines(request, name).next().is_none() => source,
         None => None,
     }
 }
 
-/// Returns whether the client's connection is encrypted, if the trusted proxy it came by says so.
+/// Returns whether the client's connection is encrypted, if the trusted proxy says so.
 pub(super) fn is_secure(request: &Request, trust: &Trust) -> Option<bool> {
     match trust.fields {
         Fields::Customary => is_https(beside_client(request, trust, PROTO)?),
@@ -44,7 +43,7 @@ pub(super) fn is_secure(request: &Request, trust: &Trust) -> Option<bool> {
     }
 }
 
-/// Returns the host that the client has asked for, if the trusted proxy it came by says so.
+/// Returns the host that the client asked for, if the trusted proxy says so.
 pub(super) fn host<'r>(request: &'r Request, trust: &Trust) -> Option<&'r str> {
     match trust.fields {
         Fields::Customary => host_of(beside_client(request, trust, HOST)?),
@@ -57,11 +56,11 @@ const PROTO: &str = "x-forwarded-proto";
 const HOST: &str = "x-forwarded-host";
 const FORWARDED: &str = "forwarded";
 
-/// Looks through a list from its first element on, and keeps what a walk from its last would stop at.
+/// Reads a list from its first element on, and keeps the element at which a walk from the last one would stop.
 struct Walk<'t, T> {
     trust: &'t Trust,
     stop: Option<T>,
-    /// Which element that is.
+    /// The index of that element.
     index: usize,
     seen: usize,
 }
@@ -77,7 +76,7 @@ impl<'t, T> Walk<'t, T> {
     }
 
     fn pass(&mut self, address: Option<IpAddr>, element: T) {
-        // Whoever stands after a stranger, or after nobody, is believed by those further right.
+        // The element after a stranger, or after an unknown client, was written by proxies further to the right.
         let is_trusted = address.is_some_and(|address| self.trust.admits(address));
         if self.stop.is_none() || !is_trusted {
             self.stop = Some(element);
@@ -87,7 +86,7 @@ impl<'t, T> Walk<'t, T> {
     }
 }
 
-/// Walks the list of `X-Forwarded-For`: addresses with commas between them.
+/// Walks the list of `X-Forwarded-For`: addresses separated by commas.
 fn customary<'t>(request: &Request, trust: &'t Trust) -> Walk<'t, Option<IpAddr>> {
     let mut walk = Walk::new(trust);
     for address in elements(request, FOR).map(node) {
@@ -105,11 +104,11 @@ fn standard<'r, 't>(request: &'r Request, trust: &'t Trust) -> Walk<'t, Element<
     walk
 }
 
-/// Returns the element of another list that the proxy has written which the client came by.
+/// Returns the element of another list that was written by the proxy to which the client connected.
 ///
-/// A proxy writes a scheme or host anew, or appends it as it appends the address. So it is as far from the end as the
-/// client's address is in its list, or, where there are fewer, the first. Without such a list it is the peer's word, the
-/// last one.
+/// A proxy sets a scheme or host, or appends it as it appends the address. So the element is as far from the end as the
+/// client's address is in its list, or it is the first, if there are fewer. Without a list of addresses it is the last
+/// one, which the peer wrote.
 fn beside_client<'r>(request: &'r Request, trust: &Trust, name: &'static str) -> Option<&'r [u8]> {
     let count = elements(request, name).count();
     if count <= 1 {
@@ -126,7 +125,7 @@ mod tests {
 
     const PEERS: [&str; 2] = ["10.0.0.0/8", "fd00::/8"];
 
-    /// The client, or `-`, and the scheme, if one is told.
+    /// Returns the client, or `-`, and the scheme, if there is one.
     fn found(trust: &Trust, fields: &[(&str, &str)]) -> (String, Option<bool>) {
         let request = with(fields);
         let client = client(&request, trust, Some("10.0.0.1".parse().unwrap()));
@@ -234,7 +233,7 @@ mod tests {
     #[test]
     fn each_field_counts_by_itself() {
         let client = |fields: &[(&str, &str)]| customary(fields);
-        // The one is missing, malformed or says nothing, and the other counts.
+        // One is missing, malformed or empty, and the other counts.
         for proto in [("X-Forwarded-Proto", "https"), ("x-forwarded-proto", "http, https")] {
             assert_eq!(client(&[proto]), ("10.0.0.1".to_owned(), Some(true)));
             for hidden in ["unknown", "garbage", "", ",", "192.0.2.1, unknown"] {
@@ -320,7 +319,7 @@ mod tests {
                 "=",
             ] {
                 let (half, whole) = (steps(name, 400, element), steps(name, 800, element));
-                // With one more for what does not double.
+                // With a little more for what does not double.
                 assert!(whole <= 2 * half + 1000, "{name} {element:?}: {half}, {whole}");
             }
         }
@@ -334,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_broken_list_hides_the_client_and_forges_none() {
-        // What a client writes, and a proxy that appends to the same line.
+        // A client writes this, and a proxy appends to the same line.
         for forged in [
             "for=10.6.6.6;x=\"",
             "for=\"10.6.6.6",

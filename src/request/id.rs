@@ -1,4 +1,4 @@
-//! Request ids: what ties the lines about one request together.
+//! Request ids, which connect the log lines of one request.
 
 use std::cell::Cell;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Ids are numbered in blocks, so that threads do not meet over a counter for each request.
+/// Ids are numbered in blocks, so that threads do not share a counter for each request.
 const BLOCK: u64 = 1024;
 
-/// The longest id that is taken over from somebody else.
+/// The longest id that is accepted from a peer.
 const LONGEST: usize = 128;
 
 /// The id of a request, for log lines: 16 hexadecimal digits, or what a trusted peer has called it.
@@ -48,7 +48,7 @@ impl<'r> RequestId<'r> {
         RequestId(Id::Own(mix(seed().wrapping_add(serial.get()))))
     }
 
-    /// What a peer has sent as an id, if it can stand in a line and a field without harm.
+    /// Returns the id that a peer has sent, if it is harmless in a line and in a field.
     pub(crate) fn given(sent: &'r [u8]) -> Option<RequestId<'r>> {
         let is_harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@~".contains(byte);
         let is_good = (1..=LONGEST).contains(&sent.len()) && sent.iter().all(is_harmless);
@@ -56,7 +56,7 @@ impl<'r> RequestId<'r> {
         Some(RequestId(Id::Given(text)))
     }
 
-    /// Its text, which may need some room.
+    /// Returns its text, for which it may need `room`.
     pub(crate) fn text<'t>(&self, room: &'t mut [u8; 16]) -> &'t str
     where
         'r: 't,
@@ -73,7 +73,7 @@ impl<'r> RequestId<'r> {
     }
 }
 
-/// The next number of this thread. No other thread of this process gets it.
+/// Returns the next number of this thread. No other thread of this process gets it.
 pub(crate) fn next_serial() -> NonZeroU64 {
     static BLOCKS: AtomicU64 = AtomicU64::new(0);
     thread_local! {
@@ -89,9 +89,8 @@ pub(crate) fn next_serial() -> NonZeroU64 {
     })
 }
 
-/// What makes the ids of this process differ from those of the next: when it was asked for, by which process, and
-/// where the system has put that. It need not be hard to guess, so there is no random number in it, and what gets
-/// those is not in the program.
+/// Returns what makes the ids of this process differ from those of the next: the time, the process id, and an address.
+/// Ids need not be hard to guess, so no random number is needed, and the code for one is not linked.
 fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| {
@@ -107,8 +106,8 @@ fn seed() -> u64 {
     })
 }
 
-/// Spreads numbers that follow each other over all numbers. Multiplying by an odd number and folding
-/// high bits into low ones can both be undone, so different numbers stay different.
+/// Spreads consecutive numbers over all numbers. Multiplying by an odd number and folding high bits into low ones can
+/// both be undone, so different numbers stay different.
 fn mix(number: u64) -> u64 {
     let folded = (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let folded = (folded ^ (folded >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);

@@ -2,7 +2,7 @@
 
 use super::Request;
 
-/// Returns the values of all field lines of that name, in order.
+/// Returns the values of all field lines with that name, in order.
 pub(super) fn lines<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
     let lines = request
         .headers()
@@ -10,12 +10,12 @@ pub(super) fn lines<'r>(request: &'r Request, name: &'static str) -> impl Iterat
     lines.map(|(_, value)| value)
 }
 
-/// Returns the elements of the list that all field lines of that name make, in order.
+/// Returns the elements of the list that all field lines with that name form, in order.
 pub(super) fn elements<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
     lines(request, name).flat_map(elements_of)
 }
 
-/// Returns the last element of the last field line of that name: whoever passes a request on adds his own there.
+/// Returns the last element of the last field line with that name: a proxy adds its own there.
 pub(super) fn last_element<'r>(request: &'r Request, name: &'static str) -> Option<&'r [u8]> {
     elements_of(lines(request, name).last()?).last()
 }
@@ -23,8 +23,8 @@ pub(super) fn last_element<'r>(request: &'r Request, name: &'static str) -> Opti
 /// Returns the elements of one field line.
 fn elements_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let elements = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    // RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements". The limits of a
-    // head are reasonable.
+    // RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements". The limits of
+    // a head are reasonable.
     elements.filter(|element| {
         #[cfg(test)]
         super::steps::count(element.len() + 1);

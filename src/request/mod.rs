@@ -57,8 +57,8 @@ pub use trust::Trust;
 /// # Ok::<(), hansel::BodyError>(())
 /// ```
 pub struct Request {
-    /// Holds the head and a body that is already here, from `origin` on. For a request that came over
-    /// a connection it is that connection's receive buffer.
+    /// Contains the head and a body that has already arrived, from `origin` on. For a request that came over a
+    /// connection it is that connection's receive buffer.
     pub(crate) buffer: Vec<u8>,
     pub(crate) origin: usize,
     pub(crate) head: Head,
@@ -66,18 +66,18 @@ pub struct Request {
     decoded: DecodedPath,
     pub(crate) body: RequestBody,
     pub(crate) peer: Option<SocketAddr>,
-    /// Whom the peer speaks for, by the PROXY protocol.
+    /// The client for which the peer speaks, by the PROXY protocol.
     pub(crate) relayed: Relayed,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub(crate) is_secure: bool,
-    /// Whose word is taken for another address than that. It is the server's, the same for all.
+    /// The trust policy of the server, which all requests share.
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
     captures: Captures,
     endpoint: RefCell<String>,
-    /// Whether somebody will ask for the endpoint.
+    /// True if the endpoint will be read.
     records_endpoint: Cell<bool>,
-    /// Zero as long as nobody has asked.
+    /// Zero until the id is first read.
     serial: Cell<u64>,
 }
 
@@ -198,7 +198,7 @@ impl Request {
         let trust = self.trust.as_deref();
         match self.relayed {
             Relayed::No => (peer, trust.filter(|trust| trust.admits_peer(self.peer))),
-            // There may be more proxies behind the one that has connected. Nobody known is none of them.
+            // There may be more proxies behind the one that has connected. An unknown client is not one of them.
             Relayed::For(source) => {
                 let admits = |trust: &&Trust| source.is_some_and(|source| trust.admits(source));
                 (source, trust.filter(admits))
@@ -206,13 +206,13 @@ impl Request {
         }
     }
 
-    /// As [`sender`](Request::sender), for the host.
+    /// Does what [`sender`](Request::sender) does, for the host.
     fn host_trust(&self) -> Option<&Trust> {
         self.trust.as_ref().filter(|trust| trust.takes_host)?;
         self.sender().1
     }
 
-    /// Whether the client is somebody else than the peer, by a word that counts.
+    /// Returns true if a trusted peer says that it speaks for another client.
     pub(crate) fn has_proxy(&self) -> bool {
         self.relayed != Relayed::No || self.sender().1.is_some()
     }
@@ -316,11 +316,11 @@ impl Request {
     /// assert_eq!(response.body().bytes(), Some(&b"crumbs.txt of gretel"[..]));
     /// ```
     pub fn capture(&self, name: &str) -> Option<&str> {
-        // Where a slash policy has added a slash at the end, it is the one that stands behind each path.
+        // If a slash policy has added a slash at the end, it is the one that follows each path.
         self.decoded.segments().whole().get(self.captures.find(name)?)
     }
 
-    /// The values of all that was captured, in order; those of groups that took no part in a match are left out.
+    /// Returns the values of all captures, in order, without those of groups that took no part in a match.
     pub(crate) fn captured(&self) -> impl Iterator<Item = &str> {
         let whole = self.decoded.segments().whole();
         self.captures.places().into_iter().filter_map(|place| whole.get(place?))
@@ -333,7 +333,7 @@ impl Request {
         self.endpoint.borrow().clone()
     }
 
-    /// As [`endpoint`](Request::endpoint), to be looked at.
+    /// Does what [`endpoint`](Request::endpoint) does, without copying.
     pub(crate) fn endpoint_text(&self) -> Ref<'_, String> {
         self.endpoint.borrow()
     }
@@ -361,17 +361,17 @@ impl Request {
         &self.captures
     }
 
-    /// From here on, dispatch writes down the pattern of the endpoint it reaches.
+    /// Makes dispatch record the pattern of the endpoint it reaches, from here on.
     pub(crate) fn record_endpoint(&self) {
         self.records_endpoint.set(true);
     }
 
-    /// Where the pattern of the endpoint goes, if somebody will ask for it.
+    /// Returns where the pattern of the endpoint is recorded, if it will be read.
     pub(crate) fn endpoint_record(&self) -> Option<&RefCell<String>> {
         self.records_endpoint.get().then_some(&self.endpoint)
     }
 
-    /// The head as it was sent.
+    /// Returns the head as it was sent.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         self.head_and_body().get(..self.head.len()).unwrap_or(&[])
     }
@@ -380,10 +380,10 @@ impl Request {
         self.buffer.get(self.origin..).unwrap_or(&[])
     }
 
-    /// Takes up the head that has just been parsed at `origin`.
+    /// Prepares the head that was just parsed at `origin`.
     #[inline]
     pub(crate) fn begin(&mut self) -> Result<(), BadPath> {
-        // Clients ask for the same again and again.
+        // Clients repeat methods, so a repeated one is kept.
         if !self.head.is_method(self.head_and_body(), self.method.as_str()) {
             self.take_method();
         }
@@ -396,7 +396,7 @@ impl Request {
     #[inline(never)]
     fn take_method(&mut self) {
         let method = self.head.method(self.head_and_body());
-        // What the protocol takes for a token is one for `http` as well.
+        // A token of the protocol is also one for `http`.
         self.method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
     }
 
@@ -411,7 +411,7 @@ impl Request {
         Ok(())
     }
 
-    /// Makes room for the connection's next request.
+    /// Prepares it for the connection's next request.
     pub(crate) fn clear(&mut self) {
         self.body.clear();
         self.context.clear();

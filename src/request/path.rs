@@ -1,29 +1,29 @@
-//! The path of a request: split on `/` first, then percent-decoded, once.
+//! The path of a request: first split at `/`, then percent-decoded once.
 //!
-//! Splitting before decoding keeps an encoded slash (`%2F`) inside its segment, so that no client can
-//! make a segment out of data (RFC 3986 §2.2, §2.4: decode after the components have been separated).
+//! Splitting before decoding keeps an encoded slash (`%2F`) inside its segment, so no client can turn data into a
+//! segment (RFC 3986 §2.2, §2.4: decode after the components were separated).
 
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
-/// The decoded form of a path, in buffers that the connection's next request uses again.
+/// The decoded form of a path, in buffers that the connection's next request reuses.
 #[derive(Debug, Default)]
 pub(crate) struct DecodedPath {
-    /// Each segment behind a `/` of its own, so that offsets mean what they do in the path as it was sent;
-    /// behind them the [`PADDING`].
+    /// Each segment after its own `/`, so that offsets mean the same as in the path as it was sent; then the
+    /// [`PADDING`].
     padded: String,
-    /// How long the text is without the padding.
+    /// The length of the text without the padding.
     len: usize,
-    /// `padded` with NUL for every slash that is part of a segment; empty if there is none.
+    /// `padded` with NUL for every slash inside a segment; empty if there is none.
     masked: String,
 }
 
-/// Stands behind each path, so that it can be looked at word by word: there is a whole word at each of its
-/// octets, and a slash that ends its last segment.
+/// Follows each path, so that it can be read a word at a time: a whole word begins at each of its octets, and a slash
+/// ends its last segment.
 const PADDING: &str = "////////";
 
-/// Why a path cannot be decoded. Answered with 400.
+/// Why a path cannot be decoded. The response is 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadPath {
     /// A segment is not UTF-8 once decoded.
@@ -42,13 +42,13 @@ impl fmt::Display for BadPath {
 }
 
 impl DecodedPath {
-    /// Whether this is what taking up `path` would make of it, which is one without escapes.
+    /// Returns true if it already holds `path`, which has no escapes.
     #[inline]
     pub(crate) fn is_of(&self, path: &[u8]) -> bool {
         self.len > 0 && self.masked.is_empty() && self.padded.as_bytes().get(..self.len) == Some(path)
     }
 
-    /// Takes up a path without escapes, or `*`, or nothing.
+    /// Stores a path without escapes, or `*`, or nothing.
     pub(crate) fn take_plain(&mut self, path: &str) {
         self.masked.clear();
         self.padded.clear();
@@ -71,7 +71,7 @@ impl DecodedPath {
         }
         let len = octets.len();
         octets.extend_from_slice(PADDING.as_bytes());
-        // No character spans segments: a slash is never a part of one.
+        // No character spans segments, because a slash is never part of one.
         self.padded = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
         self.len = len;
         if raw.as_bytes().windows(3).any(|code| matches!(code, b"%2F" | b"%2f")) {
@@ -107,7 +107,7 @@ impl DecodedPath {
         self.padded.get(..self.len).unwrap_or("")
     }
 
-    /// The text and its padding, with NUL for every slash that is part of a segment.
+    /// Returns the text and its padding, with NUL for every slash inside a segment.
     #[inline]
     fn masked(&self) -> &[u8] {
         let masked = if self.masked.is_empty() {
@@ -131,7 +131,7 @@ impl DecodedPath {
 #[derive(Clone, Copy)]
 pub struct Segments<'r> {
     path: &'r DecodedPath,
-    /// Where the slash before the next segment is; at the end of the text, no segment is left.
+    /// The position of the slash before the next segment. At the end of the text, no segment is left.
     start: usize,
 }
 
@@ -148,14 +148,14 @@ impl<'r> Segments<'r> {
         ahead.next()
     }
 
-    /// What is left as one text: each segment behind a slash. Empty if no segment is left.
+    /// Returns what is left as one text: each segment after a slash. Empty if no segment is left.
     #[inline]
     pub(crate) fn text(&self) -> &'r str {
         self.path.padded.get(self.start..self.path.len).unwrap_or("")
     }
 
-    /// As [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment: here
-    /// every slash begins a segment.
+    /// Returns the same as [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment. So
+    /// every slash in it begins a segment.
     pub(crate) fn masked(&self) -> &'r str {
         if self.path.masked.is_empty() {
             return self.text();
@@ -163,55 +163,55 @@ impl<'r> Segments<'r> {
         self.path.masked.get(self.start..self.path.len).unwrap_or("")
     }
 
-    /// All of the path, also what has been taken, and what stands behind it.
+    /// Returns the whole path, including what was consumed, and the padding.
     #[inline]
     pub(crate) fn whole(&self) -> &'r str {
         &self.path.padded
     }
 
-    /// The octets of what [`text`](Segments::text) is, with NUL for each slash inside a segment.
+    /// Returns the octets of [`text`](Segments::text), with NUL for each slash inside a segment.
     #[inline]
     pub(crate) fn octets(&self) -> Octets<'r> {
         Octets(self.path.masked().get(self.start..).unwrap_or(&[]))
     }
 
-    /// Whether a slash is part of a segment that is left.
+    /// Returns true if a segment that is left contains a slash.
     pub(crate) fn has_slash_inside(&self) -> bool {
         !self.path.masked.is_empty() && self.masked().contains('\0')
     }
 
-    /// Whether this is the whole of `/`: no segment, and none taken.
+    /// Returns true if this is the whole path `/`: no segment, and none consumed.
     #[cfg(feature = "regex")]
     pub(crate) fn is_root(&self) -> bool {
         self.path.text() == "/"
     }
 
-    /// The text of a path that [is the root](Segments::is_root).
+    /// Returns the text of a path that [is the root](Segments::is_root).
     #[cfg(feature = "regex")]
     pub(crate) fn slash(&self) -> &'r str {
         self.path.text()
     }
 
-    /// Whether this is the path of `OPTIONS *`, which is none.
+    /// Returns true if this is the path of `OPTIONS *`, which has no segments.
     pub(crate) fn is_asterisk(&self) -> bool {
         self.path.text() == "*"
     }
 
-    /// Where in the path the text is that is left.
+    /// Returns the offset in the path of the text that is left.
     pub(crate) fn offset(&self) -> usize {
         self.start
     }
 
-    /// What is left behind the first `bytes` of [`text`](Segments::text), if a segment ends there.
+    /// Returns what is left after the first `bytes` of [`text`](Segments::text), if a segment ends there.
     #[inline]
     pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
         let start = self.start + bytes;
-        // At the end of the path, that is the padding's.
+        // At the end of the path, this is the slash of the padding.
         let at_boundary = start <= self.path.len && self.path.masked().get(start) == Some(&b'/');
         at_boundary.then_some(Segments { start, ..*self })
     }
 
-    /// What is left behind the first `count` segments, if there are that many.
+    /// Returns what is left after the first `count` segments, if there are that many.
     pub(crate) fn behind(&self, count: usize) -> Option<Segments<'r>> {
         let mut rest = *self;
         for _ in 0..count {
@@ -220,7 +220,7 @@ impl<'r> Segments<'r> {
         Some(rest)
     }
 
-    /// The text of the segments that `rest` has no more.
+    /// Returns the text of the segments that `rest` no longer has.
     pub(crate) fn until(&self, rest: &Segments<'r>) -> &'r str {
         self.path.padded.get(self.start..rest.start).unwrap_or("")
     }
@@ -245,39 +245,39 @@ impl<'r> Segments<'r> {
     }
 }
 
-/// What is left of a path, to be looked at a word at a time. Every slash in it separates segments.
+/// The rest of a path, to be read a word at a time. Every slash in it separates segments.
 ///
-/// Behind the path stands the [`PADDING`]: so it is at its end where no more than that is left.
+/// The [`PADDING`] follows the path, so only the padding is left at its end.
 #[derive(Clone, Copy)]
 pub(crate) struct Octets<'a>(&'a [u8]);
 
 impl<'a> Octets<'a> {
-    /// How many there are.
+    /// Returns the number of octets left.
     #[inline]
     pub(crate) fn len(self) -> usize {
         self.0.len().wrapping_sub(PADDING.len())
     }
 
-    /// Where they begin in the [`whole`](Segments::whole) of their path.
+    /// Returns where they begin in the [`whole`](Segments::whole) of their path.
     #[inline]
     pub(crate) fn begin_in(self, whole: &str) -> usize {
         whole.len().wrapping_sub(self.0.len())
     }
 
-    /// The first octet, if any is left.
+    /// Returns the first octet, if any is left.
     #[inline]
     pub(crate) fn first(self) -> Option<u8> {
         self.0.first().copied().filter(|_| self.0.len() > PADDING.len())
     }
 
-    /// What is left behind the first octet, if any is left.
+    /// Returns what is left after the first octet, if any is left.
     #[inline(always)]
     pub(crate) fn behind_first(self) -> Option<Octets<'a>> {
         (self.0.len() > PADDING.len()).then(|| Octets(&self.0[1..]))
     }
 
-    /// What is left behind the first `len` octets of `text`, if these are the first here as well. There must be
-    /// eight octets more in `text`, which do not count.
+    /// Returns what is left after the first `len` octets of `text`, if the path begins with them. `text` must have
+    /// eight more octets, which do not count.
     #[inline(always)]
     pub(crate) fn behind(self, text: &[u8], len: usize) -> Option<Octets<'a>> {
         let is_same = match FIRST.get(len) {
@@ -288,11 +288,11 @@ impl<'a> Octets<'a> {
             return None;
         }
         let left = self.0.get(len..)?;
-        // The padding is no part of the path, even where it is the same.
+        // The padding is not part of the path, even where it is equal.
         (left.len() >= PADDING.len()).then_some(Octets(left))
     }
 
-    /// How long the segment is that these octets begin with, and what is left behind it.
+    /// Returns the length of the segment at the start, and what is left after it.
     #[inline(always)]
     pub(crate) fn segment(self) -> Option<(usize, Octets<'a>)> {
         let len = match octet_in(word(self.0)?, b'/') {
@@ -303,7 +303,7 @@ impl<'a> Octets<'a> {
     }
 }
 
-/// Where the first slash is in a path with its padding.
+/// Returns where the first slash is in a path with its padding.
 fn long_segment(octets: &[u8]) -> Option<usize> {
     let words = octets.chunks_exact(8).filter_map(word).enumerate();
     words
@@ -311,23 +311,23 @@ fn long_segment(octets: &[u8]) -> Option<usize> {
         .find_map(|place| place)
 }
 
-/// The first eight octets.
+/// Returns the first eight octets.
 #[inline]
 pub(crate) fn word(octets: &[u8]) -> Option<u64> {
     octets.first_chunk().map(|word| u64::from_le_bytes(*word))
 }
 
-/// Which octet of a word is `wanted`, the first one.
+/// Returns the index of the first octet of a word that is `wanted`.
 #[inline]
 pub(crate) fn octet_in(word: u64, wanted: u8) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // An octet that is wanted becomes zero, and borrows from its upper bit.
+    // A wanted octet becomes zero, and borrows from its upper bit.
     let different = word ^ (ONES * u64::from(wanted));
     let found = different.wrapping_sub(ONES) & !different & (ONES << 7);
     (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
-/// The first octets of a word, for each number of them.
+/// Masks for the first octets of a word, by their number.
 static FIRST: [u64; 9] = {
     let mut first = [0; 9];
     let mut len = 1;

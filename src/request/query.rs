@@ -24,7 +24,7 @@ impl<'r> Pairs<'r> {
         Pairs { rest: text }
     }
 
-    /// The same pairs, each part to be decoded by whoever needs it.
+    /// Returns the same pairs without decoding them.
     #[cfg(any(feature = "query", feature = "form"))]
     pub(crate) fn raw(self) -> impl Iterator<Item = (Encoded<'r>, Encoded<'r>)> {
         let mut pairs = self;

@@ -1,24 +1,24 @@
-//! The field `Forwarded` (RFC 7239): what each proxy says of whom it has a request from.
+//! The field `Forwarded` (RFC 7239): from whom each proxy has a request.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What one proxy says.
+/// The element of one proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Element<'r> {
-    /// The address of `for`; none if that is hidden, malformed or left out.
+    /// The address of `for`; `None` if it is hidden, malformed or missing.
     pub(super) client: Option<IpAddr>,
-    /// What `proto` is, if it is one of ours.
+    /// True or false for the `proto` https or http.
     pub(super) is_secure: Option<bool>,
-    /// What `host` is, if it can be one.
+    /// The value of `host`, if it is a valid host.
     pub(super) host: Option<&'r str>,
-    /// Which of the three it has.
+    /// Which of the three parameters it has.
     given: [bool; 3],
 }
 
 /// The elements of one field line, in order. RFC 7239 §4: `Forwarded = 1#forwarded-element`.
 ///
-/// Of a line that follows another grammar nothing more is known from there on: then the last element is an empty one.
+/// If a line breaks the grammar, nothing is known from there on: then the last element is an empty one.
 pub(super) struct Elements<'r> {
     rest: Option<&'r [u8]>,
 }
@@ -46,7 +46,7 @@ impl<'r> Iterator for Elements<'r> {
     }
 }
 
-/// Reads one element, if it is not empty, and what is behind the comma that ends it, if there is one.
+/// Parses one element, if it is not empty, and returns what follows the comma that ends it, if there is one.
 ///
 /// RFC 7239 §4: `forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] )`.
 fn element(list: &[u8]) -> Option<(Option<Element<'_>>, Option<&[u8]>)> {
@@ -74,7 +74,7 @@ fn element(list: &[u8]) -> Option<(Option<Element<'_>>, Option<&[u8]>)> {
 }
 
 impl<'r> Element<'r> {
-    /// Takes up a parameter; none if it must not be.
+    /// Stores a parameter. Returns `None` if it is not allowed.
     fn take(&mut self, name: &[u8], value: Value<'r>) -> Option<()> {
         const NAMES: [&str; 3] = ["for", "proto", "host"];
         let is_named = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -94,7 +94,7 @@ impl<'r> Element<'r> {
     }
 }
 
-/// What stands behind a `=`: without its quotes.
+/// What follows a `=`, without its quotes.
 #[derive(Clone, Copy)]
 struct Value<'r> {
     octets: &'r [u8],
@@ -122,7 +122,8 @@ impl<'r> Value<'r> {
     }
 }
 
-/// RFC 7239 §4: `forwarded-pair = token "=" value`, and a value is a token or a quoted string. Says what is behind it.
+/// RFC 7239 §4: `forwarded-pair = token "=" value`, and a value is a token or a quoted string. Also returns what
+/// follows it.
 fn pair(text: &[u8]) -> Option<(&[u8], Value<'_>, &[u8])> {
     let equals = find(text, |byte| !is_name(byte)).filter(|length| *length > 0)?;
     let (name, rest) = text.split_at_checked(equals)?;
@@ -131,7 +132,7 @@ fn pair(text: &[u8]) -> Option<(&[u8], Value<'_>, &[u8])> {
         let (value, behind) = quoted_string(quoted)?;
         return Some((name, value, behind));
     }
-    // Addresses with colons or brackets are to be quoted (§6), and often are not.
+    // Addresses with colons or brackets must be quoted (§6), and often are not.
     let is_end = |byte| matches!(byte, b',' | b';' | b' ' | b'\t' | b'"');
     let (octets, behind) = rest.split_at_checked(find(rest, is_end).unwrap_or(rest.len()))?;
     let value = Value {
@@ -141,7 +142,7 @@ fn pair(text: &[u8]) -> Option<(&[u8], Value<'_>, &[u8])> {
     Some((name, value, behind))
 }
 
-/// Reads a quoted string (RFC 9110 §5.6.4), of which the first quote has been read.
+/// Parses a quoted string (RFC 9110 §5.6.4) after its first quote.
 fn quoted_string(text: &[u8]) -> Option<(Value<'_>, &[u8])> {
     let mut has_escapes = false;
     let mut is_escaped = false;
@@ -155,7 +156,7 @@ fn quoted_string(text: &[u8]) -> Option<(Value<'_>, &[u8])> {
     Some((Value { octets, has_escapes }, behind.get(1..)?))
 }
 
-/// Returns where the first such byte is.
+/// Returns the index of the first such byte.
 fn find(text: &[u8], mut is_wanted: impl FnMut(u8) -> bool) -> Option<usize> {
     let place = text.iter().position(|byte| is_wanted(*byte));
     #[cfg(test)]
@@ -168,8 +169,8 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// RFC 7239 §6: `node = nodename [ ":" node-port ]`. An IPv6 address is in brackets there; in X-Forwarded-For it is
-/// often bare. "unknown" and `_hidden` are nodes without an address.
+/// RFC 7239 §6: `node = nodename [ ":" node-port ]`. An IPv6 address is in brackets there; in X-Forwarded-For it often
+/// is not. "unknown" and `_hidden` are nodes without an address.
 pub(super) fn node(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let address = text
@@ -206,7 +207,7 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Whether a scheme is that of an encrypted connection; none if it is neither of ours.
+/// Returns true for https, false for http, and `None` for any other scheme.
 pub(super) fn is_https(scheme: &[u8]) -> Option<bool> {
     match scheme {
         scheme if scheme.eq_ignore_ascii_case(b"https") => Some(true),
@@ -215,7 +216,7 @@ pub(super) fn is_https(scheme: &[u8]) -> Option<bool> {
     }
 }
 
-/// The host that this names, with its port if it has one; an empty one is none.
+/// Returns the host that this names, with its port if it has one; `None` if it is empty or invalid.
 pub(super) fn host(text: &[u8]) -> Option<&str> {
     let is_host = !text.is_empty() && hansel_proto::is_host(text);
     std::str::from_utf8(text).ok().filter(|_| is_host)
@@ -225,7 +226,7 @@ pub(super) fn host(text: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// Each element as `client scheme host`.
+    /// Returns each element as `client scheme host`.
     fn read(line: &str) -> Vec<String> {
         let shown = |element: Element<'_>| {
             let client = element.client.map_or("-".to_owned(), |client| client.to_string());

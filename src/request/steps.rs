@@ -1,4 +1,4 @@
-//! How many octets have been looked at, for tests of what that grows with.
+//! Counts octets that are read, for tests of how the work grows.
 
 use std::cell::Cell;
 
@@ -6,12 +6,12 @@ thread_local! {
     static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Counts octets that are looked at.
+/// Counts octets that are read.
 pub(crate) fn count(octets: usize) {
     STEPS.with(|steps| steps.set(steps.get() + octets));
 }
 
-/// Returns how many octets `of` looks at.
+/// Returns how many octets `of` reads.
 pub(crate) fn counted(of: impl FnOnce()) -> usize {
     let before = STEPS.with(Cell::get);
     of();

@@ -1,4 +1,4 @@
-//! Whose word is taken for where a request came from.
+//! Which peers are trusted to say where a request came from.
 
 use std::fmt;
 use std::io;
@@ -50,7 +50,7 @@ pub struct Trust {
     pub(super) fields: Fields,
 }
 
-/// The fields by which proxies say whom they speak for.
+/// The fields in which proxies name their client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
     /// `X-Forwarded-For` and `X-Forwarded-Proto`.
@@ -112,7 +112,7 @@ impl Trust {
         self
     }
 
-    /// Whether a connection from `peer` is one of them; one without an address is a Unix socket's.
+    /// Returns true if a connection from `peer` is trusted; a peer without an address is on a Unix socket.
     pub(crate) fn admits_peer(&self, peer: Option<SocketAddr>) -> bool {
         peer.map_or(self.unix_sockets, |peer| self.admits(peer.ip()))
     }
@@ -177,7 +177,7 @@ impl FromStr for Network {
     }
 }
 
-/// An address, its first bit on the left.
+/// Returns the bits of an address, the first one on the left.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
@@ -186,7 +186,7 @@ fn bits(address: IpAddr) -> u128 {
 }
 
 fn first_bits(address: IpAddr, count: u32) -> u128 {
-    // Shifting by all 128 is not defined, and leaves none.
+    // A shift by all 128 bits is undefined; the result then has no bits.
     bits(address) & u128::MAX.checked_shl(128 - count).unwrap_or(0)
 }
 

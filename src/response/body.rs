@@ -18,7 +18,7 @@ use super::FilePart;
 #[derive(Default)]
 pub struct Body {
     pub(crate) kind: Kind,
-    /// What the bytes are, if that is known: the Content-Type where the handler sets none.
+    /// The Content-Type of these bytes, if it is known and the handler sets none.
     pub(crate) content_type: Option<FieldValue<'static>>,
 }
 
@@ -82,7 +82,7 @@ impl Body {
         })
     }
 
-    /// Makes a file one on a slow disk.
+    /// Makes a file behave as one on a slow disk.
     #[cfg(test)]
     pub(crate) fn on_disk(&mut self, disk: super::file::Disk) {
         if let Kind::File(part) = &mut self.kind {
@@ -168,12 +168,12 @@ impl Body {
         }
     }
 
-    /// Whether none was made, as opposed to one of no bytes.
+    /// Returns true if no body was made, as opposed to one without bytes.
     pub(crate) fn is_none(&self) -> bool {
         matches!(self.kind, Kind::Empty)
     }
 
-    /// Whether sending it takes a thread of its own.
+    /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
     }
@@ -192,7 +192,7 @@ impl Body {
         }
     }
 
-    /// As what it is sent, unless a header field says otherwise.
+    /// Creates a JSON body. Its Content-Type is that of JSON unless a header says otherwise.
     #[cfg(feature = "json")]
     pub(crate) fn json(text: Vec<u8>) -> Body {
         const JSON: FieldValue<'static> = FieldValue::new(b"application/json").unwrap();
@@ -264,19 +264,19 @@ impl From<Arc<[u8]>> for Body {
     }
 }
 
-/// Where a stream's bytes go.
+/// The receiver of a stream's bytes.
 pub(crate) trait Sink {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// As [`send`](Sink::send), for the end of a body that is whole: it goes out even if no more would be
-    /// begun.
+    /// Does what [`send`](Sink::send) does, for the end of a complete body. It is sent even if no further piece would
+    /// be.
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.send(bytes)
     }
-    /// Whether sending could still succeed.
+    /// Returns true if sending could still succeed.
     fn is_open(&self) -> bool;
-    /// Waits as long as sending could still succeed, `time` at most. Says whether it still could. To find that out, it
-    /// may send `filler`, which means nothing, once.
+    /// Waits up to `time`, as long as sending could still succeed. Returns whether it still could. To find out, it may
+    /// send `filler`, which means nothing, once.
     fn wait(&self, time: Duration, _filler: &[u8]) -> bool {
         std::thread::sleep(time);
         self.is_open()
@@ -336,7 +336,7 @@ impl Write for BodyWriter<'_> {
         Ok(bytes.len())
     }
 
-    /// Does nothing: what was written is on its way.
+    /// Does nothing, because everything was already sent.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

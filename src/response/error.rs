@@ -1,4 +1,4 @@
-//! Any error, as a response: what makes `?` work in handlers.
+//! Any error as a response, which makes `?` work in handlers.
 
 use std::any::Any;
 use std::fmt;
@@ -47,9 +47,9 @@ pub struct Error {
 
 #[derive(Debug)]
 enum Source {
-    /// For the client to read.
+    /// A message for the client.
     Message(String),
-    /// For the log.
+    /// An error for the log.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -89,7 +89,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     }
 }
 
-/// The [`BodyError`] that `error` is, or that an `io::Error` of a body's reader carries.
+/// Returns the [`BodyError`] that `error` is, or that an `io::Error` of a body's reader contains.
 fn body_error(error: &dyn Any) -> Option<BodyError> {
     let inner = || {
         error

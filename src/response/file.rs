@@ -3,21 +3,21 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-/// So many bytes of a file, from a position on.
+/// A number of bytes of a file, from a position on.
 ///
-/// Each read says from where. So it does not matter who else reads from the same open file, or moves where it stands.
+/// Each read names its position. So it does not matter who else reads from the same open file or moves its cursor.
 pub(crate) struct FilePart {
     file: File,
     position: u64,
     left: u64,
-    /// Its file system may tell what it has in memory.
+    /// True if the file system may report what it has in memory.
     may_be_cached: bool,
-    /// Stands for a slow disk.
+    /// Simulates a slow disk, in tests.
     #[cfg(test)]
     disk: Option<Disk>,
 }
 
-/// What a read from a slow disk waits for.
+/// What a read from a simulated slow disk waits for.
 #[cfg(test)]
 pub(crate) type Disk = std::sync::Arc<dyn Fn() + Send + Sync>;
 
@@ -33,19 +33,19 @@ impl FilePart {
         }
     }
 
-    /// Makes it one of which nothing is in memory.
+    /// Simulates a disk from which nothing is in memory.
     #[cfg(test)]
     pub(crate) fn on(&mut self, disk: Disk) {
         self.disk = Some(disk);
     }
 
-    /// How many bytes are left to be read.
+    /// Returns how many bytes have not been read.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// Reads what the system has in memory of what comes next, and never waits for a disk. If that is nothing, only
-    /// [`read_next`](FilePart::read_next) can tell what there is, errors included.
+    /// Reads the next bytes that the system has in memory, and never waits for a disk. If there are none, only
+    /// [`read_next`](FilePart::read_next) can find out what there is, errors included.
     pub(crate) fn read_cached(&mut self, into: &mut [u8]) -> Option<usize> {
         #[cfg(test)]
         if self.disk.is_some() {
@@ -67,25 +67,25 @@ impl FilePart {
             Ok(n) => Some(n),
             Err(Errno::AGAIN | Errno::INTR) => None,
             Err(_) => {
-                // preadv2(2): EOPNOTSUPP where the file system has no such reads; older kernels, and those who
-                // emulate one, say EINVAL or ENOSYS. Whatever it is, there is no use in trying it again.
+                // preadv2(2): EOPNOTSUPP if the file system has no such reads; older kernels, and emulations, return
+                // EINVAL or ENOSYS. In any case trying again is useless.
                 self.may_be_cached = false;
                 None
             }
         }
     }
 
-    /// Elsewhere there is no such read.
+    /// Other systems have no such read.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn read_without_waiting(&mut self, _: &mut [u8]) -> Option<usize> {
         self.may_be_cached = false;
         None
     }
 
-    /// Reads what comes next, waiting for the disk if need be.
+    /// Reads the next bytes, waiting for the disk if needed.
     ///
     /// # Errors
-    /// If it can't be read, or ends before all that was promised has been read.
+    /// Returns an error if reading fails, or the file ends before all promised bytes were read.
     pub(crate) fn read_next(&mut self, into: &mut [u8]) -> io::Result<usize> {
         #[cfg(test)]
         if let Some(disk) = &self.disk {
@@ -167,7 +167,7 @@ mod tests {
         let whole = std::fs::read(MANIFEST).unwrap();
         let mut part = FilePart::new(File::open(MANIFEST).unwrap(), 5, 10);
         let mut into = [0; 10];
-        // Whether something is in memory is up to the system; what is read is what stands there.
+        // Whether something is in memory is up to the system; the bytes that are read must be the file's.
         let n = part
             .read_cached(&mut into[..4])
             .unwrap_or_else(|| part.read_next(&mut into[..4]).unwrap());

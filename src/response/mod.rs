@@ -41,14 +41,14 @@ pub struct Response {
     fault: Option<Box<Fault>>,
 }
 
-/// What is wrong with it, which is for the log and not for the client.
+/// What is wrong with a response. It is logged, and not sent to the client.
 enum Fault {
-    /// A header field that must not be sent, and where it was set.
+    /// A header that must not be sent, and where it was set.
     Field {
         error: InvalidField,
         at: &'static Location<'static>,
     },
-    /// The error that it is the response to, for the page to tell.
+    /// The error for which it is the response, to be shown on the development page.
     #[cfg(feature = "development")]
     Failure(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -193,7 +193,7 @@ impl Response {
     }
 
     fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
-        // The first one is named.
+        // The first error is reported.
         if let Err(error) = outcome
             && !matches!(self.fault.as_deref(), Some(Fault::Field { .. }))
         {
@@ -201,14 +201,14 @@ impl Response {
         }
     }
 
-    /// The same as the response to an error that is not for the client.
+    /// Marks it as the response to an error that is not shown to the client.
     #[cfg(feature = "development")]
     fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
         self.fault = Some(Box::new(Fault::Failure(error)));
         self
     }
 
-    /// What went wrong that the client is not told.
+    /// Returns the failure that the client is not told.
     #[cfg(feature = "development")]
     pub(crate) fn failure(&self) -> Option<String> {
         match self.fault.as_deref()? {
@@ -225,7 +225,7 @@ impl Response {
         }
     }
 
-    /// Makes one that must not be sent a 500, and has the log say why.
+    /// Turns a response that must not be sent into a 500, and logs why.
     pub(crate) fn make_sendable(&mut self) {
         if self.fault.is_some() || self.status.is_informational() {
             self.refuse_to_send();
@@ -248,17 +248,17 @@ impl Response {
     }
 }
 
-/// The name of a status, as its status line has it; empty if it has none. Not the one that `http` knows: the
-/// protocol's names are in the program anyway, and newer.
+/// Returns the reason phrase of a status; empty if it has none. The phrases of proto are newer than those of `http`,
+/// and linked anyway.
 pub(crate) fn reason(status: StatusCode) -> &'static str {
     match hansel_proto::reason_phrase(status.as_u16()) {
-        // RFC 9110 §15.5.19 reserves it, so it is not registered by the name that everybody knows.
+        // RFC 9110 §15.5.19 only reserves 418, so the well-known name is not registered.
         "" if status == StatusCode::IM_A_TEAPOT => "I'm a teapot",
         reason => reason,
     }
 }
 
-/// A status and its name: `404 Not Found`.
+/// Returns a status and its name: `404 Not Found`.
 pub(crate) fn status_text(status: StatusCode) -> String {
     format!("{} {}", status.as_u16(), reason(status))
 }
