@@ -1,7 +1,7 @@
-//! The plain path allocates nothing per request, seen from the outside: requests over a real socket.
+//! The plain path allocates nothing per request, measured from outside: requests over a real socket.
 //!
-//! A binary of its own, since the allocator counts for the whole process. (Counting allocators cannot
-//! be written without `unsafe`, which is forbidden here; so this one comes from a crate.)
+//! A separate binary, because the allocator counts for the whole process. (A counting allocator cannot be written
+//! without `unsafe`, which is forbidden here, so this one comes from a crate.)
 
 use std::alloc::System;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What the compiler says of handlers that can't be: it names the argument, and says what would do.
+//! Compiler messages for invalid handlers: they name the argument, and say what would work.
 
 use std::fs;
 use std::path::Path;

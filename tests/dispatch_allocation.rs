@@ -1,7 +1,7 @@
-//! Dispatch allocates nothing: from the request to the function and back to its response.
+//! Dispatch allocates nothing, from the request to the function and back to its response.
 //!
-//! A binary of its own, since the allocator counts for the whole process. (Counting allocators cannot
-//! be written without `unsafe`, which is forbidden here; so this one comes from a crate.)
+//! A separate binary, because the allocator counts for the whole process. (A counting allocator cannot be written
+//! without `unsafe`, which is forbidden here, so this one comes from a crate.)
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

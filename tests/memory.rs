@@ -1,6 +1,6 @@
-//! What a connection has in memory at most, whatever its client does, as `Limits` and SECURITY.md promise it.
+//! The most memory that a connection uses, whatever its client does, as `Limits` and SECURITY.md promise it.
 //!
-//! A binary of its own, since the allocator counts for the whole process.
+//! A separate binary, because the allocator counts for the whole process.
 
 use std::alloc::System;
 use std::io::{ErrorKind, Read, Write};

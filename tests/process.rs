@@ -1,6 +1,6 @@
-//! What a server looks like from outside its process: threads, and which loop watches which connection.
+//! A server seen from outside its process: its threads, and which loop watches which connection.
 //!
-//! A binary of its own, since it counts for the whole process; its tests take turns.
+//! A separate binary, because it counts for the whole process; its tests run one after the other.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! A span for each request, as a subscriber sees it.
 //!
-//! A binary of its own, since there is one subscriber for the whole process.
+//! A separate binary, because a process has only one subscriber.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

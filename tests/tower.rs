@@ -1,4 +1,4 @@
-//! The same requests over hansel's own wire, on hyper by `tower::Service`, and in the test client.
+//! The same requests to hansel's own server, to hyper with `tower::Service`, and in the test client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

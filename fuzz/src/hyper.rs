@@ -1,4 +1,4 @@
-//! What hyper makes of the same bytes: its server for one connection, on memory instead of a socket.
+//! hyper's reading of the same bytes: its server for one connection, on memory instead of a socket.
 
 use std::cell::RefCell;
 use std::convert::Infallible;

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: one conversation with the protocol, however its bytes are cut into pieces;
-//! hyper's verdict beside ours ([`differences`]); patterns tried one by one ([`patterns`]).
+//! What the fuzz targets share: a conversation with the protocol in pieces of any size, hyper's verdict compared with
+//! ours ([`differences`]), and patterns tried one by one ([`patterns`]).
 
 pub mod differences;
 mod hyper;

@@ -1,5 +1,5 @@
-//! A head as somebody reads it who knows no rule: the proof of a difference must not come from either of
-//! the parsers that differ.
+//! A head read without knowledge of the rules: the proof of a difference must not come from either of the parsers that
+//! differ.
 
 use std::net::Ipv6Addr;
 use std::sync::LazyLock;

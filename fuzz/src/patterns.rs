@@ -1,5 +1,4 @@
-//! Random patterns and paths: the one-pass matcher of `Routes` beside one that tries every pattern on its
-//! own.
+//! Random patterns and paths: the one-pass matcher of `Routes` compared with one that tries every pattern by itself.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

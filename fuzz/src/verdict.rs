@@ -1,4 +1,4 @@
-//! A server's verdict on the first head in some bytes, in words that both servers have.
+//! A server's verdict on the first head in some bytes, in terms that both servers have.
 
 use hansel_proto::{Connection, Framing, Head, Limits, Received, TargetForm, Version};
 

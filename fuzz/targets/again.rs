@@ -1,5 +1,5 @@
-//! Heads one behind the other, each a little different from the last: what a head remembers of those it has read
-//! changes nothing.
+//! Heads one after the other, each slightly different from the last: what a `Head` remembers of earlier ones changes
+//! nothing.
 #![no_main]
 
 use hansel_proto::{Connection, Framing, Head, Limits, Received, Refusal, TargetForm, Version};

@@ -1,4 +1,4 @@
-//! Chunked bodies: the same content however they are cut, and what is encoded is decoded again.
+//! Chunked bodies: the same content however they are split, and what was encoded decodes again.
 #![no_main]
 
 use hansel_fuzz::{converse, converse_in_pieces};

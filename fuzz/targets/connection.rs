@@ -1,4 +1,4 @@
-//! Whole conversations, cut into pieces at random: the cuts change nothing.
+//! Whole conversations, split at random: the split changes nothing.
 #![no_main]
 
 use hansel_fuzz::converse_in_pieces;

@@ -1,4 +1,4 @@
-//! Heads, beside hyper: where the two differ, it is for a reason that is known.
+//! Heads, compared with hyper: where the two differ, the reason is known.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whole applications: any bytes get well-formed responses, and no request a server error.
+//! Whole applications: any bytes get well-formed responses, and no request causes a server error.
 #![no_main]
 
 use std::sync::LazyLock;

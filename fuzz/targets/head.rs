@@ -1,4 +1,4 @@
-//! Heads: whatever is accepted has what every request must have, and reads the same byte by byte.
+//! Heads: an accepted head has what every request must have, and parses the same byte by byte.
 #![no_main]
 
 use hansel_fuzz::converse_in_pieces;

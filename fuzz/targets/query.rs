@@ -1,4 +1,4 @@
-//! Query strings and paths: decoding never fails in other ways than by an error, and loses nothing.
+//! Query strings and paths: decoding fails only with an error, and loses nothing.
 #![no_main]
 
 use hansel::{Method, Request};

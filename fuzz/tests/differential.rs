@@ -1,5 +1,5 @@
-//! The differential fuzz without the fuzzer: over what is kept, over the public corpus, over heads with
-//! random changes (of a fixed seed), and the table of differences itself.
+//! The differential fuzz without the fuzzer: over the stored corpus, the public corpus, heads with random changes (from
+//! a fixed seed), and the table of differences itself.
 
 use std::collections::HashSet;
 use std::fs;

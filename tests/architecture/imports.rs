@@ -1,7 +1,7 @@
-//! Who imports whom, computed from the `use` lines: a graph of the files of a crate.
+//! The imports of a crate, computed from its `use` lines: a graph of its files.
 //!
-//! An arrow goes from a file to the one in which the name that it imports is defined: a name that a room's `mod.rs` only
-//! passes on leads to the file behind it, and passing on is no arrow.
+//! An arrow goes from a file to the one that defines the imported name: a name that a room's `mod.rs` only re-exports
+//! leads to the file behind it, and re-exporting is not an arrow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

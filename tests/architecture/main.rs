@@ -1,4 +1,4 @@
-//! The house rules that a machine can check: who must not know whom, and what the files look like.
+//! The rules of the project that a machine can check: who must not import whom, and what files may contain.
 
 mod imports;
 

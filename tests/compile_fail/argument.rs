@@ -1,4 +1,4 @@
-//! A type that nobody knows how to read from a path.
+//! An argument whose type cannot be parsed from a path.
 
 use hansel::Routes;
 

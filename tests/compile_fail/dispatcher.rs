@@ -1,4 +1,4 @@
-//! A dispatcher where a function should be.
+//! A dispatcher where a function is expected.
 
 use hansel::Routes;
 

@@ -1,4 +1,4 @@
-//! An argument of a resource's function that can't be one.
+//! A function of a resource with an invalid argument.
 
 use hansel::resource;
 

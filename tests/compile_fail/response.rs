@@ -1,4 +1,4 @@
-//! A response that is none.
+//! A return value that is not a response.
 
 use hansel::Routes;
 

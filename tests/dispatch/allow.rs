@@ -1,4 +1,4 @@
-//! `Allow` is that of the path that answers.
+//! `Allow` is that of the path that responds.
 
 use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, StatusCode};

@@ -1,4 +1,4 @@
-//! What a capture says is what the argument says.
+//! A capture equals the argument.
 
 use hansel::test::Client;
 use hansel::{Hooks, Request, Response, Routes};

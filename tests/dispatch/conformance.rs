@@ -1,4 +1,4 @@
-//! What every dispatcher does, whichever it is and whatever it is mounted under.
+//! What every dispatcher does, whatever it is mounted under.
 
 use hansel::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Trail, Walk};
 use hansel::test::{Client, Response};

@@ -1,4 +1,4 @@
-//! What a path costs grows as it does: operations are counted while it doubles.
+//! The cost of a path grows linearly: operations are counted while the path doubles.
 
 use std::cell::Cell;
 

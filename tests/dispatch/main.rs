@@ -1,4 +1,4 @@
-//! Dispatch, from outside: what holds for every dispatcher, alone and under each other.
+//! Dispatch from outside: what holds for every dispatcher, alone and under every other.
 
 mod allow;
 mod captures;

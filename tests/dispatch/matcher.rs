@@ -1,4 +1,4 @@
-//! The one-pass matcher of `Routes`, beside one that tries every pattern on its own.
+//! The one-pass matcher of `Routes`, compared with one that tries every pattern by itself.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! A 404 of one's own, wherever it stands and however it is made, hides neither a 405 nor what OPTIONS is answered with.
+//! A custom 404, wherever it is and however it is made, hides neither a 405 nor the response to OPTIONS.
 
 use hansel::test::{Client, Response};
 use hansel::{App, Chain, Hooks, IntoApplication, Methods, Request, Routes, Slashes, StatusCode, mount};

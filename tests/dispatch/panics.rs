@@ -1,4 +1,4 @@
-//! What a registration that is refused panics with.
+//! The panics of registrations that are refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, PoisonError};

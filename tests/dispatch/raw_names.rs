@@ -1,4 +1,4 @@
-//! `r#` is how Rust writes a name that is a keyword. Outside it is no part of it.
+//! `r#` is how Rust writes a name that is a keyword. It is not part of the name.
 
 use hansel::test::Client;
 use hansel::{App, Method, Methods, Resource, Routes, Verbs};

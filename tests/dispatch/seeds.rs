@@ -1,4 +1,4 @@
-//! `docs/seeds.md` names a test for each line of the seeds' documents: each of them exists.
+//! `docs/seeds.md` names a test for each line of the seeds' documents. Each of these tests exists.
 
 use std::collections::BTreeSet;
 use std::fs;

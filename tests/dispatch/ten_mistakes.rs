@@ -1,6 +1,6 @@
-//! `docs/ten-mistakes.md` shows what newcomers' mistakes really print: this writes it, and checks it.
+//! Writes and checks `docs/ten-mistakes.md`, which shows what newcomers' mistakes really print.
 //!
-//! To write it anew: `WRITE_DOCS=1 cargo test --test dispatch ten_mistakes`.
+//! To write it again: `WRITE_DOCS=1 cargo test --test dispatch ten_mistakes`.
 
 use std::fmt::Write;
 use std::path::Path;

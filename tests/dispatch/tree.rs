@@ -1,4 +1,4 @@
-//! Trees of dispatchers at random, beside a model of what each of them should do.
+//! Random trees of dispatchers, compared with a model of what each of them should do.
 
 use std::collections::BTreeSet;
 

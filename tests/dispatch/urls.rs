@@ -1,4 +1,4 @@
-//! URLs that are built lead where they say, through a browser too, which resolves what it follows.
+//! Built URLs lead to their routes, also through a browser, which resolves the URLs it follows.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Handlers that block, and everybody else.
+//! Handlers that block, and all other requests meanwhile.
 
 use hansel::{Request, Routes, Server};
 

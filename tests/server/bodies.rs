@@ -1,4 +1,4 @@
-//! Request bodies: whole before the handler starts, or read as they arrive.
+//! Request bodies: complete before the handler starts, or read as they arrive.
 
 use std::io::{BufRead, Read, Write};
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and of one peer.
+//! The limits of connections, in all and per peer.
 
 use hansel::Limits;
 

@@ -1,5 +1,5 @@
-//! The conformance suite's own corpus, in the same process and without its waiting: each case ends
-//! with a half-close, after which everything that will ever be answered is answered.
+//! The corpus of the conformance suite, in the same process and without its waits: each case ends with a half-close,
+//! after which every response that will ever come has come.
 
 use std::sync::Mutex;
 use std::thread;

@@ -1,4 +1,4 @@
-//! No thread is ever lost: whatever is asked of a server, at rest all of its threads are where they belong.
+//! No thread is ever lost: whatever was requested, all threads of an idle server are where they belong.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

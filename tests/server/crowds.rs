@@ -1,4 +1,4 @@
-//! Many clients at once, and rude ones.
+//! Many clients at once, and misbehaving ones.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
-//! Deadlines: total ones, so that a client that sends or takes a little now and then does not pass.
+//! Deadlines are totals, so a client that sends or reads a little now and then does not pass.
 //!
-//! They are set to almost nothing here, so a test waits for what must happen, however long it takes.
-//! None asserts how long.
+//! They are set to almost nothing here, so a test waits for what must happen, however long it takes. No test asserts
+//! how long.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, mpsc};

@@ -1,7 +1,7 @@
-//! A server that is a process ends when it is told to, whatever becomes of what it prints and logs.
+//! A server that is a process ends when it is told to, whatever happens to what it prints and logs.
 //!
-//! The servers here are processes of their own: this test program, started again for the one test that is ignored
-//! otherwise.
+//! The servers here are separate processes: this test program, started again for the one test that is otherwise
+//! ignored.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};

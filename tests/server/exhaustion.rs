@@ -1,8 +1,8 @@
-//! Descriptors: the limit of connections fits what the process may have, and with all of them used up (EMFILE) the server
-//! still says so.
+//! Descriptors: the limit of connections fits what the process may open. If all are used up (EMFILE), the server still
+//! says so.
 //!
-//! The server is a process of its own, since the limit is one of the process: this test program, started
-//! again for the one test that is ignored otherwise.
+//! The server is a separate process, because the limit is one of the process: this test program, started again for the
+//! one test that is otherwise ignored.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Clients that send all their requests, say that this was all, and then read: every response arrives.
+//! Clients that send all their requests, close their sending side, and then read: every response arrives.
 
 use hansel::{Request, Server};
 

@@ -1,6 +1,6 @@
-//! Handlers that take too long: who answers, who is cut off, and what becomes of their threads.
+//! Handlers that take too long: who responds, whose connection is cut, and what happens to their threads.
 //!
-//! The deadline here is real time, so what must not be overdue has either no handler or plenty of time.
+//! The deadline here is real time. So a request that must not be overdue has either no handler or plenty of time.
 
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The health lane: probes that are answered whatever the handlers do.
+//! The health lane: probes get responses whatever the handlers do.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! When places run short, the connections that have been idle longest make room.
 //!
-//! One must have been idle for a second. No test here measures that: where it matters, clients try until they have a
-//! place, and what is looked at is who had to go.
+//! A connection must have been idle for a second. No test here measures that: where it matters, clients try until they
+//! have a place, and the test checks whose connection was closed.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A server's life: addresses, draining, stopping.
+//! A server's life: listening, draining, stopping.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};

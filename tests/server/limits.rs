@@ -1,4 +1,4 @@
-//! Whatever the limits are: nothing breaks, and what is within them is answered.
+//! Extreme limits: nothing breaks, and requests within them get responses.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

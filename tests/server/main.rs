@@ -1,7 +1,7 @@
 //! The server over real sockets.
 //!
-//! No test here looks at a clock to decide: order is made with gates and channels, and a wait that has
-//! no end is turned into a failure after half a minute.
+//! No test here decides by a clock: gates and channels establish order, and an endless wait becomes a failure after
+//! half a minute.
 
 mod access_log;
 mod blocking;

@@ -1,4 +1,4 @@
-//! What `/metrics` tells.
+//! The content of `/metrics`.
 
 use std::io;
 

@@ -1,5 +1,4 @@
-//! Panics, wherever the user's code may have one: the response is a 500 or none, and everybody else goes
-//! on.
+//! Panics wherever the program's code may have one: the response is a 500 or none, and everything else goes on.
 
 use std::io::Write;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Servers that are processes of their own: this test program, started again for a test that is ignored otherwise.
+//! Servers that are separate processes: this test program, started again for a test that is otherwise ignored.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What the server refuses by itself: each time with the right status, and the connection ends.
+//! Requests that the server refuses by itself: each gets the right status, and the connection ends.
 
 use hansel::{Limits, Request};
 

@@ -1,7 +1,7 @@
-//! Restarts while requests come in: nobody is refused, and no request is lost.
+//! Restarts while requests come in: no client is refused, and no request is lost.
 //!
-//! The servers here are processes of their own: this test program, started again for the one test that
-//! is ignored otherwise.
+//! The servers here are separate processes: this test program, started again for the one test that is otherwise
+//! ignored.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};

@@ -1,7 +1,7 @@
-//! Many clients that have something to say at the same moment.
+//! Many clients that send at the same moment.
 //!
-//! The server is a process of its own, this test program started again, so that it can be stopped: what its clients
-//! send meanwhile is all there when it goes on.
+//! The server is a separate process, this test program started again, so that it can be paused: everything that its
+//! clients send meanwhile has arrived when it continues.
 
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -1,5 +1,5 @@
-//! What every test here needs: a server that ends with its test, a client that reads strictly, and
-//! means to put things in order without looking at a clock.
+//! What every test here needs: a server that ends with its test, a client that reads strictly, and means to establish
+//! order without a clock.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

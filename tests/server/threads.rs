@@ -1,4 +1,4 @@
-//! How many handlers run at once, and what becomes of the requests that must wait.
+//! How many handlers run at once, and what happens to the requests that must wait.
 
 use std::io::Write;
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! Encrypted connections: the same responses, and TLS's own beginnings and ends.
+//! TLS connections: the same responses, and TLS's own handshakes and closings.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

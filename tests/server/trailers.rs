@@ -1,4 +1,4 @@
-//! Trailers: what comes behind a body in chunks (RFC 9110 §6.5).
+//! Trailers: fields after a chunked body (RFC 9110 §6.5).
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Where a request came from: the socket's word, and that of trusted proxies only.
+//! Where a request came from: by the socket, and by trusted proxies only.
 
 use std::io::{Read, Write};
 

@@ -1,4 +1,4 @@
-//! Unix sockets, beside an address of the network.
+//! Unix sockets, together with a network address.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! Paths that make expressions work hard, beside harmless ones of the same length.
+//! Paths that make expressions work hard, compared with harmless ones of the same length.
 
 use std::fmt::Write;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Functions by their names: hansel's `Methods`, and Python's original.
+//! Functions by name: hansel's `Methods`, and Python's original.
 
 use std::fmt::Write;
 use std::hint::black_box;

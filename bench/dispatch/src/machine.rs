@@ -1,4 +1,4 @@
-//! Where and with what it was measured.
+//! The machine and the versions of a measurement.
 
 use std::process::Command;
 

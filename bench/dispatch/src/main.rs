@@ -1,6 +1,6 @@
-//! Nanoseconds per dispatch, beside other routers: `cargo run --release` in this folder. With `--write`, what
-//! it prints goes into `RESULTS.md`, which says how to read it. Other arguments leave out what they do not
-//! name: `cargo run --release -- templates regexes`.
+//! Nanoseconds per dispatch, compared with other routers: `cargo run --release` in this directory. With `--write`, the
+//! output goes into `RESULTS.md`, which says how to read it. Other arguments select sections: `cargo run --release --
+//! templates regexes`.
 
 mod adversarial;
 mod by_name;

@@ -1,4 +1,4 @@
-//! What hansel comes from, in Python: `original.py`, asked over a pipe. It takes its own time.
+//! hansel's originals in Python: `original.py`, used over a pipe. It measures its own time.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};

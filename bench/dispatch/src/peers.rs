@@ -1,4 +1,4 @@
-//! The routers, each behind the same question. All find the place and read both arguments as numbers.
+//! The routers, behind one interface. All find the route and parse both arguments as numbers.
 
 use std::future::Future;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! A thousand regular expressions in one pass, beside trying them one by one as the seed does.
+//! A thousand regular expressions in one pass, compared with trying them one by one as the seed does.
 
 use std::fmt::Write;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! What a path costs before anybody is asked: it is read, checked to be text, and copied to where dispatch reads.
+//! What a path costs before dispatch: it is read, checked to be UTF-8, and copied.
 
 use std::fmt::Write;
 use std::time::Instant;

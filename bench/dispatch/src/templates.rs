@@ -1,4 +1,4 @@
-//! Templates with two numbers in them: the same ones and the same paths for every router.
+//! Templates with two numbers: the same templates and paths for every router.
 
 use std::fmt::Write;
 

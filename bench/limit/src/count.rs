@@ -1,4 +1,4 @@
-//! Counting requests by the blank lines that end their heads.
+//! Counts requests by the blank lines that end their heads.
 
 use memchr::memmem::Finder;
 

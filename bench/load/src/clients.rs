@@ -1,5 +1,5 @@
-//! What clients send. As those of real clients do, the values differ in length as well as in content: numbers have
-//! as many digits as they need, sessions, cookies and user agents are long or short.
+//! What clients send. As with real clients, values differ in content and in length: numbers have as many digits as they
+//! need; sessions, cookies and user agents are long or short.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! One connection: sends batches of requests and takes the responses.
+//! One connection: sends batches of requests and reads the responses.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Latencies, counted in classes that are 3 % wide at most.
+//! Latencies, counted in buckets that are at most 3 % wide.
 
 use std::time::Duration;
 

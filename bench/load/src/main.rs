@@ -1,7 +1,7 @@
-//! The load: asks as much as it can, checks what it gets, and says how long it took.
+//! The load: sends as many requests as it can, checks the responses, and reports how long they took.
 //!
-//! It is a closed loop: a connection sends its next requests when it has the responses to the last. The
-//! result is one line of JSON on the standard output.
+//! It is a closed loop: a connection sends its next requests when it has the responses to the last. The result is one
+//! line of JSON on the standard output.
 
 mod clients;
 mod connection;

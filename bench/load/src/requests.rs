@@ -1,5 +1,5 @@
-//! The requests: made before the run, so that sending varied ones costs no more than sending the same
-//! one for ever, and with the responses that are due.
+//! The requests, with the expected responses. They are made before the run, so that sending varied ones costs no more
+//! than repeating one.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
-//! Following the responses of a connection: where each begins and ends, and whether it is right.
+//! Follows the responses of a connection: where each begins and ends, and whether it is right.
 //!
-//! A response is taken apart whole as long as its length isn't known, and every so often to check it.
-//! Between, its beginning is looked at and its bytes are counted, which catches any that has another
-//! length: the next one then begins wrongly.
+//! A response is parsed completely as long as its length is unknown, and now and then to check it. Otherwise only its
+//! beginning is checked and its bytes are counted. That detects a wrong length, because the next response then begins
+//! wrongly.
 
 use crate::requests::{Batch, Kind, Requests};
 

@@ -1,4 +1,4 @@
-//! The loop: warming up, then measuring.
+//! The measurement: warming up, then measuring.
 
 use std::io;
 use std::thread;

@@ -1,4 +1,4 @@
-//! axum as its documentation serves it, with a runtime per loop.
+//! axum, served as its documentation shows, with a runtime per loop.
 
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -1,4 +1,4 @@
-//! hansel, with its defaults but for how long it keeps idle connections.
+//! hansel, with its defaults except for the deadline of idle connections.
 
 use std::io::BufRead;
 

@@ -1,7 +1,6 @@
 //! may_minihttp, with as many workers of `may` as loops.
 //!
-//! It has no means to run what blocks: `/sleep` blocks a worker, as any call into the standard library
-//! would.
+//! It has no thread pool for blocking calls: `/sleep` blocks a worker, as any call into the standard library would.
 
 use std::io;
 

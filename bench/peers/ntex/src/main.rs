@@ -1,4 +1,4 @@
-//! ntex on tokio, with as many workers as loops. Its pool for what blocks has 256 threads by default.
+//! ntex on tokio, with as many workers as loops. Its pool for blocking calls has 256 threads by default.
 
 use ntex::SharedCfg;
 use ntex::http::{HttpServiceConfig, header};
