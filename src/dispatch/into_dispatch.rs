@@ -4,8 +4,6 @@ use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape, bind};
 use super::registry::find_nowhere;
 use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
-use crate::Application;
-use crate::pace::Pace;
 
 /// What can be mounted under a path.
 ///
@@ -13,7 +11,7 @@ use crate::pace::Pace;
 /// |---|---|
 /// | a [`Dispatch`] | what it finds |
 /// | a [`Resource`](crate::Resource) | its verbs, its items |
-/// | an [`Application`] | everything below the path |
+/// | an [`Application`](crate::Application) | everything below the path |
 /// | a function that takes the request only, and perhaps a response | everything below the path |
 /// | any other function | GET; what follows in the path are its arguments |
 ///
@@ -31,41 +29,6 @@ pub trait IntoDispatch<Kind> {
 impl<D: Dispatch + 'static> IntoDispatch<()> for D {
     fn into_dispatch(self) -> impl Dispatch + 'static {
         self
-    }
-}
-
-/// The kind of an application.
-#[doc(hidden)]
-pub struct AnApplication(());
-
-impl<A: Application> IntoDispatch<AnApplication> for A {
-    fn into_dispatch(self) -> impl Dispatch + 'static {
-        Mounted {
-            application: self,
-            pace: Pace::new(),
-        }
-    }
-}
-
-struct Mounted<A> {
-    application: A,
-    pace: Pace,
-}
-
-impl<A: Application> Dispatch for Mounted<A> {
-    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        let name = std::any::type_name::<A>();
-        let any = MethodSet::any();
-        let endpoint = Endpoint {
-            dispatcher: "Application",
-            name,
-            methods: &any,
-            pace: self.pace,
-        };
-        let all = Step::taking_text("Application", "", walk.segments().text().len());
-        walk.descend(all, |walk| {
-            walk.arrive(endpoint, |request| self.application.call(request))
-        })
     }
 }
 

@@ -87,7 +87,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    pub(super) fn taking_text(dispatcher: &'a str, name: &'a str, octets: usize) -> Step<'a> {
+    pub(crate) fn taking_text(dispatcher: &'a str, name: &'a str, octets: usize) -> Step<'a> {
         Step {
             taken: Taken::Text(octets),
             ..Step::new(dispatcher, name)
@@ -112,6 +112,16 @@ impl<'a> Endpoint<'a> {
             name,
             methods,
             pace: Pace::of_name(name),
+        }
+    }
+
+    /// Likewise, with a pace of its own.
+    pub(crate) fn with_pace(dispatcher: &'a str, name: &'a str, methods: &'a MethodSet, pace: Pace) -> Endpoint<'a> {
+        Endpoint {
+            dispatcher,
+            name,
+            methods,
+            pace,
         }
     }
 }

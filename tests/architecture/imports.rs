@@ -13,6 +13,7 @@ type Module = Vec<String>;
 
 /// The files of one crate, and who imports whom.
 pub(crate) struct Imports {
+    root: PathBuf,
     files: BTreeMap<Module, File>,
 }
 
@@ -39,17 +40,25 @@ impl Imports {
             let uses = uses(&code(&path));
             (module, File { path, uses })
         });
-        Imports { files: files.collect() }
+        let files = files.collect();
+        Imports { root, files }
     }
 
     /// As [`of`](Imports::of), for files that are only texts.
-    #[cfg(test)]
-    fn of_texts(texts: &[(&str, &str)]) -> Imports {
+    pub(crate) fn of_texts(texts: &[(&str, &str)]) -> Imports {
         let files = texts.iter().map(|(path, text)| {
             let path = PathBuf::from(path);
             (module_of(&path), File { path, uses: uses(text) })
         });
-        Imports { files: files.collect() }
+        Imports {
+            root: PathBuf::new(),
+            files: files.collect(),
+        }
+    }
+
+    /// A file's path below the root of its crate.
+    pub(crate) fn below_root<'p>(&self, file: &'p Path) -> &'p Path {
+        file.strip_prefix(&self.root).unwrap()
     }
 
     /// Which files each file imports from.

@@ -153,7 +153,7 @@ impl EventLoop {
         }
         let key = self.take_in(accepted, shared);
         if let Some(key) = key
-            && let Some(connection) = self.slots.get_mut(key)
+            && let Some(connection) = self.slots.at_mut(key)
         {
             connection.lane = Lane::Health;
             self.slots.add_probe(key);

@@ -74,10 +74,10 @@ impl EventLoop {
     /// Sends the answers that have waited for others.
     pub(crate) fn send_unsent(&mut self, shared: &Shared) {
         let mut place = 0;
-        while let Some((key, out)) = self.unsent.get_mut(place) {
+        while let Some((key, out)) = self.unsent.at_mut(place) {
             place += 1;
             // It is in its slot: whatever goes on with it has this sent first.
-            if let Some(connection) = self.slots.get_mut(key) {
+            if let Some(connection) = self.slots.at_mut(key) {
                 connection.has_unsent = false;
                 // An error that lasts is found again when the connection is gone on with.
                 let sent = connection.transport.try_write(out).done();

@@ -42,9 +42,9 @@ mod tests {
             event_loop.slots.leave_timer(later, 7);
         }
         event_loop.expire(&shared);
-        assert!(event_loop.slots.get(clients[0].0).is_some());
+        assert!(event_loop.slots.at(clients[0].0).is_some());
         event_loop.now += shared.limits.head_time.max(shared.limits.idle);
         event_loop.expire(&shared);
-        assert!(event_loop.slots.get(clients[0].0).is_none());
+        assert!(event_loop.slots.at(clients[0].0).is_none());
     }
 }

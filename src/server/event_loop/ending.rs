@@ -71,7 +71,7 @@ impl EventLoop {
         self.listeners.close_all_but(kept);
         self.listeners.resume();
         for key in 0..self.slots.len() {
-            let Some(connection) = self.slots.get_mut(key) else {
+            let Some(connection) = self.slots.at_mut(key) else {
                 if let Some(link) = self.slots.link(key) {
                     link.note(DRAINING);
                 }

@@ -50,7 +50,7 @@ mod tests {
     use std::io::Write;
 
     fn is_there(event_loop: &EventLoop, key: usize) -> bool {
-        event_loop.slots.get(key).is_some()
+        event_loop.slots.at(key).is_some()
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         let clients = clients(&mut event_loop, &shared, 2);
         let first = clients[0].0;
         // As if it had just been accepted: it may have sent something.
-        event_loop.slots.get_mut(first).unwrap().note(READABLE);
+        event_loop.slots.at_mut(first).unwrap().note(READABLE);
         assert!(!event_loop.close_idlest(&shared));
         assert!(event_loop.go_on(first, &shared).is_none());
         event_loop.now += MOMENT;
@@ -99,7 +99,7 @@ mod tests {
         let shared = shared();
         let mut event_loop = event_loop();
         let clients = clients(&mut event_loop, &shared, 2);
-        event_loop.slots.get_mut(clients[0].0).unwrap().lane = Lane::Health;
+        event_loop.slots.at_mut(clients[0].0).unwrap().lane = Lane::Health;
         event_loop.now += 5 * MOMENT;
         assert!(event_loop.close_idlest(&shared));
         assert!(is_there(&event_loop, clients[0].0) && !is_there(&event_loop, clients[1].0));
@@ -116,7 +116,7 @@ mod tests {
         assert!(!is_there(&event_loop, clients[0].0));
         let (key, client) = &mut clients[1];
         client.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        event_loop.slots.get_mut(*key).unwrap().note(READABLE);
+        event_loop.slots.at_mut(*key).unwrap().note(READABLE);
         assert!(event_loop.go_on(*key, &shared).is_none());
         event_loop.now += MOMENT / 2;
         assert!(event_loop.close_idlest(&shared));

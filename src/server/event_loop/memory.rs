@@ -102,7 +102,7 @@ mod tests {
 
     fn send(event_loop: &mut EventLoop, (key, client): (usize, &mut UnixStream), bytes: &[u8], shared: &Shared) {
         client.write_all(bytes).unwrap();
-        event_loop.slots.get_mut(key).unwrap().note(READABLE);
+        event_loop.slots.at_mut(key).unwrap().note(READABLE);
         assert!(event_loop.go_on(key, shared).is_none());
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let mut upload = Transport::of(uploading.transport.link.clone());
         upload.interrupts = OUSTED;
         assert!(upload.is_interrupted());
-        let starving = event_loop.slots.get(1).unwrap();
+        let starving = event_loop.slots.at(1).unwrap();
         assert_eq!(starving.wait.reason, Waits::Place);
         assert!(event_loop.waiting.wants_memory());
     }

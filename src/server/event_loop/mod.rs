@@ -215,7 +215,7 @@ impl EventLoop {
     }
 
     fn on_event(&mut self, key: usize, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
-        let Some(connection) = self.slots.get_mut(key) else {
+        let Some(connection) = self.slots.at_mut(key) else {
             // It is out.
             self.slots.link(key)?.note(readiness);
             return None;

@@ -23,7 +23,7 @@ impl EventLoop {
     /// A place among the threads that read is granted to this loop.
     pub(super) fn begin_next_read(&mut self, shared: &Shared) {
         while let Some(key) = self.disk_queue.next_waiting() {
-            let waits = self.slots.get(key).is_some_and(|here| here.wait.reason == Waits::Disk);
+            let waits = self.slots.at(key).is_some_and(|here| here.wait.reason == Waits::Disk);
             if waits && let Some(connection) = self.slots.take(key) {
                 return self.disk_queue.grant(connection);
             }
@@ -119,7 +119,7 @@ mod tests {
     fn who_waits_for_a_disk_keeps_his_turn_and_his_time_whatever_event_comes() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        let deadline = |event_loop: &EventLoop| event_loop.slots.get(1).unwrap().wait.deadline;
+        let deadline = |event_loop: &EventLoop| event_loop.slots.at(1).unwrap().wait.deadline;
         let before = deadline(&event_loop);
         event_loop.now += Duration::from_secs(1);
         need_disk(&mut event_loop, 1, &shared);
@@ -169,10 +169,10 @@ mod tests {
     fn nothing_is_read_for_a_connection_that_does_not_wait_for_it() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        let other = event_loop.slots.get_mut(1).unwrap();
+        let other = event_loop.slots.at_mut(1).unwrap();
         other.wait.reason = Waits::Idle;
         assert_eq!(read(&mut event_loop, &shared), Some(2));
-        assert!(event_loop.slots.get(1).is_some(), "it stays where it is");
+        assert!(event_loop.slots.at(1).is_some(), "it stays where it is");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl EventLoop {
         }
         for key in self.waiting.take_all() {
             // It may have had its turn, or have gone.
-            if self.slots.get(key).is_some_and(|here| here.wait.reason == Waits::Place) {
+            if self.slots.at(key).is_some_and(|here| here.wait.reason == Waits::Place) {
                 self.ready.push(key);
             }
         }
@@ -89,14 +89,14 @@ mod tests {
             span: RequestSpan::none(),
             since: event_loop.now,
         }));
-        event_loop.slots.get_mut(key).unwrap().work = Some(work);
+        event_loop.slots.at_mut(key).unwrap().work = Some(work);
     }
 
     /// The connection at `key` has a request whose body its handler reads.
     fn has_upload(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
         let mut work = shared.new_work();
         work.exchange.hand_live();
-        event_loop.slots.get_mut(key).unwrap().work = Some(work);
+        event_loop.slots.at_mut(key).unwrap().work = Some(work);
     }
 
     /// Looks for a place for the connection at `key`. Says whether it has one now.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn leave_place(event_loop: &mut EventLoop, key: usize) {
-        event_loop.slots.get_mut(key).unwrap().place = None;
+        event_loop.slots.at_mut(key).unwrap().place = None;
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
                 .filter(|&key| is_seated(&mut event_loop, key, &shared))
                 .collect();
             assert_eq!(seated, [turn]);
-            event_loop.slots.get_mut(turn).unwrap().wait.reason = Waits::Client;
+            event_loop.slots.at_mut(turn).unwrap().wait.reason = Waits::Client;
             leave_place(&mut event_loop, turn);
         }
         event_loop.now += PAUSE;
@@ -163,7 +163,7 @@ mod tests {
             assert!(!is_seated(&mut event_loop, key, &shared));
         }
         // It is on its way to its end.
-        event_loop.slots.get_mut(2).unwrap().wait.reason = Waits::End;
+        event_loop.slots.at_mut(2).unwrap().wait.reason = Waits::End;
         event_loop.now += PAUSE;
         event_loop.call_waiting(&shared);
         assert_eq!(event_loop.ready.take_all(), [1, 3]);

@@ -82,11 +82,11 @@ impl Slots {
     }
 
     /// The connection at `key`, unless it is out.
-    pub(super) fn get(&self, key: usize) -> Option<&Connection> {
+    pub(super) fn at(&self, key: usize) -> Option<&Connection> {
         self.all.get(key)?.connection.as_deref()
     }
 
-    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut Box<Connection>> {
+    pub(super) fn at_mut(&mut self, key: usize) -> Option<&mut Box<Connection>> {
         self.all.get_mut(key)?.connection.as_mut()
     }
 
@@ -131,7 +131,7 @@ impl Slots {
 
     /// Since when the connection at `key` has been idle, if it has, and is one of the service.
     pub(super) fn idle_since(&self, key: usize) -> Option<Instant> {
-        let connection = self.get(key)?;
+        let connection = self.at(key)?;
         (connection.lane == Lane::Service).then(|| connection.idle_since())?
     }
 
@@ -211,7 +211,7 @@ impl Slots {
 
     /// The connection of the health lane that has been idle longest.
     pub(super) fn idlest_probe(&self) -> Option<usize> {
-        let since = |key: usize| self.get(key)?.idle_since();
+        let since = |key: usize| self.at(key)?.idle_since();
         let idle = self.probes.iter().filter_map(|&key| Some((since(key)?, key)));
         idle.min().map(|(_, key)| key)
     }

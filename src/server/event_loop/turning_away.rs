@@ -37,7 +37,7 @@ impl EventLoop {
         let Some(key) = self.welcome(accepted, shared) else {
             return;
         };
-        let Some(connection) = self.slots.get_mut(key) else {
+        let Some(connection) = self.slots.at_mut(key) else {
             return;
         };
         let mut work = shared.new_work();

@@ -37,7 +37,7 @@ impl Unsent {
     }
 
     /// The answer at `place`, and the key of its connection.
-    pub(super) fn get_mut(&mut self, place: usize) -> Option<(usize, &mut Vec<u8>)> {
+    pub(super) fn at_mut(&mut self, place: usize) -> Option<(usize, &mut Vec<u8>)> {
         Some((*self.keys.get(place)?, self.buffers.get_mut(place)?))
     }
 

@@ -1,0 +1,35 @@
+//! An application as a dispatcher, so that it can be mounted under others.
+
+use crate::Application;
+use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, MethodSet, Reply, Step, Walk};
+use crate::pace::Pace;
+
+/// The kind of an application.
+#[doc(hidden)]
+pub struct AnApplication(());
+
+impl<A: Application> IntoDispatch<AnApplication> for A {
+    fn into_dispatch(self) -> impl Dispatch + 'static {
+        Mounted {
+            application: self,
+            pace: Pace::new(),
+        }
+    }
+}
+
+struct Mounted<A> {
+    application: A,
+    pace: Pace,
+}
+
+impl<A: Application> Dispatch for Mounted<A> {
+    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+        let name = std::any::type_name::<A>();
+        let any = MethodSet::any();
+        let endpoint = Endpoint::with_pace("Application", name, &any, self.pace);
+        let all = Step::taking_text("Application", "", walk.segments().text().len());
+        walk.descend(all, |walk| {
+            walk.arrive(endpoint, |request| self.application.call(request))
+        })
+    }
+}

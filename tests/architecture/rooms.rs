@@ -1,0 +1,221 @@
+//! Which room may import from which. Arrows go down only, and each of them is listed here.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::imports::Imports;
+
+/// The rooms of a floor plan, from the top: each with the rooms that it may import from, which all stand below it.
+type Rooms = &'static [(&'static str, &'static [&'static str])];
+
+/// The crate.
+const CRATE: Rooms = &[
+    (
+        "test",
+        &[
+            "server",
+            "application.rs",
+            "dispatch",
+            "exchange",
+            "response",
+            "request",
+            "pipe.rs",
+            "date.rs",
+        ],
+    ),
+    (
+        "tower",
+        &[
+            "server",
+            "application.rs",
+            "exchange",
+            "response",
+            "request",
+            "threads.rs",
+            "report.rs",
+            "panics.rs",
+            "date.rs",
+            "deadline.rs",
+            "pipe.rs",
+            "pace.rs",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "application.rs",
+            "exchange",
+            "operations",
+            "response",
+            "request",
+            "threads.rs",
+            "report.rs",
+            "panics.rs",
+            "date.rs",
+            "deadline.rs",
+            "pace.rs",
+        ],
+    ),
+    (
+        "app.rs",
+        &["page", "application.rs", "dispatch", "response", "request", "lib.rs"],
+    ),
+    ("mounted.rs", &["application.rs", "dispatch", "pace.rs"]),
+    ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
+    ("application.rs", &["dispatch", "response", "request", "pace.rs"]),
+    ("dispatch", &["response", "request", "report.rs", "pace.rs"]),
+    (
+        "exchange",
+        &["response", "request", "report.rs", "panics.rs", "date.rs"],
+    ),
+    (
+        "operations",
+        &[
+            "request",
+            "threads.rs",
+            "report.rs",
+            "panics.rs",
+            "date.rs",
+            "deadline.rs",
+        ],
+    ),
+    ("response", &["request", "report.rs"]),
+    ("request", &[]),
+    ("threads.rs", &["report.rs", "panics.rs"]),
+    ("report.rs", &["panics.rs", "deadline.rs"]),
+    ("panics.rs", &[]),
+    ("date.rs", &["deadline.rs"]),
+    ("deadline.rs", &[]),
+    ("pipe.rs", &[]),
+    ("pace.rs", &[]),
+    ("lib.rs", &[]),
+];
+
+/// The server.
+const SERVER: Rooms = &[
+    (
+        "server/builder",
+        &[
+            "server/handle.rs",
+            "server/process",
+            "server/threads",
+            "server/probes",
+            "server/shared",
+            "server/net",
+            "server/limits.rs",
+        ],
+    ),
+    ("server/handle.rs", &["server/process", "server/threads"]),
+    ("server/process", &["server/shared", "server/net", "server/seconds.rs"]),
+    (
+        "server/threads",
+        &[
+            "server/event_loop",
+            "server/shared",
+            "server/connection",
+            "server/net",
+            "server/limits.rs",
+        ],
+    ),
+    (
+        "server/event_loop",
+        &[
+            "server/shared",
+            "server/connection",
+            "server/net",
+            "server/limits.rs",
+            "server/seconds.rs",
+        ],
+    ),
+    ("server/probes", &["server/shared"]),
+    (
+        "server/shared",
+        &["server/connection", "server/net", "server/limits.rs"],
+    ),
+    ("server/connection", &["server/net", "server/limits.rs"]),
+    ("server/net", &[]),
+    ("server/limits.rs", &["server/seconds.rs"]),
+    ("server/seconds.rs", &[]),
+];
+
+#[test]
+fn rooms_import_from_those_below_them_and_only_as_listed() {
+    let imports = Imports::of("src");
+    for rooms in [CRATE, SERVER] {
+        let problems = problems(rooms, &imports);
+        assert!(problems.is_empty(), "{problems:#?}");
+    }
+}
+
+#[test]
+fn the_floor_plan_has_no_arrow_upwards_and_no_room_that_does_not_exist() {
+    for rooms in [CRATE, SERVER] {
+        for (floor, (room, below)) in rooms.iter().enumerate() {
+            assert!(super::root().join("src").join(room).exists(), "{room}");
+            for other in *below {
+                let stands = rooms.iter().position(|(name, _)| name == other);
+                assert!(stands.is_some_and(|stands| stands > floor), "{room} -> {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_arrow_that_is_not_listed_is_found() {
+    const ROOMS: Rooms = &[("top", &["bottom"]), ("bottom", &[])];
+    let lib = ("lib.rs", "mod top;\nmod bottom;\n");
+    let found = |top, bottom| {
+        problems(
+            ROOMS,
+            &Imports::of_texts(&[lib, ("top/mod.rs", top), ("bottom/mod.rs", bottom)]),
+        )
+    };
+    assert_eq!(found("use crate::bottom::B;\n", "use std::fmt;\n"), [] as [&str; 0]);
+    assert_eq!(
+        found("struct T;\n", "use crate::top::T;\n"),
+        ["bottom may not import from top: bottom/mod.rs -> top/mod.rs"]
+    );
+    assert_eq!(
+        found("use crate::bottom::B;\nuse crate::new::N;\n", ""),
+        [] as [&str; 0],
+        "what does not exist is for the compiler to find"
+    );
+}
+
+/// Arrows between rooms that the plan does not list, and files that it knows no room for.
+fn problems(rooms: Rooms, imports: &Imports) -> Vec<String> {
+    // A plan is of one folder, or of the whole crate.
+    let folder = rooms[0].0.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let in_plan = |file: &Path| file.starts_with(folder) && !is_front(file, folder);
+    let mut problems = BTreeSet::new();
+    for (file, targets) in imports.arrows() {
+        let file = imports.below_root(file);
+        if !in_plan(file) {
+            continue;
+        }
+        let Some((room, below)) = rooms.iter().find(|(room, _)| file.starts_with(room)) else {
+            problems.insert(format!("{} is in no room", file.display()));
+            continue;
+        };
+        for target in targets {
+            let target = imports.below_root(target);
+            let allowed = |other: &&str| target.starts_with(other) || target == Path::new(other);
+            let is_other = in_plan(target) && !target.starts_with(room);
+            if is_other && !below.iter().any(|other| allowed(other)) {
+                let named = rooms.iter().find(|(other, _)| target.starts_with(other));
+                problems.insert(format!(
+                    "{room} may not import from {}: {} -> {}",
+                    named.map_or("no room", |(name, _)| name),
+                    file.display(),
+                    target.display()
+                ));
+            }
+        }
+    }
+    problems.into_iter().collect()
+}
+
+/// The file that declares the rooms: it only passes on.
+fn is_front(file: &Path, folder: &str) -> bool {
+    file == Path::new(folder).join("mod.rs") || (folder.is_empty() && file == Path::new("lib.rs"))
+}
