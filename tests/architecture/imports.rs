@@ -35,7 +35,8 @@ impl Imports {
     /// Of the crate whose root is `lib.rs` below `place`.
     pub(crate) fn of(place: &str) -> Imports {
         let root = super::root().join(place);
-        let files = sources(place).into_iter().map(|path| {
+        let of_product = sources(place).into_iter().filter(|path| !is_of_tests(path));
+        let files = of_product.map(|path| {
             let module = module_of(path.strip_prefix(&root).unwrap());
             let uses = uses(&code(&path));
             (module, File { path, uses })
@@ -144,6 +145,11 @@ impl Imports {
         }
         circles
     }
+}
+
+/// Files that only tests have.
+fn is_of_tests(path: &Path) -> bool {
+    path.ends_with("event_loop/fixture.rs") || path.ends_with("threads/models.rs")
 }
 
 fn reachable<'p>(arrows: &BTreeMap<&'p Path, BTreeSet<&'p Path>>, from: &Path) -> BTreeSet<&'p Path> {
