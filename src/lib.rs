@@ -61,4 +61,4 @@ pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, Request
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Drained, Handle, Limits, Server};
+pub use server::{Drained, Handle, Limits, Listener, Server};

@@ -28,7 +28,7 @@ mod seconds;
 mod shared;
 mod threads;
 
-pub use builder::Server;
+pub use builder::{Listener, Server};
 pub use handle::{Drained, Handle};
 pub use limits::Limits;
 #[cfg(feature = "tls")]

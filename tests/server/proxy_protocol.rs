@@ -1,6 +1,6 @@
 //! The PROXY protocol: from trusted peers where it is switched on, and nowhere else.
 
-use hansel::{Request, Server, Trust};
+use hansel::{Listener, Request, Server, Trust};
 
 use crate::support::{Client, NEVER, Running, get, no_deadlines, server, start};
 
@@ -112,7 +112,8 @@ fn from_others_it_is_a_bad_request_as_it_is_where_it_is_off() {
 
 #[test]
 fn it_is_a_matter_of_one_listener() {
-    let server = server().and_bind("127.0.0.1:0").unwrap().proxy_protocol();
+    let proxied = Listener::tcp("127.0.0.1:0").unwrap().proxy_protocol();
+    let server = server().listen(proxied);
     let running = tells(server.trust(Trust::peers(["127.0.0.1"]).unwrap()));
     let [plain, proxied] = *running.local_addrs() else {
         panic!("two addresses")
@@ -124,6 +125,17 @@ fn it_is_a_matter_of_one_listener() {
     let mut client = Client::connect(proxied);
     client.send(LINE);
     assert_eq!(client.get("/").text(), "Some(127.0.0.1) Some(192.0.2.1)");
+}
+
+#[test]
+fn for_a_server_it_is_a_matter_of_every_listener() {
+    let server = server().proxy_protocol().and_bind("127.0.0.1:0").unwrap();
+    let running = tells(server.trust(Trust::peers(["127.0.0.1"]).unwrap()));
+    for address in running.local_addrs() {
+        let mut client = Client::connect(*address);
+        client.send(LINE);
+        assert_eq!(client.get("/").text(), "Some(127.0.0.1) Some(192.0.2.1)");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hansel::{Body, Limits, Request, Response, Server, Tls, Trust};
+use hansel::{Body, Limits, Listener, Request, Response, Server, Tls, Trust};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
@@ -450,10 +450,8 @@ fn a_proxy_header_comes_before_the_encryption() {
 #[test]
 fn it_is_a_matter_of_one_listener() {
     let identity = Identity::new();
-    let server = crate::support::server()
-        .and_bind("127.0.0.1:0")
-        .unwrap()
-        .tls(identity.tls());
+    let secure = Listener::tcp("127.0.0.1:0").unwrap().tls(identity.tls());
+    let server = crate::support::server().listen(secure);
     let text = server.to_string();
     let server = start(server, |request: &Request| request.scheme());
     let [plain, secure] = *server.local_addrs() else {
@@ -465,6 +463,31 @@ fn it_is_a_matter_of_one_listener() {
     assert_eq!(Client::connect(plain).get("/").text(), "http");
     let mut client = identity.connect_by(secure, rustls::ALL_VERSIONS, &[]);
     assert_eq!(client.text("/"), "https");
+}
+
+#[test]
+fn for_a_server_it_leaves_no_listener_in_clear_text() {
+    let identity = Identity::new();
+    let other = Identity::new();
+    let server = crate::support::server()
+        .and_bind("127.0.0.1:0")
+        .unwrap()
+        .tls(identity.tls())
+        .and_bind("127.0.0.1:0")
+        .unwrap()
+        .listen(Listener::tcp("127.0.0.1:0").unwrap().tls(other.tls()));
+    let text = server.to_string();
+    assert!(!text.contains("http://"), "{text}");
+    let server = start(server, |request: &Request| request.scheme());
+    let [first, before, after, of_its_own] = *server.local_addrs() else {
+        panic!("four addresses")
+    };
+    for address in [first, before, after] {
+        let mut client = identity.connect_by(address, rustls::ALL_VERSIONS, &[]);
+        assert_eq!(client.text("/"), "https");
+    }
+    let mut client = other.connect_by(of_its_own, rustls::ALL_VERSIONS, &[]);
+    assert_eq!(client.text("/"), "https", "with its own certificate");
 }
 
 #[test]

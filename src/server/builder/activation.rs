@@ -55,7 +55,7 @@ impl Server {
     /// # Errors
     /// If something was passed that is not a listening TCP or Unix socket; the error names it.
     pub fn activated() -> io::Result<Option<Server>> {
-        let mut server = Server::new();
+        let mut server = Server::nowhere();
         let listeners = server.passed_listeners()?;
         if listeners.is_empty() {
             return Ok(None);
@@ -65,14 +65,13 @@ impl Server {
                 server.probes = Some(probes::lane());
                 server.health_listeners.push(listener);
             } else {
-                server.add(listener);
+                server.listeners.push(listener.into());
             }
         }
         if server.listeners.is_empty() {
             let text = "of the listeners that were passed, none is the application's: all are called health";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        server.named_last = 0;
         Ok(Some(server))
     }
 

@@ -6,13 +6,10 @@ use super::Server;
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (listener, door) in self.listeners.iter().zip(&self.doors) {
-            let proxied = if door.proxy_protocol.is_some() {
-                ", behind a PROXY header"
-            } else {
-                ""
-            };
-            writeln!(f, "hansel: listening on {}://{listener}{proxied}", door.scheme())?;
+        for listener in &self.listeners {
+            f.write_str("hansel: listening on ")?;
+            listener.write(&listener.door.or(&self.door), f)?;
+            f.write_str("\n")?;
         }
         for listener in &self.health_listeners {
             writeln!(f, "hansel: health of it on {listener}")?;

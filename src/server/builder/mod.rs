@@ -3,6 +3,7 @@
 #[cfg(feature = "activation")]
 mod activation;
 mod banner;
+mod listener;
 
 use std::fmt;
 use std::io;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use crate::report;
 use crate::{AccessLog, Application, IntoApplication, Trust};
+
+pub use listener::Listener;
 
 use crate::server::handle::Handle;
 use crate::server::limits::Limits;
@@ -82,11 +85,9 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
-    listeners: Vec<Bound>,
-    /// One for each listener.
-    doors: Vec<Door>,
-    /// Where those begin that were named last.
-    named_last: usize,
+    listeners: Vec<Listener>,
+    /// What is spoken on each listener that has no settings of its own.
+    door: Door,
     probes: Option<Probes>,
     probes_beside_service: bool,
     health_listeners: Vec<Bound>,
@@ -110,24 +111,88 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that listens on `address`, from now on: who connects waits until it serves.
-    ///
-    /// Port 0 takes any port that is free; [`local_addrs`](Server::local_addrs) tells which. A name that has several
-    /// addresses, as `localhost` may, stands for the first of them that can be had, as it does for
-    /// [`TcpListener::bind`](std::net::TcpListener::bind): [`and_bind`](Server::and_bind) adds others, and
-    /// [`port`](Server::port) has all of this machine.
+    /// A server that listens on `address`, in clear text: [`new`](Server::new) with [`Listener::tcp`].
     ///
     /// # Errors
     /// If the address can't be had; the error names it.
     pub fn bind(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        Server::new().and_bind(address)
+        Ok(Server::new(Listener::tcp(address)?))
     }
 
-    fn new() -> Server {
+    /// A server that listens on this port of every address of this machine: [`new`](Server::new) with
+    /// [`Listener::port`].
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    ///
+    /// let server = hansel::Server::port(0)?.spawn(|| "Hello, world!")?;
+    /// TcpStream::connect(("127.0.0.1", server.local_addr().port()))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the port can't be had; the error names it.
+    pub fn port(port: u16) -> io::Result<Server> {
+        Ok(Server::new(Listener::port(port)?))
+    }
+
+    /// A server that listens on a Unix socket at `path`: [`new`](Server::new) with [`Listener::unix`].
+    ///
+    /// # Errors
+    /// If somebody listens there, or there is a file; the error names the path.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        Ok(Server::new(Listener::unix(path, mode)?))
+    }
+
+    /// A server that listens here. Who connects from now on waits until it serves.
+    pub fn new(listener: Listener) -> Server {
+        Server::nowhere().listen(listener)
+    }
+
+    /// Listens here as well.
+    pub fn listen(mut self, listener: Listener) -> Server {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Listens on one more address, in clear text unless [`tls`](Server::tls) says otherwise.
+    ///
+    /// # Errors
+    /// As [`bind`](Server::bind).
+    pub fn and_bind(self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
+        Ok(self.listen(Listener::tcp(address)?))
+    }
+
+    /// Listens on a Unix socket as well.
+    ///
+    /// # Errors
+    /// As [`unix`](Server::unix).
+    #[cfg(unix)]
+    pub fn and_unix(self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
+        Ok(self.listen(Listener::unix(path, mode)?))
+    }
+
+    /// Has connections to every listener begin with a PROXY header, whether it is named before or after: see
+    /// [`Listener::proxy_protocol`], which does so for one of them.
+    pub fn proxy_protocol(mut self) -> Server {
+        self.door.proxy_protocol = Some(proxy_header::parse);
+        self
+    }
+
+    /// Encrypts connections to every listener, whether it is named before or after, with the health lane's own as the
+    /// exception. [`Listener::tls`] does so for one of them, and prevails there.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Server {
+        self.door.tls = Some(tls);
+        self
+    }
+
+    /// A server without a listener.
+    fn nowhere() -> Server {
         Server {
             listeners: Vec::new(),
-            doors: Vec::new(),
-            named_last: 0,
+            door: Door::default(),
             probes: None,
             probes_beside_service: false,
             health_listeners: Vec::new(),
@@ -147,99 +212,9 @@ impl Server {
         }
     }
 
-    /// A server that listens on this port of every address of this machine, IPv6 and IPv4, or IPv4 alone where there is
-    /// no IPv6.
-    ///
-    /// It is one listener, on `[::]`. Clients that come by IPv4 are seen with their IPv4 address.
-    ///
-    /// ```
-    /// use std::net::TcpStream;
-    ///
-    /// let server = hansel::Server::port(0)?.spawn(|| "Hello, world!")?;
-    /// TcpStream::connect(("127.0.0.1", server.local_addr().port()))?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`bind`](Server::bind).
-    pub fn port(port: u16) -> io::Result<Server> {
-        let mut server = Server::new();
-        server.add(Bound::port(port)?);
-        Ok(server)
-    }
-
-    /// Listens on one more address.
-    ///
-    /// # Errors
-    /// As [`bind`](Server::bind).
-    pub fn and_bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
-        self.add(Bound::tcp(address)?);
-        Ok(self)
-    }
-
-    fn add(&mut self, listener: Bound) {
-        self.named_last = self.doors.len();
-        self.listeners.push(listener);
-        self.doors.push(Door::default());
-    }
-
-    /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
-    ///
-    /// Its clients have no network address. At no moment is it open to more than `mode`, whatever the umask.
-    ///
-    /// A socket that a dead server has left there is replaced; one that somebody listens on, and any other file, is
-    /// not. Of several servers that start at once, one gets the path: they lock its folder (flock(2)) while they look.
-    /// The path is removed when the server stops accepting, unless it is another's by then, or was
-    /// [handed on](Handle::listeners). Whoever may write to the folder can replace the socket: keep it in one of its
-    /// own.
-    ///
-    /// # Errors
-    /// If somebody listens there, or there is a file; the error names the path.
-    #[cfg(unix)]
-    pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
-        Server::new().and_unix(path, mode)
-    }
-
-    /// Listens on a Unix socket as well; see [`unix`](Server::unix).
-    ///
-    /// # Errors
-    /// As [`unix`](Server::unix).
-    #[cfg(unix)]
-    pub fn and_unix(mut self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
-        self.add(Bound::unix(path.as_ref(), mode)?);
-        Ok(self)
-    }
-
-    /// Has connections to the address named last begin with a PROXY header, version 1 or 2, where they
-    /// come from [trusted](Server::trust) peers. [`Request::client`](crate::Request::client) then is the
-    /// address that the header names; none if it names nobody, as in `PROXY UNKNOWN` and a proxy's own health checks
-    /// (`LOCAL`), which are served all the same. What the request says of its client counts only if the address
-    /// is trusted, too.
-    ///
-    /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From
-    /// others none is expected, and one that comes is a bad request.
-    pub fn proxy_protocol(mut self) -> Server {
-        for door in self.doors.iter_mut().skip(self.named_last) {
-            door.proxy_protocol = Some(proxy_header::parse);
-        }
-        self
-    }
-
-    /// Encrypts connections to the address named last.
-    ///
-    /// A handshake has the time of a request's head. With the [PROXY protocol](Server::proxy_protocol),
-    /// its header comes first, as the proxies send it.
-    #[cfg(feature = "tls")]
-    pub fn tls(mut self, tls: Tls) -> Server {
-        for door in self.doors.iter_mut().skip(self.named_last) {
-            door.tls = Some(tls.clone());
-        }
-        self
-    }
-
     /// The network addresses it listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(Bound::address).collect()
+        self.listeners.iter().filter_map(Listener::local_addr).collect()
     }
 
     /// How many event loops there are: as many as processors, unless it is set. At least one.
@@ -432,7 +407,10 @@ impl Server {
 
     /// Makes all that it takes to serve.
     fn prepare(self, application: Box<dyn Application>, allowance: Allowance) -> io::Result<Handle> {
-        if self.trust.is_none() && self.doors.iter().any(|door| door.proxy_protocol.is_some()) {
+        // As the loops number their listeners: those of the health lane come first.
+        let mut doors = vec![Door::default(); self.health_listeners.len()];
+        doors.extend(self.listeners.iter().map(|listener| listener.door.or(&self.door)));
+        if self.trust.is_none() && doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
@@ -456,10 +434,8 @@ impl Server {
             loops: self.loops,
             threads: self.threads,
         };
-        // As the loops number their listeners.
-        let mut doors = vec![Door::default(); self.health_listeners.len()];
-        doors.extend(self.doors);
-        let entrance = Entrance::new(self.listeners, self.health_listeners, doors, self.trust);
+        let bound = self.listeners.into_iter().map(|listener| listener.bound).collect();
+        let entrance = Entrance::new(bound, self.health_listeners, doors, self.trust);
         let engine = Engine::new(application, self.limits, staffing, operations, entrance)?;
         Ok(Handle::new(engine, addresses, health_addresses))
     }

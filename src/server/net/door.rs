@@ -18,6 +18,15 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// This one, with what `general` has where it has nothing of its own.
+    pub(crate) fn or(&self, general: &Door) -> Door {
+        Door {
+            proxy_protocol: self.proxy_protocol.or(general.proxy_protocol),
+            #[cfg(feature = "tls")]
+            tls: self.tls.as_ref().or(general.tls.as_ref()).cloned(),
+        }
+    }
+
     /// What is spoken here.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.is_secure() { "https" } else { "http" }
