@@ -41,7 +41,7 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Overdue {
     /// Answer in place of the handler.
-    Answer,
+    Respond,
     /// Break the connection off; its thread will not write any more.
     Abandon,
     /// Break the connection off; its thread is in the middle of the answer, and will notice.
@@ -159,7 +159,7 @@ impl Claim {
     }
 
     /// The connection is back at its loop.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn reset(&self) {
         if self.state.load(Relaxed) != OPEN {
             self.state.store(OPEN, SeqCst);
         }
@@ -187,7 +187,7 @@ impl Claim {
     pub(crate) fn overrule(&self, is_replaced: bool) -> Overdue {
         let after = if is_replaced { REPLACED } else { OVERRULED };
         let takes = [
-            (OPEN, Overdue::Answer),
+            (OPEN, Overdue::Respond),
             (BEHIND, Overdue::Abandon),
             (READING, Overdue::Abandon),
         ];
@@ -235,7 +235,7 @@ mod tests {
                 let on_loop = claim.overrule(true);
                 let thread = thread.join().unwrap();
                 let is_overruled = thread != Outcome::Own;
-                assert_eq!(on_loop == Overdue::Answer, is_overruled, "{on_loop:?} {thread:?}");
+                assert_eq!(on_loop == Overdue::Respond, is_overruled, "{on_loop:?} {thread:?}");
             });
         }
     }
@@ -251,7 +251,7 @@ mod tests {
         let claim = Claim::new();
         claim.fall_behind();
         assert_eq!(claim.write_before(|_| (false, "all of it")), Some("all of it"));
-        assert_eq!(claim.overrule(true), Overdue::Answer);
+        assert_eq!(claim.overrule(true), Overdue::Respond);
         assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: true });
     }
 
@@ -261,11 +261,11 @@ mod tests {
         assert!(claim.stream(Instant::now()));
         assert_eq!(claim.overrule(true), Overdue::Cut);
         assert_eq!(claim.claim(), Outcome::Own);
-        claim.settle();
+        claim.reset();
         claim.queue();
         assert_eq!(claim.overrule(true), Overdue::Late);
         claim.begin_queued(Instant::now());
-        assert_eq!(claim.overrule(true), Overdue::Answer);
+        assert_eq!(claim.overrule(true), Overdue::Respond);
         assert!(!claim.stream(Instant::now()));
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Connection {
     pub(crate) home: usize,
     pub(crate) wait: Wait,
     readiness: Readiness,
-    state: State,
+    state: Life,
     /// Whether it has had an answer.
     pub(crate) is_used: bool,
     /// How many of its last handlers, one behind the other, were slow.
@@ -67,7 +67,7 @@ pub(crate) struct Connection {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum Life {
     Open,
     /// The last answer is on its way.
     Closing,
@@ -121,7 +121,7 @@ impl Connection {
             home,
             wait: Wait::new(Waits::Head, now, limits.head_time),
             readiness: Readiness::new(),
-            state: State::Open,
+            state: Life::Open,
             is_used: false,
             slow_calls: 0,
             has_unsent: false,
@@ -140,7 +140,7 @@ impl Connection {
     /// anything is under way.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readiness.readable;
-        (is_idle && self.state == State::Open).then_some(self.wait.since())
+        (is_idle && self.state == Life::Open).then_some(self.wait.since())
     }
 
     /// Whether the beginning of a request is all there is of it so far, and no work is under way.
@@ -167,8 +167,8 @@ impl Connection {
     /// Makes the answer that is being sent the last one.
     pub(crate) fn close_after_sending(&mut self) {
         self.place = None;
-        if self.state == State::Open {
-            self.state = State::Closing;
+        if self.state == Life::Open {
+            self.state = Life::Closing;
         }
     }
 
@@ -189,7 +189,7 @@ impl Connection {
     }
 
     /// What is to be sent, if it could rest but for that.
-    pub(crate) fn lone_answer(&mut self) -> Option<&mut Vec<u8>> {
+    pub(crate) fn lone_response(&mut self) -> Option<&mut Vec<u8>> {
         if !self.is_quiet() {
             return None;
         }
@@ -197,21 +197,21 @@ impl Connection {
     }
 
     fn is_quiet(&self) -> bool {
-        self.state == State::Open && !self.readiness.readable && !self.readiness.peer_finished
+        self.state == Life::Open && !self.readiness.readable && !self.readiness.peer_finished
     }
 
     /// Gives the connection up: what was sent is not whole, and must not look whole by what might
     /// still be sent.
     pub(crate) fn break_off(&mut self) {
         self.place = None;
-        self.state = State::Broken;
+        self.state = Life::Broken;
         if let Some(work) = &mut self.work {
             work.send_nothing();
         }
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.state == State::Broken
+        self.state == Life::Broken
     }
 
     /// Drops what hooks and handlers have set on the request.
@@ -225,7 +225,7 @@ impl Connection {
     /// initiate an exchange of closure alerts with the client before closing the connection."
     pub(crate) fn end_in_order(&self) {
         let is_idle = self.work.as_ref().is_none_or(|work| work.is_idle());
-        if self.state == State::Open && is_idle && self.transport.channel().is_secure() {
+        if self.state == Life::Open && is_idle && self.transport.channel().is_secure() {
             self.transport.finish_sending();
         }
     }
@@ -236,8 +236,7 @@ impl Connection {
             self.refuse_unavailable("the request waited too long for a place", date);
             return true;
         }
-        let (Some(work), Waits::Head | Waits::Body, State::Open) = (&mut self.work, self.wait.reason, self.state)
-        else {
+        let (Some(work), Waits::Head | Waits::Body, Life::Open) = (&mut self.work, self.wait.reason, self.state) else {
             return false;
         };
         if work.exchange.is_idle() {
@@ -248,7 +247,7 @@ impl Connection {
         let status = http::StatusCode::REQUEST_TIMEOUT;
         work.exchange
             .refuse_with(status, "the request did not arrive in time", date, &mut work.out);
-        self.state = State::Closing;
+        self.state = Life::Closing;
         true
     }
 
@@ -280,8 +279,8 @@ impl Connection {
     }
 
     /// The answer that is being made can't be made whole. Those before it are sent, and one that is whole.
-    pub(crate) fn fail_answer(&mut self) {
-        if self.work.as_mut().is_some_and(|work| work.withdraw_answer()) {
+    pub(crate) fn fail_response(&mut self) {
+        if self.work.as_mut().is_some_and(|work| work.withdraw_response()) {
             self.close_after_sending();
         } else {
             self.break_off();
@@ -306,7 +305,7 @@ impl Connection {
 
     /// Does all that can be done without the application and without waiting.
     pub(crate) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
-        if let (Some(parse), State::Open) = (self.proxy_header, self.state) {
+        if let (Some(parse), Life::Open) = (self.proxy_header, self.state) {
             match self.receive_proxy_header(parse) {
                 Some(ProxyHeader::Whole { .. }) => {}
                 // It has the time of a head.
@@ -315,7 +314,7 @@ impl Connection {
             }
         }
         loop {
-            if self.state == State::Broken {
+            if self.state == Life::Broken {
                 return Progress::Close;
             }
             match self.flush() {
@@ -328,28 +327,28 @@ impl Connection {
             let Some(work) = &mut self.work else {
                 return Progress::Rest;
             };
-            let is_at_rest = self.state == State::Open && work.exchange.is_idle();
+            let is_at_rest = self.state == Life::Open && work.exchange.is_idle();
             if is_at_rest && self.readiness.readable && !self.readiness.peer_finished {
                 // There is nothing to go on with but what the socket has.
                 self.receive();
                 continue;
             }
             match self.state {
-                State::Broken => return Progress::Close,
-                State::Closing => {
+                Life::Broken => return Progress::Close,
+                Life::Closing => {
                     if self.readiness.peer_finished || self.client_is_done() {
                         return Progress::Close;
                     }
                     self.transport.finish_sending();
-                    self.state = State::Lingering;
+                    self.state = Life::Lingering;
                     self.wait.begin(Waits::End, now, limits.linger);
                 }
-                State::Lingering => return self.discard(),
-                State::Open if work.needs_place() => return Progress::CallWithPlace,
-                State::Open => match work.exchange.advance(date, &mut work.out) {
+                Life::Lingering => return self.discard(),
+                Life::Open if work.needs_place() => return Progress::CallWithPlace,
+                Life::Open => match work.exchange.advance(date, &mut work.out) {
                     Step::Call => return Progress::Call,
                     Step::CallLive => return Progress::CallWithPlace,
-                    Step::Refused(_) => self.state = State::Closing,
+                    Step::Refused(_) => self.state = Life::Closing,
                     Step::Receive if !work.out.is_empty() => {} // an interim answer goes out first
                     Step::Receive if self.readiness.peer_finished => return Progress::Close,
                     Step::Receive if !self.readiness.readable => return self.wait_for_request(now, limits),

@@ -3,7 +3,7 @@
 use crate::report;
 
 use super::link::Attempt;
-use super::{Connection, Progress, State};
+use super::{Connection, Life, Progress};
 use crate::server::net::channel::SHORT_READ_DRAINS;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 
@@ -28,7 +28,7 @@ impl Connection {
 
     /// Whether nothing is under way, so that what comes next may be read into other memory than its work's.
     pub(crate) fn may_be_read_ahead(&self) -> bool {
-        self.work.is_none() && self.state == State::Open && self.begun.is_empty() && self.proxy_header.is_none()
+        self.work.is_none() && self.state == Life::Open && self.begun.is_empty() && self.proxy_header.is_none()
     }
 
     /// Reads once, into `room`, and says how much. If that is nothing although it is still

@@ -78,18 +78,18 @@ impl Work {
     }
 
     /// An answer is about to be put behind what is to be sent.
-    pub(crate) fn begin_answer(&mut self) {
+    pub(crate) fn begin_response(&mut self) {
         self.begun_at = self.out.len();
     }
 
     /// The answer is whole, but for a payload that needs nobody to be sent.
-    pub(crate) fn end_answer(&mut self) {
+    pub(crate) fn end_response(&mut self) {
         self.begun_at = NOT_BEGUN;
     }
 
     /// Takes back the answer that is being made, if there is one and it is not whole. Says whether everything that has
     /// been begun is, or will be, sent whole.
-    pub(crate) fn withdraw_answer(&mut self) -> bool {
+    pub(crate) fn withdraw_response(&mut self) -> bool {
         let begun_at = std::mem::replace(&mut self.begun_at, NOT_BEGUN);
         if begun_at == NOT_BEGUN {
             return true;
@@ -204,30 +204,30 @@ mod tests {
     fn a_withdrawn_answer_leaves_those_that_are_whole_and_nothing_of_itself() {
         let mut work = work();
         work.out.extend(b"whole");
-        work.begin_answer();
+        work.begin_response();
         work.out.extend(b"a part");
         work.payload = Payload::Bytes {
             bytes: Box::new("the rest"),
             sent: 0,
         };
-        assert!(work.withdraw_answer(), "what stands before it is sent");
+        assert!(work.withdraw_response(), "what stands before it is sent");
         assert_eq!(work.out, b"whole");
         assert!(matches!(work.payload, Payload::None));
 
         work.send_nothing();
-        work.begin_answer();
+        work.begin_response();
         work.out.extend(b"a part");
-        assert!(!work.withdraw_answer(), "nothing stands before it");
+        assert!(!work.withdraw_response(), "nothing stands before it");
         assert!(!work.has_output());
     }
 
     #[test]
     fn an_answer_that_is_whole_is_not_withdrawn() {
         let mut work = work();
-        work.begin_answer();
+        work.begin_response();
         work.out.extend(b"whole");
-        work.end_answer();
-        assert!(work.withdraw_answer());
+        work.end_response();
+        assert!(work.withdraw_response());
         assert_eq!(work.out, b"whole");
     }
 
@@ -235,10 +235,10 @@ mod tests {
     fn an_answer_of_which_some_is_sent_can_not_be_taken_back() {
         let mut work = work();
         work.out.extend(b"whole");
-        work.begin_answer();
+        work.begin_response();
         work.out.extend(b"a part");
         assert_eq!(work.take_out(), b"wholea part");
-        assert!(!work.withdraw_answer(), "what has been sent of it is not all");
+        assert!(!work.withdraw_response(), "what has been sent of it is not all");
     }
 
     #[test]

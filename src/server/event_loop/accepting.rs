@@ -113,7 +113,7 @@ impl EventLoop {
         if index == self.index {
             self.welcome(accepted, shared);
         } else {
-            shared.leave(index, Arrival::Accepted(accepted));
+            shared.deliver(index, Arrival::Accepted(accepted));
         }
     }
 
@@ -127,7 +127,7 @@ impl EventLoop {
         } else if let Some(other) = self.other_with_idle(shared) {
             // It has its descriptor meanwhile, so it counts.
             shared.loops[other].connection_opened();
-            shared.leave(other, Arrival::OneTooMany(accepted, want));
+            shared.deliver(other, Arrival::OneTooMany(accepted, want));
         } else {
             let room = match want {
                 Want::Place => shared.room(),

@@ -17,7 +17,7 @@ impl EventLoop {
     pub(super) fn collect(&mut self, shared: &Shared) {
         let mut returned = 0;
         while returned < COLLECTED
-            && let Some(arrival) = shared.loops[self.index].inbox.take()
+            && let Some(arrival) = shared.loops[self.index].inbox.pop()
         {
             match arrival {
                 Arrival::Returned(connection) => {
@@ -43,18 +43,18 @@ impl EventLoop {
 
     /// Takes back a connection that was out.
     pub(crate) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        connection.transport.link.claim.settle();
+        connection.transport.link.claim.reset();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);
         let is_answered = || connection.work.as_ref().is_none_or(|work| !work.needs_place());
         if !shared.lifecycle.is_running() && connection.lane == Lane::Service && is_answered() {
             shared.lifecycle.count_finished();
         }
-        if !self.may_keep_answers() {
+        if !self.may_keep_responses() {
             return self.send(connection);
         }
         let key = connection.key;
-        let Some(out) = connection.lone_answer() else {
+        let Some(out) = connection.lone_response() else {
             return self.send(connection);
         };
         self.unsent.keep(key, out);
@@ -66,7 +66,7 @@ impl EventLoop {
     }
 
     /// Whether an answer may wait for others: there will be others soon.
-    fn may_keep_answers(&self) -> bool {
+    fn may_keep_responses(&self) -> bool {
         let are_others = !self.read_ahead.is_empty() || self.poller.has_next();
         are_others && self.suspicion.is_brisk() && self.phase == Phase::Running
     }

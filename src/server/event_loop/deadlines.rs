@@ -19,7 +19,7 @@ impl EventLoop {
                 self.put(connection);
             } else if connection.overdue(&self.date) {
                 // It has just been answered 408, so it can't have a request.
-                let _ = self.settle(connection, shared);
+                let _ = self.advance(connection, shared);
             } else {
                 self.close(connection, shared);
             }

@@ -35,7 +35,7 @@ impl EventLoop {
             && shared.loops[self.index].inbox.is_empty();
         if is_empty && !self.listeners.is_empty() {
             // The health lane lasts as long as anything else.
-            self.leave(0, shared);
+            self.close_listeners(0, shared);
         }
         if self.phase == Phase::Stopping || (is_empty && self.slots.probes() == 0) {
             self.has_ended = true;
@@ -53,12 +53,12 @@ impl EventLoop {
         } else {
             self.listeners.of_health()
         };
-        self.leave(kept, shared);
+        self.close_listeners(kept, shared);
         shared.loop_has_stopped_accepting();
     }
 
     /// Leaves all listeners but the first `kept`. Who is connected, and has nothing under way, has the last word.
-    fn leave(&mut self, kept: usize, shared: &Shared) {
+    fn close_listeners(&mut self, kept: usize, shared: &Shared) {
         self.listeners.resume();
         // Whoever is in the kernel's queue has been told that he is connected: he is served.
         loop {

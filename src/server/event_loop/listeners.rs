@@ -4,11 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::server::net::socket::{Listener, Stream};
+use crate::server::net::socket::{Acceptor, Stream};
 
 pub(super) struct Listeners {
     /// Those of the health lane come first.
-    all: Vec<Listener>,
+    all: Vec<Acceptor>,
     of_health: usize,
     /// Those that may have more connections waiting.
     pending: Vec<usize>,
@@ -18,7 +18,7 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// The first `of_health` of all are the health lane's.
-    pub(super) fn new(all: Vec<Listener>, of_health: usize) -> Listeners {
+    pub(super) fn new(all: Vec<Acceptor>, of_health: usize) -> Listeners {
         Listeners {
             all,
             of_health,
@@ -65,7 +65,7 @@ impl Listeners {
 
     /// Accepts one connection; None if there is no such listener any more.
     pub(super) fn accept(&self, listener: usize) -> Option<io::Result<(Stream, Option<SocketAddr>)>> {
-        self.all.get(listener).map(Listener::accept)
+        self.all.get(listener).map(Acceptor::accept)
     }
 
     /// Whether it is one of the health lane.

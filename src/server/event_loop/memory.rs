@@ -67,7 +67,7 @@ impl EventLoop {
         };
         connection.refuse_unavailable("others need the memory for its body", &self.date);
         // It closes, so it can't have a request.
-        let _ = self.settle(connection, shared);
+        let _ = self.advance(connection, shared);
         true
     }
 }

@@ -43,9 +43,9 @@ use crate::request::Relayed;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{FINISHED, READABLE, WRITABLE};
 use crate::server::connection::{Connection, Progress, Waits, Work};
-use crate::server::net::socket::Listener;
+use crate::server::net::socket::Acceptor;
 use crate::server::shared::Shared;
-use crate::server::shared::admission::Entry;
+use crate::server::shared::admission::Admitted;
 use crate::server::shared::lifecycle::Phase;
 use disk_queue::DiskQueue;
 use idlest::Idlest;
@@ -107,7 +107,7 @@ pub(crate) enum Turn {
 impl EventLoop {
     pub(crate) fn new(
         index: usize,
-        mut listeners: Vec<Listener>,
+        mut listeners: Vec<Acceptor>,
         health_listeners: usize,
         reserve: bool,
     ) -> io::Result<(EventLoop, mio::Waker)> {
@@ -175,20 +175,20 @@ impl EventLoop {
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
         link.claim.queue();
-        match shared.admission.enter(connection, self.now) {
-            Entry::Entered(connection) => {
-                link.claim.settle();
+        match shared.admission.acquire(connection, self.now) {
+            Admitted::Entered(connection) => {
+                link.claim.reset();
                 Some(connection)
             }
-            Entry::Queued => {
+            Admitted::Queued => {
                 self.look_again(key, shared);
                 // Another loop may sleep on a permit.
                 shared.wake_others(self.index);
                 None
             }
-            Entry::Full(mut connection) => {
+            Admitted::Full(mut connection) => {
                 connection.refuse_unavailable("too many requests are waiting", &self.date);
-                self.settle(connection, shared)
+                self.advance(connection, shared)
             }
         }
     }
@@ -245,16 +245,16 @@ impl EventLoop {
         if let Some(work) = &mut connection.work {
             work.exchange.receive_in(&mut piece.buffer, piece.len);
         }
-        self.settle(connection, shared)
+        self.advance(connection, shared)
     }
 
     /// Goes on with the connection at `key`. Returns it if it has a request.
     fn go_on(&mut self, key: usize, shared: &Shared) -> Option<Box<Connection>> {
         let connection = self.slots.take(key)?;
-        self.settle(connection, shared)
+        self.advance(connection, shared)
     }
 
-    fn settle(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+    fn advance(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if connection.work.is_none() {
             self.equip(&mut connection, shared);
         }
@@ -269,7 +269,7 @@ impl EventLoop {
                 let lane = connection.lane;
                 let request = connection.work.as_ref().map(|work| &work.exchange.request);
                 if request.is_some_and(|request| shared.health.takes(lane, request)) {
-                    self.answer_probe(connection, shared);
+                    self.respond_to_probe(connection, shared);
                 } else {
                     return match progress {
                         Progress::CallWithPlace => self.seat(connection, shared),
@@ -319,9 +319,9 @@ impl EventLoop {
     }
 
     /// Answers a request that needs no handler.
-    fn answer_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+    fn respond_to_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
-            let mut response = shared.answer_probe(&work.exchange.request);
+            let mut response = shared.respond_to_probe(&work.exchange.request);
             // What may be of the reserve goes back to it.
             let is_reserve = connection.lane == Lane::Health && shared.capacity.reserve.is_short();
             if !shared.lifecycle.is_running() || is_reserve {

@@ -83,9 +83,9 @@ impl EventLoop {
             let was_reading = link.claim.is_reading();
             let is_replaced = shared.crew.lose(!was_reading);
             match link.claim.overrule(is_replaced) {
-                Overdue::Answer => {
+                Overdue::Respond => {
                     self.lose(key, is_replaced, shared);
-                    self.answer_instead(key, shared);
+                    self.respond_instead(key, shared);
                     return;
                 }
                 Overdue::Abandon if was_reading => {
@@ -139,7 +139,7 @@ impl EventLoop {
     }
 
     /// Answers 503 on a connection that its thread has.
-    fn answer_instead(&mut self, key: usize, shared: &Shared) {
+    fn respond_instead(&mut self, key: usize, shared: &Shared) {
         let (Some(link), Some(visitor)) = (self.slots.link(key), self.slots.visitor(key)) else {
             return;
         };
@@ -152,7 +152,7 @@ impl EventLoop {
         connection.is_used = true;
         connection.close_after_sending();
         // It closes, so it can't have a request.
-        let _ = self.settle(Box::new(connection), shared);
+        let _ = self.advance(Box::new(connection), shared);
     }
 
     /// Breaks a connection off that its thread has.

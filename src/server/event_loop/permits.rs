@@ -30,7 +30,7 @@ impl Permits {
     pub(crate) fn give_back(&mut self, admission: &Admission<Box<Connection>>) {
         if self.reserve {
             // The thread that stood in has got one for the loop meanwhile.
-            self.next.extend(admission.leave());
+            self.next.extend(admission.release());
         } else {
             self.reserve = true;
         }
@@ -44,7 +44,7 @@ impl Permits {
         if !self.reserve {
             return None;
         }
-        let next = admission.next()?;
+        let next = admission.next_waiting()?;
         self.reserve = false;
         Some(next)
     }

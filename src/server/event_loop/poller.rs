@@ -10,7 +10,7 @@ use crate::report;
 #[cfg(unix)]
 use crate::server::connection::link::Link;
 use crate::server::connection::link::{FINISHED, GONE, READABLE, WRITABLE};
-use crate::server::net::socket::{Listener, is};
+use crate::server::net::socket::{Acceptor, is};
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
@@ -41,7 +41,7 @@ pub(super) enum Source {
 }
 
 impl Poller {
-    pub(super) fn new(listeners: &mut [Listener]) -> io::Result<(Poller, mio::Waker)> {
+    pub(super) fn new(listeners: &mut [Acceptor]) -> io::Result<(Poller, mio::Waker)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), Token(WAKER))?;
         for (index, listener) in listeners.iter_mut().enumerate() {

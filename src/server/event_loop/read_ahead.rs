@@ -16,13 +16,13 @@ const TOGETHER: usize = 32;
 pub(super) struct ReadAhead {
     /// None before they are needed. The first `read` of them have something, and the first `seen` of those have been
     /// seen to.
-    pieces: Vec<Piece>,
+    pieces: Vec<Ahead>,
     read: usize,
     seen: usize,
 }
 
 #[derive(Default)]
-pub(super) struct Piece {
+pub(super) struct Ahead {
     /// Which connection has sent how many bytes.
     pub(super) key: usize,
     pub(super) len: usize,
@@ -61,7 +61,7 @@ impl ReadAhead {
     }
 
     /// The next piece that has not been seen to.
-    pub(super) fn next(&mut self) -> Option<&mut Piece> {
+    pub(super) fn next(&mut self) -> Option<&mut Ahead> {
         let seen = self.seen;
         self.seen += 1;
         self.pieces.get_mut(seen)
@@ -71,7 +71,7 @@ impl ReadAhead {
     #[cold]
     fn make_room(&mut self) {
         if self.read == self.pieces.len() {
-            self.pieces.push(Piece::default());
+            self.pieces.push(Ahead::default());
         }
         self.pieces[self.read].buffer = vec![0; ROOM];
     }

@@ -12,7 +12,7 @@ impl EventLoop {
             // An event of its own has brought it here. It keeps its turn.
             return self.put(connection);
         }
-        if shared.disk.enter(self.index) {
+        if shared.disk.acquire(self.index) {
             return self.disk_queue.grant(connection);
         }
         connection.wait_for_disk(self.now, &shared.limits);
@@ -29,7 +29,7 @@ impl EventLoop {
             }
         }
         // Whom it was meant for has ended meanwhile.
-        shared.leave_disk();
+        shared.release_disk();
     }
 
     /// A connection that waits for its turn has ended.
@@ -49,7 +49,7 @@ impl EventLoop {
 
     /// Takes back a connection for which a file was read.
     pub(crate) fn take_back_read(&mut self, mut connection: Box<Connection>) {
-        connection.transport.link.claim.settle();
+        connection.transport.link.claim.reset();
         connection.note(connection.transport.take_noted());
         connection.leave_disk(self.now);
         self.put_ready(connection);
@@ -94,7 +94,7 @@ mod tests {
 
     /// A thread has read. Says for whom the next one reads then.
     fn read(event_loop: &mut EventLoop, shared: &Shared) -> Option<usize> {
-        shared.leave_disk();
+        shared.release_disk();
         event_loop.collect(shared);
         next_key(event_loop)
     }
@@ -102,8 +102,8 @@ mod tests {
     /// All have left: there is the one place again, and no more than that, and nobody is on the way to it.
     fn assert_one_place_is_free(shared: &Shared) {
         assert!(shared.loops[0].inbox.is_empty());
-        assert!(shared.disk.enter(0), "no place is lost");
-        assert!(!shared.disk.enter(0), "none is there twice");
+        assert!(shared.disk.acquire(0), "no place is lost");
+        assert!(!shared.disk.acquire(0), "none is there twice");
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         end(&mut event_loop, 1, &shared);
         assert_eq!(event_loop.disk_queue.waiting(), [2]);
         assert_eq!(read(&mut event_loop, &shared), Some(2));
-        shared.leave_disk();
+        shared.release_disk();
         assert_one_place_is_free(&shared);
     }
 
@@ -145,7 +145,7 @@ mod tests {
     fn a_place_that_was_meant_for_one_who_has_ended_meanwhile_is_for_the_next() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        shared.leave_disk();
+        shared.release_disk();
         end(&mut event_loop, 1, &shared);
         event_loop.collect(&shared);
         assert_eq!(next_key(&mut event_loop), Some(2));
@@ -157,7 +157,7 @@ mod tests {
     fn a_place_that_was_meant_for_those_who_have_all_ended_meanwhile_is_not_lost() {
         let shared = shared();
         let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
-        shared.leave_disk();
+        shared.release_disk();
         end(&mut event_loop, 1, &shared);
         end(&mut event_loop, 2, &shared);
         event_loop.collect(&shared);
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(connection.wait.deadline, event_loop.now, "its client's time begins now");
         assert_eq!(
             link.claim.overrule(false),
-            Overdue::Answer,
+            Overdue::Respond,
             "nobody has claimed the next"
         );
     }

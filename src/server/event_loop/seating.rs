@@ -36,7 +36,7 @@ impl EventLoop {
         if connection.wait.reason != Waits::Place {
             if self.waiting.len() >= shared.limits.queue {
                 connection.refuse_unavailable("too many requests are waiting", &self.date);
-                return self.settle(connection, shared);
+                return self.advance(connection, shared);
             }
             connection.wait_for_place(self.now, &shared.limits);
         }

@@ -10,7 +10,7 @@ use super::channel::Channel;
 use super::door::Door;
 use super::listen::Bound;
 use super::proxy_header::ParseProxyHeader;
-use super::socket::{Accepted, Listener, Stream};
+use super::socket::{Accepted, Acceptor, Stream};
 
 pub(crate) struct Entrance {
     /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
@@ -39,7 +39,7 @@ impl Entrance {
     }
 
     /// The listeners, for one of the loops: those of the health lane first, and how many those are.
-    pub(crate) fn for_loop(&self) -> io::Result<(Vec<Listener>, usize)> {
+    pub(crate) fn for_loop(&self) -> io::Result<(Vec<Acceptor>, usize)> {
         let (health, others) = (lock(&self.health), lock(&self.listeners));
         let mut listeners = Vec::with_capacity(health.len() + others.len());
         for bound in health.iter().chain(&*others) {

@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 #[cfg(all(unix, feature = "activation"))]
 use super::own_path::OwnPath;
-use super::socket::{Listener, is};
+use super::socket::{Acceptor, is};
 
 /// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
 /// refused but tries again, after one second, then two: for a client that is a slow server.
@@ -97,11 +97,11 @@ impl Bound {
     }
 
     /// The same listener, for one of the loops.
-    pub(crate) fn for_loop(&self) -> io::Result<Listener> {
+    pub(crate) fn for_loop(&self) -> io::Result<Acceptor> {
         Ok(match self {
-            Bound::Tcp(listener) => Listener::Tcp(mio::net::TcpListener::from_std(listener.try_clone()?)),
+            Bound::Tcp(listener) => Acceptor::Tcp(mio::net::TcpListener::from_std(listener.try_clone()?)),
             #[cfg(unix)]
-            Bound::Unix(bound) => Listener::Unix(bound.for_loop()?),
+            Bound::Unix(bound) => Acceptor::Unix(bound.for_loop()?),
         })
     }
 

@@ -27,8 +27,8 @@ pub(crate) struct Peers {
 struct Counts(Mutex<HashMap<IpAddr, usize>>);
 
 /// What is told that a connection has ended.
-trait Leave: Send + Sync {
-    fn leave(&self, peer: IpAddr);
+trait Uncount: Send + Sync {
+    fn uncount(&self, peer: IpAddr);
 }
 
 /// Where a connection comes from. As long as this lives, it counts as one of its peer's.
@@ -42,7 +42,7 @@ pub(crate) struct Visitor {
 
 struct Counted {
     peer: IpAddr,
-    counts: Arc<dyn Leave>,
+    counts: Arc<dyn Uncount>,
 }
 
 impl Visitor {
@@ -86,8 +86,8 @@ impl Counts {
     }
 }
 
-impl Leave for Counts {
-    fn leave(&self, peer: IpAddr) {
+impl Uncount for Counts {
+    fn uncount(&self, peer: IpAddr) {
         let mut counts = self.lock();
         if let Some(count) = counts.get_mut(&peer) {
             *count -= 1;
@@ -100,7 +100,7 @@ impl Leave for Counts {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.counts.leave(self.peer);
+        self.counts.uncount(self.peer);
     }
 }
 

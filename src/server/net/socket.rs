@@ -35,7 +35,7 @@ pub(crate) enum Stream {
 }
 
 /// A listening socket.
-pub(crate) enum Listener {
+pub(crate) enum Acceptor {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
@@ -126,16 +126,16 @@ impl Stream {
     }
 }
 
-impl Listener {
+impl Acceptor {
     /// A connection that waits, and the address it comes from if that is one of the network.
     pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         Ok(match self {
-            Listener::Tcp(listener) => {
+            Acceptor::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 (Stream::Tcp(stream), Some(canonical(peer)))
             }
             #[cfg(unix)]
-            Listener::Unix(listener) => (Stream::Unix(listener.accept()?.0), None),
+            Acceptor::Unix(listener) => (Stream::Unix(listener.accept()?.0), None),
         })
     }
 }
@@ -151,16 +151,16 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-impl Source for Listener {
+impl Source for Acceptor {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        either!(Listener, self, socket => socket.register(registry, token, interests))
+        either!(Acceptor, self, socket => socket.register(registry, token, interests))
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        either!(Listener, self, socket => socket.reregister(registry, token, interests))
+        either!(Acceptor, self, socket => socket.reregister(registry, token, interests))
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        either!(Listener, self, socket => socket.deregister(registry))
+        either!(Acceptor, self, socket => socket.deregister(registry))
     }
 }

@@ -22,7 +22,7 @@ const TRIES: usize = 100;
 const APART: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
-struct Listener {
+struct UnixBound {
     /// None if somebody else removes it. It stands before the listener, so it is dropped first: as long as the socket is
     /// open its inode is not given to another file.
     path: Option<OwnPath>,
@@ -42,11 +42,11 @@ impl Bound {
     pub(crate) fn inherited_unix(listener: UnixListener, path: Option<OwnPath>) -> io::Result<Bound> {
         super::listen::must_listen(&socket2::SockRef::from(&listener))?;
         listener.set_nonblocking(true)?;
-        Ok(Bound::Unix(Box::new(Listener { path, listener })))
+        Ok(Bound::Unix(Box::new(UnixBound { path, listener })))
     }
 }
 
-impl BoundPath for Listener {
+impl BoundPath for UnixBound {
     fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.listener.try_clone()?.into())
     }
@@ -74,7 +74,7 @@ impl BoundPath for Listener {
     }
 }
 
-impl fmt::Display for Listener {
+impl fmt::Display for UnixBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.listener.local_addr().ok();
         match address.as_ref().and_then(SocketAddr::as_pathname) {
@@ -84,7 +84,7 @@ impl fmt::Display for Listener {
     }
 }
 
-fn listen(path: &Path, mode: u32) -> io::Result<Listener> {
+fn listen(path: &Path, mode: u32) -> io::Result<UnixBound> {
     // From here to its end another server neither takes this socket for one that was left, nor replaces it.
     let _lock = lock_folder_of(path);
     let socket = bind(path, mode)?;
@@ -93,7 +93,7 @@ fn listen(path: &Path, mode: u32) -> io::Result<Listener> {
     // connect(2): until it listens, whoever connects is refused.
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(Listener {
+    Ok(UnixBound {
         path: Some(own),
         listener: OwnedFd::from(socket).into(),
     })

@@ -3,8 +3,8 @@
 //! No thread, no permit and no place in the queue is needed, so the answer comes when every handler
 //! hangs and everybody else is turned away: just when somebody wants to know.
 
-mod answers;
 mod exposition;
+mod responses;
 
 use crate::operations::Metrics;
 
@@ -14,7 +14,7 @@ use super::shared::Probes;
 /// has nothing of it in it.
 pub(crate) const fn lane() -> Probes {
     Probes {
-        answer: answers::answer,
+        respond: responses::respond,
         metrics: |loops| Box::new(Metrics::new(loops)),
     }
 }

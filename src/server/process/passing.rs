@@ -110,7 +110,7 @@ pub(crate) struct Successor {
 
 /// What a successor says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum Heard {
     /// Nothing yet.
     Silent,
     Serves,
@@ -120,24 +120,24 @@ pub(crate) enum Word {
 
 impl Successor {
     /// Waits a moment for its word.
-    pub(crate) fn hear(&self, moment: Duration) -> io::Result<Word> {
+    pub(crate) fn hear(&self, moment: Duration) -> io::Result<Heard> {
         self.socket.set_read_timeout(Some(moment))?;
         match (&self.socket).read(&mut [0; SERVES.len()]) {
-            Ok(0) => Ok(Word::Closed),
-            Ok(_) => Ok(Word::Serves),
+            Ok(0) => Ok(Heard::Closed),
+            Ok(_) => Ok(Heard::Serves),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Ok(Word::Silent)
+                Ok(Heard::Silent)
             }
-            Err(error) if is(&error, io::ErrorKind::Interrupted) => Ok(Word::Silent),
+            Err(error) if is(&error, io::ErrorKind::Interrupted) => Ok(Heard::Silent),
             // It has left unread what was sent.
-            Err(error) if is(&error, io::ErrorKind::ConnectionReset) => Ok(Word::Closed),
+            Err(error) if is(&error, io::ErrorKind::ConnectionReset) => Ok(Heard::Closed),
             Err(error) => Err(error),
         }
     }
 }
 
 /// What a predecessor has passed.
-pub(crate) struct Passed {
+pub(crate) struct Inheritance {
     /// Each listener, and whether it is one of the health lane.
     pub(crate) listeners: Vec<(Bound, bool)>,
     pub(crate) predecessor: Predecessor,
@@ -160,7 +160,7 @@ impl Predecessor {
 }
 
 /// Takes what a predecessor has passed to this process, if there is one.
-pub(crate) fn receive() -> io::Result<Option<Passed>> {
+pub(crate) fn receive() -> io::Result<Option<Inheritance>> {
     let input = io::stdin();
     match env::var(SOCKET) {
         Ok(name) if name_of(input.as_fd()).is_ok_and(|here| here == name) => {}
@@ -174,7 +174,7 @@ pub(crate) fn receive() -> io::Result<Option<Passed>> {
         )
     })?;
     rustix::stdio::dup2_stdin(&input)?;
-    Ok(Some(Passed {
+    Ok(Some(Inheritance {
         listeners,
         predecessor: Predecessor { socket },
     }))
@@ -386,10 +386,10 @@ mod tests {
 
     #[test]
     fn a_successor_says_that_it_serves_or_hangs_up() {
-        for (tells, expected) in [(true, Word::Serves), (false, Word::Closed)] {
+        for (tells, expected) in [(true, Heard::Serves), (false, Heard::Closed)] {
             let (here, there) = UnixStream::pair().unwrap();
             let successor = Successor { socket: here };
-            assert_eq!(successor.hear(Duration::from_millis(1)).unwrap(), Word::Silent);
+            assert_eq!(successor.hear(Duration::from_millis(1)).unwrap(), Heard::Silent);
             let predecessor = Predecessor { socket: there };
             if tells {
                 predecessor.tell();

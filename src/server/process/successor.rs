@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::passing::{Passing, Successor, Word};
+use super::passing::{Heard, Passing, Successor};
 use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 
@@ -73,9 +73,9 @@ fn await_word(
     let mut gives_up_at = None;
     loop {
         match channel.hear(LOOK)? {
-            Word::Serves => return Ok(()),
-            Word::Silent => {}
-            Word::Closed => {
+            Heard::Serves => return Ok(()),
+            Heard::Silent => {}
+            Heard::Closed => {
                 gives_up_at.get_or_insert_with(|| begun.elapsed().saturating_add(LAST_WORD));
                 thread::sleep(LOOK);
             }

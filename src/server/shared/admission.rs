@@ -9,20 +9,20 @@ use std::time::Instant;
 ///
 /// A loop keeps one permit in reserve, so that the usual request never comes here.
 pub(crate) struct Admission<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<Queue<T>>,
     /// How many wait, to be looked at without the lock.
     waiting: AtomicUsize,
     most_waiting: usize,
 }
 
-struct State<T> {
+struct Queue<T> {
     permits: usize,
     waiting: VecDeque<(Instant, T)>,
 }
 
 /// What became of a request for a permit.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry<T> {
+pub(crate) enum Admitted<T> {
     /// It has one.
     Entered(T),
     /// It waits.
@@ -34,7 +34,7 @@ pub(crate) enum Entry<T> {
 impl<T> Admission<T> {
     pub(crate) fn new(permits: usize, most_waiting: usize) -> Admission<T> {
         Admission {
-            state: Mutex::new(State {
+            state: Mutex::new(Queue {
                 permits,
                 waiting: VecDeque::new(),
             }),
@@ -44,22 +44,22 @@ impl<T> Admission<T> {
     }
 
     /// Takes a permit for `thing`, or has it wait for one.
-    pub(crate) fn enter(&self, thing: T, now: Instant) -> Entry<T> {
+    pub(crate) fn acquire(&self, thing: T, now: Instant) -> Admitted<T> {
         let mut state = self.lock();
         if state.permits > 0 {
             state.permits -= 1;
-            return Entry::Entered(thing);
+            return Admitted::Entered(thing);
         }
         if state.waiting.len() >= self.most_waiting {
-            return Entry::Full(thing);
+            return Admitted::Full(thing);
         }
         state.waiting.push_back((now, thing));
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
-        Entry::Queued
+        Admitted::Queued
     }
 
     /// Gives a permit back, or goes on with it: with what has waited longest, and since when.
-    pub(crate) fn leave(&self) -> Option<(Instant, T)> {
+    pub(crate) fn release(&self) -> Option<(Instant, T)> {
         let mut state = self.lock();
         let next = state.waiting.pop_front();
         match next {
@@ -79,7 +79,7 @@ impl<T> Admission<T> {
     }
 
     /// Takes what has waited longest, for somebody who has a permit already.
-    pub(crate) fn next(&self) -> Option<(Instant, T)> {
+    pub(crate) fn next_waiting(&self) -> Option<(Instant, T)> {
         if !self.has_waiting() {
             return None;
         }
@@ -91,7 +91,7 @@ impl<T> Admission<T> {
 
     // In several places, none of which is on the way of a usual request.
     #[inline(never)]
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,16 +104,16 @@ mod tests {
     fn a_permit_goes_to_whoever_has_waited_longest() {
         let now = Instant::now();
         let admission = Admission::new(1, 2);
-        assert_eq!(admission.enter('a', now), Entry::Entered('a'));
-        assert_eq!(admission.enter('b', now), Entry::Queued);
-        assert_eq!(admission.enter('c', now), Entry::Queued);
-        assert_eq!(admission.enter('d', now), Entry::Full('d'));
-        assert_eq!(admission.leave(), Some((now, 'b')));
-        assert_eq!(admission.enter('e', now), Entry::Queued);
-        assert_eq!(admission.next(), Some((now, 'c')));
-        assert_eq!(admission.leave(), Some((now, 'e')));
-        assert_eq!(admission.leave(), None);
-        assert_eq!(admission.enter('f', now), Entry::Entered('f'));
-        assert_eq!(admission.next(), None);
+        assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
+        assert_eq!(admission.acquire('b', now), Admitted::Queued);
+        assert_eq!(admission.acquire('c', now), Admitted::Queued);
+        assert_eq!(admission.acquire('d', now), Admitted::Full('d'));
+        assert_eq!(admission.release(), Some((now, 'b')));
+        assert_eq!(admission.acquire('e', now), Admitted::Queued);
+        assert_eq!(admission.next_waiting(), Some((now, 'c')));
+        assert_eq!(admission.release(), Some((now, 'e')));
+        assert_eq!(admission.release(), None);
+        assert_eq!(admission.acquire('f', now), Admitted::Entered('f'));
+        assert_eq!(admission.next_waiting(), None);
     }
 }

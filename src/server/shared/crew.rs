@@ -18,7 +18,7 @@ const SPARE_TIME: Duration = Duration::from_secs(10);
 
 /// All threads that may run handlers on the connections `C`.
 pub(crate) struct Crew<C> {
-    state: Mutex<State<C>>,
+    state: Mutex<Roster<C>>,
     gone: Condvar,
     /// How many there may be.
     most: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Crew<C> {
     kept: usize,
 }
 
-struct State<C> {
+struct Roster<C> {
     /// The one that was parked last is sent first: its stack is still warm.
     parked: Vec<Berth<C>>,
     alive: usize,
@@ -71,7 +71,7 @@ pub(crate) enum Order<C> {
     /// Take up the loop of this index, if it still lies.
     TakeUp(usize),
     /// Answer a connection, which has a permit and has waited since then.
-    Answer(Instant, C),
+    Serve(Instant, C),
     /// Read a file for a connection.
     Read(C),
     /// End.
@@ -81,7 +81,7 @@ pub(crate) enum Order<C> {
 impl<C> Crew<C> {
     pub(crate) fn new(most: usize, most_replaced: usize, kept: usize) -> Crew<C> {
         Crew {
-            state: Mutex::new(State {
+            state: Mutex::new(Roster {
                 parked: Vec::new(),
                 alive: 0,
                 on_duty: [0; DUTIES],
@@ -168,14 +168,14 @@ impl<C> Crew<C> {
 
     /// Puts the calling thread among those who are parked. Returns where it is called, and whether it may leave if that
     /// takes long; nothing if the crew is dismissed.
-    pub(crate) fn park(&self, duty: Duty) -> Option<(Arc<Place<C>>, bool)> {
+    pub(crate) fn park(&self, duty: Duty) -> Option<(Arc<Parking<C>>, bool)> {
         let mut state = self.lock();
         if state.is_over {
             state.moves(duty, Duty::Sent);
             return None;
         }
-        let place = Arc::new(Place {
-            word: Mutex::new(Word::None),
+        let place = Arc::new(Parking {
+            word: Mutex::new(Summons::None),
             called: Condvar::new(),
         });
         state.on_duty[duty as usize] -= 1;
@@ -187,7 +187,7 @@ impl<C> Crew<C> {
     }
 
     /// Orders the thread at `place` to leave, unless it has been taken in this moment: then its order is on its way.
-    pub(crate) fn let_go(&self, place: &Arc<Place<C>>) {
+    pub(crate) fn let_go(&self, place: &Arc<Parking<C>>) {
         let berth = {
             let mut state = self.lock();
             let index = state.parked.iter().position(|berth| berth.is_at(place));
@@ -287,12 +287,12 @@ impl<C> Crew<C> {
 
     // In a dozen places, none of which is on the way of a usual request.
     #[inline(never)]
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
+    fn lock(&self) -> MutexGuard<'_, Roster<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<C> State<C> {
+impl<C> Roster<C> {
     /// A thread is about to be started.
     fn hired(&mut self) {
         self.alive += 1;
@@ -331,7 +331,7 @@ impl<C> State<C> {
 }
 
 /// A parked thread, for whoever gives it its order. There must be one: [`call`](Berth::call).
-struct Berth<C>(Option<Arc<Place<C>>>);
+struct Berth<C>(Option<Arc<Parking<C>>>);
 
 impl<C> Berth<C> {
     /// Gives the thread its order.
@@ -339,11 +339,11 @@ impl<C> Berth<C> {
     #[inline(never)]
     fn call(mut self, order: Order<C>) {
         if let Some(place) = self.0.take() {
-            place.say(Word::Order(order));
+            place.say(Summons::Order(order));
         }
     }
 
-    fn is_at(&self, place: &Arc<Place<C>>) -> bool {
+    fn is_at(&self, place: &Arc<Parking<C>>) -> bool {
         self.0.as_ref().is_some_and(|here| Arc::ptr_eq(here, place))
     }
 }
@@ -352,7 +352,7 @@ impl<C> Drop for Berth<C> {
     fn drop(&mut self) {
         if let Some(place) = self.0.take() {
             // It parks again, where it would wait for ever.
-            place.say(Word::Nothing);
+            place.say(Summons::Nothing);
             report::error!("a parked thread was taken and got no order: a bug in hansel");
             debug_assert!(std::thread::panicking(), "a parked thread was taken and got no order");
         }
@@ -360,13 +360,13 @@ impl<C> Drop for Berth<C> {
 }
 
 /// Where a parked thread waits for its order.
-pub(crate) struct Place<C> {
-    word: Mutex<Word<C>>,
+pub(crate) struct Parking<C> {
+    word: Mutex<Summons<C>>,
     called: Condvar,
 }
 
 /// What a parked thread is told.
-enum Word<C> {
+enum Summons<C> {
     /// Nothing so far.
     None,
     Order(Order<C>),
@@ -374,8 +374,8 @@ enum Word<C> {
     Nothing,
 }
 
-impl<C> Place<C> {
-    fn say(&self, word: Word<C>) {
+impl<C> Parking<C> {
+    fn say(&self, word: Summons<C>) {
         *self.lock() = word;
         self.called.notify_one();
     }
@@ -384,10 +384,10 @@ impl<C> Place<C> {
     pub(crate) fn order(&self) -> Option<Order<C>> {
         let mut word = self.lock();
         loop {
-            match std::mem::replace(&mut *word, Word::None) {
-                Word::Order(order) => return Some(order),
-                Word::Nothing => return None,
-                Word::None => word = self.called.wait(word).unwrap_or_else(PoisonError::into_inner),
+            match std::mem::replace(&mut *word, Summons::None) {
+                Summons::Order(order) => return Some(order),
+                Summons::Nothing => return None,
+                Summons::None => word = self.called.wait(word).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
@@ -395,7 +395,7 @@ impl<C> Place<C> {
     /// Waits until there is an order, or until `deadline`. Says whether there is one.
     fn is_called_by(&self, deadline: Instant) -> bool {
         let mut word = self.lock();
-        while matches!(*word, Word::None) {
+        while matches!(*word, Summons::None) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -409,7 +409,7 @@ impl<C> Place<C> {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Word<C>> {
+    fn lock(&self) -> MutexGuard<'_, Summons<C>> {
         self.word.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -441,7 +441,7 @@ mod tests {
                 loop {
                     let text = match order {
                         Order::TakeUp(index) => format!("loop {index}"),
-                        Order::Answer(_, connection) => format!("connection {connection}"),
+                        Order::Serve(_, connection) => format!("connection {connection}"),
                         Order::Read(connection) => format!("file for {connection}"),
                         Order::Leave => break,
                     };
@@ -492,7 +492,7 @@ mod tests {
     fn a_thing_is_given_to_a_parked_thread_or_stays_where_it_is() {
         let fixture = Fixture::new(1);
         let crew = &fixture.crew;
-        let answer = |connection| Order::Answer(Instant::now(), connection);
+        let answer = |connection| Order::Serve(Instant::now(), connection);
         let nobody = crew.give('a', |_| unreachable!("nobody is parked"));
         assert_eq!(nobody, Some('a'));
         crew.reinforce(|| fixture.hire(None)).unwrap();
@@ -515,7 +515,7 @@ mod tests {
         let making = || crew.give((), |()| panic!("no order"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(making)).is_err());
         while crew
-            .give('c', |connection| Order::Answer(Instant::now(), connection))
+            .give('c', |connection| Order::Serve(Instant::now(), connection))
             .is_some()
         {
             thread::yield_now();

@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// Who has none waits at its own loop, in order. Here is only known how many those are, and loops take turns.
 pub(crate) struct DiskPlaces {
-    state: Mutex<State>,
+    state: Mutex<Turns>,
     /// How many may read at once.
     most: usize,
 }
 
-struct State {
+struct Turns {
     reading: usize,
     /// For each loop, how many wait.
     waiting: Vec<usize>,
@@ -25,7 +25,7 @@ struct State {
 impl DiskPlaces {
     pub(crate) fn new(most: usize, loops: usize) -> DiskPlaces {
         DiskPlaces {
-            state: Mutex::new(State {
+            state: Mutex::new(Turns {
                 reading: 0,
                 waiting: vec![0; loops],
                 next: 0,
@@ -36,7 +36,7 @@ impl DiskPlaces {
 
     /// Takes a place for somebody of loop `index`. Says whether there was one; else loop `index` is granted one later.
     #[must_use = "the place must be left again"]
-    pub(crate) fn enter(&self, index: usize) -> bool {
+    pub(crate) fn acquire(&self, index: usize) -> bool {
         let mut state = self.lock();
         let is_free = state.reading < self.most;
         if is_free {
@@ -56,7 +56,7 @@ impl DiskPlaces {
     }
 
     /// Leaves a place, or grants it to the loop where somebody waits.
-    pub(crate) fn leave(&self, grant: impl FnOnce(usize)) {
+    pub(crate) fn release(&self, grant: impl FnOnce(usize)) {
         let mut state = self.lock();
         match state.take_turn() {
             // With the lock held: a loop that withdraws its last one finds the grant in its inbox, or gets none.
@@ -65,12 +65,12 @@ impl DiskPlaces {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Turns> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Turns {
     /// The next loop where somebody waits, who waits no more.
     fn take_turn(&mut self) -> Option<usize> {
         let loops = self.waiting.len();
@@ -90,31 +90,31 @@ mod tests {
     /// Leaves a place; says to whom it was granted.
     fn left(disk: &DiskPlaces) -> Option<usize> {
         let mut granted = None;
-        disk.leave(|index| granted = Some(index));
+        disk.release(|index| granted = Some(index));
         granted
     }
 
     #[test]
     fn places_are_granted_to_loops_in_turn_and_then_free() {
         let disk = DiskPlaces::new(2, 3);
-        assert!(disk.enter(0) && disk.enter(0));
+        assert!(disk.acquire(0) && disk.acquire(0));
         for index in [0, 0, 0, 2] {
-            assert!(!disk.enter(index), "there are two places");
+            assert!(!disk.acquire(index), "there are two places");
         }
         let granted: Vec<_> = std::iter::from_fn(|| left(&disk)).collect();
         assert_eq!(granted, [0, 2, 0, 0]);
         assert_eq!(left(&disk), None);
-        assert!(disk.enter(1) && disk.enter(1) && !disk.enter(1));
+        assert!(disk.acquire(1) && disk.acquire(1) && !disk.acquire(1));
     }
 
     #[test]
     fn who_withdraws_is_not_granted_a_place() {
         let disk = DiskPlaces::new(1, 1);
-        assert!(disk.enter(0) && !disk.enter(0) && !disk.enter(0));
+        assert!(disk.acquire(0) && !disk.acquire(0) && !disk.acquire(0));
         disk.withdraw(0);
         assert_eq!(left(&disk), Some(0));
         disk.withdraw(0);
         assert_eq!(left(&disk), None, "it was granted before, and is passed on");
-        assert!(disk.enter(0));
+        assert!(disk.acquire(0));
     }
 }

@@ -22,7 +22,7 @@ impl<T> Inbox<T> {
 
     /// Leaves something. Says whether the caller must wake the holder.
     #[must_use = "the holder may be asleep"]
-    pub(crate) fn leave(&self, thing: T) -> bool {
+    pub(crate) fn push(&self, thing: T) -> bool {
         self.lock().push_back(thing);
         self.rouse()
     }
@@ -33,7 +33,7 @@ impl<T> Inbox<T> {
         self.asleep.swap(false, Ordering::SeqCst)
     }
 
-    pub(crate) fn take(&self) -> Option<T> {
+    pub(crate) fn pop(&self) -> Option<T> {
         self.lock().pop_front()
     }
 
@@ -75,11 +75,11 @@ mod tests {
     #[test]
     fn the_holder_does_not_sleep_on_what_waits() {
         let inbox = Inbox::new();
-        assert!(!inbox.leave(1), "nobody sleeps yet");
+        assert!(!inbox.push(1), "nobody sleeps yet");
         assert!(!inbox.fall_asleep());
-        assert_eq!(inbox.take(), Some(1));
+        assert_eq!(inbox.pop(), Some(1));
         assert!(inbox.fall_asleep());
-        assert!(inbox.leave(2));
-        assert!(!inbox.leave(3), "woken once");
+        assert!(inbox.push(2));
+        assert!(!inbox.push(3), "woken once");
     }
 }

@@ -39,7 +39,7 @@ use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
 use staffing::Staffing;
-use tally::{Passed, Tally};
+use tally::{PassReason, Tally};
 use watch::Watch;
 
 pub(crate) struct Shared {
@@ -76,7 +76,7 @@ pub(crate) type Hire = Box<dyn Fn(Order<Box<Connection>>) -> io::Result<()> + Se
 /// What answers the probes of the health lane, and counts for them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probes {
-    pub(crate) answer: fn(&Request, &Shared) -> Response,
+    pub(crate) respond: fn(&Request, &Shared) -> Response,
     /// The counters of so many loops.
     pub(crate) metrics: fn(usize) -> Box<dyn Count>,
 }
@@ -144,7 +144,7 @@ impl Shared {
     }
 
     /// Sends somebody to take loop `index` over from a handler that blocks. Says whether there was anybody.
-    pub(crate) fn send_to(&self, index: usize, reason: Passed) -> bool {
+    pub(crate) fn send_to(&self, index: usize, reason: PassReason) -> bool {
         self.tally.passed(reason);
         self.send(index)
             .inspect_err(|error| report::warn!("nobody can take over from a handler that blocks: {error}"))
@@ -152,9 +152,9 @@ impl Shared {
     }
 
     /// Answers a request that the health lane takes.
-    pub(crate) fn answer_probe(&self, request: &Request) -> Response {
+    pub(crate) fn respond_to_probe(&self, request: &Request) -> Response {
         match self.probes {
-            Some(probes) => (probes.answer)(request, self),
+            Some(probes) => (probes.respond)(request, self),
             None => http::StatusCode::NOT_FOUND.into_response(),
         }
     }
@@ -185,16 +185,16 @@ impl Shared {
 
     /// Leaves something for a loop, and wakes its holder if need be.
     #[inline(never)]
-    pub(crate) fn leave(&self, index: usize, arrival: Arrival) {
+    pub(crate) fn deliver(&self, index: usize, arrival: Arrival) {
         let cell = &self.loops[index];
-        if cell.inbox.leave(arrival) {
+        if cell.inbox.push(arrival) {
             cell.wake();
         }
     }
 
     /// A thread has read what it was to read. The next one may read, on whichever loop it waits.
-    pub(crate) fn leave_disk(&self) {
-        self.disk.leave(|index| self.leave(index, Arrival::ReadingPlace));
+    pub(crate) fn release_disk(&self) {
+        self.disk.release(|index| self.deliver(index, Arrival::ReadingPlace));
     }
 
     /// Wakes the loops other than `index` that sleep.

@@ -20,7 +20,7 @@ const STATUSES: [(u16, &str); 10] = [
 
 /// Why a loop was passed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Passed {
+pub(crate) enum PassReason {
     /// The watch has found that its handler blocks.
     Watched,
     /// The endpoint is known to be slow.
@@ -40,10 +40,10 @@ pub(crate) enum TurnedAway {
     Untold,
 }
 
-const PASSES: [(Passed, &str); 3] = [
-    (Passed::Watched, "watch"),
-    (Passed::Slow, "slow"),
-    (Passed::Said, "said"),
+const PASSES: [(PassReason, &str); 3] = [
+    (PassReason::Watched, "watch"),
+    (PassReason::Slow, "slow"),
+    (PassReason::Said, "said"),
 ];
 
 const REASONS: [(TurnedAway, &str); 3] = [
@@ -82,7 +82,7 @@ impl Tally {
         self.accept_failures.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn passed(&self, reason: Passed) {
+    pub(crate) fn passed(&self, reason: PassReason) {
         self.passes[reason as usize].fetch_add(1, Relaxed);
     }
 

@@ -11,7 +11,7 @@ use crate::pace::{Hook, Opinion, Pace};
 use super::engine::Engine;
 use crate::server::connection::link::Transport;
 use crate::server::event_loop::pacing::LONG;
-use crate::server::shared::tally::Passed;
+use crate::server::shared::tally::PassReason;
 
 /// The call that this thread is in, as the hook sees it.
 pub(crate) struct Call {
@@ -88,7 +88,7 @@ impl Call {
     }
 
     /// Has somebody take the loop over, at once.
-    fn pass(&self, reason: Passed) {
+    fn pass(&self, reason: PassReason) {
         if self.is_expected_back.replace(false) {
             self.send_earlier();
             self.engine.shared.send_to(self.index.get(), reason);
@@ -124,7 +124,7 @@ impl Hook for Rc<Call> {
             }
             Opinion::Slow => {
                 self.since.set(Some(Instant::now()));
-                self.pass(Passed::Slow);
+                self.pass(PassReason::Slow);
                 return;
             }
         }
@@ -149,6 +149,6 @@ impl Hook for Rc<Call> {
             // It will do so the next time as well.
             pace.found_slow();
         }
-        self.pass(Passed::Said);
+        self.pass(PassReason::Said);
     }
 }

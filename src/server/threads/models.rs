@@ -83,7 +83,7 @@ impl Server {
 
     /// As `Shared::leave`.
     fn leave(&self, connection: u32) {
-        if self.inbox.leave(connection) {
+        if self.inbox.push(connection) {
             self.poll.wake();
         }
     }
@@ -92,7 +92,7 @@ impl Server {
     /// what is to be handled next; nothing once everything is answered.
     fn turn(&self, held: &mut Held<'_, Loop>) -> Option<u32> {
         loop {
-            while let Some(connection) = self.inbox.take() {
+            while let Some(connection) = self.inbox.pop() {
                 held.answered.push(connection);
             }
             if let Some(connection) = held.ready.pop() {
@@ -125,7 +125,7 @@ impl Server {
 
 /// Has so many threads come to a loop with these connections, and checks that between them they answer
 /// everything.
-fn check_answering(connections: &'static [u32], threads: usize) {
+fn check_serving(connections: &'static [u32], threads: usize) {
     check(move || {
         let server = Server::new(connections);
         let others: Vec<_> = (1..threads)
@@ -148,17 +148,17 @@ fn check_answering(connections: &'static [u32], threads: usize) {
 
 #[test]
 fn a_connection_comes_back_although_its_thread_has_lost_the_loop() {
-    check_answering(&[1], 2);
+    check_serving(&[1], 2);
 }
 
 #[test]
 fn two_threads_answer_two_connections_whoever_has_the_loop() {
-    check_answering(&[1, 2], 2);
+    check_serving(&[1, 2], 2);
 }
 
 #[test]
 fn three_threads_answer_two_connections_whoever_has_the_loop() {
-    check_answering(&[1, 2], 3);
+    check_serving(&[1, 2], 3);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn books(crew: &Crew<u32>) -> [usize; 5] {
 }
 
 fn answer(connection: u32) -> Order<u32> {
-    Order::Answer(Instant::now(), connection)
+    Order::Serve(Instant::now(), connection)
 }
 
 /// A thread of a crew that says which connections it was given, until it leaves.
@@ -271,7 +271,7 @@ fn serve(crew: &Crew<u32>, mut order: Order<u32>) -> Vec<u32> {
                 crew.holds(Duty::Sent, false);
                 Duty::Holding
             }
-            Order::Answer(_, connection) | Order::Read(connection) => {
+            Order::Serve(_, connection) | Order::Read(connection) => {
                 crew.handles();
                 answered.push(connection);
                 Duty::Handling
@@ -326,7 +326,7 @@ fn a_thread_that_has_waited_long_enough_leaves_or_has_its_order() {
         };
         let kept = crew.give(1, answer);
         match waiting.join().unwrap() {
-            Some(Order::Answer(_, 1)) => assert_eq!(kept, None),
+            Some(Order::Serve(_, 1)) => assert_eq!(kept, None),
             Some(Order::Leave) => assert_eq!(kept, Some(1)),
             other => panic!("{other:?}"),
         }

@@ -152,7 +152,7 @@ fn failure(error: io::Error) -> BodyError {
 
 /// Sends the answer of which `source` is the body, behind what is to be sent already. An error means that it is not
 /// whole.
-pub(crate) fn answer(
+pub(crate) fn respond(
     source: Source,
     chunked: bool,
     work: &mut Work,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::engine::{Engine, LoopCell};
 use crate::pace::Pace;
 use crate::server::shared::Shared;
-use crate::server::shared::tally::Passed;
+use crate::server::shared::tally::PassReason;
 
 /// How often it looks while something that is not known runs, or lies. Whatever a blocking handler holds
 /// up, it holds up for about two of these.
@@ -87,7 +87,7 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) ->
             // Known before the call returns, so that the next one does not hold up anybody.
             Pace::of_index(endpoint as u16).found_slow();
         }
-        sight.was_passed = shared.send_to(index, Passed::Watched);
+        sight.was_passed = shared.send_to(index, PassReason::Watched);
         // There may be more of this kind.
         shared.watch.set_close(true);
     }

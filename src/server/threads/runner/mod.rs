@@ -1,7 +1,7 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
 
-mod answer;
 mod reading;
+mod serve;
 
 use std::io;
 use std::rc::Rc;
@@ -98,7 +98,7 @@ impl Runner {
         loop {
             let duty = match order {
                 Order::TakeUp(index) => self.hold(index),
-                Order::Answer(since, connection) => {
+                Order::Serve(since, connection) => {
                     self.shared.crew.handles();
                     self.stand_in(since, connection);
                     Duty::Handling
@@ -145,7 +145,7 @@ impl Runner {
             if queued_since.is_none() && connection.is_likely_slow() {
                 let given = shared.crew.give(connection, |connection| {
                     held.gives(&connection, &shared);
-                    Order::Answer(held.now, connection)
+                    Order::Serve(held.now, connection)
                 });
                 match given {
                     Some(kept) => connection = kept,
@@ -164,7 +164,7 @@ impl Runner {
             shared.watch.look();
 
             self.observer.begin(queued_since.unwrap_or(began));
-            self.answer(&mut connection, queued_since);
+            self.serve(&mut connection, queued_since);
 
             let was_quick = self.call.is_expected_back.replace(false);
             connection.note_pace(!was_quick);
@@ -214,9 +214,9 @@ impl Runner {
         };
         match outcome {
             Outcome::Own if is_home => held.take_back(connection, shared),
-            Outcome::Own => shared.leave(connection.home, Arrival::Returned(connection)),
+            Outcome::Own => shared.deliver(connection.home, Arrival::Returned(connection)),
             Outcome::Overruled { .. } if is_home => held.recover(connection.key),
-            Outcome::Overruled { .. } => shared.leave(connection.home, Arrival::Recovered(connection.key)),
+            Outcome::Overruled { .. } => shared.deliver(connection.home, Arrival::Recovered(connection.key)),
         }
         if !self.was_replaced(outcome) {
             held.permits.give_back(&shared.admission);
@@ -231,7 +231,7 @@ impl Runner {
             self.date.refresh(Instant::now());
             self.observer.begin(since);
             self.call.endpoint.set(None);
-            self.answer(&mut connection, Some(since));
+            self.serve(&mut connection, Some(since));
             // There was no loop for others to take over, so it is what is held of the endpoint that tells.
             let pace = self.call.endpoint.get();
             connection.note_pace(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
@@ -251,14 +251,14 @@ impl Runner {
             if !self.engine.is_at_work(home) {
                 connection.send_now();
             }
-            self.shared.leave(home, Arrival::Returned(connection));
+            self.shared.deliver(home, Arrival::Returned(connection));
         } else {
-            self.shared.leave(home, Arrival::Recovered(connection.key));
+            self.shared.deliver(home, Arrival::Recovered(connection.key));
         }
         if self.was_replaced(outcome) {
             None
         } else {
-            self.shared.admission.leave()
+            self.shared.admission.release()
         }
     }
 

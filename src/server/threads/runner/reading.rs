@@ -44,7 +44,7 @@ impl Runner {
             }
             held.take_back_read(connection);
         }
-        shared.leave_disk();
+        shared.release_disk();
     }
 
     /// Without a loop: reads a file for a connection, and sends what its client takes of it.
@@ -53,13 +53,13 @@ impl Runner {
         connection.send_from_disk();
         let home = connection.home;
         match connection.transport.link.claim.claim() {
-            Outcome::Own => shared.leave(home, Arrival::Read(connection)),
+            Outcome::Own => shared.deliver(home, Arrival::Read(connection)),
             Outcome::Overruled { is_replaced } => {
                 shared.crew.find(is_replaced);
-                shared.leave(home, Arrival::Recovered(connection.key));
+                shared.deliver(home, Arrival::Recovered(connection.key));
             }
         }
-        shared.leave_disk();
+        shared.release_disk();
     }
 }
 

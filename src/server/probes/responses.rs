@@ -9,7 +9,7 @@ use crate::server::shared::health::Probe;
 use crate::{IntoResponse, Request, Response};
 
 /// Answers a request that the lane takes.
-pub(super) fn answer(request: &Request, shared: &Shared) -> Response {
+pub(super) fn respond(request: &Request, shared: &Shared) -> Response {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     let everything = request.path() == "*" && request.method() == Method::OPTIONS;
     let Some(probe) = Probe::at(request.path()).or(everything.then_some(Probe::Alive)) else {

@@ -26,7 +26,7 @@ const GATHERED: usize = 48 * 1024;
 
 impl Runner {
     /// Answers the request that a connection has, and those that have arrived behind it.
-    pub(crate) fn answer(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+    pub(crate) fn serve(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
         if queued_since.is_some() {
             connection.transport.link.claim.begin_queued(Instant::now());
         }
@@ -35,7 +35,7 @@ impl Runner {
             if waited_too_long {
                 self.turn_away(connection);
             } else {
-                self.answer_batch(connection);
+                self.serve_batch(connection);
             }
         });
         let has_panicked = attempt.is_err();
@@ -46,7 +46,7 @@ impl Runner {
                 self.call.recover_earlier(&mut work.out);
                 self.observe(work);
             }
-            connection.fail_answer();
+            connection.fail_response();
         }
         self.call.earlier.take();
         if has_panicked || connection.is_broken() {
@@ -59,9 +59,9 @@ impl Runner {
         connection.refuse_unavailable("the request waited too long for a thread", &self.date);
     }
 
-    fn answer_batch(&mut self, connection: &mut Connection) {
+    fn serve_batch(&mut self, connection: &mut Connection) {
         for answered in 1.. {
-            if !self.answer_one(connection) {
+            if !self.serve_one(connection) {
                 return connection.close_after_sending();
             }
             let Some(work) = &mut connection.work else { return };
@@ -93,7 +93,7 @@ impl Runner {
     }
 
     /// Answers one request. Says whether the connection goes on.
-    fn answer_one(&mut self, connection: &mut Connection) -> bool {
+    fn serve_one(&mut self, connection: &mut Connection) -> bool {
         let Connection {
             transport,
             work: Some(work),
@@ -192,10 +192,10 @@ impl Runner {
         else {
             return false;
         };
-        work.begin_answer();
+        work.begin_response();
         let outcome = span.run(|| self.respond(response, work, transport));
         if outcome.is_ok() {
-            work.end_answer();
+            work.end_response();
         }
         if place.is_some() {
             // All is sent, or nothing more will be.
@@ -207,7 +207,7 @@ impl Runner {
         let outcome = outcome.map(|()| work.exchange.finish());
         outcome.unwrap_or_else(|error| {
             report::debug!("an answer ended early: {error}");
-            connection.fail_answer();
+            connection.fail_response();
             false
         })
     }
@@ -240,7 +240,7 @@ impl Runner {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
             // Pipelined behind a request that needed this thread.
-            return self.shared.answer_probe(request);
+            return self.shared.respond_to_probe(request);
         }
         *span = RequestSpan::of(request);
         span.run(|| {
@@ -302,7 +302,7 @@ impl Runner {
     #[inline(never)]
     fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
         match payload {
-            Payload::Source(source, chunked) => streaming::answer(source, chunked, work, transport, &self.shared),
+            Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
             payload => {
                 work.payload = payload;
                 // Of a file, the first piece is read here, where a handler may wait as well: it goes out with the head,
