@@ -22,6 +22,7 @@ mod date;
 mod deadline;
 pub mod dispatch;
 mod exchange;
+mod lock;
 mod mounted;
 mod operations;
 mod pace;

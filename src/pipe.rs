@@ -3,6 +3,7 @@
 //! Only little is buffered: a writer that is ahead waits, and so does a reader. Each end may be used by a thread, which
 //! waits, or by a task, which is woken.
 
+use crate::lock::lock;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -54,7 +55,7 @@ impl Writer {
     /// Sends all of `bytes`. `deadline` is called if that has to wait; if the reader misses it, sending fails.
     pub(crate) fn send(&self, mut bytes: &[u8], deadline: impl FnOnce() -> Option<Instant>) -> io::Result<()> {
         let (mut deadline, mut by) = (Some(deadline), None);
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         loop {
             if state.is_left {
                 return Err(io::ErrorKind::BrokenPipe.into());
@@ -81,14 +82,14 @@ impl Writer {
 
     /// Returns true if what is sent may still be read.
     pub(crate) fn is_open(&self) -> bool {
-        !self.0.lock().is_left
+        !lock(&self.0.state).is_left
     }
 
     /// Returns ready if there is room, for a task that has something to send. An error means that nothing is read any
     /// more.
     #[cfg(feature = "tower")]
     pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         if state.is_left {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -102,13 +103,13 @@ impl Writer {
     /// Makes the pipe have no room until the reader [wants](Reader::want) something.
     #[cfg(feature = "tower")]
     pub(crate) fn hold(&self) {
-        self.0.lock().is_held = true;
+        lock(&self.0.state).is_held = true;
     }
 
     /// Sends bytes for which [there was room](Writer::poll_room), however many they are.
     #[cfg(feature = "tower")]
     pub(crate) fn push(&self, bytes: &[u8]) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.bytes.extend_from_slice(bytes);
         self.0.changed.notify_all();
     }
@@ -122,14 +123,14 @@ impl Writer {
 
     /// Completes the body.
     pub(crate) fn end(self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.end.get_or_insert(End::Whole);
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.end.get_or_insert(End::BrokenOff);
         drop(self.0.tell(state));
     }
@@ -138,7 +139,7 @@ impl Drop for Writer {
 impl Reader {
     /// Takes the available bytes, waiting for them if needed. An empty result is the end.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         loop {
             if let Some(taken) = state.take() {
                 drop(self.0.tell(state));
@@ -153,14 +154,14 @@ impl Reader {
 impl Reader {
     /// Starts to want what the writer [holds](Writer::hold).
     pub(crate) fn want(&self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.is_held = false;
         drop(self.0.tell(state));
     }
 
     /// Does what [`take`](Reader::take) does, for a task.
     pub(crate) fn poll_take(&self, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         let Some(taken) = state.take() else {
             state.waker = Some(context.waker().clone());
             return Poll::Pending;
@@ -172,7 +173,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.is_left = true;
         state.bytes = Vec::new();
         drop(self.0.tell(state));
@@ -193,10 +194,6 @@ impl State {
 }
 
 impl Pipe {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until something has changed. Returns `None` if the deadline has passed.
     fn wait<'p>(&self, state: MutexGuard<'p, State>, by: Option<Instant>) -> Option<MutexGuard<'p, State>> {
         let Some(by) = by else {
@@ -219,12 +216,12 @@ impl Pipe {
         // Waking may run code that is not hansel's.
         drop(state);
         waker.wake();
-        self.lock()
+        lock(&self.state)
     }
 
     /// Cuts the body, for both ends.
     fn cut(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.end.get_or_insert(End::BrokenOff);
         state.is_left = true;
         drop(self.tell(state));

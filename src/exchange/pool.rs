@@ -6,7 +6,8 @@
 //! A large body that is announced gets memory for all of it at once, which is fast, as long as half of the memory is
 //! free. Beyond that, memory grows with what has arrived, so that no client holds much more than it has sent.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The sizes of buffers are multiples of this, so that the next connection can use them for a slightly larger body.
 /// None is smaller than two of these, because it would be taken for a connection's own.
@@ -119,7 +120,7 @@ impl Pool {
     // Used in several places, none of which is on the path of a usual request.
     #[inline(never)]
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Deadlines, kept by a thread of their own: the runtime around a service need not have a clock.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::lock::lock;
 use crate::panics::contain;
 use crate::{report, threads};
 
@@ -42,7 +43,7 @@ impl Clock {
 
     /// Has `ring` called at a time, on the clock's thread. It must not block.
     pub(super) fn set(&self, at: Instant, ring: impl FnOnce() + Send + 'static) -> Alarm {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.serial += 1;
         let key = (at, state.serial);
         let is_next = state.alarms.first_key_value().is_none_or(|(first, _)| key < *first);
@@ -53,7 +54,7 @@ impl Clock {
             let shared = Arc::clone(&self.0);
             let run = Box::new(move || shared.run());
             if let Err(error) = threads::start("hansel-tower-clock".into(), run) {
-                self.0.lock().has_thread = false;
+                lock(&self.0.state).has_thread = false;
                 report::error!(
                     "can't start the thread that enforces deadlines: {error}; there are no deadlines until it starts"
                 );
@@ -70,14 +71,14 @@ impl Clock {
 
 impl Drop for Clock {
     fn drop(&mut self) {
-        self.0.lock().is_closed = true;
+        lock(&self.0.state).is_closed = true;
         self.0.changed.notify_one();
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         let ring = state.alarms.remove(&self.key);
         let is_over = state.is_closed && state.alarms.is_empty();
         drop(state);
@@ -90,7 +91,7 @@ impl Drop for Alarm {
 
 impl Shared {
     fn run(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
             let Some((&(at, serial), _)) = state.alarms.first_key_value() else {
@@ -124,12 +125,8 @@ impl Shared {
             if let Some(Err(panic)) = ring.map(contain) {
                 report::error!("waking a task panicked: {panic}");
             }
-            state = self.lock();
+            state = lock(&self.state);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

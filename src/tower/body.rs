@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::pool::Pool;
+use crate::lock::lock;
 use crate::pipe::Reader;
 use crate::response::FilePart;
 
@@ -127,7 +128,7 @@ enum Piece {
 
 impl FileSource {
     fn poll(self: &Arc<Self>, pool: &Pool, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
-        let mut piece = self.lock();
+        let mut piece = lock(&self.0);
         let wanted = Piece::Wanted(context.waker().clone());
         match std::mem::replace(&mut *piece, wanted) {
             Piece::No(mut part) => {
@@ -156,14 +157,10 @@ impl FileSource {
             into.truncate(n);
             into
         });
-        let before = std::mem::replace(&mut *self.lock(), Piece::Here(read, part));
+        let before = std::mem::replace(&mut *lock(&self.0), Piece::Here(read, part));
         if let Piece::Wanted(waker) = before {
             waker.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Piece> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,13 +1,14 @@
 //! One call of an application, by a task that waits for it and a thread that does it: who has the word on the response,
 //! and until when.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::{Alarm, Clock};
 use super::pool::{Entry, Job, Needs, Shared, StreamingPlace};
 use crate::deadline::after;
+use crate::lock::lock;
 use crate::panics::contain;
 use crate::report;
 
@@ -89,7 +90,7 @@ impl<R: Send + 'static> Call<R> {
             Entry::Full => return false,
             Entry::Entered => {}
             Entry::Queued => {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 if let Stage::Waiting(..) = &state.stage {
                     state.alarm = Some(self.alarm(after(Instant::now(), queue_time), Call::expire));
                 }
@@ -101,7 +102,7 @@ impl<R: Send + 'static> Call<R> {
     /// The response takes a thread to be sent, and there is no place for that: `rest` waits for one without a thread, so
     /// long at most. If that is too late, since the client has been told otherwise, it is given back.
     pub(super) fn wait_for_place(self: &Arc<Self>, rest: Work<R>, queue_time: Duration) -> Result<(), Work<R>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !matches!(state.stage, Stage::Running(_)) {
             return Err(rest);
         }
@@ -112,7 +113,7 @@ impl<R: Send + 'static> Call<R> {
 
     /// What came of it, once that is known.
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<R, GivenUp>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let outcome = match std::mem::replace(&mut state.stage, Stage::Over) {
             Stage::Answered(response) => Ok(response),
             Stage::GivenUp(reason) => Err(reason),
@@ -128,7 +129,7 @@ impl<R: Send + 'static> Call<R> {
     /// Nobody waits for it any more. If it has not begun, it never does.
     pub(super) fn leave(self: &Arc<Self>) {
         let left = {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             match state.stage {
                 Stage::Waiting(..) | Stage::Answered(_) => std::mem::replace(&mut state.stage, Stage::Over),
                 // Its thread may still be lost, and that counts.
@@ -143,7 +144,7 @@ impl<R: Send + 'static> Call<R> {
 
     /// The response is `response`. If that is too late, since the client has been told otherwise, it is given back.
     pub(super) fn respond(&self, response: R) -> Result<(), R> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !matches!(state.stage, Stage::Running(_)) {
             return Err(response);
         }
@@ -155,14 +156,14 @@ impl<R: Send + 'static> Call<R> {
 
     /// Its client is waited for from now on, or no more. That is not held against the handler.
     pub(super) fn await_client(&self, awaits_client: bool) {
-        if let Stage::Running(running) = &mut self.lock().stage {
+        if let Stage::Running(running) = &mut lock(&self.state).stage {
             let since = Instant::now();
             *running = Running { since, awaits_client };
         }
     }
 
     fn expire(self: &Arc<Self>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let Stage::Waiting(_, needs) = state.stage else { return };
         let waited = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Waited(needs)));
         // Before it is told: whoever asks again then finds its place in the queue free.
@@ -173,7 +174,7 @@ impl<R: Send + 'static> Call<R> {
 
     /// Its time may be up.
     fn look(self: &Arc<Self>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let (Stage::Running(running), Some(time)) = (&state.stage, self.time) else {
             return;
         };
@@ -195,7 +196,7 @@ impl<R: Send + 'static> Call<R> {
     }
 
     fn begin(self: &Arc<Self>) -> Option<Work<R>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !matches!(state.stage, Stage::Waiting(..)) {
             return None;
         }
@@ -214,7 +215,7 @@ impl<R: Send + 'static> Call<R> {
 
     /// Its thread has done with it, or with a part of it.
     fn end(self: &Arc<Self>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Stage::Waiting(_, needs) = state.stage {
             // With the lock held: it can't expire, or be left, before it stands in the queue.
             if self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) == Entry::Full {
@@ -256,10 +257,6 @@ impl<R: Send + 'static> Call<R> {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::lock::lock;
 use crate::panics::contain;
 use crate::report;
 
@@ -83,7 +84,7 @@ impl Pool {
     /// Runs a piece of work on a thread before any job: it belongs to a response that has begun, of which there are
     /// as many as the server around has connections.
     pub(super) fn go_on(&self, piece: impl FnOnce() + Send + 'static) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.pieces.push_back(Box::new(piece));
         self.0.call(state);
     }
@@ -91,7 +92,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.lock().is_closed = true;
+        lock(&self.0.state).is_closed = true;
         self.0.called.notify_all();
     }
 }
@@ -99,7 +100,7 @@ impl Drop for Pool {
 impl Shared {
     /// Runs `job` on a thread, or has it wait for what it needs.
     pub(super) fn enter(self: &Arc<Shared>, job: Arc<dyn Job>, needs: Needs) -> Entry {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let idle = state.alive - state.busy;
         let has_thread = self.ready(&state) < idle || state.alive < self.capacity(&state);
         let free = self.free_places(&state);
@@ -124,7 +125,7 @@ impl Shared {
         let forgotten = {
             let State {
                 jobs, streaming_jobs, ..
-            } = &mut *self.lock();
+            } = &mut *lock(&self.state);
             [jobs, streaming_jobs].into_iter().find_map(|line| {
                 let is_it = |other: &Arc<dyn Job>| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(job));
                 line.iter().position(is_it).and_then(|place| line.remove(place))
@@ -135,7 +136,7 @@ impl Shared {
 
     /// A thread has not come back from its job in time. Another may take its place. Says how many are lost.
     pub(super) fn lose(self: &Arc<Shared>) -> usize {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.lost += 1;
         let lost = state.lost;
         self.call(state);
@@ -144,13 +145,13 @@ impl Shared {
 
     /// A thread that was lost is back.
     pub(super) fn find(&self) {
-        self.lock().lost -= 1;
+        lock(&self.state).lost -= 1;
     }
 
     /// A place for a response that keeps its thread, if nobody waits for one. There are no more than half as many as
     /// threads: the others stay for those that do not.
     pub(super) fn streaming_place(self: &Arc<Shared>) -> Option<StreamingPlace> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if self.free_places(&state) <= state.streaming_jobs.len() {
             return None;
         }
@@ -161,7 +162,7 @@ impl Shared {
     /// How many jobs wait that need a place to stream from.
     #[cfg(test)]
     pub(super) fn waiting_for_places(&self) -> usize {
-        self.lock().streaming_jobs.len()
+        lock(&self.state).streaming_jobs.len()
     }
 
     fn free_places(&self, state: &State) -> usize {
@@ -191,7 +192,7 @@ impl Shared {
                 .name("hansel-tower".into())
                 .spawn(move || shared.live());
             if let Err(error) = started {
-                self.lock().alive -= 1;
+                lock(&self.state).alive -= 1;
                 // What waits is told so when it has waited too long.
                 report::error!(
                     "can't start a thread for a handler: {error}; requests wait for the threads that are running"
@@ -201,7 +202,7 @@ impl Shared {
     }
 
     fn live(self: &Arc<Shared>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if let Some(work) = self.next(&mut state) {
                 state.busy += 1;
@@ -210,7 +211,7 @@ impl Shared {
                 if let Err(panic) = contain(work) {
                     report::error!("a value that belonged to a request panicked when it was dropped: {panic}");
                 }
-                state = self.lock();
+                state = lock(&self.state);
                 state.busy -= 1;
                 if state.alive > self.capacity(&state) {
                     break;
@@ -247,10 +248,6 @@ impl Shared {
         let job = state.jobs.pop_front()?;
         Some(Box::new(move || job.run(None)))
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// See [`Shared::streaming_place`].
@@ -258,7 +255,7 @@ pub(super) struct StreamingPlace(Arc<Shared>);
 
 impl Drop for StreamingPlace {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.streams -= 1;
         if !state.streaming_jobs.is_empty() {
             self.0.call(state);
@@ -312,7 +309,7 @@ mod tests {
 
     /// Waits until the pool's threads are as many.
     fn until_alive(pool: &Shared, alive: usize) {
-        while pool.lock().alive != alive {
+        while lock(&pool.state).alive != alive {
             thread::yield_now();
         }
     }
@@ -321,7 +318,7 @@ mod tests {
     fn a_job_that_an_idle_thread_is_about_to_take_has_no_place_in_the_queue() {
         let pool = Pool::new(1, 1);
         // It is idle, and does not wake.
-        pool.shared().lock().alive = 1;
+        lock(&pool.shared().state).alive = 1;
         let entries = [(); 3].map(|()| pool.enter(job(|| {})));
         assert_eq!(entries, [Entry::Entered, Entry::Queued, Entry::Full]);
     }
@@ -374,7 +371,7 @@ mod tests {
         pool.go_on(move || first_of_all.send(0).unwrap());
         hold.release.send(()).unwrap();
         assert_eq!(seen.iter().take(3).collect::<Vec<_>>(), [0, 1, 4]);
-        assert_eq!(pool.shared().lock().alive, 1);
+        assert_eq!(lock(&pool.shared().state).alive, 1);
     }
 
     #[test]
@@ -426,7 +423,7 @@ mod tests {
         let (second, hold) = held();
         assert_ne!(pool.enter(second), Entry::Full);
         hold.begun.recv().unwrap();
-        let state = pool.shared().lock();
+        let state = lock(&pool.shared().state);
         assert_eq!((state.alive, state.busy), (1, 1));
     }
 
@@ -451,7 +448,7 @@ mod tests {
         assert_eq!(pool.enter(other), Entry::Entered, "it needs no place");
         of_other.begun.recv().unwrap();
         assert_eq!(
-            pool.shared().lock().alive,
+            lock(&pool.shared().state).alive,
             1,
             "nobody is called for those that can't begin"
         );

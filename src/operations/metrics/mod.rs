@@ -5,9 +5,10 @@
 
 mod exposition;
 
+use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 pub(crate) use exposition::Exposition;
@@ -85,7 +86,7 @@ impl Metrics {
     /// Returns the index of the counters of an endpoint.
     fn index_of(&self, endpoint: &str) -> usize {
         const AMONG_OTHERS: usize = 1;
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut endpoints = lock(&self.endpoints);
         if let Some(index) = endpoints.iter().position(|known| **known == *endpoint) {
             return index;
         }
@@ -97,7 +98,7 @@ impl Metrics {
     }
 
     fn expose_all(&self, text: &mut Exposition) {
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let endpoints = lock(&self.endpoints).clone();
         let totals: Vec<(&str, Series)> = endpoints
             .iter()
             .enumerate()

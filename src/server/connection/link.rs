@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
 use super::claim::Claim;
+use crate::lock::lock;
 use crate::server::net::channel::Channel;
 use crate::server::net::socket::is;
 
@@ -44,7 +45,7 @@ impl Link {
     pub(crate) fn note(&self, readiness: u8) {
         let before = self.noted.fetch_or(readiness, SeqCst);
         if before & AWAITED != 0 {
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waiting = lock(&self.waiting).take();
             if let Some(thread) = waiting {
                 thread.unpark();
             }
@@ -88,7 +89,7 @@ impl Link {
     /// Waits until one of `wanted` is noted; says which, or nothing when `deadline` has passed.
     fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
         loop {
-            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+            *lock(&self.waiting) = Some(std::thread::current());
             // The mark first, then the look: a note between the two wakes us.
             self.noted.fetch_or(AWAITED, SeqCst);
             let noted = self.take(wanted);

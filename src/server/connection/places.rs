@@ -5,10 +5,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::link::{Link, OUSTED};
+use crate::lock::lock;
 use crate::server::limits::Limits;
 use crate::server::net::peers::peer_of;
 
@@ -43,13 +44,13 @@ impl Places {
 
     /// How many are taken.
     pub(crate) fn taken(&self) -> usize {
-        self.lock().len()
+        lock(&self.taken).len()
     }
 
     /// Takes a place for the connection of `link`, if there is one. `peer` is None where clients are not told apart.
     pub(crate) fn take(self: &Arc<Places>, peer: Option<SocketAddr>, link: &Arc<Link>) -> Option<Place> {
         let peer = peer.map(|peer| peer_of(peer.ip()));
-        let mut taken = self.lock();
+        let mut taken = lock(&self.taken);
         if !self.has_room(&taken, peer) {
             return None;
         }
@@ -71,7 +72,7 @@ impl Places {
     /// Says whether somebody will make room. As long as one who has been told to has not done so, no other is.
     pub(crate) fn make_room(&self, peer: Option<SocketAddr>, now: Instant, limits: &Limits) -> bool {
         let peer = peer.map(|peer| peer_of(peer.ip()));
-        let taken = self.lock();
+        let taken = lock(&self.taken);
         // With places left, it is the peer that has its share.
         let is_full = taken.len() >= self.most;
         let rivals = || taken.iter().filter(|holder| is_full || holder.peer == peer);
@@ -95,24 +96,18 @@ impl Places {
         let of_peer = |peer| taken.iter().filter(|holder| holder.peer == Some(peer)).count();
         taken.len() < self.most && peer.is_none_or(|peer| of_peer(peer) < share)
     }
-
-    // In several places, none of which is on the way of a usual request.
-    #[inline(never)]
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Holder>>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
+        let mut taken = lock(&self.places.taken);
         taken.retain(|holder| !Arc::ptr_eq(holder, &self.holder));
     }
 }
 
 impl Holder {
     pub(crate) fn clock(&self) -> MutexGuard<'_, ClientClock> {
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.clock)
     }
 }
 

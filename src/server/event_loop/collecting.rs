@@ -68,7 +68,7 @@ impl EventLoop {
     /// Whether an answer may wait for others: there will be others soon.
     fn may_keep_responses(&self) -> bool {
         let are_others = !self.read_ahead.is_empty() || self.poller.has_next();
-        are_others && self.suspicion.is_brisk() && self.phase == Phase::Running
+        are_others && self.unsent.may_wait() && self.phase == Phase::Running
     }
 
     /// Sends the answers that have waited for others.

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
+use crate::pace::Pace;
 use crate::request::Relayed;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{FINISHED, READABLE, WRITABLE};
@@ -165,6 +166,12 @@ impl EventLoop {
                 return Turn::Call(connection, None);
             }
         }
+    }
+
+    /// Takes note of how long a call took on the loop's thread.
+    pub(crate) fn observe_call(&mut self, pace: Pace, took: Duration) {
+        self.suspicion.observe(pace, took);
+        self.unsent.note_call(took);
     }
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is

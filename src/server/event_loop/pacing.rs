@@ -21,10 +21,6 @@ use crate::pace::Pace;
 /// over.
 pub(crate) const LONG: Duration = Duration::from_micros(100);
 
-/// A call that takes no longer is followed by the next one so soon that its answer may wait for that. Compiled without
-/// optimisation the same call takes several times as long, and tests are to see what clients see.
-const BRISK: Duration = Duration::from_micros(if cfg!(debug_assertions) { 80 } else { 10 });
-
 /// Of so many calls one is timed, as long as nothing is suspected. Asking the clock costs a hundredth of
 /// what a small request does.
 const SAMPLED: u8 = 8;
@@ -41,7 +37,6 @@ pub(crate) struct Suspicion {
     calls_left: u8,
     long_calls: u8,
     calls_skipped: u8,
-    is_brisk: bool,
 }
 
 impl Suspicion {
@@ -54,14 +49,8 @@ impl Suspicion {
         self.calls_skipped == 0
     }
 
-    /// Whether calls take next to no time, as far as those show that were timed.
-    pub(crate) fn is_brisk(&self) -> bool {
-        self.is_brisk
-    }
-
     /// Takes note of a call on the loop's thread.
     pub(crate) fn observe(&mut self, pace: Pace, took: Duration) {
-        self.is_brisk = took <= BRISK;
         if took < LONG {
             if self.suspect == Some(pace) {
                 self.count();
@@ -123,23 +112,6 @@ mod tests {
         assert_eq!(wanted(&mut suspicion, 10 * usize::from(SAMPLED)), 10);
         suspicion.observe(pace, SLOW);
         assert_eq!(wanted(&mut suspicion, 10), 10);
-    }
-
-    #[test]
-    fn calls_are_brisk_as_the_last_one_was_that_was_timed() {
-        let pace = Pace::new();
-        let mut suspicion = Suspicion::default();
-        assert!(!suspicion.is_brisk(), "nothing is known yet");
-        for (took, is_brisk) in [
-            (QUICK, true),
-            (BRISK * 2, false),
-            (QUICK, true),
-            (SLOW, false),
-            (QUICK, true),
-        ] {
-            suspicion.observe(pace, took);
-            assert_eq!(suspicion.is_brisk(), is_brisk, "after {took:?}");
-        }
     }
 
     #[test]

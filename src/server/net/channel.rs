@@ -2,13 +2,15 @@
 
 use std::io;
 #[cfg(feature = "tls")]
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use mio::{Interest, Registry, Token};
 
 use super::socket::Stream;
 #[cfg(feature = "tls")]
 use super::tls_session::TlsSession;
+#[cfg(feature = "tls")]
+use crate::lock::lock;
 
 /// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
 /// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
@@ -43,7 +45,7 @@ impl Channel {
     #[cfg(feature = "tls")]
     fn session(&self) -> Option<MutexGuard<'_, TlsSession>> {
         let session = self.session.as_ref()?;
-        Some(session.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(lock(session))
     }
 
     /// Makes events of both kinds come to `registry`, once: they are edges, so what is not wanted costs nothing.

@@ -129,12 +129,13 @@ mod unix {
     use std::fs::{self, File};
     use std::io;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Mutex, MutexGuard};
 
     use rustix::io::Errno;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::RESERVE;
+    use crate::lock::lock;
     use crate::report;
 
     /// How many are taken to be open where the system does not say.
@@ -240,7 +241,7 @@ mod unix {
         }
 
         fn spare(&self) -> MutexGuard<'_, Vec<File>> {
-            self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+            lock(&self.spare)
         }
     }
 

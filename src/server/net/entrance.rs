@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::Trust;
+use crate::lock::lock;
 
 use super::channel::Channel;
 use super::door::Door;
@@ -117,10 +118,4 @@ impl Entrance {
 #[cfg(unix)]
 fn has_stopped() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the server has stopped listening")
-}
-
-// In several places, none of which is on the way of a usual request.
-#[inline(never)]
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::room::Room;
+use crate::lock::lock;
 
 /// How many connections of one peer may be on their way out with a 503.
 const TURNED_AWAY: usize = 16;
@@ -67,7 +68,7 @@ impl CountPeers for Peers {
             return (Visitor::of(address), Room::Enough);
         };
         let peer = peer_of(known.ip());
-        let mut counts = self.counts.lock();
+        let mut counts = lock(&self.counts.0);
         let count = counts.entry(peer).or_default();
         let room = Room::among(*count, self.most, TURNED_AWAY);
         *count += 1;
@@ -80,15 +81,11 @@ impl CountPeers for Peers {
     }
 }
 
-impl Counts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl Counts {}
 
 impl Uncount for Counts {
     fn uncount(&self, peer: IpAddr) {
-        let mut counts = self.lock();
+        let mut counts = lock(&self.0);
         if let Some(count) = counts.get_mut(&peer) {
             *count -= 1;
             if *count == 0 {
@@ -135,7 +132,10 @@ mod tests {
         assert_eq!(crowd.last().map(|visit| visit.1), Some(Room::None));
         drop(crowd);
         drop(first);
-        assert!(peers.counts.lock().is_empty(), "nothing is kept of those who are gone");
+        assert!(
+            lock(&peers.counts.0).is_empty(),
+            "nothing is kept of those who are gone"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::lock::lock;
 use crate::server::shared::Shared;
 
 #[cfg(unix)]
@@ -38,8 +39,8 @@ impl Listening {
 mod unix {
     use std::io::{ErrorKind, Read, Write};
     use std::os::unix::net::UnixStream;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, PoisonError};
     use std::time::Instant;
 
     use signal_hook::SigId;
@@ -148,7 +149,7 @@ mod unix {
                 if await_end(&mut self, &shared, successor) {
                     let first = Instant::now();
                     let telling = Arc::clone(&self.telling);
-                    let telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+                    let telling = lock(&telling);
                     shared.drain(grace);
                     self.notifier.tell_now(STOPPING);
                     if !is_quiet {

@@ -1,8 +1,9 @@
 //! How many handlers run at once, and the queue of requests when no more may.
 
+use crate::lock::lock;
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Hands out the permits to run a handler. Waiting things get them in order.
@@ -45,7 +46,7 @@ impl<T> Admission<T> {
 
     /// Takes a permit for `thing`, or has it wait for one.
     pub(crate) fn acquire(&self, thing: T, now: Instant) -> Admitted<T> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.permits > 0 {
             state.permits -= 1;
             return Admitted::Entered(thing);
@@ -60,7 +61,7 @@ impl<T> Admission<T> {
 
     /// Gives a permit back, or goes on with it: with what has waited longest, and since when.
     pub(crate) fn release(&self) -> Option<(Instant, T)> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let next = state.waiting.pop_front();
         match next {
             Some(_) => self.waiting.store(state.waiting.len(), Ordering::SeqCst),
@@ -83,16 +84,10 @@ impl<T> Admission<T> {
         if !self.has_waiting() {
             return None;
         }
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let next = state.waiting.pop_front();
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         next
-    }
-
-    // In several places, none of which is on the way of a usual request.
-    #[inline(never)]
-    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

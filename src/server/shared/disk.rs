@@ -3,7 +3,8 @@
 //! These places have nothing to do with the permits of handlers. So files that are slow to read keep no request from
 //! being answered, and requests keep no file from being read.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::lock::lock;
+use std::sync::Mutex;
 
 /// The places of threads that read files.
 ///
@@ -37,7 +38,7 @@ impl DiskPlaces {
     /// Takes a place for somebody of loop `index`. Says whether there was one; else loop `index` is granted one later.
     #[must_use = "the place must be left again"]
     pub(crate) fn acquire(&self, index: usize) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let is_free = state.reading < self.most;
         if is_free {
             state.reading += 1;
@@ -49,7 +50,7 @@ impl DiskPlaces {
 
     /// Somebody of loop `index` does not want to wait any longer.
     pub(crate) fn withdraw(&self, index: usize) {
-        if let Some(waiting) = self.lock().waiting.get_mut(index) {
+        if let Some(waiting) = lock(&self.state).waiting.get_mut(index) {
             // With nobody, the place is on its way already, and whoever gets it passes it on.
             *waiting = waiting.saturating_sub(1);
         }
@@ -57,16 +58,12 @@ impl DiskPlaces {
 
     /// Leaves a place, or grants it to the loop where somebody waits.
     pub(crate) fn release(&self, grant: impl FnOnce(usize)) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match state.take_turn() {
             // With the lock held: a loop that withdraws its last one finds the grant in its inbox, or gets none.
             Some(index) => grant(index),
             None => state.reading -= 1,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Turns> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

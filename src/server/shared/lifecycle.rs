@@ -1,10 +1,11 @@
 //! Where the server is in its life, from running to the end of its last loop, and what became of those in flight.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
+use crate::lock::lock;
 
 /// Where the server is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
@@ -55,7 +56,7 @@ impl Lifecycle {
         if self.phase.load(Ordering::SeqCst) == Phase::Running as u8 {
             return Phase::Running;
         }
-        let phase = match *self.lock_drain() {
+        let phase = match *lock(&self.drain) {
             Some(drain) if now < drain.begins => Phase::Leaving,
             Some(drain) if now < drain.ends => Phase::Draining,
             _ => Phase::Stopping,
@@ -76,7 +77,7 @@ impl Lifecycle {
 
     /// When the next phase begins, if that is known.
     pub(crate) fn next_phase(&self, phase: Phase) -> Option<Instant> {
-        let drain = (*self.lock_drain())?;
+        let drain = (*lock(&self.drain))?;
         match phase {
             Phase::Running | Phase::Leaving => Some(drain.begins),
             Phase::Draining => Some(drain.ends),
@@ -87,7 +88,7 @@ impl Lifecycle {
     /// Begins to drain, after `delay`. Called again, it ends the delay and can shorten the grace.
     pub(super) fn drain(&self, delay: Duration, grace: Duration) {
         {
-            let mut drain = self.lock_drain();
+            let mut drain = lock(&self.drain);
             let now = Instant::now();
             *drain = Some(match *drain {
                 None => {
@@ -104,10 +105,6 @@ impl Lifecycle {
         self.phase.fetch_max(Phase::Leaving as u8, Ordering::SeqCst);
     }
 
-    fn lock_drain(&self) -> MutexGuard<'_, Option<Drain>> {
-        self.drain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A loop accepts no more. Says whether it was the last one.
     pub(super) fn loop_has_stopped_accepting(&self) -> bool {
         self.loops_accepting.fetch_sub(1, Ordering::SeqCst) == 1
@@ -121,7 +118,7 @@ impl Lifecycle {
     /// A loop has come to its end. Says how many are left. Whoever waits for them is told by
     /// [`notify_end`](Lifecycle::notify_end).
     pub(super) fn loop_has_ended(&self) -> usize {
-        let mut running = self.lock_running();
+        let mut running = lock(&self.loops_running);
         *running -= 1;
         *running
     }
@@ -131,21 +128,15 @@ impl Lifecycle {
     }
 
     pub(crate) fn have_all_ended(&self) -> bool {
-        *self.lock_running() == 0
+        *lock(&self.loops_running) == 0
     }
 
     /// Waits until all loops have ended.
     pub(crate) fn wait(&self) {
-        let mut running = self.lock_running();
+        let mut running = lock(&self.loops_running);
         while *running > 0 {
             running = self.loop_ended.wait(running).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    // In several places, none of which is on the way of a usual request.
-    #[inline(never)]
-    fn lock_running(&self) -> MutexGuard<'_, usize> {
-        self.loops_running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn count_finished(&self) {

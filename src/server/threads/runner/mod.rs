@@ -186,7 +186,7 @@ impl Runner {
             }
             if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
                 let took = held.now - began;
-                held.suspicion.observe(pace, took);
+                held.observe_call(pace, took);
             }
             self.bring_back(connection, &mut held, index);
         }

@@ -3,11 +3,12 @@
 //! It reads a few pieces, sends what the client takes of them, and gives the connection back: it waits for a disk, and
 //! never for a client.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::report;
 
 use super::{Runner, hire};
+use crate::lock::lock;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
 use crate::server::event_loop::EventLoop;
@@ -26,16 +27,12 @@ impl Runner {
         // If no thread can be started, the connection must not be lost with it.
         let order = Arc::new(Mutex::new(Some(connection)));
         let first = Arc::clone(&order);
-        let take = move || {
-            Some(Order::Read(
-                first.lock().unwrap_or_else(PoisonError::into_inner).take()?,
-            ))
-        };
+        let take = move || Some(Order::Read(lock(&first).take()?));
         let hired = shared.crew.reinforce(|| hire(&self.engine, take));
         if let Ok(true) = hired {
             return;
         }
-        let connection = order.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connection = lock(&order).take();
         if let Some(mut connection) = connection {
             // Where there may be no more threads, one that has done its work is about to park, and this is tried again.
             if let Err(error) = hired {

@@ -1,0 +1,12 @@
+//! Locks that do not care whether somebody has panicked while holding them.
+//!
+//! What a lock of this crate guards is whole at every moment at which its holder may panic, so poisoning tells nothing.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks `mutex`.
+// In many places, none of which is on the way of a usual request.
+#[inline(never)]
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
