@@ -1,4 +1,4 @@
-//! What is said on one connection that there is not.
+//! The conversation on a simulated connection.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use crate::request::BodyError;
 use crate::response::Sink;
 use crate::{Request, Response};
 
-/// One connection's conversation with an application, with all that the client ever sends.
+/// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation {
     exchange: Exchange,
     date: Date,
@@ -40,8 +40,8 @@ impl Conversation {
         }
     }
 
-    /// Goes on to the next response that the application gives: what is not in `out` of it is returned. None if
-    /// the server waits for more, or has refused what came.
+    /// Continues to the next response of the application, and returns what of it is not in `out`. Returns `None` if the
+    /// server waits for more, or has refused what came.
     pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Payload> {
         loop {
             match self.exchange.advance_with_room(&self.date, &mut self.out) {
@@ -70,7 +70,7 @@ impl Conversation {
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
-    /// Gathers the rest of a response. Says whether the connection goes on.
+    /// Gathers the rest of a response. Returns true if the connection goes on.
     pub(super) fn gather(&mut self, payload: Payload) -> bool {
         let is_stream = matches!(payload, Payload::Source(..));
         let gathered = catch_unwind(AssertUnwindSafe(|| {
@@ -86,8 +86,8 @@ impl Conversation {
             sent.is_ok() && self.exchange.finish()
         }));
         gathered.unwrap_or_else(|_| {
-            // A panic of a stream, or of what was set on the request, breaks the connection off. What has been
-            // sent of a stream is sent; any other response would still be in its buffer.
+            // A panic of a stream, or of what was set on the request, cuts the connection. What a stream has sent is
+            // sent; any other response would still be in its buffer.
             if !is_stream {
                 self.out.truncate(self.begin);
             }
@@ -96,7 +96,7 @@ impl Conversation {
     }
 }
 
-/// What the client sends, as far as it has not been received.
+/// What the client sends, as far as it was not received.
 #[derive(Default)]
 struct Sent {
     bytes: io::Cursor<Vec<u8>>,
@@ -106,7 +106,7 @@ struct Sent {
 
 impl Incoming for Sent {
     fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError> {
-        // Reading from memory does not fail.
+        // Reading from memory cannot fail.
         Ok(self.bytes.read(room).unwrap_or(0))
     }
 

@@ -72,7 +72,7 @@ impl Client {
     pub fn call(&self, method: &str, target: &str) -> Response {
         match Method::from_bytes(method.as_bytes()) {
             Ok(method) => self.send(Request::new(method, target)),
-            Err(_) => panic!("{method:?} is no method"),
+            Err(_) => panic!("{method:?} is not a valid method"),
         }
     }
 
@@ -83,7 +83,7 @@ impl Client {
         if let Some(payload) = conversation.next(|request| self.application.call_watched(request, &recorder)) {
             conversation.gather(payload);
         }
-        // What this crate writes, this crate reads; a response that was broken off has what it has.
+        // This crate can parse what it writes; of a response that was cut, the parsed part remains.
         let mut response = Response::read(&conversation.out, request.method() == Method::HEAD);
         response.trail = recorder.into_trail(&request);
         response
@@ -155,7 +155,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The bytes of a request.
+/// Returns the bytes of a request.
 fn written(request: &Request) -> Vec<u8> {
     let mut bytes = request.head_bytes().to_vec();
     let body = request.bytes().unwrap_or(&[]);
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(client.send(waits).text(), "ham");
     }
 
-    /// A stream without an end, and how many of its writes have failed.
+    /// Returns a client of an endless stream, and how many of its writes have failed.
     fn endless() -> (Client, Arc<AtomicUsize>) {
         let failed = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&failed);

@@ -44,7 +44,7 @@ impl Response {
     pub fn text(&self) -> &str {
         match std::str::from_utf8(&self.body) {
             Ok(text) => text,
-            Err(error) => panic!("the body is not text: {error}"),
+            Err(error) => panic!("the body of the response is not text: {error}"),
         }
     }
 
@@ -69,7 +69,7 @@ impl Response {
         self.trail.as_ref()
     }
 
-    /// Reads the final response at the beginning of `received`.
+    /// Parses the final response at the beginning of `received`.
     pub(super) fn read(received: &[u8], is_to_head: bool) -> Response {
         let (mut response, rest) = Response::begin(received);
         if response.is_whole && !is_to_head {
@@ -78,7 +78,7 @@ impl Response {
         response
     }
 
-    /// Reads the head of the final response, and says what is behind it. What can't be read is a broken response.
+    /// Parses the head of the final response, and returns what follows it. Anything invalid is a broken response.
     pub(super) fn begin(received: &[u8]) -> (Response, &[u8]) {
         let mut rest = received;
         while let Some((response, behind)) = read_head(rest) {
@@ -98,7 +98,7 @@ impl Response {
         (broken, &[])
     }
 
-    /// RFC 9112 §6.3, from the side that receives.
+    /// RFC 9112 §6.3, applied by the receiver.
     fn read_body(&mut self, rest: &[u8]) {
         let has_none = matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = self
@@ -137,7 +137,7 @@ fn read_head(bytes: &[u8]) -> Option<(Response, &[u8])> {
     Some((response, &bytes[end + 4..]))
 }
 
-/// Appends the content of a chunked body; nothing if its end is missing.
+/// Appends the content of a chunked body. Returns `None` if its end is missing.
 fn read_chunks(mut rest: &[u8], body: &mut Vec<u8>) -> Option<()> {
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;

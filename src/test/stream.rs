@@ -18,12 +18,12 @@ use crate::response::{FilePart, Sink};
 /// [`BodyWriter::is_open`](crate::BodyWriter::is_open) is false.
 pub struct Stream {
     response: Response,
-    /// What is here of the body.
+    /// What has arrived of the body.
     bytes: io::Cursor<Vec<u8>>,
     rest: Rest,
 }
 
-/// What is not here of a body.
+/// The rest of a body.
 enum Rest {
     None,
     BrokenOff,
@@ -72,7 +72,7 @@ impl Stream {
     }
 }
 
-/// Writes a body, on a thread of its own.
+/// Writes a body, on a separate thread.
 fn write(source: Source, writer: Writer) -> io::Result<()> {
     let mut client = Client(writer);
     let poured = catch_unwind(AssertUnwindSafe(|| pour(source, false, &mut client, &mut 0)));
@@ -107,7 +107,7 @@ impl BufRead for Stream {
                 Rest::BrokenOff => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Rest::File(part) => {
                     let mut piece = vec![0; 32 * 1024];
-                    // It fails if it has become shorter than what was announced.
+                    // This fails if the file is shorter than announced.
                     let read = part.read(&mut piece);
                     if read.is_err() {
                         self.rest = Rest::BrokenOff;

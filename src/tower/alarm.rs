@@ -1,4 +1,4 @@
-//! Deadlines, kept by a thread of their own: the runtime around a service need not have a clock.
+//! Deadlines, kept by a separate thread, because the runtime around a service need not have a clock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -13,7 +13,7 @@ const SPARE_TIME: Duration = Duration::from_secs(10);
 
 type Ring = Box<dyn FnOnce() + Send>;
 
-/// Sets [alarms](Alarm). Its thread ends when it is dropped and the last of them is over.
+/// Sets [alarms](Alarm). Its thread ends when this is dropped and the last alarm is over.
 pub(super) struct Clock(Arc<Shared>);
 
 /// Something that happens at a set time, unless this is dropped before.
@@ -41,7 +41,7 @@ impl Clock {
         Clock(Arc::default())
     }
 
-    /// Has `ring` called at a time, on the clock's thread. It must not block.
+    /// Calls `ring` at a time, on the clock's thread. It must not block.
     pub(super) fn set(&self, at: Instant, ring: impl FnOnce() + Send + 'static) -> Alarm {
         let mut state = lock(&self.0.state);
         state.serial += 1;
@@ -121,7 +121,7 @@ impl Shared {
             }
             let ring = state.alarms.remove(&(at, serial));
             drop(state);
-            // It may wake a task, which is not our code.
+            // It may wake a task, which is not hansel's code.
             if let Some(Err(panic)) = ring.map(contain) {
                 report::error!("waking a task panicked: {panic}");
             }

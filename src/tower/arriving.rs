@@ -34,7 +34,8 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    /// That of a body behind these fields. Where they do not tell, as those of HTTP/2 need not, the body does.
+    /// Returns the framing of a body after these fields. If they do not say, as those of HTTP/2 need not, the body
+    /// decides.
     pub(super) fn of<B: Body>(head: &Parts, body: &B) -> Framing {
         let fields = &head.headers;
         if head.version < Version::HTTP_2 && fields.contains_key(TRANSFER_ENCODING) {
@@ -52,7 +53,7 @@ impl Framing {
         }
     }
 
-    /// The field that says so, if it is to be added.
+    /// Returns the field for it, if it must be added.
     pub(super) fn field(self) -> Option<(&'static str, String)> {
         match self {
             Framing::Given { .. } | Framing::None => None,
@@ -66,7 +67,7 @@ impl Framing {
     }
 }
 
-/// What is still to come of a body.
+/// The rest of a body that has not arrived.
 pub(super) struct Arriving<B> {
     body: Pin<Box<B>>,
     framing: Framing,
@@ -82,7 +83,7 @@ impl<B: Body> Arriving<B> {
         }
     }
 
-    /// The next bytes, framed. None is the end, and an error a body that was broken off.
+    /// Returns the next bytes, framed. `None` is the end, and an error means that the body was cut.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Vec<u8>>>> {
         if self.is_over {
             return Poll::Ready(None);
@@ -124,7 +125,7 @@ impl<B: Body> Arriving<B> {
             }
             Err(frame) => frame.into_trailers(),
         };
-        // RFC 9112 §7.1.2: the trailer section of a chunked body. Behind a Content-Length is no place for one.
+        // RFC 9112 §7.1.2: the trailer section of a chunked body. After a Content-Length there is no place for one.
         if let (Ok(trailers), true) = (trailers, self.framing.is_chunked()) {
             self.is_over = true;
             out.extend_from_slice(b"0\r\n");
@@ -184,14 +185,14 @@ impl<R: Send + 'static> Incoming for Upload<R> {
                 _ => BodyError::Disconnected,
             })?);
         }
-        // Reading from memory does not fail.
+        // Reading from memory cannot fail.
         let n = self.here.read(room).unwrap_or(0);
         self.received += n as u64;
         Ok(n)
     }
 
     fn interim(&mut self, _response: &[u8]) {
-        // The server around sends one of its own when it is asked for the body.
+        // The outer server sends its own when it is asked for the body.
         self.reader.want();
     }
 }

@@ -1,22 +1,23 @@
-//! The host a request is for, where its target names one and a Host field another.
+//! The host that a request is for, if its target and its Host field name one.
 
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Version, header::HOST};
 
-/// Returns the host that takes the place of the Host fields, unless these count.
+/// Returns the host that replaces the Host fields, unless these count.
 ///
 /// # Errors
-/// Names the rule that the Host fields break.
+/// Returns the rule that the Host fields break.
 pub(super) fn of_request(head: &Parts) -> Result<Option<&str>, &'static str> {
     let authority = of_target(head)?;
     let has_field = head.headers.contains_key(HOST);
     Ok(match (authority, head.version) {
         // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-        // that lacks a Host header field", also if its target has one. The protocol does, if no other field is put there.
+        // that lacks a Host header field", also if its target has one. The protocol does that, if no other field is
+        // added.
         (_, Version::HTTP_11) if !has_field => None,
         (Some(authority), _) => Some(authority.as_str()),
-        // HTTP/2 has no such rule (RFC 9113 §8.3.1); where HTTP/1.1 has a field, an empty one says as much.
+        // HTTP/2 has no such rule (RFC 9113 §8.3.1). An empty field means the same in HTTP/1.1.
         (None, Version::HTTP_2 | Version::HTTP_3) if !has_field => Some(""),
         (None, _) => None,
     })
@@ -25,7 +26,7 @@ pub(super) fn of_request(head: &Parts) -> Result<Option<&str>, &'static str> {
 /// Returns the authority of the target, if it has one.
 ///
 /// # Errors
-/// Names the rule that the Host fields break.
+/// Returns the rule that the Host fields break.
 fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
     let Some(authority) = head.uri.authority() else {
         return Ok(None);
@@ -35,7 +36,7 @@ fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
         return Ok(Some(authority));
     };
     // RFC 9112 §3.2: a request "that contains more than one Host header field line or a Host header field with an
-    // invalid field value" is answered with 400, also where another authority counts.
+    // invalid field value" gets 400, also if another authority counts.
     if hosts.next().is_some() {
         return Err("more than one Host field");
     }
@@ -52,7 +53,7 @@ fn of_target(head: &Parts) -> Result<Option<&Authority>, &'static str> {
     Ok(Some(authority))
 }
 
-/// Whether both name the same host and port, after scheme-based normalization (RFC 3986 §6.2.3).
+/// Returns true if both name the same host and port, after scheme-based normalization (RFC 3986 §6.2.3).
 fn is_same(authority: &Authority, host: &HeaderValue, scheme: Option<&Scheme>) -> bool {
     let Ok(host) = Authority::try_from(host.as_bytes()) else {
         return false;

@@ -1,4 +1,4 @@
-//! A body that is asked for frame by frame.
+//! A body that is read frame by frame.
 
 use std::fmt;
 use std::io;
@@ -22,7 +22,7 @@ const PIECE: usize = 64 * 1024;
 /// One that is dropped before its end is left, as by a client that goes away.
 pub struct Body {
     source: Source,
-    /// How much is still to come, if that is known.
+    /// How much has not been read, if that is known.
     left: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Body {
         }
     }
 
-    /// What comes out of a pipe.
+    /// Creates a body from what comes out of a pipe.
     pub(super) fn arriving(reader: Reader, len: Option<u64>) -> Body {
         Body {
             source: Source::Arriving(reader),
@@ -49,8 +49,8 @@ impl Body {
         }
     }
 
-    /// A part of a file. It takes a thread of the pool for as long as a piece of it is read from a disk, and none
-    /// while the client takes its time.
+    /// Creates a body from a part of a file. It needs a thread of the pool only while a piece is read from a disk, not
+    /// while the client is slow.
     pub(super) fn file(part: FilePart, pool: Arc<Pool>) -> Body {
         Body {
             left: Some(part.left()),
@@ -79,7 +79,7 @@ impl http_body::Body for Body {
         let left = self.left;
         let polled = match &mut self.source {
             Source::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            // An error makes the server around break the connection off, so that nobody takes a part for the whole.
+            // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
             Source::File(file, pool) => file.poll(pool, context),
@@ -121,7 +121,7 @@ struct FileSource(Mutex<Piece>);
 
 enum Piece {
     No(FilePart),
-    /// A thread reads it, and wakes who waits for it.
+    /// A thread reads it, and wakes the waiting task.
     Wanted(Waker),
     Here(io::Result<Vec<u8>>, FilePart),
 }
@@ -164,7 +164,7 @@ impl FileSource {
     }
 }
 
-/// Room for the next piece.
+/// Returns a buffer for the next piece.
 fn room(part: &FilePart) -> Vec<u8> {
     vec![0; usize::try_from(part.left()).unwrap_or(PIECE).min(PIECE)]
 }

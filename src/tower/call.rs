@@ -1,5 +1,4 @@
-//! One call of an application, by a task that waits for it and a thread that does it: who has the word on the response,
-//! and until when.
+//! One call of an application, by a task that waits for it and a thread that makes it: who responds, and until when.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
@@ -12,7 +11,7 @@ use crate::lock::lock;
 use crate::panics::contain;
 use crate::report;
 
-/// A call that is about to be made, under way, or over. `R` is what comes of it.
+/// A call that has not begun, is in progress, or is over. `R` is its result.
 pub(super) struct Call<R> {
     state: Mutex<State<R>>,
     clock: Arc<Clock>,
@@ -21,16 +20,16 @@ pub(super) struct Call<R> {
     time: Option<Duration>,
 }
 
-/// What a thread does for a call, with the place that it needs. It [responds](Call::respond) to the call before it goes on, if
-/// it does, or has the rest [wait](Call::wait_for_place).
+/// What a thread does for a call, with the place that it needs. It [responds](Call::respond) to the call before it
+/// continues, or makes the rest [wait](Call::wait_for_place).
 pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>, Option<StreamingPlace>) + Send>;
 
 struct State<R> {
     stage: Stage<R>,
     waker: Option<Waker>,
-    /// What is set for the stage.
+    /// The alarm of the current stage.
     alarm: Option<Alarm>,
-    /// Its thread has not come back in time, nor since.
+    /// True if its thread is late and has not returned.
     is_lost: bool,
 }
 
@@ -39,27 +38,27 @@ enum Stage<R> {
     Running(Running),
     Answered(R),
     GivenUp(GivenUp),
-    /// Somebody has what came of it, or has left.
+    /// The result was taken, or the task has left.
     Over,
 }
 
 #[derive(Clone, Copy)]
 struct Running {
     since: Instant,
-    /// It waits for its client, who has deadlines of his own.
+    /// It waits for its client, which has its own deadlines.
     awaits_client: bool,
 }
 
 /// Why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GivenUp {
-    /// Too many wait already.
+    /// Too many are waiting already.
     Full,
     /// It has waited too long for this.
     Waited(Needs),
-    /// Its thread has not answered in time, and is lost.
+    /// Its thread did not respond in time, and is lost.
     Overdue,
-    /// Its thread has done with it without a response: something has panicked.
+    /// Its thread has finished without a response: something panicked.
     Failed,
 }
 
@@ -84,7 +83,7 @@ impl<R: Send + 'static> Call<R> {
         })
     }
 
-    /// Has a thread make the call, for which it waits so long at most. Says whether it may wait at all.
+    /// Has a thread make the call, for which it waits up to `queue_time`. Returns true if it may wait at all.
     pub(super) fn enter(self: &Arc<Self>, needs: Needs, queue_time: Duration) -> bool {
         match self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) {
             Entry::Full => return false,
@@ -99,8 +98,8 @@ impl<R: Send + 'static> Call<R> {
         true
     }
 
-    /// The response takes a thread to be sent, and there is no place for that: `rest` waits for one without a thread, so
-    /// long at most. If that is too late, since the client has been told otherwise, it is given back.
+    /// Makes `rest` wait without a thread for a place to send the response from, up to `queue_time`. If it is too late,
+    /// because the client already has another response, `rest` is returned.
     pub(super) fn wait_for_place(self: &Arc<Self>, rest: Work<R>, queue_time: Duration) -> Result<(), Work<R>> {
         let mut state = lock(&self.state);
         if !matches!(state.stage, Stage::Running(_)) {
@@ -111,7 +110,7 @@ impl<R: Send + 'static> Call<R> {
         Ok(())
     }
 
-    /// What came of it, once that is known.
+    /// Returns the result, once it is known.
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<R, GivenUp>> {
         let mut state = lock(&self.state);
         let outcome = match std::mem::replace(&mut state.stage, Stage::Over) {
@@ -126,7 +125,7 @@ impl<R: Send + 'static> Call<R> {
         Poll::Ready(outcome)
     }
 
-    /// Nobody waits for it any more. If it has not begun, it never does.
+    /// Notes that nobody waits for it any more. If it has not begun, it never does.
     pub(super) fn leave(self: &Arc<Self>) {
         let left = {
             let mut state = lock(&self.state);
@@ -142,7 +141,7 @@ impl<R: Send + 'static> Call<R> {
         }
     }
 
-    /// The response is `response`. If that is too late, since the client has been told otherwise, it is given back.
+    /// Sets the response. If it is too late, because the client already has another one, it is returned.
     pub(super) fn respond(&self, response: R) -> Result<(), R> {
         let mut state = lock(&self.state);
         if !matches!(state.stage, Stage::Running(_)) {
@@ -154,7 +153,7 @@ impl<R: Send + 'static> Call<R> {
         Ok(())
     }
 
-    /// Its client is waited for from now on, or no more. That is not held against the handler.
+    /// Notes that its client is waited for from now on, or no longer. That time does not count against the handler.
     pub(super) fn await_client(&self, awaits_client: bool) {
         if let Stage::Running(running) = &mut lock(&self.state).stage {
             let since = Instant::now();
@@ -166,13 +165,13 @@ impl<R: Send + 'static> Call<R> {
         let mut state = lock(&self.state);
         let Stage::Waiting(_, needs) = state.stage else { return };
         let waited = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Waited(needs)));
-        // Before it is told: whoever asks again then finds its place in the queue free.
+        // Before the task is woken: whoever asks again then finds its place in the queue free.
         self.forget();
         self.tell(state);
         drop_contained(waited);
     }
 
-    /// Its time may be up.
+    /// Checks whether its time is up.
     fn look(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         let (Stage::Running(running), Some(time)) = (&state.stage, self.time) else {
@@ -213,11 +212,11 @@ impl<R: Send + 'static> Call<R> {
         }
     }
 
-    /// Its thread has done with it, or with a part of it.
+    /// Notes that its thread has finished with it, or with a part of it.
     fn end(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         if let Stage::Waiting(_, needs) = state.stage {
-            // With the lock held: it can't expire, or be left, before it stands in the queue.
+            // The lock is held: it cannot expire, or be left, before it is in the queue.
             if self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) == Entry::Full {
                 let rest = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Full));
                 state.alarm = None;
@@ -250,7 +249,7 @@ impl<R: Send + 'static> Call<R> {
         self.pool.forget(&job);
     }
 
-    /// Wakes the task that waits.
+    /// Wakes the waiting task.
     fn tell(&self, mut state: MutexGuard<'_, State<R>>) {
         let waker = state.waker.take();
         drop(state);
@@ -260,7 +259,7 @@ impl<R: Send + 'static> Call<R> {
     }
 }
 
-/// Drops what is not done any more. It may have a response in it, which is user code, and this thread may be anybody's.
+/// Drops work that is not done any more. It may contain a response, which is user code, and this may be any thread.
 fn drop_contained(work: impl Send) {
     if let Err(panic) = contain(|| drop(work)) {
         report::error!("dropping what belonged to a request panicked: {panic}");

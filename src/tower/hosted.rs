@@ -1,4 +1,4 @@
-//! The other way round: a `tower` service as an application, to be mounted or served here.
+//! The other direction: a `tower` service as an application, to be mounted or served here.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use crate::{Application, IntoResponse, Request, Response};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// Bodies up to this length are taken whole; longer ones, and those that don't say, are passed on piece by
+/// Bodies up to this length are read completely. Longer ones, and those of unknown length, are passed on piece by
 /// piece.
 const WHOLE: u64 = 64 * 1024;
 
@@ -113,13 +113,13 @@ where
     }
 }
 
-/// The request in the other vocabulary, with its body whole.
+/// Returns the request in the other vocabulary, with its complete body.
 fn translated(request: &Request) -> Result<http::Request<Body>, Response> {
     let body = request.bytes().map_err(IntoResponse::into_response)?.to_vec();
     let mut translated = http::Request::new(Body::from(body));
     *translated.method_mut() = request.method().clone();
     *translated.version_mut() = request.version();
-    // What the protocol takes for a target, `http` takes for a URI; if not, the client is told.
+    // A target of the protocol is a URI of `http`; if not, the client gets an error.
     *translated.uri_mut() = uri(request.target())?;
     for (name, value) in request.headers() {
         if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value))
@@ -132,10 +132,10 @@ fn translated(request: &Request) -> Result<http::Request<Body>, Response> {
     Ok(translated)
 }
 
-/// A target as a URI.
+/// Returns a target as a URI.
 fn uri(target: &str) -> Result<http::Uri, Response> {
     target.parse().map_err(|_| {
-        // There are shorter ones that are none, but longer ones are none to `http` whatever they are.
+        // Some shorter targets are not URIs; longer ones never are, for `http`.
         let is_too_long = target.len() >= usize::from(u16::MAX);
         let status = if is_too_long {
             StatusCode::URI_TOO_LONG
@@ -182,11 +182,11 @@ where
     Ok(response)
 }
 
-/// A response's status and fields.
+/// Returns a response with this status and these fields.
 fn fields(head: &http::response::Parts) -> Response {
     let mut response = Response::default().with_status(head.status);
     for (name, value) in &head.headers {
-        // Framing and connection are this server's own business; what it refuses is left out.
+        // Framing and connection belong to this server; refused fields are left out.
         let _ = response.fields.append(name.as_str(), value.as_bytes());
     }
     response
@@ -221,7 +221,7 @@ where
     }
 }
 
-/// How often a client is looked for while its service has nothing to send.
+/// How often is checked whether the client is there while its service has nothing to send.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl<B> Frames<B>
@@ -229,7 +229,7 @@ where
     B: http_body::Body,
     B::Error: Into<AnyError>,
 {
-    /// Writes all frames as they come, until the client has gone.
+    /// Writes all frames as they come, until the client has left.
     fn write_to(mut self, client: &mut crate::BodyWriter<'_>) -> io::Result<()> {
         loop {
             let body = &mut self.body;
@@ -257,7 +257,7 @@ mod tests {
     use crate::test::Client;
     use std::task::{Context, Poll};
 
-    /// An application, through both translations.
+    /// Returns an application behind both translations.
     fn there_and_back<S>(application: impl crate::IntoApplication<S>) -> Client {
         Client::new(super::application(Service::new(application)))
     }
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// A body of so many frames, of which the last is an error, or never comes.
+    /// A body of that many frames, of which the last is an error, or never comes.
     struct Pieces {
         frames: Vec<&'static str>,
         then: Poll<Option<&'static str>>,
@@ -345,7 +345,7 @@ mod tests {
         let known = client.call("HEAD", "/known");
         assert_eq!(known.header("Content-Length"), Some("1234567"));
         assert_eq!((known.status().as_u16(), known.bytes()), (200, &b""[..]));
-        // It is not known whether GET would have got none.
+        // Whether GET would have got content is unknown.
         assert_eq!(client.call("HEAD", "/unknown").header("Content-Length"), None);
         assert_eq!(client.get("/unknown").header("Content-Length"), Some("0"));
     }

@@ -1,4 +1,4 @@
-//! Threads for work that may block: so many, and a queue of so many more.
+//! Threads for work that may block: a limited number, and a limited queue.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,9 @@ use crate::report;
 /// How long a thread stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
-/// Something that a thread does. It may panic, and it may turn out to be no more wanted.
+/// Something that a thread does. It may panic, and it may turn out to be unnecessary.
 pub(super) trait Job: Send + Sync {
-    /// It gets the place that it needs, if it does.
+    /// Runs it, with the place that it needs, if it needs one.
     fn run(self: Arc<Self>, place: Option<StreamingPlace>);
 }
 
@@ -32,7 +32,7 @@ type Piece = Box<dyn FnOnce() + Send>;
 /// Threads that start when there is work. They end when there has been none for a while, or when this is dropped.
 pub(super) struct Pool(Arc<Shared>);
 
-/// What the threads have of their pool.
+/// What the threads share.
 pub(super) struct Shared {
     state: Mutex<State>,
     called: Condvar,
@@ -44,30 +44,31 @@ pub(super) struct Shared {
 struct State {
     pieces: VecDeque<Piece>,
     jobs: VecDeque<Arc<dyn Job>>,
-    /// Those that need a place to stream from as well.
+    /// Jobs that also need a place to stream from.
     streaming_jobs: VecDeque<Arc<dyn Job>>,
     alive: usize,
-    /// Of these, so many have something to do.
+    /// How many of these have something to do.
     busy: usize,
-    /// And so many of the busy ones are held to be lost.
+    /// How many of the busy ones are lost.
     lost: usize,
     streams: usize,
     is_closed: bool,
 }
 
-/// What became of a job.
+/// The result of submitting a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// There is a thread for it.
     Entered,
     /// It waits for one.
     Queued,
-    /// It can't even wait.
+    /// The queue is full.
     Full,
 }
 
 impl Pool {
-    /// `threads` at most, and `queue` jobs that wait for one; as many others may wait for a place to stream from.
+    /// Creates a pool of up to `threads`, and up to `queue` jobs that wait for one; as many others may wait for a place
+    /// to stream from.
     pub(super) fn new(threads: usize, queue: usize) -> Pool {
         Pool(Arc::new(Shared {
             state: Mutex::default(),
@@ -81,8 +82,8 @@ impl Pool {
         &self.0
     }
 
-    /// Runs a piece of work on a thread before any job: it belongs to a response that has begun, of which there are
-    /// as many as the server around has connections.
+    /// Runs a piece of work on a thread before any job. It belongs to a response that has begun, of which there are as
+    /// many as the outer server has connections.
     pub(super) fn go_on(&self, piece: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.0.state);
         state.pieces.push_back(Box::new(piece));
@@ -98,7 +99,7 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// Runs `job` on a thread, or has it wait for what it needs.
+    /// Runs `job` on a thread, or makes it wait for what it needs.
     pub(super) fn enter(self: &Arc<Shared>, job: Arc<dyn Job>, needs: Needs) -> Entry {
         let mut state = lock(&self.state);
         let idle = state.alive - state.busy;
@@ -111,7 +112,7 @@ impl Shared {
                 (&mut state.streaming_jobs, idle.min(free), has_thread && has_place)
             }
         };
-        // Those that are about to be taken do not wait.
+        // Jobs that are about to be taken do not count as waiting.
         if !has_all && line.len() >= self.queue.saturating_add(at_once) {
             return Entry::Full;
         }
@@ -120,7 +121,7 @@ impl Shared {
         if has_all { Entry::Entered } else { Entry::Queued }
     }
 
-    /// A job need not be run any more.
+    /// Removes a job that need not be run any more.
     pub(super) fn forget(&self, job: &Arc<dyn Job>) {
         let forgotten = {
             let State {
@@ -134,7 +135,7 @@ impl Shared {
         drop(forgotten);
     }
 
-    /// A thread has not come back from its job in time. Another may take its place. Says how many are lost.
+    /// Notes that a thread has not come back from its job in time. Another may replace it. Returns how many are lost.
     pub(super) fn lose(self: &Arc<Shared>) -> usize {
         let mut state = lock(&self.state);
         state.lost += 1;
@@ -143,13 +144,13 @@ impl Shared {
         lost
     }
 
-    /// A thread that was lost is back.
+    /// Notes that a lost thread has returned.
     pub(super) fn find(&self) {
         lock(&self.state).lost -= 1;
     }
 
-    /// A place for a response that keeps its thread, if nobody waits for one. There are no more than half as many as
-    /// threads: the others stay for those that do not.
+    /// Returns a place for a response that keeps its thread, if nobody waits for one. There are at most half as many as
+    /// threads; the others stay for jobs that do not stream.
     pub(super) fn streaming_place(self: &Arc<Shared>) -> Option<StreamingPlace> {
         let mut state = lock(&self.state);
         if self.free_places(&state) <= state.streaming_jobs.len() {
@@ -159,7 +160,7 @@ impl Shared {
         Some(StreamingPlace(Arc::clone(self)))
     }
 
-    /// How many jobs wait that need a place to stream from.
+    /// Returns how many jobs wait for a place to stream from.
     #[cfg(test)]
     pub(super) fn waiting_for_places(&self) -> usize {
         lock(&self.state).streaming_jobs.len()
@@ -169,17 +170,17 @@ impl Shared {
         (self.threads / 2).max(1).saturating_sub(state.streams)
     }
 
-    /// How many jobs wait for nothing but a thread.
+    /// Returns how many jobs wait only for a thread.
     fn ready(&self, state: &State) -> usize {
         state.jobs.len() + state.streaming_jobs.len().min(self.free_places(state))
     }
 
-    /// How many threads there may be: lost ones are replaced up to half of all.
+    /// Returns how many threads there may be: lost ones are replaced, up to half of all.
     fn capacity(&self, state: &State) -> usize {
         self.threads + state.lost.min(self.threads / 2)
     }
 
-    /// Has a thread come for what waits, a new one if need be.
+    /// Gets a thread for what waits, a new one if needed.
     fn call(self: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
         let waiting = state.pieces.len() + self.ready(&state);
         let needs_thread = waiting > state.alive - state.busy && state.alive < self.capacity(&state);
@@ -193,7 +194,7 @@ impl Shared {
                 .spawn(move || shared.live());
             if let Err(error) = started {
                 lock(&self.state).alive -= 1;
-                // What waits is told so when it has waited too long.
+                // A waiting request gets an error when it has waited too long.
                 report::error!(
                     "can't start a thread for a handler: {error}; requests wait for the threads that are running"
                 );
@@ -233,7 +234,8 @@ impl Shared {
         state.alive -= 1;
     }
 
-    /// What a thread does next. Those that stream are at most half of all, so they keep nobody waiting for long.
+    /// Returns what a thread does next. Those that stream are at most half of all, so they keep no job waiting for
+    /// long.
     fn next(self: &Arc<Shared>, state: &mut State) -> Option<Piece> {
         if let Some(piece) = state.pieces.pop_front() {
             return Some(piece);
@@ -291,7 +293,7 @@ mod tests {
         Arc::new(Work(Mutex::new(Some(Box::new(work)))))
     }
 
-    /// A job that goes on until something is sent to it, and tells when it has begun.
+    /// A job that runs until something is sent to it, and reports when it has begun.
     struct Held {
         begun: mpsc::Receiver<()>,
         release: mpsc::Sender<()>,
@@ -307,7 +309,7 @@ mod tests {
         (job, Held { begun, release })
     }
 
-    /// Waits until the pool's threads are as many.
+    /// Waits until the pool has that many threads.
     fn until_alive(pool: &Shared, alive: usize) {
         while lock(&pool.state).alive != alive {
             thread::yield_now();

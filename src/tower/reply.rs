@@ -1,5 +1,5 @@
-//! A response in the other vocabulary: its head is written as HTTP/1.1 and read back, so that it says what a
-//! connection of our own would say.
+//! A response in the other vocabulary. Its head is written as HTTP/1.1 and parsed again, so that it is the same as on
+//! hansel's own connections.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{IntoResponse, Response};
 
 pub(super) type Reply = http::Response<Body>;
 
-/// What a request says about its response.
+/// What a request decides about its response.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     is_head: bool,
@@ -30,13 +30,12 @@ impl Asked {
         }
     }
 
-    /// Whether a response's body takes a thread while it is sent.
+    /// Returns true if sending a response's body needs a thread.
     pub(super) fn needs_thread(self, response: &Response) -> bool {
         response.body.needs_thread() && !self.is_head
     }
 
-    /// Turns a response into the other vocabulary. What the thread that has made it is still to write of it, is returned
-    /// as well.
+    /// Converts a response into the other vocabulary. Also returns what the thread that made it must still write.
     pub(super) fn respond(
         self,
         exchange: &mut Exchange,
@@ -64,7 +63,7 @@ impl Asked {
         (reply.map(|()| body), rest)
     }
 
-    /// A response that `write` has written whole.
+    /// Returns a response that `write` has written completely.
     pub(super) fn written(self, write: impl FnOnce(&Date, &mut Vec<u8>)) -> Reply {
         let mut out = Vec::new();
         write(&Date::now(), &mut out);
@@ -73,9 +72,9 @@ impl Asked {
         reply.map(|()| Body::from(body))
     }
 
-    /// Reads back a head, and says what is behind it.
+    /// Parses a head, and returns what follows it.
     fn read(self, out: &[u8]) -> (http::Response<()>, &[u8]) {
-        // What this crate writes, this crate reads.
+        // This crate can parse what it writes.
         self.try_read(out).unwrap_or_else(|| {
             let mut broken = http::Response::new(());
             *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -104,8 +103,8 @@ impl Asked {
         Some((reply, out.get(end + 4..)?))
     }
 
-    /// The body is framed by the server around. RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message
-    /// containing connection-specific header fields."
+    /// The outer server frames the body. RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing
+    /// connection-specific header fields."
     fn leaves_out(self, name: &HeaderName) -> bool {
         *name == TRANSFER_ENCODING || (!self.is_http1 && (*name == CONNECTION || *name == UPGRADE))
     }
@@ -120,9 +119,9 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-/// What there is to say without a request at hand.
+/// Responses without a request.
 pub(super) enum Instead<'r> {
-    /// The request is refused, for this reason.
+    /// The request is refused for this reason.
     Refused(StatusCode, &'r str),
     /// Its handler takes too long.
     Overdue,

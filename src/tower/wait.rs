@@ -18,7 +18,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     waited.unwrap_or_else(|never| match never {})
 }
 
-/// Waits for a future until `goes_on` says otherwise, which is asked each time so much time has passed, or sooner.
+/// Waits for a future until `goes_on` returns false. That is called at least each time this much time has passed.
 pub(super) fn block_on_while<T>(
     future: impl Future<Output = T>,
     time: Duration,
