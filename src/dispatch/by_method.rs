@@ -20,16 +20,16 @@ fn rank(methods: &MethodSet, method: &Method) -> usize {
 }
 
 /// Asks those that share a path, in the order in which they suit the method, and merges what they miss.
-pub(super) fn best<'r, T>(
-    all: &[T],
-    methods: impl Fn(&T) -> &MethodSet,
+pub(super) fn best<'t, 'r, T>(
+    all: impl Iterator<Item = T> + Clone,
+    methods: impl Fn(&T) -> &'t MethodSet,
     walk: &mut Walk<'r>,
-    mut ask: impl FnMut(&T, &mut Walk<'r>) -> Reply,
+    mut ask: impl FnMut(T, &mut Walk<'r>) -> Reply,
 ) -> Reply {
     let method = walk.method();
     let mut missed = Miss::NotFound;
     for suited in 0..=UNSUITED {
-        for one in all.iter().filter(|one| rank(methods(one), method) == suited) {
+        for one in all.clone().filter(|one| rank(methods(one), method) == suited) {
             match ask(one, walk) {
                 Ok(arrived) => return Ok(arrived),
                 Err(miss) => missed = missed.merge(miss),

@@ -303,7 +303,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
         let step = Step::taking("Methods", &found.pattern, taken);
         walk.descend(step, |walk| {
             best(
-                &found.functions,
+                found.functions.iter(),
                 |function| &function.methods,
                 walk,
                 |function, walk| function.dispatch(&self.receiver, walk),

@@ -6,11 +6,22 @@ pub(super) const MAX_CAPTURES: usize = 16;
 /// A pattern that matches, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match<'a, 'r> {
-    /// As it was inserted.
-    pub(super) target: usize,
+    /// The first route with this pattern.
+    pub(super) route: usize,
     pub(super) captured: &'a [Option<&'r str>],
     /// How many octets of the text it takes.
     pub(super) taken: usize,
+}
+
+impl Match<'static, '_> {
+    /// A match that takes nothing of the path and leaves it all to the route.
+    pub(super) fn all(route: usize) -> Self {
+        Match {
+            route,
+            captured: &[],
+            taken: 0,
+        }
+    }
 }
 
 /// What has been captured on the way to a node.
@@ -46,9 +57,9 @@ impl<'r> Captured<'r> {
         self.len = len;
     }
 
-    pub(super) fn matched(&self, target: usize, taken: usize) -> Match<'_, 'r> {
+    pub(super) fn matched(&self, route: usize, taken: usize) -> Match<'_, 'r> {
         Match {
-            target,
+            route,
             captured: self.values.get(..self.len).unwrap_or(&[]),
             taken,
         }

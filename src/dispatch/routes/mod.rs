@@ -4,9 +4,9 @@ mod branch;
 mod captured;
 mod nearest;
 mod pattern;
-mod ready;
 #[cfg(feature = "regex")]
 mod regexes;
+mod route;
 #[cfg(feature = "regex")]
 mod shown;
 #[cfg(feature = "regex")]
@@ -27,6 +27,7 @@ use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
 pub use pattern::regex;
+use route::{Destination, Route, RouteHandler, sharing};
 use table::Table;
 
 /// Dispatch by pattern.
@@ -61,44 +62,14 @@ use table::Table;
 /// wrong, at its start, at a line of its own; no input can cause it.
 #[derive(Default)]
 pub struct Routes {
-    entries: Vec<Entry>,
-    /// By key, so that equal patterns are found.
-    places: HashMap<Place, usize>,
-    last: Option<(usize, usize)>,
+    /// In the order of their registration.
+    routes: Vec<Route>,
+    /// The routes to handlers at each pattern, so that equal patterns are found.
+    handlers: HashMap<Key, Vec<usize>>,
+    mounts: HashMap<Key, usize>,
     not_found: Option<Bound>,
     registry: Registry,
     table: OnceLock<Table>,
-}
-
-/// Where an entry is: routes and a mount may share a pattern.
-#[derive(PartialEq, Eq, Hash)]
-enum Place {
-    Endpoints(Key),
-    Mount(Key),
-}
-
-/// What there is at one pattern.
-struct Entry {
-    pattern: Pattern,
-    target: Target,
-}
-
-enum Target {
-    Endpoints(Vec<Route>),
-    Mount {
-        inner: Box<dyn Dispatch>,
-        at: &'static Location<'static>,
-    },
-}
-
-/// A handler, for a method, at a pattern.
-struct Route {
-    methods: MethodSet,
-    /// As this route was written: the names of parameters may differ from those of its neighbours.
-    pattern: Pattern,
-    bound: Bound,
-    name: Option<String>,
-    at: &'static Location<'static>,
 }
 
 macro_rules! verbs {
@@ -173,25 +144,13 @@ impl Routes {
         if let Err(problem) = pattern.check_mount() {
             panic!("{problem}");
         }
-        let key = Place::Mount(pattern.key());
-        let first = self
-            .places
-            .get(&key)
-            .and_then(|&place| self.entries[place].first_location());
-        if let Some(first) = first {
+        if let Some(&first) = self.mounts.get(&pattern.key()) {
+            let first = self.routes[first].registration.at;
             panic!("two mounts at `{path}`: at {first} and at {at}; a `Chain` tries one after the other");
         }
-        self.places.insert(key, self.entries.len());
-        self.last = None;
-        self.table = OnceLock::new();
-        self.entries.push(Entry {
-            pattern,
-            target: Target::Mount {
-                inner: Box::new(inner.into_dispatch()),
-                at,
-            },
-        });
-        self
+        self.mounts.insert(pattern.key(), self.routes.len());
+        let inner = Destination::Mount(Box::new(inner.into_dispatch()));
+        self.push(Route::new(pattern, inner, at))
     }
 
     /// Gives the route that was added last a name, by which [`App::url_for`](crate::App::url_for) builds
@@ -199,10 +158,10 @@ impl Routes {
     #[track_caller]
     #[must_use]
     pub fn name(mut self, name: &str) -> Routes {
-        let Some(route) = self.last_route() else {
+        let Some(route) = self.routes.last_mut().filter(|route| !route.is_mount()) else {
             panic!("`.name(\"{name}\")` stands behind a route, and there is none before it");
         };
-        route.name = Some(name.to_owned());
+        route.registration.name = Some(name.to_owned());
         self
     }
 
@@ -243,47 +202,36 @@ impl Routes {
                 signature.parameters.len(),
             );
         }
-        let entries = &mut self.entries;
-        let place = *self.places.entry(Place::Endpoints(pattern.key())).or_insert_with(|| {
-            entries.push(Entry {
-                pattern: pattern.clone(),
-                target: Target::Endpoints(Vec::new()),
-            });
-            entries.len() - 1
-        });
-        if let Some(Target::Endpoints(routes)) = entries.get_mut(place).map(|entry| &mut entry.target) {
-            if let Some(first) = routes.iter().find(|route| route.methods == methods) {
-                panic!(
-                    "two handlers for {} at equal patterns: `{}` at {} and `{}` at {at}",
-                    shown(&methods),
-                    first.pattern.text,
-                    first.at,
-                    pattern.text,
-                );
-            }
-            self.last = Some((place, routes.len()));
-            routes.push(Route {
-                methods,
-                pattern,
-                bound,
-                name: None,
-                at,
-            });
+        let number = self.routes.len();
+        let equal = self.handlers.entry(pattern.key()).or_default();
+        let has_same = |other: &&Route| other.handler().is_some_and(|other| other.methods == methods);
+        if let Some(first) = equal.iter().map(|&other| &self.routes[other]).find(has_same) {
+            panic!(
+                "two handlers for {} at equal patterns: `{}` at {} and `{}` at {at}",
+                shown(&methods),
+                first.pattern().text,
+                first.registration.at,
+                pattern.text,
+            );
         }
+        let handler = RouteHandler::new(methods, bound, &pattern);
+        let mut route = Route::new(pattern, Destination::Handler(handler), at);
+        if let Some(&last) = equal.last() {
+            route.registration.is_first = false;
+            self.routes[last].set_next(number);
+        }
+        equal.push(number);
+        self.push(route)
+    }
+
+    fn push(mut self, route: Route) -> Routes {
+        self.routes.push(route);
         self.table = OnceLock::new();
         self
     }
 
-    fn last_route(&mut self) -> Option<&mut Route> {
-        let (entry, route) = self.last?;
-        match &mut self.entries.get_mut(entry)?.target {
-            Target::Endpoints(routes) => routes.get_mut(route),
-            Target::Mount { .. } => None,
-        }
-    }
-
     fn table(&self) -> &Table {
-        self.table.get_or_init(|| Table::build(&self.entries))
+        self.table.get_or_init(|| Table::build(&self.routes))
     }
 }
 
@@ -295,18 +243,9 @@ fn shown(methods: &MethodSet) -> String {
     }
 }
 
-impl Entry {
-    fn first_location(&self) -> Option<&'static Location<'static>> {
-        match &self.target {
-            Target::Endpoints(routes) => routes.first().map(|route| route.at),
-            Target::Mount { at, .. } => Some(at),
-        }
-    }
-}
-
 impl Dispatch for Routes {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        let miss = match self.table().dispatch(&self.entries, walk) {
+        let miss = match self.table().dispatch(&self.routes, walk) {
             Ok(arrived) => return Ok(arrived),
             Err(miss) => miss,
         };
@@ -319,10 +258,10 @@ impl Dispatch for Routes {
     fn describe(&self, map: &mut Map) {
         // So that what takes a while is done before the first request.
         self.table();
-        for entry in &self.entries {
-            match &entry.target {
-                Target::Endpoints(routes) => routes.iter().for_each(|route| route.describe(map)),
-                Target::Mount { inner, .. } => map.below(&entry.pattern.shown, |map| inner.describe(map)),
+        for first in self.routes.iter().filter(|route| route.registration.is_first) {
+            match &first.destination {
+                Destination::Handler(_) => sharing(&self.routes, first).for_each(|(route, _)| route.describe(map)),
+                Destination::Mount(_) => first.describe(map),
             }
         }
         if let Some(handler) = &self.not_found {
@@ -355,24 +294,10 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
             endpoint,
         )
     })?;
-    if let Some(response) = walk.response_mut()
-        && response.status() == http::StatusCode::OK
-    {
-        response.set_status(http::StatusCode::NOT_FOUND);
-    }
-    Ok(arrived)
-}
-
-impl Route {
-    fn describe(&self, map: &mut Map) {
-        map.endpoint(
-            "Routes",
-            &self.methods,
-            &self.pattern.shown,
-            &self.bound.0.signature().text(),
-        );
-        if let Some(name) = &self.name {
-            map.name(name);
+    if let Some(response) = walk.response_mut() {
+        if response.status() == http::StatusCode::OK {
+            response.set_status(http::StatusCode::NOT_FOUND);
         }
     }
+    Ok(arrived)
 }

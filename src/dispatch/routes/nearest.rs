@@ -1,17 +1,17 @@
 //! What a path was perhaps meant to be: for explanations of a 404.
 
-use super::{Entry, Target};
+use super::route::Route;
 use crate::dispatch::Why;
 
 /// How many patterns are shown.
 const SHOWN: usize = 5;
 
 /// Why nothing matches, and what is near. `matches` says whether another text would reach an endpoint.
-pub(super) fn why<'r>(entries: &[Entry], text: &'r str, matches: impl Fn(&str) -> bool) -> Why<'r> {
+pub(super) fn why<'r>(routes: &[Route], text: &'r str, matches: impl Fn(&str) -> bool) -> Why<'r> {
     let shown = if text.is_empty() { "/" } else { text };
     let hint = slash(text, &matches)
         .or_else(|| case(text, &matches))
-        .unwrap_or_else(|| patterns(entries, text));
+        .unwrap_or_else(|| patterns(routes, text));
     Why::Unknown(shown.into(), hint)
 }
 
@@ -30,19 +30,21 @@ fn case(text: &str, matches: impl Fn(&str) -> bool) -> Option<String> {
 }
 
 /// The patterns that begin most like the path.
-fn patterns(entries: &[Entry], text: &str) -> String {
-    if entries.is_empty() {
+fn patterns(routes: &[Route], text: &str) -> String {
+    if routes.is_empty() {
         return "; there are no patterns here".to_owned();
     }
-    let mut near: Vec<(usize, &Entry)> = Vec::new();
-    for entry in entries {
-        let likeness = likeness(&entry.pattern.shown, text);
+    let mut near: Vec<(usize, &Route)> = Vec::new();
+    let mut count = 0;
+    for route in routes.iter().filter(|route| route.registration.is_first) {
+        count += 1;
+        let likeness = likeness(&route.pattern().shown, text);
         let place = near.partition_point(|(other, _)| *other >= likeness);
-        near.insert(place, (likeness, entry));
+        near.insert(place, (likeness, route));
         near.truncate(SHOWN);
     }
-    let more = entries.len() - near.len();
-    let list: Vec<_> = near.iter().map(|(_, entry)| entry.shown()).collect();
+    let more = count - near.len();
+    let list: Vec<_> = near.iter().map(|(_, route)| shown(route)).collect();
     let and_more = if more > 0 {
         format!(" and {more} more")
     } else {
@@ -72,12 +74,12 @@ fn likeness(pattern: &str, text: &str) -> usize {
     likeness
 }
 
-impl Entry {
-    fn shown(&self) -> String {
-        match self.target {
-            Target::Endpoints(_) => format!("`{}`", self.pattern.shown),
-            Target::Mount { .. } => format!("`{}/..`", self.pattern.shown.trim_end_matches('/')),
-        }
+fn shown(route: &Route) -> String {
+    let pattern = &route.pattern().shown;
+    if route.is_mount() {
+        format!("`{}/..`", pattern.trim_end_matches('/'))
+    } else {
+        format!("`{pattern}`")
     }
 }
 

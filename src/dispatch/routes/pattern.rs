@@ -26,7 +26,7 @@ pub struct Pattern {
     pub(super) text: String,
     /// As it is shown on a map and in a trail: a template, which begins with `/` and reads back as the same pattern, or an
     /// expression, which begins with `^`.
-    pub(super) shown: String,
+    pub(super) shown: Arc<str>,
     pub(super) kind: Result<PatternKind, String>,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Token {
 pub fn regex(expression: &str) -> Pattern {
     Pattern {
         text: expression.to_owned(),
-        shown: shown(expression),
+        shown: shown(expression).into(),
         kind: Expression::parse(expression).map(PatternKind::Regex),
     }
 }
@@ -87,7 +87,7 @@ impl From<&str> for Pattern {
     fn from(text: &str) -> Pattern {
         Pattern {
             text: text.to_owned(),
-            shown: text.replace('^', "%5E"),
+            shown: text.replace('^', "%5E").into(),
             kind: Template::parse(text).map(PatternKind::Template),
         }
     }
@@ -149,6 +149,14 @@ impl Pattern {
             #[cfg(feature = "regex")]
             Ok(PatternKind::Regex(_)) => Tail::Segments,
             _ => Tail::Nothing,
+        }
+    }
+
+    #[cfg(feature = "regex")]
+    pub(super) fn expression(&self) -> Option<&Expression> {
+        match &self.kind {
+            Ok(PatternKind::Regex(expression)) => Some(expression),
+            _ => None,
         }
     }
 

@@ -51,32 +51,30 @@ impl Expression {
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
     sieve: Sieve,
-    targets: Vec<Target>,
+    /// For each expression, the first route of its pattern.
+    routes: Vec<usize>,
 }
 
-/// The entry of an expression, and its first route.
-type Target = (usize, usize);
-
 impl Expressions {
-    /// `expressions` come with what they lead to, in the order in which they are to be tried.
-    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p Expression, Target)>) -> Expressions {
-        let (expressions, targets): (Vec<&Expression>, Vec<Target>) = expressions.unzip();
+    /// `expressions` come with their routes, in the order in which they are to be tried.
+    pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p Expression, usize)>) -> Expressions {
+        let (expressions, routes): (Vec<&Expression>, Vec<usize>) = expressions.unzip();
         Expressions {
             sieve: Sieve::build(expressions.into_iter().map(|expression| &expression.meaning)),
-            targets,
+            routes,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.targets.is_empty()
+        self.routes.is_empty()
     }
 
-    /// What the expressions lead to that may match, in order.
-    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = Target> {
+    /// The routes of the expressions that may match, in order.
+    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = usize> {
         let numbers = self.sieve.candidates(text);
         numbers
             .into_iter()
-            .filter_map(|number| self.targets.get(number).copied())
+            .filter_map(|number| self.routes.get(number).copied())
     }
 }
 
@@ -116,9 +114,9 @@ mod tests {
     #[test]
     fn candidates_come_in_order() {
         let texts = [r"^/\w+$", r"^/b$", r"^/a", r"^/[ab]$"].map(|text| Expression::parse(text).unwrap());
-        let expressions = Expressions::build(texts.iter().zip((10..).zip(20..)));
+        let expressions = Expressions::build(texts.iter().zip(10..));
         let candidates: Vec<_> = expressions.candidates("/a").collect();
-        assert_eq!(candidates, [(10, 20), (12, 22), (13, 23)]);
+        assert_eq!(candidates, [10, 12, 13]);
         assert_eq!(expressions.candidates("/x/y").count(), 0);
     }
 

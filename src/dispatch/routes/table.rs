@@ -1,24 +1,24 @@
 //! The patterns of `Routes`, made ready for dispatch.
 
 use super::branch::Ending;
+#[cfg(feature = "regex")]
+use super::captured::MAX_CAPTURES;
 use super::captured::Match;
+use super::nearest;
 use super::pattern::PatternKind;
-use super::ready::{Lead, Matched, Ready};
+#[cfg(feature = "regex")]
+use super::regexes::{Expressions, taken};
+use super::route::Route;
 use super::tree::{Path, Tree};
-use super::{Entry, Target, nearest};
 #[cfg(feature = "regex")]
 use crate::dispatch::Why;
-use crate::dispatch::{Arrived, Miss, Reply, Step, Walk};
+use crate::dispatch::{Arrived, Miss, Reply, Walk};
 use crate::request::DecodedPath;
 
-#[cfg(feature = "regex")]
-use super::regexes::{Expression, Expressions, taken};
-
-/// What finds the entries whose patterns match.
+/// Finds the routes whose patterns match.
 #[derive(Default)]
 pub(super) struct Table {
     templates: Tree,
-    routes: Vec<Ready>,
     #[cfg(feature = "regex")]
     expressions: Expressions,
     /// The mount at `/`.
@@ -26,19 +26,164 @@ pub(super) struct Table {
     has_mounts: bool,
 }
 
-/// What the candidates have missed so far.
-struct Missed {
-    miss: Miss,
-    /// Whether there was one: it has said then why not.
-    any: bool,
+impl Table {
+    pub(super) fn build(routes: &[Route]) -> Table {
+        let is_root = |route: &Route| route.is_mount() && route.pattern().text == "/";
+        let firsts = || {
+            routes
+                .iter()
+                .enumerate()
+                .filter(|(_, route)| route.registration.is_first)
+        };
+        let templates = firsts().filter_map(|(number, route)| match &route.pattern().kind {
+            Ok(PatternKind::Template(template)) if !is_root(route) => {
+                let ending = if route.is_mount() { Ending::Open } else { Ending::Closed };
+                Some((&*template.tokens, ending, number))
+            }
+            _ => None,
+        });
+        Table {
+            templates: Tree::build(templates),
+            #[cfg(feature = "regex")]
+            expressions: Expressions::build(
+                firsts().filter_map(|(number, route)| Some((route.pattern().expression()?, number))),
+            ),
+            root: routes.iter().position(is_root),
+            has_mounts: routes.iter().any(Route::is_mount),
+        }
+    }
+
+    pub(super) fn dispatch(&self, routes: &[Route], walk: &mut Walk<'_>) -> Reply {
+        if self.has_mounts {
+            self.search_among_rivals(routes, walk)
+        } else {
+            self.search(routes, walk)
+        }
+    }
+
+    /// Mounts ask others, which may have an own 404 for what this table finds elsewhere.
+    // The search is in the program twice, so that tables without mounts don't pay for those with.
+    #[inline(never)]
+    fn search_among_rivals(&self, routes: &[Route], walk: &mut Walk<'_>) -> Reply {
+        walk.with_rivals(true, |walk| self.search(routes, walk))
+    }
+
+    #[inline(always)]
+    fn search<'r>(&self, routes: &[Route], walk: &mut Walk<'r>) -> Reply {
+        let segments = walk.segments();
+        let path = Path::of(segments);
+        let mut search = Search {
+            routes,
+            walk,
+            missed: Miss::NotFound,
+            has_matched: false,
+        };
+        if let Some(arrived) = self.templates.search(path, &mut |found| search.visit(found)) {
+            return Ok(arrived);
+        }
+        #[cfg(feature = "regex")]
+        if let Some(arrived) = self.search_expressions(&mut search) {
+            return Ok(arrived);
+        }
+        if let Some(arrived) = self.templates.search_rest(path, &mut |found| search.visit(found)) {
+            return Ok(arrived);
+        }
+        if let Some(arrived) = self.root.and_then(|root| search.visit(Match::all(root))) {
+            return Ok(arrived);
+        }
+        // What was tried has said why not.
+        if search.walk.is_watched() && !search.has_matched {
+            let _ = search.walk.decline("Routes", "", || {
+                nearest::why(routes, segments.text(), |text| self.reaches(routes, text))
+            });
+        }
+        Err(search.missed)
+    }
+
+    #[cfg(feature = "regex")]
+    fn search_expressions(&self, search: &mut Search<'_, '_, '_>) -> Option<Arrived> {
+        if self.expressions.is_empty() {
+            return None;
+        }
+        let segments = search.walk.segments();
+        let text = if segments.is_root() {
+            segments.slash()
+        } else {
+            segments.text()
+        };
+        if segments.has_slash_inside() {
+            if self.expressions.candidates(segments.masked()).next().is_some() {
+                search.has_matched = true;
+                let _ = search.walk.decline("Routes", "", || Why::EncodedSlash);
+            }
+            return None;
+        }
+        self.expressions.candidates(text).find_map(|number| {
+            let pattern = search.routes.get(number)?.pattern();
+            let expression = pattern.expression()?;
+            let captures = expression.captures(text)?;
+            let mut captured = [None; MAX_CAPTURES];
+            for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
+                *place = group.map(|group| group.as_str());
+            }
+            let Some(taken) = taken(text, captures.get(0).map_or(0, |whole| whole.end())) else {
+                search.has_matched = true;
+                let _ = search.walk.decline("Routes", &pattern.shown, || Why::InsideSegment);
+                return None;
+            };
+            search.visit(Match {
+                route: number,
+                captured: captured.get(..expression.names.len()).unwrap_or(&[]),
+                // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
+                taken: taken.min(segments.text().len()),
+            })
+        })
+    }
+
+    /// Whether a path, written without escapes, matches the pattern of a handler.
+    fn reaches(&self, routes: &[Route], text: &str) -> bool {
+        let mut plain = DecodedPath::default();
+        plain.take_plain(text);
+        let mut is_handler = |found: Match<'_, '_>| routes.get(found.route)?.handler().map(|_| ());
+        if self
+            .templates
+            .search(Path::of(plain.segments()), &mut is_handler)
+            .is_some()
+        {
+            return true;
+        }
+        #[cfg(feature = "regex")]
+        for number in self.expressions.candidates(text) {
+            let expression = routes.get(number).and_then(|route| route.pattern().expression());
+            if expression.is_some_and(|expression| expression.captures(text).is_some()) {
+                return true;
+            }
+        }
+        false
+    }
 }
 
-impl Missed {
-    /// Keeps what was missed; an arrival is handed on.
-    #[inline]
-    fn note(&mut self, reply: Reply) -> Option<Arrived> {
-        self.any = true;
-        match reply {
+/// A search under way, which tries one matching route after the other.
+struct Search<'t, 'w, 'r> {
+    routes: &'t [Route],
+    walk: &'w mut Walk<'r>,
+    /// What those that were tried have missed.
+    missed: Miss,
+    /// Whether a pattern has matched: it has been said then why its route was not taken.
+    has_matched: bool,
+}
+
+impl<'r> Search<'_, '_, 'r> {
+    /// Takes the route whose pattern matches; keeps what it misses.
+    #[inline(always)]
+    fn visit(&mut self, found: Match<'_, 'r>) -> Option<Arrived> {
+        self.has_matched = true;
+        let routes = self.routes;
+        let route = routes.get(found.route)?;
+        match self
+            .walk
+            .behind_miss(&self.missed, |walk| route.take(routes, walk, &found))
+        {
             Ok(arrived) => Some(arrived),
             Err(Miss::NotFound) => None,
             Err(miss) => {
@@ -50,233 +195,7 @@ impl Missed {
 
     #[cold]
     fn merge(&mut self, miss: Miss) {
-        self.miss = std::mem::replace(&mut self.miss, Miss::NotFound).merge(miss);
-    }
-}
-
-impl Table {
-    pub(super) fn build(entries: &[Entry]) -> Table {
-        let routes = Ready::all(entries);
-        let mut first = 0;
-        let leads: Vec<Lead> = entries
-            .iter()
-            .enumerate()
-            .map(|(i, entry)| match &entry.target {
-                Target::Endpoints(routes) => {
-                    first += routes.len();
-                    Lead::Routes(first - routes.len())
-                }
-                Target::Mount { .. } => Lead::Mount(i),
-            })
-            .collect();
-        let templates = entries.iter().zip(&leads).filter_map(|(entry, lead)| {
-            let Ok(PatternKind::Template(template)) = &entry.pattern.kind else {
-                return None;
-            };
-            match lead {
-                Lead::Routes(_) => Some((&*template.tokens, Ending::Closed, lead.number())),
-                Lead::Mount(_) if template.tokens.is_empty() => None,
-                Lead::Mount(_) => Some((&*template.tokens, Ending::Open, lead.number())),
-            }
-        });
-        let is_root = |entry: &Entry| matches!(entry.target, Target::Mount { .. }) && entry.pattern.text == "/";
-        Table {
-            templates: Tree::build(templates),
-            routes,
-            #[cfg(feature = "regex")]
-            expressions: Expressions::build(entries.iter().zip(&leads).enumerate().filter_map(|(i, (entry, lead))| {
-                match (&entry.pattern.kind, lead) {
-                    (Ok(PatternKind::Regex(expression)), Lead::Routes(first)) => Some((expression, (i, *first))),
-                    _ => None,
-                }
-            })),
-            root: entries.iter().position(is_root),
-            has_mounts: leads.iter().any(|lead| matches!(lead, Lead::Mount(_))),
-        }
-    }
-
-    pub(super) fn dispatch(&self, entries: &[Entry], walk: &mut Walk<'_>) -> Reply {
-        if self.has_mounts {
-            self.search_among_rivals(entries, walk)
-        } else {
-            self.search(entries, walk)
-        }
-    }
-
-    /// Mounts ask others, which may have an own 404 for what this table finds elsewhere.
-    // The search is in the program twice, so that tables without mounts don't pay for those with.
-    #[inline(never)]
-    fn search_among_rivals(&self, entries: &[Entry], walk: &mut Walk<'_>) -> Reply {
-        walk.with_rivals(true, |walk| self.search(entries, walk))
-    }
-
-    #[inline(always)]
-    fn search<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>) -> Reply {
-        let segments = walk.segments();
-        let path = Path::of(segments);
-        let mut missed = Missed {
-            miss: Miss::NotFound,
-            any: false,
-        };
-        let mut visit = |found: Match<'_, 'r>| {
-            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
-            missed.note(reply)
-        };
-        if let Some(arrived) = self.templates.search(path, &mut visit) {
-            return Ok(arrived);
-        }
-        #[cfg(feature = "regex")]
-        if let Some(arrived) = self.search_expressions(entries, walk, &mut missed) {
-            return Ok(arrived);
-        }
-        let mut visit = |found: Match<'_, 'r>| {
-            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
-            missed.note(reply)
-        };
-        if let Some(arrived) = self.templates.search_rest(path, &mut visit) {
-            return Ok(arrived);
-        }
-        if let Some(root) = self.root {
-            let found = Match {
-                target: Lead::Mount(root).number(),
-                captured: &[],
-                taken: 0,
-            };
-            let reply = walk.behind_miss(&missed.miss, |walk| self.follow(entries, walk, found));
-            if let Some(arrived) = missed.note(reply) {
-                return Ok(arrived);
-            }
-        }
-        // What was tried has said why not.
-        if walk.is_watched() && !missed.any {
-            let _ = walk.decline("Routes", "", || {
-                nearest::why(entries, segments.text(), |text| self.reaches(entries, text))
-            });
-        }
-        Err(missed.miss)
-    }
-
-    /// Goes on behind a template that matches.
-    // Once, with all that it calls in it: what is between the tree and the handler is most of a dispatch.
-    #[inline(never)]
-    fn follow<'r>(&self, entries: &[Entry], walk: &mut Walk<'r>, found: Match<'_, 'r>) -> Reply {
-        let matched = Matched {
-            captured: found.captured,
-            taken: found.taken,
-        };
-        match Lead::of(found.target) {
-            Lead::Routes(first) => Ready::take_best(self.sharing(first), entries, walk, &matched),
-            Lead::Mount(entry) => match entries.get(entry) {
-                Some(entry) => entry.enter(walk, &matched),
-                None => Err(Miss::NotFound),
-            },
-        }
-    }
-
-    /// The routes that share the pattern of the `first` of them.
-    #[inline]
-    fn sharing(&self, first: usize) -> &[Ready] {
-        let count = self.routes.get(first).map_or(0, |route| route.sharing as usize);
-        self.routes.get(first..first + count).unwrap_or(&[])
-    }
-
-    /// Whether a path, written without escapes, matches the pattern of an endpoint.
-    #[cfg_attr(
-        not(feature = "regex"),
-        expect(unused_variables, reason = "only expressions are entries")
-    )]
-    fn reaches(&self, entries: &[Entry], text: &str) -> bool {
-        let mut is_endpoint = |found: Match<'_, '_>| matches!(Lead::of(found.target), Lead::Routes(_)).then_some(());
-        let mut plain = DecodedPath::default();
-        plain.take_plain(text);
-        if self
-            .templates
-            .search(Path::of(plain.segments()), &mut is_endpoint)
-            .is_some()
-        {
-            return true;
-        }
-        #[cfg(feature = "regex")]
-        for (entry, _) in self.expressions.candidates(text) {
-            if let Some(expression) = entries.get(entry).and_then(Entry::expression)
-                && expression.captures(text).is_some()
-            {
-                return true;
-            }
-        }
-        false
-    }
-
-    #[cfg(feature = "regex")]
-    fn search_expressions(&self, entries: &[Entry], walk: &mut Walk<'_>, missed: &mut Missed) -> Option<Arrived> {
-        if self.expressions.is_empty() {
-            return None;
-        }
-        let segments = walk.segments();
-        let text = if segments.is_root() {
-            segments.slash()
-        } else {
-            segments.text()
-        };
-        if segments.has_slash_inside() {
-            if self.expressions.candidates(segments.masked()).next().is_some() {
-                missed.any = true;
-                let _ = walk.decline("Routes", "", || Why::EncodedSlash);
-            }
-            return None;
-        }
-        for (entry, first) in self.expressions.candidates(text) {
-            let Some((entry, expression)) = entries.get(entry).and_then(|entry| Some((entry, entry.expression()?)))
-            else {
-                continue;
-            };
-            let Some(captures) = expression.captures(text) else {
-                continue;
-            };
-            let mut captured = [None; super::captured::MAX_CAPTURES];
-            for (place, group) in captured.iter_mut().zip(captures.iter().skip(1)) {
-                *place = group.map(|group| group.as_str());
-            }
-            let reply = match taken(text, captures.get(0).map_or(0, |whole| whole.end())) {
-                None => Err(walk.decline("Routes", &entry.pattern.shown, || Why::InsideSegment)),
-                Some(taken) => {
-                    let matched = Matched {
-                        captured: captured.get(..expression.names.len()).unwrap_or(&[]),
-                        // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
-                        taken: taken.min(segments.text().len()),
-                    };
-                    walk.behind_miss(&missed.miss, |walk| {
-                        Ready::take_best(self.sharing(first), entries, walk, &matched)
-                    })
-                }
-            };
-            if let Some(arrived) = missed.note(reply) {
-                return Some(arrived);
-            }
-        }
-        None
-    }
-}
-
-impl Entry {
-    #[cfg(feature = "regex")]
-    fn expression(&self) -> Option<&Expression> {
-        match &self.pattern.kind {
-            Ok(PatternKind::Regex(expression)) => Some(expression),
-            _ => None,
-        }
-    }
-
-    /// Goes on with what is mounted.
-    fn enter<'r>(&self, walk: &mut Walk<'r>, matched: &Matched<'_, 'r>) -> Reply {
-        let Target::Mount { inner, .. } = &self.target else {
-            return Err(Miss::NotFound);
-        };
-        let step = Step::taking_text("Routes", &self.pattern.shown, matched.taken);
-        walk.descend(step, |walk| {
-            matched.name(self.pattern.names(), "", walk);
-            inner.dispatch(walk)
-        })
+        self.missed = std::mem::replace(&mut self.missed, Miss::NotFound).merge(miss);
     }
 }
 

@@ -412,7 +412,7 @@ mod tests {
             let captured: Vec<_> = found.captured.iter().flatten().copied().collect();
             seen.push(format!(
                 "{} [{}] {}",
-                patterns[found.target],
+                patterns[found.route],
                 captured.join(","),
                 found.taken
             ));

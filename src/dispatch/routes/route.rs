@@ -1,0 +1,196 @@
+//! Routes: a pattern, and where it leads.
+
+use std::num::NonZeroUsize;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::captured::Match;
+use super::pattern::Pattern;
+use crate::dispatch::arguments::{PathArguments, Tail};
+use crate::dispatch::by_method::best;
+use crate::dispatch::handler::Bound;
+use crate::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+use crate::pace::Pace;
+
+/// A pattern, and where it leads.
+pub(super) struct Route {
+    /// The pattern, for trails and maps.
+    shown: Arc<str>,
+    pub(super) destination: Destination,
+    // There may be thousands of routes, so what a dispatch rarely needs is kept out of its way.
+    pub(super) registration: Box<Registration>,
+}
+
+/// How a route was registered.
+pub(super) struct Registration {
+    /// The names of its parameters may differ from those in equal patterns.
+    pub(super) pattern: Pattern,
+    /// By which URLs are built.
+    pub(super) name: Option<String>,
+    pub(super) at: &'static Location<'static>,
+    /// Whether no earlier route has an equal pattern.
+    pub(super) is_first: bool,
+}
+
+/// Where a pattern leads.
+pub(super) enum Destination {
+    Handler(RouteHandler),
+    Mount(Box<dyn Dispatch>),
+}
+
+/// The handler of a route, with all that a dispatch needs to know of it.
+pub(super) struct RouteHandler {
+    pub(super) methods: MethodSet,
+    bound: Bound,
+    function: &'static str,
+    pace: Pace,
+    tail: Tail,
+    /// Whether it may ask for captures by name.
+    asks_by_name: bool,
+    /// Whether it asks for the rest of the path by name, too: no argument takes that.
+    reads_rest: bool,
+    /// The next route with an equal pattern, for other methods.
+    next: Option<NonZeroUsize>,
+}
+
+impl Route {
+    pub(super) fn new(pattern: Pattern, destination: Destination, at: &'static Location<'static>) -> Route {
+        Route {
+            shown: Arc::clone(&pattern.shown),
+            destination,
+            registration: Box::new(Registration {
+                pattern,
+                name: None,
+                at,
+                is_first: true,
+            }),
+        }
+    }
+
+    pub(super) fn handler(&self) -> Option<&RouteHandler> {
+        match &self.destination {
+            Destination::Handler(handler) => Some(handler),
+            Destination::Mount(_) => None,
+        }
+    }
+
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.registration.pattern
+    }
+
+    pub(super) fn is_mount(&self) -> bool {
+        matches!(self.destination, Destination::Mount(_))
+    }
+
+    /// Makes the route with this number the next one with an equal pattern.
+    pub(super) fn set_next(&mut self, number: usize) {
+        if let Destination::Handler(handler) = &mut self.destination {
+            handler.next = NonZeroUsize::new(number);
+        }
+    }
+
+    /// Goes on behind the pattern, which has matched: with what is mounted there, or with the handler that suits the
+    /// method. `routes` has the others of the same pattern.
+    // Once in the program, with all that it calls in it: what is between the tree and the handler is most of a dispatch.
+    #[inline(never)]
+    pub(super) fn take<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+        match &self.destination {
+            Destination::Mount(inner) => self.enter(&**inner, walk, found),
+            Destination::Handler(only) if only.next.is_none() => self.call(only, walk, found),
+            Destination::Handler(_) => self.take_best(routes, walk, found),
+        }
+    }
+
+    /// Calls the handler that suits the method, where several share the pattern.
+    #[inline(never)]
+    fn take_best<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+        best(
+            sharing(routes, self),
+            |(_, handler)| &handler.methods,
+            walk,
+            |(route, handler), walk| route.call(handler, walk, found),
+        )
+    }
+
+    #[inline(always)]
+    fn call<'r>(&self, handler: &RouteHandler, walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+        let step = Step::taking_text("Routes", &self.shown, found.taken);
+        walk.descend(step, |walk| {
+            let is_named = handler.asks_by_name || walk.keeps_captures();
+            if is_named {
+                self.name_captures(found, walk);
+            }
+            let endpoint = Endpoint {
+                dispatcher: "Routes",
+                name: handler.function,
+                methods: &handler.methods,
+                pace: handler.pace,
+            };
+            let mut arguments = PathArguments::new(found.captured, walk.segments(), handler.tail);
+            if is_named && handler.reads_rest {
+                arguments.skip_rest();
+            }
+            handler.bound.0.call(&(), walk, &mut arguments, endpoint)
+        })
+    }
+
+    fn enter<'r>(&self, inner: &dyn Dispatch, walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+        let step = Step::taking_text("Routes", &self.shown, found.taken);
+        walk.descend(step, |walk| {
+            self.name_captures(found, walk);
+            inner.dispatch(walk)
+        })
+    }
+
+    /// Keeps what was captured under the names of the pattern, of which the last may be that of the rest.
+    #[cold]
+    fn name_captures<'r>(&self, found: &Match<'_, 'r>, walk: &Walk<'r>) {
+        let rest = walk.segments().text();
+        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        let values = found.captured.iter().copied().chain([Some(rest)]);
+        for (name, value) in self.pattern().names().iter().zip(values) {
+            walk.capture(name, value);
+        }
+    }
+
+    pub(super) fn describe(&self, map: &mut Map) {
+        match &self.destination {
+            Destination::Mount(inner) => map.below(&self.shown, |map| inner.describe(map)),
+            Destination::Handler(handler) => {
+                let function = handler.bound.0.signature().text();
+                map.endpoint("Routes", &handler.methods, &self.shown, &function);
+                if let Some(name) = &self.registration.name {
+                    map.name(name);
+                }
+            }
+        }
+    }
+}
+
+impl RouteHandler {
+    pub(super) fn new(methods: MethodSet, bound: Bound, pattern: &Pattern) -> RouteHandler {
+        let signature = bound.0.signature();
+        let tail = pattern.tail();
+        RouteHandler {
+            methods,
+            function: signature.name,
+            pace: signature.pace,
+            tail,
+            asks_by_name: signature.sees_request(),
+            reads_rest: signature.reads_by_name() && tail == Tail::Joined,
+            bound,
+            next: None,
+        }
+    }
+}
+
+/// The routes with the pattern of `first` that lead to handlers: itself, and those that were registered after it.
+pub(super) fn sharing<'t>(
+    routes: &'t [Route],
+    first: &'t Route,
+) -> impl Iterator<Item = (&'t Route, &'t RouteHandler)> + Clone {
+    let with_handler = |route: &'t Route| Some((route, route.handler()?));
+    std::iter::successors(with_handler(first), move |(_, handler)| {
+        with_handler(routes.get(handler.next?.get())?)
+    })
+}
