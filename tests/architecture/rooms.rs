@@ -142,6 +142,34 @@ const SERVER: Rooms = &[
     ("server/seconds.rs", &[]),
 ];
 
+/// The parts of dispatch, from the top: each may import from those below it. What is in the first part meets as
+/// `Dispatch` only, so none of it imports another.
+const DISPATCH: &[&[&str]] = &[
+    // The styles, and what combines them.
+    &[
+        "routes",
+        "methods.rs",
+        "resource.rs",
+        "chain.rs",
+        "mount.rs",
+        "hooks.rs",
+    ],
+    // What they share.
+    &["into_dispatch.rs", "by_method.rs", "registry.rs", "notation.rs"],
+    // Handlers and their arguments.
+    &["handler.rs", "arguments.rs", "segment.rs", "extract"],
+    // The walk, and what is told of it.
+    &[
+        "walk.rs",
+        "trail.rs",
+        "crumb.rs",
+        "reply.rs",
+        "map.rs",
+        "method_set.rs",
+        "urls.rs",
+    ],
+];
+
 #[test]
 fn rooms_import_from_those_below_them_and_only_as_listed() {
     let imports = Imports::of("src");
@@ -184,6 +212,73 @@ fn an_arrow_that_is_not_listed_is_found() {
         [] as [&str; 0],
         "what does not exist is for the compiler to find"
     );
+}
+
+#[test]
+fn the_parts_of_dispatch_import_from_those_below_them() {
+    let problems = problems_of_dispatch(&Imports::of("src"));
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn an_arrow_upwards_or_between_styles_is_found() {
+    let found = |path, text| {
+        let modules = ["chain.rs", "methods.rs", "routes/table.rs", "routes/tree.rs", "walk.rs"];
+        let paths = modules.map(|module| format!("dispatch/{module}"));
+        let mut files = vec![
+            ("lib.rs", "mod dispatch;\n"),
+            ("dispatch/mod.rs", "pub use walk::Walk;\n"),
+        ];
+        files.extend(
+            paths
+                .iter()
+                .map(|other| (other.as_str(), if *other == path { text } else { "" })),
+        );
+        problems_of_dispatch(&Imports::of_texts(&files))
+    };
+    assert_eq!(found("dispatch/chain.rs", "use super::Walk;\n"), [""; 0]);
+    assert_eq!(found("dispatch/routes/table.rs", "use super::tree::Tree;\n"), [""; 0]);
+    assert_eq!(
+        found("dispatch/walk.rs", "use super::chain::Chain;\n"),
+        ["dispatch/walk.rs -> dispatch/chain.rs"]
+    );
+    assert_eq!(
+        found("dispatch/chain.rs", "use crate::dispatch::methods::Methods;\n"),
+        ["dispatch/chain.rs -> dispatch/methods.rs"]
+    );
+}
+
+/// Arrows in dispatch that go up, or from one style to another; and files that are in no part.
+fn problems_of_dispatch(imports: &Imports) -> Vec<String> {
+    // The number of the part, and the room in it.
+    let place = |file: &Path| {
+        let file = file.strip_prefix("dispatch").ok()?;
+        DISPATCH.iter().enumerate().find_map(|(number, part)| {
+            let room = part.iter().find(|room| file.starts_with(room))?;
+            Some((number, *room))
+        })
+    };
+    let is_inside = |file: &Path| file.starts_with("dispatch") && !is_front(file, "dispatch");
+    let mut problems = Vec::new();
+    for (file, targets) in imports.arrows() {
+        let file = imports.below_root(file);
+        if !is_inside(file) {
+            continue;
+        }
+        let Some((part, room)) = place(file) else {
+            problems.push(format!("{} is in no part", file.display()));
+            continue;
+        };
+        for target in targets {
+            let target = imports.below_root(target);
+            let Some((below, other)) = place(target) else { continue };
+            let is_allowed = room == other || below > part || (below == part && part > 0);
+            if !is_allowed {
+                problems.push(format!("{} -> {}", file.display(), target.display()));
+            }
+        }
+    }
+    problems
 }
 
 /// Arrows between rooms that the plan does not list, and files that it knows no room for.
