@@ -118,8 +118,9 @@ impl App {
     /// page of its own. Handlers that panic are named with the line.
     ///
     /// The page shows what is nobody else's business: routes, header fields, a few lines of source. So
-    /// it is off unless this is called, and nothing else switches it on. Needs the feature `development`,
-    /// which is on by default.
+    /// it is off unless this is called, and nothing else switches it on.
+    ///
+    /// Requires the feature `development`, which is on by default.
     ///
     /// ```
     /// use hansel::{App, Routes};

@@ -1,20 +1,165 @@
-#![doc = include_str!("../README.md")]
+//! hansel is an HTTP/1.1 server library. Handlers are plain functions that may block: there is no `async`, no runtime,
+//! and no need for a proxy in front.
 //!
-//! # Finding your way
-//! - [`Server`] has addresses, threads and [`Limits`]; [`Server::serve`] blocks, [`Server::spawn`] gives a [`Handle`].
-//! - A handler gets a [`Request`] and returns what makes a [`Response`]: see [`IntoResponse`]. A response's [`Body`] is
-//!   bytes, a file, a reader, or a closure that writes.
-//! - [`Application`] is what a server calls; [`IntoApplication`] lists the functions that are one.
-//! - [`test::Client`] runs an application without a socket.
-//! - [`blocking`] says that a handler is about to wait.
+//! # A complete service
+//! ```
+//! use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 //!
-//! # What it says
-//! What an operator must hear goes to [`log`]. With the feature `tracing`, each request that reaches a handler is a
-//! span as well: `request`, of the target `hansel` and the level INFO, with the fields `method`, `path`, `id`,
-//! `pattern`, `status` and `seconds`. The handler runs in it, and so does what streams its response, so what they say is
-//! in it too; at its end there is an event `answered`. A request that was refused before its handler was called has
-//! none, and is in the access log all the same. A status that was not the handler's to send, since it was too late,
-//! is missing.
+//! use hansel::{App, Error, Hooks, Routes, Server, State, StatusCode};
+//!
+//! /// The state that the handlers share.
+//! struct Shop {
+//!     muffins: AtomicU32,
+//! }
+//!
+//! fn count(shop: State<Shop>) -> String {
+//!     format!("{} muffins\n", shop.muffins.load(Relaxed))
+//! }
+//!
+//! fn buy(wanted: u32, shop: State<Shop>) -> hansel::Result<String> {
+//!     shop.muffins
+//!         .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(wanted))
+//!         .map_err(|left| Error::new(StatusCode::CONFLICT, format!("only {left} left\n")))?;
+//!     Ok(format!("{wanted} muffins for you\n"))
+//! }
+//!
+//! fn shop() -> App {
+//!     let routes = Routes::new().get("/muffins", count).post("/muffins/buy/{wanted}", buy);
+//!     App::new(Hooks::on(routes).state(Shop { muffins: AtomicU32::new(12) }))
+//! }
+//!
+//! # mod service {
+//! # use super::{Server, shop};
+//! # pub(crate)
+//! fn main() -> std::io::Result<()> {
+//!     Server::bind("127.0.0.1:8080")?.serve(shop())
+//! }
+//! # }
+//! # fn main() {
+//! #     let _: fn() -> std::io::Result<()> = service::main;
+//! #     let client = hansel::test::Client::new(shop());
+//! #     assert_eq!(client.post("/muffins/buy/2", "").text(), "2 muffins for you\n");
+//! #     assert_eq!(client.get("/muffins").text(), "10 muffins\n");
+//! #     assert_eq!(client.post("/muffins/buy/11", "").status(), 409);
+//! #     assert_eq!(client.post("/muffins/buy/some", "").status(), 404);
+//! #     assert_eq!(client.get("/muffins/buy/1").status(), 405);
+//! # }
+//! ```
+//!
+//! # From a request to a response
+//! ```text
+//!              +------------------+            +-----------+                +---------------+
+//!  bytes ----->|      Server      |--Request-->|    App    |---arguments--->| your function |
+//!  bytes <-----|                  |<-Response--| (Routes,  |<-IntoResponse--|               |
+//!              +------------------+            |  Hooks..) |                +---------------+
+//!            or test::Client, without a socket +-----------+
+//!            or tower::Service, under hyper
+//! ```
+//! The interface between the two boxes is one method, [`Application::call`]. The same application therefore runs under
+//! [`Server`], in tests, and on other servers.
+//!
+//! # The server
+//! - [`Server`] has listeners, threads and options. [`Server::serve`] blocks until Ctrl-C or SIGTERM;
+//!   [`Server::spawn`] returns a [`Handle`], whose [`shutdown`](Handle::shutdown) drains the connections.
+//! - A [`Listener`] is one address, TCP or a Unix socket, in clear text or with [`Tls`].
+//! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on.
+//! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
+//! - [`AccessLog`], [`Server::health`], [`Server::request_ids`] are for operators.
+//! - [`Trust`] names the proxies whose forwarded headers count.
+//!
+//! # Dispatch
+//! An [`App`] finds the function for a request. It answers 404, 405, HEAD and OPTIONS by itself, and [`App::explain`]
+//! shows how it decides. Its parts can all be mounted under each other:
+//!
+//! | part | finds functions by |
+//! |---|---|
+//! | [`Routes`] | a pattern: `/people/{id}`, or a regular expression |
+//! | [`Methods`], [`methods!`] | their name: `/add/1/2` calls `add(1, 2)`. They can come and go while the server runs |
+//! | [`Resource`], [`resource!`] | the verb, below an item that is looked up: `GET /field/3` |
+//! | a function | nothing: it takes what arrives |
+//! | [`Chain`] | asking one part after the other |
+//!
+//! [`Hooks`] run code before, after and around a part, and share [`State`] with its handlers. The module [`dispatch`]
+//! is the interface between the parts, for those you write yourself.
+//!
+//! A mistake in a registration, such as two routes with the same pattern, panics at start-up and names both lines.
+//!
+//! # Arguments of handlers
+//! | argument | value |
+//! |---|---|
+//! | `&`[`Request`] | the request: method, path, headers, [body](Request::body) |
+//! | `&mut` [`Response`] | an empty 200 to change, for functions that return nothing |
+//! | `u32`, `String`, `&str`, .. | the next parameter of the path; your own types with [`from_segment!`] |
+//! | `Option<T>`, `Vec<T>` | a parameter that may be missing; all that are left |
+//! | [`State<T>`](State) | a value that [`Hooks::state`] shares |
+//! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
+//!
+//! # Responses and errors
+//! A handler returns anything that is [`IntoResponse`]: text, bytes, [`Html`], a [`StatusCode`], an `Option` (`None` is
+//! a 404), a [`Response`] with headers. A [`Body`] can be a file, a reader, or a closure that writes.
+//!
+//! With [`hansel::Result`](Result), `?` works for every error. The client gets a 500 and the log gets the error. An
+//! [`Error`] with a status of its own, made by [`Error::new`], is sent with its text. A panic is a 500 as well, and the
+//! server goes on.
+//!
+//! # Testing
+//! [`test::Client`] sends a request through the protocol code to an application, without a socket:
+//! ```
+//! # fn shop() -> hansel::App {
+//! #     hansel::App::new(hansel::Routes::new().get("/muffins", || "12 muffins\n"))
+//! # }
+//! use hansel::test::Client;
+//!
+//! let client = Client::new(shop());
+//! assert_eq!(client.get("/muffins").text(), "12 muffins\n");
+//! assert_eq!(client.get("/muffin").status(), 404);
+//! ```
+//!
+//! # Other servers
+//! The module [`tower`] has both directions: an [`Application`] as a `tower` service, to run on hyper with HTTP/2 or in
+//! a program that is `async` already, and a `tower` service as an application.
+//!
+//! # Logs and spans
+//! Messages for operators go to the crate [`log`](https://docs.rs/log). With the feature `tracing`, each request that reaches a handler has a span:
+//! `request`, with the target `hansel`, the level INFO and the fields `method`, `path`, `id`, `pattern`, `status` and
+//! `seconds`. The handler runs in it, and so does the code that streams its response. It ends with an event `answered`.
+//! A request that is refused before it reaches a handler has no span; the access log has it all the same. A status
+//! that came too late to be sent is missing.
+//!
+//! # Guide
+//! - [`guide`]: a tour in five minutes
+//! - [`guide::ten_mistakes`]: what newcomers do wrong, and what hansel prints
+//!
+//! # Features
+//! `development` and `regex` are on by default. A feature never changes what happens without it.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `development` | [`App::development`]: a 404, 405 or 500 that explains itself |
+//! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
+//! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
+//! | `tls` | [`Tls`]: TLS, by rustls |
+//! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
+//! | `tracing` | a span for each request |
+//! | `tower` | the module [`tower`] |
+//!
+//! # Platforms
+//! hansel is tested on Linux. macOS and Windows are supported through mio but untested. It needs Rust 1.95 or newer.
+//!
+
+// Where a feature is off, what it adds has no page to link to.
+#![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
+#![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
+#![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
+#![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
+#![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
+#![cfg_attr(not(feature = "tls"), doc = "[`Tls`]: #features")]
+#![cfg_attr(
+    not(feature = "activation"),
+    doc = "[`Server::activated`]: #features\n[`Handle::hand_over`]: #features"
+)]
+#![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
 mod application;
@@ -22,6 +167,8 @@ mod date;
 mod deadline;
 pub mod dispatch;
 mod exchange;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod lock;
 mod mounted;
 mod operations;
@@ -39,21 +186,26 @@ mod threads;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-/// Compiles the code of the guide.
+/// Compiles the code of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/guide.md")]
-mod guide {}
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
 #[cfg(feature = "form")]
+#[doc(inline)]
 pub use dispatch::Form;
 #[cfg(feature = "json")]
+#[doc(inline)]
 pub use dispatch::Json;
 #[cfg(feature = "query")]
+#[doc(inline)]
 pub use dispatch::Query;
 #[cfg(feature = "regex")]
+#[doc(inline)]
 pub use dispatch::regex;
+#[doc(inline)]
 pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;

@@ -1,5 +1,7 @@
 //! The `tower` traits, both ways: the same application on any server that speaks them, such as hyper, for
 //! HTTP/2 or in a program that is async already; and any of their services [as an application](application).
+//!
+//! Requires the feature `tower`.
 
 mod alarm;
 mod arriving;

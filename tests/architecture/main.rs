@@ -1,6 +1,7 @@
 //! The rules of the project that a machine can check: who must not import whom, and what files may contain.
 
 mod imports;
+mod links;
 mod rooms;
 
 use std::fs;

@@ -10,6 +10,8 @@ type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 /// The crate.
 const CRATE: Rooms = &[
+    // Text only.
+    ("guide.rs", &[]),
     (
         "test",
         &[

@@ -12,6 +12,8 @@ use crate::{IntoResponse, Pairs, Request, Response};
 /// those of a `Query`. More than 10,000 values for one `T` are answered with 413; fields that `T` does
 /// not name do not count.
 ///
+/// Requires the feature `form`.
+///
 /// ```
 /// use hansel::{Form, Routes};
 /// use serde::Deserialize;

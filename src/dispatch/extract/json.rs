@@ -13,6 +13,8 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 /// A body of another content type is answered with 415, one that is no JSON with 400, and JSON that is no
 /// `T` with 422, with the reason.
 ///
+/// Requires the feature `json`.
+///
 /// ```
 /// use hansel::{Json, Routes};
 /// use serde::{Deserialize, Serialize};

@@ -13,6 +13,8 @@ use crate::{Request, Response};
 /// `true`, `on`, `1` and for its name alone. An `Option` is `None` where the value is empty. A `Vec` of pairs gets all
 /// of them in order, and a flattened struct is read like any other.
 ///
+/// Requires the feature `query`.
+///
 /// ```
 /// use hansel::{Query, Routes};
 /// use serde::Deserialize;

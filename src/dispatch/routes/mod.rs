@@ -125,6 +125,8 @@ impl Routes {
     }
 
     /// Answers GET at a regular expression; for other methods, see [`regex`](crate::regex()).
+    ///
+    /// Requires the feature `regex`, which is on by default.
     #[cfg(feature = "regex")]
     #[track_caller]
     #[must_use]

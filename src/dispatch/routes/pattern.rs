@@ -69,6 +69,8 @@ pub(super) enum Token {
 /// mount, the path of the mount itself is the empty text. A segment that contains an encoded slash
 /// (`%2F`) never matches.
 ///
+/// Requires the feature `regex`, which is on by default.
+///
 /// ```
 /// use hansel::{Routes, regex};
 ///

@@ -12,7 +12,7 @@ use crate::server::net::proxy_header;
 #[cfg(feature = "tls")]
 use crate::server::net::tls::Tls;
 
-/// An address to listen on, and what is spoken there: HTTP in clear text, unless [`tls`](Listener::tls) says otherwise.
+/// An address to listen on, and what is spoken there: HTTP in clear text, unless `tls` says otherwise.
 ///
 /// It is open from the moment it is made: clients that connect wait until a [`Server`](crate::Server) accepts them. Each
 /// listener has its own settings:

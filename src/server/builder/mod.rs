@@ -156,7 +156,7 @@ impl Server {
         self
     }
 
-    /// Listens on one more address, in clear text unless [`tls`](Server::tls) says otherwise.
+    /// Listens on one more address, in clear text unless `tls` says otherwise.
     ///
     /// # Errors
     /// As [`bind`](Server::bind).
