@@ -30,14 +30,12 @@ use crate::{IntoResponse, Method, Request, Response, StatusCode};
 /// ```
 pub struct App {
     root: Box<dyn Dispatch>,
-    /// What puts an `Allow` field on every response, if that is asked for: as below.
-    allow_always: Option<fn(&App, &Request, &mut Response)>,
+    /// Every response gets an `Allow` field.
+    allow_always: bool,
     slashes: Slashes,
-    /// How an endpoint is found where slashes are not strict. It is named where that is asked for and nowhere else.
-    dispatch_either: Option<fn(&App, &mut Walk<'_>) -> Reply>,
     listener: Option<Box<dyn Listener + Send + Sync>>,
-    /// How a request is answered in development mode, if that is on. It is named where that is switched on
-    /// and nowhere else: a program that never does so has nothing of the page in it.
+    /// Answers a request in development mode, if that is on. The function is referenced only where that is switched on,
+    /// so the linker drops the page from programs that never do so.
     in_development: Option<Respond>,
 }
 
@@ -73,9 +71,8 @@ impl App {
         }
         App {
             root,
-            allow_always: None,
+            allow_always: false,
             slashes: Slashes::default(),
-            dispatch_either: None,
             listener: None,
             in_development: None,
         }
@@ -86,7 +83,7 @@ impl App {
     /// that.
     #[must_use]
     pub fn allow_always(mut self, on: bool) -> App {
-        self.allow_always = on.then_some(App::allow);
+        self.allow_always = on;
         self
     }
 
@@ -103,7 +100,6 @@ impl App {
     #[must_use]
     pub fn slashes(mut self, slashes: Slashes) -> App {
         self.slashes = slashes;
-        self.dispatch_either = (slashes != Slashes::Strict).then_some(App::dispatch_either);
         self
     }
 
@@ -270,9 +266,9 @@ impl App {
     /// Goes to an endpoint.
     #[inline]
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        match self.dispatch_either {
-            Some(dispatch_either) => dispatch_either(self, walk),
-            None => self.root.dispatch(walk),
+        match self.slashes {
+            Slashes::Strict => self.root.dispatch(walk),
+            Slashes::Redirect | Slashes::Ignore => self.dispatch_either(walk),
         }
     }
 
@@ -326,8 +322,8 @@ impl App {
 
     #[inline]
     fn found(&self, request: &Request, mut response: Response) -> Response {
-        if let Some(allow) = self.allow_always {
-            allow(self, request, &mut response);
+        if self.allow_always {
+            self.allow(request, &mut response);
         }
         response
     }
