@@ -81,29 +81,23 @@ fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
 #[inline(never)]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     // Nearly all names consist of these bytes only.
-    in_chunks::<8>(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-'))
-        || (!bytes.is_empty() && are_of(bytes, TOKEN))
+    in_chunks(bytes, |byte| byte.is_ascii_alphabetic() | (byte == b'-')) || (!bytes.is_empty() && are_of(bytes, TOKEN))
 }
 
 /// Returns true if all of `bytes` may be part of a field value.
 #[inline(never)]
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
-    let is_visible = |byte| (byte >= 0x20) & (byte != 0x7f);
-    let are_visible = match bytes.len() {
-        16.. => in_chunks::<16>(bytes, is_visible),
-        _ => in_chunks::<8>(bytes, is_visible),
-    };
     // HTAB is a control byte, and may be part of a value.
-    are_visible || are_of(bytes, VALUE)
+    in_chunks(bytes, |byte| (byte >= 0x20) & (byte != 0x7f)) || are_of(bytes, VALUE)
 }
 
-/// Returns true if there are at least `N` bytes, and all pass a test that the processor can apply to `N` bytes at once.
+/// Returns true if there are at least eight bytes, and all pass a test that the processor can apply to eight at once.
 #[inline(always)]
-fn in_chunks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
+fn in_chunks(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
     // There is no branch for each byte.
-    let passes = |chunk: &[u8; N]| chunk.iter().fold(true, |all, &byte| all & test(byte));
+    let passes = |chunk: &[u8; 8]| chunk.iter().fold(true, |all, &byte| all & test(byte));
     // The last chunk overlaps the one before it, so that no byte has to be tested by itself.
-    bytes.last_chunk::<N>().is_some_and(passes) && chunks(bytes).all(passes)
+    bytes.last_chunk().is_some_and(passes) && chunks(bytes).all(passes)
 }
 
 /// The bytes in arrays of `N`, without those at the end that make none.
