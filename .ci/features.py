@@ -13,7 +13,7 @@ for package in metadata["packages"]:
         features.update(package["features"])
 features.discard("default")
 
-# By itself: beside it, another member would switch its features on again.
+# By itself, because another member would switch its features on again.
 print("--package hansel --no-default-features")
 for feature in sorted(features):
     print(f"--package hansel --no-default-features --features {feature}")

@@ -9,14 +9,14 @@ import re
 import subprocess
 import sys
 
-# Every directory with code of ours, and how often the word may be in it.
+# Every directory with our own code, and how often the word may occur in it.
 STATED = {
     ".": 0,
-    # The fastest a server could be: system calls by hand, which the product never makes.
+    # The fastest possible server: it makes system calls directly, which the product never does.
     "bench/limit": 6,
 }
 
-# How many crates there may be below hansel, by flags.
+# The most crates below hansel, by flags.
 MOST = {"": 20, "--no-default-features": 16}
 
 COMMENTS_AND_TEXTS = re.compile(

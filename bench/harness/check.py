@@ -1,4 +1,4 @@
-"""Checks that a server answers as all must, before it is measured."""
+"""Checks the responses of a server before it is measured."""
 
 import http.client
 import time
@@ -15,7 +15,7 @@ PAGE_FIELDS = {
 }
 COOKIE = {"Cookie": "theme=dark; session=abc; consent=all"}
 
-# What is asked, and the status, body and fields that answer it.
+# The requests, and the expected status, body and fields of each response.
 EXCHANGES = {
     "hello": [("GET", "/?n=1", None, 200, HELLO, {})],
     "user": [("GET", "/user/17", None, 200, b"User 17", {})],
@@ -34,7 +34,7 @@ EXCHANGES = {
 
 
 def mistakes(server: Server, running: Running) -> dict[str, str]:
-    """For each kind of work that a server does wrongly, what is wrong."""
+    """Returns, for each kind of work that a server does wrongly, what is wrong."""
     found = {}
     for work, exchanges in EXCHANGES.items():
         for exchange in exchanges:
@@ -49,7 +49,7 @@ def mistake_in(running: Running, method, path, body, status, expected, fields) -
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=5)
     start = time.monotonic()
     try:
-        # Twice on one connection: the second shows whether the first was taken whole.
+        # Twice on one connection: the second shows whether the first was read completely.
         for _ in range(2):
             connection.request(method, path, body=body, headers=COOKIE)
             answer = connection.getresponse()

@@ -1,16 +1,16 @@
-"""What else the machine does: a run counts only if nobody else took the processors meanwhile."""
+"""Other load on the machine: a run counts only if nothing else used the processors meanwhile."""
 
 import os
 import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# So much of one processor may be busy with other things, before and during a run.
+# How much of one processor may be busy with other things, before and during a run.
 TOLERATED = 0.06
 
 
 def busy_seconds() -> float:
-    """How long the processors have been busy so far, time that the hypervisor took included."""
+    """Returns how long the processors have been busy, including time that the hypervisor took."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, fields[:8])
     return (user + nice + system + interrupts + soft_interrupts + stolen) / TICKS
@@ -27,7 +27,7 @@ def wait_until_quiet(patience: float) -> None:
 
 
 class Disturbance:
-    """How much of a processor others took between `start` and `stop`."""
+    """Returns how much of a processor others used between `start` and `stop`."""
 
     def __init__(self, own_seconds) -> None:
         # The processor time of the server, the load and this program so far.
@@ -43,6 +43,6 @@ class Disturbance:
 
 
 def own_seconds() -> float:
-    """The processor time of this program and of the children it has waited for."""
+    """Returns the processor time of this program and of the children it has waited for."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

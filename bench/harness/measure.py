@@ -17,11 +17,11 @@ LOAD = TARGET / "release" / "bench-load"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, how often and how patiently is measured."""
+    """How long, how often and how patiently to measure."""
 
     seconds: float
     rounds: int
-    # To wait for a quiet machine before a round.
+    # How long to wait for an idle machine before a round.
     patience: float
 
     def rounds_of(self, scenario: Scenario) -> int:
@@ -41,7 +41,7 @@ class Field:
         self.load_on = both if scenario.shares_processors else {LOAD_PROCESSOR}
 
     def rounds(self, servers: list[Server]):
-        """Gives, for each round and server, the number of the round, the server and its result, or why it has none.
+        """Yields, for each round and server, the number of the round, the server and its result, or why it has none.
 
         Whatever changes on the machine changes for all servers of a round, so that a ratio within one is steadier
         than any figure. Their order is another each time, so that nobody always follows the same one.
@@ -52,7 +52,7 @@ class Field:
                 machine.wait_until_quiet(self.plan.patience)
                 for server in random.sample(servers, len(servers)):
                     try:
-                        # Memory is that of a process which has not done anything else.
+                        # Memory is measured in a process that has done nothing else.
                         if server.name not in up or not up[server.name].is_up() or self.scenario.weighs_memory:
                             up[server.name] = stack.enter_context(running(server, self.scenario, self.server_on))
                         outcome = self.result(server, up[server.name]) | {"round": number}
@@ -61,7 +61,7 @@ class Field:
                     yield number, server, outcome
 
     def result(self, server: Server, up: Running) -> dict:
-        """What the load says, and `others`: the part of a processor that others took."""
+        """Returns the result of the load, and `others`: the part of a processor that others used."""
         disturbance = machine.Disturbance(lambda: up.cpu_seconds() + machine.own_seconds())
         disturbance.start()
         result = self.weigh(up) if self.scenario.weighs_memory else self.ask(server, up)
@@ -80,8 +80,8 @@ class Field:
         return result
 
     def weigh(self, up: Running) -> dict:
-        """How much memory the server has for each idle connection."""
-        # What the first connections make it allocate once is not what a connection costs.
+        """Returns how much memory the server uses for each idle connection."""
+        # What is allocated once for the first connections is not the cost of a connection.
         warm_up = [LOAD, up.address, self.scenario.work, "--seconds", "0.3", "--warm-up", "0"]
         output_of(warm_up, self.load_on, 30)
         time.sleep(0.2)
@@ -109,5 +109,5 @@ def output_of(command: list, processors: set[int], timeout: float) -> str:
 
 
 def told(errors: dict) -> str:
-    """Errors as text; empty if there are none."""
+    """Returns the errors as text; empty if there are none."""
     return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in errors.items() if count)

@@ -1,4 +1,4 @@
-"""All scenarios in one table: hansel beside the limit and the best of the others."""
+"""All scenarios in one table: hansel compared with the limit and the best of the others."""
 
 from .runs import Runs
 from .scenarios import Scenario
@@ -23,15 +23,15 @@ def markdown(scenarios: list[Scenario], servers: list[Server], results: Results)
 
 
 def lines(scenario: Scenario, servers: list[Server], found: dict[str, Runs]):
-    """The rows of a scenario: one, or one for each kind of request, where only the latency differs."""
+    """Returns the rows of a scenario: one, or one for each kind of request, where only the latency differs."""
     hansel, limit = found["hansel"], found.get("limit")
-    # Who has failed in most rounds is no measure.
+    # A server that failed in most rounds is not compared.
     peers = {
         server.name: found[server.name]
         for server in servers
         if server.is_peer and server.name in found and len(found[server.name]) * 2 >= len(hansel)
     }
-    # Who answers few requests, or leaves clients without an answer, has few that wait.
+    # A server that responds to few requests, or leaves clients without a response, has few that wait.
     busy = {
         name: peer
         for name, peer in peers.items()
@@ -51,7 +51,7 @@ def lines(scenario: Scenario, servers: list[Server], found: dict[str, Runs]):
 
 
 def beside_the_best(hansel: Runs, peers: dict[str, Runs], name: str, worst) -> str:
-    """hansel's ratio to the peer beside which it looks worst, and who that is."""
+    """Returns hansel's ratio to the peer beside which it looks worst, and that peer."""
     ratios = {peer: ratio for peer, runs in peers.items() if (ratio := hansel.ratio(runs, name)) is not None}
     if not ratios:
         return ""

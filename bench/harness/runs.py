@@ -5,16 +5,16 @@ from statistics import median
 from .machine import TOLERATED
 from .measure import told
 
-# Of requests there are two kinds, and in a mixed load both of them together.
+# There are two kinds of requests, and in a mixed load both together.
 LATENCIES = ("p50", "p99", "p999", "max")
 
 
 class Runs:
-    """The figures of a server by rounds: of those that nobody disturbed, if that is true of most."""
+    """The figures of a server by rounds: only undisturbed rounds, if most are undisturbed."""
 
     def __init__(self, runs: list[dict]) -> None:
         undisturbed = [run for run in runs if run["others"] <= TOLERATED]
-        # With thousands of connections the kernel works for all of them what it tells of none.
+        # With thousands of connections the kernel does work that it attributes to no process.
         counted = undisturbed if len(undisturbed) * 2 >= len(runs) else runs
         self.by_round = {run["round"]: figures(run) for run in counted}
         self.errors = next((told(run["errors"]) for run in runs if told(run.get("errors", {}))), "")
@@ -38,7 +38,7 @@ class Runs:
         return self.median("others") > TOLERATED
 
     def ratio(self, other: "Runs | None", name: str) -> float | None:
-        """The median, over the rounds that both have, of this one's figure divided by the other's."""
+        """Returns the median, over the rounds that both have, of this one's figure divided by the other's."""
         if other is None:
             return None
         common = self.by_round.keys() & other.by_round.keys()

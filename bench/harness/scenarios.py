@@ -1,4 +1,4 @@
-"""The scenarios: what the load asks, and how the server is started for it."""
+"""The scenarios: the requests of the load, and how the server is started for them."""
 
 from dataclasses import dataclass, replace
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 class Scenario:
     name: str
     title: str
-    # What is asked; see `work/src/lib.rs`. The limit gives the answer of the same name.
+    # The request; see `work/src/lib.rs`. The limit sends the response of the same name.
     work: str
     connections: int = 64
     depth: int = 1
     clients: str = "mixed"
     close: bool = False
     body: int = 0
-    # Idle connections beside the load; for the memory scenario, those that are weighed.
+    # Idle connections beside the load; for the memory scenario, those that are measured.
     idle: int = 0
     weighs_memory: bool = False
     loops: int = 1
-    # Threads of the load: one can ask one loop as much as that can answer.
+    # Threads of the load: one thread can keep one loop busy.
     load_threads: int = 1
-    # How many handlers may block at once. Those who have a fixed number of threads get so many.
+    # How many handlers may block at once. Servers with a fixed number of threads get that many.
     threads: int = 16
     # Both processes may use both processors.
     shares_processors: bool = False
     warm_up: float = 0.1
-    # Where there are many connections to be made, a run is longer and there are fewer.
+    # With many connections, a run is longer and there are fewer runs.
     least_seconds: float = 0.0
     share_of_rounds: float = 1.0
 
@@ -66,7 +66,7 @@ SCENARIOS = [
     Scenario("10k", "Answers of 10 kB", "10k"),
     Scenario("1m", "Answers of 1 MB, 16 connections", "1m", connections=16),
     Scenario("upload-1k", "Uploads of 1 kB", "upload", body=1000),
-    # A body that is read as it arrives may hold up its handler, and some let no more than half of their threads do that.
+    # A body that is read as it arrives may block its handler; some servers allow that for half of their threads.
     Scenario("upload-1m", "Uploads of 1 MB, 16 connections", "upload", body=1_000_000, connections=16, threads=64),
     Scenario("json", "JSON", "json"),
     Scenario(
@@ -101,7 +101,7 @@ SCENARIOS = [
 
 
 def chosen(names: str | None) -> list[Scenario]:
-    """The scenarios of those names, separated by commas; all for None."""
+    """Returns the scenarios with those names, separated by commas; all for None."""
     if names is None:
         return SCENARIOS
     known = {scenario.name: scenario for scenario in SCENARIOS}

@@ -22,15 +22,15 @@ ONE_MB = b"ten bytes\n" * 100_000
 
 
 class Unable(Exception):
-    """A server can't do a scenario, or can't be had at all; the message says why."""
+    """A server cannot do a scenario, or is not available at all; the message says why."""
 
 
 @dataclass(frozen=True)
 class Server:
     name: str
-    # The crate whose version counts.
+    # The crate whose version is reported.
     crate: str | None = None
-    # A thread stays with a connection, so that there must be one for each.
+    # A thread stays with a connection, so there must be one for each.
     keeps_threads: bool = False
 
     @property
@@ -44,7 +44,7 @@ class Server:
         return TARGET / "release" / f"bench-{self.name}"
 
     def command(self, port: int, scenario: Scenario) -> list[str]:
-        """How to start it for a scenario."""
+        """Returns how to start it for a scenario."""
         if scenario.blocks and self.name == "limit":
             raise Unable("it parses nothing, so it can't tell what is slow")
         if scenario.blocks and self.name == "nginx":
@@ -76,7 +76,7 @@ SERVERS = [
 
 
 def chosen(names: str | None) -> list[Server]:
-    """The servers of those names, separated by commas; all for None."""
+    """Returns the servers with those names, separated by commas; all for None."""
     if names is None:
         return SERVERS
     known = {server.name: server for server in SERVERS}
@@ -87,7 +87,7 @@ def chosen(names: str | None) -> list[Server]:
 
 
 def build(servers: list[Server]) -> dict[str, str]:
-    """Builds the load and the servers; says which can't be had, and why."""
+    """Builds the load and the servers; returns which are not available, and why."""
     cargo("bench-load")
     failed = {}
     for server in servers:
@@ -132,7 +132,7 @@ class Running:
 
     @property
     def processes(self) -> list[int]:
-        """It and its children, which need not be there from the beginning."""
+        """Returns it and its children, which need not exist from the beginning."""
         children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text()
         return [self.process, *map(int, children.split())]
 
@@ -141,17 +141,17 @@ class Running:
         return f"127.0.0.1:{self.port}"
 
     def is_up(self) -> bool:
-        """Whether it has not ended, by itself or in a crash."""
+        """Returns whether it is still running."""
         state = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()[0]
         return state not in "ZX"
 
     def cpu_seconds(self) -> float:
-        """The processor time of all its threads so far."""
+        """Returns the processor time of all its threads so far."""
         # The clock of another process: see clock_getcpuclockid(3).
         return sum(time.clock_gettime(~process << 3 | 2) for process in self.processes)
 
     def anonymous_kib(self) -> int:
-        """The memory it has touched, without files it has mapped."""
+        """Returns the memory it has touched, without mapped files."""
         total = 0
         for process in self.processes:
             for line in Path(f"/proc/{process}/status").read_text().splitlines():
@@ -162,7 +162,7 @@ class Running:
 
 @contextmanager
 def running(server: Server, scenario: Scenario, processors: set[int]):
-    """The server, started on a port of its own and ended afterwards."""
+    """Starts the server on a port of its own, and ends it afterwards."""
     port = with_ports_left(free_port)
     process = subprocess.Popen(
         server.command(port, scenario),
@@ -196,7 +196,8 @@ def wait_for(port: int, process: subprocess.Popen, server: Server) -> None:
 
 
 def with_ports_left(attempt):
-    """What `attempt` gives. Tens of thousands of connections use ports up, and the system keeps them for a minute."""
+    """Returns the result of `attempt`, which is repeated while ports are short: tens of thousands of connections use them
+    up, and the system keeps them for a minute."""
     end = time.monotonic() + 90
     while True:
         try:

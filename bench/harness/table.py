@@ -13,7 +13,7 @@ def those_who_ran(found: dict[str, list[dict] | str]) -> dict[str, Runs]:
 
 
 def markdown(scenario: Scenario, servers: list[Server], results: Results) -> str:
-    """The table of one scenario."""
+    """Returns the table of one scenario."""
     found = those_who_ran(results[scenario.name])
     if scenario.weighs_memory:
         head, row = MEMORY_HEAD, memory_row
@@ -59,7 +59,7 @@ def rank(server: Server, runs: Runs):
 def speed_row(server: Server, found: dict[str, Runs], servers: list[Server]) -> str:
     runs, limit = found[server.name], found.get("limit")
     peers = [found[peer.name] for peer in servers if peer.is_peer and peer.name in found]
-    # Requests/s of a run that was disturbed can't be compared; the processor time of one still can.
+    # The requests/s of a disturbed run cannot be compared; its processor time still can.
     quiet_peers = [peer for peer in peers if not peer.is_disturbed()]
     quickest = max(quiet_peers, key=lambda peer: peer.median("per_second"), default=None)
     cheapest = min(peers, key=lambda peer: peer.median("cpu"), default=None)

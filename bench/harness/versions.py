@@ -1,4 +1,4 @@
-"""What was measured, on what, and when."""
+"""The versions, the machine and the time of a measurement."""
 
 import platform
 import subprocess
@@ -17,7 +17,7 @@ def versions(servers: list[Server]) -> dict[str, str]:
         found["hansel"] += f" ({said(['git', 'describe', '--always', '--dirty', '--abbrev=10'])})"
     for server in servers:
         if server.name == "nginx" and server.binary.exists():
-            # nginx says it on the standard error: "nginx version: nginx/1.22.1".
+            # nginx prints it on the standard error: "nginx version: nginx/1.22.1".
             told = subprocess.run([server.binary, "-v"], capture_output=True, text=True).stderr
             found["nginx"] = told.strip().rsplit("/", 1)[-1]
     return found
