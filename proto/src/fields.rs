@@ -377,3 +377,65 @@ impl fmt::Display for FieldRule {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A search that a mark spares is only worth something if most names differ in it.
+    #[test]
+    fn a_mark_tells_most_of_the_usual_names_apart() {
+        let names = [
+            "Accept-Ranges",
+            "Access-Control-Allow-Origin",
+            "Age",
+            "Allow",
+            "Cache-Control",
+            "Connection",
+            "Content-Disposition",
+            "Content-Encoding",
+            "Content-Language",
+            "Content-Length",
+            "Content-Range",
+            "Content-Security-Policy",
+            "Content-Type",
+            "Date",
+            "ETag",
+            "Expires",
+            "Last-Modified",
+            "Link",
+            "Location",
+            "Referrer-Policy",
+            "Retry-After",
+            "Server",
+            "Set-Cookie",
+            "Strict-Transport-Security",
+            "Upgrade",
+            "Vary",
+            "WWW-Authenticate",
+            "X-Content-Type-Options",
+            "X-Frame-Options",
+            "X-Request-Id",
+        ];
+        let mut marks = names.map(mark);
+        for (name, its) in names.iter().zip(marks) {
+            assert_eq!(its.count_ones(), 1, "{name}");
+            assert_eq!(mark(&name.to_ascii_lowercase()), its, "{name}");
+        }
+        marks.sort_unstable();
+        let distinct = marks.chunk_by(|one, other| one == other).count();
+        assert!(distinct >= 26, "{distinct}");
+    }
+
+    #[test]
+    fn fields_take_as_many_bytes_as_is_said() {
+        let mut block = FieldBlock::new();
+        let mut out = Vec::new();
+        for name in ["A", "Bc", "Set-Cookie"] {
+            block.append(name, b"value").unwrap();
+            out.clear();
+            block.encode(&mut out);
+            assert_eq!(block.encoded_len(), out.len());
+        }
+    }
+}

@@ -51,6 +51,53 @@ fn set_replaces_every_field_of_the_name() {
     assert!(block.is_empty() && block.iter().next().is_none());
 }
 
+#[test]
+fn a_field_is_found_whatever_else_there_is() {
+    for name in ["X", "x-y", "Set-Cookie", &"long".repeat(250)] {
+        let mut block = FieldBlock::new();
+        assert!(!block.contains(name) && !block.remove(name), "{name}");
+        for others in 0..3 {
+            block.clear();
+            for other in ["B", "Date"].iter().take(others) {
+                block.append(other, b"1").unwrap();
+            }
+            assert!(!block.contains(name) && !block.remove(name), "{name}");
+            block.append(name, b"2").unwrap();
+            assert_eq!(block.first(&name.to_ascii_uppercase()), Some(&b"2"[..]));
+            assert_eq!(pairs(&block).len(), others + 1);
+            assert!(
+                block.remove(&name.to_ascii_uppercase()) && !block.contains(name),
+                "{name}"
+            );
+            assert_eq!(pairs(&block).len(), others);
+        }
+    }
+}
+
+/// RFC 9110 §5.5: "A field value does not include leading or trailing whitespace": SP and HTAB, on either side.
+#[test]
+fn s5_5_whitespace_round_a_value_is_not_part_of_it() {
+    for value in [
+        "a b",
+        " a b",
+        "\ta b",
+        "a b ",
+        "a b\t",
+        " \ta b\t ",
+        "\t\ta b",
+        "a b\t\t",
+    ] {
+        let mut block = FieldBlock::new();
+        block.append("X", value.as_bytes()).unwrap();
+        assert_eq!(block.first("X"), Some(&b"a b"[..]), "{value:?}");
+    }
+    for value in ["", " ", "\t", " \t "] {
+        let mut block = FieldBlock::new();
+        block.append("X", value.as_bytes()).unwrap();
+        assert_eq!(block.first("X"), Some(&b""[..]), "{value:?}");
+    }
+}
+
 /// RFC 9110 §5.1: `field-name = token`.
 #[test]
 fn s5_1_a_name_is_a_token() {

@@ -152,6 +152,33 @@ fn a_full_buffer_never_gets_stuck() {
     }
 }
 
+/// The work is linear in the bytes: a line that was whole is not read again before the last one has come. So nobody
+/// notices that this one has become another in the meantime, until then.
+#[test]
+fn whole_lines_are_not_read_again_before_the_last_has_come() {
+    let head = chunked("");
+    for (before, bytes, end) in [
+        ("", get("X: y\r\nZ: \r\n"), "\r\n"),
+        (head.as_str(), "0\r\nX: y\r\nZ: \r\n\r\n".to_owned(), "\r\n"),
+    ] {
+        let mut connection = Connection::new(Limits::default());
+        let mut head = Head::new();
+        if !before.is_empty() {
+            let len = before.len();
+            assert_eq!(
+                connection.receive(before.as_bytes(), &mut head),
+                Ok(Received::Head { len })
+            );
+        }
+        let open = bytes.strip_suffix(end).expect("an empty line");
+        let line = bytes.find("Z: ").expect("the last line");
+        let other = open.replace("X: y", "X  y");
+        for shown in [&open[..line], &other[..line + 2], &other] {
+            assert_eq!(connection.receive(shown.as_bytes(), &mut head), Ok(Received::Partial));
+        }
+    }
+}
+
 #[test]
 fn limits_of_nothing_refuse_and_do_not_panic() {
     let limits = Limits {

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod field_block;
+mod head;
 mod httparse_differential;
 mod laws;
 mod limits;

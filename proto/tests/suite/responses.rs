@@ -73,6 +73,31 @@ fn what_the_application_gives_wins() {
     );
 }
 
+/// A field is what its name says, not what its length says.
+#[test]
+fn a_field_as_long_as_one_that_the_protocol_writes_is_another() {
+    let fields = block(&[
+        ("Vary", "*"),
+        ("Expires", "0"),
+        ("Set-Cookie", "close"),
+        ("X-Request-Id", "1"),
+        ("X-Rate-Remain1", "2"),
+    ]);
+    let response = ResponseHead {
+        body: BodyLength::Known(3),
+        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
+        default_content_type: FieldValue::new(b"text/plain"),
+        ..plain_answer(&fields)
+    };
+    let (text, _) = answer(&get(""), &response);
+    assert_eq!(
+        text,
+        "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
+         Vary: *\r\nExpires: 0\r\nSet-Cookie: close\r\nX-Request-Id: 1\r\nX-Rate-Remain1: 2\r\n\
+         Content-Length: 3\r\n\r\n"
+    );
+}
+
 #[test]
 fn a_content_type_needs_content() {
     let fields = FieldBlock::new();

@@ -1,6 +1,6 @@
 //! RFC 9112 §3: the request line, its target, and the Host that goes with it.
 
-use hansel_proto::{Reason, TargetForm};
+use hansel_proto::{Connection, Head, Limits, Reason, TargetForm};
 
 use crate::wire::{accepted, get, refused};
 
@@ -20,6 +20,16 @@ fn s3_exactly_one_space_separates_the_parts() {
     refused("GET / x HTTP/1.1\r\nHost: a\r\n\r\n", Reason::Version);
     refused(" GET / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::Method);
     refused("GET\r\nHost: a\r\n\r\n", Reason::Method);
+}
+
+/// RFC 9112 §2.1: a message starts with its start-line. A field line is none, which is said before the next one comes.
+#[test]
+fn s2_1_a_field_line_is_no_request_line() {
+    for bytes in ["Host: a\r\n", "X:\r\n", "X:\r\nY:"] {
+        let outcome = Connection::new(Limits::default()).receive(bytes.as_bytes(), &mut Head::new());
+        assert_eq!(outcome.map_err(|refusal| refusal.reason()), Err(Reason::Method));
+        refused(bytes, Reason::Method);
+    }
 }
 
 /// RFC 1945 §4.1 had requests without a version; RFC 9112 §3 has not.
@@ -255,6 +265,15 @@ fn s3_2_a_1_1_request_has_a_host() {
         accepted("GET / HTTP/1.0\r\nHost: b\r\n\r\n").authority.as_deref(),
         Some("b")
     );
+}
+
+/// §3.2 again: a field whose name is as long is no Host.
+#[test]
+fn s3_2_no_other_field_is_a_host() {
+    for line in ["From: b\r\n", "Date: a b\r\n"] {
+        refused(format!("GET / HTTP/1.1\r\n{line}\r\n"), Reason::HostMissing);
+        assert_eq!(accepted(get(line)).authority.as_deref(), Some("a.test"));
+    }
 }
 
 /// §3.2: "and to any request message that contains more than one Host header field line".

@@ -1,8 +1,8 @@
 //! RFC 9112 §6: where a request's body ends.
 
-use hansel_proto::{Framing, Reason};
+use hansel_proto::{Connection, Framing, Head, Limits, Reason, Received};
 
-use crate::wire::{accepted, get, post, refused};
+use crate::wire::{accepted, get, post, refused, refused_within};
 
 const SMUGGLED: &str = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
@@ -99,6 +99,31 @@ fn s6_3_a_huge_length_does_not_wrap() {
         post(&format!("Content-Length: {nines}\r\n"), SMUGGLED),
         Reason::ContentTooLarge,
     );
+}
+
+/// RFC 9110 §8.6 again: what is too large to be counted is refused even if nothing else bounds the content.
+#[test]
+fn s6_3_a_length_that_cannot_be_counted_is_too_large() {
+    let unlimited = Limits {
+        body_bytes: u64::MAX,
+        ..Limits::default()
+    };
+    for value in ["18446744073709551615", "18446744073709551616", "99999999999999999999"] {
+        let bytes = post(&format!("Content-Length: {value}\r\n"), SMUGGLED);
+        refused_within(&bytes, Reason::ContentTooLarge, &unlimited);
+        let refusal = Connection::new(unlimited.clone())
+            .receive(bytes.as_bytes(), &mut Head::new())
+            .expect_err("too large");
+        assert!(
+            refusal.to_string().contains("the limit is 18446744073709551614 "),
+            "{refusal}"
+        );
+    }
+    let most = post("Content-Length: 18446744073709551614\r\n", "");
+    let mut head = Head::new();
+    let received = Connection::new(unlimited).receive(most.as_bytes(), &mut head);
+    assert_eq!(received, Ok(Received::Head { len: most.len() }));
+    assert_eq!(head.framing(), Framing::Length(u64::MAX - 1));
 }
 
 /// §6.1: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding":

@@ -180,6 +180,73 @@ fn s7_1_1_extensions_have_an_end() {
     );
 }
 
+/// §7.1.1 again, to the byte: each line may take 18 bytes, and all of them together 8 KiB more, and an eighth of the
+/// content announced before.
+#[test]
+fn s7_1_1_the_bytes_for_extensions_are_counted() {
+    let line = |size: u8, length: usize| format!("{size};{}\r\n", "e".repeat(length - 4));
+    let chunk = |length| line(8, length) + "01234567\r\n";
+    // Two lines of 4 KiB leave 36 bytes, and the two chunks add one for every eight.
+    let two = chunk(4096).repeat(2);
+    let rest = 18 + 36 + 2;
+    for (behind, content) in [("", 16), ("8\r\n01234567\r\n", 24)] {
+        let last = |length| chunked(&format!("{two}{behind}{}\r\n", line(0, length)));
+        assert_eq!(accepted(last(rest + content / 8 - 2)).content.len(), content);
+        refused(last(rest + content / 8 - 1), Reason::ChunkLinesTooLong);
+    }
+    assert_eq!(
+        accepted(chunked(&(two.clone() + &chunk(rest) + "0\r\n\r\n")))
+            .content
+            .len(),
+        24
+    );
+    refused(chunked(&(two + &chunk(rest + 1))), Reason::ChunkLinesTooLong);
+}
+
+/// §7.1.1 again: a single line has 4 KiB, wherever it stands.
+#[test]
+fn s7_1_1_a_line_has_an_end() {
+    for before in ["", "1\r\nx\r\n"] {
+        let with = |length: usize| {
+            let extension = "e".repeat(length - 4);
+            chunked(&format!("{before}5;{extension}\r\nhello\r\n0\r\n\r\n"))
+        };
+        assert!(accepted(with(4096)).content.ends_with(b"hello"));
+        refused(with(4097), Reason::ChunkLinesTooLong);
+    }
+}
+
+/// A line or a trailer section that is too long is refused as soon as its bytes are there, even if it comes in pieces
+/// of which each is a small part of it.
+#[test]
+fn what_is_too_long_is_refused_as_soon_as_it_is() {
+    let limits = Limits {
+        trailer_bytes: 100,
+        ..Limits::default()
+    };
+    let line = format!("5;{}", "e".repeat(8192));
+    let section = format!("0\r\nX: {}", "v".repeat(8192));
+    for (bytes, seen, edge, reason) in [
+        (line, 3000, 4096, Reason::ChunkLinesTooLong),
+        (section, 80, 103, Reason::TrailersTooLong),
+    ] {
+        let mut connection = Connection::new(limits.clone());
+        let mut head = Head::new();
+        assert!(matches!(
+            connection.receive(chunked("").as_bytes(), &mut head),
+            Ok(Received::Head { .. })
+        ));
+        for end in [seen, edge - 1] {
+            assert_eq!(
+                connection.receive(&bytes.as_bytes()[..end], &mut head),
+                Ok(Received::Partial)
+            );
+        }
+        let outcome = connection.receive(&bytes.as_bytes()[..edge], &mut head);
+        assert_eq!(outcome.map_err(|refusal| refusal.reason()), Err(reason));
+    }
+}
+
 /// §7.1.2: "A recipient that removes the chunked coding from a message MAY selectively retain or
 /// discard the received trailer fields."
 #[test]

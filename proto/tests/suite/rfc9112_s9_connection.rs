@@ -113,6 +113,13 @@ fn s9_3_1_0_persists_if_asked() {
     assert!(text.ends_with("Connection: keep-alive\r\n\r\n"), "{text}");
 }
 
+/// §9.3 again: only the field itself decides, not one whose name is as long.
+#[test]
+fn s9_3_no_other_field_decides() {
+    assert!(persists(&get("User-Agent: close\r\n")));
+    assert!(!persists("GET / HTTP/1.0\r\nUser-Agent: keep-alive\r\n\r\n"));
+}
+
 /// §9.3.2: "A server MAY process a sequence of pipelined requests in parallel [...] but it MUST send
 /// the corresponding responses in the same order": here, one after the other.
 #[test]
@@ -307,6 +314,126 @@ fn s9_6_a_draining_server_says_close() {
         connection.respond(&plain_response(&FieldBlock::new()), &mut out);
         assert!(out.ends_with(b"Connection: close\r\n\r\n"));
         assert_eq!(connection.finish(), Next::Close);
+    }
+}
+
+/// §9.3: whether the connection persists follows from the request, as soon as its head is there, and from the server.
+#[test]
+fn s9_3_whether_it_closes_is_known_with_the_head() {
+    let mut connection = Connection::new(Limits::default());
+    assert!(!connection.closes_after_response(), "nobody has asked for anything");
+    connection.close_after_response();
+    assert!(connection.closes_after_response(), "the server wants it");
+
+    let old = "GET / HTTP/1.0\r\n\r\n".to_owned();
+    for (bytes, closes) in [
+        (get(""), false),
+        (post("Content-Length: 3\r\n", ""), false),
+        (get("Connection: close\r\n"), true),
+        (old, true),
+    ] {
+        let (mut connection, ..) = begun(&bytes);
+        assert_eq!(connection.closes_after_response(), closes, "{bytes}");
+        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        assert_eq!(connection.closes_after_response(), closes, "{bytes}");
+    }
+
+    let bytes = get("");
+    let (mut connection, mut head, _) = begun(&bytes);
+    connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+    assert_eq!(connection.finish(), Next::Again);
+    assert!(!connection.closes_after_response(), "the next request has not come");
+    assert!(connection.receive(b"\0", &mut head).is_err());
+    assert!(connection.closes_after_response(), "a refusal is the last answer");
+}
+
+/// RFC 9112 §6.3: a request without content ends with its head. Who asks is told so at once, instead of by
+/// [`Received::End`].
+#[test]
+fn s6_3_a_request_without_content_ends_with_its_head() {
+    assert!(!Connection::new(Limits::default()).ends_with_head(), "there is no head");
+    for (bytes, ends) in [
+        (get(""), true),
+        (post("Content-Length: 0\r\n", ""), true),
+        (post("Content-Length: 3\r\n", "ham"), false),
+        (chunked("0\r\n\r\n"), false),
+    ] {
+        let behind = bytes.clone() + &get("");
+        let (mut connection, mut head, rest) = begun(&behind);
+        assert_eq!(connection.ends_with_head(), ends, "{bytes}");
+        assert!(
+            !ends || !connection.ends_with_head(),
+            "it has ended, and ends once: {bytes}"
+        );
+        let received = connection.receive(rest, &mut head);
+        assert_eq!(received == Ok(Received::Partial), ends, "{bytes}");
+        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        assert_eq!(connection.finish(), Next::Again, "{bytes}");
+        if ends {
+            let received = connection.receive(rest, &mut head);
+            assert!(matches!(received, Ok(Received::Head { .. })), "{bytes}");
+        }
+    }
+}
+
+/// Whatever has happened on a connection, a restarted one is as good as a new one.
+#[test]
+fn a_restarted_connection_remembers_nothing() {
+    let expecting = post("Expect: 100-continue\r\nContent-Length: 5\r\n", "");
+    for past in [
+        "",
+        "GET /half HTT",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n\r\n",
+        "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        &expecting,
+        &post("Content-Length: 5\r\n", "ham"),
+        &chunked("5\r\nham"),
+        &chunked("5\r\nhello\r\n0\r\nX"),
+        "\0",
+    ] {
+        for (answers, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut connection = Connection::new(Limits::default());
+            let mut head = Head::new();
+            let mut rest = past.as_bytes();
+            while let Ok(received) = connection.receive(rest, &mut head) {
+                match received {
+                    Received::Head { len } | Received::Content { end: len, .. } => rest = &rest[len..],
+                    Received::Partial | Received::End { .. } => break,
+                }
+            }
+            if answers {
+                connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+            }
+            if closes {
+                connection.close_after_response();
+            }
+
+            connection.restart();
+            assert!(connection.is_between_requests() && connection.wants_head(), "{past:?}");
+            assert!(!connection.owes_response() && !connection.needs_continue(), "{past:?}");
+            assert!(
+                !connection.closes_after_response() && !connection.client_is_done(),
+                "{past:?}"
+            );
+            assert_eq!(connection.end_of_input(b""), Ok(()), "{past:?}");
+            let request = get("");
+            let len = request.len();
+            assert_eq!(
+                connection.receive(request.as_bytes(), &mut head),
+                Ok(Received::Head { len })
+            );
+            assert!(connection.ends_with_head() && !connection.client_is_done(), "{past:?}");
+            let mut out = Vec::new();
+            let fields = FieldBlock::new();
+            let response = ResponseHead {
+                body: BodyLength::Known(3),
+                ..plain_answer(&fields)
+            };
+            assert_eq!(connection.respond(&response, &mut out), BodyPlan::Plain, "{past:?}");
+            assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "{past:?}");
+            assert_eq!(connection.finish(), Next::Again, "{past:?}");
+        }
     }
 }
 
