@@ -79,7 +79,7 @@ fn beginning(bytes: &[u8]) -> Result<Option<Span>, Refusal> {
     }
 }
 
-/// Returns the index after the empty lines that may precede a request; `None` if more of them may follow.
+/// Returns the index after the empty lines that may precede a request; `None` if the bytes end inside one.
 #[inline(always)]
 fn empty_lines(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     let mut at = 0;
@@ -93,7 +93,7 @@ fn empty_lines(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
             Some(_) => return Err(Refusal::new(Reason::BareCr)),
         }
     }
-    Ok((at < bytes.len()).then_some(at))
+    Ok(Some(at))
 }
 
 #[inline(always)]

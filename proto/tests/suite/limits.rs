@@ -152,6 +152,36 @@ fn a_full_buffer_never_gets_stuck() {
     }
 }
 
+/// Nor is a byte of `buffer_bytes` too many: the longest line between two chunks, with the line end before it and the
+/// longest trailer section behind it, needs them all.
+#[test]
+fn a_buffer_of_one_byte_less_gets_stuck() {
+    let limits = Limits {
+        head_bytes: 300,
+        trailer_bytes: 200,
+        ..Limits::default()
+    };
+    let head = chunked("");
+    let line = format!("0;{}\r\n", "e".repeat(4096 - 4));
+    let rest = format!("\r\n{line}X: {}", "v".repeat(200));
+    let full = limits.buffer_bytes();
+    assert!(rest.len() > full);
+
+    let mut connection = Connection::new(limits);
+    let mut parsed = Head::new();
+    for bytes in [head.as_bytes(), b"1\r\nx"] {
+        let received = connection.receive(bytes, &mut parsed);
+        assert!(!matches!(received, Ok(Received::Partial) | Err(_)), "{received:?}");
+    }
+    let received = connection.receive(&rest.as_bytes()[..full - 1], &mut parsed);
+    assert_eq!(received, Ok(Received::Partial));
+    let received = connection.receive(&rest.as_bytes()[..full], &mut parsed);
+    assert_eq!(
+        received.map_err(|refusal| refusal.reason()),
+        Err(Reason::TrailersTooLong)
+    );
+}
+
 /// The work is linear in the bytes: a line that was whole is not read again before the last one has come. So nobody
 /// notices that this one has become another in the meantime, until then.
 #[test]

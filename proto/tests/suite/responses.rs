@@ -87,9 +87,9 @@ fn a_field_as_long_as_one_that_the_protocol_writes_is_another() {
         body: BodyLength::Known(3),
         date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
         default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_answer(&fields)
+        ..plain_response(&fields)
     };
-    let (text, _) = answer(&get(""), &response);
+    let (text, _) = respond(&get(""), &response);
     assert_eq!(
         text,
         "HTTP/1.1 200 OK\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
@@ -186,6 +186,7 @@ fn s6_3_the_framing_of_responses() {
             BodyPlan::UntilClose,
         ),
         (200, head(), BodyLength::None, None, BodyPlan::Omit),
+        (200, head(), Known(0), length(0), BodyPlan::Omit),
         (200, head(), Known(7), length(7), BodyPlan::Omit),
         (200, head(), Unknown, None, BodyPlan::Omit),
         (404, head(), Known(7), length(7), BodyPlan::Omit),
@@ -250,6 +251,11 @@ fn a_given_length_never_frames() {
         (respond(&head_request(), &response(200, BodyLength::None)), vec!["99"]),
         (
             respond(&head_request(), &response(200, BodyLength::Unknown)),
+            vec!["99"],
+        ),
+        (respond(&get(""), &response(200, BodyLength::Known(0))), vec!["0"]),
+        (
+            respond(&head_request(), &response(200, BodyLength::Known(0))),
             vec!["99"],
         ),
         (

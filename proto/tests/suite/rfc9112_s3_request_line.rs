@@ -57,6 +57,15 @@ fn s3_1_a_method_is_a_token() {
 fn s3_1_a_method_has_an_end() {
     assert_eq!(accepted(with_target(&"M".repeat(64), "/")).method.len(), 64);
     refused(with_target(&"M".repeat(65), "/"), Reason::MethodTooLong);
+    // §2.2: empty lines may come before, and are no part of it.
+    let lines = "\r\n".repeat(8);
+    assert_eq!(
+        accepted(lines.clone() + &with_target(&"M".repeat(64), "/"))
+            .method
+            .len(),
+        64
+    );
+    refused(lines + &with_target(&"M".repeat(65), "/"), Reason::MethodTooLong);
     assert_eq!(Reason::MethodTooLong.status(), 501);
 }
 

@@ -334,13 +334,13 @@ fn s9_3_whether_it_closes_is_known_with_the_head() {
     ] {
         let (mut connection, ..) = begun(&bytes);
         assert_eq!(connection.closes_after_response(), closes, "{bytes}");
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
         assert_eq!(connection.closes_after_response(), closes, "{bytes}");
     }
 
     let bytes = get("");
     let (mut connection, mut head, _) = begun(&bytes);
-    connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+    connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
     assert_eq!(connection.finish(), Next::Again);
     assert!(!connection.closes_after_response(), "the next request has not come");
     assert!(connection.receive(b"\0", &mut head).is_err());
@@ -367,7 +367,7 @@ fn s6_3_a_request_without_content_ends_with_its_head() {
         );
         let received = connection.receive(rest, &mut head);
         assert_eq!(received == Ok(Received::Partial), ends, "{bytes}");
-        connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
         assert_eq!(connection.finish(), Next::Again, "{bytes}");
         if ends {
             let received = connection.receive(rest, &mut head);
@@ -403,7 +403,7 @@ fn a_restarted_connection_remembers_nothing() {
                 }
             }
             if answers {
-                connection.respond(&plain_answer(&FieldBlock::new()), &mut Vec::new());
+                connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
             }
             if closes {
                 connection.close_after_response();
@@ -428,7 +428,7 @@ fn a_restarted_connection_remembers_nothing() {
             let fields = FieldBlock::new();
             let response = ResponseHead {
                 body: BodyLength::Known(3),
-                ..plain_answer(&fields)
+                ..plain_response(&fields)
             };
             assert_eq!(connection.respond(&response, &mut out), BodyPlan::Plain, "{past:?}");
             assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "{past:?}");
