@@ -1,6 +1,7 @@
 //! Where dispatch becomes an application: the one file that knows both.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
@@ -10,6 +11,8 @@ use crate::dispatch::{
 #[cfg(feature = "development")]
 use crate::page;
 use crate::request::DecodedPath;
+use crate::response::Origin;
+use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers: settles what no single one of them can.
@@ -37,6 +40,7 @@ pub struct App {
     /// Answers a request in development mode, if that is on. The function is referenced only where that is switched on,
     /// so the linker drops the page from programs that never do so.
     in_development: Option<Respond>,
+    response_hook: Option<ResponseHook>,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Listener>) -> Response;
@@ -75,6 +79,7 @@ impl App {
             slashes: Slashes::default(),
             listener: None,
             in_development: None,
+            response_hook: None,
         }
     }
 
@@ -128,6 +133,35 @@ impl App {
     #[must_use]
     pub fn development(mut self, on: bool) -> App {
         self.in_development = on.then_some(App::respond_in_development);
+        self
+    }
+
+    /// Shows each response to `hook` exactly once, before it is sent, whoever made it: a handler or a hook, an argument
+    /// that does not fit, 404 and 405, OPTIONS, redirects of slashes, a panic, a handler that takes too long, and the
+    /// refusals of the server itself. The hook may change the status, the header fields and the body. Of several, each
+    /// sees what those before it made of the response.
+    ///
+    /// ```
+    /// use hansel::{App, Routes, test::Client};
+    ///
+    /// let routes = Routes::new().get("/", || "Hello");
+    /// let app = App::new(routes).respond(|_, response| response.set_header("X-Content-Type-Options", "nosniff"));
+    ///
+    /// let client = Client::new(app);
+    /// assert_eq!(client.get("/nowhere").header("X-Content-Type-Options"), Some("nosniff"));
+    /// ```
+    ///
+    /// It runs on the thread that made the response. For a [refusal](Origin::Refused) and an [overdue](Origin::Overdue)
+    /// handler that is an event loop, which others wait for: the hook must be quick and never wait. It can't break the
+    /// framing of a message, and where it panics the response is a plain 500. A response whose head is sent already is
+    /// past it: what breaks a stream off is not seen. [`call`](Application::call) by itself does not run it: the server,
+    /// the [test client](crate::test::Client) and the tower service do.
+    #[must_use]
+    pub fn respond(mut self, hook: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static) -> App {
+        self.response_hook = Some(match self.response_hook.take() {
+            None => Arc::new(hook),
+            Some(first) => both(first, hook),
+        });
         self
     }
 
@@ -231,17 +265,17 @@ impl App {
     fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         match self.in_development {
             Some(respond) => respond(self, request, listener),
-            None => self.respond(request, listener),
+            None => self.dispatch_and_respond(request, listener),
         }
     }
 
     #[cfg(feature = "development")]
     fn respond_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        let respond = |witness: &dyn Listener| self.respond(request, Some(witness));
+        let respond = |witness: &dyn Listener| self.dispatch_and_respond(request, Some(witness));
         page::respond(request, listener, respond, || self.routes())
     }
 
-    fn respond(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+    fn dispatch_and_respond(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
         let segments = request.segments();
@@ -258,7 +292,7 @@ impl App {
         }
         match reply {
             Ok(arrived) => self.found(request, walk.into_response(arrived).unwrap_or_default()),
-            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response(),
+            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response().with_origin(Origin::Missed),
             Err(Miss::MethodNotAllowed(allowed)) => not_allowed(request, &allowed),
         }
     }
@@ -316,7 +350,9 @@ impl App {
         if let Some(listener) = walk.listener() {
             listener.moves(request, &location);
         }
-        let moved = Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT);
+        let moved = Response::redirect(location)
+            .with_status(StatusCode::PERMANENT_REDIRECT)
+            .with_origin(Origin::Automatic);
         Ok(walk.end_with(Some(moved)))
     }
 
@@ -362,11 +398,16 @@ fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
         return options(allowed);
     }
     // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-    naming(allowed, StatusCode::METHOD_NOT_ALLOWED.into_response())
+    naming(
+        allowed,
+        StatusCode::METHOD_NOT_ALLOWED
+            .into_response()
+            .with_origin(Origin::Missed),
+    )
 }
 
 fn options(allowed: &MethodSet) -> Response {
-    naming(allowed, ().into_response())
+    naming(allowed, ().into_response().with_origin(Origin::Automatic))
 }
 
 #[inline(never)]
@@ -391,6 +432,10 @@ impl Application for App {
 
     fn overview(&self) -> String {
         self.routes().to_string()
+    }
+
+    fn response_hook(&self) -> Option<ResponseHook> {
+        self.response_hook.clone()
     }
 }
 

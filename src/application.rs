@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Listener;
 use crate::pace::Pace;
+use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
 
 /// An application: what a server calls with each request, and gets the response from.
@@ -46,6 +47,12 @@ pub trait Application: Send + Sync + 'static {
     fn overview(&self) -> String {
         String::new()
     }
+
+    /// What sees each response before it is sent, also those that the server makes without the application. None is the
+    /// default, and costs nothing.
+    fn response_hook(&self) -> Option<ResponseHook> {
+        None
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
@@ -60,6 +67,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
     fn overview(&self) -> String {
         (**self).overview()
     }
+
+    fn response_hook(&self) -> Option<ResponseHook> {
+        (**self).response_hook()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
@@ -73,6 +84,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn overview(&self) -> String {
         (**self).overview()
+    }
+
+    fn response_hook(&self) -> Option<ResponseHook> {
+        (**self).response_hook()
     }
 }
 

@@ -177,9 +177,11 @@ mod pace;
 mod page;
 mod panics;
 mod pipe;
+mod problem;
 mod report;
 mod request;
 mod response;
+mod seen;
 mod server;
 pub mod test;
 mod threads;
@@ -210,8 +212,10 @@ pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Ver
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;
 pub use pace::blocking;
+pub use problem::{problem_details, problem_details_by_accept};
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
-pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Response, Result};
+pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result};
+pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
 pub use server::{Drained, Handle, Limits, Listener, Server};

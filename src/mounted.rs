@@ -3,6 +3,7 @@
 use crate::Application;
 use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
+use crate::seen::{ResponseHook, show};
 
 /// The kind of an application.
 #[doc(hidden)]
@@ -11,6 +12,7 @@ pub struct AnApplication(());
 impl<A: Application> IntoDispatch<AnApplication> for A {
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Mounted {
+            response_hook: self.response_hook(),
             application: self,
             pace: Pace::new(),
         }
@@ -20,6 +22,8 @@ impl<A: Application> IntoDispatch<AnApplication> for A {
 struct Mounted<A> {
     application: A,
     pace: Pace,
+    /// Its own, for its own responses.
+    response_hook: Option<ResponseHook>,
 }
 
 impl<A: Application> Dispatch for Mounted<A> {
@@ -29,7 +33,13 @@ impl<A: Application> Dispatch for Mounted<A> {
         let endpoint = Endpoint::with_pace("Application", name, &any, self.pace);
         let all = Step::taking_text("Application", "", walk.segments().text().len());
         walk.descend(all, |walk| {
-            walk.arrive(endpoint, |request| self.application.call(request))
+            walk.arrive(endpoint, |request| {
+                let mut response = self.application.call(request);
+                if let Some(hook) = &self.response_hook {
+                    show(hook, Some(request), &mut response);
+                }
+                response
+            })
         })
     }
 }

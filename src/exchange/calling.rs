@@ -6,6 +6,9 @@ use super::{Exchange, Step};
 use crate::date::Date;
 use crate::panics::contain;
 use crate::report;
+#[cfg(feature = "tower")]
+use crate::request::RequestCopy;
+use crate::response::Origin;
 use crate::{IntoResponse, Request, Response};
 
 impl Exchange {
@@ -27,12 +30,33 @@ impl Exchange {
         self.protocol.needs_continue()
     }
 
+    /// Returns what a hook for responses may see of the request after this exchange is gone, if there is a hook and a
+    /// request.
+    #[cfg(feature = "tower")]
+    pub(crate) fn copy_for_hook(&self) -> Option<Request> {
+        if self.hook.is_none() || self.stage == super::Stage::Head {
+            return None;
+        }
+        let mut copy = RequestCopy::default();
+        copy.copy(&self.request);
+        copy.to_request()
+    }
+
+    /// Takes `copy` for the request, to refuse that.
+    #[cfg(feature = "tower")]
+    pub(crate) fn stand_in_for(&mut self, copy: Request) {
+        self.request = copy;
+        self.stage = super::Stage::Handed;
+    }
+
     /// Calls the application with the current request. A panic becomes a 500.
     pub(crate) fn call(&self, application: impl FnOnce(&Request) -> Response) -> Response {
         let request = &self.request;
         contain(|| application(request)).unwrap_or_else(|panic| {
             report::error!("handler panicked at {} {}: {panic}", request.method(), request.path());
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            StatusCode::INTERNAL_SERVER_ERROR
+                .into_response()
+                .with_origin(Origin::Panicked)
         })
     }
 }

@@ -23,7 +23,8 @@ use crate::date::Date;
 use crate::report;
 use crate::request::{Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
-use crate::response::{Response, status_text};
+use crate::response::{Origin, Response, status_text};
+use crate::seen::{ResponseHook, show};
 
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Payload, Source, pour};
@@ -54,6 +55,8 @@ pub(crate) struct Exchange {
     /// The number of bytes that the pool counts for a body that is collected.
     reserved: usize,
     pub(crate) request: Request,
+    /// What sees each response before it is sent.
+    hook: Option<ResponseHook>,
     /// How many bytes of the request's buffer were received, and how many of those were used.
     filled: usize,
     position: usize,
@@ -115,11 +118,21 @@ impl Exchange {
             own: Vec::new(),
             reserved: 0,
             request: Request::empty(),
+            hook: None,
             filled: 0,
             position: 0,
             stage: Stage::Head,
             answered: None,
         }
+    }
+
+    /// The same, for responses that `hook` sees before they are sent.
+    pub(crate) fn with_hook(mut self, hook: Option<ResponseHook>) -> Exchange {
+        if hook.is_some() {
+            self.request.record_endpoint();
+        }
+        self.hook = hook;
+        self
     }
 
     /// Prepares it for another connection.
@@ -352,12 +365,25 @@ impl Exchange {
             let _ = fields.set("Retry-After", b"1");
         }
         let text = format!("{}: {reason}\n", status_text(status));
+        if self.hook.is_some() {
+            let request = (self.stage != Stage::Head).then_some(&self.request);
+            let response = self.shown(request, refusal(status, text, Origin::Refused));
+            let is_head = request.is_some_and(is_head);
+            return self.refuse_by(response, is_head, date, out);
+        }
         self.refuse_text(status, &fields, &text, date, out);
     }
 
-    /// Appends a final 503 that ends the connection, for a request that is not available here.
-    pub(crate) fn refuse_unseen(&mut self, date: &Date, out: &mut Vec<u8>) {
+    /// Appends a final 503 that ends the connection, for a request that is not available here. Where a hook sees
+    /// responses, `copy` is what it sees of the request.
+    pub(crate) fn refuse_unseen(&mut self, copy: Option<&Request>, date: &Date, out: &mut Vec<u8>) {
         self.protocol.close_after_response();
+        if let (Some(_), Some(copy)) = (&self.hook, copy) {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let text = format!("{}\n", status_text(status));
+            let response = self.shown(Some(copy), refusal(status, text, Origin::Overdue));
+            return self.refuse_by(response, is_head(copy), date, out);
+        }
         let mut fields = FieldBlock::new();
         let _ = fields.set("Retry-After", b"1");
         // Without a text, because the request may have been a HEAD.
@@ -384,6 +410,43 @@ impl Exchange {
         });
     }
 
+    /// A refusal, as the hook has left it.
+    #[cold]
+    fn shown(&self, request: Option<&Request>, mut response: Response) -> Response {
+        if let Some(hook) = &self.hook {
+            show(hook, request, &mut response);
+            response.make_sendable();
+        }
+        response
+    }
+
+    /// Appends a final response, whose body must be bytes: nobody would read a file or write a stream here.
+    #[cold]
+    fn refuse_by(&mut self, response: Response, is_head: bool, date: &Date, out: &mut Vec<u8>) {
+        let content = response.body.bytes().unwrap_or_else(|| {
+            report::error!("the body of a refusal must be bytes; it was left out");
+            &[]
+        });
+        let head = ResponseHead {
+            status: response.status().as_u16(),
+            fields: &response.fields,
+            body: BodyLength::Known(content.len() as u64),
+            date: date.value(),
+            default_content_type: response.body.content_type,
+            version: hansel_proto::Version::Http11,
+        };
+        let plan = self.protocol.respond(&head, out);
+        let is_sent = plan == BodyPlan::Plain && !is_head;
+        if is_sent {
+            out.extend_from_slice(content);
+        }
+        self.answered = Some(Answered {
+            status: head.status,
+            content: if is_sent { content.len() as u64 } else { 0 },
+            has_request: self.stage != Stage::Head,
+        });
+    }
+
     /// Returns true if the client sends nothing more, and everything that it has sent was used.
     pub(crate) fn client_is_done(&self) -> bool {
         self.protocol.client_is_done() && self.position == self.filled
@@ -394,6 +457,17 @@ impl Exchange {
         self.protocol.close_after_response();
     }
 
+    /// Makes `response` what is to be sent: one that can be sent, and that a hook has seen. It does so once;
+    /// [`respond`](Exchange::respond) does it for those that are not.
+    #[inline]
+    pub(crate) fn complete(&self, response: &mut Response) {
+        response.make_sendable();
+        if let Some(hook) = &self.hook {
+            show(hook, Some(&self.request), response);
+            response.make_sendable();
+        }
+    }
+
     /// Appends the head of `response`, and its body if that is short. Otherwise the body is moved out of `response` and
     /// returned.
     pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
@@ -402,7 +476,7 @@ impl Exchange {
             // connection after sending its response".
             self.protocol.close_after_response();
         }
-        response.make_sendable();
+        self.complete(response);
         let version = match response.version() {
             http::Version::HTTP_10 | http::Version::HTTP_09 => hansel_proto::Version::Http10,
             _ => hansel_proto::Version::Http11,
@@ -482,6 +556,20 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.give_back();
     }
+}
+
+/// A response that the server makes by itself.
+fn refusal(status: StatusCode, text: String, origin: Origin) -> Response {
+    let response = Response::new(text).with_status(status).with_origin(origin);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // RFC 9110 §15.6.4: "MAY send a Retry-After".
+        return response.with_header("Retry-After", "1");
+    }
+    response
+}
+
+fn is_head(request: &Request) -> bool {
+    *request.method() == http::Method::HEAD
 }
 
 /// Why a request is refused before the application sees it.

@@ -24,7 +24,7 @@ pub(super) fn quoted(octets: &[u8], line: &mut Vec<u8>) {
 
 /// Appends a JSON string (RFC 8259 §7) with its quotes. Invalid UTF-8 becomes U+FFFD, and control characters of both
 /// kinds are escaped.
-pub(super) fn json(octets: &[u8], line: &mut Vec<u8>) {
+pub(crate) fn json(octets: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
     if octets.iter().all(|octet| is_plain(*octet)) {
         line.extend_from_slice(octets);

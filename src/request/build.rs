@@ -133,7 +133,7 @@ impl Request {
         Request::read(buffer, count, body)
     }
 
-    fn read(buffer: Vec<u8>, fields: usize, body: Vec<u8>) -> Result<Request, InvalidRequest> {
+    pub(super) fn read(buffer: Vec<u8>, fields: usize, body: Vec<u8>) -> Result<Request, InvalidRequest> {
         let mut head = Head::new();
         match Connection::new(UNLIMITED).receive(&buffer, &mut head) {
             Ok(Received::Head { len }) if len == buffer.len() && head.fields(&buffer).len() == fields => {}
@@ -182,19 +182,33 @@ pub(crate) fn head_text<'f>(
     version: Version,
     fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
 ) -> Vec<u8> {
-    let version = if version == Version::HTTP_10 {
-        "HTTP/1.0"
+    let mut text = Vec::new();
+    write_head(&mut text, method, target, version, fields);
+    text
+}
+
+/// Appends the head of a request to `text`.
+pub(super) fn write_head<'f>(
+    text: &mut Vec<u8>,
+    method: &Method,
+    target: &str,
+    version: Version,
+    fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+) {
+    let version: &[u8] = if version == Version::HTTP_10 {
+        b" HTTP/1.0\r\n"
     } else {
-        "HTTP/1.1"
+        b" HTTP/1.1\r\n"
     };
-    let mut text = format!("{method} {target} {version}\r\n").into_bytes();
+    for part in [method.as_str().as_bytes(), b" ", target.as_bytes(), version] {
+        text.extend_from_slice(part);
+    }
     for (name, value) in fields {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             text.extend_from_slice(part);
         }
     }
     text.extend_from_slice(b"\r\n");
-    text
 }
 
 #[cfg(test)]

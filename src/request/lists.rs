@@ -11,7 +11,7 @@ pub(super) fn lines<'r>(request: &'r Request, name: &'static str) -> impl Iterat
 }
 
 /// Returns the elements of the list that all field lines with that name form, in order.
-pub(super) fn elements<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
+pub(crate) fn elements<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
     lines(request, name).flat_map(elements_of)
 }
 

@@ -174,6 +174,11 @@ impl Body {
     }
 
     /// Returns true if a thread is needed to send it.
+    /// Whether it was made of text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.content_type.is_some_and(|kind| kind.bytes() == TEXT.bytes())
+    }
+
     pub(crate) fn needs_thread(&self) -> bool {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use http::StatusCode;
 
-use super::{IntoResponse, Response};
+use super::{IntoResponse, Origin, Response};
 use crate::BodyError;
 use crate::report;
 
@@ -106,7 +106,7 @@ impl IntoResponse for Error {
             Source::Message(message) => Response::new(message).with_status(self.status),
             Source::Internal(error) => {
                 report::error!("handler failed: {error}");
-                let response = self.status.into_response();
+                let response = self.status.into_response().with_origin(Origin::Failed);
                 #[cfg(feature = "development")]
                 let response = response.with_failure(error);
                 response

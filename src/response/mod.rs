@@ -4,6 +4,7 @@ pub(crate) mod body;
 mod error;
 mod file;
 mod into_response;
+mod origin;
 
 use std::fmt;
 use std::panic::Location;
@@ -18,6 +19,7 @@ pub(crate) use body::{Sink, StreamFn};
 pub use error::{Error, Result};
 pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
+pub use origin::Origin;
 
 /// A response: status, header fields and a body. A new one is 200 and empty.
 ///
@@ -38,6 +40,8 @@ pub struct Response {
     version: Version,
     pub(crate) fields: FieldBlock,
     pub(crate) body: Body,
+    /// None once a hook has seen it, and for what no hook sees: the responses of the health lane.
+    origin: Option<Origin>,
     fault: Option<Box<Fault>>,
 }
 
@@ -72,6 +76,7 @@ impl Response {
             version: Version::HTTP_11,
             fields: FieldBlock::new(),
             body,
+            origin: Some(Origin::Handler),
             fault: None,
         }
     }
@@ -107,6 +112,21 @@ impl Response {
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.set_status(status);
         self
+    }
+
+    /// How it came about; a response that a handler makes is the handler's.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.origin
+    }
+
+    pub(crate) fn with_origin(mut self, origin: Origin) -> Response {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// No hook sees it from now on.
+    pub(crate) fn set_seen(&mut self) {
+        self.origin = None;
     }
 
     /// The protocol version of the response: HTTP/1.1 unless it was set.
@@ -244,7 +264,9 @@ impl Response {
             _ => return,
         };
         report::error!("answered 500 instead of a response that can't be sent: {mistake}");
-        *self = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        *self = StatusCode::INTERNAL_SERVER_ERROR
+            .into_response()
+            .with_origin(Origin::Failed);
     }
 }
 

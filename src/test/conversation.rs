@@ -8,6 +8,7 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::request::BodyError;
 use crate::response::Sink;
+use crate::seen::ResponseHook;
 use crate::{Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -27,9 +28,10 @@ impl Conversation {
         body_buffer: usize,
         pool: Arc<Pool>,
         sent: Vec<u8>,
+        hook: Option<ResponseHook>,
     ) -> Conversation {
         Conversation {
-            exchange: Exchange::new(limits, body_buffer, pool),
+            exchange: Exchange::new(limits, body_buffer, pool).with_hook(hook),
             date: Date::now(),
             sent: Sent {
                 bytes: io::Cursor::new(sent),

@@ -143,7 +143,8 @@ impl Client {
 
     fn converse_by(&self, sent: Vec<u8>) -> Conversation {
         let pool = Pool::new(self.limits.body_buffer, self.limits.body_memory);
-        Conversation::new(self.limits.protocol(), self.limits.own_body(), pool, sent)
+        let hook = self.application.response_hook();
+        Conversation::new(self.limits.protocol(), self.limits.own_body(), pool, sent, hook)
     }
 }
 

@@ -11,7 +11,8 @@ use super::pool::Pool;
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
-use crate::{IntoResponse, Response};
+use crate::response::Origin;
+use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
 
@@ -129,12 +130,23 @@ pub(super) enum Instead<'r> {
 }
 
 impl Instead<'_> {
-    pub(super) fn reply(self, mut exchange: Exchange, asked: Asked) -> Reply {
+    /// `copy` is what a hook for responses sees of the request.
+    pub(super) fn reply(self, mut exchange: Exchange, copy: Option<Request>, asked: Asked) -> Reply {
         asked.written(|date, out| match self {
-            Instead::Refused(status, reason) => exchange.refuse_with(status, reason, date, out),
-            Instead::Overdue => exchange.refuse_unseen(date, out),
+            Instead::Refused(status, reason) => {
+                if let Some(copy) = copy {
+                    exchange.stand_in_for(copy);
+                }
+                exchange.refuse_with(status, reason, date, out);
+            }
+            Instead::Overdue => exchange.refuse_unseen(copy.as_ref(), date, out),
             Instead::Failed => {
-                let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+                if let Some(copy) = copy {
+                    exchange.stand_in_for(copy);
+                }
+                let mut response = StatusCode::INTERNAL_SERVER_ERROR
+                    .into_response()
+                    .with_origin(Origin::Panicked);
                 exchange.respond(&mut response, date, out);
             }
         })

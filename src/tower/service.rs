@@ -28,6 +28,7 @@ use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
 use crate::request::head_text;
 use crate::response::Sink;
+use crate::seen::ResponseHook;
 use crate::{Application, IntoApplication, Limits, Response, report};
 
 /// How many threads a service has, unless it is told.
@@ -75,15 +76,18 @@ struct Host {
     memory: Arc<exchange::Pool>,
     pool: Arc<Pool>,
     clock: Arc<Clock>,
+    /// What sees each response before it is sent.
+    hook: Option<ResponseHook>,
 }
 
 impl Service {
     /// A service with the default limits that runs up to 256 handlers at once.
     pub fn new<S>(application: impl IntoApplication<S>) -> Service {
         let limits = Limits::default();
+        let application: Arc<dyn Application> = Arc::new(application.into_application());
         Service {
-            application: Arc::new(application.into_application()),
-            host: Host::new(&limits, THREADS),
+            host: Host::new(&limits, THREADS, application.response_hook()),
+            application,
             limits,
             threads: THREADS,
         }
@@ -93,7 +97,7 @@ impl Service {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Service {
         self.limits = limits;
-        self.host = Host::new(&self.limits, self.threads);
+        self.host = Host::new(&self.limits, self.threads, self.application.response_hook());
         self
     }
 
@@ -101,7 +105,7 @@ impl Service {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Service {
         self.threads = threads;
-        self.host = Host::new(&self.limits, self.threads);
+        self.host = Host::new(&self.limits, self.threads, self.application.response_hook());
         self
     }
 }
@@ -135,13 +139,14 @@ where
 }
 
 impl Host {
-    fn new(limits: &Limits, threads: usize) -> Arc<Host> {
+    fn new(limits: &Limits, threads: usize, hook: Option<ResponseHook>) -> Arc<Host> {
         Arc::new(Host {
             protocol: limits.protocol(),
             limits: limits.clone(),
             memory: exchange::Pool::new(limits.body_buffer, limits.body_memory),
             pool: Arc::new(Pool::new(threads, limits.queue)),
             clock: Arc::new(Clock::new()),
+            hook,
         })
     }
 
@@ -151,6 +156,7 @@ impl Host {
             self.limits.own_body(),
             Arc::clone(&self.memory),
         )
+        .with_hook(self.hook.clone())
     }
 
     async fn respond<B: http_body::Body>(
@@ -182,6 +188,7 @@ impl Host {
         } else {
             Needs::Thread
         };
+        let copy = exchange.copy_for_hook();
         let work = Arc::clone(&self).work(application, exchange, reader, asked);
         let shared = Arc::clone(self.pool.shared());
         let call = Call::new(work, needs, Arc::clone(&self.clock), shared, self.limits.handler);
@@ -190,7 +197,7 @@ impl Host {
         } else {
             Err(GivenUp::Full)
         };
-        outcome.unwrap_or_else(|given_up| in_place_of(given_up).reply(self.exchange(), asked))
+        outcome.unwrap_or_else(|given_up| in_place_of(given_up).reply(self.exchange(), copy, asked))
     }
 
     /// Receives a request, but for a body that its handler reads: of that, what is here already is returned as well.
@@ -204,7 +211,7 @@ impl Host {
         let mut exchange = self.exchange();
         match text_of(head, framing) {
             Ok(text) => exchange.receive_copy(&text),
-            Err(reason) => return Err(Instead::Refused(StatusCode::BAD_REQUEST, reason).reply(exchange, asked)),
+            Err(reason) => return Err(Instead::Refused(StatusCode::BAD_REQUEST, reason).reply(exchange, None, asked)),
         }
         let (date, mut out) = (Date::now(), Vec::new());
         let (since, mut received, mut here) = (Instant::now(), 0, Bytes::new());
@@ -232,14 +239,20 @@ impl Host {
                         }
                         Some(Err(_)) | None => (StatusCode::BAD_REQUEST, "the body ended before the request did"),
                     };
-                    return Err(Instead::Refused(status, reason).reply(self.exchange(), asked));
+                    let copy = exchange.copy_for_hook();
+                    return Err(Instead::Refused(status, reason).reply(self.exchange(), copy, asked));
                 }
                 Step::Refused(_) => return Err(asked.written(|_, written| *written = out)),
                 Step::Call => {
                     let length = exchange.request.bytes().map_or(0, <[u8]>::len) as u64;
                     if !framing.is_chunked() && received > length {
                         let reason = "the body is longer than its Content-Length";
-                        return Err(Instead::Refused(StatusCode::BAD_REQUEST, reason).reply(self.exchange(), asked));
+                        let copy = exchange.copy_for_hook();
+                        return Err(Instead::Refused(StatusCode::BAD_REQUEST, reason).reply(
+                            self.exchange(),
+                            copy,
+                            asked,
+                        ));
                     }
                     return Ok((exchange, here));
                 }
@@ -277,8 +290,9 @@ impl Host {
             if let Some(reader) = upload {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
-            let response = exchange.call(|request| application.call(request));
+            let mut response = exchange.call(|request| application.call(request));
             exchange.end_reading::<Upload<Reply>>();
+            exchange.complete(&mut response);
             drop(place);
             let needs_place = asked.needs_thread(&response);
             let place = needs_place.then(|| self.pool.shared().streaming_place()).flatten();

@@ -15,6 +15,7 @@ const CRATE: Rooms = &[
     (
         "test",
         &[
+            "seen.rs",
             "server",
             "application.rs",
             "dispatch",
@@ -28,6 +29,7 @@ const CRATE: Rooms = &[
     (
         "tower",
         &[
+            "seen.rs",
             "lock.rs",
             "server",
             "application.rs",
@@ -46,6 +48,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "seen.rs",
             "lock.rs",
             "application.rs",
             "exchange",
@@ -62,15 +65,35 @@ const CRATE: Rooms = &[
     ),
     (
         "app.rs",
-        &["page", "application.rs", "dispatch", "response", "request", "lib.rs"],
+        &[
+            "seen.rs",
+            "page",
+            "application.rs",
+            "dispatch",
+            "response",
+            "request",
+            "lib.rs",
+        ],
     ),
-    ("mounted.rs", &["application.rs", "dispatch", "pace.rs"]),
+    ("mounted.rs", &["seen.rs", "application.rs", "dispatch", "pace.rs"]),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
-    ("application.rs", &["dispatch", "response", "request", "pace.rs"]),
+    (
+        "application.rs",
+        &["seen.rs", "dispatch", "response", "request", "pace.rs"],
+    ),
+    ("problem.rs", &["seen.rs", "operations", "response", "request"]),
     ("dispatch", &["response", "request", "report.rs", "pace.rs"]),
     (
         "exchange",
-        &["lock.rs", "response", "request", "report.rs", "panics.rs", "date.rs"],
+        &[
+            "seen.rs",
+            "lock.rs",
+            "response",
+            "request",
+            "report.rs",
+            "panics.rs",
+            "date.rs",
+        ],
     ),
     (
         "operations",
@@ -84,6 +107,7 @@ const CRATE: Rooms = &[
             "deadline.rs",
         ],
     ),
+    ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["request", "report.rs"]),
     ("request", &[]),
     ("threads.rs", &["report.rs", "panics.rs"]),

@@ -60,8 +60,29 @@ fn json<T: DeserializeOwned>(request: &Request) -> Result<Json<T>, Response> {
             Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
             Category::Io | Category::Syntax | Category::Eof => StatusCode::BAD_REQUEST,
         };
-        refusal(status, "JSON", error)
+        refusal(status, "JSON", without_type_names(&error.to_string()))
     })
+}
+
+/// What `serde` says of a mistake, without the names of the program's types: they are no business of a client's.
+fn without_type_names(text: &str) -> String {
+    const KINDS: [(&str, &str); 6] = [
+        ("tuple struct ", "an array"),
+        ("unit struct ", "null"),
+        ("newtype struct ", "another value"),
+        ("struct variant ", "an object"),
+        ("struct ", "an object"),
+        ("enum ", "a variant"),
+    ];
+    let Some((before, expected)) = text.split_once("expected ") else {
+        return text.to_owned();
+    };
+    let Some((kind, plain)) = KINDS.iter().find(|(kind, _)| expected.starts_with(kind)) else {
+        return text.to_owned();
+    };
+    let name = &expected[kind.len()..];
+    let behind = name.find([' ', ',']).map_or("", |end| &name[end..]);
+    format!("{before}expected {plain}{behind}")
 }
 
 /// `application/json`, and what ends in `+json` (RFC 6839 §3.1).
@@ -76,5 +97,46 @@ impl<T: Serialize> IntoResponse for Json<T> {
             Ok(json) => Response::new(Body::json(json)),
             Err(error) => Error::from(error).into_response(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_told_without_the_names_of_types() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only read")]
+        struct Secret {
+            x: u8,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only read")]
+        struct SecretPair(u8, u8);
+        #[derive(Debug, serde::Deserialize)]
+        enum SecretKind {
+            Known,
+        }
+        fn told<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> String {
+            without_type_names(&serde_json::from_str::<T>(json).unwrap_err().to_string())
+        }
+        assert_eq!(
+            told::<Secret>("3"),
+            "invalid type: integer `3`, expected an object at line 1 column 1"
+        );
+        assert_eq!(
+            told::<Secret>("[]"),
+            "invalid length 0, expected an object with 1 element at line 1 column 2"
+        );
+        assert_eq!(told::<Secret>("{}"), "missing field `x` at line 1 column 2");
+        assert_eq!(
+            told::<SecretPair>("{}"),
+            "invalid type: map, expected an array at line 1 column 0"
+        );
+        for told in [told::<SecretKind>("3"), told::<SecretKind>("\"other\"")] {
+            assert!(!told.contains("Secret"), "{told}");
+        }
+        assert!(matches!(serde_json::from_str("\"Known\""), Ok(SecretKind::Known)));
     }
 }

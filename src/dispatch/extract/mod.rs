@@ -36,7 +36,7 @@ macro_rules! extractor {
                 (): (),
                 source: &mut $crate::dispatch::Source<'c, 'r>,
             ) -> Result<$type, Box<$crate::Response>> {
-                $extract(source.request).map_err(Box::new)
+                $extract(source.request).map_err($crate::dispatch::extract::rejected)
             }
         }
     };
@@ -46,5 +46,18 @@ use extractor;
 /// A response to a request whose query or body is not what the handler takes.
 #[cfg(any(feature = "query", feature = "form", feature = "json"))]
 fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Response {
-    crate::Response::new(format!("{what}: {reason}")).with_status(status)
+    crate::Response::new(format!("{what}: {reason}"))
+        .with_status(status)
+        .with_origin(crate::Origin::Rejected)
+}
+
+/// A response to a request of which a handler's argument can't be made.
+pub(crate) fn rejected(response: crate::Response) -> Box<crate::Response> {
+    // What has failed has said so itself.
+    let is_handlers = response.origin() == Some(crate::Origin::Handler);
+    Box::new(if is_handlers {
+        response.with_origin(crate::Origin::Rejected)
+    } else {
+        response
+    })
 }

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::extractor;
 use crate::report;
+use crate::response::Origin;
 use crate::{IntoResponse, Request, Response};
 
 /// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
@@ -55,6 +56,8 @@ fn state<T: Any + Send + Sync>(request: &Request) -> Result<State<T>, Response> 
             request.path(),
             type_name::<T>()
         );
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        StatusCode::INTERNAL_SERVER_ERROR
+            .into_response()
+            .with_origin(Origin::Failed)
     })
 }

@@ -422,11 +422,11 @@ impl Server {
             probes: self.probes,
             probes_beside_service: self.probes_beside_service,
             drain_delay: self.drain_delay,
+            sends_ids: self.sends_ids,
             peers: self.peers.and_then(|peers| peers(&self.limits)),
             capacity: Capacity::new(allowance, self.loops, Reserve::new()),
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
-                sends_ids: self.sends_ids,
                 metrics: self.probes.map(|lane| (lane.metrics)(self.loops)),
             },
         };

@@ -8,7 +8,9 @@ use std::thread::Thread;
 use std::time::Instant;
 
 use super::claim::Claim;
+use crate::Request;
 use crate::lock::lock;
+use crate::request::RequestCopy;
 use crate::server::net::channel::Channel;
 use crate::server::net::socket::is;
 
@@ -38,6 +40,8 @@ pub(crate) struct Link {
     noted: AtomicU8,
     waiting: Mutex<Option<Thread>>,
     pub(crate) claim: Claim,
+    /// What a hook sees of the request in case its handler is overdue.
+    copy: Mutex<Option<Box<RequestCopy>>>,
 }
 
 impl Link {
@@ -50,6 +54,17 @@ impl Link {
                 thread.unpark();
             }
         }
+    }
+
+    /// Keeps what a hook sees of the request in case its handler is overdue.
+    #[cold]
+    pub(crate) fn keep_copy(&self, request: &Request) {
+        lock(&self.copy).get_or_insert_default().copy(request);
+    }
+
+    /// The copy of the request that was kept last.
+    pub(crate) fn copy(&self) -> Option<Request> {
+        lock(&self.copy).as_ref()?.to_request()
     }
 
     /// Makes events of this connection come to `registry`.
@@ -148,6 +163,7 @@ impl Transport {
             noted: AtomicU8::new(0),
             waiting: Mutex::new(None),
             claim: Claim::new(),
+            copy: Mutex::new(None),
         };
         Transport::of(Arc::new(link))
     }

@@ -1,11 +1,10 @@
 //! What is under way on a connection: a request that arrives, and the answers that leave.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::Response;
-use crate::exchange::{Exchange, KEPT, Payload, Pool};
+use crate::exchange::{Exchange, KEPT, Payload};
 use crate::operations::RequestSpan;
 use crate::panics::contain;
 use crate::report;
@@ -65,10 +64,9 @@ fn forget(parked: Box<Parked>) {
 }
 
 impl Work {
-    /// Bodies up to `body_buffer` are gathered in memory of its own, larger ones in what `pool` has.
-    pub(crate) fn new(protocol: Arc<hansel_proto::Limits>, body_buffer: usize, pool: &Arc<Pool>) -> Work {
+    pub(crate) fn new(exchange: Exchange) -> Work {
         Work {
-            exchange: Exchange::new(protocol, body_buffer, Arc::clone(pool)),
+            exchange,
             out: Vec::new(),
             sent: 0,
             payload: Payload::None,
@@ -195,9 +193,11 @@ impl Work {
 mod tests {
     use super::*;
     use crate::Body;
+    use crate::exchange::Pool;
+    use std::sync::Arc;
 
     fn work() -> Work {
-        Work::new(Arc::default(), 1024, &Pool::new(0, 0))
+        Work::new(Exchange::new(Arc::default(), 1024, Pool::new(0, 0)))
     }
 
     #[test]

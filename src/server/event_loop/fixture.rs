@@ -55,8 +55,8 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
         observation: Observation {
             log: None,
             metrics: None,
-            sends_ids: false,
         },
+        sends_ids: false,
         peers: None,
         capacity: Capacity::new(allowance, loops, Reserve::none()),
     };

@@ -147,7 +147,8 @@ impl EventLoop {
         let peer = visitor.address;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         let mut work = shared.new_work();
-        work.exchange.refuse_unseen(&self.date, &mut work.out);
+        let copy = connection.transport.link.copy();
+        work.exchange.refuse_unseen(copy.as_ref(), &self.date, &mut work.out);
         connection.work = Some(work);
         connection.is_used = true;
         connection.close_after_sending();

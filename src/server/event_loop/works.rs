@@ -71,10 +71,11 @@ impl Works {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::Exchange;
     use std::sync::Arc;
 
     fn work() -> Box<Work> {
-        Box::new(Work::new(Arc::default(), 0, &Arc::default()))
+        Box::new(Work::new(Exchange::new(Arc::default(), 0, Arc::default())))
     }
 
     #[test]

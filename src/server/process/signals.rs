@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lock::lock;
 use crate::server::shared::Shared;
 
 #[cfg(unix)]
@@ -51,6 +50,7 @@ mod unix {
     #[cfg(feature = "activation")]
     use super::super::successor;
     use super::*;
+    use crate::lock::lock;
     use crate::server::net::socket::is;
     use crate::server::seconds::Seconds;
     use crate::{report, threads};

@@ -18,10 +18,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::exchange::Pool;
+use crate::exchange::{Exchange, Pool};
 use crate::operations::Count;
 use crate::panics::contain;
 use crate::report;
+use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) application: Box<dyn Application>,
     pub(crate) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
+    /// What sees each response before it is sent.
+    pub(crate) response_hook: Option<ResponseHook>,
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
     pub(crate) entrance: Entrance,
@@ -87,6 +90,8 @@ pub(crate) struct Operations {
     pub(crate) probes_beside_service: bool,
     pub(crate) drain_delay: Duration,
     pub(crate) observation: Observation,
+    /// Responses contain the id of their request.
+    pub(crate) sends_ids: bool,
     pub(crate) peers: Option<Box<dyn CountPeers>>,
     pub(crate) capacity: Capacity,
 }
@@ -102,6 +107,12 @@ impl Shared {
         wakers: Vec<mio::Waker>,
     ) -> Arc<Shared> {
         Arc::new(Shared {
+            response_hook: match (operations.sends_ids, application.response_hook()) {
+                (false, hook) => hook,
+                (true, None) => Some(Arc::new(send_id)),
+                // First, so that the application sees the id.
+                (true, Some(hook)) => Some(both(Arc::new(send_id), move |seen, response| hook(seen, response))),
+            },
             application,
             loops: wakers.into_iter().map(LoopLink::new).collect(),
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
@@ -153,15 +164,22 @@ impl Shared {
 
     /// Answers a request that the health lane takes.
     pub(crate) fn respond_to_probe(&self, request: &Request) -> Response {
-        match self.probes {
+        let mut response = match self.probes {
             Some(probes) => (probes.respond)(request, self),
             None => http::StatusCode::NOT_FOUND.into_response(),
-        }
+        };
+        response.set_seen();
+        response
     }
 
     /// What a connection needs to do something.
     pub(crate) fn new_work(&self) -> Box<Work> {
-        let mut work = Work::new(Arc::clone(&self.protocol), self.limits.own_body(), &self.pool);
+        let exchange = Exchange::new(
+            Arc::clone(&self.protocol),
+            self.limits.own_body(),
+            Arc::clone(&self.pool),
+        );
+        let mut work = Work::new(exchange.with_hook(self.response_hook.clone()));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();

@@ -3,18 +3,16 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::Request;
 use crate::date::Date;
 use crate::exchange::Answered;
 use crate::operations::{Count, Entry, Log, Places};
 use crate::request::Relayed;
-use crate::{Request, Response};
 
 /// What an operator wants to hear of answers.
 pub(crate) struct Observation {
     pub(crate) log: Option<Box<dyn Log>>,
     pub(crate) metrics: Option<Box<dyn Count>>,
-    /// Answers tell the request's id.
-    pub(crate) sends_ids: bool,
 }
 
 impl Observation {
@@ -121,11 +119,4 @@ impl Observer {
         observation.tell(index, &told, now, date, &mut self.line);
         self.since = now;
     }
-}
-
-/// Tells the client what its request is called here.
-pub(crate) fn send_id(request: &Request, response: &mut Response) {
-    let mut room = [0; 16];
-    // An id is made of characters that may stand in a field.
-    let _ = response.try_set_header("X-Request-Id", request.id().text(&mut room));
 }

@@ -10,13 +10,13 @@ use crate::exchange::{Payload, Step};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
+use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
 use crate::server::connection::places::Place;
 use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
-use crate::server::shared::observer;
 use crate::server::threads::streaming::{self, LiveReader};
 use crate::{IntoResponse, Request, Response};
 
@@ -112,6 +112,9 @@ impl Runner {
             transport.link.claim.fall_behind();
             self.call.keep_earlier(transport, &mut work.out);
         }
+        if self.shared.response_hook.is_some() {
+            transport.link.keep_copy(&work.exchange.request);
+        }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
             self.call_live(work, transport, place.take(), &mut span)
@@ -131,9 +134,7 @@ impl Runner {
         if !self.shared.lifecycle.is_running() {
             work.exchange.close_after_response();
         }
-        if self.shared.observation.sends_ids {
-            observer::send_id(&work.exchange.request, &mut response);
-        }
+        work.exchange.complete(&mut response);
         // To HEAD nothing of a body is sent.
         let takes_thread = response.body.needs_thread() && work.exchange.request.method() != Method::HEAD;
         if is_live {
@@ -260,7 +261,9 @@ impl Runner {
             request.path(),
             request.id()
         );
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        StatusCode::INTERNAL_SERVER_ERROR
+            .into_response()
+            .with_origin(Origin::Panicked)
     }
 
     /// Takes note of the answer that has been made, if somebody wants to know.

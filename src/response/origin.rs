@@ -1,0 +1,26 @@
+//! How a response came about.
+
+/// How a response came about: what a [hook for responses](crate::App::respond) decides by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A handler or a hook returned it, whatever its status.
+    #[default]
+    Handler,
+    /// A handler failed: an error by `?`, a [`State`](crate::State) that nobody has set, a response that can't be sent.
+    /// What was wrong is in the log.
+    Failed,
+    /// What a handler takes from the request could not be made of it: 400, 413, 415 or 422.
+    Rejected,
+    /// Nothing is at the path, or nothing for the method: 404 or 405.
+    Missed,
+    /// The routes answered by themselves: OPTIONS, and redirects to a path with a slash more or less.
+    Automatic,
+    /// A handler panicked: 500.
+    Panicked,
+    /// A handler did not respond in time: 503. The handler still has its request, so a copy is shown.
+    Overdue,
+    /// The server refused the request without calling the application: 400, 408, 411, 413, 414, 417, 431, 501, 503
+    /// or 505.
+    Refused,
+}

@@ -1,0 +1,92 @@
+//! The one place that sees every response: between the moment it is made, by whomever, and the moment it is encoded.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::panics::contain;
+use crate::report;
+use crate::response::Origin;
+use crate::{IntoResponse, Request, Response};
+
+/// What sees each response of an application exactly once, before it is sent: see [`App::respond`](crate::App::respond).
+pub type ResponseHook = Arc<dyn Fn(&Seen<'_>, &mut Response) + Send + Sync>;
+
+/// What is known of a response that is about to be sent.
+#[derive(Debug)]
+pub struct Seen<'s> {
+    request: Option<&'s Request>,
+    origin: Origin,
+}
+
+impl<'s> Seen<'s> {
+    pub(crate) fn new(request: Option<&'s Request>, origin: Origin) -> Seen<'s> {
+        Seen { request, origin }
+    }
+
+    /// The request; None if its head was never whole.
+    ///
+    /// Where the handler is [overdue](Origin::Overdue), it is a copy with the method, the target, the id, and the fields
+    /// Host, Origin and Accept: the handler still has the request itself.
+    pub fn request(&self) -> Option<&'s Request> {
+        self.request
+    }
+
+    /// How the response came about.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The pattern of the endpoint, such as `/people/{id}`, if the request has reached one.
+    pub fn pattern(&self) -> Option<String> {
+        self.request
+            .map(Request::endpoint)
+            .filter(|pattern| !pattern.is_empty())
+    }
+}
+
+/// One hook of two: `second` sees what `first` made of the response.
+pub(crate) fn both(
+    first: ResponseHook,
+    second: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static,
+) -> ResponseHook {
+    Arc::new(move |seen, response| {
+        first(seen, response);
+        second(seen, response);
+    })
+}
+
+/// A hook that tells clients what their requests are called here.
+pub(crate) fn send_id(seen: &Seen<'_>, response: &mut Response) {
+    if let Some(request) = seen.request() {
+        let mut room = [0; 16];
+        // An id is made of characters that may stand in a field.
+        let _ = response.try_set_header("X-Request-Id", request.id().text(&mut room));
+    }
+}
+
+/// Shows a response to the hook, once. If the hook panics, the response is a plain 500.
+#[cold]
+pub(crate) fn show(hook: &ResponseHook, request: Option<&Request>, response: &mut Response) {
+    let Some(origin) = response.origin() else { return };
+    let seen = Seen::new(request, origin);
+    let Err(panic) = contain(|| hook(&seen, response)) else {
+        return response.set_seen();
+    };
+    match request {
+        Some(request) => report::error!(
+            "a hook for responses panicked at {} {} (request {}): {panic}",
+            request.method(),
+            request.path(),
+            request.id()
+        ),
+        None => report::error!("a hook for responses panicked: {panic}"),
+    }
+    // What it has left of the response may not be dropped without a panic either.
+    let mut broken = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    broken.set_seen();
+    std::mem::swap(response, &mut broken);
+    if let Err(panic) = contain(|| drop(broken)) {
+        report::error!("dropping a response panicked: {panic}");
+    }
+}
