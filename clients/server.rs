@@ -44,10 +44,7 @@ struct Reports {
 }
 
 fn main() -> std::io::Result<()> {
-    let mut limits = Limits {
-        body: 64 * 1024 * 1024,
-        ..Limits::default()
-    };
+    let mut limits = Limits::new().body(64 * 1024 * 1024);
     for argument in std::env::args().skip(1) {
         set(&mut limits, &argument).map_err(std::io::Error::other)?;
     }

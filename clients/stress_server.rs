@@ -23,10 +23,7 @@ const MEETING: Duration = Duration::from_millis(900);
 fn main() -> std::io::Result<()> {
     let argument = std::env::args().nth(1);
     let threads = argument.and_then(|threads| threads.parse().ok()).unwrap_or(16);
-    let limits = Limits {
-        handler: Some(HANDLER),
-        ..Limits::default()
-    };
+    let limits = Limits::new().handler(HANDLER);
     let health = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let server = Server::bind("127.0.0.1:0")?.health_on(health)?;
     let server = server.loops(2).threads(threads).limits(limits).quiet();

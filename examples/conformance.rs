@@ -11,12 +11,10 @@ fn main() -> std::io::Result<()> {
         .nth(1)
         .and_then(|port| port.parse().ok())
         .unwrap_or(8000);
-    let limits = Limits {
-        body: 128 * 1024,
+    let limits = Limits::new()
+        .body(128 * 1024)
         // `conformance/run_faults.py` waits 40 s for idle connections to be closed.
-        idle: Duration::from_secs(10),
-        ..Limits::default()
-    };
+        .idle(Duration::from_secs(10));
     Server::bind(("127.0.0.1", port))?.limits(limits).serve(respond)
 }
 

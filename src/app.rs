@@ -1,6 +1,6 @@
 //! Where dispatch becomes an application: the one file that knows both.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
@@ -12,6 +12,7 @@ use crate::dispatch::{
 use crate::page;
 use crate::request::DecodedPath;
 use crate::response::Origin;
+use crate::sealed::Seal;
 use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
@@ -46,7 +47,7 @@ pub struct App {
 type Respond = fn(&App, &Request, Option<&dyn Listener>) -> Response;
 
 /// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Slashes {
     /// `/a` and `/a/` are two paths.
@@ -56,6 +57,16 @@ pub enum Slashes {
     Redirect,
     /// The response is that of the other path.
     Ignore,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("allow_always", &self.allow_always)
+            .field("slashes", &self.slashes)
+            .field("development", &self.in_development.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {
@@ -441,9 +452,12 @@ impl Application for App {
 
 /// The shape of a dispatcher.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct ADispatch(());
 
 impl<D: Dispatch + 'static> IntoApplication<ADispatch> for D {
+    const SEAL: Seal = Seal;
+
     fn into_application(self) -> impl Application {
         App::new(self)
     }
@@ -454,6 +468,8 @@ where
     F: Fn() -> R + Send + Sync + 'static,
     R: IntoResponse + 'static,
 {
+    const SEAL: Seal = Seal;
+
     fn into_application(self) -> impl Application {
         App::new(self)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Listener;
 use crate::pace::Pace;
+use crate::sealed::Seal;
 use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
 
@@ -108,11 +109,16 @@ impl<A: Application + ?Sized> Application for Box<A> {
     note = "serve a `Dispatch` such as `Routes`, a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`; `R` must implement `hansel::IntoResponse`; a closure's parameter needs its type written: `|request: &Request| ..`"
 )]
 pub trait IntoApplication<Shape> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     /// The application it is.
     fn into_application(self) -> impl Application;
 }
 
 impl<A: Application> IntoApplication<()> for A {
+    const SEAL: Seal = Seal;
+
     fn into_application(self) -> impl Application {
         self
     }
@@ -123,6 +129,8 @@ where
     F: Fn(&Request) -> R + Send + Sync + 'static,
     R: IntoResponse,
 {
+    const SEAL: Seal = Seal;
+
     fn into_application(self) -> impl Application {
         let pace = Pace::new();
         Function(move |request: &Request| pace.run(|| self(request).into_response()))
@@ -133,6 +141,8 @@ impl<F> IntoApplication<fn(&Request, &mut Response)> for F
 where
     F: Fn(&Request, &mut Response) + Send + Sync + 'static,
 {
+    const SEAL: Seal = Seal;
+
     fn into_application(self) -> impl Application {
         let pace = Pace::new();
         Function(move |request: &Request| {

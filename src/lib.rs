@@ -181,6 +181,7 @@ mod problem;
 mod report;
 mod request;
 mod response;
+mod sealed;
 mod seen;
 mod server;
 pub mod test;

@@ -3,13 +3,17 @@
 use crate::Application;
 use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
+use crate::sealed::Seal;
 use crate::seen::{ResponseHook, show};
 
 /// The kind of an application.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct AnApplication(());
 
 impl<A: Application> IntoDispatch<AnApplication> for A {
+    const SEAL: Seal = Seal;
+
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Mounted {
             response_hook: self.response_hook(),

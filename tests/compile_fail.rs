@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What is to be found in the message for each mistake.
-const SAID: [(&str, &[&str]); 4] = [
+const SAID: [(&str, &[&str]); 5] = [
     (
         "argument",
         &[
@@ -22,6 +22,7 @@ const SAID: [(&str, &[&str]); 4] = [
             "hansel::from_segment!(Weather);",
         ],
     ),
+    ("sealed", &["not all trait items implemented, missing: `SEAL`"]),
 ];
 
 /// The compiler that wrote the messages that are kept beside the mistakes. Others word some things

@@ -29,12 +29,7 @@ const RESTING: usize = KIB;
 
 #[test]
 fn a_connection_has_no_more_memory_than_is_promised() {
-    let limits = Limits {
-        head_time: NEVER,
-        transfer_time: NEVER,
-        idle: NEVER,
-        ..Limits::default()
-    };
+    let limits = Limits::new().head_time(NEVER).transfer_time(NEVER).idle(NEVER);
     let long_head = |framing: &str| {
         // A target of as many segments as there can be, and fields up to the limit.
         let begin = format!(

@@ -117,12 +117,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 fn server(loops: usize) -> Handle {
-    let limits = Limits {
-        head_time: NEVER,
-        transfer_time: NEVER,
-        idle: NEVER,
-        ..Limits::default()
-    };
+    let limits = Limits::new().head_time(NEVER).transfer_time(NEVER).idle(NEVER);
     let server = Server::bind("127.0.0.1:0").unwrap().loops(loops).limits(limits).quiet();
     server
         .spawn(|request: &Request| request.bytes().unwrap().len().to_string())

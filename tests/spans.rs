@@ -249,10 +249,7 @@ fn a_handler_that_returns_too_late_has_a_span_without_a_status() {
         let _ = admitted.lock().unwrap().recv();
         "too late"
     });
-    let limits = Limits {
-        handler: Some(Duration::from_millis(20)),
-        ..Limits::default()
-    };
+    let limits = Limits::new().handler(Duration::from_millis(20));
     let server = serve(routes, limits);
     assert!(ask(&server, &get("/late")).starts_with("HTTP/1.1 503 "));
     drop(admit);

@@ -215,13 +215,7 @@ fn the_same_request_gets_the_same_response() {
 
 #[test]
 fn a_limit_is_the_same_one_everywhere() {
-    let limits = Limits {
-        target: 9_000,
-        fields: 103,
-        body: 3_000_000,
-        head: 100_000,
-        ..Limits::default()
-    };
+    let limits = Limits::new().target(9_000).fields(103).body(3_000_000).head(100_000);
     let three = Three::new(limits);
     let many = |count: usize| (0..count).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
     let target = |len: usize| format!("GET /{}", "a".repeat(len - 1));
@@ -302,10 +296,7 @@ fn shaped() -> impl Application {
 
 #[test]
 fn a_hook_for_responses_sees_the_same_everywhere() {
-    let limits = Limits {
-        body: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::new().body(100);
     let three = Three::of(shaped, limits);
     let post = |path: &str, kind: &str, body: &str| {
         format!(
@@ -364,10 +355,7 @@ fn a_hook_sees_a_copy_of_what_a_handler_still_has() {
             response.set_body(format!("{:?} {target}", seen.origin()));
         })
     }
-    let limits = Limits {
-        handler: Some(Duration::from_millis(50)),
-        ..Limits::default()
-    };
+    let limits = Limits::new().handler(Some(Duration::from_millis(50)));
     let three = Three::of(hanging, limits);
     let request = b"GET /hang?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     for address in [three.own.local_addr(), three.hyper] {

@@ -33,13 +33,12 @@ pub struct Request {
 
 /// Small, so that a fuzzer reaches them.
 fn limits() -> Limits {
-    Limits {
-        head_bytes: 2048,
-        target_bytes: 256,
-        fields: 16,
-        body_bytes: 4096,
-        trailer_bytes: 256,
-    }
+    Limits::new()
+        .head_bytes(2048)
+        .target_bytes(256)
+        .fields(16)
+        .body_bytes(4096)
+        .trailer_bytes(256)
 }
 
 /// Shows `pieces` to a connection one after the other, and responses every request.
@@ -129,14 +128,7 @@ impl Request {
 
 fn respond(connection: &mut Connection, status: u16, out: &mut Vec<u8>) {
     let content = b"Hello";
-    let head = ResponseHead {
-        status,
-        fields: &FieldBlock::new(),
-        body: BodyLength::Known(content.len() as u64),
-        date: None,
-        default_content_type: None,
-        version: Version::Http11,
-    };
+    let head = ResponseHead::new(status, &FieldBlock::new(), BodyLength::Known(content.len() as u64));
     if connection.respond(&head, out) == BodyPlan::Plain {
         out.extend_from_slice(content);
     }

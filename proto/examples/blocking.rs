@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, InvalidField, Limits, Next, Reason,
-    Received, Refusal, ResponseHead, TargetForm, Version,
+    Received, Refusal, ResponseHead, TargetForm,
 };
 
 /// How long a client may be silent.
@@ -26,10 +26,7 @@ fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = TcpListener::bind(&address)?;
     println!("listening on {}", listener.local_addr()?);
-    let limits = Arc::new(Limits {
-        body_bytes: 4 * 1024 * 1024,
-        ..Limits::default()
-    });
+    let limits = Arc::new(Limits::new().body_bytes(4 * 1024 * 1024));
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         let limits = Arc::clone(&limits);
@@ -188,14 +185,13 @@ impl Response {
 /// Encodes a response behind those not sent yet.
 fn send(connection: &mut Connection, response: &Response, wire: &mut Wire) -> Next {
     let date = date();
-    let head = ResponseHead {
-        status: response.status,
-        fields: &response.fields,
-        body: BodyLength::Known(response.body.len() as u64),
-        date: HttpDate::new(date.as_bytes()),
-        default_content_type: FieldValue::new(response.content_type.as_bytes()),
-        version: Version::Http11,
-    };
+    let head = ResponseHead::new(
+        response.status,
+        &response.fields,
+        BodyLength::Known(response.body.len() as u64),
+    )
+    .date(HttpDate::new(date.as_bytes()))
+    .default_content_type(FieldValue::new(response.content_type.as_bytes()));
     if connection.respond(&head, &mut wire.out) == BodyPlan::Plain {
         wire.out.extend_from_slice(&response.body);
     }

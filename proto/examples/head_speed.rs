@@ -5,9 +5,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use hansel_proto::{
-    BodyLength, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Received, ResponseHead, Version,
-};
+use hansel_proto::{BodyLength, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Received, ResponseHead};
 
 const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -52,14 +50,9 @@ fn exchange(connection: &mut Connection, head: &mut Head, bytes: &[u8], fields: 
     let ended = connection.receive(&bytes[len..], head);
     assert!(matches!(ended, Ok(Received::End { .. })), "there is no body");
     out.clear();
-    let response = ResponseHead {
-        status: 200,
-        fields,
-        body: BodyLength::Known(13),
-        date: const { HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT") },
-        default_content_type: const { FieldValue::new(b"text/plain; charset=utf-8") },
-        version: Version::Http11,
-    };
+    let response = ResponseHead::new(200, fields, BodyLength::Known(13))
+        .date(const { HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT") })
+        .default_content_type(const { FieldValue::new(b"text/plain; charset=utf-8") });
     connection.respond(&response, out);
     black_box(&out);
     connection.finish();

@@ -1,5 +1,6 @@
 //! One connection: received bytes become events, responses become bytes to send.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::chunk::{Chunked, Piece};
@@ -19,7 +20,7 @@ use crate::version::Version;
 ///
 /// The caller reads bytes into its own buffer and passes in those that are not yet consumed. What is to be sent is
 /// appended to a buffer of the caller's. See the [main loop](crate#the-main-loop).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
     limits: Arc<Limits>,
     state: State,
@@ -38,7 +39,11 @@ pub struct Connection {
 }
 
 /// An event that [`Connection::receive`] found at the start of its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller that ignored an event would lose its place in the input"
+)]
 pub enum Received {
     /// These bytes are not enough for an event, and none is consumed. Call again with more bytes, or once the response
     /// that is owed has been encoded.
@@ -65,7 +70,11 @@ pub enum Received {
 }
 
 /// What the caller does after a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller must do each of these, and a default would be wrong"
+)]
 pub enum Next {
     /// Receive the next request.
     Again,
@@ -411,4 +420,14 @@ impl Connection {
 /// RFC 9112 §2.2: empty lines before a request line are not a request.
 fn only_empty_lines(input: &[u8]) -> bool {
     input.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("closes", &self.closes_after_response())
+            .field("refusal", &self.refusal)
+            .finish_non_exhaustive()
+    }
 }

@@ -29,7 +29,7 @@ use crate::scan;
 /// assert!(fields.append("X-Split", b"a\r\nSet-Cookie: c=3").is_err());
 /// # Ok::<(), hansel_proto::InvalidField>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldBlock {
     /// Lines of the form `name: value\r\n`.
     lines: Vec<u8>,
@@ -208,8 +208,15 @@ impl<'a> IntoIterator for &'a FieldBlock {
     }
 }
 
+/// Shows the names, but not the values: they may be secrets.
+impl fmt::Debug for FieldBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FieldBlock").field(&self.iter()).finish()
+    }
+}
+
 /// Iterates over the fields of a [`FieldBlock`]: see [`FieldBlock::iter`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FieldBlockIter<'a> {
     block: &'a FieldBlock,
     at: usize,
@@ -222,6 +229,13 @@ impl<'a> Iterator for FieldBlockIter<'a> {
         let line = self.block.line_at(self.at)?;
         self.at = line.end;
         Some((line.name, line.value))
+    }
+}
+
+/// Shows the names that are left, but not the values: they may be secrets.
+impl fmt::Debug for FieldBlockIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone().map(|(name, _)| name)).finish()
     }
 }
 
@@ -314,7 +328,7 @@ fn is_known_option(option: &[u8]) -> bool {
 }
 
 /// The error for a field that a [`FieldBlock`] refused: its name and the rule it broke.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InvalidField {
     name: Box<str>,
     rule: FieldRule,

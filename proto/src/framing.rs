@@ -10,6 +10,10 @@ use crate::version::Version;
 
 /// How the body of a request is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "RFC 9112 §6.3 delimits a request in no other way"
+)]
 pub enum Framing {
     /// Neither Content-Length nor Transfer-Encoding: there is no body.
     #[default]

@@ -1,5 +1,7 @@
 //! The parsed head of a request, as spans of the bytes it was parsed from.
 
+use std::fmt;
+
 use crate::framing::Framing;
 use crate::lines::{self, Field};
 use crate::request_line::RequestLine;
@@ -31,7 +33,7 @@ use crate::version::Version;
 /// assert_eq!(head.field(bytes, "accept"), Some(&b"*/*"[..]));
 /// # Ok::<(), hansel_proto::Refusal>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Head {
     pub(crate) len: usize,
     pub(crate) line: RequestLine,
@@ -167,9 +169,22 @@ impl Head {
     }
 }
 
+/// Shows what was parsed, but not the bytes: they may contain secrets.
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("len", &self.len)
+            .field("target_form", &self.target_form())
+            .field("version", &self.version())
+            .field("fields", &self.section.fields.len())
+            .field("framing", &self.framing())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The header section that was parsed last on one connection, kept apart from its [`Head`]: see
 /// [`Head::swap_last_section`]. It only saves work; the result of parsing is the same with any other section.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct LastSection(Box<Section>);
 
 impl LastSection {
@@ -184,8 +199,14 @@ impl LastSection {
     }
 }
 
+impl fmt::Debug for LastSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LastSection({} bytes)", self.len())
+    }
+}
+
 /// Iterates over the fields of a [`Head`], in order: see [`Head::fields`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fields<'b> {
     fields: std::slice::Iter<'b, Field>,
     section: &'b [u8],
@@ -205,3 +226,10 @@ impl<'b> Iterator for Fields<'b> {
 }
 
 impl ExactSizeIterator for Fields<'_> {}
+
+/// Shows the names that are left, but not the values: they may be secrets.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone().map(|(name, _)| name)).finish()
+    }
+}

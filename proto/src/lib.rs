@@ -44,7 +44,7 @@
 //! [`respond`](Connection::respond), and [`finish`](Connection::finish):
 //! ```
 //! use hansel_proto::{BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate};
-//! use hansel_proto::{Limits, Next, Received, ResponseHead, Version};
+//! use hansel_proto::{Limits, Next, Received, ResponseHead};
 //!
 //! // What a socket would have returned: two requests at once.
 //! let arrived = b"POST /echo HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello\
@@ -78,14 +78,10 @@
 //!             refusal.status()
 //!         }
 //!     };
-//!     let response = ResponseHead {
-//!         status,
-//!         fields: &FieldBlock::new(),
-//!         body: BodyLength::Known(body.len() as u64),
-//!         date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
-//!         default_content_type: FieldValue::new(b"text/plain"),
-//!         version: Version::Http11,
-//!     };
+//!     let fields = FieldBlock::new();
+//!     let response = ResponseHead::new(status, &fields, BodyLength::Known(body.len() as u64))
+//!         .date(HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"))
+//!         .default_content_type(FieldValue::new(b"text/plain"));
 //!     if connection.respond(&response, &mut out) == BodyPlan::Plain {
 //!         out.extend_from_slice(&body);
 //!     }

@@ -11,10 +11,11 @@ pub(crate) const LINE_BYTES: usize = 4 * 1024;
 /// ```
 /// use hansel_proto::Limits;
 ///
-/// let limits = Limits { body_bytes: 10 * 1024 * 1024, ..Limits::default() };
+/// let limits = Limits::new().body_bytes(10 * 1024 * 1024);
 /// assert_eq!(limits.fields, 100);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
     /// The request line and the fields together, including the empty lines around them: `431`, or `414` while the
     /// request line has not ended. 32 KiB by default; values above 4 GiB count as 4 GiB.
@@ -31,6 +32,52 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Returns the default limits.
+    pub const fn new() -> Limits {
+        Limits {
+            head_bytes: 32 * 1024,
+            target_bytes: 8 * 1024,
+            fields: 100,
+            body_bytes: 1024 * 1024,
+            trailer_bytes: 8 * 1024,
+        }
+    }
+
+    /// Sets [`head_bytes`](field@Limits::head_bytes).
+    #[must_use]
+    pub const fn head_bytes(mut self, bytes: usize) -> Limits {
+        self.head_bytes = bytes;
+        self
+    }
+
+    /// Sets [`target_bytes`](field@Limits::target_bytes).
+    #[must_use]
+    pub const fn target_bytes(mut self, bytes: usize) -> Limits {
+        self.target_bytes = bytes;
+        self
+    }
+
+    /// Sets [`fields`](field@Limits::fields).
+    #[must_use]
+    pub const fn fields(mut self, count: usize) -> Limits {
+        self.fields = count;
+        self
+    }
+
+    /// Sets [`body_bytes`](field@Limits::body_bytes).
+    #[must_use]
+    pub const fn body_bytes(mut self, bytes: u64) -> Limits {
+        self.body_bytes = bytes;
+        self
+    }
+
+    /// Sets [`trailer_bytes`](field@Limits::trailer_bytes).
+    #[must_use]
+    pub const fn trailer_bytes(mut self, bytes: usize) -> Limits {
+        self.trailer_bytes = bytes;
+        self
+    }
+
     /// Returns the largest number of bytes that [`Connection::receive`](crate::Connection::receive) leaves unconsumed
     /// before it either consumes or refuses them. A buffer of this size never gets stuck.
     pub fn buffer_bytes(&self) -> usize {
@@ -40,12 +87,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            head_bytes: 32 * 1024,
-            target_bytes: 8 * 1024,
-            fields: 100,
-            body_bytes: 1024 * 1024,
-            trailer_bytes: 8 * 1024,
-        }
+        Limits::new()
     }
 }

@@ -8,14 +8,14 @@ use std::fmt;
 /// After any refusal the connection must respond with [`status`](Refusal::status) and close, because it is no longer
 /// certain where the next request would begin. `Display` is one sentence that names the rule, what broke it, and the
 /// RFC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refusal {
     reason: Reason,
     culprit: Culprit,
 }
 
 /// What broke the rule, if it fits into a few bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Culprit {
     Unnamed,
     Byte(u8),

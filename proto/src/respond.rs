@@ -5,8 +5,17 @@ use crate::status;
 use crate::value::{FieldValue, HttpDate};
 use crate::version::Version;
 
-/// What a response begins with.
+/// The start of a response: its status, its fields, and how much content follows.
+///
+/// ```
+/// use hansel_proto::{BodyLength, FieldBlock, HttpDate, ResponseHead};
+///
+/// let fields = FieldBlock::new();
+/// let head = ResponseHead::new(200, &fields, BodyLength::Known(5)).date(HttpDate::at(0));
+/// assert_eq!(head.status, 200);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ResponseHead<'a> {
     /// A final status, 200 to 999. Any other is sent as 500, because an interim status would not end the request.
     pub status: u16,
@@ -22,8 +31,67 @@ pub struct ResponseHead<'a> {
     pub version: Version,
 }
 
+impl<'a> ResponseHead<'a> {
+    /// Creates the head of an HTTP/1.1 response without a Date and without a default Content-Type.
+    #[inline]
+    pub const fn new(status: u16, fields: &'a FieldBlock, body: BodyLength) -> ResponseHead<'a> {
+        ResponseHead {
+            status,
+            fields,
+            body,
+            date: None,
+            default_content_type: None,
+            version: Version::Http11,
+        }
+    }
+
+    /// Sets the status.
+    #[inline]
+    #[must_use]
+    pub const fn status(mut self, status: u16) -> ResponseHead<'a> {
+        self.status = status;
+        self
+    }
+
+    /// Sets how much content the response has.
+    #[inline]
+    #[must_use]
+    pub const fn body(mut self, body: BodyLength) -> ResponseHead<'a> {
+        self.body = body;
+        self
+    }
+
+    /// Sets the Date.
+    #[inline]
+    #[must_use]
+    pub fn date(mut self, date: impl Into<Option<HttpDate>>) -> ResponseHead<'a> {
+        self.date = date.into();
+        self
+    }
+
+    /// Sets the Content-Type for content that has none.
+    #[inline]
+    #[must_use]
+    pub fn default_content_type(mut self, value: impl Into<Option<FieldValue<'static>>>) -> ResponseHead<'a> {
+        self.default_content_type = value.into();
+        self
+    }
+
+    /// Sets the version.
+    #[inline]
+    #[must_use]
+    pub const fn version(mut self, version: Version) -> ResponseHead<'a> {
+        self.version = version;
+        self
+    }
+}
+
 /// The length of the content of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is no body, or its length is known, or it is not"
+)]
 pub enum BodyLength {
     /// No content, whatever the method.
     None,
@@ -34,7 +102,11 @@ pub enum BodyLength {
 }
 
 /// How the content of a response is sent after its head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "RFC 9112 §6.3 delimits a response in no other way"
+)]
 pub enum BodyPlan {
     /// Not at all: there is none, or the client expects none (HEAD, 204, 205, 304, 2xx to CONNECT).
     Omit,

@@ -10,6 +10,7 @@
 /// assert_eq!(span.of(b"too"), b"", "out of range: empty, never a panic");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a range is its two ends")]
 pub struct Span {
     /// Index of the first byte.
     pub start: u32,

@@ -7,6 +7,7 @@ use crate::span::Span;
 
 /// The four forms of a request target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 9112 §3.2 defines four forms")]
 pub enum TargetForm {
     /// `/where?q=now`: a path and perhaps a query. Nearly all requests have this form.
     #[default]

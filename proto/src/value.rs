@@ -1,5 +1,7 @@
 //! Values that a server adds to its responses, checked once instead of with each response.
 
+use std::fmt;
+
 use crate::scan::{self, VALUE};
 
 /// A field value that can be sent: it has no control bytes, so it ends where its line ends (RFC 9110 §5.5).
@@ -11,7 +13,7 @@ use crate::scan::{self, VALUE};
 /// assert_eq!(TEXT.bytes(), b"text/plain");
 /// assert!(FieldValue::new(b"text/plain\r\nSet-Cookie: a=b").is_none());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> FieldValue<'a> {
@@ -30,6 +32,12 @@ impl<'a> FieldValue<'a> {
     }
 }
 
+impl fmt::Debug for FieldValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FieldValue({:?})", String::from_utf8_lossy(self.0))
+    }
+}
+
 /// A time in the form of RFC 9110 §5.6.7: `Fri, 20 Nov 2026 12:00:00 GMT`.
 ///
 /// ```
@@ -39,7 +47,7 @@ impl<'a> FieldValue<'a> {
 /// assert!(date.is_some());
 /// assert!(HttpDate::new(b"Friday, 20-Nov-26 12:00:00 GMT").is_none(), "obsolete, and not to be sent");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HttpDate([u8; LENGTH]);
 
 /// The length of an IMF-fixdate, in which every part has a fixed place.
@@ -60,7 +68,7 @@ impl HttpDate {
     ///
     /// ```
     /// let date = hansel_proto::HttpDate::at(1_795_176_000);
-    /// assert_eq!(date.bytes(), b"Fri, 20 Nov 2026 12:00:00 GMT");
+    /// assert_eq!(date.to_string(), "Fri, 20 Nov 2026 12:00:00 GMT");
     /// ```
     pub fn at(seconds: u64) -> HttpDate {
         let (days, second) = (seconds / DAY, seconds % DAY);
@@ -79,6 +87,18 @@ impl HttpDate {
     /// Returns the bytes as they are sent.
     pub const fn bytes(&self) -> &[u8; LENGTH] {
         &self.0
+    }
+}
+
+impl fmt::Display for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(std::str::from_utf8(&self.0).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpDate({self})")
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::{FromSegment, Why};
 use crate::Response;
 use crate::request::{Request, Segments};
+use crate::sealed::Seal;
 
 /// What can be an argument of a handler.
 ///
@@ -31,6 +32,8 @@ use crate::request::{Request, Segments};
 )]
 ///
 /// Path arguments come in the order of the path; the others may stand anywhere.
+///
+/// This trait is sealed. To read a type of your own from a part of the path, implement [`FromSegment`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be an argument of a handler",
     label = "this handler has an argument of type `{Self}`",
@@ -38,6 +41,9 @@ use crate::request::{Request, Segments};
     note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
 )]
 pub trait Argument {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     /// The argument itself, for a call.
     type Of<'c>;
     /// What the first phase makes of the path.
@@ -65,7 +71,6 @@ pub trait Argument {
 }
 
 /// What an argument takes of the path.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     One,
@@ -80,7 +85,6 @@ pub enum Kind {
 }
 
 /// Why a part of the path is not an argument.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Unfit<'r> {
     segment: Option<&'r str>,
@@ -193,6 +197,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
 }
 
 impl<T: FromSegment> Argument for T {
+    const SEAL: Seal = Seal;
     type Of<'c> = T;
     type Parsed<'r> = T;
     const KIND: Kind = Kind::One;
@@ -211,6 +216,7 @@ impl<T: FromSegment> Argument for T {
 }
 
 impl Argument for &str {
+    const SEAL: Seal = Seal;
     type Of<'c> = &'c str;
     type Parsed<'r> = &'r str;
     const KIND: Kind = Kind::One;
@@ -232,6 +238,7 @@ impl Argument for &str {
 }
 
 impl<T: FromSegment> Argument for Option<T> {
+    const SEAL: Seal = Seal;
     type Of<'c> = Option<T>;
     type Parsed<'r> = Option<T>;
     const KIND: Kind = Kind::Maybe;
@@ -258,6 +265,7 @@ impl<T: FromSegment> Argument for Option<T> {
 }
 
 impl<T: FromSegment> Argument for Vec<T> {
+    const SEAL: Seal = Seal;
     type Of<'c> = Vec<T>;
     type Parsed<'r> = Vec<T>;
     const KIND: Kind = Kind::All;
@@ -283,7 +291,7 @@ impl<T: FromSegment> Argument for Vec<T> {
 }
 
 /// Where arguments come from that are not parts of the path.
-#[doc(hidden)]
+#[derive(Debug)]
 pub struct Source<'c, 'r: 'c> {
     pub(crate) request: &'r Request,
     response: Option<&'c mut Response>,
@@ -296,6 +304,7 @@ impl<'c, 'r> Source<'c, 'r> {
 }
 
 impl Argument for &Request {
+    const SEAL: Seal = Seal;
     type Of<'c> = &'c Request;
     type Parsed<'r> = ();
     const KIND: Kind = Kind::Request;
@@ -310,6 +319,7 @@ impl Argument for &Request {
 }
 
 impl Argument for &mut Response {
+    const SEAL: Seal = Seal;
     type Of<'c> = &'c mut Response;
     type Parsed<'r> = ();
     const KIND: Kind = Kind::Response;

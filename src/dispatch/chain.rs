@@ -1,5 +1,7 @@
 //! One dispatcher after the other.
 
+use std::fmt;
+
 use super::{Dispatch, IntoDispatch, Map, Miss, Reply, Walk};
 
 /// Asks dispatchers one after the other; the first that finds an endpoint answers.
@@ -23,6 +25,14 @@ use super::{Dispatch, IntoDispatch, Map, Miss, Reply, Walk};
 #[derive(Default)]
 pub struct Chain {
     links: Vec<Box<dyn Dispatch>>,
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain")
+            .field("links", &self.links.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Chain {

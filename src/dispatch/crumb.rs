@@ -10,6 +10,7 @@ use crate::Request;
 
 /// One decision on the way to an endpoint: for going on, for arriving, or against a way.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Crumb<'a> {
     /// How many steps have been taken before this one.
     pub depth: usize,
@@ -25,6 +26,7 @@ pub struct Crumb<'a> {
 
 /// What was decided about a way.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Decision<'a> {
     /// To go on there: a midpoint.
     Descend,

@@ -5,6 +5,7 @@
 //! returned whether it will do.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::arguments::{Kind, PathArguments, Source};
 use super::segment::{plain, short_name};
 use super::{Argument, Endpoint, Reply, Step, Walk};
 use crate::pace::Pace;
+use crate::sealed::Seal;
 use crate::{IntoResponse, Response};
 
 /// A function that can handle requests: one of up to eight [`Argument`]s, that returns what is
@@ -43,20 +45,31 @@ use crate::{IntoResponse, Response};
     note = "a handler is a function or closure that is `Send + Sync + 'static`; a closure's arguments need their types written: `|id: u32| ..`",
     note = "a whole dispatcher goes under a path by `.mount(\"/path\", ..)`"
 )]
-pub trait Handler<S> {}
+pub trait Handler<S> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+}
 
 /// What makes a function a handler: each of its arguments is an [`Argument`], and what it returns is
 /// [`IntoResponse`].
 pub trait Shape<H> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     /// Returns the handler, ready to be called. A handler that is only a name is looked up by `find`.
     #[doc(hidden)]
     fn bind(handler: H, find: Find<'_>) -> Result<Bound, String>;
 }
 
 /// A handler, ready to be called.
-#[doc(hidden)]
 #[derive(Clone)]
 pub struct Bound(pub(super) Arc<dyn Call<()>>);
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bound({})", self.0.signature().text())
+    }
+}
 
 /// Finds a handler by its dotted name, or says why there is none.
 pub(super) type Find<'f> = &'f dyn Fn(&str) -> Result<Bound, String>;
@@ -229,10 +242,16 @@ where
     label = "not a function of `&{T}` and up to seven arguments",
     note = "a method takes `&self`, then what a handler takes; a closure's arguments need their types written: `|this: &{T}, id: u32| ..`"
 )]
-pub trait MethodHandler<T, S> {}
+pub trait MethodHandler<T, S> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+}
 
 /// What makes a function a method that handles requests; as [`Shape`], but with a receiver.
 pub trait MethodShape<T, F> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     #[doc(hidden)]
     fn arguments() -> Vec<(Kind, Cow<'static, str>)>;
 
@@ -267,7 +286,12 @@ macro_rules! call {
 
 macro_rules! shapes {
     ($($A:ident $a:ident),*) => {
-        impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F where F: Fn($($A),*) -> R {}
+        impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F
+        where
+            F: Fn($($A),*) -> R,
+        {
+            const SEAL: Seal = Seal;
+        }
 
         impl<F, R, $($A),*> Shape<F> for fn($($A),*) -> R
         where
@@ -275,6 +299,8 @@ macro_rules! shapes {
             R: IntoResponse + 'static,
             $($A: Argument + 'static),*
         {
+            const SEAL: Seal = Seal;
+
             fn bind(function: F, _: Find<'_>) -> Result<Bound, String> {
                 let arguments = vec![$(($A::KIND, $A::described())),*];
                 let signature = Signature::new(std::any::type_name::<F>(), arguments);
@@ -308,7 +334,12 @@ macro_rules! shapes {
 
 macro_rules! method_shapes {
     ($($A:ident $a:ident),*) => {
-        impl<T, F, R, $($A),*> MethodHandler<T, fn($($A),*) -> R> for F where F: Fn(&T, $($A),*) -> R {}
+        impl<T, F, R, $($A),*> MethodHandler<T, fn($($A),*) -> R> for F
+        where
+            F: Fn(&T, $($A),*) -> R,
+        {
+            const SEAL: Seal = Seal;
+        }
 
         impl<T, F, R, $($A),*> MethodShape<T, F> for fn($($A),*) -> R
         where
@@ -316,6 +347,8 @@ macro_rules! method_shapes {
             R: IntoResponse,
             $($A: Argument),*
         {
+            const SEAL: Seal = Seal;
+
             fn arguments() -> Vec<(Kind, Cow<'static, str>)> {
                 vec![$(($A::KIND, $A::described())),*]
             }

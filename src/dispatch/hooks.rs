@@ -1,10 +1,12 @@
 //! Hooks around a dispatcher: before, after, around, and what it shares.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use super::segment::short_name;
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
+use crate::sealed::Seal;
 use crate::{IntoResponse, Request, Response};
 
 /// Hooks around a dispatcher, in the order in which they are added: the first is the outermost.
@@ -57,6 +59,14 @@ type Before = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 type After = dyn Fn(&Request, &mut Response) + Send + Sync;
 type Around = dyn Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync;
 type Share = dyn Fn(&Request) + Send + Sync;
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("hooks", &self.hooks.len())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Hooks {
     /// No hook yet, on a dispatcher, application, resource or function.
@@ -129,23 +139,32 @@ fn name_of<F>(_: &F) -> &'static str {
     note = "a hook that runs before returns `()`, an `Option` of a response, or a `Result` whose error is a response"
 )]
 pub trait Verdict {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     /// The response, if there is to be one now.
     fn verdict(self) -> Option<Response>;
 }
 
 impl Verdict for () {
+    const SEAL: Seal = Seal;
+
     fn verdict(self) -> Option<Response> {
         None
     }
 }
 
 impl<R: IntoResponse> Verdict for Option<R> {
+    const SEAL: Seal = Seal;
+
     fn verdict(self) -> Option<Response> {
         self.map(R::into_response)
     }
 }
 
 impl<E: IntoResponse> Verdict for Result<(), E> {
+    const SEAL: Seal = Seal;
+
     fn verdict(self) -> Option<Response> {
         self.err().map(E::into_response)
     }

@@ -4,6 +4,7 @@ use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape, bind};
 use super::registry::find_nowhere;
 use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+use crate::sealed::Seal;
 
 /// What can be mounted under a path.
 ///
@@ -22,11 +23,16 @@ use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
     note = "mount a `Dispatch` (`Routes`, `Methods`, a `Chain`), a `Resource`, an `Application`, or a function"
 )]
 pub trait IntoDispatch<Kind> {
+    #[doc(hidden)]
+    const SEAL: Seal;
+
     /// The dispatcher it is.
     fn into_dispatch(self) -> impl Dispatch + 'static;
 }
 
 impl<D: Dispatch + 'static> IntoDispatch<()> for D {
+    const SEAL: Seal = Seal;
+
     fn into_dispatch(self) -> impl Dispatch + 'static {
         self
     }
@@ -34,9 +40,12 @@ impl<D: Dispatch + 'static> IntoDispatch<()> for D {
 
 /// The kind of a function.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct AFunction<S>(S);
 
 impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
+    const SEAL: Seal = Seal;
+
     fn into_dispatch(self) -> impl Dispatch + 'static {
         MountedFunction::new(bind(self, &find_nowhere))
     }

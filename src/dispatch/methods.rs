@@ -1,6 +1,7 @@
 //! Dispatch by function name: `/name/p1/p2` calls `name` with what follows.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -73,6 +74,17 @@ struct Exposed<T> {
 enum Callee<T> {
     Plain(Bound),
     Method(Arc<dyn Call<T>>),
+}
+
+impl<T> fmt::Debug for Methods<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Methods")
+            .field(
+                "names",
+                &self.table.read().unwrap_or_else(PoisonError::into_inner).len(),
+            )
+            .finish_non_exhaustive()
+    }
 }
 
 impl Methods {

@@ -64,14 +64,11 @@ mod walk;
 use std::sync::Arc;
 
 pub use arguments::Argument;
-#[doc(hidden)]
-pub use arguments::{Kind, PathArguments, Source, Unfit};
+pub(crate) use arguments::{Kind, PathArguments, Source, Unfit};
 pub use chain::Chain;
 pub(crate) use crumb::Both;
 pub use crumb::{Crumb, Decision, Listener, Why};
 pub use extract::*;
-#[doc(hidden)]
-pub use handler::Bound;
 pub use handler::{Handler, MethodHandler, MethodShape, Shape};
 pub use hooks::{Hooks, Verdict};
 pub use into_dispatch::IntoDispatch;

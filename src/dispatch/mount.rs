@@ -1,5 +1,7 @@
 //! A dispatcher under a path.
 
+use std::fmt;
+
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why, notation};
 
 /// Puts a dispatcher under a path; see [`mount`].
@@ -52,6 +54,14 @@ pub fn mount<S, I: IntoDispatch<S>>(path: &str, inner: I) -> Mount<impl Dispatch
         path: path.replace('^', "%5E"),
         segments: decoded,
         inner: inner.into_dispatch(),
+    }
+}
+
+impl<D> fmt::Debug for Mount<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

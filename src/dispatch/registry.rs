@@ -1,9 +1,11 @@
 //! Handlers by dotted name: `"views.index"`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::Location;
 
 use super::handler::{Bound, Find, Handler, Shape, bind};
+use crate::sealed::Seal;
 
 /// Handlers by dotted name, for routes that are written as data.
 ///
@@ -24,6 +26,12 @@ use super::handler::{Bound, Find, Handler, Shape, bind};
 #[derive(Clone, Default)]
 pub struct Registry {
     handlers: BTreeMap<String, (Bound, &'static Location<'static>)>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.handlers.keys()).finish()
+    }
 }
 
 impl Registry {
@@ -77,11 +85,16 @@ pub(super) fn find_nowhere(name: &str) -> Result<Bound, String> {
 
 /// The shape of a name.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct Dotted(());
 
-impl Handler<Dotted> for &'static str {}
+impl Handler<Dotted> for &'static str {
+    const SEAL: Seal = Seal;
+}
 
 impl Shape<&'static str> for Dotted {
+    const SEAL: Seal = Seal;
+
     fn bind(name: &'static str, find: Find<'_>) -> Result<Bound, String> {
         find(name)
     }

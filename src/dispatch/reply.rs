@@ -25,6 +25,10 @@ impl Arrived {
 /// `NotFound` is the same as a `MethodNotAllowed` that allows nothing, so misses
 /// [`merge`](Miss::merge) in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a dispatcher replies with one of the two, and must know both"
+)]
 pub enum Miss {
     /// There is nothing at this path: 404.
     NotFound,

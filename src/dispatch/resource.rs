@@ -1,5 +1,6 @@
 //! Dispatch by resource and verb: a resource's functions are named after the methods they answer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -11,6 +12,7 @@ use super::segment::{plain, short_name, type_name};
 use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why, notation};
 use crate::Request;
 use crate::pace::Pace;
+use crate::sealed::Seal;
 
 /// A resource: something that responses verbs, and may have items and nested resources.
 ///
@@ -116,6 +118,14 @@ pub struct Verbs<'v, 'r, S> {
     reply: Option<Reply>,
     /// Whether that is final.
     is_decided: bool,
+}
+
+impl<S> fmt::Debug for Verbs<'_, '_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verbs")
+            .field("resource", &type_name::<S>())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the list is made for.
@@ -391,9 +401,12 @@ impl<R: Resource + Send + Sync> Dispatch for Root<R> {
 
 /// The kind of a resource.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct AResource(());
 
 impl<R: Resource + Send + Sync + 'static> IntoDispatch<AResource> for R {
+    const SEAL: Seal = Seal;
+
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Root(self)
     }
@@ -401,9 +414,12 @@ impl<R: Resource + Send + Sync + 'static> IntoDispatch<AResource> for R {
 
 /// The kind of a resource that is shared.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct ASharedResource(());
 
 impl<R: Resource + Send + Sync + 'static> IntoDispatch<ASharedResource> for Arc<R> {
+    const SEAL: Seal = Seal;
+
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Shared(self)
     }

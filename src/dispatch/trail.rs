@@ -57,6 +57,7 @@ pub struct TrailCrumb {
 
 /// What came of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// An endpoint was found.
     Found,

@@ -1,6 +1,7 @@
 //! A walk along the path of a request: it alone holds the cursor, and it alone ends at an endpoint.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::Method;
 
@@ -36,6 +37,17 @@ pub struct Walk<'r> {
     has_taken_any: bool,
     /// The response of the endpoint. It stays here while the reply goes back through all dispatchers.
     response: Option<Response>,
+}
+
+impl fmt::Debug for Walk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk")
+            .field("method", self.method)
+            .field("path", &self.request.path())
+            .field("left", &self.rest)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a walk is for.

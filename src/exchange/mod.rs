@@ -391,14 +391,9 @@ impl Exchange {
     }
 
     fn refuse_text(&mut self, status: StatusCode, fields: &FieldBlock, text: &str, date: &Date, out: &mut Vec<u8>) {
-        let head = ResponseHead {
-            status: status.as_u16(),
-            fields,
-            body: BodyLength::Known(text.len() as u64),
-            date: date.value(),
-            default_content_type: Some(TEXT),
-            version: hansel_proto::Version::Http11,
-        };
+        let head = ResponseHead::new(status.as_u16(), fields, BodyLength::Known(text.len() as u64))
+            .date(date.value())
+            .default_content_type(TEXT);
         let plan = self.protocol.respond(&head, out);
         if plan == BodyPlan::Plain {
             out.extend_from_slice(text.as_bytes());
@@ -427,14 +422,13 @@ impl Exchange {
             report::error!("the body of a refusal must be bytes; it was left out");
             &[]
         });
-        let head = ResponseHead {
-            status: response.status().as_u16(),
-            fields: &response.fields,
-            body: BodyLength::Known(content.len() as u64),
-            date: date.value(),
-            default_content_type: response.body.content_type,
-            version: hansel_proto::Version::Http11,
-        };
+        let head = ResponseHead::new(
+            response.status().as_u16(),
+            &response.fields,
+            BodyLength::Known(content.len() as u64),
+        )
+        .date(date.value())
+        .default_content_type(response.body.content_type);
         let plan = self.protocol.respond(&head, out);
         let is_sent = plan == BodyPlan::Plain && !is_head;
         if is_sent {
@@ -487,14 +481,14 @@ impl Exchange {
         // body may do so because the method is HEAD.
         let is_unknown = len == Some(0) && self.request.method() == http::Method::HEAD && response.body.is_none();
         let body_length = if is_unknown { None } else { len };
-        let head = ResponseHead {
-            status: response.status().as_u16(),
-            fields: &response.fields,
-            body: body_length.map_or(BodyLength::Unknown, BodyLength::Known),
-            date: date.value(),
-            default_content_type: response.body.content_type,
-            version,
-        };
+        let head = ResponseHead::new(
+            response.status().as_u16(),
+            &response.fields,
+            body_length.map_or(BodyLength::Unknown, BodyLength::Known),
+        )
+        .date(date.value())
+        .default_content_type(response.body.content_type)
+        .version(version);
         let plan = self.protocol.respond(&head, out);
         self.answered = Some(Answered {
             status: head.status,

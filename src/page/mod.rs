@@ -288,7 +288,8 @@ mod tests {
                 Err(std::io::Error::other(request.query().unwrap_or("").to_owned()))?
             })
             .get("/echo", |request: &Request| {
-                (StatusCode::NOT_FOUND, format!("{request:?}"))
+                let cookie = request.header("Cookie").unwrap_or("");
+                (StatusCode::NOT_FOUND, format!("{:?} {cookie}", request.query()))
             })
             .get("/own", || (StatusCode::NOT_FOUND, Html("<script>own</script>")))
             .get("/stream", || {

@@ -120,16 +120,17 @@ impl RequestBody {
 
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.content {
-            Content::Empty => "empty",
-            Content::Buffered(_) | Content::Collected => "whole",
-            Content::Live(_) => "still arriving",
-        })
+        match &self.content {
+            Content::Empty => f.write_str("empty"),
+            Content::Buffered(span) => write!(f, "{} bytes", span.len()),
+            Content::Collected => write!(f, "{} bytes", self.collected.len()),
+            Content::Live(_) => f.write_str("still arriving"),
+        }
     }
 }
 
 /// Why a body could not be read. As a response it is the status in brackets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BodyError {
     /// It is larger than the server takes (413).

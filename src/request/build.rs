@@ -11,19 +11,18 @@ use http::{Method, Version};
 use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
 /// The receiver limits the size of a request, not its builder.
-const UNLIMITED: Limits = Limits {
-    head_bytes: usize::MAX,
-    target_bytes: usize::MAX,
-    fields: usize::MAX,
-    body_bytes: u64::MAX,
-    trailer_bytes: usize::MAX,
-};
+const UNLIMITED: Limits = Limits::new()
+    .head_bytes(usize::MAX)
+    .target_bytes(usize::MAX)
+    .fields(usize::MAX)
+    .body_bytes(u64::MAX)
+    .trailer_bytes(usize::MAX);
 
 /// Why a request could not be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InvalidRequest(Cause);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Cause {
     Refused(Refusal),
     Path(BadPath),

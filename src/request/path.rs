@@ -24,7 +24,7 @@ pub(crate) struct DecodedPath {
 const PADDING: &str = "////////";
 
 /// Why a path cannot be decoded. The response is 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BadPath {
     /// A segment is not UTF-8 once decoded.
     NotUtf8,

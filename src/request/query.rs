@@ -1,7 +1,9 @@
 //! The pairs of a query string, or of a form body: `a=1&b=two+words`.
 
-use percent_encoding::percent_decode;
 use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::percent_decode;
 
 /// The pairs of a query, decoded, in order: the WHATWG URL standard's
 /// [`application/x-www-form-urlencoded`](https://url.spec.whatwg.org/#urlencoded-parsing) rules, so
@@ -13,7 +15,7 @@ use std::borrow::Cow;
 /// assert_eq!(pairs[0], ("q".into(), "green eggs".into()));
 /// assert_eq!(pairs[2], ("draft".into(), "".into()));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pairs<'r> {
     rest: &'r str,
 }
@@ -41,6 +43,13 @@ impl<'r> Pairs<'r> {
             }
         }
         None
+    }
+}
+
+/// Shows how much is left, but not the pairs: a form may contain passwords.
+impl fmt::Debug for Pairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pairs({} bytes)", self.rest.len())
     }
 }
 

@@ -67,7 +67,8 @@ pub trait IntoResponse {
 /// let response = Html("<h1>Hansel</h1>").into_response();
 /// assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "it is written around a text: `Html(text)`")]
 pub struct Html<T>(pub T);
 
 impl<T: Into<Body>> IntoResponse for Html<T> {

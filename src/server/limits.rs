@@ -41,12 +41,13 @@ const CONTESTED: u64 = 64;
 /// use hansel::{Limits, Server};
 /// use std::time::Duration;
 ///
-/// let limits = Limits { body: 64 * 1024 * 1024, idle: Duration::from_secs(120), ..Limits::default() };
+/// let limits = Limits::new().body(64 * 1024 * 1024).idle(Duration::from_secs(120));
 /// # fn serve(limits: Limits) -> std::io::Result<()> {
 /// Server::bind("127.0.0.1:8080")?.limits(limits).serve(|| "Hello, world!")
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes in a request's head: request line and header fields. More is answered 431.
     pub head: usize,
@@ -153,15 +154,56 @@ impl Default for Limits {
     }
 }
 
+/// Setters with the names of the fields, so that limits are written in one expression.
+macro_rules! setters {
+    ($($name:ident($type:ty);)*) => {
+        impl Limits {
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](field@Limits::", stringify!($name), ").")]
+                #[must_use]
+                pub fn $name(mut self, $name: $type) -> Limits {
+                    self.$name = $name.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    head(usize);
+    target(usize);
+    fields(usize);
+    body(u64);
+    body_buffer(usize);
+    body_memory(usize);
+    head_time(Duration);
+    transfer_time(Duration);
+    rate(u32);
+    idle(Duration);
+    handler(impl Into<Option<Duration>>);
+    stream(impl Into<Option<Duration>>);
+    linger(Duration);
+    connections(usize);
+    connections_per_peer(impl Into<Option<usize>>);
+    pipelined(usize);
+    queue(usize);
+    queue_time(Duration);
+}
+
 impl Limits {
+    /// Returns the default limits.
+    pub fn new() -> Limits {
+        Limits::default()
+    }
+
     pub(crate) fn protocol(&self) -> Arc<hansel_proto::Limits> {
-        Arc::new(hansel_proto::Limits {
-            head_bytes: self.head,
-            target_bytes: self.target,
-            fields: self.fields,
-            body_bytes: self.body,
-            ..hansel_proto::Limits::default()
-        })
+        let limits = hansel_proto::Limits::new()
+            .head_bytes(self.head)
+            .target_bytes(self.target)
+            .fields(self.fields)
+            .body_bytes(self.body);
+        Arc::new(limits)
     }
 
     /// Up to how many bytes a connection gathers a body in memory of its own.

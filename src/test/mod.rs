@@ -190,10 +190,7 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        let limits = Limits {
-            body: 10,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body(10);
         let client = Client::new(|_: &Request| "fine").with_limits(limits);
         assert_eq!(client.post("/", "0123456789").status(), 200);
         assert_eq!(client.post("/", "0123456789a").status(), 413);
@@ -201,13 +198,7 @@ mod tests {
 
     #[test]
     fn no_limit_strikes_before_the_one_that_is_set() {
-        let limits = Limits {
-            head: 200_000,
-            target: 9_000,
-            fields: 101,
-            body: 3_000_000,
-            ..Limits::default()
-        };
+        let limits = Limits::new().head(200_000).target(9_000).fields(101).body(3_000_000);
         let client = Client::new(|request: &Request| request.bytes().map(|body| body.len().to_string()));
         let client = client.with_limits(limits);
         let target = |len: usize| format!("/{}", "a".repeat(len - 1));
@@ -233,12 +224,7 @@ mod tests {
 
     #[test]
     fn smaller_limits_than_the_defaults_strike_as_well() {
-        let limits = Limits {
-            target: 10,
-            fields: 2,
-            head: 100,
-            ..Limits::default()
-        };
+        let limits = Limits::new().target(10).fields(2).head(100);
         let client = Client::new(|_: &Request| "fine").with_limits(limits);
         assert_eq!(client.get("/123456789").status(), 200);
         assert_eq!(client.get("/1234567890").status(), 414);
@@ -252,10 +238,7 @@ mod tests {
 
     #[test]
     fn a_body_beyond_the_buffer_is_read_while_its_handler_runs() {
-        let limits = Limits {
-            body_buffer: 10,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body_buffer(10);
         let seen = |request: &Request| -> crate::Result<String> {
             let mut begin = [0; 3];
             request.body().read_exact(&mut begin)?;
@@ -277,10 +260,7 @@ mod tests {
 
     #[test]
     fn a_client_that_waits_is_told_to_go_on_when_its_handler_reads() {
-        let limits = Limits {
-            body_buffer: 1,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body_buffer(1);
         let client = Client::new(|request: &Request| match request.path() {
             "/no" => Ok("no".to_owned()),
             _ => request.text().map(str::to_owned),

@@ -1,11 +1,13 @@
 //! A response, as a client reads it.
 
+use std::fmt;
+
 use http::StatusCode;
 
 use crate::dispatch::Trail;
 
 /// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     status: StatusCode,
     headers: Vec<(String, String)>,
@@ -115,6 +117,19 @@ impl Response {
         } else {
             self.body = rest.to_vec();
         }
+    }
+}
+
+/// Shows the length of the body only, which may be long.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("is_whole", &self.is_whole)
+            .field("trail", &self.trail)
+            .finish()
     }
 }
 

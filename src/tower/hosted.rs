@@ -357,11 +357,7 @@ mod tests {
                 request.uri().path().as_bytes().to_vec(),
             )))
         })
-        .with_limits(crate::Limits {
-            target: 100_000,
-            head: 200_000,
-            ..crate::Limits::default()
-        });
+        .with_limits(crate::Limits::new().target(100_000).head(200_000));
         let longest = usize::from(u16::MAX) - 1;
         let of_length = |length: usize| client.get(&format!("/{}", "a".repeat(length - 1)));
         assert_eq!(of_length(longest).bytes().len(), longest);
@@ -372,11 +368,7 @@ mod tests {
     #[test]
     fn more_fields_than_http_has_room_for_are_told() {
         let client = hosted(|request| Ok(http::Response::new(Body::from(vec![b'x'; request.headers().len()]))))
-            .with_limits(crate::Limits {
-                fields: 50_000,
-                head: 1_000_000,
-                ..crate::Limits::default()
-            });
+            .with_limits(crate::Limits::new().fields(50_000).head(1_000_000));
         let answered = |count: usize| {
             let fields: String = (0..count).map(|n| format!("x{n}: y\r\n")).collect();
             let received = client.converse(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());

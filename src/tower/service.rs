@@ -552,10 +552,7 @@ mod tests {
 
     #[test]
     fn limits_and_panics_are_answered() {
-        let limits = Limits {
-            body: 2,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body(2);
         let mut service = Service::new(|request: &Request| {
             if request.path() == "/panic" {
                 panic!("on purpose")
@@ -657,12 +654,7 @@ mod tests {
 
     #[test]
     fn no_limit_strikes_before_the_one_that_is_set() {
-        let limits = Limits {
-            target: 9_000,
-            fields: 101,
-            body: 3_000_000,
-            ..Limits::default()
-        };
+        let limits = Limits::new().target(9_000).fields(101).body(3_000_000);
         let mut service = Service::new(|request: &Request| request.bytes().map(|body| body.len().to_string()));
         service = service.with_limits(limits);
         let mut post = |announced: Option<usize>, size: usize| {
@@ -704,11 +696,7 @@ mod tests {
     #[test]
     fn a_piece_of_a_body_may_be_larger_than_the_room_for_it() {
         for (body_buffer, body_memory) in [(0, 0), (100_000, 0), (100_000, 300_000), (1_000_000, 10_000_000)] {
-            let limits = Limits {
-                body_buffer,
-                body_memory,
-                ..Limits::default()
-            };
+            let limits = Limits::new().body_buffer(body_buffer).body_memory(body_memory);
             let sum = |request: &Request| -> crate::Result<String> {
                 let content = request.bytes()?;
                 let sum: u64 = content.iter().map(|byte| u64::from(*byte)).sum();
@@ -812,10 +800,7 @@ mod tests {
 
     #[test]
     fn head_of_a_stream_needs_no_place_among_streams() {
-        let limits = Limits {
-            queue: 0,
-            ..Limits::default()
-        };
+        let limits = Limits::new().queue(0);
         let mut service = Service::new(|| crate::Body::stream(|_| Ok(()))).with_limits(limits);
         service = service.with_threads(2);
         let _others = service.host.pool.shared().streaming_place().unwrap();
@@ -827,10 +812,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_head_has_the_fields_of_get_and_no_body() {
-        let limits = Limits {
-            target: 10,
-            ..Limits::default()
-        };
+        let limits = Limits::new().target(10);
         let mut service = Service::new(|| "unused").with_limits(limits);
         // The one is read and refused, the other is not even read.
         for (target, host, status) in [
@@ -854,11 +836,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_and_a_long_wait_are_told() {
-        let limits = Limits {
-            queue: 1,
-            queue_time: SOON,
-            ..Limits::default()
-        };
+        let limits = Limits::new().queue(1).queue_time(SOON);
         let (mut service, begun, release) = holding(limits, 1);
         let mut held = service.call(get("/hold"));
         assert!(is_pending(&mut held));
@@ -886,11 +864,7 @@ mod tests {
 
     #[test]
     fn a_handler_that_takes_too_long_is_answered_for_and_replaced() {
-        let limits = Limits {
-            handler: Some(SOON),
-            queue: 0,
-            ..Limits::default()
-        };
+        let limits = Limits::new().handler(SOON).queue(0);
         let (mut service, begun, release) = holding(limits, 2);
         for _ in 0..3 {
             let mut held = service.call(get("/hold"));
@@ -913,11 +887,7 @@ mod tests {
 
     #[test]
     fn a_handler_whose_client_has_left_is_lost_as_well() {
-        let limits = Limits {
-            handler: Some(SOON),
-            queue: 8,
-            ..Limits::default()
-        };
+        let limits = Limits::new().handler(SOON).queue(8);
         let (mut service, begun, _release) = holding(limits, 2);
         for _ in 0..2 {
             let mut held = service.call(get("/hold"));
@@ -936,16 +906,9 @@ mod tests {
             body.stalls = true;
             status(&mut service, post("/").body(body).unwrap())
         };
-        let limits = Limits {
-            transfer_time: SOON,
-            ..Limits::default()
-        };
+        let limits = Limits::new().transfer_time(SOON);
         assert_eq!(stalled(limits.clone()), 408);
-        let live = Limits {
-            body_buffer: 2,
-            handler: Some(SOON / 2),
-            ..limits
-        };
+        let live = limits.body_buffer(2).handler(SOON / 2);
         assert_eq!(
             stalled(live),
             408,
@@ -965,10 +928,7 @@ mod tests {
             Ok(format!("{length} {}", sum.collect::<String>()))
         };
         for body_buffer in [0, 1_000_000] {
-            let limits = Limits {
-                body_buffer,
-                ..Limits::default()
-            };
+            let limits = Limits::new().body_buffer(body_buffer);
             let mut service = Service::new(seen).with_limits(limits);
             let piece = vec![b'x'; 30_000];
             let mut body = frames(&[&piece[..]; 10]);
@@ -985,10 +945,7 @@ mod tests {
 
     #[test]
     fn a_body_that_waits_to_be_asked_for_is_asked_for_when_its_handler_reads() {
-        let limits = Limits {
-            body_buffer: 1,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body_buffer(1);
         let mut service = Service::new(|request: &Request| match request.path() {
             "/no" => Ok("no".to_owned()),
             _ => request.text().map(str::to_owned),
@@ -1029,12 +986,7 @@ mod tests {
 
     /// Limits of a service of which a request body of more than two bytes is read while its handler runs.
     fn queueing(queue: usize, queue_time: Duration) -> Limits {
-        Limits {
-            queue,
-            queue_time,
-            body_buffer: 2,
-            ..Limits::default()
-        }
+        Limits::new().queue(queue).queue_time(queue_time).body_buffer(2)
     }
 
     const NEVER: Duration = Duration::from_secs(3600);
@@ -1123,14 +1075,7 @@ mod tests {
 
     #[test]
     fn a_stream_whose_client_does_not_read_is_given_up() {
-        let (mut service, ended) = endless(
-            Limits {
-                transfer_time: SOON,
-                rate: u32::MAX,
-                ..Limits::default()
-            },
-            1,
-        );
+        let (mut service, ended) = endless(Limits::new().transfer_time(SOON).rate(u32::MAX), 1);
         let streaming = reply(&mut service, get("/stream"));
         assert_eq!(ended.recv().unwrap(), io::ErrorKind::TimedOut);
         let error = collect(streaming.into_body()).unwrap_err();
@@ -1139,13 +1084,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_goes_on_too_long_is_cut_off() {
-        let (mut service, ended) = endless(
-            Limits {
-                stream: Some(SOON),
-                ..Limits::default()
-            },
-            1,
-        );
+        let (mut service, ended) = endless(Limits::new().stream(SOON), 1);
         let streaming = reply(&mut service, get("/stream"));
         assert!(collect(streaming.into_body()).is_err());
         assert_eq!(ended.recv().unwrap(), io::ErrorKind::BrokenPipe);

@@ -72,17 +72,24 @@ const CRATE: Rooms = &[
             "dispatch",
             "response",
             "request",
+            "sealed.rs",
             "lib.rs",
         ],
     ),
-    ("mounted.rs", &["seen.rs", "application.rs", "dispatch", "pace.rs"]),
+    (
+        "mounted.rs",
+        &["seen.rs", "application.rs", "dispatch", "pace.rs", "sealed.rs"],
+    ),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
         "application.rs",
-        &["seen.rs", "dispatch", "response", "request", "pace.rs"],
+        &["seen.rs", "dispatch", "response", "request", "pace.rs", "sealed.rs"],
     ),
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
-    ("dispatch", &["response", "request", "report.rs", "pace.rs"]),
+    (
+        "dispatch",
+        &["response", "request", "report.rs", "pace.rs", "sealed.rs"],
+    ),
     (
         "exchange",
         &[
@@ -118,6 +125,7 @@ const CRATE: Rooms = &[
     ("pipe.rs", &["lock.rs"]),
     ("pace.rs", &[]),
     ("lock.rs", &[]),
+    ("sealed.rs", &[]),
     ("lib.rs", &[]),
 ];
 

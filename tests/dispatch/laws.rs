@@ -147,7 +147,7 @@ impl Listener for Shared {
             Decision::Arrive(_) => {
                 self.0.arrivals.fetch_add(1, Relaxed);
             }
-            Decision::Decline(_) => {}
+            _ => {}
         }
     }
 

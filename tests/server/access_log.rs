@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hansel::{AccessLog, Body, Limits, Request, Response, Routes, Server, StatusCode, Trust};
+use hansel::{AccessLog, Body, Request, Response, Routes, Server, StatusCode, Trust};
 
 use crate::support::{Gate, NEVER, OpenAtEnd, get, hear, no_deadlines, server, start};
 
@@ -125,10 +125,7 @@ fn what_is_sent_is_counted_however_it_is_made() {
 
 #[test]
 fn refusals_are_lines_with_what_is_known_of_the_request() {
-    let limits = Limits {
-        body: 10,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(10);
     let (server, told) = logged_as_json(server().limits(limits));
     let server = start(server, || "Hello");
     server.connect().get("/first");
@@ -149,10 +146,7 @@ fn refusals_are_lines_with_what_is_known_of_the_request() {
 fn a_request_that_finds_the_queue_full_is_a_line() {
     let gate = Gate::new();
     let at = gate.clone();
-    let limits = Limits {
-        queue: 0,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().queue(0);
     let (server, told) = logged_as_json(server().threads(1).limits(limits));
     let server = start(server, move || at.pass());
     let _open = OpenAtEnd(&gate);

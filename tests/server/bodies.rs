@@ -87,10 +87,7 @@ fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
     let gate = Gate::new();
     gate.admit(1000);
     let at = gate.clone();
-    let limits = Limits {
-        body_memory: 2 * MIDDLING - 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body_memory(2 * MIDDLING - 1);
     let server = start(server().limits(limits), move |request: &Request| {
         at.pass();
         echo(request)
@@ -125,10 +122,7 @@ fn what_finds_no_memory_to_be_gathered_in_is_read_as_it_arrives() {
 /// A server with a megabyte for bodies, of which a quarter of four threads may read what arrives: that one is taken.
 fn with_little_memory(limits: Limits, gate: &Gate) -> (Running, Client) {
     let at = gate.clone();
-    let limits = Limits {
-        body_memory: 1024 * 1024,
-        ..limits
-    };
+    let limits = limits.body_memory(1024 * 1024);
     let server = start(server().threads(4).limits(limits), move |request: &Request| {
         if request.path() == "/wait" {
             at.pass();
@@ -172,12 +166,10 @@ fn who_announces_a_body_keeps_nobody_from_memory() {
 #[test]
 fn a_slow_body_makes_room_when_others_need_its_memory() {
     let gate = Gate::new();
-    let limits = Limits {
+    let limits = no_deadlines()
         // What the slow ones have sent gives them more time than this test has.
-        transfer_time: Duration::from_secs(1),
-        rate: 10_000,
-        ..no_deadlines()
-    };
+        .transfer_time(Duration::from_secs(1))
+        .rate(10_000);
     let (server, _waiting) = with_little_memory(limits, &gate);
     let _open = OpenAtEnd(&gate);
     let slow: Vec<_> = (0..3)
@@ -206,11 +198,7 @@ fn a_slow_body_makes_room_when_others_need_its_memory() {
 #[test]
 fn of_those_who_have_all_memory_and_wait_for_more_one_makes_room_for_the_others() {
     let gate = Gate::new();
-    let limits = Limits {
-        transfer_time: Duration::from_secs(1),
-        rate: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(Duration::from_secs(1)).rate(1);
     let (server, _waiting) = with_little_memory(limits, &gate);
     let _open = OpenAtEnd(&gate);
     // Each needs more than a third of the memory, and so do the larger and larger buffers that it has on its way there.
@@ -393,10 +381,7 @@ fn a_client_of_http_10_is_never_told_to_continue() {
 
 #[test]
 fn a_body_too_large_is_refused_by_its_announced_length() {
-    let limits = Limits {
-        body: 1000,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(1000);
     let server = start(server().limits(limits), echo);
     assert_eq!(server.connect().post("/", &noise(1000)).status, 200);
     for head in [post_head("/", 1001), expecting(1001), post_head("/", usize::MAX)] {
@@ -413,11 +398,7 @@ fn a_body_too_large_is_refused_by_its_announced_length() {
 fn a_body_too_large_is_refused_when_its_chunks_go_too_far() {
     // Gathered for the handler, and read by it.
     for body_buffer in [64 * 1024, 100] {
-        let limits = Limits {
-            body: 1000,
-            body_buffer,
-            ..no_deadlines()
-        };
+        let limits = no_deadlines().body(1000).body_buffer(body_buffer);
         let server = start(server().limits(limits), echo);
         let mut client = server.connect();
         client.send(CHUNKED_HEAD);
@@ -435,10 +416,7 @@ fn a_body_too_large_is_refused_when_its_chunks_go_too_far() {
 #[test]
 fn broken_chunks_are_refused_and_what_follows_is_not_run() {
     for body_buffer in [64 * 1024, 0] {
-        let limits = Limits {
-            body_buffer,
-            ..no_deadlines()
-        };
+        let limits = no_deadlines().body_buffer(body_buffer);
         let server = start(server().limits(limits), echo);
         let mut client = server.connect();
         client.send(CHUNKED_HEAD);
@@ -587,10 +565,7 @@ fn a_handler_learns_that_the_client_of_its_body_is_gone() {
 
 #[test]
 fn a_read_error_with_a_question_mark_becomes_its_status() {
-    let limits = Limits {
-        body: LARGE as u64,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(LARGE as u64);
     let server = start(
         server().limits(limits),
         |request: &Request| -> hansel::Result<Response> {

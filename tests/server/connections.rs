@@ -1,16 +1,11 @@
 //! The limits of connections, in all and per peer.
 
-use hansel::Limits;
-
 use crate::support::{no_deadlines, server, start};
 
 #[test]
 fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some() {
     for loops in [1, 2] {
-        let limits = Limits {
-            connections_per_peer: Some(3),
-            ..no_deadlines()
-        };
+        let limits = no_deadlines().connections_per_peer(3);
         let server = start(server().loops(loops).limits(limits), || "Hello");
         let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
         for client in &mut clients {
@@ -45,10 +40,7 @@ fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some()
 
 #[test]
 fn turning_connections_away_leaves_no_trace_in_the_count() {
-    let limits = Limits {
-        connections: 12,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(12);
     let server = start(
         server().loops(3).limits(limits).health_on("127.0.0.1:0").unwrap(),
         || "Hello",

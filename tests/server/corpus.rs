@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use hansel::{IntoResponse, Limits, Method, Request, Response, StatusCode};
+use hansel::{IntoResponse, Method, Request, Response, StatusCode};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -36,10 +36,7 @@ fn every_case_passes_whole_byte_by_byte_and_with_more_behind_it() {
     let corpus: Value = serde_json::from_str(CORPUS).unwrap();
     let cases = corpus["cases"].as_array().unwrap();
     assert!(cases.len() > 300);
-    let limits = Limits {
-        body: 128 * 1024,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(128 * 1024);
     let server = start(server().loops(2).limits(limits), contract);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {

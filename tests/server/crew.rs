@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hansel::{Limits, Request};
+use hansel::Request;
 
 use crate::support::{Client, Gate, OpenAtEnd, PATIENCE, Running, get, no_deadlines, sample, server, start};
 
@@ -46,10 +46,7 @@ fn threads_are_all_there_after_a_load_at_their_limit() {
 #[test]
 fn a_request_from_the_queue_takes_no_thread_from_others() {
     let gate = Gate::new();
-    let limits = Limits {
-        handler: Some(Duration::from_millis(50)),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().handler(Duration::from_millis(50));
     let server = start(server().threads(2).limits(limits).health(), application(&gate));
     let _open = OpenAtEnd(&gate);
     let mut slow = server.connect();

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use hansel::{Body, IntoResponse, Limits, Request, Response};
+use hansel::{Body, IntoResponse, Request, Response};
 
 use crate::support::{PATIENCE, chunked, get, no_deadlines, noise, post, post_head, server, start};
 
 #[test]
 fn connections_beyond_the_limit_are_told_so() {
-    let limits = Limits {
-        connections: 3,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(3);
     let server = start(server().limits(limits), || "Hello");
     let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for client in &mut clients {

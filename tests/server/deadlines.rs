@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hansel::{BodyError, Limits, Request, Response};
+use hansel::{BodyError, Request, Response};
 
 use crate::support::{Client, Gate, OpenAtEnd, PATIENCE, get, hear, no_deadlines, post_head, server, start};
 
@@ -45,10 +45,7 @@ fn assert_timed_out(client: &mut Client) {
 
 #[test]
 fn a_head_that_does_not_end_is_answered_408() {
-    let limits = Limits {
-        head_time: SHORT,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().head_time(SHORT);
     let server = start(server().limits(limits), echo);
     let mut silent = server.connect();
     silent.send("GET / HTTP/1.1\r\nHost:");
@@ -67,10 +64,7 @@ fn a_head_that_does_not_end_is_answered_408() {
 
 #[test]
 fn a_client_that_never_asks_is_let_go_without_a_word() {
-    let limits = Limits {
-        head_time: SHORT,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().head_time(SHORT);
     let server = start(server().limits(limits), echo);
     server.connect().end();
     let mut empty_lines = server.connect();
@@ -81,10 +75,7 @@ fn a_client_that_never_asks_is_let_go_without_a_word() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let limits = Limits {
-        idle: SHORT,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().idle(SHORT);
     let server = start(server().limits(limits), echo);
     let mut client = server.connect();
     assert_eq!(client.get("/").status, 200);
@@ -93,11 +84,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn a_body_that_does_not_keep_the_rate_is_answered_408() {
-    let limits = Limits {
-        transfer_time: SHORT,
-        rate: u32::MAX,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(SHORT).rate(u32::MAX);
     let server = start(server().limits(limits), echo);
     let mut silent = server.connect();
     silent.send(post_head("/", 1000));
@@ -118,11 +105,7 @@ fn a_body_that_does_not_keep_the_rate_is_answered_408() {
 #[test]
 fn a_body_earns_time_by_its_bytes() {
     // Each byte earns a second, and there is no time to begin with but for one byte.
-    let limits = Limits {
-        transfer_time: Duration::from_secs(60),
-        rate: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(Duration::from_secs(60)).rate(1);
     let server = start(server().limits(limits), echo);
     let mut client = server.connect();
     client.send(post_head("/", 1000));
@@ -135,12 +118,7 @@ fn a_body_earns_time_by_its_bytes() {
 #[test]
 fn a_handler_that_reads_a_slow_body_learns_that_it_took_too_long() {
     let (tell, told) = mpsc::channel();
-    let limits = Limits {
-        transfer_time: SHORT,
-        rate: u32::MAX,
-        body_buffer: 0,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(SHORT).rate(u32::MAX).body_buffer(0);
     let server = start(
         server().limits(limits),
         move |request: &Request| -> hansel::Result<Vec<u8>> {
@@ -164,12 +142,10 @@ fn a_handler_that_reads_a_slow_body_learns_that_it_took_too_long() {
 #[test]
 fn the_time_that_a_handler_takes_before_it_reads_is_not_charged_to_its_client() {
     let transfer_time = Duration::from_secs(1);
-    let limits = Limits {
-        transfer_time,
-        rate: u32::MAX,
-        body_buffer: 0,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines()
+        .transfer_time(transfer_time)
+        .rate(u32::MAX)
+        .body_buffer(0);
     let server = start(server().limits(limits), move |request: &Request| {
         let began = Instant::now();
         while began.elapsed() <= transfer_time {
@@ -186,11 +162,7 @@ fn the_time_that_a_handler_takes_before_it_reads_is_not_charged_to_its_client() 
 
 #[test]
 fn a_client_that_does_not_take_its_response_is_given_up() {
-    let limits = Limits {
-        transfer_time: SHORT,
-        rate: u32::MAX,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(SHORT).rate(u32::MAX);
     let content: Arc<[u8]> = vec![b'x'; 64 * 1024 * 1024].into();
     let served = Arc::clone(&content);
     let server = start(server().limits(limits), move |_: &Request| {
@@ -213,11 +185,7 @@ fn a_client_that_does_not_take_its_response_is_given_up() {
 
 #[test]
 fn a_client_that_takes_its_response_slowly_but_fast_enough_gets_all_of_it() {
-    let limits = Limits {
-        transfer_time: PATIENCE,
-        rate: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(PATIENCE).rate(1);
     let server = start(server().limits(limits), |_: &Request| vec![b'x'; 4 * 1024 * 1024]);
     let mut client = server.connect();
     client.send(get("/"));
@@ -231,10 +199,7 @@ fn a_client_that_takes_its_response_slowly_but_fast_enough_gets_all_of_it() {
 
 #[test]
 fn a_client_that_does_not_close_after_the_last_response_is_let_go() {
-    let limits = Limits {
-        linger: SHORT,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().linger(SHORT);
     let server = start(server().limits(limits), echo);
     let mut client = server.connect();
     client.send("GET / HTTP/1.0\r\n\r\n");
@@ -293,11 +258,7 @@ fn a_request_that_waits_too_long_for_a_thread_is_answered_503() {
     let gate = Gate::new();
     let at = gate.clone();
     // Any wait is too long, and only one may wait.
-    let limits = Limits {
-        queue: 1,
-        queue_time: Duration::ZERO,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().queue(1).queue_time(Duration::ZERO);
     let server = start(server().threads(1).limits(limits), move |_: &Request| {
         at.pass();
         "through"

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hansel::{Limits, Request, Server};
+use hansel::{Request, Server};
 
 use crate::processes::{end_with_test, hear_address, signal, tell_address};
 use crate::support::{Client, NEVER, PATIENCE, no_deadlines, post_head};
@@ -36,10 +36,7 @@ fn a_server_that_is_told_to_end() {
         log::set_logger(logger).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
     }
-    let limits = Limits {
-        handler: Some(Duration::from_millis(20)),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().handler(Duration::from_millis(20));
     let server = Server::bind("127.0.0.1:0")
         .unwrap()
         .loops(1)

@@ -12,10 +12,7 @@ use crate::support::{Client, Gate, NEVER, OpenAtEnd, Running, get, no_deadlines,
 const SOON: Duration = Duration::from_millis(300);
 
 fn limits() -> Limits {
-    Limits {
-        handler: Some(SOON),
-        ..no_deadlines()
-    }
+    no_deadlines().handler(SOON)
 }
 
 /// `/hang` waits at `gate`, `/block` says that it does so, and everything else is answered at once.
@@ -219,10 +216,7 @@ fn a_stream_is_no_late_handler() {
 fn a_stream_has_a_limit_of_its_own() {
     let gate = Gate::new();
     let at = gate.clone();
-    let limits = Limits {
-        stream: Some(SOON),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().stream(SOON);
     let server = start(server().limits(limits), move || {
         let at = at.clone();
         Response::new(Body::stream(move |client| {
@@ -244,10 +238,7 @@ fn a_stream_has_a_limit_of_its_own() {
 fn waiting_for_the_client_is_not_held_against_the_handler() {
     let gate = Gate::new();
     let hang = hanging(&gate);
-    let limits = Limits {
-        body_buffer: 0,
-        ..limits()
-    };
+    let limits = limits().body_buffer(0);
     let server = start(server().limits(limits), move |request: &Request| {
         if request.segment(0) != Some("upload") {
             return hang(request);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hansel::{Limits, Request};
+use hansel::Request;
 
 use crate::support::{Client, Gate, NEVER, OpenAtEnd, Running, get, no_deadlines, server, start};
 
@@ -81,10 +81,7 @@ fn probes_are_answered_with_every_thread_stuck_and_the_queue_full() {
     for loops in [1, 2] {
         let gate = Gate::new();
         let at = gate.clone();
-        let limits = Limits {
-            queue: 2,
-            ..no_deadlines()
-        };
+        let limits = no_deadlines().queue(2);
         let server = server().loops(loops).threads(2).limits(limits).health();
         let server = start(server.health_on("127.0.0.1:0").unwrap(), move || {
             at.pass();
@@ -114,10 +111,7 @@ fn probes_are_answered_with_every_thread_stuck_and_the_queue_full() {
 
 #[test]
 fn the_lanes_own_address_has_places_when_the_others_are_taken() {
-    let limits = Limits {
-        connections: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(1);
     let server = server().limits(limits).health_on("127.0.0.1:0").unwrap();
     let server = start(server, || "Hello");
     let mut only = server.connect();

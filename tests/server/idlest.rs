@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use hansel::{Limits, Request, Server};
+use hansel::{Request, Server};
 
 use crate::support::{Client, Gate, OpenAtEnd, PATIENCE, Running, get, hear, no_deadlines, sample, server, start};
 
@@ -13,10 +13,7 @@ use crate::support::{Client, Gate, OpenAtEnd, PATIENCE, Running, get, hear, no_d
 const LONG_ENOUGH: Duration = Duration::from_millis(1500);
 
 fn limited(connections: usize, loops: usize) -> Server {
-    let limits = Limits {
-        connections,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(connections);
     server().loops(loops).limits(limits).health()
 }
 

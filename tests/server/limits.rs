@@ -96,7 +96,7 @@ prop_compose! {
         queue_time in time(),
         rate in prop_oneof![select(&[0, 1, u32::MAX][..]), any::<u32>()],
     ) -> Limits {
-        Limits { head_time, transfer_time, idle, handler, stream, linger, queue_time, rate, ..Limits::default() }
+        Limits::new().head_time(head_time).transfer_time(transfer_time).idle(idle).handler(handler).stream(stream).linger(linger).queue_time(queue_time).rate(rate)
     }
 }
 
@@ -113,10 +113,7 @@ prop_compose! {
         pipelined in size(),
         queue in size(),
     ) -> Limits {
-        Limits {
-            head, target, fields, body: body as u64, body_buffer, body_memory, connections, connections_per_peer,
-            pipelined, queue, ..Limits::default()
-        }
+        Limits::new().head(head).target(target).fields(fields).body(body as u64).body_buffer(body_buffer).body_memory(body_memory).connections(connections).connections_per_peer(connections_per_peer).pipelined(pipelined).queue(queue)
     }
 }
 
@@ -141,16 +138,14 @@ fn a_time_that_is_longer_than_anybody_waits_never_comes() {
         Duration::from_secs(u64::MAX),
         Duration::from_secs(u32::MAX as u64),
     ] {
-        let limits = Limits {
-            head_time: never,
-            transfer_time: never,
-            idle: never,
-            handler: Some(never),
-            stream: Some(never),
-            linger: never,
-            queue_time: never,
-            ..Limits::default()
-        };
+        let limits = Limits::new()
+            .head_time(never)
+            .transfer_time(never)
+            .idle(never)
+            .handler(never)
+            .stream(never)
+            .linger(never)
+            .queue_time(never);
         let server = start(server().limits(limits), application);
         let mut client = server.connect();
         for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hansel::{AccessLog, Limits, Request, Routes};
+use hansel::{AccessLog, Request, Routes};
 
 use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, sample, server, start};
 
@@ -51,10 +51,7 @@ fn every_line_is_a_sample_of_the_family_it_stands_in() {
 
 #[test]
 fn refusals_and_panics_are_counted_by_kind() {
-    let limits = Limits {
-        body: 10,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(10);
     let server = start(server().limits(limits).health(), |request: &Request| {
         if request.segment(0) == Some("panic") {
             panic!("on purpose");
@@ -117,10 +114,7 @@ fn what_waits_for_a_thread_is_told() {
 
 #[test]
 fn connections_turned_away_are_counted() {
-    let limits = Limits {
-        connections: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(1);
     let server = start(server().limits(limits).health_on("127.0.0.1:0").unwrap(), || "Hello");
     let mut only = server.connect();
     only.get("/");

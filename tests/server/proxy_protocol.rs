@@ -140,11 +140,9 @@ fn for_a_server_it_is_a_matter_of_every_listener() {
 
 #[test]
 fn it_has_the_time_of_a_head() {
-    let limits = hansel::Limits {
-        head_time: std::time::Duration::from_millis(50),
-        idle: NEVER,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines()
+        .head_time(std::time::Duration::from_millis(50))
+        .idle(NEVER);
     let trust = Trust::peers(["127.0.0.1"]).unwrap();
     let running = start(server().proxy_protocol().trust(trust).limits(limits), || "");
     connect(&running, &LINE[..20]).end();

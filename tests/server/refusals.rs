@@ -5,13 +5,7 @@ use hansel::{Limits, Request};
 use crate::support::{Client, get, no_deadlines, post_head, server, start};
 
 fn small() -> Limits {
-    Limits {
-        head: 4096,
-        target: 1000,
-        fields: 10,
-        body: 1000,
-        ..no_deadlines()
-    }
+    no_deadlines().head(4096).target(1000).fields(10).body(1000)
 }
 
 /// A request with these fields besides its Host.

@@ -177,10 +177,7 @@ fn serve(limits: Limits) -> (Running, Arc<Mutex<Vec<Sight>>>, Sender<()>) {
 }
 
 fn limits() -> Limits {
-    Limits {
-        body: 1000,
-        ..no_deadlines()
-    }
+    no_deadlines().body(1000)
 }
 
 #[track_caller]
@@ -256,10 +253,7 @@ fn to_head_nothing_of_a_problem_is_sent_but_its_length() {
 
 #[test]
 fn a_handler_that_is_overdue_shows_a_copy_of_its_request() {
-    let limits = Limits {
-        handler: Some(Duration::from_millis(50)),
-        ..limits()
-    };
+    let limits = limits().handler(Some(Duration::from_millis(50)));
     for method in ["GET", "HEAD"] {
         let (server, sights, release) = serve(limits.clone());
         let mut client = server.connect();
@@ -287,11 +281,7 @@ fn a_handler_that_is_overdue_shows_a_copy_of_its_request() {
 
 #[test]
 fn a_request_that_does_not_arrive_is_refused_in_the_same_form() {
-    let limits = Limits {
-        head_time: Duration::from_millis(50),
-        idle: NEVER,
-        ..limits()
-    };
+    let limits = limits().head_time(Duration::from_millis(50)).idle(NEVER);
     let (server, sights, _release) = serve(limits);
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHost: a");
@@ -308,10 +298,7 @@ fn a_request_that_does_not_arrive_is_refused_in_the_same_form() {
 
 #[test]
 fn a_connection_that_there_is_no_room_for_is_refused_in_the_same_form() {
-    let limits = Limits {
-        connections: 1,
-        ..limits()
-    };
+    let limits = limits().connections(1);
     let (server, sights, _release) = serve(limits);
     let mut first = server.connect();
     // Not idle for long enough to be closed for another.
@@ -384,10 +371,7 @@ fn a_hook_can_give_a_response_any_body_and_framing_follows() {
 fn ids_are_on_every_response_to_a_request_whoever_made_it() {
     let (_release, gate) = channel();
     let app = App::new(routes(gate)).slashes(Slashes::Redirect);
-    let limits = Limits {
-        handler: Some(Duration::from_millis(50)),
-        ..limits()
-    };
+    let limits = limits().handler(Some(Duration::from_millis(50)));
     let server = start(server().request_ids().limits(limits), app);
     for (name, sent, status, _, has_request) in cases() {
         let mut client = server.connect();

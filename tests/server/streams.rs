@@ -318,11 +318,7 @@ fn a_stream_that_fails_is_never_taken_for_whole() {
 #[test]
 fn a_client_that_stalls_is_given_up() {
     let (tell, told) = mpsc::channel();
-    let limits = hansel::Limits {
-        transfer_time: Duration::from_millis(20),
-        rate: u32::MAX,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().transfer_time(Duration::from_millis(20)).rate(u32::MAX);
     let server = start(server().limits(limits), move |_: &Request| {
         let tell = tell.clone();
         Response::new(Body::stream(move |client| {

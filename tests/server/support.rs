@@ -25,14 +25,12 @@ pub(crate) fn server() -> Server {
 
 /// The default limits, without any deadline: whatever ends a connection is the thing under test.
 pub(crate) fn no_deadlines() -> Limits {
-    Limits {
-        head_time: NEVER,
-        transfer_time: NEVER,
-        idle: NEVER,
-        queue_time: NEVER,
-        handler: None,
-        ..Limits::default()
-    }
+    Limits::new()
+        .head_time(NEVER)
+        .transfer_time(NEVER)
+        .idle(NEVER)
+        .queue_time(NEVER)
+        .handler(None)
 }
 
 /// A running server. It ends with its test.

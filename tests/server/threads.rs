@@ -152,10 +152,7 @@ fn requests_beyond_the_threads_wait_and_are_all_answered() {
 fn a_full_queue_is_answered_503_and_the_rest_goes_on() {
     let gate = Gate::new();
     let at = gate.clone();
-    let limits = Limits {
-        queue: 2,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().queue(2);
     let server = start(server().threads(1).limits(limits), move |_: &Request| {
         at.pass();
         "through"
@@ -242,10 +239,7 @@ fn a_loop_without_a_permit_of_its_own_is_served_by_the_other() {
 /// may read a body as it arrives, and two may stream.
 fn with_places(limits: Limits, gate: &Gate) -> Running {
     let at = gate.clone();
-    let limits = Limits {
-        body_buffer: 0,
-        ..limits
-    };
+    let limits = limits.body_buffer(0);
     start(server().threads(4).limits(limits), move |request: &Request| {
         let at = at.clone();
         match request.segment(0) {
@@ -318,12 +312,7 @@ fn what_is_behind_a_response_that_waits_for_its_place_waits_as_well() {
 fn who_is_refused_gives_its_place_back_before_its_connection_ends() {
     let gate = Gate::new();
     let at = gate.clone();
-    let limits = Limits {
-        body_buffer: 0,
-        queue_time: Duration::ZERO,
-        linger: NEVER,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body_buffer(0).queue_time(Duration::ZERO).linger(NEVER);
     let server = server().threads(1).limits(limits).health_on("127.0.0.1:0").unwrap();
     let server = start(server, move |request: &Request| {
         if request.path() == "/wait" {
@@ -353,10 +342,7 @@ fn who_is_refused_gives_its_place_back_before_its_connection_ends() {
 
 #[test]
 fn one_thread_is_enough_for_uploads_and_streams_behind_one_another() {
-    let limits = Limits {
-        body_buffer: 0,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body_buffer(0);
     let server = start(server().threads(1).limits(limits), |request: &Request| {
         let body = request.bytes().unwrap().to_vec();
         Response::new(Body::stream(move |client| client.write_all(&body)))
@@ -371,10 +357,7 @@ fn one_thread_is_enough_for_uploads_and_streams_behind_one_another() {
 #[test]
 fn a_request_that_waits_too_long_for_a_place_is_answered_503() {
     let gate = Gate::new();
-    let limits = Limits {
-        queue_time: Duration::from_millis(50),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().queue_time(Duration::from_millis(50));
     let server = with_places(limits, &gate);
     let _open = OpenAtEnd(&gate);
     let _streams = [ask(&server, get("/stream")), ask(&server, get("/stream"))];
@@ -393,10 +376,7 @@ fn a_request_that_waits_too_long_for_a_place_is_answered_503() {
 #[test]
 fn no_more_requests_wait_for_a_place_than_may_queue() {
     let gate = Gate::new();
-    let limits = Limits {
-        queue: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().queue(1);
     let server = with_places(limits, &gate);
     let _open = OpenAtEnd(&gate);
     let mut first = ask(&server, post("/upload", b"ham"));
@@ -417,12 +397,10 @@ fn no_more_requests_wait_for_a_place_than_may_queue() {
 fn a_slow_upload_makes_room_when_another_waits_for_its_place() {
     let gate = Gate::new();
     gate.admit(1000);
-    let limits = Limits {
+    let limits = no_deadlines()
         // What the slow one has sent gives it minutes.
-        transfer_time: Duration::from_secs(1),
-        rate: 1000,
-        ..no_deadlines()
-    };
+        .transfer_time(Duration::from_secs(1))
+        .rate(1000);
     let server = with_places(limits, &gate);
     let mut slow = ask(&server, post_head("/upload", 200_000));
     slow.send(vec![b'x'; 150_000]);

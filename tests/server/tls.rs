@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hansel::{Body, Limits, Listener, Request, Response, Server, Tls, Trust};
+use hansel::{Body, Listener, Request, Response, Server, Tls, Trust};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
@@ -171,10 +171,7 @@ fn a_client_that_does_not_speak_it_gets_no_response_and_harms_nobody() {
 #[test]
 fn a_handshake_has_the_time_of_a_head() {
     let identity = Identity::new();
-    let limits = Limits {
-        head_time: Duration::from_millis(50),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().head_time(Duration::from_millis(50));
     let server = start(identity.server().limits(limits), || "");
     // The beginning of a record that never comes.
     for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
@@ -187,10 +184,7 @@ fn a_handshake_has_the_time_of_a_head() {
 #[test]
 fn a_handshake_that_goes_on_byte_by_byte_has_no_more_time() {
     let identity = Identity::new();
-    let limits = Limits {
-        head_time: Duration::from_millis(50),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().head_time(Duration::from_millis(50));
     let server = start(identity.server().limits(limits), || "");
     let mut client = Client::connect(server.local_addr());
     // A record of 16 KiB that begins a ClientHello: it would last for more than a minute.
@@ -237,10 +231,7 @@ fn a_large_response_waits_for_its_client_and_holds_up_nobody() {
 #[test]
 fn a_body_is_read_as_it_arrives() {
     let identity = Identity::new();
-    let limits = Limits {
-        body: 64 << 20,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body(64 << 20);
     let server = start(identity.server().limits(limits), |request: &Request| {
         request.bytes().map(<[u8]>::to_vec)
     });
@@ -315,10 +306,7 @@ fn a_proper_end_is_told_and_a_broken_one_is_not() {
 #[test]
 fn an_idle_connection_is_closed_in_order() {
     let identity = Identity::new();
-    let limits = Limits {
-        idle: Duration::from_millis(50),
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().idle(Duration::from_millis(50));
     let server = start(identity.server().limits(limits), || "here");
     let mut client = identity.connect(&server);
     assert_eq!(client.text("/"), "here");
@@ -365,10 +353,7 @@ fn a_client_that_has_finished_sending_gets_its_responses() {
 #[test]
 fn one_connection_too_many_is_never_answered_in_plain_text() {
     let identity = Identity::new();
-    let limits = Limits {
-        connections: 1,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().connections(1);
     let server = start(identity.server().limits(limits), || "served");
     let mut first = identity.connect(&server);
     assert_eq!(first.text("/"), "served");

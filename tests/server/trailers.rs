@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use hansel::{Limits, Request};
+use hansel::Request;
 
 use crate::support::{Client, Running, chunked, get, no_deadlines, noise, server, start};
 
@@ -14,10 +14,7 @@ const SEEN: &str = "Checksum=1f X-Note=so it is ";
 
 /// Tells, behind the length of the body, the trailers: before any of it is read, before all is, and after.
 fn tells(body_buffer: usize) -> Running {
-    let limits = Limits {
-        body_buffer,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body_buffer(body_buffer);
     start(server().limits(limits), |request: &Request| -> hansel::Result<String> {
         let begin = trailers(request);
         let first = request.body().read(&mut [0])?;
@@ -87,10 +84,7 @@ fn those_of_a_body_that_is_still_arriving_are_known_at_its_end() {
 
 #[test]
 fn asking_for_the_whole_body_is_reading_it_to_its_end() {
-    let limits = Limits {
-        body_buffer: 0,
-        ..no_deadlines()
-    };
+    let limits = no_deadlines().body_buffer(0);
     let server = start(server().limits(limits), |request: &Request| -> hansel::Result<String> {
         let length = request.bytes()?.len();
         Ok(format!("{length} {}", trailers(request)))

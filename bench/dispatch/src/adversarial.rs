@@ -23,11 +23,7 @@ const CASES: [(&str, &str, &str); 7] = [
 const LENGTHS: [usize; 2] = [8_000, 1_000_000];
 
 pub(crate) fn report(report: &mut String) {
-    let limits = Limits {
-        target: 2_000_000,
-        head: 4_000_000,
-        ..Limits::default()
-    };
+    let limits = Limits::new().target(2_000_000).head(4_000_000);
     let _ = writeln!(
         report,
         "\n## Adversarial paths\n\n| expression | octets | harmless, µs | adversarial, µs | ratio |"

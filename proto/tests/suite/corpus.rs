@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, FieldValue, Head, HttpDate, Limits, Next, Received, ResponseHead,
-    TargetForm, Version,
+    TargetForm,
 };
 use serde_json::Value;
 
@@ -118,10 +118,7 @@ struct Responder {
 
 impl Responder {
     fn new() -> Responder {
-        let limits = Limits {
-            body_bytes: 4 * 1024 * 1024,
-            ..Limits::default()
-        };
+        let limits = Limits::new().body_bytes(4 * 1024 * 1024);
         Responder {
             connection: Connection::new(Arc::new(limits)),
             head: Head::new(),
@@ -185,14 +182,9 @@ impl Responder {
         }
         let echo = status == 200 && self.path == "/echo";
         let body = if echo { self.body.as_slice() } else { b"text\n" };
-        let response = ResponseHead {
-            status,
-            fields: &fields,
-            body: BodyLength::Known(body.len() as u64),
-            date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
-            default_content_type: FieldValue::new(b"text/plain"),
-            version: Version::Http11,
-        };
+        let response = ResponseHead::new(status, &fields, BodyLength::Known(body.len() as u64))
+            .date(HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"))
+            .default_content_type(FieldValue::new(b"text/plain"));
         if self.connection.respond(&response, &mut self.out) == BodyPlan::Plain {
             self.out.extend_from_slice(body);
         }

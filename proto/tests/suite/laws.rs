@@ -111,12 +111,13 @@ fn sections() -> impl Strategy<Value = Vec<u8>> {
 /// Small limits, so that generated input reaches them.
 fn limits() -> impl Strategy<Value = Limits> {
     (20..400usize, 5..60usize, 0..12usize, 0..600u64, 2..80usize).prop_map(
-        |(head_bytes, target_bytes, fields, body_bytes, trailer_bytes)| Limits {
-            head_bytes,
-            target_bytes,
-            fields,
-            body_bytes,
-            trailer_bytes,
+        |(head_bytes, target_bytes, fields, body_bytes, trailer_bytes)| {
+            Limits::new()
+                .head_bytes(head_bytes)
+                .target_bytes(target_bytes)
+                .fields(fields)
+                .body_bytes(body_bytes)
+                .trailer_bytes(trailer_bytes)
         },
     )
 }
@@ -269,7 +270,7 @@ proptest! {
             let _ = block.append(name, value);
         }
         let date = HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT");
-        let response = ResponseHead { status, fields: &block, body, date, default_content_type: FieldValue::new(b"a/b"), version };
+        let response = ResponseHead::new(status, &block, body).date(date).default_content_type(FieldValue::new(b"a/b")).version(version);
         let mut out = Vec::new();
         let plan = connection.respond(&response, &mut out);
 
@@ -303,7 +304,7 @@ proptest! {
             for (name, value) in &fields {
                 let _ = block.append(name, value);
             }
-            let response = ResponseHead { status, fields: &block, body, date, default_content_type: content_type, version };
+            let response = ResponseHead::new(status, &block, body).date(date).default_content_type(content_type).version(version);
             let answered = |connection: &mut Connection| {
                 let received = connection.receive(request.as_bytes(), &mut Head::new());
                 assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");

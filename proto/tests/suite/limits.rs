@@ -6,10 +6,7 @@ use crate::wire::{accepted_within, chunked, get, post, refused_within};
 
 #[test]
 fn a_target_of_the_limit_passes_and_one_byte_more_is_414() {
-    let limits = Limits {
-        target_bytes: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::new().target_bytes(100);
     let with = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
     assert_eq!(accepted_within(with(100), &limits).target.len(), 100);
     refused_within(with(101), Reason::TargetTooLong, &limits);
@@ -35,29 +32,20 @@ fn request_lines_of_8000_bytes_pass_by_default() {
 #[test]
 fn a_head_of_the_limit_passes_and_one_byte_more_is_431() {
     let base = get("X: \r\n").len();
-    let limits = Limits {
-        head_bytes: 200,
-        ..Limits::default()
-    };
+    let limits = Limits::new().head_bytes(200);
     let with = |length: usize| get(&format!("X: {}\r\n", "v".repeat(length - base)));
     assert_eq!(accepted_within(with(200), &limits).fields.len(), 2);
     refused_within(with(201), Reason::HeadTooLong, &limits);
     refused_within(get(&"Name: value\r\n".repeat(20)), Reason::HeadTooLong, &limits);
     assert_eq!(Reason::HeadTooLong.status(), 431);
     // Before the request line has ended, the target is what is too long.
-    let short = Limits {
-        head_bytes: 50,
-        ..Limits::default()
-    };
+    let short = Limits::new().head_bytes(50);
     refused_within(format!("GET /{}", "x".repeat(100)), Reason::TargetTooLong, &short);
 }
 
 #[test]
 fn fields_up_to_the_limit_pass_and_one_more_is_431() {
-    let limits = Limits {
-        fields: 10,
-        ..Limits::default()
-    };
+    let limits = Limits::new().fields(10);
     let with = |fields: usize| get(&"A:\r\n".repeat(fields - 1));
     assert_eq!(accepted_within(with(10), &limits).fields.len(), 10);
     refused_within(with(11), Reason::TooManyFields, &limits);
@@ -71,10 +59,7 @@ fn fields_up_to_the_limit_pass_and_one_more_is_431() {
 
 #[test]
 fn content_up_to_the_limit_passes_and_one_byte_more_is_413() {
-    let limits = Limits {
-        body_bytes: 10,
-        ..Limits::default()
-    };
+    let limits = Limits::new().body_bytes(10);
     assert_eq!(
         accepted_within(post("Content-Length: 10\r\n", "0123456789"), &limits)
             .content
@@ -101,10 +86,7 @@ fn content_up_to_the_limit_passes_and_one_byte_more_is_413() {
 
 #[test]
 fn trailers_up_to_the_limit_pass_and_one_byte_more_is_431() {
-    let limits = Limits {
-        trailer_bytes: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::new().trailer_bytes(100);
     // The empty line that ends the section counts, as it does for a head.
     let with = |length: usize| chunked(&format!("0\r\nX: {}\r\n\r\n", "v".repeat(length - 7)));
     assert_eq!(accepted_within(with(100), &limits).trailers[0].1.len(), 93);
@@ -121,11 +103,7 @@ fn trailers_up_to_the_limit_pass_and_one_byte_more_is_431() {
 /// asserts the same for every other test.)
 #[test]
 fn a_full_buffer_never_gets_stuck() {
-    let limits = Limits {
-        head_bytes: 300,
-        trailer_bytes: 200,
-        ..Limits::default()
-    };
+    let limits = Limits::new().head_bytes(300).trailer_bytes(200);
     let endless = [
         "\r\n".repeat(9000),
         "M".repeat(9000),
@@ -156,11 +134,7 @@ fn a_full_buffer_never_gets_stuck() {
 /// longest trailer section behind it, needs them all.
 #[test]
 fn a_buffer_of_one_byte_less_gets_stuck() {
-    let limits = Limits {
-        head_bytes: 300,
-        trailer_bytes: 200,
-        ..Limits::default()
-    };
+    let limits = Limits::new().head_bytes(300).trailer_bytes(200);
     let head = chunked("");
     let line = format!("0;{}\r\n", "e".repeat(4096 - 4));
     let rest = format!("\r\n{line}X: {}", "v".repeat(200));
@@ -211,25 +185,23 @@ fn whole_lines_are_not_read_again_before_the_last_has_come() {
 
 #[test]
 fn limits_of_nothing_refuse_and_do_not_panic() {
-    let limits = Limits {
-        head_bytes: 0,
-        target_bytes: 0,
-        fields: 0,
-        body_bytes: 0,
-        trailer_bytes: 0,
-    };
+    let limits = Limits::new()
+        .head_bytes(0)
+        .target_bytes(0)
+        .fields(0)
+        .body_bytes(0)
+        .trailer_bytes(0);
     assert!(
         Connection::new(limits.clone())
             .receive(get("").as_bytes(), &mut Head::new())
             .is_err()
     );
-    let limits = Limits {
-        head_bytes: usize::MAX,
-        target_bytes: usize::MAX,
-        fields: usize::MAX,
-        body_bytes: u64::MAX,
-        trailer_bytes: usize::MAX,
-    };
+    let limits = Limits::new()
+        .head_bytes(usize::MAX)
+        .target_bytes(usize::MAX)
+        .fields(usize::MAX)
+        .body_bytes(u64::MAX)
+        .trailer_bytes(usize::MAX);
     assert!(
         Connection::new(limits)
             .receive(get("").as_bytes(), &mut Head::new())

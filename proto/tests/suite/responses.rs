@@ -42,12 +42,10 @@ fn block(fields: &[(&str, &str)]) -> FieldBlock {
 #[test]
 fn a_plain_response() {
     let fields = block(&[("X-A", "1"), ("Set-Cookie", "a=b")]);
-    let response = ResponseHead {
-        body: BodyLength::Known(13),
-        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
-        default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_response(&fields)
-    };
+    let response = plain_response(&fields)
+        .body(BodyLength::Known(13))
+        .date(HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"))
+        .default_content_type(FieldValue::new(b"text/plain"));
     let (text, plan) = respond(&get(""), &response);
     assert_eq!(
         text,
@@ -60,12 +58,10 @@ fn a_plain_response() {
 #[test]
 fn what_the_application_gives_wins() {
     let fields = block(&[("date", "then"), ("content-TYPE", "x/y"), ("Server", "mine")]);
-    let response = ResponseHead {
-        body: BodyLength::Known(1),
-        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
-        default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_response(&fields)
-    };
+    let response = plain_response(&fields)
+        .body(BodyLength::Known(1))
+        .date(HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"))
+        .default_content_type(FieldValue::new(b"text/plain"));
     let (text, _) = respond(&get(""), &response);
     assert_eq!(
         text,
@@ -83,12 +79,10 @@ fn a_field_as_long_as_one_that_the_protocol_writes_is_another() {
         ("X-Request-Id", "1"),
         ("X-Rate-Remain1", "2"),
     ]);
-    let response = ResponseHead {
-        body: BodyLength::Known(3),
-        date: HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"),
-        default_content_type: FieldValue::new(b"text/plain"),
-        ..plain_response(&fields)
-    };
+    let response = plain_response(&fields)
+        .body(BodyLength::Known(3))
+        .date(HttpDate::new(b"Fri, 20 Nov 2026 12:00:00 GMT"))
+        .default_content_type(FieldValue::new(b"text/plain"));
     let (text, _) = respond(&get(""), &response);
     assert_eq!(
         text,
@@ -101,10 +95,7 @@ fn a_field_as_long_as_one_that_the_protocol_writes_is_another() {
 #[test]
 fn a_content_type_needs_content() {
     let fields = FieldBlock::new();
-    let typed = ResponseHead {
-        default_content_type: FieldValue::new(b"a/b"),
-        ..plain_response(&fields)
-    };
+    let typed = plain_response(&fields).default_content_type(FieldValue::new(b"a/b"));
     for (body, wanted) in [
         (BodyLength::None, false),
         (BodyLength::Known(0), false),
@@ -112,11 +103,11 @@ fn a_content_type_needs_content() {
         (BodyLength::Unknown, true),
     ] {
         for request in [get(""), head_request()] {
-            let (text, _) = respond(&request, &ResponseHead { body, ..typed });
+            let (text, _) = respond(&request, &typed.body(body));
             assert_eq!(text.contains("Content-Type: a/b\r\n"), wanted, "{body:?}");
         }
         for status in [204, 205, 304] {
-            let (text, _) = respond(&get(""), &ResponseHead { body, status, ..typed });
+            let (text, _) = respond(&get(""), &typed.body(body).status(status));
             assert!(!text.contains("Content-Type"), "{status}");
         }
     }
@@ -129,14 +120,7 @@ fn s4_status_lines() {
     let fields = FieldBlock::new();
     for status in 200..=999 {
         for version in [Version::Http11, Version::Http10] {
-            let (text, _) = respond(
-                &get(""),
-                &ResponseHead {
-                    status,
-                    version,
-                    ..plain_response(&fields)
-                },
-            );
+            let (text, _) = respond(&get(""), &plain_response(&fields).status(status).version(version));
             let name = if version == Version::Http11 { "1.1" } else { "1.0" };
             let line = format!("HTTP/{name} {status} {}\r\n", reason_phrase(status));
             assert!(text.starts_with(&line), "{text}");
@@ -151,13 +135,7 @@ fn s4_status_lines() {
 fn a_status_that_is_none_is_500() {
     let fields = FieldBlock::new();
     for status in [0, 1, 99, 100, 101, 199, 1000, 65535] {
-        let (text, _) = respond(
-            &get(""),
-            &ResponseHead {
-                status,
-                ..plain_response(&fields)
-            },
-        );
+        let (text, _) = respond(&get(""), &plain_response(&fields).status(status));
         assert!(text.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{text}");
     }
 }
@@ -203,14 +181,7 @@ fn s6_3_the_framing_of_responses() {
     ];
     for (status, request, body, framing, wanted) in table {
         let fields = FieldBlock::new();
-        let (text, plan) = respond(
-            &request,
-            &ResponseHead {
-                status,
-                body,
-                ..plain_response(&fields)
-            },
-        );
+        let (text, plan) = respond(&request, &plain_response(&fields).status(status).body(body));
         let found: Vec<_> = text
             .lines()
             .filter(|line| line.starts_with("Content-Length") || line.starts_with("Transfer"))
@@ -229,11 +200,7 @@ fn s6_3_the_framing_of_responses() {
 #[test]
 fn a_given_length_never_frames() {
     let fields = block(&[("Content-Length", "99"), ("X", "y")]);
-    let response = |status, body| ResponseHead {
-        status,
-        body,
-        ..plain_response(&fields)
-    };
+    let response = |status, body| plain_response(&fields).status(status).body(body);
     let lengths = |text: &str| -> Vec<String> {
         text.lines()
             .filter_map(|line| line.strip_prefix("Content-Length: "))
@@ -292,10 +259,7 @@ fn s9_6_the_application_may_close() {
 #[test]
 fn s7_8_an_upgrade_is_named_as_an_option() {
     let fields = block(&[("Upgrade", "websocket")]);
-    let response = ResponseHead {
-        status: 426,
-        ..plain_response(&fields)
-    };
+    let response = plain_response(&fields).status(426);
     let ends = |request: &str, line: &str| {
         let (text, _) = respond(request, &response);
         assert!(text.ends_with(&format!("{line}\r\n\r\n")), "{text}");

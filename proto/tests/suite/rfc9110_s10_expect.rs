@@ -142,13 +142,6 @@ fn a_body_too_large_is_refused_before_it_is_sent() {
     assert!(!connection.needs_continue());
     let mut out = Vec::new();
     let fields = FieldBlock::new();
-    connection.respond(
-        &hansel_proto::ResponseHead {
-            status: 413,
-            body: BodyLength::None,
-            ..plain_response(&fields)
-        },
-        &mut out,
-    );
+    connection.respond(&plain_response(&fields).status(413).body(BodyLength::None), &mut out);
     assert!(out.starts_with(b"HTTP/1.1 413 Content Too Large\r\n"));
 }

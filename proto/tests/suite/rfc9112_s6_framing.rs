@@ -104,10 +104,7 @@ fn s6_3_a_huge_length_does_not_wrap() {
 /// RFC 9110 §8.6 again: what is too large to be counted is refused even if nothing else bounds the content.
 #[test]
 fn s6_3_a_length_that_cannot_be_counted_is_too_large() {
-    let unlimited = Limits {
-        body_bytes: u64::MAX,
-        ..Limits::default()
-    };
+    let unlimited = Limits::new().body_bytes(u64::MAX);
     for value in ["18446744073709551615", "18446744073709551616", "99999999999999999999"] {
         let bytes = post(&format!("Content-Length: {value}\r\n"), SMUGGLED);
         refused_within(&bytes, Reason::ContentTooLarge, &unlimited);

@@ -51,10 +51,7 @@ fn s7_1_a_size_is_hexadecimal_digits() {
 /// errors due to integer conversion overflows or precision loss".
 #[test]
 fn s7_1_a_huge_size_does_not_wrap() {
-    let unlimited = Limits {
-        body_bytes: u64::MAX,
-        ..Limits::default()
-    };
+    let unlimited = Limits::new().body_bytes(u64::MAX);
     for size in ["fffffffffffffffff5", "10000000000000005", "ffffffffffffffff"] {
         refused(
             chunked(&format!("{size}\r\nhello\r\n0\r\n\r\n")),
@@ -220,10 +217,7 @@ fn s7_1_1_a_line_has_an_end() {
 /// of which each is a small part of it.
 #[test]
 fn what_is_too_long_is_refused_as_soon_as_it_is() {
-    let limits = Limits {
-        trailer_bytes: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::new().trailer_bytes(100);
     let line = format!("5;{}", "e".repeat(8192));
     let section = format!("0\r\nX: {}", "v".repeat(8192));
     for (bytes, seen, edge, reason) in [

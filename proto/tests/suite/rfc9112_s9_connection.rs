@@ -392,7 +392,7 @@ fn a_restarted_connection_remembers_nothing() {
         &chunked("5\r\nhello\r\n0\r\nX"),
         "\0",
     ] {
-        for (answers, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (responses, closes) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut connection = Connection::new(Limits::default());
             let mut head = Head::new();
             let mut rest = past.as_bytes();
@@ -402,7 +402,7 @@ fn a_restarted_connection_remembers_nothing() {
                     Received::Partial | Received::End { .. } => break,
                 }
             }
-            if answers {
+            if responses {
                 connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
             }
             if closes {
@@ -426,10 +426,7 @@ fn a_restarted_connection_remembers_nothing() {
             assert!(connection.ends_with_head() && !connection.client_is_done(), "{past:?}");
             let mut out = Vec::new();
             let fields = FieldBlock::new();
-            let response = ResponseHead {
-                body: BodyLength::Known(3),
-                ..plain_response(&fields)
-            };
+            let response = plain_response(&fields).body(BodyLength::Known(3));
             assert_eq!(connection.respond(&response, &mut out), BodyPlan::Plain, "{past:?}");
             assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "{past:?}");
             assert_eq!(connection.finish(), Next::Again, "{past:?}");
@@ -451,23 +448,13 @@ fn a_wish_to_close_that_comes_late_still_closes() {
 #[test]
 fn s9_5_a_response_nobody_asked_for_is_the_last() {
     let fields = FieldBlock::new();
-    let response = ResponseHead {
-        status: 408,
-        body: BodyLength::Known(3),
-        ..plain_response(&fields)
-    };
+    let response = plain_response(&fields).status(408).body(BodyLength::Known(3));
     // Behind a HEAD that was answered: its lack of content must not stick.
     let bytes = get("").replace("GET", "HEAD");
     let (mut connection, mut head, rest) = begun(&bytes);
     assert!(matches!(connection.receive(rest, &mut head), Ok(Received::End { .. })));
     assert_eq!(
-        connection.respond(
-            &ResponseHead {
-                status: 200,
-                ..response
-            },
-            &mut Vec::new()
-        ),
+        connection.respond(&response.status(200), &mut Vec::new()),
         BodyPlan::Omit
     );
     assert_eq!(connection.finish(), Next::Again);
@@ -484,16 +471,7 @@ fn s9_5_a_response_nobody_asked_for_is_the_last() {
 
     let mut silent = Connection::new(Limits::default());
     let mut out = Vec::new();
-    assert_eq!(
-        silent.respond(
-            &ResponseHead {
-                status: 503,
-                ..response
-            },
-            &mut out
-        ),
-        BodyPlan::Plain
-    );
+    assert_eq!(silent.respond(&response.status(503), &mut out), BodyPlan::Plain);
     assert!(out.ends_with(b"Connection: close\r\n\r\n"));
     assert_eq!(silent.finish(), Next::Close);
 }
@@ -523,11 +501,7 @@ fn a_refused_head_request_is_answered_without_content() {
             }
             assert_eq!(received.map_err(|refusal| refusal.reason()), Err(Reason::HostRepeated));
             let fields = FieldBlock::new();
-            let response = ResponseHead {
-                status: 400,
-                body: BodyLength::Known(3),
-                ..plain_response(&fields)
-            };
+            let response = plain_response(&fields).status(400).body(BodyLength::Known(3));
             assert_eq!(connection.respond(&response, &mut Vec::new()), plan);
             drop(head);
         }
@@ -546,22 +520,10 @@ fn other_head(method: &str) -> Head {
 fn a_successful_connect_closes() {
     let fields = FieldBlock::new();
     let bytes = "CONNECT b.test:443 HTTP/1.1\r\nHost: b.test\r\n\r\n";
-    let (text, next) = answered(
-        bytes,
-        &ResponseHead {
-            body: BodyLength::Known(5),
-            ..plain_response(&fields)
-        },
-    );
+    let (text, next) = answered(bytes, &plain_response(&fields).body(BodyLength::Known(5)));
     assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     assert_eq!(next, Next::Close);
-    let (text, next) = answered(
-        bytes,
-        &ResponseHead {
-            status: 405,
-            ..plain_response(&fields)
-        },
-    );
+    let (text, next) = answered(bytes, &plain_response(&fields).status(405));
     assert_eq!(text, "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(next, Next::Again);
 }
@@ -569,24 +531,16 @@ fn a_successful_connect_closes() {
 #[test]
 fn a_response_in_the_older_version_persists_only_if_it_says_so() {
     let fields = FieldBlock::new();
-    let old = ResponseHead {
-        version: Version::Http10,
-        body: BodyLength::Known(1),
-        ..plain_response(&fields)
-    };
+    let old = plain_response(&fields)
+        .version(Version::Http10)
+        .body(BodyLength::Known(1));
     let (text, next) = answered(&get(""), &old);
     assert_eq!(
         text,
         "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n"
     );
     assert_eq!(next, Next::Again);
-    let (text, next) = answered(
-        &get(""),
-        &ResponseHead {
-            body: BodyLength::Unknown,
-            ..old
-        },
-    );
+    let (text, next) = answered(&get(""), &old.body(BodyLength::Unknown));
     assert_eq!(text, "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n");
     assert_eq!(next, Next::Close);
 }

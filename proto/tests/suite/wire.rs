@@ -38,14 +38,7 @@ pub(crate) struct Transcript {
 
 /// The plainest response there is.
 pub(crate) fn plain_response(fields: &FieldBlock) -> ResponseHead<'_> {
-    ResponseHead {
-        status: 200,
-        fields,
-        body: BodyLength::None,
-        date: None,
-        default_content_type: None,
-        version: Version::Http11,
-    }
+    ResponseHead::new(200, fields, BodyLength::None)
 }
 
 /// Shows `pieces` to a connection one after the other; every whole request is answered at once.

@@ -36,7 +36,11 @@ use crate::{IntoResponse, Pairs, Request, Response};
 /// # assert_eq!(form(urlencoded, "author=a").status(), 422);
 /// # assert_eq!(form("text/plain", "author=a&text=b").status(), 415);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "handlers take it apart: `Form(value): Form<T>`"
+)]
 pub struct Form<T>(pub T);
 
 extractor!([T: DeserializeOwned] Form<T>, form);

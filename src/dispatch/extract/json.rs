@@ -40,7 +40,11 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 /// # assert_eq!(send("application/json", r#"{"x":1}"#).status(), 422);
 /// # assert_eq!(send("text/plain", r#"{"x":1,"y":2}"#).status(), 415);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "handlers take it apart: `Json(value): Json<T>`"
+)]
 pub struct Json<T>(pub T);
 
 extractor!([T: DeserializeOwned] Json<T>, json);

@@ -22,6 +22,7 @@ pub use state::State;
 macro_rules! extractor {
     ([$($generics:tt)*] $type:ty, $extract:path) => {
         impl<$($generics)*> $crate::dispatch::Argument for $type {
+            const SEAL: $crate::sealed::Seal = $crate::sealed::Seal;
             type Of<'c> = $type;
             type Parsed<'r> = ();
             const KIND: $crate::dispatch::Kind = $crate::dispatch::Kind::Extractor;

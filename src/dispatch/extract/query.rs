@@ -35,7 +35,11 @@ use crate::{Request, Response};
 /// # assert_eq!(wrong.status(), 400);
 /// # assert_eq!(wrong.body().bytes(), Some(&b"query: `page`: `y` is not a u32"[..]));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "handlers take it apart: `Query(value): Query<T>`"
+)]
 pub struct Query<T>(pub T);
 
 extractor!([T: DeserializeOwned] Query<T>, query);

@@ -31,6 +31,10 @@ use crate::{IntoResponse, Request, Response};
 /// # assert_eq!(app.call(&hansel::Request::get("/")).body().bytes(), Some(&b"Crumbs"[..]));
 /// ```
 #[derive(Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "handlers take it apart: `State(value): State<T>`"
+)]
 pub struct State<T>(pub Arc<T>);
 
 impl<T> Deref for State<T> {

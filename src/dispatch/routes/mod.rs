@@ -15,6 +15,7 @@ mod table;
 mod tree;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
@@ -81,6 +82,14 @@ macro_rules! verbs {
             self.on(Method::$method, pattern, handler)
         }
     )*};
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes")
+            .field("patterns", &self.routes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Routes {

@@ -7,10 +7,7 @@ use work::{ITEM_HEADERS, Settings};
 
 fn main() -> std::io::Result<()> {
     let settings = Settings::of_arguments();
-    let limits = Limits {
-        idle: work::IDLE,
-        ..Limits::default()
-    };
+    let limits = Limits::new().idle(work::IDLE);
     Server::bind(settings.address())?
         .loops(settings.loops)
         .threads(settings.threads)

@@ -1,0 +1,149 @@
+//! What the public types can do: a type that lost one of these would break programs that use it.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use hansel::dispatch::{
+    Arrived, Chain, Crumb, Decision, Endpoint, Hooks, Map, MethodSet, Methods, Miss, Mount, Outcome, Pattern, Place,
+    Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
+};
+use hansel::test::{Client, Stream};
+use hansel::{
+    AccessLog, App, Body, BodyError, BodyReader, BodyWriter, Drained, Error, Handle, Html, InvalidRequest, Limits,
+    Pairs, Request, RequestId, Response, Segments, Server, Slashes, Trust, test,
+};
+
+fn is_debug<T: Debug>() {}
+fn is_send<T: Send>() {}
+fn is_sync<T: Sync>() {}
+fn is_clone<T: Clone>() {}
+fn is_eq<T: Eq>() {}
+fn is_hash<T: Hash>() {}
+fn is_display<T: Display>() {}
+fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
+
+/// Each line is a promise about all types in it.
+macro_rules! all {
+    ($is:ident: $($type:ty),* $(,)?) => {
+        $($is::<$type>();)*
+    };
+}
+
+#[test]
+fn types_keep_their_traits() {
+    all!(is_debug:
+        AccessLog, App, Arrived, Body, BodyError, BodyReader<'_>, BodyWriter<'_>, Chain, Client, Crumb<'_>,
+        Decision<'_>, Drained, Endpoint<'_>, Error, Handle, Hooks, Html<&str>, InvalidRequest, Limits, Map, MethodSet,
+        Methods<Server>, Miss, Mount<App>, Outcome, Pairs<'_>, Pattern, Place, Registry, Request, RequestId<'_>,
+        Response, Routes, Segments<'_>, Server, Slashes, State<u8>, Step<'_>, Stream, Trail, TrailCrumb, Trust,
+        UrlError, Verbs<'_, '_, u8>, Walk<'_>, Why<'_>, test::Response,
+    );
+    all!(is_send:
+        AccessLog, App, Body, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest,
+        Limits, Map, MethodSet, Methods<u8>, Miss, Mount<App>, Outcome, Pairs<'_>, Pattern, Place, Registry, Request,
+        RequestId<'_>, Response, Routes, Segments<'_>, Server, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust,
+        UrlError, Why<'_>, test::Response,
+    );
+    all!(is_sync:
+        App, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest, Limits, Map,
+        MethodSet, Methods<u8>, Miss, Mount<App>, Outcome, Pairs<'_>, Pattern, Place, Registry, RequestId<'_>, Routes,
+        Segments<'_>, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
+    );
+    all!(is_clone:
+        BodyError, Crumb<'_>, Decision<'_>, Drained, Endpoint<'_>, Html<&str>, InvalidRequest, Limits, Map, MethodSet,
+        Methods<Server>, Miss, Outcome, Pairs<'_>, Pattern, Place, Registry, RequestId<'_>, Segments<'_>, Slashes,
+        State<Server>, Step<'_>, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
+    );
+    all!(is_eq:
+        BodyError, Drained, Html<&str>, InvalidRequest, Limits, MethodSet, Miss, Outcome, Place, RequestId<'_>,
+        Slashes, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
+    );
+    all!(is_hash: BodyError, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
+    all!(is_display: Drained, Limits, Map, MethodSet, RequestId<'_>, Server, Trail, TrailCrumb, Trust, Why<'_>);
+    all!(is_error: BodyError, InvalidRequest, UrlError);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn certificates_keep_their_traits() {
+    all!(is_debug: hansel::Tls);
+    all!(is_send: hansel::Tls);
+    all!(is_sync: hansel::Tls);
+    all!(is_clone: hansel::Tls);
+}
+
+#[cfg(feature = "tower")]
+#[test]
+fn tower_types_keep_their_traits() {
+    all!(is_debug: hansel::tower::Body, hansel::tower::Service);
+    all!(is_send: hansel::tower::Body, hansel::tower::Service);
+    all!(is_sync: hansel::tower::Body, hansel::tower::Service);
+    all!(is_clone: hansel::tower::Service);
+}
+
+#[test]
+fn debug_shows_neither_secrets_nor_content() {
+    let request = Request::post("/login?token=hunter2")
+        .with_header("Authorization", "Bearer hunter2")
+        .with_header("Cookie", "session=hunter2")
+        .with_body("password=hunter2");
+    let response = Response::new("hunter2").with_header("Set-Cookie", "session=hunter2");
+    let shown = [
+        format!("{request:?}"),
+        format!("{:?}", request.body()),
+        format!("{:?}", request.query_pairs()),
+        format!("{:?}", Pairs::of("password=hunter2")),
+        format!("{response:?}"),
+        format!("{:?}", response.body()),
+        format!("{:?}", Client::new(|| "hunter2").get("/")),
+    ];
+    for shown in &shown {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    assert!(
+        shown[0].contains("\"Authorization\"") && shown[0].contains("16 bytes"),
+        "{}",
+        shown[0]
+    );
+    assert!(
+        shown[4].contains("\"Set-Cookie\"") && shown[4].contains("7 bytes"),
+        "{}",
+        shown[4]
+    );
+}
+
+#[test]
+fn debug_of_long_things_is_short() {
+    let megabyte = "x".repeat(1024 * 1024);
+    let client = Client::new({
+        let megabyte = megabyte.clone();
+        move || megabyte.clone()
+    });
+    let shown = [
+        format!("{:?}", Response::new(megabyte.clone())),
+        format!("{:?}", Request::post("/").with_body(megabyte)),
+        format!("{:?}", client.get("/")),
+    ];
+    for shown in shown {
+        assert!(shown.len() < 1000, "{} bytes", shown.len());
+    }
+}
+
+/// A walk is shown where it is, also by a hook in the middle of it.
+#[test]
+fn debug_works_in_the_middle_of_things() {
+    let shows = |walk: &mut Walk<'_>, inner: &dyn hansel::dispatch::Dispatch| {
+        let shown = format!("{walk:?}");
+        assert!(shown.contains("/a/b") && shown.contains("POST"), "{shown}");
+        inner.dispatch(walk)
+    };
+    let client =
+        Client::new(Hooks::on(Routes::new().post("/a/b", |request: &Request| format!("{request:?}"))).around(shows));
+    assert_eq!(client.post("/a/b", "x").status(), 200);
+    // A body that is read further up the stack.
+    let request = Request::post("/").with_body("body");
+    let reader = request.body();
+    let shown = catch_unwind(AssertUnwindSafe(|| format!("{request:?} {reader:?}")));
+    assert!(shown.is_ok());
+}
