@@ -306,7 +306,7 @@ impl Basis {
             && self.extent == Extent::of(response.body)
             && self.special == response.fields.special()
             && self.version == response.version
-            && is_same(self.default_content_type, response.default_content_type)
+            && self.default_content_type == response.default_content_type
             && self.date == response.date
     }
 
@@ -377,15 +377,6 @@ impl Outline {
             framed: Framed { plan, keep_alive },
             connection: connection_line(basis, keep_alive),
         }
-    }
-}
-
-/// Returns true if both are the same. Most are the same constant of the program, which saves a comparison.
-#[inline]
-fn is_same(one: Option<FieldValue<'_>>, other: Option<FieldValue<'_>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => std::ptr::eq(one.bytes(), other.bytes()) || one == other,
-        (one, other) => one == other,
     }
 }
 
