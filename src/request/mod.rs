@@ -37,7 +37,7 @@ pub(crate) use copy::RequestCopy;
 pub(crate) use forwarded::Relayed;
 pub use id::RequestId;
 pub use path::Segments;
-pub(crate) use path::{BadPath, DecodedPath, Octets, octet_in, word};
+pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
 pub use trust::Trust;
 

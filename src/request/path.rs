@@ -10,18 +10,14 @@ use percent_encoding::percent_decode_str;
 /// The decoded form of a path, in buffers that the connection's next request reuses.
 #[derive(Debug, Default)]
 pub(crate) struct DecodedPath {
-    /// Each segment after its own `/`, so that offsets mean the same as in the path as it was sent; then the
-    /// [`PADDING`].
-    padded: String,
-    /// The length of the text without the padding.
+    /// Each segment after its own `/`, so that offsets mean the same as in the path as it was sent; then a slash that is
+    /// not part of the path. A capture includes it where a slash policy has added a slash to the path.
+    extended: String,
+    /// The length of the path.
     len: usize,
-    /// `padded` with NUL for every slash inside a segment; empty if there is none.
+    /// The path with NUL for every slash inside a segment; empty if there is none.
     masked: String,
 }
-
-/// Follows each path, so that it can be read a word at a time: a whole word begins at each of its octets, and a slash
-/// ends its last segment.
-const PADDING: &str = "////////";
 
 /// Why a path cannot be decoded. The response is 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,16 +41,16 @@ impl DecodedPath {
     /// Returns true if it already holds `path`, which has no escapes.
     #[inline]
     pub(crate) fn is_of(&self, path: &[u8]) -> bool {
-        self.len > 0 && self.masked.is_empty() && self.padded.as_bytes().get(..self.len) == Some(path)
+        self.len > 0 && self.masked.is_empty() && self.text().as_bytes() == path
     }
 
     /// Stores a path without escapes, or `*`, or nothing.
     pub(crate) fn take_plain(&mut self, path: &str) {
         self.masked.clear();
-        self.padded.clear();
-        self.padded.reserve(path.len() + PADDING.len());
-        self.padded.push_str(path);
-        self.padded.push_str(PADDING);
+        self.extended.clear();
+        self.extended.reserve(path.len() + 1);
+        self.extended.push_str(path);
+        self.extended.push('/');
         self.len = path.len();
     }
 
@@ -62,17 +58,17 @@ impl DecodedPath {
     pub(crate) fn decode(&mut self, raw: &str) -> Result<(), BadPath> {
         self.masked.clear();
         self.len = 0;
-        let mut octets = std::mem::take(&mut self.padded).into_bytes();
+        let mut octets = std::mem::take(&mut self.extended).into_bytes();
         octets.clear();
-        octets.reserve(raw.len() + PADDING.len());
+        octets.reserve(raw.len() + 1);
         octets.extend(percent_decode_str(raw));
         if octets.contains(&0) {
             return Err(BadPath::Nul);
         }
         let len = octets.len();
-        octets.extend_from_slice(PADDING.as_bytes());
+        octets.push(b'/');
         // No character spans segments, because a slash is never part of one.
-        self.padded = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
+        self.extended = String::from_utf8(octets).map_err(|_| BadPath::NotUtf8)?;
         self.len = len;
         if raw.as_bytes().windows(3).any(|code| matches!(code, b"%2F" | b"%2f")) {
             self.mask(raw);
@@ -82,17 +78,16 @@ impl DecodedPath {
 
     #[cold]
     fn mask(&mut self, raw: &str) {
-        self.masked.reserve(self.padded.len());
+        self.masked.reserve(self.len);
         let mut start = 0;
         for segment in raw.get(1..).unwrap_or("").split('/') {
             let end = start + 1 + percent_decode_str(segment).count();
-            let decoded = self.padded.get(start + 1..end).unwrap_or("");
+            let decoded = self.extended.get(start + 1..end).unwrap_or("");
             self.masked.push('/');
             self.masked
                 .extend(decoded.chars().map(|c| if c == '/' { '\0' } else { c }));
             start = end;
         }
-        self.masked.push_str(PADDING);
     }
 
     pub(crate) fn segments(&self) -> Segments<'_> {
@@ -104,18 +99,17 @@ impl DecodedPath {
     }
 
     pub(super) fn text(&self) -> &str {
-        self.padded.get(..self.len).unwrap_or("")
+        self.extended.get(..self.len).unwrap_or("")
     }
 
-    /// Returns the text and its padding, with NUL for every slash inside a segment.
+    /// Returns the path with NUL for every slash inside a segment.
     #[inline]
-    fn masked(&self) -> &[u8] {
-        let masked = if self.masked.is_empty() {
-            &self.padded
+    fn masked(&self) -> &str {
+        if self.masked.is_empty() {
+            self.text()
         } else {
             &self.masked
-        };
-        masked.as_bytes()
+        }
     }
 }
 
@@ -151,28 +145,20 @@ impl<'r> Segments<'r> {
     /// Returns what is left as one text: each segment after a slash. Empty if no segment is left.
     #[inline]
     pub(crate) fn text(&self) -> &'r str {
-        self.path.padded.get(self.start..self.path.len).unwrap_or("")
+        self.path.text().get(self.start..).unwrap_or("")
     }
 
     /// Returns the same as [`text`](Segments::text), octet for octet, but with NUL for each slash inside a segment. So
     /// every slash in it begins a segment.
+    #[inline]
     pub(crate) fn masked(&self) -> &'r str {
-        if self.path.masked.is_empty() {
-            return self.text();
-        }
-        self.path.masked.get(self.start..self.path.len).unwrap_or("")
+        self.path.masked().get(self.start..).unwrap_or("")
     }
 
-    /// Returns the whole path, including what was consumed, and the padding.
+    /// Returns the whole path, including what was consumed, and one more slash.
     #[inline]
     pub(crate) fn whole(&self) -> &'r str {
-        &self.path.padded
-    }
-
-    /// Returns the octets of [`text`](Segments::text), with NUL for each slash inside a segment.
-    #[inline]
-    pub(crate) fn octets(&self) -> Octets<'r> {
-        Octets(self.path.masked().get(self.start..).unwrap_or(&[]))
+        &self.path.extended
     }
 
     /// Returns true if a segment that is left contains a slash.
@@ -206,8 +192,7 @@ impl<'r> Segments<'r> {
     #[inline]
     pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
         let start = self.start + bytes;
-        // At the end of the path, this is the slash of the padding.
-        let at_boundary = start <= self.path.len && self.path.masked().get(start) == Some(&b'/');
+        let at_boundary = start == self.path.len || self.path.masked().as_bytes().get(start) == Some(&b'/');
         at_boundary.then_some(Segments { start, ..*self })
     }
 
@@ -222,7 +207,7 @@ impl<'r> Segments<'r> {
 
     /// Returns the text of the segments that `rest` no longer has.
     pub(crate) fn until(&self, rest: &Segments<'r>) -> &'r str {
-        self.path.padded.get(self.start..rest.start).unwrap_or("")
+        self.path.text().get(self.start..rest.start).unwrap_or("")
     }
 }
 
@@ -238,105 +223,17 @@ impl<'r> Iterator for Segments<'r> {
 impl<'r> Segments<'r> {
     fn take_first(&mut self) -> Option<&'r str> {
         let from = self.start + 1;
-        let (len, _) = Octets(self.path.masked().get(from..)?).segment()?;
-        let end = from + len;
+        let end = from + segment_len(self.path.masked().as_bytes().get(from..)?);
         self.start = end;
-        self.path.padded.get(from..end)
+        self.path.text().get(from..end)
     }
 }
 
-/// The rest of a path, to be read a word at a time. Every slash in it separates segments.
-///
-/// The [`PADDING`] follows the path, so only the padding is left at its end.
-#[derive(Clone, Copy)]
-pub(crate) struct Octets<'a>(&'a [u8]);
-
-impl<'a> Octets<'a> {
-    /// Returns the number of octets left.
-    #[inline]
-    pub(crate) fn len(self) -> usize {
-        self.0.len().wrapping_sub(PADDING.len())
-    }
-
-    /// Returns where they begin in the [`whole`](Segments::whole) of their path.
-    #[inline]
-    pub(crate) fn begin_in(self, whole: &str) -> usize {
-        whole.len().wrapping_sub(self.0.len())
-    }
-
-    /// Returns the first octet, if any is left.
-    #[inline]
-    pub(crate) fn first(self) -> Option<u8> {
-        self.0.first().copied().filter(|_| self.0.len() > PADDING.len())
-    }
-
-    /// Returns what is left after the first octet, if any is left.
-    #[inline(always)]
-    pub(crate) fn behind_first(self) -> Option<Octets<'a>> {
-        (self.0.len() > PADDING.len()).then(|| Octets(&self.0[1..]))
-    }
-
-    /// Returns what is left after the first `len` octets of `text`, if the path begins with them. `text` must have
-    /// eight more octets, which do not count.
-    #[inline(always)]
-    pub(crate) fn behind(self, text: &[u8], len: usize) -> Option<Octets<'a>> {
-        let is_same = match FIRST.get(len) {
-            Some(first) => (word(text)? ^ word(self.0)?) & first == 0,
-            None => text.get(..len)? == self.0.get(..len)?,
-        };
-        if !is_same {
-            return None;
-        }
-        let left = self.0.get(len..)?;
-        // The padding is not part of the path, even where it is equal.
-        (left.len() >= PADDING.len()).then_some(Octets(left))
-    }
-
-    /// Returns the length of the segment at the start, and what is left after it.
-    #[inline(always)]
-    pub(crate) fn segment(self) -> Option<(usize, Octets<'a>)> {
-        let len = match octet_in(word(self.0)?, b'/') {
-            Some(place) => place,
-            None => long_segment(self.0)?,
-        };
-        Some((len, Octets(self.0.get(len..)?)))
-    }
-}
-
-/// Returns where the first slash is in a path with its padding.
-fn long_segment(octets: &[u8]) -> Option<usize> {
-    let words = octets.chunks_exact(8).filter_map(word).enumerate();
-    words
-        .map(|(i, word)| Some(i * 8 + octet_in(word, b'/')?))
-        .find_map(|place| place)
-}
-
-/// Returns the first eight octets.
+/// Returns the length of the segment at the start of what is left of a path, in which every slash separates segments.
 #[inline]
-pub(crate) fn word(octets: &[u8]) -> Option<u64> {
-    octets.first_chunk().map(|word| u64::from_le_bytes(*word))
+pub(crate) fn segment_len(left: &[u8]) -> usize {
+    left.iter().position(|&octet| octet == b'/').unwrap_or(left.len())
 }
-
-/// Returns the index of the first octet of a word that is `wanted`.
-#[inline]
-pub(crate) fn octet_in(word: u64, wanted: u8) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // A wanted octet becomes zero, and borrows from its upper bit.
-    let different = word ^ (ONES * u64::from(wanted));
-    let found = different.wrapping_sub(ONES) & !different & (ONES << 7);
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
-}
-
-/// Masks for the first octets of a word, by their number.
-static FIRST: [u64; 9] = {
-    let mut first = [0; 9];
-    let mut len = 1;
-    while len < first.len() {
-        first[len] = first[len - 1] << 8 | 0xFF;
-        len += 1;
-    }
-    first
-};
 
 impl fmt::Debug for Segments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -366,7 +263,7 @@ mod tests {
                 }
                 if kept.is_of(path.as_bytes()) {
                     assert!(kept.segments().eq(plain(path).segments()), "{before} {path}");
-                    assert_eq!((&kept.padded, &kept.masked), (&plain(path).padded, &String::new()));
+                    assert_eq!((&kept.extended, &kept.masked), (&plain(path).extended, &String::new()));
                 } else {
                     assert!(before != *path || path.is_empty(), "{path} is not known again");
                 }
@@ -399,19 +296,6 @@ mod tests {
         assert_eq!(decoded("/%61/").unwrap(), ["a", ""]);
         assert_eq!(decoded("//%C3%A9").unwrap(), ["", "é"]);
         assert_eq!(decoded("/%2F/%2f%2F/é/").unwrap(), ["/", "//", "é", ""]);
-    }
-
-    #[test]
-    fn a_slash_is_found_wherever_it_is() {
-        let segment_len = |text: &str| Octets(plain(text).masked()).segment().unwrap().0;
-        for len in 0..20 {
-            for slash in 0..=len {
-                let mut text = "0".repeat(slash);
-                text.extend(std::iter::repeat_n('/', len - slash));
-                assert_eq!(segment_len(&text), slash, "{len}");
-            }
-        }
-        assert_eq!(segment_len("0\u{af}.\u{12f}/"), 6);
     }
 
     #[test]

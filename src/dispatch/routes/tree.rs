@@ -3,24 +3,19 @@
 //! Each node holds the text that its patterns share; below it, they part by their next octet, or by a
 //! parameter. Text is tried before a parameter, and what is longer before what it begins with.
 //!
-//! Where nothing parts any more, one last node holds the whole rest of its pattern. With many routes that
-//! is most of the tree, and what looking things up costs then is the number of places in memory: patterns
-//! that end alike share one text, which stays near.
-
-use std::collections::HashMap;
+//! Where nothing parts any more, one last node holds the whole rest of its pattern.
 
 use super::branch::{Branch, Ending};
 use super::captured::{Captured, Match};
 use super::pattern::Token;
-use crate::request::{Octets, Segments, octet_in, word};
+use crate::request::{Segments, segment_len};
 
 /// The tree, as one list of nodes in which the children of a node stand together.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
     /// For each node its text, and behind it the first octets of its children's texts, which those are without:
-    /// who has come to a child has compared that octet. Behind them all there is a word of nothing, so that
-    /// there is a whole word at each of them.
+    /// who has come to a child has compared that octet.
     octets: Vec<u8>,
     has_rest: bool,
 }
@@ -35,10 +30,6 @@ struct Node {
     /// No octet is the first of a text in more than 243 ways: the others are never in UTF-8.
     child_count: u8,
     ways: Ways,
-    /// The first octet of the first child's text, and whether those of the others are the next ones in order.
-    /// Numbers part that way, and then nothing need be looked up.
-    lowest: u8,
-    is_range: bool,
     parameter: Option<Index>,
     /// What a path leads to that ends here.
     end: Option<Index>,
@@ -91,25 +82,18 @@ impl Tree {
             ..Tree::default()
         };
         tree.nodes.push(Node::default());
-        tree.lay_out(0, root, &mut HashMap::new());
-        tree.octets.extend([0; 8]);
+        tree.lay_out(0, root);
         tree
     }
 
     /// Offers `visit` the patterns that match, best first, until it makes something of one.
-    // It is called in two places, of which one is the usual.
-    #[inline(always)]
+    #[inline]
     pub(super) fn search<'r, T>(
         &self,
         path: Path<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
-        // Nearly always one way leads to one pattern: that is looked at here, without a call.
-        let (here, left) = self.go_down(0, path.octets)?;
-        if here.ways == Ways::Straight {
-            return self.visit_straight(here, path, left, &mut Captured::new(), visit);
-        }
-        self.find::<false, T>(here, path, left, &mut Captured::new(), visit)
+        self.find_below::<false, T>(0, path, path.octets, &mut Captured::new(), visit)
     }
 
     /// As [`search`](Tree::search), for the patterns that end in a rest.
@@ -130,7 +114,7 @@ impl Tree {
         &self,
         node: usize,
         path: Path<'r>,
-        left: Octets<'r>,
+        left: &'r [u8],
         captured: &mut Captured<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
@@ -151,27 +135,26 @@ impl Tree {
         &self,
         here: &Node,
         path: Path<'r>,
-        left: Octets<'r>,
+        left: &'r [u8],
         captured: &mut Captured<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         let position = path.position(left);
-        let Some(next) = left.first() else {
-            return here.visit_at_end::<REST, T>(path.taken(position), captured, visit);
+        let Some((&next, behind_next)) = left.split_first() else {
+            return here.visit_at_end::<REST, T>(position, captured, visit);
         };
         let mut found = None;
         if let Some(child) = self.child(here, next) {
-            found = self.find_below::<REST, T>(child, path, left.behind_first()?, captured, visit);
+            found = self.find_below::<REST, T>(child, path, behind_next, captured, visit);
         }
         if let (None, Some(parameter)) = (&found, here.parameter) {
-            if let Some((len, behind)) = left.segment().filter(|(len, _)| *len > 0) {
-                if captured.push(path.whole.get(position..position + len)) {
-                    found = self.find_below::<REST, T>(at(parameter), path, behind, captured, visit);
-                    captured.truncate(captured.len() - 1);
-                }
+            let len = segment_len(left);
+            if len > 0 && captured.push(path.text.get(position..position + len)) {
+                found = self.find_below::<REST, T>(at(parameter), path, &left[len..], captured, visit);
+                captured.truncate(captured.len() - 1);
             }
         }
-        found.or_else(|| here.visit_open::<REST, T>(path.taken(position), next == b'/', captured, visit))
+        found.or_else(|| here.visit_open::<REST, T>(position, next == b'/', captured, visit))
     }
 
     /// Tries the one pattern that a straight node leads to.
@@ -180,7 +163,7 @@ impl Tree {
         &self,
         straight: &Node,
         path: Path<'r>,
-        left: Octets<'r>,
+        left: &'r [u8],
         captured: &mut Captured<'r>,
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
@@ -192,20 +175,20 @@ impl Tree {
     /// or where the path ends, or to a straight one. `left` is what is left of the path before the node, and
     /// what comes back is left behind it; before it, if it is straight.
     #[inline(always)]
-    fn go_down<'r>(&self, mut node: usize, mut left: Octets<'r>) -> Option<(&Node, Octets<'r>)> {
+    fn go_down<'r>(&self, mut node: usize, mut left: &'r [u8]) -> Option<(&Node, &'r [u8])> {
         loop {
             let here = self.nodes.get(node)?;
             if here.ways == Ways::Straight {
                 return Some((here, left));
             }
-            if here.text_len > 0 {
-                left = left.behind(self.octets.get(here.text as usize..)?, here.text_len as usize)?;
-            }
-            match left.first() {
-                Some(next) if here.ways == Ways::Children => node = self.child(here, next)?,
+            left = left.strip_prefix(self.text(here)?)?;
+            match left.split_first() {
+                Some((&next, behind)) if here.ways == Ways::Children => {
+                    node = self.child(here, next)?;
+                    left = behind;
+                }
                 _ => return Some((here, left)),
             }
-            left = left.behind_first()?;
         }
     }
 
@@ -215,72 +198,56 @@ impl Tree {
         &self,
         straight: &Node,
         path: Path<'r>,
-        mut left: Octets<'r>,
+        mut left: &'r [u8],
         captured: &mut Captured<'r>,
     ) -> Option<()> {
-        let mut texts = self.octets.get(straight.text as usize..)?;
-        let behind_texts = texts.len().checked_sub(straight.text_len as usize)?;
+        let mut texts = self.text(straight)?;
         loop {
             let (&len, text) = texts.split_first()?;
-            // Behind a parameter that is the last, there is none.
-            if len > 0 {
-                left = left.behind(text, usize::from(len))?;
-            }
-            texts = text.get(usize::from(len)..)?;
-            if texts.len() <= behind_texts {
-                return (left.len() == 0).then_some(());
+            let (text, others) = text.split_at_checked(usize::from(len))?;
+            left = left.strip_prefix(text)?;
+            texts = others;
+            if texts.is_empty() {
+                return left.is_empty().then_some(());
             }
             let start = path.position(left);
-            let len;
-            (len, left) = left.segment()?;
-            if len == 0 || !captured.push(path.whole.get(start..start + len)) {
+            let len = segment_len(left);
+            if len == 0 || !captured.push(path.text.get(start..start + len)) {
                 return None;
             }
+            left = &left[len..];
         }
     }
 
-    #[inline(always)]
+    #[inline]
+    fn text(&self, node: &Node) -> Option<&[u8]> {
+        self.octets.get(node.text as usize..)?.get(..node.text_len as usize)
+    }
+
+    #[inline]
     fn child(&self, node: &Node, first: u8) -> Option<usize> {
-        let count = usize::from(node.child_count);
-        if node.is_range {
-            let place = usize::from(first.wrapping_sub(node.lowest));
-            return (place < count).then_some(node.children as usize + place);
-        }
-        let mut keys = self.octets.get((node.text + node.text_len) as usize..)?;
-        let mut before = 0;
-        while before < count {
-            if let Some(place) = octet_in(word(keys)?, first) {
-                // What is behind the keys is something else.
-                return (before + place < count).then_some(node.children as usize + before + place);
-            }
-            before += 8;
-            keys = keys.get(8..)?;
-        }
-        None
+        let keys = self.octets.get((node.text + node.text_len) as usize..)?;
+        let keys = keys.get(..usize::from(node.child_count))?;
+        let place = keys.iter().position(|&key| key == first)?;
+        Some(node.children as usize + place)
     }
 
-    /// Writes `branch` down at `place`, and what is below it behind all that is there. `straight` knows where
-    /// the rests of patterns are that have been written down.
-    fn lay_out(&mut self, place: usize, branch: Branch, straight: &mut HashMap<Vec<u8>, u32>) {
+    /// Writes `branch` down at `place`, and what is below it behind all that is there.
+    fn lay_out(&mut self, place: usize, branch: Branch) {
+        let text = self.octets.len() as u32;
         if let Some((texts, target)) = branch.straight() {
-            let text_len = texts.len() as u32;
-            let text = *straight.entry(texts).or_insert_with_key(|texts| {
-                self.octets.extend_from_slice(texts);
-                self.octets.len() as u32 - text_len
-            });
+            self.octets.extend_from_slice(&texts);
             self.nodes[place] = Node {
                 text,
-                text_len,
+                text_len: texts.len() as u32,
                 ways: Ways::Straight,
                 end: index(target),
                 ..Node::default()
             };
             return;
         }
-        let text = self.octets.len() as u32;
         self.octets.extend_from_slice(&branch.text);
-        let keys: Vec<u8> = branch.children.iter().map(|child| child.text[0]).collect();
-        self.octets.extend_from_slice(&keys);
+        self.octets.extend(branch.children.iter().map(|child| child.text[0]));
         let children = self.nodes.len();
         let count = branch.children.len();
         let parameter = branch.parameter.is_some().then_some(children + count);
@@ -291,8 +258,6 @@ impl Tree {
             text_len: branch.text.len() as u32,
             children: children as u32,
             child_count: count as u8,
-            lowest: keys.first().copied().unwrap_or_default(),
-            is_range: keys.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1])),
             ways: if parameter.is_some() || branch.open.or(branch.rest).is_some() {
                 Ways::Several
             } else {
@@ -309,7 +274,7 @@ impl Tree {
         };
         let below = branch.children.into_iter().map(behind_first);
         for (i, below) in below.chain(branch.parameter.map(|below| *below)).enumerate() {
-            self.lay_out(children + i, below, straight);
+            self.lay_out(children + i, below);
         }
     }
 }
@@ -317,31 +282,24 @@ impl Tree {
 /// The path that is searched for.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'r> {
-    /// All of the request's path, with what is behind it.
-    whole: &'r str,
-    /// The part that is searched for.
-    octets: Octets<'r>,
+    text: &'r str,
+    /// The text, with NUL for each slash inside a segment.
+    octets: &'r [u8],
 }
 
 impl<'r> Path<'r> {
     #[inline]
     pub(super) fn of(segments: Segments<'r>) -> Path<'r> {
         Path {
-            whole: segments.whole(),
-            octets: segments.octets(),
+            text: segments.text(),
+            octets: segments.masked().as_bytes(),
         }
     }
 
-    /// Where in the whole path the octets begin that are left.
+    /// How many octets are before those that are left.
     #[inline]
-    fn position(self, left: Octets<'_>) -> usize {
-        left.begin_in(self.whole)
-    }
-
-    /// How many octets are before a position.
-    #[inline]
-    fn taken(self, position: usize) -> usize {
-        position.wrapping_sub(self.position(self.octets))
+    fn position(self, left: &[u8]) -> usize {
+        self.octets.len() - left.len()
     }
 }
 
@@ -480,18 +438,6 @@ mod tests {
         // The parameter stands right behind the children.
         let with_parameter = ["/a/3", "/a/4", "/a/{x}/z"];
         assert_eq!(matches(&with_parameter, "/a/5/z"), ["/a/{x}/z [5] 6"]);
-    }
-
-    #[test]
-    fn patterns_that_end_alike_share_one_text() {
-        let size = |count: usize| {
-            let numbers = 10..10 + count;
-            let patterns: Vec<_> = numbers.map(|i| format!("/r{i}x/{{a}}/and/a/long/end/{{b}}")).collect();
-            tree(&patterns.iter().map(String::as_str).collect::<Vec<_>>())
-                .octets
-                .len()
-        };
-        assert_eq!(size(30) - size(29), 1, "one octet to tell it apart by");
     }
 
     #[test]
