@@ -16,45 +16,15 @@ use http::Method;
 /// assert!(set.allows(&Method::HEAD), "HEAD is GET without the body");
 /// assert_eq!(set.allow().to_string(), "GET, HEAD, OPTIONS, POST");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct MethodSet(Members);
-
-/// What is in the set. Each step of a walk hands a miss back, with such a set in it, so the whole has to fit into
-/// two registers: two words, the first of which leaves room for what misses and replies tell apart.
-#[derive(PartialEq, Eq)]
-enum Members {
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MethodSet {
     /// One bit for each of [`STANDARD`], and [`ANY`].
-    Standard(usize),
-    /// There are others too, which is rare.
-    More(Box<More>),
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct More {
-    bits: usize,
-    /// Sorted by name; never empty.
+    bits: u16,
+    /// All others, sorted by name. There are hardly ever any.
     others: Vec<Method>,
 }
 
-impl Clone for Members {
-    #[inline]
-    fn clone(&self) -> Members {
-        match self {
-            Members::Standard(bits) => Members::Standard(*bits),
-            Members::More(more) => more.members(),
-        }
-    }
-}
-
-impl More {
-    /// A copy. Derived, it would be in the program wherever a set is copied, and hardly any set has others.
-    #[cold]
-    fn members(&self) -> Members {
-        Members::More(Box::new(self.clone()))
-    }
-}
-
-const ANY: usize = 1 << 15;
+const ANY: u16 = 1 << 15;
 
 /// In the order of their names, which is the order they are shown in.
 static STANDARD: [Method; 9] = [
@@ -83,12 +53,17 @@ static SHOWN_FOR_ANY: [Method; 7] = [
 impl MethodSet {
     /// The set without a method.
     pub const fn empty() -> MethodSet {
-        MethodSet(Members::Standard(0))
+        MethodSet::of_bits(0)
     }
 
     /// The set of all methods there are, custom ones too.
     pub const fn any() -> MethodSet {
-        MethodSet(Members::Standard(ANY))
+        MethodSet::of_bits(ANY)
+    }
+
+    const fn of_bits(bits: u16) -> MethodSet {
+        let others = Vec::new();
+        MethodSet { bits, others }
     }
 
     /// The set of this method alone.
@@ -106,54 +81,23 @@ impl MethodSet {
     /// Adds a method.
     pub fn insert(&mut self, method: &Method) {
         match bit(method) {
-            Some(bit) => self.add_bits(bit),
+            Some(bit) => self.bits |= bit,
             None => self.insert_other(method),
         }
     }
 
     #[cold]
     fn insert_other(&mut self, method: &Method) {
-        match &mut self.0 {
-            Members::Standard(bits) => {
-                let (bits, others) = (*bits, vec![method.clone()]);
-                self.0 = Members::More(Box::new(More { bits, others }));
-            }
-            Members::More(more) => {
-                let others = &mut more.others;
-                let place = others.binary_search_by(|other| name(other).cmp(name(method)));
-                if let Err(place) = place {
-                    others.insert(place, method.clone());
-                }
-            }
-        }
-    }
-
-    fn add_bits(&mut self, added: usize) {
-        match &mut self.0 {
-            Members::Standard(bits) => *bits |= added,
-            Members::More(more) => more.bits |= added,
-        }
-    }
-
-    #[inline]
-    fn bits(&self) -> usize {
-        match &self.0 {
-            Members::Standard(bits) => *bits,
-            Members::More(more) => more.bits,
-        }
-    }
-
-    fn others(&self) -> &[Method] {
-        match &self.0 {
-            Members::Standard(_) => &[],
-            Members::More(more) => &more.others,
+        let place = self.others.binary_search_by(|other| name(other).cmp(name(method)));
+        if let Err(place) = place {
+            self.others.insert(place, method.clone());
         }
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &MethodSet) {
-        self.add_bits(other.bits());
-        for method in other.others() {
+        self.bits |= other.bits;
+        for method in &other.others {
             self.insert_other(method);
         }
     }
@@ -162,14 +106,14 @@ impl MethodSet {
     #[inline]
     pub fn contains(&self, method: &Method) -> bool {
         match bit(method) {
-            Some(bit) => self.bits() & (bit | ANY) != 0,
+            Some(bit) => self.bits & (bit | ANY) != 0,
             None => self.has_other(method),
         }
     }
 
     #[cold]
     fn has_other(&self, method: &Method) -> bool {
-        self.is_any() || self.others().contains(method)
+        self.is_any() || self.others.contains(method)
     }
 
     /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.
@@ -182,12 +126,12 @@ impl MethodSet {
 
     /// Whether no method is in the set.
     pub fn is_empty(&self) -> bool {
-        self.0 == Members::Standard(0)
+        *self == MethodSet::empty()
     }
 
     /// Whether all methods are in the set.
     pub fn is_any(&self) -> bool {
-        self.bits() & ANY != 0
+        self.bits & ANY != 0
     }
 
     /// What is answered at a path whose endpoints take these: HEAD where GET is, and OPTIONS always.
@@ -205,7 +149,7 @@ impl MethodSet {
     pub fn iter(&self) -> impl Iterator<Item = &Method> {
         let shown: &[Method] = if self.is_any() { &SHOWN_FOR_ANY } else { &STANDARD };
         let mut standard = shown.iter().filter(|method| self.contains(method)).peekable();
-        let mut others = self.others().iter().peekable();
+        let mut others = self.others.iter().peekable();
         std::iter::from_fn(move || match (standard.peek(), others.peek()) {
             (Some(a), Some(b)) if name(a) <= name(b) => standard.next(),
             (_, Some(_)) => others.next(),
@@ -228,7 +172,7 @@ fn name(method: &Method) -> &str {
 }
 
 #[inline]
-fn bit(method: &Method) -> Option<usize> {
+fn bit(method: &Method) -> Option<u16> {
     Some(match *method {
         Method::GET => 1 << 2,
         Method::POST => 1 << 6,
@@ -241,12 +185,6 @@ fn bit(method: &Method) -> Option<usize> {
         Method::TRACE => 1 << 8,
         _ => return None,
     })
-}
-
-impl Default for MethodSet {
-    fn default() -> MethodSet {
-        MethodSet::empty()
-    }
 }
 
 impl FromIterator<Method> for MethodSet {
