@@ -487,6 +487,20 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_has_hidden_nothing_is_not_in_the_record() {
+        let nowhere = |_: Vec<String>| (StatusCode::NOT_FOUND, "own");
+        let chain = crate::Chain::new()
+            .then(Routes::new().get("/people/{id}", |_: u32| "one"))
+            .then(Routes::new().any("/{*rest}", nowhere))
+            .then(Routes::new().post("/people/{id}", |_: u32| "other"));
+        let app = App::new(chain);
+        let request = Request::post("/people/7");
+        request.record_endpoint();
+        assert_eq!(app.call(&request).status(), 200);
+        assert_eq!(request.endpoint(), "/people/{id}");
+    }
+
+    #[test]
     fn a_function_without_arguments_is_get_on_the_root() {
         let app = App::new(|| "Hello");
         for (method, target, expected) in [

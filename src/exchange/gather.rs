@@ -225,4 +225,59 @@ mod tests {
             exchange.end_live(live);
         }
     }
+
+    /// An exchange of which nothing is lent before its body arrives, in a pool that has room for `most` bytes.
+    fn lent_as_it_arrives(most: usize) -> (Arc<Pool>, Exchange) {
+        let pool = Pool::new(MANY, 2 * most);
+        assert!(pool.reserve(most));
+        let exchange = exchange(&pool);
+        (pool, exchange)
+    }
+
+    #[test]
+    fn a_body_has_no_more_memory_than_all_of_it_takes() {
+        let (pool, mut exchange) = lent_as_it_arrives(100 * MANY);
+        let head = head(&format!("Content-Length: {MANY}"));
+        let request = [head.clone(), content(MANY)].concat();
+        let (taken, step) = receive(&mut exchange, &request[..request.len() - 1]);
+        assert_eq!((taken, step), (request.len() - 1, Step::Receive));
+        let whole = (request.len() + ROOM / 4).next_multiple_of(crate::exchange::KEPT);
+        assert_eq!(pool.in_use() - 100 * MANY, whole);
+        assert!(
+            exchange.room().len() <= 1 + ROOM / 4,
+            "what the pool has beyond that is not for what follows"
+        );
+    }
+
+    #[test]
+    fn of_a_body_that_is_too_large_to_be_gathered_only_so_much_is_as_may_be() {
+        let (pool, mut exchange) = lent_as_it_arrives(100 * MANY);
+        let request = [head(&format!("Content-Length: {}", 2 * MANY - 1)), content(MANY)].concat();
+        let (taken, step) = receive(&mut exchange, &request);
+        assert_eq!((taken, step), (request.len(), Step::CallLive), "to the byte");
+        let most = (request.len() + ROOM / 4).next_multiple_of(crate::exchange::KEPT);
+        assert!(pool.in_use() - 100 * MANY <= most, "{}", pool.in_use() - 100 * MANY);
+    }
+
+    #[test]
+    fn a_body_is_gathered_where_there_is_room_for_it_and_not_for_what_it_has_grown_out_of() {
+        let request = [head(&format!("Content-Length: {MANY}")), content(MANY)].concat();
+        let whole = (request.len() + ROOM / 4).next_multiple_of(crate::exchange::KEPT);
+        let (pool, mut exchange) = lent_as_it_arrives(whole);
+        assert_eq!(receive(&mut exchange, &request), (request.len(), Step::Call));
+        assert_eq!(pool.in_use(), 2 * whole);
+        assert_eq!(exchange.request.bytes().unwrap(), content(MANY));
+    }
+
+    #[test]
+    fn a_connection_gets_its_own_buffer_back() {
+        let pool = Pool::new(MANY, 8 * MANY);
+        let mut exchange = exchange(&pool);
+        let own = exchange.room().as_ptr();
+        let request = [head(&format!("Content-Length: {MANY}")), content(MANY)].concat();
+        assert_eq!(receive(&mut exchange, &request), (request.len(), Step::Call));
+        assert_ne!(exchange.request.buffer.as_ptr(), own, "it is gathered elsewhere");
+        exchange.give_back();
+        assert_eq!(exchange.request.buffer.as_ptr(), own);
+    }
 }

@@ -233,3 +233,37 @@ impl LiveInput {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::Date;
+    use crate::exchange::Step;
+
+    #[test]
+    fn framing_that_is_cut_by_the_end_of_the_room_makes_it_no_larger() {
+        let mut exchange = Exchange::new(Arc::default(), 0, Pool::new(0, 0));
+        exchange.receive_copy(b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+        assert_eq!(exchange.advance(&Date::now(), &mut Vec::new()), Step::CallLive);
+        let mut live = exchange.begin_live();
+        let mut sent = b"0000000000000001\r\nx\r\n".iter().copied().cycle();
+        let mut content = 0;
+        while content < ROOM {
+            match live.advance() {
+                Ok(Coming::Content) => {
+                    content += live.content().len();
+                    live.consume(live.content().len());
+                }
+                Ok(Coming::Nothing) => {
+                    let room = live.room();
+                    let n = room.len();
+                    assert!(n > 0, "a read into nothing looks like the end");
+                    room.fill_with(|| sent.next().unwrap_or_default());
+                    live.received(n);
+                    assert_eq!(live.input.len(), ROOM);
+                }
+                Ok(Coming::End) | Err(_) => panic!("it has no end"),
+            }
+        }
+    }
+}

@@ -202,6 +202,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_use_makes_place_for_what_is_reserved() {
+        let pool = Pool::new(usize::MAX, 5 * STEP);
+        give_back(&pool, pool.lend(1, 0).unwrap());
+        assert!(pool.reserve(5 * STEP));
+        assert_eq!(bytes(&pool), 5 * STEP);
+    }
+
+    #[test]
+    fn what_is_not_in_use_stays_where_a_larger_buffer_takes_the_place_of_one_that_is_full() {
+        let pool = Pool::new(usize::MAX, 5 * STEP);
+        let full = pool.lend(2 * STEP, 0).unwrap();
+        let spare = pool.lend(2 * STEP, 0).unwrap();
+        let at = spare.as_ptr();
+        give_back(&pool, spare);
+        let _larger = pool.lend(3 * STEP, 2 * STEP).unwrap();
+        give_back(&pool, full);
+        assert_eq!(pool.lend(2 * STEP, 0).map(|spare| spare.as_ptr()), Some(at));
+    }
+
+    #[test]
     fn what_comes_back_is_lent_again_to_whom_it_is_large_enough() {
         let pool = Pool::new(usize::MAX, 10 * STEP);
         let mut first = pool.lend(5 * STEP, 0).unwrap();

@@ -64,3 +64,22 @@ impl Capture {
             .map(|place| place.start as usize..place.end as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_is_not_counted_any_more() {
+        let captures = Captures::default();
+        let name = Arc::from("id");
+        for _ in 0..2 {
+            let mark = captures.count();
+            assert_eq!(mark, 0);
+            captures.add(&name, Some(1..2));
+            assert_eq!(captures.find("id"), Some(1..2));
+            captures.truncate(mark);
+            assert_eq!(captures.find("id"), None);
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! The conversation on a simulated connection.
 
 use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::date::Date;
 use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
 use crate::seen::ResponseHook;
@@ -18,8 +18,6 @@ pub(super) struct Conversation {
     sent: Sent,
     /// What comes back.
     pub(super) out: Vec<u8>,
-    /// Where the last response begins in it.
-    begin: usize,
 }
 
 impl Conversation {
@@ -38,7 +36,6 @@ impl Conversation {
                 interim: Vec::new(),
             },
             out: Vec::new(),
-            begin: 0,
         }
     }
 
@@ -68,33 +65,23 @@ impl Conversation {
     }
 
     fn response(&mut self, mut response: Response) -> Payload {
-        self.begin = self.out.len();
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
     /// Gathers the rest of a response. Returns true if the connection goes on.
     pub(super) fn gather(&mut self, payload: Payload) -> bool {
-        let is_stream = matches!(payload, Payload::Source(..));
-        let gathered = catch_unwind(AssertUnwindSafe(|| {
-            let sent = match payload {
-                Payload::None => Ok(()),
-                Payload::Bytes { bytes, .. } => {
-                    self.out.extend_from_slice((*bytes).as_ref());
-                    Ok(())
-                }
-                Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
-                Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
-            };
-            sent.is_ok() && self.exchange.finish()
-        }));
-        gathered.unwrap_or_else(|_| {
-            // A panic of a stream, or of what was set on the request, cuts the connection. What a stream has sent is
-            // sent; any other response would still be in its buffer.
-            if !is_stream {
-                self.out.truncate(self.begin);
+        // A panic cuts the connection, whether it comes from the body or from dropping what was set on the request. In the
+        // second case the response is whole.
+        let sent = contain(|| match payload {
+            Payload::None => Ok(()),
+            Payload::Bytes { bytes, .. } => {
+                self.out.extend_from_slice((*bytes).as_ref());
+                Ok(())
             }
-            false
-        })
+            Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
+            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
+        });
+        matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)
     }
 }
 

@@ -175,7 +175,7 @@ fn written(request: &Request) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{App, Body, Hooks, IntoResponse, Response, Routes, Slashes};
+    use crate::{App, Body, BodyError, Hooks, IntoResponse, Response, Routes, Slashes};
     use std::io::{BufRead, Read, Write};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -256,6 +256,13 @@ mod tests {
         let received = client.converse(format!("{chunked}{chunked}").as_bytes());
         let received = String::from_utf8(received).unwrap();
         assert_eq!(received.matches("11 0 1").count(), 2, "{received}");
+        // More than is received at once, so that some is left for the next.
+        let large = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{}",
+            "x".repeat(1_000_000)
+        );
+        let received = String::from_utf8(client.converse(large.repeat(2).as_bytes())).unwrap();
+        assert_eq!(received.matches("1000000 0 0").count(), 2, "{received}");
     }
 
     #[test]
@@ -280,6 +287,23 @@ mod tests {
             .with_header("Expect", "100-continue")
             .with_body("ham");
         assert_eq!(client.send(waits).text(), "ham");
+    }
+
+    #[test]
+    fn who_reads_a_body_that_is_too_large_is_told_so() {
+        let limits = Limits {
+            body_buffer: 1,
+            body: 10,
+            ..Limits::default()
+        };
+        let client = Client::new(|request: &Request| match request.bytes() {
+            Err(BodyError::TooLarge) => "too large".to_owned(),
+            other => format!("{other:?}"),
+        });
+        let client = client.with_limits(limits);
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n";
+        let received = client.converse(format!("{chunked}6\r\n012345\r\n0\r\n\r\n").as_bytes());
+        assert!(received.ends_with(b"too large"), "{}", received.escape_ascii());
     }
 
     /// Returns a client of an endless stream, and how many of its writes have failed.
@@ -345,6 +369,92 @@ mod tests {
         assert!(client.open(Request::get("/panic")).leave().is_err());
         let refused = client.open(Request::post("/").with_header("Content-Length", "9000000"));
         assert_eq!(refused.response().status(), 413);
+    }
+
+    #[test]
+    fn what_is_opened_has_a_trail_as_well() {
+        let client = Client::new(Routes::new().get("/a/{x}", |x: u8| x.to_string()));
+        let trail = |target| {
+            client
+                .open(Request::get(target))
+                .response()
+                .trail()
+                .map(|trail| trail.status())
+        };
+        assert_eq!((trail("/a/7"), trail("/a/x")), (Some(200), Some(404)));
+    }
+
+    #[test]
+    fn a_file_that_has_become_shorter_is_broken_off_however_it_is_read() {
+        let path = std::env::temp_dir().join(format!("hansel-shorter-{}", std::process::id()));
+        std::fs::write(&path, [b'x'; 100_000]).unwrap();
+        let at = path.clone();
+        let client = Client::new(move || -> crate::Result<Body> {
+            let file = std::fs::File::options().read(true).write(true).open(&at)?;
+            file.set_len(100_000)?;
+            let body = Body::file(file.try_clone()?)?;
+            file.set_len(1000)?;
+            Ok(body)
+        });
+        let gathered = client.get("/");
+        let mut opened = client.open(Request::get("/"));
+        let mut begin = [0; 1000];
+        opened.read_exact(&mut begin).unwrap();
+        for _ in 0..2 {
+            assert_eq!(
+                opened.read(&mut begin).unwrap_err().kind(),
+                std::io::ErrorKind::UnexpectedEof
+            );
+        }
+        std::fs::remove_file(path).unwrap();
+        assert_eq!((gathered.is_whole(), gathered.bytes().len()), (false, 1000));
+    }
+
+    #[test]
+    fn a_request_is_sent_with_the_framing_that_it_has() {
+        let client = Client::new(|request: &Request| request.text().map(str::to_owned));
+        let chunked = Request::post("/").with_header("Transfer-Encoding", "chunked");
+        assert_eq!(client.send(chunked.with_body("3\r\nham\r\n0\r\n\r\n")).text(), "ham");
+        let sized = Request::post("/").with_header("Content-Length", "3");
+        assert_eq!(client.send(sized.with_body("ham")).text(), "ham");
+    }
+
+    #[test]
+    fn a_stream_has_its_client_as_long_as_it_is_gathered() {
+        let client = Client::new(|| Body::stream(|client| write!(client, "{}", client.is_open())));
+        assert_eq!(client.get("/").text(), "true");
+    }
+
+    #[test]
+    fn behind_a_response_that_is_broken_off_nothing_is_answered() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("on purpose")
+            }
+        }
+        let client = Client::new(|request: &Request| match request.path() {
+            "/fails" => Body::stream(|_| Err(std::io::Error::other("no more"))),
+            "/panics" => Body::stream(|_| panic!("on purpose")),
+            "/short" => Body::sized_reader(&b"short"[..], 9),
+            "/bomb" => {
+                request.set(Bomb);
+                Body::from("whole")
+            }
+            path => Body::from(path.to_owned()),
+        });
+        for path in ["/fails", "/panics", "/short", "/bomb"] {
+            let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let received = client.converse([get("/before"), get(path), get("/behind")].concat().as_bytes());
+            let received = String::from_utf8(received).unwrap();
+            assert_eq!(received.matches("HTTP/1.1 200 ").count(), 2, "{path}: {received}");
+            assert!(
+                received.contains("/before") && !received.contains("/behind"),
+                "{received}"
+            );
+        }
+        let response = client.get("/bomb");
+        assert!(response.is_whole() && response.text() == "whole", "as on a connection");
     }
 
     #[test]

@@ -192,10 +192,44 @@ mod tests {
             body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),
             ("ab".into(), false)
         );
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+            ("abc".into(), true),
+            "RFC 9112 §6.3: the Transfer-Encoding overrides the Content-Length"
+        );
+        for broken in ["0\r\n", "0\r\nx", "1\r\nabc0\r\n\r\n", "x\r\n"] {
+            let received = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{broken}");
+            assert!(!body(&received).1, "{broken:?}");
+        }
         assert_eq!(body("HTTP/1.0 200 OK\r\n\r\nto the end"), ("to the end".into(), true));
+        for status in ["204 No Content", "304 Not Modified"] {
+            let received = format!("HTTP/1.1 {status}\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+            assert_eq!(body(&received), (String::new(), true), "{status}");
+        }
         assert_eq!(
             body("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"),
             (String::new(), true)
         );
+    }
+
+    #[test]
+    fn a_field_is_found_by_its_name_in_any_case() {
+        let response = Response::read(b"HTTP/1.1 200 OK\r\nX-Ham: 1\r\nx-ham: 2\r\n\r\n", false);
+        for name in ["X-Ham", "x-ham", "X-HAM"] {
+            assert_eq!(response.header(name), Some("1"));
+        }
+        assert_eq!(response.headers().collect::<Vec<_>>(), [("X-Ham", "1"), ("x-ham", "2")]);
+    }
+
+    #[test]
+    fn what_is_no_response_is_a_broken_one_that_has_what_has_come() {
+        for received in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 OK\r\n\r\n"] {
+            for interim in ["", "HTTP/1.1 100 Continue\r\n\r\n"] {
+                let response = Response::read(format!("{interim}{received}").as_bytes(), false);
+                assert_eq!(response.text(), received);
+                assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+                assert!(!response.is_whole());
+            }
+        }
     }
 }

@@ -26,7 +26,6 @@ pub struct Stream {
 /// The rest of a body.
 enum Rest {
     None,
-    BrokenOff,
     File(FilePart),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
@@ -104,15 +103,11 @@ impl BufRead for Stream {
         if self.bytes.fill_buf()?.is_empty() {
             let next = match &mut self.rest {
                 Rest::None => Vec::new(),
-                Rest::BrokenOff => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Rest::File(part) => {
                     let mut piece = vec![0; 32 * 1024];
                     // This fails if the file is shorter than announced.
-                    let read = part.read(&mut piece);
-                    if read.is_err() {
-                        self.rest = Rest::BrokenOff;
-                    }
-                    piece.truncate(read?);
+                    let n = part.read(&mut piece)?;
+                    piece.truncate(n);
                     piece
                 }
                 Rest::Arriving(reader, _) => reader.take(None)?,

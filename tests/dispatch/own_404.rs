@@ -168,6 +168,32 @@ fn what_has_hidden_nothing_leaves_nothing() {
 }
 
 #[test]
+fn what_has_hidden_nothing_leaves_no_captures() {
+    let chain = Chain::new()
+        .then(people())
+        .then(Routes::new().any("/{*rest}", |_: Vec<String>| (StatusCode::NOT_FOUND, "own")))
+        .then(Routes::new().post("/people/{id}", |id: u32| id.to_string()));
+    let after = |request: &Request, response: &mut hansel::Response| {
+        response.set_header("X-Rest", request.capture("rest").unwrap_or("none"));
+        response.set_header("X-Id", request.capture("id").unwrap_or("none"));
+    };
+    let client = Client::new(Hooks::on(chain).after(after));
+    let response = client.post("/people/7", "");
+    assert_eq!(response.header("X-Rest"), Some("none"));
+    assert_eq!(response.header("X-Id"), Some("7"));
+}
+
+#[test]
+fn a_404_by_which_a_hook_forbids_the_way_is_no_404_of_ones_own() {
+    let forbid = |_: &Request| Some((StatusCode::NOT_FOUND, "hidden"));
+    let chain = Chain::new()
+        .then(people())
+        .then(by_hand)
+        .then(Hooks::on(Routes::new().post("/people/{id}", |_: u32| "")).before(forbid));
+    assert_eq!(seen(&Client::new(chain).post("/people/7", "")), (404, "hidden", None));
+}
+
+#[test]
 fn hooks_run_once_where_nobody_else_may_answer() {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     static RUNS: AtomicUsize = AtomicUsize::new(0);
