@@ -25,7 +25,7 @@ use crate::server::net::descriptors::{self, Allowance, Lowered, Reserve};
 use crate::server::net::door::Door;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::listen::Bound;
-use crate::server::net::peers::{CountPeers, Peers};
+use crate::server::net::peers::Peers;
 use crate::server::net::proxy_header;
 use crate::server::net::room::Capacity;
 #[cfg(feature = "tls")]
@@ -40,14 +40,6 @@ use crate::server::shared::observer::Observation;
 use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Probes};
 use crate::server::threads::engine::Engine;
-
-/// What counts the connections of each peer, if the limits say so.
-type PeersByLimits = fn(&Limits) -> Option<Box<dyn CountPeers>>;
-
-fn peers_by(limits: &Limits) -> Option<Box<dyn CountPeers>> {
-    let most = limits.connections_per_peer?;
-    Some(Box::new(Peers::new(most)))
-}
 
 /// How long a drain lasts at most, when a signal asks for it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -97,7 +89,6 @@ pub struct Server {
     limits: Limits,
     /// What counts the connections of each peer, by the limits. It is named where limits are set and nowhere else,
     /// for by default there is no such limit.
-    peers: Option<PeersByLimits>,
     loops: usize,
     threads: usize,
     grace: Duration,
@@ -200,7 +191,6 @@ impl Server {
             access_log: None,
             sends_ids: false,
             limits: Limits::default(),
-            peers: None,
             loops: std::thread::available_parallelism().map_or(1, usize::from),
             threads: 256,
             grace: GRACE,
@@ -235,7 +225,6 @@ impl Server {
 
     /// What clients may take, and how long they may take.
     pub fn limits(mut self, limits: Limits) -> Server {
-        self.peers = Some(peers_by);
         self.limits = limits;
         self
     }
@@ -423,7 +412,7 @@ impl Server {
             probes_beside_service: self.probes_beside_service,
             drain_delay: self.drain_delay,
             sends_ids: self.sends_ids,
-            peers: self.peers.and_then(|peers| peers(&self.limits)),
+            peers: self.limits.connections_per_peer.map(Peers::new),
             capacity: Capacity::new(allowance, self.loops, Reserve::new()),
             observation: Observation {
                 log: self.access_log.map(|log| log.open(self.loops)).transpose()?,

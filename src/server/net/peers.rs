@@ -10,14 +10,6 @@ use crate::lock::lock;
 /// How many connections of one peer may be on their way out with a 503.
 const TURNED_AWAY: usize = 16;
 
-/// What counts connections by peer. A server has it by this name only, and only where there is a limit, so that
-/// other programs have nothing of it in them.
-pub(crate) trait CountPeers: Send + Sync {
-    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
-    /// apart, and not limited.
-    fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room);
-}
-
 /// Connections by peer.
 pub(crate) struct Peers {
     most: usize,
@@ -26,11 +18,6 @@ pub(crate) struct Peers {
 
 #[derive(Default)]
 struct Counts(Mutex<HashMap<IpAddr, usize>>);
-
-/// What is told that a connection has ended.
-trait Uncount: Send + Sync {
-    fn uncount(&self, peer: IpAddr);
-}
 
 /// Where a connection comes from. As long as this lives, it counts as one of its peer's.
 #[derive(Default)]
@@ -43,7 +30,7 @@ pub(crate) struct Visitor {
 
 struct Counted {
     peer: IpAddr,
-    counts: Arc<dyn Uncount>,
+    counts: Arc<Counts>,
 }
 
 impl Visitor {
@@ -60,10 +47,10 @@ impl Peers {
             counts: Arc::default(),
         }
     }
-}
 
-impl CountPeers for Peers {
-    fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
+    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
+    /// apart, and not limited.
+    pub(crate) fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
         let Some(known) = address else {
             return (Visitor::of(address), Room::Enough);
         };
@@ -75,15 +62,13 @@ impl CountPeers for Peers {
         drop(counts);
         let counted = Some(Counted {
             peer,
-            counts: Arc::<Counts>::clone(&self.counts),
+            counts: Arc::clone(&self.counts),
         });
         (Visitor { address, counted }, room)
     }
 }
 
-impl Counts {}
-
-impl Uncount for Counts {
+impl Counts {
     fn uncount(&self, peer: IpAddr) {
         let mut counts = lock(&self.0);
         if let Some(count) = counts.get_mut(&peer) {

@@ -28,7 +28,7 @@ use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
 use crate::server::limits::Limits;
 use crate::server::net::entrance::Entrance;
-use crate::server::net::peers::{CountPeers, Visitor};
+use crate::server::net::peers::{Peers, Visitor};
 use crate::server::net::room::{Capacity, Room};
 use crate::{Application, IntoResponse, Request, Response};
 
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) observation: Observation,
     pub(crate) tally: Tally,
     pub(crate) capacity: Capacity,
-    peers: Option<Box<dyn CountPeers>>,
+    peers: Option<Peers>,
     /// For handlers that read a body as it arrives, and for those whose response is a stream.
     pub(crate) uploads: Arc<Places>,
     pub(crate) downloads: Arc<Places>,
@@ -92,7 +92,7 @@ pub(crate) struct Operations {
     pub(crate) observation: Observation,
     /// Responses contain the id of their request.
     pub(crate) sends_ids: bool,
-    pub(crate) peers: Option<Box<dyn CountPeers>>,
+    pub(crate) peers: Option<Peers>,
     pub(crate) capacity: Capacity,
 }
 
