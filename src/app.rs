@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail, UrlError,
-    Walk, build_url, stays_as_it_is,
+    Both, Dispatch, HookRuns, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail,
+    UrlError, Walk, build_url, stays_as_it_is,
 };
 #[cfg(feature = "development")]
 use crate::page;
@@ -223,7 +223,8 @@ impl App {
     /// The pattern of the endpoint that a request would reach.
     fn rematch(&self, request: &Request) -> Option<String> {
         request.record_endpoint();
-        let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None);
+        let runs = HookRuns::default();
+        let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None, &runs);
         self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
     }
 
@@ -251,7 +252,9 @@ impl App {
     /// Says what is missed.
     pub fn reaches(&self, request: &Request) -> Result<(), Miss> {
         let mark = request.context().mark();
-        let reply = self.dispatch(&mut Walk::new(request, request.segments(), Purpose::Explain, None));
+        let runs = HookRuns::default();
+        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, None, &runs);
+        let reply = self.dispatch(&mut walk);
         request.context().rewind(mark);
         reply.map(|_| ())
     }
@@ -260,7 +263,8 @@ impl App {
     pub fn trail(&self, request: &Request) -> Trail {
         let recorder = Recorder::default();
         let mark = request.context().mark();
-        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder));
+        let runs = HookRuns::default();
+        let mut walk = Walk::new(request, request.segments(), Purpose::Explain, Some(&recorder), &runs);
         let outcome = match self.dispatch(&mut walk) {
             // Where nothing is called, only a redirection has a response.
             Ok(_) => match walk.response().and_then(|response| response.header("Location")) {
@@ -296,15 +300,28 @@ impl App {
         if let Some(listener) = listener {
             listener.begins(request);
         }
-        let mut walk = Walk::new(request, segments, Purpose::Respond, listener);
+        let runs = HookRuns::default();
+        let mut walk = Walk::new(request, segments, Purpose::Respond, listener, &runs);
+        if self.allow_always {
+            walk.expect_another();
+        }
         let reply = self.dispatch(&mut walk);
         if let Some(listener) = listener {
             listener.ends(request, reply.as_ref().map(|_| ()));
         }
         match reply {
-            Ok(arrived) => self.found(request, walk.into_response(arrived).unwrap_or_default()),
-            Err(Miss::NotFound) => StatusCode::NOT_FOUND.into_response().with_origin(Origin::Missed),
-            Err(Miss::MethodNotAllowed(allowed)) => not_allowed(request, &allowed),
+            Ok(arrived) => {
+                let mut response = walk.into_response(arrived).unwrap_or_default();
+                if self.allow_always {
+                    self.allow(request, &mut response, &runs);
+                }
+                response
+            }
+            Err(miss) => {
+                let mut response = missed(request, &miss);
+                runs.run_out(request, &mut response);
+                response
+            }
         }
     }
 
@@ -319,6 +336,7 @@ impl App {
 
     /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
     fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
+        walk.expect_another();
         // What is not found is only answered once the other path has led nowhere either.
         match walk.without_last_resort(|walk| self.root.dispatch(walk)) {
             Err(Miss::NotFound) => {}
@@ -344,6 +362,7 @@ impl App {
             return Err(Miss::NotFound);
         }
         let purpose = match self.slashes {
+            Slashes::Redirect if walk.purpose() == Purpose::Respond => Purpose::LookAhead,
             Slashes::Redirect => Purpose::Explain,
             Slashes::Strict | Slashes::Ignore => walk.purpose(),
         };
@@ -351,6 +370,10 @@ impl App {
         let reply = ahead.without_last_resort(|ahead| self.root.dispatch(ahead));
         if self.slashes != Slashes::Redirect {
             return Ok(walk.end_with(reply.map(|arrived| ahead.into_response(arrived))?));
+        }
+        if let Some(refusal) = ahead.take_refusal() {
+            // Whoever may not enter is not told that there is something.
+            return Ok(walk.end_with(Some(refusal)));
         }
         // What a browser would make another path, or another host's, of is no redirection to this one.
         if reply.is_err() || !stays_as_it_is(&other) {
@@ -367,26 +390,19 @@ impl App {
         Ok(walk.end_with(Some(moved)))
     }
 
-    #[inline]
-    fn found(&self, request: &Request, mut response: Response) -> Response {
-        if self.allow_always {
-            self.allow(request, &mut response);
-        }
-        response
-    }
-
-    fn allow(&self, request: &Request, response: &mut Response) {
+    fn allow(&self, request: &Request, response: &mut Response, runs: &HookRuns) {
         if response.header("Allow").is_some() {
             return;
         }
-        if let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request) {
+        if let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request, runs) {
             response.set_header("Allow", allowed.allow().to_string());
         }
     }
 
     /// Misses the methods that are answered at the path of a request; or at the other one, where slashes are not strict.
-    fn survey(&self, request: &Request) -> Reply {
-        let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None);
+    fn survey(&self, request: &Request, runs: &HookRuns) -> Reply {
+        let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None, runs);
+        walk.expect_another();
         match (self.root.dispatch(&mut walk), self.slashes) {
             (Err(Miss::NotFound), Slashes::Ignore) => self.other_path(&mut walk),
             (reply, _) => reply,
@@ -404,6 +420,13 @@ impl App {
 }
 
 #[inline(never)]
+fn missed(request: &Request, miss: &Miss) -> Response {
+    match miss {
+        Miss::NotFound => StatusCode::NOT_FOUND.into_response().with_origin(Origin::Missed),
+        Miss::MethodNotAllowed(allowed) => not_allowed(request, allowed),
+    }
+}
+
 fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
     if *request.method() == Method::OPTIONS {
         return options(allowed);

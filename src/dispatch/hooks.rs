@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use super::hook_runs::{After, AfterOnce, HookId, Out};
 use super::segment::short_name;
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
 use crate::sealed::Seal;
@@ -38,10 +39,10 @@ use crate::{IntoResponse, Request, Response};
 /// assert_eq!(app.call(&Request::get("/whoami")).status(), 401);
 /// ```
 ///
-/// Hooks run while the way is being looked for, so they run for paths on which nothing is found too, and
-/// when a way is explained. Where a 404 of one's own ([`Routes::not_found`](crate::Routes::not_found)) has others beside
-/// it that may answer, they run a second time for a path that nobody has. What they [set](Request::set) on the request is gone again if nothing is
-/// found.
+/// Hooks run when the way enters what they are around, so they run for paths on which nothing is found there, too, and
+/// when a way is [explained](crate::App::explain). For one request each hook runs once, however often the way is looked
+/// for. What a hook refuses is refused whatever is inside: no 404, 405, `Allow` or redirect tells about it. What hooks
+/// [set](Request::set) on the request is gone again if nothing is found.
 #[must_use = "hooks do nothing until they are served or mounted"]
 pub struct Hooks {
     hooks: Vec<Hook>,
@@ -49,14 +50,15 @@ pub struct Hooks {
 }
 
 enum Hook {
-    Before(&'static str, Box<Before>),
-    After(Box<After>),
+    Before(HookId, &'static str, Box<Before>),
+    After(HookId, Arc<After>),
+    Wrap(HookId, Box<Wrap>),
     Around(Box<Around>),
     State(Box<Share>),
 }
 
 type Before = dyn Fn(&Request) -> Option<Response> + Send + Sync;
-type After = dyn Fn(&Request, &mut Response) + Send + Sync;
+type Wrap = dyn Fn(&Request) -> AfterOnce + Send + Sync;
 type Around = dyn Fn(&mut Walk<'_>, &dyn Dispatch) -> Reply + Send + Sync;
 type Share = dyn Fn(&Request) + Send + Sync;
 
@@ -82,13 +84,39 @@ impl Hooks {
     pub fn before<V: Verdict>(mut self, hook: impl Fn(&Request) -> V + Send + Sync + 'static) -> Hooks {
         let name = name_of(&hook);
         let hook = move |request: &Request| hook(request).verdict();
-        self.hooks.push(Hook::Before(name, Box::new(hook)));
+        self.hooks.push(Hook::Before(HookId::new(), name, Box::new(hook)));
         self
     }
 
-    /// Runs `hook` on the way out, with the response, if there is one.
+    /// Runs `hook` on the way out, with the response: also with the 404, 405 or response to OPTIONS, if nothing inside
+    /// takes the request and nobody else does.
     pub fn after(mut self, hook: impl Fn(&Request, &mut Response) + Send + Sync + 'static) -> Hooks {
-        self.hooks.push(Hook::After(Box::new(hook)));
+        self.hooks.push(Hook::After(HookId::new(), Arc::new(hook)));
+        self
+    }
+
+    /// Runs `hook` on the way in, and what it returns on the way out, as [`after`](Hooks::after) would.
+    ///
+    /// ```
+    /// use hansel::{Hooks, Request, Response, Routes};
+    /// use std::time::Instant;
+    ///
+    /// let timed = Hooks::on(Routes::new().get("/", || "Hello")).wrap(|_: &Request| {
+    ///     let begun = Instant::now();
+    ///     move |_: &Request, response: &mut Response| {
+    ///         response.set_header("Server-Timing", format!("app;dur={}", begun.elapsed().as_millis()));
+    ///     }
+    /// });
+    /// # use hansel::Application;
+    /// let response = hansel::App::new(timed).call(&Request::get("/"));
+    /// assert!(response.header("Server-Timing").is_some());
+    /// ```
+    pub fn wrap<A>(mut self, hook: impl Fn(&Request) -> A + Send + Sync + 'static) -> Hooks
+    where
+        A: FnOnce(&Request, &mut Response) + 'static,
+    {
+        let hook = move |request: &Request| -> AfterOnce { Box::new(hook(request)) };
+        self.hooks.push(Hook::Wrap(HookId::new(), Box::new(hook)));
         self
     }
 
@@ -175,7 +203,7 @@ impl Dispatch for Hooks {
         if self
             .hooks
             .iter()
-            .any(|hook| matches!(hook, Hook::After(_) | Hook::Around(_)))
+            .any(|hook| matches!(hook, Hook::After(..) | Hook::Wrap(..) | Hook::Around(_)))
         {
             walk.keep_captures();
         }
@@ -197,6 +225,38 @@ impl Hooks {
     }
 }
 
+/// Runs a hook on the way in, unless it has let this request pass before; then what it has set is set again. Returns what
+/// it returns.
+fn run_once(id: HookId, walk: &mut Walk<'_>, hook: impl FnOnce(&Request) -> Option<Response>) -> Option<Response> {
+    let context = walk.request().context();
+    if !walk.is_one_of_several() {
+        return hook(walk.request());
+    }
+    if let Some(set) = walk.runs().passed(id) {
+        context.set_again(set);
+        return None;
+    }
+    let mark = context.mark();
+    let refusal = hook(walk.request());
+    if refusal.is_none() {
+        walk.runs().note_passed(id, context.since(mark));
+    }
+    refusal
+}
+
+/// Does what a hook does on the way out: now if there is a response, else once it is known that there is none.
+fn leave(id: HookId, out: Out, reply: Reply, walk: &mut Walk<'_>) -> Reply {
+    let request = walk.request();
+    if reply.is_ok() {
+        if let Some(response) = walk.response_mut() {
+            out.run(request, response);
+        }
+    } else if walk.keeps_refusals() {
+        walk.runs().defer(id, out);
+    }
+    reply
+}
+
 /// The hooks that are left, and what is inside of them all.
 struct Inside<'a> {
     hooks: &'a [Hook],
@@ -210,8 +270,8 @@ impl Dispatch for Inside<'_> {
         };
         let inside = Inside { hooks, ..*self };
         match hook {
-            Hook::Before(..) if !walk.runs_hooks() => inside.dispatch(walk),
-            Hook::Before(name, hook) => match hook(walk.request()) {
+            Hook::Before(..) | Hook::Wrap(..) if !walk.runs_hooks() => inside.dispatch(walk),
+            Hook::Before(id, name, hook) => match run_once(*id, walk, |request| hook(request)) {
                 Some(response) => walk.stop("Hooks", name, response),
                 None => inside.dispatch(walk),
             },
@@ -219,13 +279,25 @@ impl Dispatch for Inside<'_> {
                 set(walk.request());
                 inside.dispatch(walk)
             }
-            Hook::After(hook) => {
-                let arrived = inside.dispatch(walk)?;
-                let request = walk.request();
-                if let Some(response) = walk.response_mut() {
-                    hook(request, response);
+            Hook::After(id, hook) => {
+                let reply = inside.dispatch(walk);
+                leave(*id, Out::Every(Arc::clone(hook)), reply, walk)
+            }
+            // Where only the methods are asked for, nothing would come of its end.
+            Hook::Wrap(id, _) if walk.is_survey() && walk.runs().passed(*id).is_none() => inside.dispatch(walk),
+            Hook::Wrap(id, hook) => {
+                let mut out = None;
+                let _: Option<Response> = run_once(*id, walk, |request| {
+                    out = Some(Out::Once(hook(request)));
+                    None
+                });
+                // A walk that came before may have left it.
+                let out = out.or_else(|| walk.runs().recall(*id));
+                let reply = inside.dispatch(walk);
+                match out {
+                    Some(out) => leave(*id, out, reply, walk),
+                    None => reply,
                 }
-                Ok(arrived)
             }
             Hook::Around(hook) => hook(walk, &inside),
         }

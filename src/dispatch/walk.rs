@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::Method;
 
+use super::hook_runs::HookRuns;
 use super::{Arrived, Crumb, Decision, Listener, MethodSet, Miss, Reply, Why};
 use crate::Response;
 use crate::pace::Pace;
@@ -26,6 +27,10 @@ pub struct Walk<'r> {
     depth: usize,
     purpose: Purpose,
     listener: Option<&'r dyn Listener>,
+    /// The hooks that have run for the request, on this walk and on earlier ones.
+    runs: &'r HookRuns,
+    /// There may be another walk for the request, which hooks do not run for again.
+    may_come_again: bool,
     is_last_resort: bool,
     /// Whether somebody would have answered what is not found, had it been the last resort.
     is_awaited: bool,
@@ -57,6 +62,8 @@ pub(crate) enum Purpose {
     Respond,
     /// To find the endpoint that would be called.
     Explain,
+    /// The same along another path, to which the client may be sent. What a hook forbids is the response.
+    LookAhead,
     /// To see whether a path leads to an endpoint it was built for: without the hooks that may forbid it.
     Rematch,
     /// To find out which methods are answered at the path: no endpoint is good enough.
@@ -148,6 +155,7 @@ impl<'r> Walk<'r> {
         segments: Segments<'r>,
         purpose: Purpose,
         listener: Option<&'r dyn Listener>,
+        runs: &'r HookRuns,
     ) -> Walk<'r> {
         Walk {
             request,
@@ -156,6 +164,8 @@ impl<'r> Walk<'r> {
             depth: 0,
             purpose,
             listener,
+            runs,
+            may_come_again: false,
             is_last_resort: true,
             is_awaited: false,
             // Who listens may ask for it, and so does who has built a URL of it.
@@ -181,6 +191,7 @@ impl<'r> Walk<'r> {
         let mut is_first = are_rivals && self.is_last_resort;
         if is_first {
             (self.is_last_resort, self.is_awaited) = (false, false);
+            self.may_come_again = true;
         }
         // A loop, so that `inner` is in the program once.
         loop {
@@ -232,7 +243,9 @@ impl<'r> Walk<'r> {
     where
         'r: 's,
     {
-        Walk::new(self.request, segments, purpose, self.listener)
+        let mut walk = Walk::new(self.request, segments, purpose, self.listener, self.runs);
+        walk.may_come_again = self.may_come_again;
+        walk
     }
 
     /// Ends the walk with what another one has found.
@@ -254,6 +267,30 @@ impl<'r> Walk<'r> {
         self.is_awaited |= !self.is_last_resort;
         // What is not found has no methods.
         self.is_last_resort && self.purpose != Purpose::Survey
+    }
+
+    /// There may be another walk for the request.
+    pub(crate) fn expect_another(&mut self) {
+        self.may_come_again = true;
+    }
+
+    /// Whether another walk for the request may come, or has come before.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        self.may_come_again
+    }
+
+    pub(super) fn runs(&self) -> &'r HookRuns {
+        self.runs
+    }
+
+    /// Whether only the methods at the path are asked for.
+    pub(super) fn is_survey(&self) -> bool {
+        self.purpose == Purpose::Survey
+    }
+
+    /// Whether what a hook forbids is the response.
+    pub(super) fn keeps_refusals(&self) -> bool {
+        matches!(self.purpose, Purpose::Respond | Purpose::LookAhead)
     }
 
     /// Whether hooks run that may forbid the way.
@@ -400,6 +437,11 @@ impl<'r> Walk<'r> {
         self.response.as_mut()
     }
 
+    /// What a hook has refused, where nothing else has a response.
+    pub(crate) fn take_refusal(&mut self) -> Option<Response> {
+        self.response.take()
+    }
+
     /// The walk has ended at an endpoint: its response, if it was to be called.
     pub(crate) fn into_response(self, _: Arrived) -> Option<Response> {
         self.response
@@ -420,7 +462,7 @@ impl<'r> Walk<'r> {
         if self.listener.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
-        if self.purpose == Purpose::Respond {
+        if self.keeps_refusals() {
             self.has_taken_any = false;
             self.response = Some(response);
         }

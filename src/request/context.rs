@@ -17,6 +17,10 @@ pub(crate) struct Context {
     count: Cell<usize>,
 }
 
+/// Some of the values of a request.
+#[derive(Clone, Default)]
+pub(crate) struct Values(Vec<(TypeId, Value)>);
+
 /// The number of values at some moment; see [`Context::rewind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(usize);
@@ -59,6 +63,17 @@ impl Context {
         let forgotten = self.values.borrow_mut().pop();
         self.count.set(self.count.get().saturating_sub(1));
         drop(forgotten);
+    }
+
+    /// Returns what has been set since `mark`.
+    pub(crate) fn since(&self, mark: Mark) -> Values {
+        Values(self.values.borrow().get(mark.0..).unwrap_or(&[]).to_vec())
+    }
+
+    /// Sets values again, the last one last.
+    pub(crate) fn set_again(&self, values: Values) {
+        self.count.set(self.count.get() + values.0.len());
+        self.values.borrow_mut().extend(values.0);
     }
 
     pub(crate) fn clear(&self) {

@@ -195,6 +195,7 @@ const DISPATCH: &[&[&str]] = &[
     // The walk, and what is told of it.
     &[
         "walk.rs",
+        "hook_runs.rs",
         "trail.rs",
         "crumb.rs",
         "reply.rs",

@@ -3,6 +3,7 @@
 mod allow;
 mod captures;
 mod conformance;
+mod hooks_once;
 mod laws;
 mod linear;
 #[cfg(feature = "regex")]
