@@ -16,11 +16,10 @@ use crate::sealed::Seal;
 use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
-/// An application made of dispatchers: settles what no single one of them can.
+/// An application made of dispatchers.
 ///
-/// What misses becomes 404 or 405, HEAD and OPTIONS are answered, and every decision can be
-/// [explained](App::explain). Serving a dispatcher makes one; make it yourself to ask it, or to set
-/// something.
+/// It responds with 404 or 405 if no endpoint is reached, handles HEAD and OPTIONS, and can [explain](App::explain) every
+/// decision. A server makes an `App` of any dispatcher; make it yourself to ask it something, or to change a setting.
 ///
 /// ```
 /// use hansel::{App, Method, Routes};
@@ -46,16 +45,16 @@ pub struct App {
 
 type Respond = fn(&App, &Request, Option<&dyn Listener>) -> Response;
 
-/// What becomes of a path that leads nowhere, but would with a slash more or less at its end.
+/// How to treat a path that leads nowhere, but would with a slash more or less at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Slashes {
-    /// `/a` and `/a/` are two paths.
+    /// `/a` and `/a/` are different paths.
     #[default]
     Strict,
-    /// A redirection, 308, to the path that would be answered; only if it takes the request's method.
+    /// Redirects with 308 to the path that leads to an endpoint, if that takes the method of the request.
     Redirect,
-    /// The response is that of the other path.
+    /// Responds as at the other path.
     Ignore,
 }
 
@@ -70,7 +69,7 @@ impl fmt::Debug for App {
 }
 
 impl App {
-    /// The application that `root` makes: a dispatcher, a resource, or a function.
+    /// Creates an application from a dispatcher, a resource, or a function.
     #[track_caller]
     pub fn new<K>(root: impl IntoDispatch<K>) -> App {
         App::of(Box::new(root.into_dispatch()))
@@ -94,16 +93,15 @@ impl App {
         }
     }
 
-    /// Puts an `Allow` header field on every response of an endpoint, not only on 405 and OPTIONS: with the methods that
-    /// are answered at its path. It costs a second walk. Where a hook or your own 404 has answered, nothing is known of
-    /// that.
+    /// Adds an `Allow` header to every response of an endpoint, not only to 405 and OPTIONS: the methods that are allowed at its
+    /// path. This costs a second walk. Responses of hooks and of your own 404 get none, because the methods are not known there.
     #[must_use]
     pub fn allow_always(mut self, on: bool) -> App {
         self.allow_always = on;
         self
     }
 
-    /// What becomes of a slash too many, or too few, at the end of a path.
+    /// Sets how to treat a slash too many, or too few, at the end of a path.
     ///
     /// ```
     /// use hansel::{App, Application, Request, Routes, Slashes};
@@ -119,18 +117,18 @@ impl App {
         self
     }
 
-    /// Tells `listener` of every walk.
+    /// Notifies `listener` of every walk.
     #[must_use]
     pub fn listen(mut self, listener: impl Listener + Send + Sync + 'static) -> App {
         self.listener = Some(Box::new(listener));
         self
     }
 
-    /// Switches development mode on: a 404, 405 or 500 then tells how it came to that, in a browser on a
-    /// page of its own. Handlers that panic are named with the line.
+    /// Switches development mode on or off. In this mode a 404, 405 or 500 explains itself: browsers get a page, other clients
+    /// get text. For a handler that panicked, it names the line.
     ///
-    /// The page shows what is nobody else's business: routes, header fields, a few lines of source. So
-    /// it is off unless this is called, and nothing else switches it on.
+    /// The page shows what strangers must not see: routes, headers, a few lines of source. So the mode is off by default, and
+    /// nothing but this call switches it on.
     ///
     /// Requires the feature `development`, which is on by default.
     ///
@@ -147,10 +145,10 @@ impl App {
         self
     }
 
-    /// Shows each response to `hook` exactly once, before it is sent, whoever made it: a handler or a hook, an argument
-    /// that does not fit, 404 and 405, OPTIONS, redirects of slashes, a panic, a handler that takes too long, and the
-    /// refusals of the server itself. The hook may change the status, the header fields and the body. Of several, each
-    /// sees what those before it made of the response.
+    /// Calls `hook` with each response exactly once, before it is sent, whoever made it: a handler or a hook, an argument that
+    /// does not fit, 404 and 405, OPTIONS, redirects of slashes, a panic, a handler that takes too long, and the server itself
+    /// when it refuses a request. The hook may change status, headers and body. Several hooks run in the order in which they
+    /// are added.
     ///
     /// ```
     /// use hansel::{App, Routes, test::Client};
@@ -176,7 +174,7 @@ impl App {
         self
     }
 
-    /// All that can be reached, at this moment.
+    /// Returns everything that can be reached at this moment.
     pub fn routes(&self) -> Map {
         let mut map = Map::new();
         self.root.describe(&mut map);
@@ -228,8 +226,7 @@ impl App {
         self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
     }
 
-    /// How a request for `target` would be dispatched. Look-ups and hooks on the way are run, the
-    /// endpoint is not.
+    /// Returns how a request for `target` would be dispatched. Look-ups and hooks on the way run, but the endpoint does not.
     pub fn explain(&self, method: Method, target: &str) -> Trail {
         match Request::try_new(method.clone(), target) {
             Ok(request) => self.trail(&request),
@@ -237,8 +234,8 @@ impl App {
         }
     }
 
-    /// Whether `request` would reach an endpoint, and what it would miss: as [`trail`](App::trail), but
-    /// without writing anything down.
+    /// Finds out whether `request` would reach an endpoint. It does what [`trail`](App::trail) does, without recording
+    /// decisions.
     ///
     /// ```
     /// use hansel::{App, Request, Routes, dispatch::Miss};
@@ -249,7 +246,7 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// Says what is missed.
+    /// If no endpoint would be reached: the response would be 404 or 405.
     pub fn reaches(&self, request: &Request) -> Result<(), Miss> {
         let mark = request.context().mark();
         let runs = HookRuns::default();
@@ -259,7 +256,7 @@ impl App {
         reply.map(|_| ())
     }
 
-    /// How `request` would be dispatched; see [`explain`](App::explain).
+    /// Returns how `request` would be dispatched: see [`explain`](App::explain).
     pub fn trail(&self, request: &Request) -> Trail {
         let recorder = Recorder::default();
         let mark = request.context().mark();

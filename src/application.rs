@@ -8,11 +8,11 @@ use crate::sealed::Seal;
 use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
 
-/// An application: what a server calls with each request, and gets the response from.
+/// An application: a server calls it with each request, and sends the response that it returns.
 ///
-/// Whatever can be served is one: a function, a set of routes, a whole application of your own. The
-/// same application runs under [`Server`](crate::Server), under the in-process
-/// [`Client`](crate::test::Client), and under any server for the `tower` traits.
+/// Everything that can be served becomes one: a function, a set of routes, a type of your own. The same application runs
+/// under [`Server`](crate::Server), under the in-process [`Client`](crate::test::Client), and under any server for the
+/// `tower` traits.
 ///
 /// It is called on many threads at once, and may block.
 ///
@@ -32,25 +32,25 @@ use crate::{IntoResponse, Request, Response};
 /// assert_eq!(response.body().bytes(), Some(&b"Good morning, Gretel!"[..]));
 /// ```
 pub trait Application: Send + Sync + 'static {
-    /// Answers a request.
+    /// Returns the response to a request.
     ///
-    /// A panic is answered with 500 by the server, and logged.
+    /// If it panics, the server responds with 500 and logs the panic.
     fn call(&self, request: &Request) -> Response;
 
-    /// As [`call`](Application::call), and tells `listener` how dispatch came to the response: for tests and
-    /// tools. An application that does not dispatch has nothing to tell.
+    /// Does what [`call`](Application::call) does, and notifies `listener` of every decision of dispatch. It is for tests and
+    /// tools. By default nothing is notified, which is right for an application that does not dispatch.
     fn call_watched(&self, request: &Request, _listener: &dyn Listener) -> Response {
         self.call(request)
     }
 
-    /// What can be reached, as text, a line for each place: a server prints it at its start. Empty where
-    /// that is not known.
+    /// Returns what can be reached, as text with a line for each place, or an empty text if that is not known. A server prints
+    /// it when it starts.
     fn overview(&self) -> String {
         String::new()
     }
 
-    /// What sees each response before it is sent, also those that the server makes without the application. None is the
-    /// default, and costs nothing.
+    /// Returns the hook that is called with each response before it is sent, also with those that the server makes without the
+    /// application. The default, `None`, costs nothing.
     fn response_hook(&self) -> Option<ResponseHook> {
         None
     }
@@ -92,9 +92,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
     }
 }
 
-/// What can be served: an [`Application`], a [`Dispatch`](crate::dispatch::Dispatch), or a function of one of these shapes.
+/// Types that can be served: an [`Application`], a [`Dispatch`](crate::dispatch::Dispatch), or a function of one of these
+/// shapes.
 ///
-/// | shape | answers |
+/// | shape | handles |
 /// |---|---|
 /// | `Fn() -> impl IntoResponse` | GET (and HEAD, OPTIONS) on `/`; the rest is 404 and 405 |
 /// | `Fn(&Request) -> impl IntoResponse` | every method and path |
@@ -102,7 +103,7 @@ impl<A: Application + ?Sized> Application for Box<A> {
 ///
 /// What else a handler needs, a closure captures.
 ///
-/// `Shape` tells these apart and is never written by hand.
+/// `Shape` distinguishes these, and never needs to be written. This trait is sealed: implement [`Application`] instead.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be served",
     label = "neither an application nor a function of a shape that can be served",
@@ -112,7 +113,7 @@ pub trait IntoApplication<Shape> {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// The application it is.
+    /// Converts the value into an application.
     fn into_application(self) -> impl Application;
 }
 

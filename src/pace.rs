@@ -141,11 +141,10 @@ impl Pace {
     }
 }
 
-/// Runs `work`, which is known to wait or to compute for long, without holding up anybody else.
+/// Runs `work`, which waits or computes for long, and lets other requests pass meanwhile.
 ///
-/// A handler may block without this: the server notices and lets other requests pass. Saying so spares
-/// those others the millisecond that noticing takes, the first time. Outside a hansel server it just
-/// runs `work`.
+/// A handler may block without this call: the server notices, and lets other requests pass. Noticing takes a millisecond or
+/// two the first time, which this call saves. Outside a hansel server it only runs `work`.
 ///
 /// ```
 /// let lines = hansel::blocking(|| std::fs::read_to_string("Cargo.toml")).map(|text| text.lines().count());

@@ -9,10 +9,10 @@ use crate::report;
 use crate::response::Origin;
 use crate::{IntoResponse, Request, Response};
 
-/// What sees each response of an application exactly once, before it is sent: see [`App::respond`](crate::App::respond).
+/// A hook that is called with each response exactly once, before it is sent: see [`App::respond`](crate::App::respond).
 pub type ResponseHook = Arc<dyn Fn(&Seen<'_>, &mut Response) + Send + Sync>;
 
-/// What is known of a response that is about to be sent.
+/// What is known about a response that will be sent.
 #[derive(Debug)]
 pub struct Seen<'s> {
     request: Option<&'s Request>,
@@ -24,20 +24,20 @@ impl<'s> Seen<'s> {
         Seen { request, origin }
     }
 
-    /// The request; None if its head was never whole.
+    /// Returns the request, or `None` if its head was never complete.
     ///
-    /// Where the handler is [overdue](Origin::Overdue), it is a copy with the method, the target, the id, and the fields
-    /// Host, Origin and Accept: the handler still has the request itself.
+    /// If the handler is [overdue](Origin::Overdue), it still has the request. Then this is a copy of the method, the target,
+    /// the id, and the headers Host, Origin and Accept.
     pub fn request(&self) -> Option<&'s Request> {
         self.request
     }
 
-    /// How the response came about.
+    /// Returns how the response was made.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// The pattern of the endpoint, such as `/people/{id}`, if the request has reached one.
+    /// Returns the pattern of the endpoint, such as `/people/{id}`, if the request reached one.
     pub fn pattern(&self) -> Option<String> {
         self.request
             .map(Request::endpoint)

@@ -8,19 +8,18 @@ use std::time::Instant;
 use super::entry::Entry;
 use super::outlet::{self, Outlet};
 
-/// A log with a line for every response the server has made, refusals included; to be given to
+/// A log with a line for every response of the server, including refusals: see
 /// [`Server::access_log`](crate::Server::access_log).
 ///
-/// A thread of its own does the writing, so a disk or pipe that is slow or full never holds up a
-/// request. What it can't take waits in a buffer; beyond that, lines are dropped and counted (in the
-/// metrics, and by a warning in the other log).
+/// A separate thread writes the lines, so a slow or full disk or pipe never delays a request. Lines wait in a buffer. When
+/// that is full, lines are dropped and counted, in the metrics and by a warning in the program's log.
 ///
-/// Lines that are written together are in the order of their times, whichever loops they come from. What follows later
-/// can begin a little earlier: a line that was made, and not yet handed over, when the ones before it were written.
+/// Lines that are written together are in the order of their times, whichever loops they come from. A later line can have a
+/// slightly earlier time, if it was not handed over yet when the lines before it were written.
 ///
-/// The duration in a line is from the moment the request was whole, waiting for a thread included, until
-/// its response was made or, if it is a stream, sent. The bytes are those of the response's content. What the
-/// client sent can't end a line or a field: it is escaped.
+/// The duration in a line starts when the request is complete, so it includes the wait for a thread. It ends when the
+/// response is made, or, for a stream, sent. The bytes are those of the response's content. Everything from the client is
+/// escaped, so it cannot end a line or a field.
 ///
 /// ```no_run
 /// use hansel::{AccessLog, Server};
@@ -56,18 +55,18 @@ pub(crate) trait Log: Send + Sync {
 }
 
 impl AccessLog {
-    /// Lines in the combined format of Apache and nginx, exactly, so that every tool reads them:
+    /// Creates a log in the combined format of Apache and nginx, which every tool reads:
     ///
     /// ```text
     /// 192.0.2.1 - - [06/Nov/1994:08:49:37 +0000] "GET /people/7 HTTP/1.1" 200 512 "-" "curl/8.5.0"
     /// ```
     ///
-    /// It has no place for durations, request ids and patterns; [`json`](AccessLog::json) has.
+    /// The format has no place for durations, request ids and patterns; [`json`](AccessLog::json) does.
     pub fn combined(writer: impl Write + Send + 'static) -> AccessLog {
         AccessLog::new(writer, |entry, line| entry.combined(line))
     }
 
-    /// A JSON object per line. What is not known is `null`; the endpoint is the pattern that has matched.
+    /// Creates a log with a JSON object per line. Unknown values are `null`; the endpoint is the pattern that matched.
     ///
     /// ```json
     /// {"time":"1994-11-06T08:49:37.123Z","peer":"192.0.2.1:50412","client":"192.0.2.1",
@@ -87,8 +86,8 @@ impl AccessLog {
         }
     }
 
-    /// How many bytes of lines may wait for the writer, for each event loop: 1 MiB, unless it is set. As many again may be
-    /// with the writer.
+    /// Sets how many bytes of lines may wait for the writer, for each event loop; 1 MiB by default. The writer may have the
+    /// same amount again.
     #[must_use]
     pub fn buffer(mut self, bytes: usize) -> AccessLog {
         self.buffer = bytes;

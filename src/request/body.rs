@@ -129,23 +129,23 @@ impl fmt::Debug for RequestBody {
     }
 }
 
-/// Why a body could not be read. As a response it is the status in brackets.
+/// The error for a body that could not be read. Each variant names the status of the response that it becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It is larger than the server takes (413).
+    /// The body is larger than [`Limits::body`](field@crate::Limits::body) (413).
     TooLarge,
-    /// It did not arrive in time (408).
+    /// The body did not arrive in time (408).
     TimedOut,
-    /// The client went away before all of it had arrived (400).
+    /// The client closed the connection before the body was complete (400).
     Disconnected,
-    /// Its framing is broken (400); the text names the rule.
+    /// The framing of the body is invalid (400); the refusal names the rule.
     Malformed(hansel_proto::Refusal),
-    /// It is not UTF-8, where text was asked for (400).
+    /// The body is not UTF-8, and text was asked for (400).
     NotText,
-    /// A reader of this body is at work further up the stack (500): a mistake in the handler.
+    /// Another reader of this body is in use further up the stack (500), which is a mistake in the handler.
     InUse,
-    /// The server is about to stop (503).
+    /// The server is stopping (503).
     Stopping,
 }
 
@@ -160,7 +160,7 @@ impl BodyError {
         }
     }
 
-    /// The status that tells the client.
+    /// Returns the status of the response that the error becomes.
     pub fn status(self) -> StatusCode {
         match self {
             // RFC 9110 §15.5.14.
@@ -205,12 +205,11 @@ impl From<BodyError> for io::Error {
     }
 }
 
-/// Reads the body of a request from its beginning, as it arrives; see
-/// [`Request::body`](crate::Request::body).
+/// Reads the body of a request as it arrives: see [`Request::body`](crate::Request::body).
 ///
-/// It has a buffer, so that lines can be read without another one around it; and who looks at content where it
-/// is, by [`fill_buf`](BufRead::fill_buf), copies nothing. Until it is [consumed](BufRead::consume), or this reader dropped,
-/// nobody else reads a body that is still arriving ([`BodyError::InUse`]).
+/// It is buffered, so lines can be read without a [`BufReader`](io::BufReader) around it, and
+/// [`fill_buf`](BufRead::fill_buf) copies nothing. While content of a body that is still arriving is looked at, no other
+/// reader can read it ([`BodyError::InUse`]): until the content is [consumed](BufRead::consume) or this reader is dropped.
 pub struct BodyReader<'r> {
     body: &'r RequestBody,
     head_and_body: &'r [u8],

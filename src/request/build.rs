@@ -18,7 +18,7 @@ const UNLIMITED: Limits = Limits::new()
     .body_bytes(u64::MAX)
     .trailer_bytes(usize::MAX);
 
-/// Why a request could not be built.
+/// The error for a request that no client could have sent: see [`Request::try_new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InvalidRequest(Cause);
 
@@ -44,13 +44,12 @@ impl std::error::Error for InvalidRequest {}
 
 /// Building requests by hand, for tests of handlers.
 impl Request {
-    /// A request for `target`, a path and perhaps a query: `/people?page=2`.
+    /// Creates a request for `target`, a path with or without a query: `/people?page=2`.
     ///
-    /// Its size is not limited: that is up to the server, or the [test client](crate::test::Client), that
-    /// receives it.
+    /// Its size is not limited: the server or [test client](crate::test::Client) that receives it does that.
     ///
     /// # Panics
-    /// If a client could not have sent it: a target with a space, say. See
+    /// If no client could have sent it, for example because the target contains a space. See
     /// [`try_new`](Request::try_new).
     #[track_caller]
     pub fn new(method: Method, target: &str) -> Request {
@@ -60,10 +59,17 @@ impl Request {
         }
     }
 
-    /// As [`new`](Request::new), for a target that is not known to be good.
+    /// Creates a request as [`new`](Request::new) does, for a target that may be invalid.
     ///
     /// # Errors
-    /// Names the rule that is broken.
+    /// If no client could have sent it; the error names the rule that it breaks.
+    ///
+    /// ```
+    /// use hansel::{Method, Request};
+    ///
+    /// let error = Request::try_new(Method::GET, "/two words").unwrap_err();
+    /// assert!(error.to_string().contains("RFC"), "{error}");
+    /// ```
     pub fn try_new(method: Method, target: &str) -> Result<Request, InvalidRequest> {
         Request::assemble(
             &method,
@@ -74,22 +80,28 @@ impl Request {
         )
     }
 
-    /// A GET request for `target`; panics as [`new`](Request::new) does.
+    /// Creates a GET request for `target`.
+    ///
+    /// # Panics
+    /// As [`new`](Request::new) does.
     #[track_caller]
     pub fn get(target: &str) -> Request {
         Request::new(Method::GET, target)
     }
 
-    /// A POST request for `target`; panics as [`new`](Request::new) does.
+    /// Creates a POST request for `target`.
+    ///
+    /// # Panics
+    /// As [`new`](Request::new) does.
     #[track_caller]
     pub fn post(target: &str) -> Request {
         Request::new(Method::POST, target)
     }
 
-    /// The same request with a header field more. A second `Host` replaces the first.
+    /// Adds a header. A second `Host` replaces the first.
     ///
     /// # Panics
-    /// If no client could have sent such a field.
+    /// If no client could have sent such a header.
     #[track_caller]
     #[must_use]
     pub fn with_header(self, name: &str, value: impl AsRef<[u8]>) -> Request {
@@ -111,7 +123,7 @@ impl Request {
         }
     }
 
-    /// The same request with this body.
+    /// Sets the body. No Content-Length is added; the [test client](crate::test::Client) sends one.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Request {
         self.body.collected = body.into();

@@ -13,9 +13,9 @@ const BLOCK: u64 = 1024;
 /// The longest id that is accepted from a peer.
 const LONGEST: usize = 128;
 
-/// The id of a request, for log lines: 16 hexadecimal digits, or what a trusted peer has called it.
+/// The id of a request, for log lines: 16 hexadecimal digits, or the id that a trusted peer sent.
 ///
-/// No two requests of one process have the same digits, and two processes hardly ever do.
+/// No two requests of a process get the same digits, and two processes hardly ever do.
 ///
 /// ```
 /// let (first, second) = (hansel::Request::get("/"), hansel::Request::get("/"));

@@ -41,11 +41,10 @@ pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
 pub use trust::Trust;
 
-/// A request: its head, its body, where it came from, and what hooks have set on it.
+/// A request: its head, its body, its client, and the values that hooks have set on it.
 ///
-/// The head stays where it arrived, in the connection's buffer; nothing is copied or decoded until it
-/// is asked for. A handler gets `&Request`; reading the body and setting context values work through
-/// that shared reference.
+/// The head stays in the connection's buffer; nothing is copied or decoded before it is used. A handler gets `&Request`;
+/// reading the body and setting values work through that shared reference.
 ///
 /// ```
 /// use hansel::Request;
@@ -84,30 +83,29 @@ pub struct Request {
 }
 
 impl Request {
-    /// The method: any token, case-sensitive (RFC 9110 §9.1).
+    /// Returns the method: any token, case-sensitive (RFC 9110 §9.1).
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path as it was sent, still percent-encoded: `/a%2Fb`. It is `*` for `OPTIONS *` and empty
-    /// for `CONNECT`.
+    /// Returns the path as it was sent, still percent-encoded: `/a%2Fb`. It is `*` for `OPTIONS *`, and empty for `CONNECT`.
     ///
     /// Use [`segments`](Request::segments) to decide what a path means.
     pub fn path(&self) -> &str {
         self.head.path(self.head_and_body())
     }
 
-    /// The target as it was sent: path and query, in the usual form.
+    /// Returns the target as it was sent: usually a path and a query.
     pub fn target(&self) -> &str {
         self.head.target(self.head_and_body())
     }
 
-    /// The segments of the path, each percent-decoded once.
+    /// Returns the segments of the path, each percent-decoded once.
     pub fn segments(&self) -> Segments<'_> {
         self.decoded.segments()
     }
 
-    /// The segment at `index`, decoded; the first one is at 0.
+    /// Returns the decoded segment at `index`, counted from 0.
     ///
     /// ```
     /// let request = hansel::Request::get("/hello/world");
@@ -118,22 +116,22 @@ impl Request {
         self.segments().nth(index)
     }
 
-    /// The query as it was sent, without its `?`.
+    /// Returns the query as it was sent, without its `?`.
     pub fn query(&self) -> Option<&str> {
         self.head.query(self.head_and_body())
     }
 
-    /// The pairs of the query, decoded, in order.
+    /// Returns the decoded pairs of the query, in order.
     pub fn query_pairs(&self) -> Pairs<'_> {
         Pairs::of(self.query().unwrap_or(""))
     }
 
-    /// The first value of that name in the query, decoded.
+    /// Returns the first value of that name in the query, decoded.
     pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
         self.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// What the client speaks: HTTP/1.0 or HTTP/1.1.
+    /// Returns the version that the client speaks: HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
         match self.head.version() {
             hansel_proto::Version::Http10 => Version::HTTP_10,
@@ -141,42 +139,41 @@ impl Request {
         }
     }
 
-    /// The authority the client asked for, a host and perhaps a port: that of an absolute target, else the Host field
-    /// (RFC 9112 §3.3).
+    /// Returns the host that the client asked for, with its port if it sent one: that of an absolute target, else the value of
+    /// Host (RFC 9112 §3.3).
     ///
-    /// `X-Forwarded-Host`, or `host` in `Forwarded`, counts only by [`Trust::forwarded_host`].
+    /// `X-Forwarded-Host`, and `host` in `Forwarded`, count only with [`Trust::forwarded_host`].
     pub fn host(&self) -> Option<&str> {
         let told = self.host_trust().and_then(|trust| forwarded::host(self, trust));
         told.or_else(|| self.head.authority(self.head_and_body()))
     }
 
-    /// The first header field of that name, in any case, if its value is UTF-8 text.
+    /// Returns the value of the first header of that name, in any case, if it is UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.header_bytes(name)?).ok()
     }
 
-    /// The first header field of that name, in any case.
+    /// Returns the value of the first header of that name, in any case.
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         self.head.field(self.head_and_body(), name)
     }
 
-    /// All header fields as they were sent, in order.
+    /// Returns the names and values of all headers as they were sent, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.head.fields(self.head_and_body())
     }
 
-    /// The address at the other end of the connection: the client's, or that of a proxy before this
-    /// server. A Unix socket's or a test's client has none.
+    /// Returns the address at the other end of the connection: that of the client, or of a proxy in front of this server.
+    /// Clients on Unix sockets and in tests have none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// The address of the client: the peer's, or what a [trusted](Trust) peer says.
+    /// Returns the address of the client: that of the peer, or the one that a [trusted](Trust) peer names.
     ///
-    /// Of the addresses that proxies name, it is the last one that is not itself a trusted proxy's.
-    /// None if the client has no address, and where a trusted peer hides it, speaks for nobody known or
-    /// writes nonsense: the proxy's own address is never taken for the client's. [`Trust`] has the whole
-    /// table.
+    /// Of the addresses that proxies name, it is the last one that is not a trusted proxy itself. It is `None` if the client
+    /// has no address, and if a trusted peer hides it, does not know it or sends something invalid: the address of a proxy is
+    /// never returned as the client's. [`Trust`] has the complete table.
     pub fn client(&self) -> Option<IpAddr> {
         match self.sender() {
             (source, Some(trust)) => forwarded::client(self, trust, source),
@@ -184,10 +181,10 @@ impl Request {
         }
     }
 
-    /// `https` where the client's connection is encrypted, else `http`.
+    /// Returns `https` if the client's connection is encrypted, else `http`.
     ///
-    /// It is that of this connection, or what a [trusted](Trust) peer says of the client's, whether or not
-    /// that peer names the client.
+    /// It is the scheme of this connection, or the one that a [trusted](Trust) peer names, even if that peer does not name the
+    /// client.
     pub fn scheme(&self) -> &'static str {
         let told = self.sender().1.and_then(|trust| forwarded::is_secure(self, trust));
         let is_secure = told.unwrap_or(self.is_secure);
@@ -219,11 +216,10 @@ impl Request {
         self.relayed != Relayed::No || self.sender().1.is_some()
     }
 
-    /// The body, to be read from where earlier readers stopped.
+    /// Returns a reader of the body, which continues where earlier readers stopped.
     ///
-    /// A body up to [`Limits::body_buffer`](crate::Limits::body_buffer) is whole before the handler
-    /// starts. A larger one is read from the connection as it arrives, which may take as long as the
-    /// client takes, within the server's limits.
+    /// A body up to [`Limits::body_buffer`](field@crate::Limits::body_buffer) is complete before the handler starts. A larger
+    /// one is read from the connection as it arrives, which may take as long as the client takes, within the server's limits.
     ///
     /// ```
     /// use std::io::{BufRead, Read};
@@ -241,29 +237,29 @@ impl Request {
         BodyReader::new(&self.body, self.head_and_body())
     }
 
-    /// The whole body, waiting for it if it is still arriving.
+    /// Returns the whole body, waiting for it if it is still arriving.
     ///
-    /// Parts that were already taken from [`body`](Request::body) while it was arriving are gone.
+    /// Parts that were read from [`body`](Request::body) while it was arriving are missing.
     ///
     /// # Errors
-    /// Says why the body can't be had. Returned from a handler with `?`, it becomes the right response.
+    /// If the body cannot be read. Passed on from a handler with `?`, the error becomes the right response.
     pub fn bytes(&self) -> Result<&[u8], BodyError> {
         self.body.bytes(self.head_and_body())
     }
 
-    /// The whole body as text.
+    /// Returns the whole body as text.
     ///
     /// # Errors
-    /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] for what is not UTF-8.
+    /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| BodyError::NotText)
     }
 
-    /// The trailer fields, in order: what a client has sent behind a body in chunks, such as its checksum.
+    /// Returns the trailer fields, in order: those that a client sent after a chunked body, such as its checksum.
     ///
-    /// There are none before the body has been read to its end. They are never among the
-    /// [`headers`](Request::headers) (RFC 9110 §6.5), and fields that decide how a request is framed, routed,
-    /// authenticated or understood are left out: they come too late for that (§6.5.1).
+    /// There are none before the body has been read to its end. They are never among the [`headers`](Request::headers)
+    /// (RFC 9110 §6.5). Fields that decide how a request is framed, routed, authenticated or understood are left out, because
+    /// they come too late for that (§6.5.1).
     ///
     /// ```
     /// use hansel::Request;
@@ -280,7 +276,7 @@ impl Request {
         Trailers::of(self.body.trailers(self.head_and_body()))
     }
 
-    /// Sets a value for whoever handles this request from here on.
+    /// Sets a value for everyone who handles this request from now on.
     ///
     /// There is one value per type: a second one hides the first.
     ///
@@ -295,17 +291,17 @@ impl Request {
         self.context.set(value);
     }
 
-    /// The value of that type, if one was set.
+    /// Returns the value of that type, if one was set.
     pub fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.context.value()
     }
 
-    /// The part of the path that a pattern on the way has captured under this name, decoded. Where two
-    /// patterns use one name, the inner one counts.
+    /// Returns the decoded part of the path that a pattern captured under this name. If two patterns use the same name, the
+    /// inner one counts.
     ///
-    /// The captures of a mount are read this way; those of a handler's own pattern are its arguments, and can be read this
-    /// way, too, by a handler that takes the request, and by hooks that run after it. The value is the text that the
-    /// argument is read from.
+    /// This is how a handler reads the captures of a mount. Those of its own pattern are its arguments; a handler that takes
+    /// the request, and hooks that run after it, can read them here too. The value is the text that the argument is parsed
+    /// from.
     ///
     /// ```
     /// use hansel::{Application, IntoApplication, Request, Routes};
@@ -328,9 +324,8 @@ impl Request {
         self.captures.places().into_iter().filter_map(|place| whole.get(place?))
     }
 
-    /// The pattern of the endpoint that was reached, such as `/people/{id}`; empty before, and where
-    /// nothing was reached or nobody keeps a record. It is a safe label for a log or a metric: a client
-    /// cannot invent one.
+    /// Returns the pattern of the endpoint that was reached, such as `/people/{id}`. It is empty before that, if no endpoint was
+    /// reached, and if nothing records it. It is a safe label for logs and metrics, because clients cannot invent one.
     pub fn endpoint(&self) -> String {
         self.endpoint.borrow().clone()
     }
@@ -340,12 +335,10 @@ impl Request {
         self.endpoint.borrow()
     }
 
-    /// What this request is called in log lines. The same for as long as it lives, and made when somebody
-    /// asks for it first.
+    /// Returns the id of this request in log lines. It never changes, and is created at the first call.
     ///
-    /// The `X-Request-Id` of a [trusted](Trust) peer is taken over if it is at most 128 letters, digits and
-    /// `-_.:+/=@~`. Where there are several, it is the last one, which is the peer's own: the others are what the
-    /// peer has passed on, and are never taken over.
+    /// The `X-Request-Id` of a [trusted](Trust) peer becomes the id if it consists of at most 128 letters, digits and
+    /// `-_.:+/=@~`. If there are several, only the last one counts, which is the peer's own: it passed on the others.
     pub fn id(&self) -> RequestId<'_> {
         let given = self.sender().1.and_then(|_| lists::last_element(self, "x-request-id"));
         given.and_then(RequestId::given).unwrap_or_else(|| {

@@ -113,10 +113,10 @@ impl DecodedPath {
     }
 }
 
-/// The segments of a path, decoded, in order.
+/// Iterates over the decoded segments of a path, in order.
 ///
-/// `/` has no segment. Every other path has one more than it has slashes behind the first:
-/// `/a` is `["a"]`, `/a/` is `["a", ""]`, `//a` is `["", "a"]`, and `/a%2Fb` is `["a/b"]`.
+/// `/` has no segments. Every other path has one for each slash: `/a` is `["a"]`, `/a/` is `["a", ""]`, `//a` is
+/// `["", "a"]`, and `/a%2Fb` is `["a/b"]`.
 ///
 /// ```
 /// let request = hansel::Request::get("/people/J%C3%BCrgen");
@@ -130,13 +130,13 @@ pub struct Segments<'r> {
 }
 
 impl<'r> Segments<'r> {
-    /// Whether no segment is left.
+    /// Returns true if no segment is left.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.start >= self.path.len
     }
 
-    /// The next segment, without moving on.
+    /// Returns the next segment without consuming it.
     pub fn peek(&self) -> Option<&'r str> {
         let mut ahead = *self;
         ahead.next()

@@ -5,9 +5,11 @@ use std::fmt;
 
 use percent_encoding::percent_decode;
 
-/// The pairs of a query, decoded, in order: the WHATWG URL standard's
-/// [`application/x-www-form-urlencoded`](https://url.spec.whatwg.org/#urlencoded-parsing) rules, so
-/// `+` is a space, a pair without `=` has an empty value, and what is not UTF-8 becomes U+FFFD.
+/// Iterates over the decoded pairs of a query or a form, in order.
+///
+/// The rules are those of the WHATWG URL standard for
+/// [`application/x-www-form-urlencoded`](https://url.spec.whatwg.org/#urlencoded-parsing): `+` is a space, a pair without
+/// `=` has an empty value, and bytes that are not UTF-8 become U+FFFD.
 ///
 /// ```
 /// let request = hansel::Request::get("/search?q=green+eggs&page=2&draft");
@@ -21,7 +23,7 @@ pub struct Pairs<'r> {
 }
 
 impl<'r> Pairs<'r> {
-    /// Reads the pairs of `text`, which may come from a query string or from a form.
+    /// Creates an iterator over the pairs of `text`, which comes from a query or a form.
     pub fn of(text: &'r str) -> Pairs<'r> {
         Pairs { rest: text }
     }

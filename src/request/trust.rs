@@ -5,11 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// The peers whose word is taken for the client behind them: your own proxies.
+/// The peers that are trusted to say who the client is: your own proxies.
 ///
-/// A client can write into its request whatever it likes. So a field that names the client is looked at
-/// only where it comes from one of these peers, and only one kind of field: a proxy sets or extends the
-/// one it knows, and passes on the other as the client wrote it.
+/// A client can write anything into its request. So a field that names the client counts only if one of these peers sent
+/// it, and only one kind of field counts: a proxy sets or extends the kind that it knows, and passes the other kind on as
+/// the client wrote it.
 ///
 /// ```no_run
 /// use hansel::{Server, Trust};
@@ -60,13 +60,13 @@ pub(super) enum Fields {
 }
 
 impl Trust {
-    /// Trusts these peers' `X-Forwarded-For` and `X-Forwarded-Proto`, as nearly every proxy sends them.
+    /// Trusts the `X-Forwarded-For` and `X-Forwarded-Proto` of these peers. Nearly every proxy sends these fields.
     ///
-    /// A peer is an address (`127.0.0.1`, `::1`), a network (`10.0.0.0/8`), or `unix`: whoever may
-    /// connect to this server's Unix sockets.
+    /// A peer is an address (`127.0.0.1`, `::1`), a network (`10.0.0.0/8`), or `unix`, which is every client of this server's
+    /// Unix sockets.
     ///
     /// # Errors
-    /// Names the text that is none of these.
+    /// If a text is none of these; the error names it.
     pub fn peers<'p>(peers: impl IntoIterator<Item = &'p str>) -> io::Result<Trust> {
         let mut trust = Trust {
             networks: Vec::new(),
@@ -87,17 +87,17 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Takes their word from the field `Forwarded` (RFC 7239) instead.
+    /// Trusts the field `Forwarded` (RFC 7239) instead.
     #[must_use]
     pub fn forwarded(mut self) -> Trust {
         self.fields = Fields::Standard;
         self
     }
 
-    /// Takes their word for the host as well: [`Request::host`](crate::Request::host) is what `X-Forwarded-Host` says, or
-    /// `host` in `Forwarded`, where that is a valid host.
+    /// Trusts these peers for the host as well: [`Request::host`](crate::Request::host) returns the value of
+    /// `X-Forwarded-Host`, or of `host` in `Forwarded`, if it is a valid host.
     ///
-    /// Only for proxies that set this field: many set the others and pass on what a client writes into this one.
+    /// Use it only with proxies that set this field: many set the other fields and pass this one on as the client wrote it.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {

@@ -11,10 +11,10 @@ use hansel_proto::FieldValue;
 
 use super::FilePart;
 
-/// The body of a response.
+/// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
-/// Strings and bytes turn into one with `.into()`. Bytes and files cost no thread while they are sent;
-/// a reader or a stream keeps its thread until its client has taken all of it.
+/// Strings and bytes are converted with `.into()`. Bytes and files need no thread while they are sent. A reader or a stream
+/// keeps its thread until the client has received everything.
 #[derive(Default)]
 pub struct Body {
     pub(crate) kind: Kind,
@@ -44,7 +44,7 @@ pub(crate) const TEXT: FieldValue<'static> = FieldValue::new(b"text/plain; chars
 const OCTETS: FieldValue<'static> = FieldValue::new(b"application/octet-stream").unwrap();
 
 impl Body {
-    /// No content.
+    /// Creates a body without content.
     pub const fn empty() -> Body {
         Body {
             kind: Kind::Empty,
@@ -52,11 +52,11 @@ impl Body {
         }
     }
 
-    /// A file, from where it stands to its end. The server sends it piece by piece, reads it on threads that may wait
-    /// for a disk, and never moves where the file stands.
+    /// Creates a body from a file, from its current position to its end. The server sends it in pieces, reads it on threads that
+    /// may wait for a disk, and never moves the file's position.
     ///
-    /// The length is that of this moment. A file that grows is sent as far as it went; one that shrinks breaks the
-    /// connection off, so that the client does not take a part for the whole.
+    /// The length is that at the time of this call. If the file grows, the added part is not sent. If it shrinks, the connection
+    /// is closed early, so that the client does not mistake a part for the whole.
     ///
     /// ```no_run
     /// use hansel::Body;
@@ -67,7 +67,7 @@ impl Body {
     /// ```
     ///
     /// # Errors
-    /// If its length can't be told, or it is a directory.
+    /// If its length cannot be found out, or it is a directory.
     pub fn file(mut file: File) -> io::Result<Body> {
         use std::io::Seek;
         let metadata = file.metadata()?;
@@ -90,9 +90,9 @@ impl Body {
         }
     }
 
-    /// All that `reader` has to give: chunked, or up to the end of the connection for a client of
-    /// HTTP/1.0. A read error after the head has gone out breaks the connection off, so that the
-    /// client does not take a part for the whole.
+    /// Creates a body from everything that `reader` returns. It is sent in chunks, or up to the end of the connection to a client
+    /// of HTTP/1.0. If reading fails after the head was sent, the connection is closed early, so that the client does not
+    /// mistake a part for the whole.
     pub fn reader(reader: impl Read + Send + 'static) -> Body {
         Body {
             kind: Kind::Reader {
@@ -103,8 +103,8 @@ impl Body {
         }
     }
 
-    /// Exactly `len` bytes from `reader`, announced as Content-Length. A reader that ends early breaks
-    /// the connection off.
+    /// Creates a body from exactly `len` bytes of `reader`, announced as Content-Length. If the reader ends early, the connection
+    /// is closed.
     pub fn sized_reader(reader: impl Read + Send + 'static, len: u64) -> Body {
         Body {
             kind: Kind::Reader {
@@ -115,11 +115,11 @@ impl Body {
         }
     }
 
-    /// What `write` writes. It runs after the handler has returned and the head has gone out, on a
-    /// thread of its own; every `write!` is sent at once, and waits while the client does not read.
+    /// Creates a body from what `write` writes. It runs on a separate thread after the handler has returned and the head was
+    /// sent. Every `write!` is sent at once, and waits while the client does not read.
     ///
-    /// The writer returns an error when the client is gone or the server stops: pass it on with `?`,
-    /// and the loop ends. An error or a panic breaks the connection off. It is not run for HEAD.
+    /// The writer returns an error when the client is gone or the server stops: pass it on with `?`, and the loop ends. After an
+    /// error or a panic the connection is closed early. `write` is not called for HEAD.
     ///
     /// ```
     /// use hansel::{Body, Response};
@@ -142,7 +142,7 @@ impl Body {
         }
     }
 
-    /// How many bytes it has, if that is known before they are sent.
+    /// Returns the number of bytes, if it is known before they are sent.
     pub fn len(&self) -> Option<u64> {
         match &self.kind {
             Kind::File(part) => Some(part.left()),
@@ -152,12 +152,12 @@ impl Body {
         }
     }
 
-    /// Whether it is known to have no bytes.
+    /// Returns true if it is known to have no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
 
-    /// Its bytes, if they are in memory.
+    /// Returns the bytes, if they are in memory.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.kind {
             Kind::Empty => Some(&[]),
@@ -288,7 +288,7 @@ pub(crate) trait Sink {
     }
 }
 
-/// Writes the body of a response as it comes into being; see [`Body::stream`].
+/// Writes the body of a response while it is sent: see [`Body::stream`].
 ///
 /// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
 /// [`BufWriter`](io::BufWriter) to send many small pieces together.
@@ -303,18 +303,18 @@ impl<'c> BodyWriter<'c> {
         BodyWriter { sink, line: Vec::new() }
     }
 
-    /// Returns whether the client is still there, as far as is known, and the server is not stopping. For
-    /// loops that wait long between two writes.
+    /// Returns true if the client is still connected, as far as is known, and the server is not stopping. It is for loops that
+    /// wait long between two writes.
     ///
-    /// A client that closes its connection is known to be gone at once, by one call or by the next. One that closes it
-    /// long after it has said that it sends no more, which HTTP allows, one of HTTP/1.0, and one that vanishes without
-    /// a word are found out by TCP keep-alive within some minutes, or when something is written: so a stream that is to
-    /// know earlier writes something now and then, such as a comment line among events.
+    /// A client that closes its connection is noticed at once, by this call or the next. Three kinds of clients are noticed only
+    /// by TCP keep-alive, within some minutes, or when something is written: those that first announced that they send no more,
+    /// as HTTP allows, those of HTTP/1.0, and those that vanish silently. To notice them earlier, write something now and then,
+    /// such as a comment line among events.
     pub fn is_open(&self) -> bool {
         self.sink.is_open()
     }
 
-    /// Waits for `time`, or until [`is_open`](BodyWriter::is_open) turns false. Returns what it is then.
+    /// Waits for `time`, or until [`is_open`](BodyWriter::is_open) becomes false, and returns its value then.
     ///
     /// ```
     /// use hansel::Body;

@@ -10,7 +10,7 @@ use super::{IntoResponse, Origin, Response};
 use crate::BodyError;
 use crate::report;
 
-/// What a fallible handler returns, so that it can use `?` on any error.
+/// The result of a handler that can fail, which can use `?` with any error.
 ///
 /// ```
 /// fn total(numbers: &str) -> hansel::Result<String> {
@@ -24,10 +24,12 @@ use crate::report;
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, on its way to become a response: 500, with the error in the log and not in the response.
+/// Any error that a handler passes on with `?`. The response is 500, and the error is logged, not sent.
 ///
-/// An error that has a status of its own keeps it, and then its text is the response: that of a
-/// [`BodyError`], and one made with [`Error::new`].
+/// A [`BodyError`], and an error from [`Error::new`], have a status of their own; then the response has that status and the
+/// text of the error.
+///
+/// It does not implement [`std::error::Error`], because it is converted from every type that does.
 ///
 /// ```
 /// use hansel::{Error, IntoResponse, StatusCode};
@@ -54,7 +56,7 @@ enum Source {
 }
 
 impl Error {
-    /// An error with a status and a text for the client.
+    /// Creates an error with a status and a text for the client.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Error {
         Error {
             status,
@@ -62,7 +64,7 @@ impl Error {
         }
     }
 
-    /// The status it is answered with.
+    /// Returns the status of the response that it becomes.
     pub fn status(&self) -> StatusCode {
         self.status
     }

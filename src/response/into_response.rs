@@ -9,9 +9,9 @@ use http::StatusCode;
 use super::{Body, Response, reason};
 use crate::BodyError;
 
-/// What a handler may return.
+/// Types that a handler can return.
 ///
-/// | returned | answered |
+/// | returned | response |
 /// |---|---|
 /// | `&'static str`, `String`, `Cow<'static, str>` | 200, text |
 /// | `&'static [u8]`, `Vec<u8>`, `Arc<[u8]>` | 200, octets |
@@ -36,7 +36,7 @@ use crate::BodyError;
 /// assert_eq!((StatusCode::CREATED, "made").into_response().status(), 201);
 /// ```
 ///
-/// A type of your own takes part with three lines:
+/// A type of your own can implement it:
 ///
 /// ```
 /// use hansel::{IntoResponse, Response};
@@ -55,11 +55,11 @@ use crate::BodyError;
     note = "a handler can return text, bytes, a `StatusCode`, `Html`, `Body`, `Response`, an `Option` or `Result` of them, or any type that implements `hansel::IntoResponse`"
 )]
 pub trait IntoResponse {
-    /// Turns it into the response.
+    /// Converts the value into a response.
     fn into_response(self) -> Response;
 }
 
-/// A page: text sent as `text/html`.
+/// A page: a text that is sent as `text/html`.
 ///
 /// ```
 /// use hansel::{Html, IntoResponse};

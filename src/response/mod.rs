@@ -21,11 +21,10 @@ pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
 
-/// A response: status, header fields and a body. A new one is 200 and empty.
+/// A response: a status, headers and a body. A new one is 200 and empty.
 ///
-/// The server adds what is missing: Content-Length or chunked framing, Date, Connection, and a
-/// Content-Type for text. Most handlers return something simpler that turns into one, see
-/// [`IntoResponse`].
+/// The server adds what is missing: Content-Length or chunked framing, Date, Connection, and a Content-Type for text. Most
+/// handlers return something simpler that is converted into one: see [`IntoResponse`].
 ///
 /// ```
 /// use hansel::{Response, StatusCode};
@@ -64,7 +63,7 @@ impl Default for Response {
 }
 
 impl Response {
-    /// A 200 with this body.
+    /// Creates a response with status 200 and this body.
     pub fn new(body: impl Into<Body>) -> Response {
         Response::of(body.into())
     }
@@ -81,11 +80,10 @@ impl Response {
         }
     }
 
-    /// A redirection that keeps method and body: 307 (RFC 9110 §15.4.8). For another kind, change the
-    /// status.
+    /// Creates a redirect that keeps method and body: 307 (RFC 9110 §15.4.8). For another kind, set another status.
     ///
-    /// A browser takes `//host/..` and `/\\host/..` for another host. So build a location with
-    /// [`App::url_for`](crate::App::url_for) rather than of the path that a client has sent.
+    /// Browsers follow `//host/..` and `/\\host/..` to another host. So build the location with
+    /// [`App::url_for`](crate::App::url_for), not from the path that a client sent.
     ///
     /// ```
     /// let response = hansel::Response::redirect("/login").with_status(hansel::StatusCode::SEE_OTHER);
@@ -98,17 +96,17 @@ impl Response {
             .with_header("Location", location)
     }
 
-    /// The status, 200 unless it was set.
+    /// Returns the status: 200 unless it was set.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Sets the status. An interim one (1xx) can't be a final response: it is logged and sent as 500.
+    /// Sets the status. An interim status (1xx) cannot end a request: it is logged, and the response is 500.
     pub fn set_status(&mut self, status: StatusCode) {
         self.status = status;
     }
 
-    /// The same response with this status.
+    /// Sets the status, and returns the response.
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.set_status(status);
         self
@@ -129,42 +127,41 @@ impl Response {
         self.origin = None;
     }
 
-    /// The protocol version of the response: HTTP/1.1 unless it was set.
+    /// Returns the protocol version of the response: HTTP/1.1 unless it was set.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// Answers in HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection.
-    /// Versions other than 1.0 and 1.1 count as 1.1. A client of 1.0 is never sent a chunk either way.
+    /// Sets the protocol version of the response. HTTP/1.0 has no chunks, so a body of unknown length ends with the connection.
+    /// Versions other than 1.0 and 1.1 count as 1.1. Clients of 1.0 never get chunks, whatever the version is.
     pub fn set_version(&mut self, version: Version) {
         self.version = version;
     }
 
-    /// The first header field of that name, in any case, if it is UTF-8 text.
+    /// Returns the value of the first header of that name, in any case, if it is UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.fields
             .first(name)
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// All header fields set so far, in order.
+    /// Returns the names and values of all headers set so far, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter()
     }
 
-    /// Sets a header field, in place of any of that name.
+    /// Sets a header, and removes all others of that name.
     ///
-    /// A name or value that would break the message (a line end, say), and a field that is the
-    /// server's own (`Transfer-Encoding`), is never sent. The response becomes a 500, and the log names
-    /// the field and the line of this call. Use [`try_set_header`](Response::try_set_header) where the
-    /// value comes from outside.
+    /// A name or value that would break the message, for example one with a line end, and a header that only the server sets
+    /// (`Transfer-Encoding`), is never sent. The response becomes a 500, and the log names the header and the line of this call.
+    /// Use [`try_set_header`](Response::try_set_header) if the value comes from outside.
     #[track_caller]
     pub fn set_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
         let set = self.fields.set(name.as_ref(), value.as_ref());
         self.note(set, Location::caller());
     }
 
-    /// Adds a header field behind others of the same name; otherwise as
+    /// Adds a header after others of the same name. Invalid headers are handled as by
     /// [`set_header`](Response::set_header).
     #[track_caller]
     pub fn append_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
@@ -172,10 +169,10 @@ impl Response {
         self.note(appended, Location::caller());
     }
 
-    /// Sets a header field as [`set_header`](Response::set_header) does, or says why not.
+    /// Sets a header as [`set_header`](Response::set_header) does, if it is valid.
     ///
     /// # Errors
-    /// Names the field and the rule it breaks; the response is unchanged.
+    /// If the header is invalid; the error names it and the rule that it breaks. The response is unchanged.
     pub fn try_set_header(
         &mut self,
         name: impl AsRef<str>,
@@ -184,19 +181,19 @@ impl Response {
         self.fields.set(name.as_ref(), value.as_ref())
     }
 
-    /// Removes all header fields of that name; says whether there were any.
+    /// Removes all headers of that name. Returns true if there were any.
     pub fn remove_header(&mut self, name: &str) -> bool {
         self.fields.remove(name)
     }
 
-    /// The same response with this header field; see [`set_header`](Response::set_header).
+    /// Sets a header as [`set_header`](Response::set_header) does, and returns the response.
     #[track_caller]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
         self.set_header(name, value);
         self
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> &Body {
         &self.body
     }
@@ -206,7 +203,7 @@ impl Response {
         self.body = body.into();
     }
 
-    /// The same response with this body.
+    /// Sets the body, and returns the response.
     pub fn with_body(mut self, body: impl Into<Body>) -> Response {
         self.set_body(body);
         self

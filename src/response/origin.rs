@@ -1,6 +1,6 @@
 //! How a response came about.
 
-/// How a response came about: what a [hook for responses](crate::App::respond) decides by.
+/// How a response was made, for a [hook for responses](crate::App::respond).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {

@@ -15,11 +15,11 @@ use conversation::Conversation;
 pub use response::Response;
 pub use stream::Stream;
 
-/// A client of an application that runs in the same process.
+/// A client of an application in the same process.
 ///
-/// Each request is written as bytes, read by the protocol code that serves sockets, handed to the
-/// application, and its response written and read the same way. So a test sees what a client on the
-/// network would see: framing, added fields, refusals.
+/// Each request is encoded, parsed by the protocol code that serves sockets, and given to the application. The response is
+/// encoded and parsed in the same way. So a test sees what a client on the network would see: framing, added headers,
+/// refusals.
 ///
 /// ```
 /// use hansel::{Request, test::Client};
@@ -36,7 +36,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of this application.
+    /// Creates a client of this application.
     pub fn new<S>(application: impl IntoApplication<S>) -> Client {
         Client {
             application: Box::new(application.into_application()),
@@ -44,30 +44,36 @@ impl Client {
         }
     }
 
-    /// The same client, with the limits of the server it stands for: those of sizes. Times, and how many there may
-    /// be of something at once, do not apply.
+    /// Sets the limits for sizes. Limits for times and for numbers of connections or requests do not apply.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// GETs `target`. All of the response is gathered: one that has no end is to be [opened](Client::open).
+    /// Sends a GET request for `target`, and returns the complete response. For a response without an end, use
+    /// [`open`](Client::open).
     ///
     /// # Panics
-    /// If no client could send such a target; see [`Request::new`].
+    /// If no client could send such a target: see [`Request::new`].
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
         self.send(Request::get(target))
     }
 
-    /// POSTs `body` to `target`; panics as [`get`](Client::get) does.
+    /// Sends a POST request with `body` to `target`.
+    ///
+    /// # Panics
+    /// As [`get`](Client::get) does.
     #[track_caller]
     pub fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Response {
         self.send(Request::post(target).with_body(body))
     }
 
-    /// Sends a request of any method without a body; panics as [`get`](Client::get) does.
+    /// Sends a request with any method and without a body.
+    ///
+    /// # Panics
+    /// As [`get`](Client::get) does, and if `method` is not a token.
     #[track_caller]
     pub fn call(&self, method: &str, target: &str) -> Response {
         match Method::from_bytes(method.as_bytes()) {
@@ -76,7 +82,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, with a Content-Length if it has a body and no framing of its own.
+    /// Sends a request. If it has a body and neither Content-Length nor Transfer-Encoding, a Content-Length is added.
     pub fn send(&self, request: Request) -> Response {
         let recorder = Recorder::default();
         let mut conversation = self.converse_by(written(&request));
@@ -89,8 +95,8 @@ impl Client {
         response
     }
 
-    /// Sends a request as [`send`](Client::send) does, and returns once the response has begun. Its body is read from
-    /// the [`Stream`] as it comes into being, and need have no end.
+    /// Sends a request as [`send`](Client::send) does, and returns once the response has begun. Its body is read from the
+    /// [`Stream`] while the application writes it, and may have no end.
     ///
     /// ```
     /// use hansel::{Body, Request, test::Client};
@@ -120,8 +126,8 @@ impl Client {
         Stream::new(response, begun, payload.unwrap_or(Payload::None))
     }
 
-    /// Sends bytes as they are, as many requests as they make, and returns all bytes that come back
-    /// until the server waits for more or closes.
+    /// Sends bytes, which may be several requests or invalid, and returns all bytes that come back until the server waits for
+    /// more or closes.
     ///
     /// ```
     /// use hansel::test::Client;

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::dispatch::Trail;
 
-/// What came back.
+/// A response, as a client parsed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     status: StatusCode,
@@ -17,31 +17,31 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The first header field of that name, in any case.
+    /// Returns the value of the first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    /// All header fields, in order.
+    /// Returns the names and values of all headers, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The body, without its framing.
+    /// Returns the body without its framing.
     pub fn bytes(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Panics
-    /// If it is not UTF-8.
+    /// If the body is not UTF-8.
     #[track_caller]
     pub fn text(&self) -> &str {
         match std::str::from_utf8(&self.body) {
@@ -50,13 +50,13 @@ impl Response {
         }
     }
 
-    /// Whether all of the body has come: not so if a stream or a reader failed.
+    /// Returns true if the body is complete. It is not if a stream or a reader failed.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// How dispatch came to this response, decision by decision: that of the call itself. None if the request
-    /// was refused before, or the application does not dispatch.
+    /// Returns how dispatch came to this response, decision by decision, recorded during the call itself. `None` if the request
+    /// was refused before, or if the application does not dispatch.
     ///
     /// ```
     /// use hansel::{Routes, test::Client};

@@ -10,11 +10,11 @@ use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
 use crate::response::{FilePart, Sink};
 
-/// A response whose body is read piece by piece: see [`Client::open`](super::Client::open).
+/// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
 ///
-/// The body, without its framing, is what [`Read`] and [`BufRead`] give. One that was broken off ends in an error of
-/// the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). A stream of the application runs on a thread of its own,
-/// and at most 64 KiB ahead of its reader. Once this is dropped, as by a client that leaves, writing fails and
+/// [`Read`] and [`BufRead`] return the body without its framing. A body that is incomplete ends with an error of the kind
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). A stream of the application runs on a separate thread, at most 64 KiB
+/// ahead of its reader. When this is dropped, the client has left: writing fails, and
 /// [`BodyWriter::is_open`](crate::BodyWriter::is_open) is false.
 pub struct Stream {
     response: Response,
@@ -52,16 +52,16 @@ impl Stream {
         }
     }
 
-    /// The status, the header fields and the trail. It has no body: that is read from here.
+    /// Returns the status, the headers and the trail. This response has no body, because the body is read from the stream.
     pub fn response(&self) -> &Response {
         &self.response
     }
 
-    /// Leaves, as a client that closes its connection, and waits until the application's stream has ended.
+    /// Closes the connection, and waits until the application's stream has ended.
     ///
     /// # Errors
-    /// What the application's stream has ended with: mostly that it could not write any more. If it panicked, that is
-    /// an error as well.
+    /// Returns the error of the application's stream, which usually is that it could not write any more. A panic of the stream
+    /// is an error as well.
     pub fn leave(self) -> io::Result<()> {
         let Rest::Arriving(reader, stream) = self.rest else {
             return Ok(());

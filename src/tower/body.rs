@@ -17,9 +17,9 @@ use crate::response::FilePart;
 /// How much of a file is read at once.
 const PIECE: usize = 64 * 1024;
 
-/// The body of a request or a response, on its way between the two worlds.
+/// The body of a request or a response, as `http-body` defines one.
 ///
-/// One that is dropped before its end is left, as by a client that goes away.
+/// Dropping it before its end has the effect of a client that goes away.
 pub struct Body {
     source: Source,
     /// How much has not been read, if that is known.

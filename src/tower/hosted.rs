@@ -21,12 +21,11 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// piece.
 const WHOLE: u64 = 64 * 1024;
 
-/// A `tower` service as an application: it can be served, and mounted beside routes.
+/// Returns a `tower` service as an application, which can be served, and mounted beside routes.
 ///
-/// The calling thread waits for the service, as for any handler that blocks, and as long as
-/// [`Limits::handler`](crate::Limits::handler) allows. A service that needs a runtime around it, for its timers or
-/// sockets, brings it: enter one in a layer of your own. One that finds none panics, which is a 500 and a line in
-/// the log.
+/// The calling thread waits for the service as for any handler that blocks, as long as
+/// [`Limits::handler`](field@crate::Limits::handler) allows. If the service needs a runtime for its timers or sockets, enter
+/// that in a layer around it. Without its runtime it panics: the response is 500, and the panic is logged.
 ///
 /// ```
 /// use hansel::{App, Application, Request, Routes};

@@ -36,14 +36,13 @@ const THREADS: usize = 256;
 
 /// An application as a `tower` service. Clones share the application, its threads and its queue.
 ///
-/// A request is answered as by [`Server`](crate::Server): read by the same protocol code, refused for the same
-/// reasons, and the head of its response is the same.
+/// It treats requests as [`Server`](crate::Server) does: they are parsed by the same protocol code and refused for the same
+/// reasons, and the heads of responses are the same.
 ///
 /// # Threads
-/// Handlers may block here too: they run on threads of the service's own, never on the caller's, and so does what
-/// streams a response. At most half of the threads stream. Files take no thread for longer than it takes to read
-/// a piece of them. Threads start when they are needed, and end when they have had nothing to do for 10 s, or once all
-/// clones of the service are gone.
+/// Handlers may block: they run on the service's own threads, never on the caller's. So do streams of responses, on at most
+/// half of the threads. A file needs a thread only while a piece of it is read. Threads start when they are needed. They end
+/// after 10 s without work, or when all clones of the service are dropped.
 ///
 /// # Limits
 /// | of [`Limits`] | here |
@@ -81,7 +80,15 @@ struct Host {
 }
 
 impl Service {
-    /// A service with the default limits that runs up to 256 handlers at once.
+    /// Creates a service with the default limits that runs up to 256 handlers at once.
+    ///
+    /// ```
+    /// use hansel::{Limits, Routes, tower::Service};
+    ///
+    /// let routes = Routes::new().get("/", || "Hello");
+    /// let service = Service::new(routes).with_limits(Limits::new().body(1024)).with_threads(16);
+    /// # drop(service);
+    /// ```
     pub fn new<S>(application: impl IntoApplication<S>) -> Service {
         let limits = Limits::default();
         let application: Arc<dyn Application> = Arc::new(application.into_application());
@@ -93,7 +100,7 @@ impl Service {
         }
     }
 
-    /// The same application with these limits, and with threads of its own.
+    /// Sets the limits. The service gets new threads, so clones made before keep theirs.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Service {
         self.limits = limits;
@@ -101,7 +108,7 @@ impl Service {
         self
     }
 
-    /// The same application with so many threads of its own, which run its handlers.
+    /// Sets how many handlers run at once: at least 1. The service gets new threads, so clones made before keep theirs.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Service {
         self.threads = threads;
