@@ -15,7 +15,7 @@ use hyper::{Request, Response, Version};
 
 use crate::verdict::{Accepted, Content, Verdict};
 
-/// hyper's verdict on the first head in `bytes`.
+/// Returns hyper's verdict on the first head in `bytes`.
 pub fn verdict(bytes: &[u8]) -> Verdict {
     let mut sent = Vec::new();
     let first = RefCell::new(None);
@@ -28,7 +28,7 @@ pub fn verdict(bytes: &[u8]) -> Verdict {
         // Of a kind that never upgrades a connection.
         let response = Response::builder().status(404).body(String::new());
         async move {
-            // Not before the response is made: whoever leaves a body unread closes the connection over it.
+            // Only once the response is made: leaving a body unread closes the connection.
             drop(request);
             Ok::<_, Infallible>(response.expect("a good response"))
         }
@@ -37,7 +37,7 @@ pub fn verdict(bytes: &[u8]) -> Verdict {
         let connection = http1::Builder::new()
             .auto_date_header(false)
             .serve_connection(wire, service);
-        // All that will ever come is here, so one look decides; what waits then waits for more bytes.
+        // Everything that will ever come is here, so one poll decides; what still waits then waits for more bytes.
         std::pin::pin!(connection).poll(&mut Context::from_waker(Waker::noop()))
     };
     match (first.into_inner(), outcome) {
@@ -76,7 +76,7 @@ fn accepted(request: &Request<Incoming>) -> Accepted {
     }
 }
 
-/// Whether a response says that its connection lives on.
+/// Returns true if a response says that its connection persists.
 fn lives_on(response: &[u8], minor: u8) -> bool {
     let head = String::from_utf8_lossy(response).to_ascii_lowercase();
     let head = head.split("\r\n\r\n").next().unwrap_or_default();
@@ -92,7 +92,7 @@ fn reason(error: &hyper::Error) -> String {
     format!("{error}{}", source.unwrap_or_default())
 }
 
-/// Bytes to read, of which no more will come and no end either, and bytes that were written.
+/// Bytes to read, after which neither more bytes nor an end will come, and bytes that were written.
 struct Wire<'w> {
     unread: &'w [u8],
     sent: &'w mut Vec<u8>,

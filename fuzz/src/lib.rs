@@ -11,7 +11,7 @@ use hansel_proto::{
     BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Received, ResponseHead, Trailers, Version,
 };
 
-/// What came of some bytes: the requests they made, and what was answered.
+/// What some bytes led to: the requests in them, and the responses.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Conversation {
     pub requests: Vec<Request>,
@@ -20,7 +20,7 @@ pub struct Conversation {
     pub sent: Vec<u8>,
 }
 
-/// All that a request says, as text and octets.
+/// Everything in a request, as text and octets.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub head: Vec<u8>,
@@ -31,7 +31,7 @@ pub struct Request {
     pub is_whole: bool,
 }
 
-/// Small, so that a fuzzer reaches them.
+/// Small limits, so that a fuzzer reaches them.
 fn limits() -> Limits {
     Limits::new()
         .head_bytes(2048)
@@ -41,7 +41,7 @@ fn limits() -> Limits {
         .trailer_bytes(256)
 }
 
-/// Shows `pieces` to a connection one after the other, and responses every request.
+/// Passes `pieces` to a connection one after the other, and responds to every request.
 pub fn converse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Conversation {
     let mut connection = Connection::new(limits());
     let mut conversation = Conversation::default();
@@ -134,9 +134,9 @@ fn respond(connection: &mut Connection, status: u16, out: &mut Vec<u8>) {
     }
 }
 
-/// The conversation that `bytes` make, which must be the same when they come in these pieces.
+/// Returns the conversation from `bytes`, which must be the same when they come in these pieces.
 ///
-/// Except that a line which is broken already may be refused no sooner than it ends.
+/// One exception: a line that is already broken may be refused no sooner than it ends.
 pub fn converse_in_pieces<'p>(bytes: &'p [u8], pieces: impl Iterator<Item = &'p [u8]> + Clone) -> Conversation {
     let whole = converse([bytes]);
     let mut cut = converse(pieces.clone());

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-/// The lines of a head, taken apart at the first thing that looks like a separator.
+/// The lines of a head, split at the first thing that looks like a separator.
 pub struct Naive<'b> {
     /// How many empty lines came before it.
     pub empty_lines: usize,
@@ -77,7 +77,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// RFC 3986 §3.2.2 and §3.2.3: a host that is not empty and perhaps a port. The port, if it has digits.
+/// RFC 3986 §3.2.2 and §3.2.3: a non-empty host and perhaps a port. Returns the port, if it has digits.
 pub fn host_and_port(authority: &[u8]) -> Option<Option<u32>> {
     static FORM: LazyLock<Regex> = LazyLock::new(|| {
         let name = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+";
@@ -100,21 +100,21 @@ pub fn host_and_port(authority: &[u8]) -> Option<Option<u32>> {
     }
 }
 
-/// Whether a path is made of `pchar` and `/` (RFC 3986 §3.3), and of what others leave as it is.
+/// Returns true if a path consists of `pchar` and `/` (RFC 3986 §3.3), and of what other software does not escape.
 pub fn is_path(path: &[u8]) -> bool {
     static FORM: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@/%\[\]{}|^`]*\z").expect("a good expression"));
     FORM.is_match(path)
 }
 
-/// Whether a query is made of what RFC 3986 §3.4 has, and of what browsers leave as it is.
+/// Returns true if a query consists of what RFC 3986 §3.4 allows, and of what browsers do not escape.
 pub fn is_query(query: &[u8]) -> bool {
     static FORM: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]{}|\\^`]*\z").expect("a good expression"));
     FORM.is_match(query)
 }
 
-/// RFC 3986 §2.1: whether every % has its two hexadecimal digits.
+/// RFC 3986 §2.1: returns true if every % has its two hexadecimal digits.
 pub fn has_whole_escapes(target: &[u8]) -> bool {
     let escapes = target.iter().enumerate().filter(|(_, byte)| **byte == b'%');
     let mut digits = escapes.map(|(at, _)| target.get(at + 1..at + 3));

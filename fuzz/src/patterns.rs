@@ -8,7 +8,7 @@ use hansel::{App, Application, Method, Request, Routes};
 use percent_encoding::percent_decode_str;
 use regex::Regex;
 
-/// What is asked for, and of whom.
+/// The routes and the request.
 #[derive(Debug)]
 pub struct Case {
     routes: Vec<Route>,
@@ -17,7 +17,7 @@ pub struct Case {
     path: Vec<String>,
 }
 
-/// A pattern and what is behind it. Every handler answers with the number of its route.
+/// A pattern and its handler. Every handler responds with the number of its route.
 #[derive(Debug)]
 struct Route {
     parts: Vec<Part>,
@@ -28,7 +28,7 @@ struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Template,
-    /// A template that goes on with `{*rest}`.
+    /// A template that ends with `{*rest}`.
     Rest,
     /// The same parts as a regular expression, anchored at both ends.
     Expression,
@@ -44,7 +44,7 @@ enum Part {
     Number,
 }
 
-/// So few that patterns and paths meet: with escapes, with a slash that is none, with prefixes of others.
+/// So few that patterns and paths meet: with escapes, with an escaped slash, with prefixes of others.
 const WORDS: [&str; 16] = [
     "a", "b", "ab", "aa", "abc", "%61", "a%2Fb", "7", "300", "%37", "a.b", "%C3%BC", "ü", "~", "-", "A",
 ];
@@ -89,17 +89,17 @@ fn route(input: &mut Unstructured<'_>) -> arbitrary::Result<Route> {
 }
 
 fn escaped(bytes: &[u8]) -> String {
-    // NUL is refused anywhere in a path, before anybody matches.
+    // NUL is refused anywhere in a path, before matching.
     bytes
         .iter()
         .map(|byte| format!("%{:02x}", (byte & 0x7f).max(1)))
         .collect()
 }
 
-/// Asks both.
+/// Compares both.
 ///
 /// # Panics
-/// If their responses differ.
+/// Panics if their responses differ.
 pub fn compare(case: &Case) {
     let routes = case.routes.iter().enumerate();
     let app = App::new(routes.fold(Routes::new(), |all, (number, route)| route.add(all, number)));
@@ -125,7 +125,7 @@ enum Outcome {
     Missed(HashSet<Method>),
 }
 
-/// Without those that come with every GET.
+/// Returns the methods without those that come with every GET.
 fn allowed(field: &str) -> HashSet<Method> {
     let methods = field.split(", ").map(|method| method.parse().expect("a method"));
     methods
@@ -133,7 +133,7 @@ fn allowed(field: &str) -> HashSet<Method> {
         .collect()
 }
 
-/// Tries every route on its own, best first.
+/// Tries every route by itself, best first.
 fn one_by_one(case: &Case) -> Outcome {
     // The root has no segments, and `/` is its text.
     let is_root = case.path.is_empty() || case.path == [""];
@@ -163,10 +163,10 @@ fn decoded(text: &str) -> String {
 }
 
 impl Route {
-    /// What two routes must not have in common.
+    /// Returns what two routes must not have in common.
     fn key(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
-            // Of expressions the text counts, not what it matches.
+            // Expressions are compared by their text, not by what they match.
             Part::Word(word) if self.kind == Kind::Expression => format!("/{}", decoded(word)),
             Part::Word(word) => format!("/{}", decoded(word).replace('/', "%2F")),
             Part::Number if self.kind == Kind::Expression => "/#".to_owned(),
@@ -258,8 +258,8 @@ impl Route {
         !self.wants_numbers() || taken.all(|(_, segment)| segment.parse::<u8>().is_ok())
     }
 
-    /// How early it is tried: templates, expressions, rests; among the first and the last, text before
-    /// parameters, part by part; among expressions, the first registered first.
+    /// Returns how early it is tried: templates, expressions, rests. Among templates and rests, text comes before
+    /// parameters, part by part; among expressions, the one that was registered first.
     fn rank(&self, case: &Case) -> Rank {
         let parts = self.parts.iter().map(|part| !matches!(part, Part::Word(_)));
         match self.kind {
@@ -283,7 +283,7 @@ enum Rank {
     Rest(Specific),
 }
 
-/// As the parts of a template, but what goes on further comes first.
+/// Like the parts of a template, but a longer one comes first.
 #[derive(PartialEq, Eq)]
 struct Specific(Vec<bool>);
 

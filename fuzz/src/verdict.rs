@@ -11,7 +11,7 @@ pub enum Verdict {
     Refused(String),
 }
 
-/// All that a head says.
+/// Everything in a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     pub method: String,
@@ -29,7 +29,7 @@ pub struct Accepted {
     pub keep_alive: bool,
 }
 
-/// How the content is delimited. That a length of 0 was sent is nothing that hyper tells.
+/// How the content is delimited. hyper does not report that a length of 0 was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     None,
@@ -37,7 +37,7 @@ pub enum Content {
     Chunked,
 }
 
-/// hansel's verdict on the first head in `bytes`, within the default limits.
+/// Returns hansel's verdict on the first head in `bytes`, within the default limits.
 pub fn ours(bytes: &[u8]) -> Verdict {
     let mut head = Head::new();
     match Connection::new(Limits::default()).receive(bytes, &mut head) {

@@ -5,8 +5,8 @@
 use hansel_proto::{Connection, Framing, Head, Limits, Received, Refusal, TargetForm, Version};
 use libfuzzer_sys::fuzz_target;
 
-/// How many heads there are at most behind the first. The input begins with their number, and what each of them has in
-/// one place instead of what the one before has there: the place in two bytes, and the byte. The first head follows.
+/// The most heads after the first. The input begins with their number, and with one change for each from the head
+/// before: the place in two bytes, and the byte. The first head follows.
 const MOST: usize = 8;
 
 fuzz_target!(|input: &[u8]| {
@@ -26,14 +26,14 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// The head, and what is to be changed in it.
+/// Returns the head, and the changes in it.
 fn edits(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&count, rest) = input.split_first()?;
     let (edits, head) = rest.split_at_checked(3 * (usize::from(count) % (MOST + 1)))?;
     Some((head, edits))
 }
 
-/// All that can be asked of a head that was read.
+/// Everything that can be read from a parsed head.
 #[derive(Debug, PartialEq)]
 struct Seen<'b> {
     len: usize,

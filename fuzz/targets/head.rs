@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     for request in converse_in_pieces(bytes, bytes.chunks(1)).requests {
         let text = request.head;
         assert!(text.ends_with(b"\r\n\r\n"));
-        // RFC 9112 §2.2: a bare LF is no line end here.
+        // RFC 9112 §2.2: a bare LF is not a line end here.
         assert!(
             (1..text.len()).all(|i| text[i] != b'\n' || text[i - 1] == b'\r'),
             "{text:?}"

@@ -17,7 +17,7 @@ fn every_known_difference_has_an_example_that_shows_it() {
     }
 }
 
-/// Those that are too long to be written into the table.
+/// Returns the examples that are too long for the table.
 fn example(what: &str, written: &str) -> Vec<u8> {
     match what {
         "a target of more than 8 KiB" => format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9000)).into_bytes(),
@@ -55,7 +55,7 @@ fn the_public_corpus_differs_only_where_it_may() {
     for input in public_corpus() {
         explained.extend(explain(&input).map(|known| known.what));
     }
-    // That it is about such heads at all.
+    // The corpus must contain such heads at all.
     assert!(explained.len() > 10, "{explained:?}");
 }
 
@@ -154,7 +154,7 @@ impl Random {
     }
 }
 
-/// What the cases of the conformance suite send.
+/// Returns what the cases of the conformance suite send.
 fn public_corpus() -> Vec<Vec<u8>> {
     let text = fs::read_to_string(root().join("../conformance/corpus_public.json")).unwrap();
     let corpus: Value = serde_json::from_str(&text).unwrap();

@@ -16,7 +16,7 @@ use hansel_proto::{
 
 /// How long a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long, and for how many bytes, a refused client is listened to so that it gets its response.
+/// How long, and for how many bytes, a refused client is still read, so that it gets its response.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// Responses are held back while requests are waiting in the buffer, up to this many bytes.
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The main loop: one request after the other, until one side has had enough.
+/// The main loop: one request after the other, until one side ends it.
 fn converse(mut wire: Wire, limits: Arc<Limits>) -> io::Result<()> {
     let mut connection = Connection::new(limits);
     let mut head = Head::new();
@@ -55,20 +55,20 @@ fn converse(mut wire: Wire, limits: Arc<Limits>) -> io::Result<()> {
         match send(&mut connection, &response, &mut wire) {
             Next::Again if wire.out.len() < OUT_BYTES => {}
             Next::Again => wire.flush()?,
-            // `next_request` reads every body, so that there is nothing left to drain.
+            // `next_request` reads every body, so nothing is left to drain.
             Next::Drain | Next::Close => return wire.close(),
         }
     }
 }
 
-/// What came of waiting for a request.
+/// The result of waiting for a request.
 enum Arrival {
     Request(Request),
     Refused(Refusal),
     Nothing,
 }
 
-/// A whole request, as far as this server looks at it.
+/// A complete request, as far as this server reads it.
 struct Request {
     method: String,
     path: Vec<u8>,
@@ -76,7 +76,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Receives until a request is whole, refused, or will never come.
+/// Receives until a request is complete, refused, or will never come.
 fn next_request(connection: &mut Connection, head: &mut Head, wire: &mut Wire) -> io::Result<Arrival> {
     let mut request = None;
     loop {
@@ -112,7 +112,7 @@ fn next_request(connection: &mut Connection, head: &mut Head, wire: &mut Wire) -
     }
 }
 
-/// Waits for more bytes; what it means if there are none.
+/// Waits for more bytes. Returns what it means if there are none.
 fn read_more(connection: &mut Connection, wire: &mut Wire) -> io::Result<Option<Arrival>> {
     match wire.fill() {
         Ok(0) => Ok(Some(match connection.end_of_input(wire.input()) {
@@ -132,7 +132,7 @@ fn read_more(connection: &mut Connection, wire: &mut Wire) -> io::Result<Option<
     }
 }
 
-/// What this server says to a request.
+/// Returns this server's response to a request.
 fn respond(request: &Request) -> Response {
     if !request.origin {
         return Response::text(404, "nothing here\n");
@@ -182,7 +182,7 @@ impl Response {
     }
 }
 
-/// Encodes a response behind those not sent yet.
+/// Encodes a response after those not sent yet.
 fn send(connection: &mut Connection, response: &Response, wire: &mut Wire) -> Next {
     let date = date();
     let head = ResponseHead::new(
@@ -198,7 +198,7 @@ fn send(connection: &mut Connection, response: &Response, wire: &mut Wire) -> Ne
     connection.finish()
 }
 
-/// A socket with what was received and not consumed, and what was answered and not sent.
+/// A socket, with what was received and not consumed, and with responses that were not sent.
 struct Wire {
     stream: TcpStream,
     received: Vec<u8>,

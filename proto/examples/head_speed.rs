@@ -1,4 +1,4 @@
-//! Nanoseconds per request head, beside `httparse`, which checks less and finds no framing.
+//! Nanoseconds per request head, compared with `httparse`, which checks less and does not decide the framing.
 //!
 //! `cargo run --release --example head_speed`
 
@@ -27,8 +27,8 @@ const BROWSER: &[u8] = b"GET /articles/2026/sans-io?ref=front&page=2 HTTP/1.1\r\
 /// Rounds that are timed together.
 const ROUNDS: usize = 256;
 
-/// Nanoseconds per round, with a fresh `start` for every one. The best of many is the figure: the
-/// rest is noise.
+/// Returns the nanoseconds per round, with a fresh `start` for every one. The best of many is the figure; the rest is
+/// noise.
 fn nanoseconds<T: Clone>(start: &T, mut round: impl FnMut(&mut T)) -> f64 {
     let mut best = Duration::MAX;
     for _ in 0..4000 {
@@ -42,7 +42,7 @@ fn nanoseconds<T: Clone>(start: &T, mut round: impl FnMut(&mut T)) -> f64 {
     best.as_secs_f64() * 1e9 / ROUNDS as f64
 }
 
-/// A whole request and its response's state: what a connection does besides I/O.
+/// A complete request and the state of its response: what a connection does besides I/O.
 fn exchange(connection: &mut Connection, head: &mut Head, bytes: &[u8], fields: &FieldBlock, out: &mut Vec<u8>) {
     let Ok(Received::Head { len }) = connection.receive(black_box(bytes), head) else {
         panic!("the head is right")
@@ -58,7 +58,7 @@ fn exchange(connection: &mut Connection, head: &mut Head, bytes: &[u8], fields: 
     connection.finish();
 }
 
-/// The same head with its field lines the other way round.
+/// Returns the same head with its field lines in reverse order.
 fn turned_round(bytes: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(bytes).expect("the heads here are text");
     let mut lines: Vec<&str> = text.trim_end().split("\r\n").collect();
@@ -77,11 +77,11 @@ fn main() {
             connection.receive(bytes, &mut head).expect("the head is right");
             head.fields(bytes).len()
         };
-        // The same fields with every request, as most clients send them: their section is known.
+        // The same fields with every request, as most clients send them: their section is recognised.
         let same = nanoseconds(&connection, |connection| {
             black_box(connection.receive(black_box(bytes), &mut head).is_ok());
         });
-        // Another value each time, as long as it needs to be: all other lines are known.
+        // Another value each time, of a different length: all other lines are recognised.
         let mut longer = bytes.to_vec();
         longer.insert(bytes.len() - "\r\n\r\n".len(), b'x');
         let mut turn = 0;
@@ -93,7 +93,7 @@ fn main() {
             })
         };
         let another = alternating(&longer);
-        // Other lines in other places: nothing that is known helps.
+        // Other lines in other places: nothing is recognised.
         let changing = alternating(&turned_round(&longer));
         let theirs = nanoseconds(&(), |()| {
             let mut headers = [const { std::mem::MaybeUninit::uninit() }; 100];

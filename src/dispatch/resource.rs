@@ -14,7 +14,7 @@ use crate::Request;
 use crate::pace::Pace;
 use crate::sealed::Seal;
 
-/// A resource: something that responses verbs, and may have items and nested resources.
+/// A resource: something that responds to verbs, and may have items and nested resources.
 ///
 /// [`verbs`](Resource::verbs) lists, once, what can be reached. A resource with an
 /// [item](Verbs::item) look-up is a collection; its items are resources too, and may borrow it.

@@ -8,7 +8,7 @@ use hansel::{Limits, Routes};
 
 use crate::interleaved;
 
-/// An expression, what a path repeats to make it work hard, and how that ends.
+/// An expression, what a path repeats to make it work hard, and how the path ends.
 const CASES: [(&str, &str, &str); 7] = [
     (r"^/(a+)+$", "a", "!"),
     (r"^/(a|a)*$", "a", "!"),
@@ -19,7 +19,7 @@ const CASES: [(&str, &str, &str); 7] = [
     (r"^/([a-z]+)*\d$", "a", "!"),
 ];
 
-/// The default limit of a target, less what is around it, and what somebody might raise it to.
+/// The default limit of a target without what surrounds it, and a limit to which somebody might raise it.
 const LENGTHS: [usize; 2] = [8_000, 1_000_000];
 
 pub(crate) fn report(report: &mut String) {
@@ -35,7 +35,7 @@ pub(crate) fn report(report: &mut String) {
             let client =
                 Client::new(Routes::new().regex(expression, |_: &hansel::Request| "found")).with_limits(limits.clone());
             let path = |repeated: &str, end: &str| format!("/{}{end}", repeated.repeat((len - 2) / repeated.len()));
-            // As long, and refused by the expression only where it has nothing left to try.
+            // Equally long, and refused by the expression only where it has nothing left to try.
             let paths = [path(&"b".repeat(repeated.len()), "b"), path(repeated, end)];
             let heads = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
             let medians = interleaved(2, |one| {

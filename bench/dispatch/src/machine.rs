@@ -25,7 +25,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
     text.unwrap_or_else(|_| format!("no {program}"))
 }
 
-/// The newest version of each in the lock file.
+/// Returns the newest version of each crate in the lock file.
 fn versions(names: &[&str]) -> String {
     let lock = include_str!("../Cargo.lock");
     let version = |name: &&str| {

@@ -44,13 +44,13 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// How many paths are asked at once. They are made just before, as a path that comes from a connection is.
+/// How many paths are looked up at once. They are made just before, as a path that comes from a connection is.
 const ASKED: usize = 256;
 const ROUNDS: usize = 201;
-/// Nobody is asked for longer than this about one thing, once there is a median.
+/// A router is not timed for longer than this on one thing, once there is a median.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Asks everybody in turns; the median nanoseconds for each, if they take part.
+/// Times all routers in turns. Returns the median nanoseconds for each that takes part.
 fn interleaved(count: usize, mut ask: impl FnMut(usize) -> Option<f64>) -> Vec<Option<f64>> {
     let mut times = vec![Vec::new(); count];
     let mut spent = vec![Duration::ZERO; count];
@@ -75,7 +75,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// A row of a table.
+/// Writes a row of a table.
 fn row(report: &mut String, first: &str, cells: &[Option<f64>]) {
     let cells: String = cells
         .iter()
@@ -84,7 +84,7 @@ fn row(report: &mut String, first: &str, cells: &[Option<f64>]) {
     let _ = writeln!(report, "| {first} |{cells}");
 }
 
-/// Numbers that look random and are the same each time.
+/// Returns numbers that look random and are the same each time.
 fn next(state: &mut usize) -> usize {
     *state = state
         .wrapping_mul(6_364_136_223_846_793_005)

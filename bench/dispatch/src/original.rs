@@ -14,9 +14,9 @@ pub(crate) struct Original {
 }
 
 impl Original {
-    /// The dispatcher by regular expressions. None if there is no Python here.
+    /// Returns the dispatcher by regular expressions; `None` if there is no Python here.
     pub(crate) fn of_patterns(routes: usize) -> Option<Original> {
-        // It compiles and tries one after the other, and Python keeps 512 compiled ones.
+        // It compiles and tries one expression after the other, and Python keeps 512 compiled ones.
         let patience = match routes {
             0..=10 => 256,
             11..=100 => 64,
@@ -26,7 +26,7 @@ impl Original {
         Original::start("patterns", routes, patience)
     }
 
-    /// The dispatcher by function names.
+    /// Returns the dispatcher by function names.
     pub(crate) fn of_names(names: usize) -> Option<Original> {
         Original::start("names", names, 256)
     }

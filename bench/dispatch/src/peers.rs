@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::original::Original;
 
-/// The first four only look the path up; the others call, and have a response.
+/// The first four only look the path up; the others call the handler and make a response.
 pub(crate) const NAMES: [&str; 6] = [
     "hansel finds",
     "matchit",
@@ -23,22 +23,21 @@ pub(crate) const NAMES: [&str; 6] = [
 
 /// A router with its routes.
 pub(crate) trait Peer {
-    /// How many of these paths it finds, and how long that takes. What it needs of the paths is made before,
+    /// Returns how many of these paths it finds, and how long that takes. What it needs of the paths is prepared first,
     /// so that only dispatch is timed.
     fn ask(&self, paths: &[String]) -> Option<(usize, Duration)>;
 
-    /// How many paths it is asked at once, at most.
+    /// Returns how many paths are looked up at once, at most.
     fn patience(&self) -> usize {
         usize::MAX
     }
 }
 
-/// What tells the routes apart in their paths.
+/// What distinguishes the routes in their paths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Naming {
     Numbers,
-    /// A letter for each digit, none of which is the next one of another: what is a run of neighbours with
-    /// numbers has gaps.
+    /// A letter for each digit, no two of them adjacent: what is a run of neighbours with numbers has gaps.
     Letters,
 }
 
@@ -59,7 +58,7 @@ impl Naming {
     }
 }
 
-/// All of them; those that would take minutes are left out.
+/// Returns all routers; those that would take minutes are left out.
 pub(crate) fn all(routes: usize, naming: Naming) -> Vec<Option<Box<dyn Peer>>> {
     // It tries one route after the other.
     let actix = (routes <= 1_000).then(|| Box::new(Actix::new(routes, naming)) as Box<dyn Peer>);
@@ -78,7 +77,7 @@ pub(crate) fn all(routes: usize, naming: Naming) -> Vec<Option<Box<dyn Peer>>> {
     ]
 }
 
-/// Takes the time of asking for each.
+/// Times a lookup of each.
 pub(crate) fn timed<T>(asked: Vec<T>, find: impl FnMut(&T) -> bool) -> Option<(usize, Duration)> {
     let mut find = find;
     let began = Instant::now();
@@ -86,10 +85,10 @@ pub(crate) fn timed<T>(asked: Vec<T>, find: impl FnMut(&T) -> bool) -> Option<(u
     Some((found, began.elapsed()))
 }
 
-/// Finds the endpoint and reads its arguments, as for a call.
+/// Finds the endpoint and parses its arguments, as for a call.
 struct Finds(App);
 
-/// Calls, and has a response.
+/// Calls the handler, and makes a response.
 struct Responses(App);
 
 fn hansel(routes: usize, naming: Naming) -> App {

@@ -32,7 +32,7 @@ pub(crate) fn report(report: &mut String) {
     );
 }
 
-/// Nanoseconds for making one.
+/// Returns the nanoseconds for making one.
 fn made(paths: &[String]) -> f64 {
     let mut requests = Vec::with_capacity(paths.len());
     let began = Instant::now();

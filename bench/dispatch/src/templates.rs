@@ -40,7 +40,7 @@ fn table(title: &str, naming: Naming, report: &mut String) {
     }
 }
 
-/// Nanoseconds per path.
+/// Returns the nanoseconds per path.
 fn ask(peer: &dyn Peer, name: &str, (kind, naming): (Kind, Naming), routes: usize, seed: usize) -> Option<f64> {
     let mut state = seed;
     let paths: Vec<String> = (0..peer.patience().min(ASKED))

@@ -4,18 +4,18 @@ use memchr::memmem::Finder;
 
 const BLANK: &[u8] = b"\r\n\r\n";
 
-/// What finds blank lines.
+/// Returns a finder of blank lines.
 pub(crate) fn finder() -> Finder<'static> {
     Finder::new(BLANK)
 }
 
-/// How far a connection's input has been counted.
+/// How far the input of a connection was counted.
 pub(crate) struct Counter {
-    /// Bytes of body behind each head.
+    /// Bytes of body after each head.
     body: usize,
-    /// Bytes of the present body that are still to come, if its head is complete.
+    /// Bytes of the current body that have not arrived, if its head is complete.
     left: Option<usize>,
-    /// How many bytes of a blank line the input so far ends with.
+    /// How many bytes of a blank line end the input so far.
     matched: usize,
 }
 
@@ -28,7 +28,7 @@ impl Counter {
         }
     }
 
-    /// How many requests `input` completes.
+    /// Returns how many requests `input` completes.
     pub(crate) fn count(&mut self, mut input: &[u8], finder: &Finder<'_>) -> usize {
         let mut requests = 0;
         loop {
@@ -49,10 +49,10 @@ impl Counter {
         }
     }
 
-    /// Where in `input` the first head ends.
+    /// Returns where in `input` the first head ends.
     fn end_of_head(&mut self, input: &[u8], finder: &Finder<'_>) -> Option<usize> {
         let mut start = 0;
-        // A blank line that the last read may have cut in two.
+        // A blank line that the last read may have split.
         while self.matched > 0 {
             let &byte = input.get(start)?;
             start += 1;

@@ -15,9 +15,9 @@ use memchr::memmem::Finder;
 use system::{Epoll, Event};
 use work::Settings;
 
-/// What is read at once.
+/// How much is read at once.
 const READ: usize = 64 * 1024;
-/// How many bytes of responses are written at once, if so many requests have come.
+/// The most bytes of responses that are written at once, if there are that many requests.
 const WRITE: usize = 16 * 1024;
 const EVENTS: usize = 1024;
 /// The listener's token; connections have their descriptors.
@@ -57,7 +57,7 @@ fn main() -> io::Result<()> {
     serve()
 }
 
-/// The response, as often as is worth writing at once.
+/// The response, repeated as often as it is worth writing at once.
 struct Responses {
     bytes: Vec<u8>,
     len: usize,
@@ -67,7 +67,7 @@ impl Responses {
     fn of(name: &str, body_bytes: usize, closes: bool) -> Responses {
         let body = match name {
             "hello" => work::HELLO.to_owned(),
-            // As long as most: shops have 1 to 4 digits, items 1 to 7, pages 1 or 2, sessions 16 to 43.
+            // As long as most responses: shops have 1 to 4 digits, items 1 to 7, pages 1 or 2, sessions 16 to 43.
             "item" => work::item_page(
                 "123",
                 "1234",
@@ -113,9 +113,9 @@ struct Loop {
 struct Connection {
     stream: TcpStream,
     counter: Counter,
-    /// Bytes of responses that are still to be written.
+    /// Bytes of responses that were not written.
     owed: usize,
-    /// Where in the repeated responses to go on.
+    /// Where to continue in the repeated responses.
     offset: usize,
 }
 
@@ -179,7 +179,7 @@ impl Loop {
 }
 
 impl Connection {
-    /// Reads what there is and answers it. Says whether something was answered and all is written.
+    /// Reads what has arrived and responds to it. Returns true if something was sent and everything is written.
     fn serve(&mut self, buffer: &mut [u8], responses: &Responses, finder: &Finder<'_>) -> io::Result<bool> {
         while let Some(n) = ready(self.stream.read(buffer))? {
             if n == 0 {
@@ -203,7 +203,7 @@ impl Connection {
     }
 }
 
-/// Nothing, if the socket is not ready.
+/// Returns `None` if the socket is not ready.
 fn ready(outcome: io::Result<usize>) -> io::Result<Option<usize>> {
     match outcome {
         Ok(n) => Ok(Some(n)),

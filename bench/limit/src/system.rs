@@ -26,7 +26,7 @@ impl Epoll {
     pub(crate) fn new() -> io::Result<Epoll> {
         // SAFETY: a call without pointers.
         let descriptor = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just made it, for nobody else.
+        // SAFETY: the kernel has just created it, for nobody else.
         Ok(Epoll(unsafe { OwnedFd::from_raw_fd(descriptor) }))
     }
 
@@ -50,7 +50,7 @@ impl Epoll {
         Ok(())
     }
 
-    /// Waits for events; says how many have come.
+    /// Waits for events; returns how many have come.
     pub(crate) fn wait(&self, events: &mut [Event]) -> io::Result<usize> {
         // SAFETY: `Event` is an `epoll_event`, and the kernel writes `events.len()` of them at most.
         let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr().cast(), events.len() as i32, -1) };
@@ -61,13 +61,13 @@ impl Epoll {
     }
 }
 
-/// The next connection that waits, if any, without blocking.
+/// Accepts the next waiting connection, if any, without blocking.
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: without an address to be filled in, there is nothing to write to.
     let descriptor = unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
     match checked(descriptor) {
-        // SAFETY: the kernel has just made it, for nobody else.
+        // SAFETY: the kernel has just created it, for nobody else.
         Ok(descriptor) => Ok(Some(unsafe { TcpStream::from_raw_fd(descriptor) })),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),

@@ -89,7 +89,7 @@ impl Client {
     }
 }
 
-/// Returns a request and the body that answers it, which is empty where it would be too long to keep.
+/// Returns a request and the body of its response, which is empty if it would be too long to keep.
 pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, is_slow: bool) -> (String, String) {
     let hello = || work::HELLO.to_owned();
     let number = random.number(6);
@@ -123,7 +123,7 @@ pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, i
     (text, expected)
 }
 
-/// Returns the smallest request there is, always the same.
+/// Returns the smallest possible request, always the same.
 fn smallest(options: &Options) -> String {
     format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", options.address)
 }
@@ -132,7 +132,7 @@ fn smallest(options: &Options) -> String {
 fn item(options: &Options, client: &Client, random: &mut Random) -> (String, String) {
     let (address, browser) = (options.address, client.browser);
     let agent = browser.agent.replace("{}", &client.version.to_string());
-    // A client keeps its language, and its session tells it from others.
+    // A client keeps its language, and its session distinguishes it from others.
     let language = LANGUAGES[client.session.len() % LANGUAGES.len()];
     let (shop, item, page) = (random.number(4), random.number(7), random.number(2));
     let order = random.one_of(&ORDERS);
@@ -167,7 +167,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
-        // Nothing comes of zero, and seeds that are close must not begin alike.
+        // Zero would stay zero, and similar seeds must not begin alike.
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 

@@ -15,12 +15,12 @@ pub(crate) struct Connection {
     stream: TcpStream,
     index: usize,
     turn: usize,
-    /// What of the present batch is still to be sent.
+    /// The part of the current batch that was not sent.
     unsent: Range<usize>,
     sent_at: Instant,
     kind: Kind,
     pub(crate) responses: Responses,
-    /// All responses are here, and the server should close.
+    /// All responses have arrived, and the server should close.
     pub(crate) is_over: bool,
 }
 
@@ -31,22 +31,22 @@ pub(crate) struct Common<'r> {
     pub(crate) lengths: Lengths,
     pub(crate) depth: usize,
     pub(crate) closes: bool,
-    /// How many batches each connection sends; as many as there is time for, if that is none.
+    /// How many batches each connection sends; as many as there is time for if `None`.
     pub(crate) turns: Option<usize>,
     pub(crate) buffer: Vec<u8>,
 }
 
-/// What a turn has come to.
+/// The result of a turn.
 pub(crate) enum Turn {
-    /// Nothing that would be counted.
+    /// Nothing to be counted.
     Waits,
-    /// All responses to a batch are here. The connection has gone on by itself, unless it is over.
+    /// All responses to a batch have arrived. The connection continues by itself, unless it is over.
     Answered(Kind, Duration),
-    /// The server has closed, as it should, behind the last response.
+    /// The server has closed after the last response, as it should.
     Closed,
 }
 
-/// Why a connection can't go on.
+/// Why a connection cannot continue.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Wrong(Wrong),
@@ -62,7 +62,7 @@ impl From<io::Error> for Failure {
 }
 
 impl Connection {
-    /// Connects and sends the first batch, as far as that goes without waiting.
+    /// Connects and sends the first batch, as far as that is possible without waiting.
     pub(crate) fn open(index: usize, turn: usize, common: &Common<'_>, registry: &Registry) -> io::Result<Connection> {
         let sent_at = Instant::now();
         let stream = TcpStream::connect(common.address)?;
@@ -80,7 +80,7 @@ impl Connection {
             is_over: false,
         };
         connection.ask(common, sent_at)?;
-        // To be told of room for what has been sent already would cost as much as a response.
+        // A notification that there is room for what was already sent would cost as much as a response.
         let interest = if common.closes && connection.unsent.is_empty() {
             Interest::READABLE
         } else {
@@ -94,12 +94,12 @@ impl Connection {
         self.turn
     }
 
-    /// Whether it has had responses to all that it was to ask.
+    /// Returns true if it has the responses to all its requests.
     pub(crate) fn has_done(&self, turns: Option<usize>) -> bool {
         turns.is_some_and(|turns| self.turn >= turns)
     }
 
-    /// Does what can be done now. `has_ended` says that the server has closed its side.
+    /// Does what is possible now. `has_ended` means that the server has closed its side.
     pub(crate) fn go_on(
         &mut self,
         common: &mut Common<'_>,
@@ -167,7 +167,7 @@ impl Connection {
     }
 }
 
-/// Whether to wait for the next event; a connection that isn't there yet is not an error.
+/// Returns true if this means to wait for the next event; a connection that is not established yet is not an error.
 fn is_not_ready(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Classes for each power of two.
+/// Buckets for each power of two.
 const STEPS: u64 = 32;
 const CLASSES: usize = (64 * STEPS) as usize;
 
@@ -33,7 +33,7 @@ impl Histogram {
         }
     }
 
-    /// Counts `requests` that took so long.
+    /// Counts `requests` that took this long.
     pub(crate) fn add(&mut self, took: Duration, requests: u64) {
         let nanoseconds = took.as_nanos() as u64;
         self.counts[class(nanoseconds)] += requests;
@@ -41,7 +41,7 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
-    /// Adds all that another one has.
+    /// Adds another histogram.
     pub(crate) fn add_all(&mut self, other: &Histogram) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count += more;
@@ -61,7 +61,7 @@ impl Histogram {
         }
     }
 
-    /// The time within which that part of the requests was answered.
+    /// Returns the time within which that part of the requests had their responses.
     fn quantile(&self, part: f64) -> u64 {
         let wanted = (self.total as f64 * part).ceil() as u64;
         let mut seen = 0;
@@ -75,7 +75,7 @@ impl Histogram {
     }
 }
 
-/// Below `STEPS`, each value has a class; above, each power of two has `STEPS`.
+/// Below `STEPS`, each value has a bucket; above, each power of two has `STEPS`.
 fn class(value: u64) -> usize {
     if value < STEPS {
         return value as usize;
@@ -85,7 +85,7 @@ fn class(value: u64) -> usize {
     ((exponent - 4) * STEPS + step) as usize
 }
 
-/// The largest value of a class.
+/// Returns the largest value of a bucket.
 fn upper_end(class: usize) -> u64 {
     let class = class as u64;
     if class < STEPS {

@@ -19,7 +19,7 @@ impl Idle {
     /// Opens them, one after the other, with one request each.
     ///
     /// # Errors
-    /// If one gets no response; the message says how many had one.
+    /// Returns an error if one gets no response; the message says how many had one.
     pub(crate) fn open(options: &Options) -> io::Result<Idle> {
         let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", options.address);
         let mut idle = Idle(Vec::with_capacity(options.idle));
@@ -31,7 +31,7 @@ impl Idle {
         Ok(idle)
     }
 
-    /// How many the server has not closed.
+    /// Returns how many the server has not closed.
     pub(crate) fn count_open(&self) -> usize {
         self.0.iter().filter(|stream| is_open(stream)).count()
     }
@@ -39,7 +39,7 @@ impl Idle {
 
 fn used_once(address: SocketAddr, index: usize, request: &[u8]) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // They end with a reset: else their ports would be taken for a minute, and others need them before.
+    // They end with a reset. Otherwise their ports would be in use for a minute, and others need them before.
     socket.set_linger(Some(Duration::ZERO))?;
     let from = Ipv4Addr::new(127, 0, 1, 1 + (index / FROM_ONE_ADDRESS) as u8);
     socket.bind(&SocketAddr::from((from, 0)).into())?;

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the load and says how it went.
+/// Runs the load and returns its result.
 fn ask(options: &Options) -> io::Result<String> {
     let idle = Idle::open(options)?;
     let mut report = rounds::run(options)?;

@@ -20,14 +20,14 @@ pub(crate) struct Report {
     /// Nanoseconds of the server's processor time for each request.
     pub(crate) cpu: f64,
     pub(crate) cpu_user: f64,
-    /// The part of the time that the server, and this process, kept a processor busy.
+    /// The part of the time in which the server, and this process, kept a processor busy.
     pub(crate) server_busy: f64,
     pub(crate) load_busy: f64,
     pub(crate) quick: Latency,
     pub(crate) slow: Latency,
     /// Both together.
     pub(crate) all: Latency,
-    /// Responses that were taken apart whole.
+    /// Responses that were parsed completely.
     pub(crate) sampled: u64,
     pub(crate) errors: Errors,
     /// Idle connections that are still open at the end.
@@ -43,9 +43,9 @@ pub(crate) struct Errors {
     pub(crate) cut: u64,
     /// Connections that the server should have closed, and had not when the run ended.
     pub(crate) not_closed: u64,
-    /// Connections on which nothing has come for the whole measured time.
+    /// Connections on which nothing arrived for the whole measured time.
     pub(crate) silent: u64,
-    /// What the system said first, if it did.
+    /// The first error of the system, if there was one.
     pub(crate) first: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Errors {
         self.first = self.first.take().or(other.first);
     }
 
-    /// How many connections could not go on.
+    /// Returns how many connections could not continue.
     pub(crate) fn broken_connections(&self) -> u64 {
         self.malformed + self.cut
     }

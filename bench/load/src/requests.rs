@@ -8,19 +8,19 @@ use crate::options::{Options, Work};
 
 /// About how many bytes of requests are made: few enough to stay in the processor's cache.
 const BYTES: usize = 512 * 1024;
-/// How many different batches there are at least, and for each client if it has its own.
+/// The least number of different batches, and of batches for each client if it has its own.
 const LEAST: usize = 8;
-/// Of so many requests of a mix one is slow.
+/// One in this many requests of a mix is slow.
 const SLOW: usize = 10;
 
 /// All requests of a run.
 pub(crate) struct Requests {
     bytes: Vec<u8>,
     expected: Vec<u8>,
-    /// Those that are sent together follow each other.
+    /// Requests that are sent together follow each other.
     all: Vec<Request>,
     depth: usize,
-    /// How many batches there are for each connection; for all together, if that is none.
+    /// How many batches there are for each connection; `None` if all share them.
     own: Option<usize>,
 }
 
@@ -30,14 +30,14 @@ struct Request {
     kind: Kind,
 }
 
-/// What is measured apart.
+/// What is measured separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Quick,
     Slow,
 }
 
-/// Requests that are sent together: an index of the first.
+/// Requests that are sent together: the index of the first.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Batch(usize);
 
@@ -88,7 +88,7 @@ impl Requests {
         });
     }
 
-    /// The batch that a connection sends as its `turn`th.
+    /// Returns the batch that a connection sends as its `turn`th.
     pub(crate) fn batch(&self, connection: usize, turn: usize) -> Batch {
         let batches = self.all.len() / self.depth;
         let index = match self.own {
@@ -99,7 +99,7 @@ impl Requests {
         Batch(index % batches * self.depth)
     }
 
-    /// Where the bytes of a batch are in [`bytes`](Requests::bytes).
+    /// Returns where the bytes of a batch are in [`bytes`](Requests::bytes).
     pub(crate) fn range(&self, batch: Batch) -> Range<usize> {
         self.all[batch.0].bytes.start..self.all[batch.0 + self.depth - 1].bytes.end
     }
@@ -112,7 +112,7 @@ impl Requests {
         self.all[batch.0].kind
     }
 
-    /// The body that answers the request at `index` of a batch.
+    /// Returns the body of the response to the request at `index` of a batch.
     pub(crate) fn expected(&self, batch: Batch, index: usize) -> &[u8] {
         &self.expected[self.all[batch.0 + index].expected.clone()]
     }

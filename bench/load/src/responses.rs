@@ -6,13 +6,13 @@
 
 use crate::requests::{Batch, Kind, Requests};
 
-/// One of so many responses of a connection is checked whole.
+/// One in this many responses of a connection is checked completely.
 const SAMPLE: u32 = 61;
 /// Responses up to this length are checked with their bodies.
 const SMALL: usize = 32 * 1024;
 const START: &[u8] = b"HTTP/1.1 200";
 
-/// How long responses are, head and all, by kind, once known.
+/// The lengths of responses by kind, head included, once known.
 #[derive(Debug, Default)]
 pub(crate) struct Lengths {
     quick: Length,
@@ -23,40 +23,40 @@ pub(crate) struct Lengths {
 enum Length {
     #[default]
     Unknown,
-    /// So many bytes more than what [depends](varying) on the body that is due.
+    /// This many bytes more than what [depends](varying) on the expected body.
     More(usize),
-    /// Not to be told before: each response is taken apart.
+    /// Unknown in advance: each response is parsed.
     Varies,
 }
 
-/// Returns how much of a response's length depends on its body: that, and the digits that tell its length.
+/// Returns how much of a response's length depends on its body: the body, and the digits of its length.
 fn varying(body: &[u8]) -> usize {
     let digits = body.len().checked_ilog10().unwrap_or_default() as usize + 1;
     body.len() + digits
 }
 
-/// Why a response counts as none. The connection can go on only after `Status` and `Body`.
+/// Why a response counts as failed. The connection can continue only after `Status` and `Body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// Whole, but no 200.
+    /// Complete, but not 200.
     Status,
-    /// Another body than is due.
+    /// A body other than the expected one.
     Body,
-    /// Not HTTP, or more than was asked for.
+    /// Not HTTP, or more than was requested.
     Malformed,
 }
 
-/// Where a connection is in the responses to a batch.
+/// The position of a connection in the responses to a batch.
 #[derive(Default)]
 pub(crate) struct Responses {
     batch: Batch,
     kind: Option<Kind>,
-    /// Responses to this batch that have ended, and how many there are to be.
+    /// How many responses to this batch have ended, and how many are expected.
     ended: usize,
     depth: usize,
-    /// Bytes of the present response that are still to come, if it needs only counting.
+    /// Bytes of the current response that have not arrived, if it is only counted.
     left: usize,
-    /// The beginning of a response that is to be taken apart.
+    /// The beginning of a response that must be parsed.
     whole: Vec<u8>,
     since_sample: u32,
     is_sample: bool,
@@ -72,13 +72,12 @@ impl Responses {
         self.depth = depth;
     }
 
-    /// Whether all responses to the batch have ended.
+    /// Returns true if all responses to the batch have ended.
     pub(crate) fn are_complete(&self) -> bool {
         self.ended == self.depth
     }
 
-    /// Takes what has arrived. What is wrong with a response is said through `complain`; an error is
-    /// what the connection doesn't survive.
+    /// Processes what has arrived. Wrong responses are reported through `complain`; an error ends the connection.
     pub(crate) fn take(
         &mut self,
         mut input: &[u8],
@@ -103,7 +102,7 @@ impl Responses {
         Ok(())
     }
 
-    /// At the beginning of a response. Returns what is left of the input.
+    /// Begins a response. Returns the rest of the input.
     fn begin<'i>(
         &mut self,
         input: &'i [u8],
@@ -158,7 +157,8 @@ pub(crate) struct Check<'r> {
 }
 
 impl<'r> Check<'r> {
-    /// The body that is due at `index` of a batch; empty if it is not to be checked, and then all have the same length.
+    /// Returns the body that is expected at `index` of a batch; empty if it is not checked, and then all have the same
+    /// length.
     fn due(&self, batch: Batch, index: usize) -> &'r [u8] {
         if self.bodies {
             self.requests.expected(batch, index)
@@ -188,7 +188,7 @@ impl Length {
     }
 }
 
-/// What matters of a response's head.
+/// What matters in the head of a response.
 struct Head {
     status: u16,
     len: usize,
@@ -196,7 +196,7 @@ struct Head {
 }
 
 impl Head {
-    /// The head that `bytes` begin with, if it is whole.
+    /// Returns the head at the beginning of `bytes`, if it is complete.
     fn of(bytes: &[u8]) -> Result<Option<Head>, Wrong> {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return if bytes.starts_with(b"HTTP/1.1") || bytes.len() < 8 {
@@ -309,7 +309,7 @@ mod tests {
             }
             assert!(responses.are_complete());
             assert!(matches!(lengths.quick, Length::More(_)), "{lengths:?}");
-            // What comes in pieces has to be taken apart anyway.
+            // What comes in pieces has to be parsed anyway.
             assert!(size < 100_000 || responses.sampled == 3, "{}", responses.sampled);
         }
     }

@@ -13,19 +13,19 @@ use crate::requests::Requests;
 use crate::responses::{Check, Lengths};
 use crate::server::{self, Usage};
 
-/// What is read at once.
+/// How much is read at once.
 const READ: usize = 256 * 1024;
-/// So many broken connections are not worth going on for.
+/// With this many broken connections the run is ended.
 const TOO_MANY_BROKEN: u64 = 1000;
 
-/// Runs the load: each thread has its part of the connections, and the first is this one.
+/// Runs the load: each thread has a part of the connections, and this thread has the first.
 pub(crate) fn run(options: &Options) -> io::Result<Report> {
     let requests = Requests::new(options);
     let mut first = Rounds::new(options, &requests, 0)?;
     let mut others = (1..options.threads)
         .map(|part| Rounds::new(options, &requests, part))
         .collect::<io::Result<Vec<_>>>()?;
-    // With turns it is those that end the run.
+    // If turns are given, they end the run.
     let (warm_up, time) = match options.turns {
         Some(_) => (Duration::ZERO, Duration::from_secs(24 * 3600)),
         None => (options.warm_up, options.time),
@@ -58,16 +58,16 @@ struct Rounds<'r> {
     poll: Poll,
     events: Events,
     connections: Vec<Option<Connection>>,
-    /// Whether something has come on a connection since measuring began.
+    /// Whether something has arrived on each connection since measuring began.
     heard: Vec<bool>,
     tally: Tally,
     errors: Errors,
 }
 
 impl<'r> Rounds<'r> {
-    /// Those of one thread, with all its connections.
+    /// Creates the rounds of one thread, with all its connections.
     fn new(options: &Options, requests: &'r Requests, part: usize) -> io::Result<Rounds<'r>> {
-        // All parts together are all connections, however these divide.
+        // All parts together are all connections, however they divide.
         let connections = (options.connections + part) / options.threads;
         let common = Common {
             address: options.address,
@@ -97,7 +97,7 @@ impl<'r> Rounds<'r> {
         Ok(rounds)
     }
 
-    /// Goes on until it is time to measure.
+    /// Runs until it is time to measure.
     fn warm_up(&mut self, end: Instant) -> io::Result<()> {
         self.go_on_until(end)?;
         self.tally = Tally::new();
@@ -124,7 +124,7 @@ impl<'r> Rounds<'r> {
         Ok(())
     }
 
-    /// Whether all connections have had their turns.
+    /// Returns true if all connections have had their turns.
     fn have_done(&self) -> bool {
         let mut connections = self.connections.iter().flatten();
         self.common.turns.is_some() && connections.all(|connection| connection.has_done(self.common.turns))
@@ -142,7 +142,7 @@ impl<'r> Rounds<'r> {
             Ok(Turn::Closed) => self.replace(index),
             Ok(Turn::Answered(kind, took)) => {
                 self.tally.answered(kind, took, self.common.depth as u64);
-                // No further event comes for an end that was there already.
+                // No further event comes for an end that had already arrived.
                 match (has_ended, self.common.closes) {
                     (false, _) => Ok(()),
                     (true, true) => self.replace(index),
@@ -174,7 +174,7 @@ impl<'r> Rounds<'r> {
         Ok(())
     }
 
-    /// Counts what those of another thread have done as well.
+    /// Adds the counts of another thread.
     fn add(&mut self, other: Rounds<'_>) {
         self.tally.add(&other.tally);
         self.errors.add(other.errors);
@@ -190,7 +190,7 @@ impl<'r> Rounds<'r> {
         Report { sampled, ..report }
     }
 
-    /// Counts the connections that have come to nothing.
+    /// Counts the connections on which nothing happened.
     fn look_for_stuck(&mut self) {
         for (connection, heard) in self.connections.iter().zip(&self.heard) {
             match connection {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
-/// A reading of all the server's processes, each with all its threads, those that have ended included.
+/// A reading of all the server's processes, with all their threads, also those that have ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// From the processes' clocks, exact.

@@ -21,20 +21,20 @@ use socket2::{Domain, Socket, Type};
 /// The text at `/`: 13 bytes.
 pub const HELLO: &str = "Hello, World!";
 
-/// The header fields of [`item_page`]. Each is a line of its own for servers that can't take it apart.
+/// The header fields of [`item_page`]. Each is also written as one line, for servers that need that.
 pub const ITEM_HEADERS: [(&str, &str); 3] = [
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "private, max-age=60"),
     ("X-Frame-Options", "DENY"),
 ];
 
-/// How long a server keeps an idle connection, wherever that can be set: longer than any run lasts.
+/// How long a server keeps an idle connection, if that can be set: longer than any run lasts.
 pub const IDLE: Duration = Duration::from_secs(75);
 
-/// How many connections may wait to be accepted, wherever that can be set.
+/// How many connections may wait to be accepted, if that can be set.
 pub const BACKLOG: u16 = 4096;
 
-/// How a server is told what to do: `PORT LOOPS THREADS`.
+/// The settings of a server: `PORT LOOPS THREADS`.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Where to listen, on 127.0.0.1.
@@ -46,10 +46,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the command line.
+    /// Reads the command line.
     ///
     /// # Panics
-    /// If an argument is missing or no number.
+    /// Panics if an argument is missing or not a number.
     pub fn of_arguments() -> Settings {
         let numbers: Vec<usize> = std::env::args()
             .skip(1)
@@ -67,11 +67,10 @@ impl Settings {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// A listener that does not block. Several may listen on the same port; the kernel then spreads
-    /// the connections.
+    /// Creates a non-blocking listener. Several may listen on the same port; the kernel then spreads the connections.
     ///
     /// # Panics
-    /// If the address can't be had.
+    /// Panics if the address is not available.
     pub fn listen(&self) -> TcpListener {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("SO_REUSEADDR");
@@ -83,7 +82,7 @@ impl Settings {
     }
 }
 
-/// What a handler at `/sleep` waits for: something that blocks its thread, as a query to a database does.
+/// Blocks the thread, as a database query in a handler at `/sleep` would.
 pub fn sleep() {
     std::thread::sleep(Duration::from_millis(10));
 }
@@ -116,7 +115,7 @@ struct Message {
     is_new: bool,
 }
 
-/// The text at `/json`, made anew for each request.
+/// The text at `/json`, made again for each request.
 pub fn json() -> Vec<u8> {
     let message = Message {
         message: HELLO,

@@ -19,7 +19,7 @@ fn main() -> std::io::Result<()> {
         })
 }
 
-/// Two functions, so that what the server learns of the pace of one does not concern the other.
+/// Two functions, so that what the server learns about the pace of one does not affect the other.
 struct Work<Q, S> {
     quick: Q,
     slow: S,

@@ -59,7 +59,7 @@ fn respond(mut request: Request) -> io::Result<()> {
 /// Unlike `Response::from_string`, this copies nothing.
 fn text(body: &'static str) -> Response<&'static [u8]> {
     let headers = vec![header("Content-Type", "text/plain; charset=utf-8")];
-    // Above its threshold of 32 KiB it would send chunks, which nobody else does.
+    // Above its threshold of 32 KiB it would send chunks, which no other server does.
     Response::new(StatusCode(200), headers, body.as_bytes(), Some(body.len()), None).with_chunked_threshold(usize::MAX)
 }
 
