@@ -18,7 +18,7 @@ use super::process::successor;
 use super::threads::engine::Engine;
 use super::threads::{runner, watching};
 
-/// How long the threads of handlers that were cut off are waited for. They can't be ended.
+/// How long the threads of handlers whose connections were cut are waited for. They cannot be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
 /// How long the access log may take to write what is left.
@@ -33,7 +33,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Of a server that is still to be [started](Handle::start).
+    /// Creates the handle of a server that is not [started](Handle::start) yet.
     pub(super) fn new(engine: Arc<Engine>, addresses: Vec<SocketAddr>, health_addresses: Vec<SocketAddr>) -> Handle {
         Handle {
             engine,
@@ -48,8 +48,8 @@ impl Handle {
         runner::start(&self.engine).inspect_err(|_| self.engine.shared.drain(Duration::ZERO))
     }
 
-    /// Tells the predecessor, if there is one, that this process serves. From now on the paths of Unix sockets are removed
-    /// by this one.
+    /// Tells the predecessor, if there is one, that this process serves. From now on this process removes the paths of
+    /// Unix sockets.
     #[cfg(all(unix, feature = "activation"))]
     pub(super) fn succeed(&self, predecessor: Option<Predecessor>) {
         if let Some(predecessor) = predecessor {
@@ -58,7 +58,7 @@ impl Handle {
         }
     }
 
-    /// The first address it listens on.
+    /// Returns the first address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.addresses
             .first()
@@ -66,16 +66,16 @@ impl Handle {
             .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
     }
 
-    /// The addresses it listens on.
+    /// Returns the addresses it listens on.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// One more descriptor of each listener, to be given to another process: while that has it, nobody
-    /// who connects is refused. The paths of Unix sockets are left in place from now on.
+    /// Returns another descriptor of each listener, to be given to another process: while that has it, no client that
+    /// connects is refused. The paths of Unix sockets stay from now on.
     ///
     /// # Errors
-    /// If the server has stopped listening, or has no descriptors left.
+    /// Returns an error if the server has stopped listening, or has no descriptors left.
     #[cfg(unix)]
     pub fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
         let listeners = self.engine.shared.entrance.listeners()?;
@@ -83,51 +83,51 @@ impl Handle {
         Ok(listeners)
     }
 
-    /// The addresses that [`Server::health_on`](crate::Server::health_on) has asked for.
+    /// Returns the addresses that were set by [`Server::health_on`](crate::Server::health_on).
     pub fn health_addrs(&self) -> &[SocketAddr] {
         &self.health_addresses
     }
 
-    /// Says whether the application is ready to serve; it is, until it is said not to be. While it is
-    /// not, `/readyz` of the [health lane](crate::Server::health) answers 503, and nothing else changes.
+    /// Sets whether the application is ready to serve. It is, until this says otherwise. While it is not, `/readyz` of
+    /// the [health lane](crate::Server::health) responds with 503, and nothing else changes.
     pub fn set_ready(&self, is_ready: bool) {
         self.engine.shared.health.set_ready(is_ready);
     }
 
-    /// Stops accepting, closes idle connections, and finishes what is in flight, for `grace` at most;
-    /// then cuts off the rest. Returns at once: [`wait`](Handle::wait) tells when it is done.
+    /// Stops accepting, closes idle connections, and finishes what is in flight, within `grace`; then cuts the rest.
+    /// Returns at once: [`wait`](Handle::wait) waits for the end.
     ///
     /// With [`Duration::MAX`] it waits for what is in flight, however long that takes.
     ///
-    /// All this begins after the [delay](crate::Server::drain_delay), if there is one. Called again, it
-    /// ends the delay and can shorten the grace.
+    /// All this begins after the [delay](crate::Server::drain_delay), if there is one. Another call ends the delay and
+    /// can shorten the grace.
     pub fn shutdown(&self, grace: Duration) {
         self.engine.shared.drain(grace);
     }
 
     /// Starts `successor`, which gets this server's listeners, and waits until it serves as well. Then
-    /// [`shutdown`](Handle::shutdown) ends this one, at once without the
-    /// [delay](crate::Server::drain_delay), and no connection is lost or refused. The listeners of the
-    /// [health lane](crate::Server::health_on) are among them, and `/readyz` affirms all the while.
+    /// [`shutdown`](Handle::shutdown) ends this server, at once without the [delay](crate::Server::drain_delay), and no
+    /// connection is lost or refused. The listeners of the [health lane](crate::Server::health_on) are handed over too,
+    /// and `/readyz` responds with 200 all the while.
     ///
-    /// The successor must be a program that takes the listeners by
-    /// [`Server::activated`](crate::Server::activated), and serves. They come over its standard input, whatever
-    /// the command says of that, and `activated` puts this process's standard input back in its place: no other child of
-    /// this process inherits a listener. Paths of Unix sockets are the successor's from then on.
+    /// The successor must be a program that takes the listeners by [`Server::activated`](crate::Server::activated), and
+    /// serves. They come over its standard input, whatever the command says about that, and `activated` then restores
+    /// this process's standard input: no other child of this process inherits a listener. The paths of Unix sockets
+    /// belong to the successor from then on.
     ///
     /// As process 1 of a container, do not end after that: the kernel would end the successor as well.
     ///
     /// # Errors
-    /// If it can't be started, ends, gives the listeners up, or does not serve after `patience`; then it is killed, and
-    /// this server goes on.
+    /// Returns an error if the successor cannot be started, ends, closes the listeners, or does not serve within
+    /// `patience`. Then it is killed, and this server goes on.
     #[cfg(all(unix, feature = "activation"))]
     pub fn hand_over(&self, successor: Command, patience: Duration) -> io::Result<Child> {
         successor::hand_over(&self.engine.shared, successor, patience, || false)
     }
 
-    /// Waits until the server has ended, and says what became of what was in flight.
+    /// Waits until the server has ended, and returns what happened to the connections in flight.
     ///
-    /// A handler that runs on after that can't be ended: its thread goes on without a connection.
+    /// A handler that still runs after that cannot be ended: its thread goes on without a connection.
     pub fn wait(&self) -> Drained {
         self.engine.shared.lifecycle.wait();
         self.engine
@@ -142,8 +142,8 @@ impl Handle {
     }
 }
 
-/// What became of the connections that were busy when a server was told to stop, or became so before it
-/// had.
+/// What happened to the connections that were busy when a server was told to stop, or became busy before it had
+/// stopped.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -158,9 +158,9 @@ impl Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections that were answered while the server drained, streams to their end.
+    /// Connections that got their responses while the server drained, streams to their end.
     pub finished: usize,
-    /// Connections that the end of the grace has cut off.
+    /// Connections that were cut at the end of the grace.
     pub cut: usize,
 }
 
@@ -169,7 +169,7 @@ impl fmt::Display for Drained {
         match (self.finished, self.cut) {
             (0, 0) => f.write_str("nothing was in flight"),
             (finished, 0) => write!(f, "all {finished} connections in flight were finished"),
-            (finished, cut) => write!(f, "{finished} connections in flight were finished, {cut} cut off"),
+            (finished, cut) => write!(f, "{finished} connections in flight were finished, {cut} were cut"),
         }
     }
 }

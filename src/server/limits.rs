@@ -1,4 +1,4 @@
-//! What one client may take, and how long it may take: every limit, its default, and its text at start.
+//! What a client may use, and for how long: every limit, its default, and its text at start.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::deadline::after;
 
 use crate::server::seconds::Seconds;
 
-/// A body up to this many bytes is gathered in memory of its connection's own.
+/// A body up to this many bytes is gathered in its connection's own memory.
 const OWN_BODY: usize = 64 * 1024;
 
-/// So many times `rate` is the least rate of a client that holds what others wait for.
+/// The lowest rate of a client that holds what others wait for is this many times `rate`.
 const CONTESTED: u64 = 64;
 
 /// The limits of a server. All are on by default; [`Server::limits`](crate::Server::limits) changes
@@ -49,83 +49,82 @@ const CONTESTED: u64 = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes in a request's head: request line and header fields. More is answered 431.
+    /// Bytes in the head of a request: the request line and the header section. Beyond that, the response is 431.
     pub head: usize,
-    /// Bytes in a request's target: path and query. More is answered 414.
+    /// Bytes in the target of a request: path and query. Beyond that, the response is 414.
     pub target: usize,
-    /// Header fields in a request. More is answered 431.
+    /// Header fields in a request. Beyond that, the response is 431.
     pub fields: usize,
-    /// Bytes in a request's body. More is answered 413.
+    /// Bytes in the body of a request. Beyond that, the response is 413.
     pub body: u64,
-    /// Bodies up to this many bytes are whole before the handler starts. Of a larger one so much is gathered first; the
-    /// rest is read while the handler runs, which takes a thread that waits for the client.
+    /// Bodies up to this many bytes are complete before the handler starts. Of a larger body as much is gathered first;
+    /// the rest is read while the handler runs, which occupies a thread that waits for the client.
     ///
-    /// Above 64 KiB that needs some of `body_memory`. Where nothing is left of it, or where the client waits to be told
-    /// to send the body (`Expect: 100-continue`), the body is read while the handler runs.
+    /// Above 64 KiB that needs some of `body_memory`. If nothing of that is left, or if the client waits to be told to
+    /// send the body (`Expect: 100-continue`), the body is read while the handler runs.
     pub body_buffer: usize,
     /// Bytes of memory for bodies above 64 KiB that are gathered before their handlers start, of all connections
     /// together. Up to half of it is given for what is announced, the rest only for what has arrived.
     ///
-    /// With all of it in use, a body that needs more is read while its handler runs, if there is a place for that. Else
-    /// it is not read until there is memory again, for `queue_time` at most, and the slowest clients that have some
-    /// are answered 503.
+    /// If all of it is in use, a body that needs more is read while its handler runs, if there is a place for that.
+    /// Otherwise it is not read until memory is free, for `queue_time` at most, and the slowest clients that hold some
+    /// get 503.
     pub body_memory: usize,
-    /// From the connection's beginning, or a later request's first byte, to the end of the head. More
-    /// is answered 408.
+    /// From the beginning of a connection, or the first byte of a later request, to the end of the head. Then the
+    /// response is 408.
     pub head_time: Duration,
-    /// How long a body, an answer or a piece of a stream may take, beyond what its length takes at
-    /// `rate`. More is answered 408 if an answer is still possible, and breaks the connection off. Of a body that a
-    /// handler reads, only the time counts in which the handler waits for the client.
+    /// How long a body, a response or a piece of a stream may take, beyond what its length takes at `rate`. Then the
+    /// response is 408 if one is still possible, and the connection is cut. For a body that a handler reads, only the
+    /// time counts in which the handler waits for the client.
     pub transfer_time: Duration,
-    /// The least rate, in bytes per second, at which a client must send a body or take an answer. When others wait for
-    /// the place of a handler that reads a body as it arrives, or for the memory that a body is gathered in, it is 64
-    /// times that, measured from a tenth of `transfer_time` on: the slowest one makes room.
+    /// The lowest rate, in bytes per second, at which a client must send a body or read a response. While others wait
+    /// for the place of a handler that reads a body as it arrives, or for the memory in which a body is gathered, it is
+    /// 64 times that, measured from a tenth of `transfer_time` on: the slowest client makes room.
     pub rate: u32,
-    /// From an answer to the next request's first byte. Then the connection is closed, or before if another needs its
-    /// place.
+    /// From a response to the first byte of the next request. Then the connection is closed; it is closed earlier if
+    /// another needs its place.
     ///
-    /// Keep it longer than the balancer or proxy in front keeps its connections to the server (60 s with nginx and AWS):
-    /// else that may send a request on a connection that the server is just closing, and tells its client 502.
+    /// Keep it longer than the balancer or proxy in front keeps its connections to the server (60 s with nginx and
+    /// AWS). Otherwise the balancer may send a request on a connection that the server is just closing, and its client
+    /// gets 502.
     pub idle: Duration,
-    /// How long a handler may take to answer, not counting what it waits for its client; None is for
-    /// ever. Then its client is answered 503, or, if answers to earlier requests are still to be sent, the
-    /// connection is broken off.
+    /// How long a handler may take to respond, not counting the time it waits for its client; `None` is for ever. Then
+    /// its client gets 503 or, if responses to earlier requests are still to be sent, the connection is cut.
     ///
-    /// The handler itself goes on: a thread can't be killed. It counts as lost until the handler returns,
-    /// and its answer is dropped. As long as no more than half of the [`threads`](crate::Server::threads)
-    /// are lost, another one takes each lost one's place.
+    /// The handler itself goes on, because a thread cannot be killed. It counts as lost until the handler returns, and
+    /// its response is dropped. As long as no more than half of the [`threads`](crate::Server::threads) are lost,
+    /// another thread replaces each lost one.
     ///
-    /// A read of a file that is being sent has as long, and so has the wait for its turn. Then the connection is broken
-    /// off, and a thread that still reads counts as lost.
+    /// A read of a file that is being sent has as long, and so has the wait for its turn. Then the connection is cut,
+    /// and a thread that still reads counts as lost.
     pub handler: Option<Duration>,
-    /// How long the answer of a handler may stream, in all; None is for ever. Then the connection is broken
-    /// off.
+    /// How long a handler may stream its response, in all; `None` is for ever. Then the connection is cut.
     pub stream: Option<Duration>,
-    /// How long a closing connection is read on, so that its client gets the last answer, unless the client has
-    /// said with its request that it sends no other. A drain waits as long for clients that do not close: nothing
-    /// short of their closing says that they have it.
+    /// How long a closing connection is still read, so that its client gets the last response, unless the client has
+    /// announced with its request that it sends no other. A drain waits as long for clients that do not close, because
+    /// only their closing shows that they have the response.
     pub linger: Duration,
     /// Connections at the same time. For one more, the connection that has been idle longest is closed, if any has been
-    /// idle for a second; else the new one is answered 503 and closed, or just closed if it is encrypted.
+    /// idle for a second; otherwise the new one gets 503 and is closed, or is just closed if it is encrypted.
     ///
-    /// Each connection needs a descriptor (`RLIMIT_NOFILE`, `ulimit -n`). At its start the server raises the limit of the
-    /// process as far as these connections need it and the system allows it; programs that the process starts later
-    /// inherit the raised limit. Where that does not suffice, this limit is lowered, and the server says so. An eighth
-    /// of what is free then is left to files and handlers. A few more are kept in reserve, so that the server can say
-    /// 503, and the address of [`Server::health_on`](crate::Server::health_on) answers, when all others are used up.
-    /// Servers of one process know nothing of each other's connections.
+    /// Each connection needs a descriptor (`RLIMIT_NOFILE`, `ulimit -n`). At its start the server raises the limit of
+    /// the process as far as these connections need it and the system allows it; programs that the process starts later
+    /// inherit the raised limit. If that is not enough, this limit is lowered, and the server says so. An eighth of
+    /// what is free then is left for files and handlers. A few more are in reserve, so that the server can send 503,
+    /// and the address of [`Server::health_on`](crate::Server::health_on) responds, when all others are used up.
+    /// Servers of one process do not know of each other's connections.
     pub connections: usize,
-    /// Connections at the same time from one address: one of IPv4, or a network of IPv6 (its first 64 bits).
-    /// The next one is answered 503 and closed. None, the default, is any number: behind a balancer or a
-    /// proxy all connections come from a few addresses. Set it where clients connect by themselves, and with it an
-    /// `idle` that is short: a peer's own idle connections are not closed to make room for its next one.
+    /// Connections at the same time from one address: an IPv4 address, or an IPv6 network (its first 64 bits). The next
+    /// one gets 503 and is closed. `None`, the default, is any number: behind a balancer or a proxy all connections
+    /// come from a few addresses. Set it where clients connect directly, and with it a short `idle`: a peer's own idle
+    /// connections are not closed to make room for its next one.
     pub connections_per_peer: Option<usize>,
-    /// Pipelined requests of one connection that are answered before others get their turn.
+    /// Pipelined requests of one connection that are processed before others get their turn.
     pub pipelined: usize,
-    /// Requests that wait for a thread; and as many of each loop that wait for memory for a body, or for a place to
-    /// read it as it arrives or to stream a response. The next one is answered 503.
+    /// Requests that wait for a thread; and as many on each loop that wait for memory for a body, or for a place to
+    /// read it as it arrives or to stream a response. The next one gets 503.
     pub queue: usize,
-    /// How long a request may wait for a thread, or for a place. Then it is answered 503.
+    /// How long a request may wait for a thread, or for a place. Then it gets 503.
     pub queue_time: Duration,
 }
 
@@ -206,19 +205,19 @@ impl Limits {
         Arc::new(limits)
     }
 
-    /// Up to how many bytes a connection gathers a body in memory of its own.
+    /// Returns up to how many bytes a connection gathers a body in its own memory.
     pub(crate) fn own_body(&self) -> usize {
         self.body_buffer.min(OWN_BODY)
     }
 
-    /// Up to how many bytes of a body are gathered in memory of all connections: with its head it must find room there.
+    /// Returns up to how many bytes of a body are gathered in shared memory: its head must fit in there as well.
     pub(super) fn gathered(&self) -> usize {
         let beside = self.head.saturating_add(2 * OWN_BODY);
         self.body_buffer.min(self.body_memory.saturating_sub(beside))
     }
 
-    /// The bytes per second at which a client has sent that somebody has waited for, if it is slow and others wait for
-    /// what it holds. No client is called slow in the first moments.
+    /// Returns the bytes per second at which a client has sent while it was waited for, if that is slow and others wait
+    /// for what it holds. In the first moments no client counts as slow.
     pub(super) fn pace_if_slow(&self, waited: Duration, passed: u64) -> Option<u64> {
         if waited < self.transfer_time / 10 {
             return None;
@@ -228,7 +227,7 @@ impl Limits {
         (pace < u64::from(self.rate).saturating_mul(CONTESTED)).then_some(pace)
     }
 
-    /// When a transfer that began at `start` is overdue, if so many bytes have passed.
+    /// Returns when a transfer that began at `start` is overdue, if this many bytes were transferred.
     #[inline(never)]
     pub(crate) fn transfer_deadline(&self, start: Instant, passed: u64) -> Instant {
         let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
@@ -248,32 +247,32 @@ impl fmt::Display for Limits {
         )?;
         writeln!(
             f,
-            "  body        {} bytes, up to {} before the handler starts, if {} suffice for all",
+            "  body        {} bytes, {} gathered before the handler starts, {} in all",
             self.body, self.body_buffer, self.body_memory
         )?;
         writeln!(
             f,
-            "  transfer    {} and {} bytes/s at least",
+            "  transfer    {}, and at least {} bytes/s",
             Seconds(self.transfer_time),
             self.rate
         )?;
         writeln!(
             f,
-            "  connections {}, of one peer {}, idle {}, lingering {}",
+            "  connections {}, per peer {}, idle {}, lingering {}",
             self.connections,
-            OrNone(self.connections_per_peer, "any number"),
+            OrNone(self.connections_per_peer, "unlimited"),
             Seconds(self.idle),
             Seconds(self.linger)
         )?;
         writeln!(
             f,
             "  handlers    {}, streams {}",
-            OrNone(self.handler.map(Seconds), "any time"),
-            OrNone(self.stream.map(Seconds), "any time")
+            OrNone(self.handler.map(Seconds), "unlimited"),
+            OrNone(self.stream.map(Seconds), "unlimited")
         )?;
         write!(
             f,
-            "  queue       {} requests, {}, {} of one connection at a time",
+            "  queue       {} requests, {}, pipelined {} at a time",
             self.queue,
             Seconds(self.queue_time),
             self.pipelined
@@ -281,7 +280,7 @@ impl fmt::Display for Limits {
     }
 }
 
-/// A limit that need not be.
+/// An optional limit.
 struct OrNone<T>(Option<T>, &'static str);
 
 impl<T: fmt::Display> fmt::Display for OrNone<T> {
@@ -360,9 +359,9 @@ mod tests {
             "75s",
             "2s",
             "60s",
-            "any time",
-            "any number",
-            "64 of",
+            "unlimited",
+            "unlimited",
+            "pipelined 64",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -1,20 +1,20 @@
 //! The server: it moves bytes between sockets and an [`Application`](crate::Application), and decides which thread does
 //! what.
 //!
-//! A room imports from those below it in this list, and never from one above:
+//! A room imports only from those below it in this list:
 //!
-//! | room | what is in it |
+//! | room | contents |
 //! |---|---|
 //! | `builder/` | [`Server`]: what a program configures, and how it starts |
 //! | `process/` | the process as a whole: signals, the service manager, a successor |
 //! | `handle.rs` | [`Handle`]: a server that is serving |
 //! | `threads/` | who holds a loop, runs a handler, streams a body, reads a file |
 //! | `event_loop/` | what a loop does between two handlers |
-//! | `probes/` | what the health lane answers |
+//! | `probes/` | the responses of the health lane |
 //! | `shared/` | what all loops and threads share: phase, permits, threads, counters |
-//! | `connection/` | one connection: its socket, its bytes under way, what it waits for |
+//! | `connection/` | one connection: its socket, its bytes in progress, what it waits for |
 //! | `net/` | listeners, sockets, encryption, who may connect |
-//! | `limits.rs`, `seconds.rs` | what clients may take |
+//! | `limits.rs`, `seconds.rs` | what clients may use |
 
 mod builder;
 mod connection;

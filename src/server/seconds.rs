@@ -1,12 +1,12 @@
-//! How long something takes, as an operator reads it.
+//! Durations, as an operator reads them.
 
 use std::fmt;
 use std::time::Duration;
 
 /// A duration as text: `10s`, `0.25s`.
 ///
-/// [`Duration`] writes the same by its `Debug`, with other units where it is short; that is made for any precision and
-/// width, and 2 KiB in every program.
+/// The `Debug` of [`Duration`] writes the same, with other units if it is short. It supports any precision and width,
+/// which costs 2 KiB in every program.
 pub(super) struct Seconds(pub(super) Duration);
 
 impl fmt::Display for Seconds {

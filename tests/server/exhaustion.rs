@@ -88,7 +88,7 @@ fn start(soft: usize, hard: usize) -> Limited {
         .map(io::Result::unwrap);
     let (mut health, mut connections) = (None, 0);
     for line in told.by_ref().take_while(|line| !line.starts_with("  queue ")) {
-        if let Some(at) = line.strip_prefix("hansel: health of it on ") {
+        if let Some(at) = line.strip_prefix("hansel: health checks on ") {
             health = at.parse().ok();
         } else if let Some(rest) = line.strip_prefix("  connections ") {
             connections = rest.split(',').next().unwrap().parse().unwrap();
@@ -149,7 +149,7 @@ fn the_limit_of_connections_is_lowered_to_the_descriptors_and_that_is_said() {
     assert_eq!(
         server.said.as_deref(),
         Some(&*format!(
-            "hansel: connections {given} of {asked}: the process may have only 64 descriptors; \
+            "hansel: only {given} of {asked} connections: the process may have only 64 descriptors; \
              raise LimitNOFILE= of its service, or ulimit -n"
         ))
     );

@@ -210,7 +210,7 @@ fn a_stop_cuts_off_what_the_grace_did_not_suffice_for() {
     server.shutdown(Duration::ZERO);
     let drained = server.wait();
     assert_eq!((drained.finished, drained.cut), (0, 2));
-    assert_eq!(drained.to_string(), "0 connections in flight were finished, 2 cut off");
+    assert_eq!(drained.to_string(), "0 connections in flight were finished, 2 were cut");
     assert_eq!(arriving.end_of_any_kind(), b"");
     // Its handler can't be ended, and may answer when it does.
     gate.admit(1);

@@ -1,7 +1,7 @@
-//! Listeners that are already open when the process starts: of a predecessor, or as of sd_listen_fds(3).
+//! Listeners that are already open when the process starts: from a predecessor, or by sd_listen_fds(3).
 //!
-//! Making a socket of a bare number is not safe, since nothing says whose it is. The crate `listenfd`
-//! does it, and looks whether it is a socket of the right kind.
+//! Creating a socket from a bare number is not safe, because nothing says who owns it. The crate `listenfd` does it,
+//! and checks that it is a socket of the right kind.
 
 use std::io;
 
@@ -14,31 +14,30 @@ use crate::server::probes;
 #[cfg(unix)]
 use crate::server::process::passing;
 
-/// Where it stands what each listener is called, with colons between; sd_listen_fds_with_names(3).
+/// The variable with the names of the listeners, separated by colons; sd_listen_fds_with_names(3).
 #[cfg(unix)]
 const NAMES: &str = "LISTEN_FDNAMES";
 
-/// What a listener of the health lane is called.
+/// The name of a listener of the health lane.
 #[cfg(unix)]
 const HEALTH: &str = "health";
 
-/// The first number of a descriptor that is passed on; sd_listen_fds(3).
+/// The number of the first descriptor that is passed; sd_listen_fds(3).
 #[cfg(unix)]
 const FIRST: usize = 3;
 
 impl Server {
-    /// A server on the listeners that this process was started with; none if there are none.
+    /// Creates a server on the listeners that this process was started with. Returns `None` if there are none.
     ///
-    /// A service manager (systemd's `.socket` units), or a server that
-    /// [hands over](crate::Handle::hand_over), keeps them open while one process ends and the next
-    /// begins: who connects meanwhile waits, and nobody is refused. To be called first in `main`, once:
-    /// it changes the environment, so that processes started from here do not take them for theirs. After a hand-over it
-    /// puts the predecessor's standard input back in its place, so nothing may have read from there before. The server
-    /// then tells its predecessor that it serves, once it does ([`serve`](Server::serve), [`spawn`](Server::spawn)).
+    /// A service manager (systemd's `.socket` units), or a server that [hands over](crate::Handle::hand_over), keeps
+    /// them open while one process ends and the next begins: clients that connect meanwhile wait, and none is refused.
+    /// Call it first in `main`, once: it changes the environment, so that processes started from here do not use the
+    /// listeners. After a hand-over it restores the predecessor's standard input, so nothing may have read from there
+    /// before. The server then tells its predecessor when it serves ([`serve`](Server::serve),
+    /// [`spawn`](Server::spawn)).
     ///
-    /// A listener that is called `health` (`FileDescriptorName=health` in a `.socket` unit) is one of the
-    /// health lane, as by [`health_on`](Server::health_on); that one may then be called with its address, and
-    /// listens on it as it is.
+    /// A listener named `health` (`FileDescriptorName=health` in a `.socket` unit) belongs to the health lane, as by
+    /// [`health_on`](Server::health_on). `health_on` may still be called with its address, and then uses that listener.
     ///
     /// ```no_run
     /// use hansel::Server;
@@ -53,7 +52,7 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// If something was passed that is not a listening TCP or Unix socket; the error names it.
+    /// Returns an error if something was passed that is not a listening TCP or Unix socket; the error names it.
     pub fn activated() -> io::Result<Option<Server>> {
         let mut server = Server::nowhere();
         let listeners = server.passed_listeners()?;
@@ -69,33 +68,34 @@ impl Server {
             }
         }
         if server.listeners.is_empty() {
-            let text = "of the listeners that were passed, none is the application's: all are called health";
+            let text = "all listeners that were passed are named `health`, so the application has none; pass one with another name";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Some(server))
     }
 
-    /// On SIGHUP, starts this program anew with the same arguments, [hands over](crate::Handle::hand_over)
-    /// to it, and ends as at SIGTERM: a new version is put in place and started, and nobody notices. If
-    /// the new one does not come up within 30 s, this one serves on. Hang-ups that come meanwhile are part of the same
+    /// Restarts the program on SIGHUP: starts it again with the same arguments, [hands over](crate::Handle::hand_over)
+    /// to it, and ends as at SIGTERM. So a new version can be installed and started, and no client notices. If the new
+    /// process does not serve within 30 s, this one keeps serving. Further hang-ups in the meantime belong to the same
     /// restart.
     ///
-    /// It must take its listeners by [`activated`](Server::activated). The service gets another process
-    /// number, so a service manager must not watch that; it restarts by itself, with its own sockets. As process 1 of a
-    /// container, it refuses and serves on: its end would be the successor's, too.
+    /// The program must take its listeners by [`activated`](Server::activated). The service gets another process id, so
+    /// a service manager must not watch that; a service manager restarts the service by itself, with its own sockets.
+    /// As process 1 of a container, the server refuses the restart and keeps serving: its end would be the end of the
+    /// successor, too.
     ///
     /// # Errors
-    /// If this program's file can't be told.
+    /// Returns an error if the path of this program is unknown.
     pub fn restart_on_hangup(mut self) -> io::Result<Server> {
-        // Now, for later another file may be in its place.
+        // Now, because another file may replace it later.
         self.successor = Some(std::env::current_exe()?);
         Ok(self)
     }
 }
 
 impl Server {
-    /// Takes all listeners that were passed to this process, once: by a predecessor, or by a service manager. Beside each
-    /// it says whether it is one of the health lane.
+    /// Takes all listeners that were passed to this process, once, from a predecessor or a service manager. The flag of
+    /// each says whether it belongs to the health lane.
     #[cfg(unix)]
     fn passed_listeners(&mut self) -> io::Result<Vec<(Bound, bool)>> {
         if let Some(passed) = passing::receive()? {
@@ -108,20 +108,24 @@ impl Server {
         Ok(listeners.into_iter().zip(names.map(|name| name == HEALTH)).collect())
     }
 
-    /// Elsewhere none are passed.
+    /// On other systems none are passed.
     #[cfg(not(unix))]
     fn passed_listeners(&mut self) -> io::Result<Vec<(Bound, bool)>> {
         Ok(Vec::new())
     }
 }
 
-/// Takes what a service manager has passed.
+/// Takes the listeners of a service manager.
 #[cfg(unix)]
 fn listeners() -> io::Result<Vec<Bound>> {
     let mut passed = ListenFd::from_env();
     let listeners = (0..passed.len()).map(|index| {
         listener(&mut passed, index).map_err(|error| {
-            let text = format!("can't listen on passed socket {} ({}): {error}", index, FIRST + index);
+            let text = format!(
+                "can't listen on passed socket {} (descriptor {}): {error}",
+                index,
+                FIRST + index
+            );
             io::Error::new(error.kind(), text)
         })
     });
@@ -135,6 +139,9 @@ fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Bound> {
     }
     match passed.take_unix_listener(index)? {
         Some(listener) => Bound::inherited_unix(listener, None),
-        None => Err(io::Error::new(io::ErrorKind::NotFound, "it was taken before")),
+        None => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "it was already taken: call `Server::activated` only once",
+        )),
     }
 }

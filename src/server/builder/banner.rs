@@ -1,4 +1,4 @@
-//! What a server says of itself at its start.
+//! What a server prints at its start.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ impl fmt::Display for Server {
             f.write_str("\n")?;
         }
         for listener in &self.health_listeners {
-            writeln!(f, "hansel: health of it on {listener}")?;
+            writeln!(f, "hansel: health checks on {listener}")?;
         }
         writeln!(
             f,

@@ -1,4 +1,4 @@
-//! An address that a server listens on, and what is spoken there.
+//! An address that a server listens on, with its settings.
 
 use std::fmt;
 use std::io;
@@ -12,10 +12,10 @@ use crate::server::net::proxy_header;
 #[cfg(feature = "tls")]
 use crate::server::net::tls::Tls;
 
-/// An address to listen on, and what is spoken there: HTTP in clear text, unless `tls` says otherwise.
+/// An address to listen on, with its settings. It is unencrypted unless `tls` is set.
 ///
-/// It is open from the moment it is made: clients that connect wait until a [`Server`](crate::Server) accepts them. Each
-/// listener has its own settings:
+/// It is open from the moment it is created: clients that connect wait until a [`Server`](crate::Server) accepts them.
+/// Each listener has its own settings:
 ///
 /// ```no_run
 /// use hansel::{Listener, Server, Trust};
@@ -37,38 +37,39 @@ pub struct Listener {
 impl Listener {
     /// Listens on `address`.
     ///
-    /// Port 0 takes any port that is free; [`local_addr`](Listener::local_addr) tells which. A name that has several
-    /// addresses, as `localhost` may, stands for the first of them that can be had, as it does for
+    /// Port 0 selects any free port; [`local_addr`](Listener::local_addr) returns it. A name with several addresses, as
+    /// `localhost` may have, means the first of them that is available, as for
     /// [`TcpListener::bind`](std::net::TcpListener::bind).
     ///
     /// # Errors
-    /// If the address can't be had; the error names it.
+    /// Returns an error if the address is not available; the error names it.
     pub fn tcp(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Listener> {
         Bound::tcp(address).map(Listener::from)
     }
 
-    /// Listens on this port of every address of this machine, IPv6 and IPv4, or IPv4 alone where there is no IPv6.
+    /// Listens on this port of every address of this machine: IPv6 and IPv4, or only IPv4 where there is no IPv6.
     ///
-    /// It is one listener, on `[::]`. Clients that come by IPv4 are seen with their IPv4 address.
+    /// It is one listener, on `[::]`. Clients that connect by IPv4 are seen with their IPv4 address.
     ///
     /// # Errors
-    /// If the port can't be had; the error names it.
+    /// Returns an error if the port is not available; the error names it.
     pub fn port(port: u16) -> io::Result<Listener> {
         Bound::port(port).map(Listener::from)
     }
 
-    /// Listens on a Unix socket at `path`, open to whom `mode` says, such as `0o660`.
+    /// Listens on a Unix socket at `path` with the permissions `mode`, such as `0o660`.
     ///
-    /// Its clients have no network address. At no moment is it open to more than `mode`, whatever the umask.
+    /// Its clients have no network address. At no moment is it open to more users than `mode` allows, whatever the
+    /// umask.
     ///
     /// A socket that a dead server has left there is replaced; one that somebody listens on, and any other file, is
-    /// not. Of several servers that start at once, one gets the path: they lock its folder (flock(2)) while they look.
-    /// The path is removed when the server stops accepting, unless it is another's by then, or was
-    /// [handed on](crate::Handle::listeners). Whoever may write to the folder can replace the socket: keep it in one of
-    /// its own.
+    /// not. Of several servers that start at once, one gets the path: they lock its directory (flock(2)) while they
+    /// check. The path is removed when the server stops accepting, unless it belongs to another server by then, or was
+    /// [handed on](crate::Handle::listeners). Whoever may write to the directory can replace the socket: keep it in a
+    /// directory of its own.
     ///
     /// # Errors
-    /// If somebody listens there, or there is a file; the error names the path.
+    /// Returns an error if a server listens there, or there is another file; the error names the path.
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Listener> {
         Bound::unix(path.as_ref(), mode).map(Listener::from)
@@ -77,33 +78,33 @@ impl Listener {
     /// Encrypts the connections to this listener.
     ///
     /// A handshake has the time of a request's head. With the [PROXY protocol](Listener::proxy_protocol), its header
-    /// comes first, as the proxies send it.
+    /// comes first, as proxies send it.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Listener {
         self.door.tls = Some(tls);
         self
     }
 
-    /// Has connections to this listener begin with a PROXY header, version 1 or 2, where they come from
-    /// [trusted](crate::Server::trust) peers. [`Request::client`](crate::Request::client) then is the address that the
-    /// header names; none if it names nobody, as in `PROXY UNKNOWN` and a proxy's own health checks (`LOCAL`), which are
-    /// served all the same. What the request says of its client counts only if the address is trusted, too.
+    /// Expects a PROXY header, version 1 or 2, at the beginning of connections from [trusted](crate::Server::trust)
+    /// peers. [`Request::client`](crate::Request::client) then is the address in the header. It is `None` if the header
+    /// has none, as in `PROXY UNKNOWN` and in a proxy's own health checks (`LOCAL`); these are served all the same. What
+    /// the request says about its client counts only if that address is trusted, too.
     ///
-    /// Trusted peers must send one: without, or with a malformed one, the connection is closed. From others none is
-    /// expected, and one that comes is a bad request.
+    /// Trusted peers must send a header: without one, or with a malformed one, the connection is closed. Other peers
+    /// must not: a header from them is a bad request.
     pub fn proxy_protocol(mut self) -> Listener {
         self.door.proxy_protocol = Some(proxy_header::parse);
         self
     }
 
-    /// The network address, if it has one: a Unix socket has none.
+    /// Returns the network address, if it has one: a Unix socket has none.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.bound.address()
     }
 }
 
 impl Listener {
-    /// As what is spoken there if it has this door.
+    /// Writes it with the settings of this door.
     pub(super) fn write(&self, door: &Door, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", door.scheme(), self.bound)?;
         if door.proxy_protocol.is_some() {
@@ -122,7 +123,7 @@ impl From<Bound> for Listener {
     }
 }
 
-/// As a URL that can be opened, such as `http://127.0.0.1:8080`, and what else is expected there.
+/// Writes a URL that can be opened, such as `http://127.0.0.1:8080`, and what else is expected there.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(&self.door, f)

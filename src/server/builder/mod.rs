@@ -1,4 +1,4 @@
-//! `Server`: addresses, threads and limits, and its life from start to end.
+//! `Server`: its addresses, threads and limits, and its life from start to end.
 
 #[cfg(feature = "activation")]
 mod activation;
@@ -41,13 +41,13 @@ use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Probes};
 use crate::server::threads::engine::Engine;
 
-/// How long a drain lasts at most, when a signal asks for it.
+/// The longest drain after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// An HTTP/1.1 server that has its addresses, and is not serving yet.
+/// An HTTP/1.1 server that listens on its addresses and is not serving yet.
 ///
-/// Handlers are plain functions and may block: each of a few event loops runs them on its own thread,
-/// and passes on to another thread when one does. Everything has a default.
+/// Handlers are plain functions and may block. A few event loops run them on their own threads, and another thread
+/// takes a loop over when a handler blocks. Everything has a default.
 ///
 /// ```no_run
 /// use hansel::Server;
@@ -57,7 +57,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// }
 /// ```
 ///
-/// What a function needs besides the request, a closure shares:
+/// A closure shares what a function needs besides the request:
 ///
 /// ```
 /// use hansel::{Request, Server};
@@ -78,7 +78,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
     listeners: Vec<Listener>,
-    /// What is spoken on each listener that has no settings of its own.
+    /// The settings of each listener that has none of its own.
     door: Door,
     probes: Option<Probes>,
     probes_beside_service: bool,
@@ -87,30 +87,30 @@ pub struct Server {
     access_log: Option<AccessLog>,
     sends_ids: bool,
     limits: Limits,
-    /// What counts the connections of each peer, by the limits. It is named where limits are set and nowhere else,
-    /// for by default there is no such limit.
+    /// Creates the counter of connections per peer. Referenced only where limits are set, because by default there is
+    /// no such limit, and the linker drops it then.
     loops: usize,
     threads: usize,
     grace: Duration,
     trust: Option<Arc<Trust>>,
     is_quiet: bool,
-    /// The program that a hang-up starts.
+    /// The program that SIGHUP starts.
     successor: Option<PathBuf>,
-    /// Who has passed the listeners.
+    /// The process that has passed the listeners.
     #[cfg(all(unix, feature = "activation"))]
     predecessor: Option<Predecessor>,
 }
 
 impl Server {
-    /// A server that listens on `address`, in clear text: [`new`](Server::new) with [`Listener::tcp`].
+    /// Creates a server that listens on `address`, unencrypted: [`new`](Server::new) with [`Listener::tcp`].
     ///
     /// # Errors
-    /// If the address can't be had; the error names it.
+    /// Returns an error if the address is not available; the error names it.
     pub fn bind(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
         Ok(Server::new(Listener::tcp(address)?))
     }
 
-    /// A server that listens on this port of every address of this machine: [`new`](Server::new) with
+    /// Creates a server that listens on this port of every address of this machine: [`new`](Server::new) with
     /// [`Listener::port`].
     ///
     /// ```
@@ -122,21 +122,21 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// If the port can't be had; the error names it.
+    /// Returns an error if the port is not available; the error names it.
     pub fn port(port: u16) -> io::Result<Server> {
         Ok(Server::new(Listener::port(port)?))
     }
 
-    /// A server that listens on a Unix socket at `path`: [`new`](Server::new) with [`Listener::unix`].
+    /// Creates a server that listens on a Unix socket at `path`: [`new`](Server::new) with [`Listener::unix`].
     ///
     /// # Errors
-    /// If somebody listens there, or there is a file; the error names the path.
+    /// Returns an error if a server listens there, or there is another file; the error names the path.
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
         Ok(Server::new(Listener::unix(path, mode)?))
     }
 
-    /// A server that listens here. Who connects from now on waits until it serves.
+    /// Creates a server that listens here. Clients that connect from now on wait until it serves.
     pub fn new(listener: Listener) -> Server {
         Server::nowhere().listen(listener)
     }
@@ -147,10 +147,10 @@ impl Server {
         self
     }
 
-    /// Listens on one more address, in clear text unless `tls` says otherwise.
+    /// Listens on one more address, unencrypted unless `tls` is set.
     ///
     /// # Errors
-    /// As [`bind`](Server::bind).
+    /// Returns the errors of [`bind`](Server::bind).
     pub fn and_bind(self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
         Ok(self.listen(Listener::tcp(address)?))
     }
@@ -158,21 +158,21 @@ impl Server {
     /// Listens on a Unix socket as well.
     ///
     /// # Errors
-    /// As [`unix`](Server::unix).
+    /// Returns the errors of [`unix`](Server::unix).
     #[cfg(unix)]
     pub fn and_unix(self, path: impl AsRef<Path>, mode: u32) -> io::Result<Server> {
         Ok(self.listen(Listener::unix(path, mode)?))
     }
 
-    /// Has connections to every listener begin with a PROXY header, whether it is named before or after: see
+    /// Expects a PROXY header on connections to every listener, whether it is added before or after. See
     /// [`Listener::proxy_protocol`], which does so for one of them.
     pub fn proxy_protocol(mut self) -> Server {
         self.door.proxy_protocol = Some(proxy_header::parse);
         self
     }
 
-    /// Encrypts connections to every listener, whether it is named before or after, with the health lane's own as the
-    /// exception. [`Listener::tls`] does so for one of them, and prevails there.
+    /// Encrypts connections to every listener, whether it is added before or after, except those of the health lane.
+    /// [`Listener::tls`] does so for one of them, and takes precedence there.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Server {
         self.door.tls = Some(tls);
@@ -202,72 +202,70 @@ impl Server {
         }
     }
 
-    /// The network addresses it listens on.
+    /// Returns the network addresses it listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(Listener::local_addr).collect()
     }
 
-    /// How many event loops there are: as many as processors, unless it is set. At least one.
+    /// Sets the number of event loops, at least one. The default is the number of processors.
     pub fn loops(mut self, loops: usize) -> Server {
         self.loops = loops.max(1);
         self
     }
 
-    /// How many handlers may run at once: 256, unless it is set. At least one.
+    /// Sets how many handlers may run at once, at least one. The default is 256.
     ///
-    /// With 1, handlers run strictly one after the other, streams included. Threads start when they
-    /// are needed, and a few more hold the loops. A quarter as many, one at least, may read files that are not
-    /// in memory.
+    /// With 1, handlers run strictly one after the other, streams included. Threads start when they are needed, and a
+    /// few more hold the loops. A quarter as many, at least one, may read files that are not in memory.
     pub fn threads(mut self, threads: usize) -> Server {
         self.threads = threads.max(1);
         self
     }
 
-    /// What clients may take, and how long they may take.
+    /// Sets the limits on what clients may use, and for how long.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.limits = limits;
         self
     }
 
-    /// Takes the word of these peers for the address of the client behind them: see
-    /// [`Request::client`](crate::Request::client). Nobody is trusted unless it is set.
+    /// Trusts these peers to name the client behind them: see [`Request::client`](crate::Request::client). By default
+    /// no peer is trusted.
     pub fn trust(mut self, peers: Trust) -> Server {
         self.trust = Some(Arc::new(peers));
         self
     }
 
-    /// How long [`serve`](Server::serve) lets what is in flight go on after a signal: 10 s, unless it
-    /// is set.
+    /// Sets how long [`serve`](Server::serve) lets requests in flight go on after a signal. The default is 10 s.
     pub fn grace(mut self, grace: Duration) -> Server {
         self.grace = grace;
         self
     }
 
-    /// Answers `/livez`, `/readyz` and `/metrics` beside the application, which then never sees a request
-    /// for these three paths. Off unless it is asked for: what is in the metrics is not for everybody.
+    /// Serves `/livez`, `/readyz` and `/metrics` beside the application, which then never sees a request for these
+    /// three paths. Off by default, because the metrics are not for everybody.
     ///
-    /// The event loops answer by themselves, so these answers come when every handler hangs, every thread
-    /// is taken and the queue is full. They are neither logged nor counted among the requests.
+    /// The event loops respond by themselves, so these responses come even if every handler hangs, every thread is
+    /// taken and the queue is full. They are neither logged nor counted among the requests.
     ///
-    /// | path | answer |
+    /// | path | response |
     /// |---|---|
-    /// | `/livez` | 200: an event loop turns |
+    /// | `/livez` | 200: an event loop is running |
     /// | `/readyz` | 200; 503 from the moment the server is told to stop, and while [`Handle::set_ready`] says so |
-    /// | `/metrics` | 200, Prometheus text; its counting begins with this switch |
+    /// | `/metrics` | 200, Prometheus text; counting begins with this switch |
     pub fn health(mut self) -> Server {
         self.probes = Some(probes::lane());
         self.probes_beside_service = true;
         self
     }
 
-    /// Answers `/livez`, `/readyz` and `/metrics` on an address of their own, and nothing else there; see
+    /// Serves `/livez`, `/readyz` and `/metrics` on an address of their own, and nothing else there; see
     /// [`health`](Server::health).
     ///
-    /// That address has places when all [`Limits::connections`] are taken, and it answers until the last
-    /// request of a drain is finished; or until a successor answers there.
+    /// That address has places when all [`Limits::connections`] are taken. It responds until the last request of a
+    /// drain is finished, or until a successor responds there.
     ///
     /// # Errors
-    /// As [`bind`](Server::bind).
+    /// Returns the errors of [`bind`](Server::bind).
     pub fn health_on(mut self, address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Server> {
         self.probes = Some(probes::lane());
         // A predecessor, or a service manager, may have opened it already.
@@ -279,23 +277,23 @@ impl Server {
         Ok(self)
     }
 
-    /// How long the server goes on as before once it has been told to stop, with `/readyz` answering 503,
-    /// before it stops accepting: none, unless it is set, and none if a successor serves already.
+    /// Sets how long the server goes on as before once it has been told to stop, with 503 from `/readyz`, before it
+    /// stops accepting. By default there is no delay, and there is none if a successor serves already.
     ///
-    /// A balancer goes on sending until its next health check or two, so this should be longer than those
-    /// take. The [`grace`](Server::grace) begins when it is over.
+    /// A balancer keeps sending requests until its next health check or two, so the delay should be longer than those
+    /// take. The [`grace`](Server::grace) begins after it.
     pub fn drain_delay(mut self, delay: Duration) -> Server {
         self.drain_delay = delay;
         self
     }
 
-    /// Writes a line for every answer to this log.
+    /// Writes a line for every response to this log.
     pub fn access_log(mut self, log: AccessLog) -> Server {
         self.access_log = Some(log);
         self
     }
 
-    /// Sends each request's [id](crate::Request::id) with the answer, as `X-Request-Id`, so that a client's
+    /// Sends the [id](crate::Request::id) of each request with its response, as `X-Request-Id`, so that a client's
     /// complaint can be found in the logs.
     pub fn request_ids(mut self) -> Server {
         self.sends_ids = true;
@@ -308,16 +306,16 @@ impl Server {
         self
     }
 
-    /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and
-    /// returns. A second signal, more than a second after the first, ends the process at once; one that comes sooner
-    /// is taken for the first, which some programs send twice.
+    /// Serves until Ctrl-C or SIGTERM. Then it stops accepting, finishes what is in flight, and returns. A second
+    /// signal, more than a second after the first, ends the process at once. One that comes sooner counts as the first,
+    /// which some programs send twice.
     ///
-    /// Prints addresses, limits, and what can be reached to the standard error. Where that is broken, full or not read,
-    /// it serves and ends all the same. Tells a service manager (`NOTIFY_SOCKET`, as of systemd's `Type=notify`) when
+    /// Prints addresses, limits, and the routes to the standard error. If that is broken, full or not read, the server
+    /// serves and ends all the same. Notifies a service manager (`NOTIFY_SOCKET`, as with systemd's `Type=notify`) when
     /// it serves and when it stops.
     ///
     /// # Errors
-    /// If threads or the means to wait for events can't be had.
+    /// Returns an error if threads or a poll cannot be created.
     pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
         self.serve_boxed(Box::new(application.into_application()))
     }
@@ -332,7 +330,7 @@ impl Server {
         #[cfg(all(unix, feature = "activation"))]
         let predecessor = self.predecessor.take();
         let handle = self.prepare(application, allowance)?;
-        // Before the first client comes, who might take the last descriptor.
+        // Before the first client connects, who might take the last descriptor.
         let (signals, listening) = Signals::listen(successor.is_some())?;
         #[cfg(unix)]
         let notifier = Arc::clone(&signals.notifier);
@@ -350,7 +348,7 @@ impl Server {
         Ok(())
     }
 
-    /// What is printed at start.
+    /// Returns the text that is printed at start.
     fn banner(&self, lowered: Option<Lowered>, application: &dyn Application) -> String {
         let mut text = format!("{self}\n");
         if let Some(lowered) = lowered {
@@ -367,7 +365,7 @@ impl Server {
     /// Starts serving, and returns at once. Signals are left to the caller.
     ///
     /// # Errors
-    /// As [`serve`](Server::serve).
+    /// Returns the errors of [`serve`](Server::serve).
     pub fn spawn<S>(self, application: impl IntoApplication<S>) -> io::Result<Handle> {
         self.spawn_boxed(Box::new(application.into_application()))
     }
@@ -383,7 +381,7 @@ impl Server {
         Ok(handle)
     }
 
-    /// Lowers the limit of connections to what the process has descriptors for. Says so if it has.
+    /// Lowers the limit of connections to what the process has descriptors for. Says so if it did.
     fn fit(&mut self) -> (Allowance, Option<Lowered>) {
         let listeners = self.listeners.len() + self.health_listeners.len();
         let (allowance, lowered) = descriptors::fit(self.limits.connections, self.loops, listeners);
@@ -394,15 +392,15 @@ impl Server {
         (allowance, lowered)
     }
 
-    /// Makes all that it takes to serve.
+    /// Creates everything that is needed to serve.
     fn prepare(self, application: Box<dyn Application>, allowance: Allowance) -> io::Result<Handle> {
-        // As the loops number their listeners: those of the health lane come first.
+        // In the order in which the loops number their listeners: those of the health lane come first.
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.listeners.iter().map(|listener| listener.door.or(&self.door)));
         if self.trust.is_none() && doors.iter().any(|door| door.proxy_protocol.is_some()) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the PROXY protocol is on, but nobody is trusted to speak it: `Server::trust` names the proxies",
+                "the PROXY protocol is on, but no peer is trusted to send it; name the proxies with `Server::trust`",
             ));
         }
         let addresses = self.local_addrs();

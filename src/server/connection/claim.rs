@@ -1,8 +1,7 @@
-//! Who answers a request: its handler, or the loop because the handler took too long.
+//! Who responds to a request: its handler, or the loop because the handler took too long.
 //!
-//! Both may come to it at the same moment, so it is decided by one word in memory; the loser writes
-//! nothing. The usual request never gets here: as long as its thread has the loop, nobody else could
-//! overrule it.
+//! Both may try at the same moment, so one atomic word decides; the loser writes nothing. The usual request never gets
+//! here: while its thread holds the loop, nobody else could overrule it.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -11,51 +10,51 @@ use crate::deadline::after;
 
 use crate::server::limits::Limits;
 
-/// The handler runs, and nothing of its answer is sent.
+/// The handler runs, and nothing of its response is sent.
 const OPEN: u8 = 0;
-/// As before, but answers to earlier requests are not all sent either: nothing may be put before them.
+/// The same, but responses to earlier requests are not all sent either, and nothing may be sent before them.
 const BEHIND: u8 = 1;
-/// The thread, or the queue, has the word.
+/// The response belongs to the thread, or the request is in the queue.
 const CLAIMED: u8 = 2;
-/// The head of the answer is out.
+/// The head of the response is sent.
 const STREAMING: u8 = 3;
-/// The loop has answered.
+/// The loop has responded.
 const OVERRULED: u8 = 4;
-/// As before, and another handler runs with the permit of this one.
+/// The same, and another handler runs with the permit of this one.
 const REPLACED: u8 = 5;
-/// The answer is on its way, and its thread reads a file.
+/// The response is being sent, and its thread reads a file.
 const READING: u8 = 6;
 
-/// How soon a call is looked at again that can't be overdue yet.
+/// How soon a call that is not overdue yet is looked at again.
 const SOONEST: Duration = Duration::from_millis(1);
 
-/// The word on the answer to the request at hand, and since when its handler runs.
+/// Decides who responds to the current request, and since when its handler runs.
 pub(crate) struct Claim {
     state: AtomicU8,
-    /// In nanoseconds behind `zero`.
+    /// In nanoseconds after `zero`.
     began: AtomicU64,
     zero: Instant,
 }
 
-/// What the loop may do about a call that is overdue.
+/// What the loop may do about an overdue call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Overdue {
-    /// Answer in place of the handler.
+    /// Respond in place of the handler.
     Respond,
-    /// Break the connection off; its thread will not write any more.
+    /// Cut the connection; its thread writes nothing more.
     Abandon,
-    /// Break the connection off; its thread is in the middle of the answer, and will notice.
+    /// Cut the connection; its thread is in the middle of the response, and will notice.
     Cut,
-    /// Nothing: the answer is on its way.
+    /// Nothing: the response is being sent.
     Late,
 }
 
 /// What a thread finds when its handler returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    /// The answer is the thread's to send.
+    /// The thread sends the response.
     Own,
-    /// The loop has answered. Whether somebody else has the permit now.
+    /// The loop has responded. `is_replaced`: another handler has the permit now.
     Overruled { is_replaced: bool },
 }
 
@@ -68,46 +67,46 @@ impl Claim {
         }
     }
 
-    /// A handler begins to run at `now`; or it has waited for its client until `now`, which is not held
-    /// against it.
+    /// Notes that a handler begins to run at `now`; or that it has waited for its client until `now`, which does not
+    /// count.
     pub(crate) fn begin(&self, now: Instant) {
         if self.state.load(Relaxed) != STREAMING {
             self.set_began(now);
         }
     }
 
-    /// A request that has waited in the queue, or for its thread, is about to be handled.
+    /// Notes that a request that has waited in the queue, or for its thread, is about to be handled.
     pub(crate) fn begin_queued(&self, now: Instant) {
         self.set_began(now);
         self.state.store(OPEN, SeqCst);
     }
 
-    /// The request is put into the queue, or given to another thread: nobody is late yet.
+    /// Notes that the request is put into the queue, or given to another thread: it cannot be overdue yet.
     pub(crate) fn queue(&self) {
         self.state.store(CLAIMED, SeqCst);
     }
 
-    /// There are answers to be sent before that of this request.
+    /// Notes that responses must be sent before the one to this request.
     pub(crate) fn fall_behind(&self) {
         if self.state.load(Relaxed) == OPEN {
-            // If the loop was faster, the thread will find out when it claims the answer.
+            // If the loop was faster, the thread will find out when it claims the response.
             let _ = self.state.compare_exchange(OPEN, BEHIND, SeqCst, SeqCst);
         }
     }
 
-    /// A thread is about to read a file for the answer at `now`. That has the time of a handler.
+    /// Notes that a thread is about to read a file for the response at `now`. Reading has the time of a handler.
     pub(crate) fn read(&self, now: Instant) {
         self.set_began(now);
         self.state.store(READING, SeqCst);
     }
 
-    /// Whether a thread reads a file.
+    /// Returns true if a thread reads a file.
     pub(crate) fn is_reading(&self) -> bool {
         self.state.load(SeqCst) == READING
     }
 
-    /// Lets the thread write something that comes before the answer. `write` is told whether
-    /// anything from before is still to be sent, and says whether it still is.
+    /// Lets the thread write something that comes before the response. `write` gets true if earlier responses are not
+    /// all sent, and returns true if they still are not.
     pub(crate) fn write_before<R>(&self, write: impl FnOnce(bool) -> (bool, R)) -> Option<R> {
         let before = self.state.load(SeqCst);
         if !self.take_from(before) {
@@ -123,7 +122,7 @@ impl Claim {
         Some(result)
     }
 
-    /// Claims the answer for the thread.
+    /// Claims the response for the thread.
     pub(crate) fn claim(&self) -> Outcome {
         loop {
             let state = self.state.load(SeqCst);
@@ -134,7 +133,7 @@ impl Claim {
         }
     }
 
-    /// Claims the answer for a stream that begins at `now`. Says whether it may.
+    /// Claims the response for a stream that begins at `now`. Returns true if that succeeded.
     pub(crate) fn stream(&self, now: Instant) -> bool {
         let may = self.claim() == Outcome::Own;
         if may {
@@ -144,7 +143,7 @@ impl Claim {
         may
     }
 
-    /// Whose the answer is; for those that the loop can't overrule at this moment.
+    /// Returns whose response it is, for callers that the loop cannot overrule at this moment.
     pub(crate) fn outcome(&self) -> Outcome {
         self.outcome_of(self.state.load(SeqCst))
     }
@@ -158,17 +157,17 @@ impl Claim {
         }
     }
 
-    /// The connection is back at its loop.
+    /// Notes that the connection is back at its loop.
     pub(crate) fn reset(&self) {
         if self.state.load(Relaxed) != OPEN {
             self.state.store(OPEN, SeqCst);
         }
     }
 
-    /// When the loop should look at the call again, if ever.
+    /// Returns when the loop should look at the call again, if ever.
     pub(crate) fn deadline(&self, now: Instant, limits: &Limits) -> Option<Instant> {
         let began = after(self.zero, Duration::from_nanos(self.began.load(SeqCst)));
-        // Not overdue, so never at once: whoever looks would look for ever.
+        // It is not overdue, so never at once: the caller would look in an endless loop.
         let later = |limit: Duration| after(now, limit.max(SOONEST));
         match self.state.load(SeqCst) {
             OPEN | BEHIND => match (limits.handler, limits.stream) {
@@ -182,8 +181,7 @@ impl Claim {
         }
     }
 
-    /// Takes the word from the handler if it has not answered. `is_replaced` says whether its permit goes
-    /// to another.
+    /// Takes the response from the handler if it has not begun it. `is_replaced`: its permit goes to another handler.
     pub(crate) fn overrule(&self, is_replaced: bool) -> Overdue {
         let after = if is_replaced { REPLACED } else { OVERRULED };
         let takes = [
@@ -216,7 +214,7 @@ impl Claim {
     fn set_began(&self, now: Instant) {
         let nanoseconds = now.saturating_duration_since(self.zero).as_nanos();
         let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
-        // The loop's word on when the call began may come behind the thread's own.
+        // The loop's note of when the call began may arrive after the thread's own.
         self.began.fetch_max(nanoseconds, Relaxed);
     }
 }

@@ -1,10 +1,10 @@
-//! What a connection is for.
+//! The purpose of a connection.
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lane {
     /// The application.
     Service,
-    /// Nothing but the health of the server: it came to a listener of that purpose.
+    /// Only the health of the server: it came to a listener for that purpose.
     Health,
 }

@@ -1,4 +1,4 @@
-//! A connection's socket, and word of its readiness for whoever has the connection.
+//! A connection's socket, and its readiness, for whoever has the connection.
 
 use std::io;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ use crate::server::net::socket::is;
 pub(crate) const READABLE: u8 = 1;
 /// The socket may be written to.
 pub(crate) const WRITABLE: u8 = 2;
-/// The client has said that it sends no more: the next short read is not the last.
+/// The client has announced that it sends no more: the next short read is not the last.
 pub(crate) const FINISHED: u8 = 32;
-/// The connection is gone, both ways.
+/// The connection is closed in both directions.
 pub(crate) const GONE: u8 = 64;
-/// The server is about to stop: streams without an end of their own should end.
+/// The server is about to stop: endless streams should end.
 pub(crate) const DRAINING: u8 = 4;
-/// The server has waited long enough: nothing waits any more.
+/// The server has waited long enough: nobody waits any more.
 pub(crate) const STOPPING: u8 = 8;
 /// A thread waits for one of the above.
 pub(crate) const AWAITED: u8 = 16;
-/// Others wait for the place of this upload, which is slow: it should end.
+/// Others wait for the place of this slow upload: it should end.
 pub(crate) const OUSTED: u8 = 128;
 
-/// What the loop and a thread that is out with a connection both know of it.
+/// What the loop and a thread with a checked-out connection both know of it.
 ///
-/// Whoever has the connection reads and writes the socket. Events come to the loop all the same; while
-/// the connection is out they are noted here.
+/// Whoever has the connection reads and writes the socket. The loop still gets its events; while the connection is
+/// checked out, they are noted here.
 pub(crate) struct Link {
     channel: Channel,
     noted: AtomicU8,
@@ -67,24 +67,24 @@ impl Link {
         lock(&self.copy).as_ref()?.to_request()
     }
 
-    /// Makes events of this connection come to `registry`.
+    /// Registers this connection with `registry`.
     #[cfg(unix)]
     pub(crate) fn register(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
         self.channel.register(registry, token)
     }
 
-    /// Ends the connection at once, whoever has it.
+    /// Cuts the connection at once, whoever has it.
     pub(crate) fn cut(&self) {
-        // A client that is gone already has nothing to be cut off from.
+        // A client that has already left cannot be cut.
         let _ = self.channel.cut();
     }
 
-    /// Whether a thread waits for the client.
+    /// Returns true if a thread waits for the client.
     pub(crate) fn is_awaited(&self) -> bool {
         self.noted.load(SeqCst) & AWAITED != 0
     }
 
-    /// What was noted does not concern the next request.
+    /// Clears what does not concern the next request.
     pub(crate) fn forget(&self, readiness: u8) {
         self.noted.fetch_and(!readiness, SeqCst);
     }
@@ -101,11 +101,11 @@ impl Link {
             & readiness
     }
 
-    /// Waits until one of `wanted` is noted; says which, or nothing when `deadline` has passed.
+    /// Waits until one of `wanted` is noted, and returns it; returns nothing when `deadline` has passed.
     fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
         loop {
             *lock(&self.waiting) = Some(std::thread::current());
-            // The mark first, then the look: a note between the two wakes us.
+            // First the mark, then the check: a note between the two wakes this thread.
             self.noted.fetch_or(AWAITED, SeqCst);
             let noted = self.take(wanted);
             let left = deadline.saturating_duration_since(Instant::now());
@@ -118,14 +118,14 @@ impl Link {
     }
 }
 
-/// What has come of reading or writing without waiting.
+/// The result of reading or writing without waiting.
 #[derive(Clone, Copy)]
 pub(crate) enum Attempt {
-    /// So many bytes; none read means the end.
+    /// This many bytes; reading none means the end.
     Done(usize),
-    /// Nothing, until an event says that it is worth another attempt.
+    /// Nothing, until an event makes another attempt worthwhile.
     TooEarly,
-    /// Nothing, and nothing will.
+    /// Nothing, now or later.
     Failed,
 }
 
@@ -139,7 +139,7 @@ impl Attempt {
         }
     }
 
-    /// How many bytes that were.
+    /// Returns the number of bytes.
     pub(crate) fn done(self) -> usize {
         match self {
             Attempt::Done(n) => n,
@@ -148,11 +148,11 @@ impl Attempt {
     }
 }
 
-/// A connection's way to its client.
+/// The way from a connection to its client.
 #[derive(Clone)]
 pub(crate) struct Transport {
     pub(crate) link: Arc<Link>,
-    /// What ends a wait before its time.
+    /// The notes that end a wait early.
     pub(crate) interrupts: u8,
 }
 
@@ -168,7 +168,7 @@ impl Transport {
         Transport::of(Arc::new(link))
     }
 
-    /// Another way to the same client.
+    /// Creates another way to the same client.
     pub(crate) fn of(link: Arc<Link>) -> Transport {
         Transport {
             link,
@@ -176,51 +176,51 @@ impl Transport {
         }
     }
 
-    /// Whether the client is known to be gone.
+    /// Returns true if the client is known to have left.
     pub(crate) fn is_gone(&self) -> bool {
         self.link.noted.load(SeqCst) & GONE != 0
     }
 
-    /// Waits until `deadline` for something to be noted that ends a stream, or something of `also`. Says what that is.
+    /// Waits until `deadline` for a note that ends a stream, or for one of `also`. Returns it.
     pub(crate) fn await_end(&self, also: u8, deadline: Instant) -> u8 {
         self.link.wait(GONE | self.interrupts | also, deadline)
     }
 
-    /// Whether a wait would be interrupted at once.
+    /// Returns true if a wait would end at once.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.link.noted.load(SeqCst) & self.interrupts != 0
     }
 
-    /// What was noted while the connection was out.
+    /// Takes what was noted while the connection was checked out.
     pub(crate) fn take_noted(&self) -> u8 {
         self.link.take(READABLE | WRITABLE | FINISHED)
     }
 
-    /// What the encryption, if there is one, does for the connection.
+    /// Returns the channel: the socket, and its encryption if there is any.
     pub(crate) fn channel(&self) -> &Channel {
         &self.link.channel
     }
 
-    // Beside what the system does for these three, being called is nothing.
-    /// Reads what is there.
+    // Compared with the system calls in these three, a call costs nothing.
+    /// Reads what has arrived.
     #[inline(never)]
     pub(crate) fn try_read(&mut self, into: &mut [u8]) -> Attempt {
         Attempt::of(self.read(into))
     }
 
-    /// Writes as much as the client takes now.
+    /// Writes as much as the client accepts now.
     #[inline(never)]
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Attempt {
         Attempt::of(self.write(bytes))
     }
 
-    /// As [`try_write`](Transport::try_write), for bytes in two places.
+    /// Does what [`try_write`](Transport::try_write) does, for bytes in two places.
     #[inline(never)]
     pub(crate) fn try_write_both(&mut self, first: &[u8], second: &[u8]) -> Attempt {
         Attempt::of(uninterrupted(|| self.link.channel.write_both(first, second)))
     }
 
-    /// As [`try_read`](Transport::try_read), for those who tell why it has failed.
+    /// Does what [`try_read`](Transport::try_read) does, for callers that report errors.
     #[inline]
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.read(into))
@@ -233,11 +233,11 @@ impl Transport {
 
     /// Tells the client that nothing more will come.
     pub(crate) fn finish_sending(&self) {
-        // A client that is gone already has been told.
+        // A client that has already left need not be told.
         let _ = self.link.channel.finish_sending();
     }
 
-    /// As [`read`](Transport::read), waiting for something to read.
+    /// Does what [`read`](Transport::read) does, waiting for something to read.
     pub(crate) fn read_by(&mut self, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
             match self.read(into) {
@@ -247,7 +247,7 @@ impl Transport {
         }
     }
 
-    /// Writes all of `bytes`, waiting for the client. Says how many are written, and whether those are all.
+    /// Writes all of `bytes`, waiting for the client. Returns how many are written, and an error if those are not all.
     fn write_on(&mut self, bytes: &[u8], deadline: Instant) -> (usize, io::Result<()>) {
         let mut written = 0;
         while let Some(rest @ [_, ..]) = bytes.get(written..) {
@@ -272,18 +272,18 @@ impl Transport {
         self.write_on(bytes, deadline).1
     }
 
-    /// As [`write_by`](Transport::write_by), taking out of `bytes` what is written.
+    /// Does what [`write_by`](Transport::write_by) does, and removes from `bytes` what is written.
     pub(crate) fn drain_by(&mut self, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
         let (written, outcome) = self.write_on(bytes, deadline);
         bytes.drain(..written);
         outcome
     }
 
-    /// Waits until the client makes something `wanted` possible.
+    /// Waits until the client makes something in `wanted` possible.
     #[inline(never)]
     fn wait(&self, wanted: u8, deadline: Instant) -> io::Result<()> {
         let noted = self.link.wait(wanted | self.interrupts, deadline);
-        // What the client takes is not held against the handler.
+        // Time spent waiting for the client does not count against the handler.
         self.link.claim.begin(Instant::now());
         if noted & self.interrupts != 0 {
             if noted & self.interrupts == OUSTED {

@@ -1,4 +1,4 @@
-//! A connection as the server has it: its socket, the bytes under way, and what it waits for.
+//! A connection: its socket, the bytes in progress, and what it waits for.
 
 pub(crate) mod claim;
 pub(crate) mod lane;
@@ -29,73 +29,73 @@ use wait::Wait;
 use work::Disk;
 pub(crate) use work::Work;
 
-/// The beginning of a head that is kept apart. Each time more of it comes it is read again, so it must not be
-/// long.
+/// The longest beginning of a head that is stored without a buffer. It is parsed again each time more of it arrives, so
+/// it must be short.
 const BEGUN: usize = 1024;
 
-/// So many slow handlers, one behind the other, make the next one likely to be slow. One alone says little.
+/// This many slow handlers in a row make the next one likely to be slow. A single one says little.
 const LIKELY_SLOW: u8 = 2;
 
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
-    /// What a connection needs only while something is under way; an idle one has none.
+    /// What a connection needs only while something is in progress; an idle one has none.
     pub(crate) work: Option<Box<Work>>,
     pub(crate) peer: Option<std::net::SocketAddr>,
-    /// Whom the peer has connected for.
+    /// The client for which the peer has connected.
     pub(crate) relayed: Relayed,
-    /// A PROXY header must come first, which this reads.
+    /// Parses the PROXY header that must come first, if one must.
     pub(crate) proxy_header: Option<ParseProxyHeader>,
-    /// What has arrived of that header, or of a request's head: a slow client takes up hardly more than it
-    /// has sent.
+    /// The beginning of that header, or of a request's head: a slow client uses hardly more memory than it has sent.
     begun: Box<[u8]>,
     pub(crate) lane: Lane,
-    /// Its next handler's place, if that needs one.
+    /// The place for its next handler, if that needs one.
     pub(crate) place: Option<Place>,
-    /// Where the loop keeps its place.
+    /// The key of its slot.
     pub(crate) key: usize,
-    /// Which of the loops that is.
+    /// The index of its loop.
     pub(crate) home: usize,
     pub(crate) wait: Wait,
     readiness: Readiness,
     state: Life,
-    /// Whether it has had an answer.
+    /// True once it has had a response.
     pub(crate) is_used: bool,
-    /// How many of its last handlers, one behind the other, were slow.
+    /// How many of its last handlers in a row were slow.
     slow_calls: u8,
-    /// The loop has its answer, and sends that before anything else of it.
+    /// True if the loop has its response, and sends that before anything else of it.
     pub(crate) has_unsent: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Life {
     Open,
-    /// The last answer is on its way.
+    /// The last response is being sent.
     Closing,
-    /// All is sent, and the client has been told. RFC 9112 §9.6: "the server reads from the connection
-    /// until it receives a corresponding close by the client", lest a reset destroy the last answer.
+    /// Everything is sent, and the client has been told. RFC 9112 §9.6: "the server reads from the connection until it
+    /// receives a corresponding close by the client", lest a reset destroy the last response.
     Lingering,
     /// Nothing can be sent or received any more.
     Broken,
 }
 
-/// What became of a connection that was gone on with.
+/// What a connection needs after it has continued.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// It waits for an event, or its deadline.
     Wait,
-    /// It waits, and nothing is under way.
+    /// It waits, and nothing is in progress.
     Rest,
     /// A request is ready for the application.
     Call,
-    /// As before, or a response that waits; it needs a place among those whose bodies pass while their handlers run.
+    /// The same, or for a response that waits; it needs a place among those whose bodies are transferred while their
+    /// handlers run.
     CallWithPlace,
-    /// The next piece of a file is to be read by a thread that may wait for a disk.
+    /// A thread that may wait for a disk must read the next piece of a file.
     Read,
-    /// There is more to do, once others had their turn.
+    /// There is more to do, after others had their turn.
     Again,
     /// There is no memory for more of its body.
     Starved,
-    /// It is over.
+    /// It has ended.
     Close,
 }
 
@@ -128,7 +128,7 @@ impl Connection {
         }
     }
 
-    /// Gets what it needs to go on.
+    /// Receives what it needs to continue.
     pub(crate) fn equip(&mut self, mut work: Box<Work>) {
         if self.proxy_header.is_none() {
             work.exchange.receive_copy(&std::mem::take(&mut self.begun));
@@ -136,26 +136,26 @@ impl Connection {
         self.work = Some(work);
     }
 
-    /// Since when it has been idle: its client has sent nothing since the last answer, or nothing at all. None if
-    /// anything is under way.
+    /// Returns since when it has been idle: its client has sent nothing since the last response, or nothing at all.
+    /// `None` if anything is in progress.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readiness.readable;
         (is_idle && self.state == Life::Open).then_some(self.wait.since())
     }
 
-    /// Whether the beginning of a request is all there is of it so far, and no work is under way.
+    /// Returns true if it has only the beginning of a request, and no work.
     pub(crate) fn has_begun(&self) -> bool {
         !self.begun.is_empty() && self.proxy_header.is_none()
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub(crate) fn note(&mut self, readiness: u8) {
         self.readiness.note(readiness);
-        // A handshake goes on by reading, whichever way it was held up.
+        // A handshake continues by reading, in whichever direction it was blocked.
         self.readiness.readable |= readiness & WRITABLE != 0 && self.transport.channel().has_unsent();
     }
 
-    /// Whether an event has made it worth going on.
+    /// Returns true if an event has made continuing worthwhile.
     pub(crate) fn is_ready(&self) -> bool {
         if self.readiness.readable {
             self.wait.reason != Waits::Place
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// Makes the answer that is being sent the last one.
+    /// Makes the response that is being sent the last one.
     pub(crate) fn close_after_sending(&mut self) {
         self.place = None;
         if self.state == Life::Open {
@@ -172,23 +172,23 @@ impl Connection {
         }
     }
 
-    /// It waits for its turn to have a file read. Its client's time does not run meanwhile.
+    /// Makes it wait for its turn to have a file read. The time of its client does not run meanwhile.
     pub(crate) fn wait_for_disk(&mut self, now: Instant, limits: &Limits) {
         self.wait
             .begin(Waits::Disk, now, limits.handler.unwrap_or(Duration::MAX));
     }
 
-    /// A piece of a file has been read, or its turn has come: its client's time begins now.
+    /// Notes that a piece of a file has been read, or that its turn has come: the time of its client begins now.
     pub(crate) fn leave_disk(&mut self, now: Instant) {
         self.wait.begin(Waits::Client, now, Duration::ZERO);
     }
 
-    /// Whether there is nothing to do for it until an event comes, and nothing is under way.
+    /// Returns true if nothing is in progress, and nothing needs to be done until an event comes.
     pub(crate) fn can_rest(&self) -> bool {
         self.is_quiet() && self.work.as_ref().is_some_and(|work| work.is_idle())
     }
 
-    /// What is to be sent, if it could rest but for that.
+    /// Returns what is to be sent, if nothing else is in progress.
     pub(crate) fn lone_response(&mut self) -> Option<&mut Vec<u8>> {
         if !self.is_quiet() {
             return None;
@@ -200,8 +200,7 @@ impl Connection {
         self.state == Life::Open && !self.readiness.readable && !self.readiness.peer_finished
     }
 
-    /// Gives the connection up: what was sent is not whole, and must not look whole by what might
-    /// still be sent.
+    /// Gives the connection up: what was sent is incomplete, and nothing sent later may make it look complete.
     pub(crate) fn break_off(&mut self) {
         self.place = None;
         self.state = Life::Broken;
@@ -221,8 +220,8 @@ impl Connection {
         }
     }
 
-    /// The server closes it, although nothing is wrong with it. RFC 9112 §9.8: "Servers MUST attempt to
-    /// initiate an exchange of closure alerts with the client before closing the connection."
+    /// Closes a healthy connection. RFC 9112 §9.8: "Servers MUST attempt to initiate an exchange of closure alerts with
+    /// the client before closing the connection."
     pub(crate) fn end_in_order(&self) {
         let is_idle = self.work.as_ref().is_none_or(|work| work.is_idle());
         if self.state == Life::Open && is_idle && self.transport.channel().is_secure() {
@@ -230,7 +229,7 @@ impl Connection {
         }
     }
 
-    /// A deadline has passed. Says whether an answer tells so, or the connection just ends.
+    /// Handles a passed deadline. Returns true if a response tells the client, and false if the connection just ends.
     pub(crate) fn overdue(&mut self, date: &Date) -> bool {
         if self.wait.reason == Waits::Place {
             self.refuse_unavailable("the request waited too long for a place", date);
@@ -240,7 +239,7 @@ impl Connection {
             return false;
         };
         if work.exchange.is_idle() {
-            // Nobody asked anything, so nobody gets an answer.
+            // There was no request, so there is no response.
             return false;
         }
         // RFC 9110 §15.5.9: "did not receive a complete request message within the time that it was prepared to wait".
@@ -251,11 +250,11 @@ impl Connection {
         true
     }
 
-    /// Answers 503 in place of the application, and closes.
+    /// Responds with 503 in place of the application, and closes.
     #[cold]
     pub(crate) fn refuse_unavailable(&mut self, reason: &str, date: &Date) {
         if let Some(work) = &mut self.work {
-            // What has been made and not been sent is not sent any more.
+            // What has been made and not sent is no longer sent.
             work.send_nothing();
             work.exchange
                 .refuse_with(http::StatusCode::SERVICE_UNAVAILABLE, reason, date, &mut work.out);
@@ -263,7 +262,7 @@ impl Connection {
         self.close_after_sending();
     }
 
-    /// Sends what there is to be sent, without waiting.
+    /// Sends what is to be sent, without waiting.
     #[inline]
     pub(crate) fn send_now(&mut self) {
         if let Flush::Failed = self.flush() {
@@ -278,7 +277,7 @@ impl Connection {
         }
     }
 
-    /// The answer that is being made can't be made whole. Those before it are sent, and one that is whole.
+    /// Handles a response that cannot be completed. The responses before it are sent, and so is a complete one.
     pub(crate) fn fail_response(&mut self) {
         if self.work.as_mut().is_some_and(|work| work.withdraw_response()) {
             self.close_after_sending();
@@ -287,7 +286,7 @@ impl Connection {
         }
     }
 
-    /// Sends what is there to be sent, as far as the client takes it.
+    /// Sends what is to be sent, as far as the client accepts it.
     #[inline]
     fn flush(&mut self) -> Flush {
         match &self.work {
@@ -303,7 +302,7 @@ impl Connection {
         }
     }
 
-    /// Does all that can be done without the application and without waiting.
+    /// Does everything that is possible without the application and without waiting.
     pub(crate) fn progress(&mut self, now: Instant, limits: &Limits, date: &Date) -> Progress {
         if let (Some(parse), Life::Open) = (self.proxy_header, self.state) {
             match self.receive_proxy_header(parse) {
@@ -329,7 +328,7 @@ impl Connection {
             };
             let is_at_rest = self.state == Life::Open && work.exchange.is_idle();
             if is_at_rest && self.readiness.readable && !self.readiness.peer_finished {
-                // There is nothing to go on with but what the socket has.
+                // Only the socket can have anything to continue with.
                 self.receive();
                 continue;
             }
@@ -355,7 +354,7 @@ impl Connection {
                     Step::Receive if !work.exchange.finds_room() => return Progress::Starved,
                     Step::Receive => {
                         if self.wait.reason == Waits::Place {
-                            // What it has waited for is there: now others wait for its client.
+                            // What it has waited for is there. From now on others wait for its client.
                             self.wait.begin(Waits::Body, now, Duration::ZERO);
                         }
                         self.receive();
@@ -365,7 +364,8 @@ impl Connection {
         }
     }
 
-    /// Whether the client will send no more, not even an alert, so that nothing can destroy what is on its way to it.
+    /// Returns true if the client will send nothing more, not even an alert, so that nothing can destroy what is on its
+    /// way to it.
     fn client_is_done(&self) -> bool {
         let has_sent_all = self.work.as_ref().is_some_and(|work| work.exchange.client_is_done());
         has_sent_all && !self.readiness.readable && !self.transport.channel().is_secure()
@@ -398,33 +398,33 @@ impl Connection {
         Progress::Rest
     }
 
-    /// How slowly it sends a body, if it is slow and holds memory that others wait for: bytes per second.
+    /// Returns how slowly it sends a body, in bytes per second, if it is slow and holds memory for which others wait.
     pub(crate) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
         self.work.as_ref().filter(|work| work.exchange.holds_shared())?;
         self.wait.pace_if_slow(now, limits)
     }
 
-    /// Its request waits for a place, or for memory: it is not read meanwhile, and no time is charged to its client.
+    /// Makes its request wait for a place, or for memory. It is not read meanwhile, and its client is charged no time.
     pub(crate) fn wait_for_place(&mut self, now: Instant, limits: &Limits) {
         self.wait.begin(Waits::Place, now, limits.queue_time);
     }
 
-    /// Leaves the present wait at most this long, counted from its beginning.
+    /// Limits the current wait to this long, counted from its beginning.
     pub(crate) fn shorten(&mut self, most: Duration) {
         self.wait.shorten(most);
     }
 
-    /// Takes note of whether the handler of its last request was slow.
+    /// Records whether the handler of its last request was slow.
     pub(crate) fn note_pace(&mut self, was_slow: bool) {
         self.slow_calls = if was_slow { self.slow_calls.saturating_add(1) } else { 0 };
     }
 
-    /// Whether the handler of its next request is likely to be slow.
+    /// Returns true if the handler of its next request is likely to be slow.
     pub(crate) fn is_likely_slow(&self) -> bool {
         self.slow_calls >= LIKELY_SLOW
     }
 
-    /// A request has been answered: what the next wait is for starts anew.
+    /// Notes that a request has its response: the next wait begins anew.
     pub(crate) fn answered(&mut self, now: Instant, limits: &Limits) {
         self.is_used = true;
         self.wait.begin(Waits::Idle, now, limits.idle);

@@ -1,7 +1,7 @@
-//! Places for handlers whose bodies pass while they run: so many for uploads, so many for downloads.
+//! Places for handlers whose bodies are transferred while they run: a number for uploads, and a number for downloads.
 //!
 //! Such a handler has a thread that waits for its client, so only some of the threads may do that at once. Uploads and
-//! downloads have places of their own, and no peer has all of them.
+//! downloads have separate places, and no peer gets all of them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +19,13 @@ pub(crate) struct Places {
     taken: Mutex<Vec<Arc<Holder>>>,
 }
 
-/// A place that is taken. Dropping it gives it back.
+/// A place that is taken. Dropping it frees it.
 pub(crate) struct Place {
     places: Arc<Places>,
     pub(crate) holder: Arc<Holder>,
 }
 
-/// Who has a place.
+/// The holder of a place.
 pub(crate) struct Holder {
     peer: Option<IpAddr>,
     link: Arc<Link>,
@@ -34,7 +34,7 @@ pub(crate) struct Holder {
 }
 
 impl Places {
-    /// So many places; one at least, or nobody could ever have one.
+    /// Creates this many places; at least one, or nobody could ever have one.
     pub(crate) fn new(most: usize) -> Arc<Places> {
         Arc::new(Places {
             most: most.max(1),
@@ -42,12 +42,13 @@ impl Places {
         })
     }
 
-    /// How many are taken.
+    /// Returns how many are taken.
     pub(crate) fn taken(&self) -> usize {
         lock(&self.taken).len()
     }
 
-    /// Takes a place for the connection of `link`, if there is one. `peer` is None where clients are not told apart.
+    /// Takes a place for the connection of `link`, if one is free. `peer` is `None` where clients are not
+    /// distinguished.
     pub(crate) fn take(self: &Arc<Places>, peer: Option<SocketAddr>, link: &Arc<Link>) -> Option<Place> {
         let peer = peer.map(|peer| peer_of(peer.ip()));
         let mut taken = lock(&self.taken);
@@ -67,13 +68,13 @@ impl Places {
         })
     }
 
-    /// Somebody waits for a place: the handler with the slowest client makes room, if that one is slow.
+    /// Makes the handler with the slowest client make room, if that client is slow.
     ///
-    /// Says whether somebody will make room. As long as one who has been told to has not done so, no other is.
+    /// Returns true if somebody will make room. While one that was told to has not done so, no other is told.
     pub(crate) fn make_room(&self, peer: Option<SocketAddr>, now: Instant, limits: &Limits) -> bool {
         let peer = peer.map(|peer| peer_of(peer.ip()));
         let taken = lock(&self.taken);
-        // With places left, it is the peer that has its share.
+        // If places are left, the peer has used up its share.
         let is_full = taken.len() >= self.most;
         let rivals = || taken.iter().filter(|holder| is_full || holder.peer == peer);
         if rivals().any(|holder| holder.is_ousted.load(Ordering::Relaxed)) {
@@ -111,18 +112,18 @@ impl Holder {
     }
 }
 
-/// The time that is charged to a client which sends a body: only that in which the body's reader waits for it, not
-/// that which the handler takes before it reads, or between two reads.
+/// The time that is charged to a client which sends a body: only the time in which the reader of the body waits for it,
+/// not the time that the handler takes before it reads or between two reads.
 #[derive(Default)]
 pub(crate) struct ClientClock {
     waited: Duration,
-    /// Since when the reader waits now.
+    /// Since when the reader is waiting now.
     since: Option<Instant>,
     received: u64,
 }
 
 impl ClientClock {
-    /// A wait begins. Says when it must end.
+    /// Begins a wait. Returns when it must end.
     pub(crate) fn begin_wait(&mut self, now: Instant, limits: &Limits) -> Instant {
         self.since = Some(now);
         let start = now.checked_sub(self.waited).unwrap_or(now);
@@ -145,7 +146,7 @@ impl ClientClock {
         self.waited.saturating_add(waits)
     }
 
-    /// How many bytes a second of waiting has brought, if others need not wait for so few.
+    /// Returns how many bytes a second of waiting has brought, if that is too few while others wait.
     fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
         limits.pace_if_slow(self.waited_by(now), self.received)
     }
@@ -223,7 +224,7 @@ mod tests {
         assert!(places.take(peer("192.0.2.3:1"), &link()).is_none(), "those were all");
     }
 
-    /// A place whose reader has waited so long for so many bytes.
+    /// Returns a place whose reader has waited that long for that many bytes.
     fn held(places: &Arc<Places>, peer: Option<SocketAddr>, waited: Duration, bytes: usize) -> Place {
         let link = link();
         link.note(AWAITED);

@@ -1,18 +1,18 @@
-//! Whether a connection's socket may have something to read, or take something, as far as events have told.
+//! The readiness of a connection's socket, as far as events have told.
 
 use super::link::{Attempt, FINISHED, READABLE, WRITABLE};
 
 pub(super) struct Readiness {
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// The client has closed its side: what has arrived is still to be read, up to the end.
+    /// The client has closed its side: what has arrived must still be read, up to the end.
     pub(super) peer_is_finishing: bool,
-    /// The end has been read.
+    /// The end was read.
     pub(super) peer_finished: bool,
 }
 
 impl Readiness {
-    /// Of a new connection. The client may have sent its request already: look before waiting.
+    /// The readiness of a new connection. The client may have sent its request already: check before waiting.
     pub(super) fn new() -> Readiness {
         Readiness {
             readable: true,
@@ -22,14 +22,14 @@ impl Readiness {
         }
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub(super) fn note(&mut self, readiness: u8) {
         self.readable |= readiness & READABLE != 0;
         self.writable |= readiness & WRITABLE != 0;
         self.peer_is_finishing |= readiness & FINISHED != 0;
     }
 
-    /// Takes note of what a read has come to, of which one that was `short` has taken all there was.
+    /// Records the result of a read. A `short` one has taken everything there was.
     #[inline]
     pub(super) fn note_read(&mut self, attempt: Attempt, is_short: bool) {
         match attempt {
@@ -39,7 +39,7 @@ impl Readiness {
                 }
             }
             Attempt::TooEarly => self.readable = false,
-            // Whatever the reason is, nothing else will come.
+            // For whatever reason, nothing more will come.
             Attempt::Done(0) | Attempt::Failed => self.peer_finished = true,
         }
     }

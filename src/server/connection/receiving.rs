@@ -1,4 +1,4 @@
-//! What a connection receives, read once at a time.
+//! What a connection receives, one read at a time.
 
 use crate::report;
 
@@ -7,15 +7,15 @@ use super::{Connection, Life, Progress};
 use crate::server::net::channel::SHORT_READ_DRAINS;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 
-/// How much a closing connection is read on, at most, in one go.
+/// How much of a closing connection is read at most, at once.
 const DISCARDED: usize = 16 * 1024;
 
-/// How much is read at once while a PROXY header is expected: more than any usual one.
+/// How much is read at once while a PROXY header is expected: more than any usual header.
 const PROXY_PIECE: usize = 512;
 
 impl Connection {
     /// Reads once.
-    // Not on the usual way, which reads ahead.
+    // Not on the usual path, which reads ahead.
     #[inline(never)]
     pub(super) fn receive(&mut self) {
         let Some(work) = &mut self.work else { return };
@@ -26,12 +26,12 @@ impl Connection {
         self.note_read(attempt, size);
     }
 
-    /// Whether nothing is under way, so that what comes next may be read into other memory than its work's.
+    /// Returns true if nothing is in progress, so that what comes next may be read into memory other than its work's.
     pub(crate) fn may_be_read_ahead(&self) -> bool {
         self.work.is_none() && self.state == Life::Open && self.begun.is_empty() && self.proxy_header.is_none()
     }
 
-    /// Reads once, into `room`, and says how much. If that is nothing although it is still
+    /// Reads once, into `room`, and returns how much. If that is nothing although it is still
     /// [ready](Connection::is_ready), this is the end.
     pub(crate) fn receive_ahead(&mut self, room: &mut [u8]) -> usize {
         let attempt = self.transport.try_read(room);
@@ -39,7 +39,7 @@ impl Connection {
         attempt.done()
     }
 
-    /// Takes note of what a read into a room of this size has come to.
+    /// Records the result of a read into a buffer of this size.
     #[inline]
     fn note_read(&mut self, attempt: Attempt, size: usize) {
         let is_short = attempt.done() < size && self.transport.channel().short_read_drains();
@@ -47,7 +47,7 @@ impl Connection {
         self.readiness.note_read(attempt, is_short);
     }
 
-    /// Reads and throws away, until the client has closed too.
+    /// Reads and discards, until the client has closed, too.
     pub(super) fn discard(&mut self) -> Progress {
         let mut nowhere = [0; DISCARDED];
         while self.readiness.readable {
@@ -60,7 +60,7 @@ impl Connection {
         Progress::Wait
     }
 
-    /// Reads up to the end of the PROXY header; None if the connection is of no use any more.
+    /// Reads up to the end of the PROXY header. Returns `None` if the connection has no further use.
     #[cold]
     pub(super) fn receive_proxy_header(&mut self, parse: ParseProxyHeader) -> Option<ProxyHeader> {
         let mut bytes = std::mem::take(&mut self.begun).into_vec();
@@ -83,7 +83,7 @@ impl Connection {
                 work.exchange.request.relayed = relayed;
                 let behind = bytes.get(len..).unwrap_or(&[]);
                 if self.transport.channel().decrypt(behind).ok()? {
-                    // What is decrypted raises no event.
+                    // Decrypted bytes raise no event.
                     self.readiness.readable = true;
                 } else {
                     work.exchange.receive_copy(behind);
@@ -91,7 +91,7 @@ impl Connection {
                 return verdict.ok();
             }
             if verdict.is_err() {
-                report::debug!("closed a connection that began without a proper PROXY header");
+                report::debug!("closed a connection from a trusted peer that began without a valid PROXY header");
                 return None;
             }
         }

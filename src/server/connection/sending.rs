@@ -1,4 +1,4 @@
-//! What a connection sends, as far as its client takes it.
+//! What a connection sends, as far as its client accepts it.
 
 use crate::report;
 
@@ -8,21 +8,21 @@ use super::wait::{Wait, Waits};
 use super::work::{Disk, Piece, Work};
 use crate::exchange::Payload;
 
-/// What has become of sending all there is.
+/// The result of sending.
 pub(super) enum Flush {
     Done,
     Blocked,
     /// A file must be read, and this thread may not wait for a disk.
     OnDisk,
-    /// So many pieces of a file have been sent that others should have their turn.
+    /// Enough pieces of a file were sent that others should have their turn.
     Enough,
     Failed,
 }
 
-/// How many pieces of a file are sent at most, in one go.
+/// The most pieces of a file that are sent at once.
 const PIECES: usize = 16;
 
-/// Sends what a connection has to send, as far as its client takes it.
+/// Sends what a connection has to send, as far as its client accepts it.
 pub(super) fn flush(
     work: &mut Work,
     transport: &mut Transport,
@@ -55,7 +55,7 @@ pub(super) fn flush(
                 Ok(Piece::OnDisk) => return Flush::OnDisk,
                 Ok(Piece::End) => return Flush::Done,
                 Err(error) => {
-                    report::error!("a file that is being sent can't be read: {error}");
+                    report::error!("can't read a file that is being sent: {error}; its connection is cut");
                     return Flush::Failed;
                 }
             }

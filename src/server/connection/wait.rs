@@ -1,20 +1,20 @@
-//! What a connection waits for, until when, and how much has passed meanwhile.
+//! What a connection waits for, until when, and how much was transferred meanwhile.
 
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 use crate::server::limits::Limits;
 
-/// A wait, or a transfer, that is under way.
+/// A wait or a transfer that is in progress.
 pub(crate) struct Wait {
     pub(crate) reason: Waits,
     pub(crate) deadline: Instant,
     since: Instant,
-    /// How many bytes have passed since.
+    /// How many bytes were transferred since.
     passed: u64,
 }
 
-/// What a deadline is for.
+/// The purpose of a deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waits {
     Idle,
@@ -29,7 +29,7 @@ pub(crate) enum Waits {
 }
 
 impl Wait {
-    /// For `most` at most.
+    /// Creates a wait of up to `most`.
     pub(super) fn new(reason: Waits, now: Instant, most: Duration) -> Wait {
         Wait {
             reason,
@@ -39,7 +39,7 @@ impl Wait {
         }
     }
 
-    // In five places; an instruction or two of a usual request are not worth that much of the program.
+    // Called in five places; saving an instruction or two of a usual request is not worth repeating the code.
     #[inline(never)]
     pub(super) fn begin(&mut self, reason: Waits, now: Instant, most: Duration) {
         *self = Wait::new(reason, now, most);
@@ -53,7 +53,7 @@ impl Wait {
         self.passed += bytes as u64;
     }
 
-    /// Waits for the client to go on with a transfer, which has earned time by what has passed.
+    /// Waits for the client to continue a transfer, which has earned time by what was transferred.
     pub(super) fn go_on(&mut self, reason: Waits, now: Instant, limits: &Limits) {
         if self.reason != reason {
             self.begin(reason, now, Duration::ZERO);
@@ -61,13 +61,13 @@ impl Wait {
         self.deadline = limits.transfer_deadline(self.since, self.passed);
     }
 
-    /// Leaves it at most this long, counted from its beginning.
+    /// Limits it to this long, counted from its beginning.
     pub(super) fn shorten(&mut self, most: Duration) {
         self.deadline = self.deadline.min(after(self.since, most));
     }
 
-    /// How slowly a client sends a body, if it is slow: bytes per second. What waits itself for a place is not slow, but
-    /// makes room if nobody else does.
+    /// Returns how slowly a client sends a body, in bytes per second, if it is slow. A body that itself waits for a
+    /// place is not slow, but makes room if no other does.
     pub(super) fn pace_if_slow(&self, now: Instant, limits: &Limits) -> Option<u64> {
         let waited = now.saturating_duration_since(self.since);
         match self.reason {

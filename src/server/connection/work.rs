@@ -1,4 +1,4 @@
-//! What is under way on a connection: a request that arrives, and the answers that leave.
+//! What is in progress on a connection: a request that arrives, and the responses to be sent.
 
 use std::io;
 use std::time::Instant;
@@ -12,54 +12,55 @@ use crate::report;
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
 
-/// Whether a thread may wait for a disk. One that holds a loop never may.
+/// Whether a thread may wait for a disk. A thread that holds a loop never may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Disk {
     Never,
     MayWait,
 }
 
-/// What comes next of a response.
+/// The next piece of a response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Piece {
     /// It is in `out`.
     Here,
-    /// Only a thread that may wait for a disk can tell.
+    /// Only a thread that may wait for a disk can get it.
     OnDisk,
-    /// There is no more.
+    /// There is none.
     End,
 }
 
-/// What is under way on a connection. It is handed from connection to connection.
+/// What is in progress on a connection. It passes from connection to connection.
 pub(crate) struct Work {
     pub(crate) exchange: Exchange,
-    /// Bytes to send, and how many of them are sent.
+    /// The bytes to send, and how many of them are sent.
     pub(crate) out: Vec<u8>,
     pub(crate) sent: usize,
-    /// What is to be sent behind them.
+    /// What is to be sent after them.
     pub(crate) payload: Payload,
     /// A response that waits for a place to be sent from.
     pub(crate) parked: Option<Box<Parked>>,
-    /// While an answer is being made, where it begins in `out`: whole answers stand before it.
+    /// Where the response begins in `out` while it is being made: complete responses come before it.
     begun_at: usize,
 }
 
-/// No answer is being made.
+/// No response is being made.
 const NOT_BEGUN: usize = usize::MAX;
 
-/// A response that a handler has made, and which takes a thread to be sent.
+/// A response of a handler that a thread has to send.
 pub(crate) struct Parked {
     pub(crate) response: Response,
     pub(crate) span: RequestSpan,
-    /// When its request was whole.
+    /// When its request was complete.
     pub(crate) since: Instant,
 }
 
-/// Drops a response that is not sent. This may run with the loop held, and what a handler has put into it is user code.
+/// Drops a response that is not sent. The loop may be held here, and what a handler has put into the response is user
+/// code.
 #[cold]
 fn forget(parked: Box<Parked>) {
     if let Err(panic) = contain(|| drop(parked)) {
-        report::error!("dropping a response panicked: {panic}");
+        report::error!("a response panicked when it was dropped: {panic}");
     }
 }
 
@@ -75,18 +76,18 @@ impl Work {
         }
     }
 
-    /// An answer is about to be put behind what is to be sent.
+    /// Notes that a response is about to be appended to what is to be sent.
     pub(crate) fn begin_response(&mut self) {
         self.begun_at = self.out.len();
     }
 
-    /// The answer is whole, but for a payload that needs nobody to be sent.
+    /// Notes that the response is complete, except for a payload that needs no thread to be sent.
     pub(crate) fn end_response(&mut self) {
         self.begun_at = NOT_BEGUN;
     }
 
-    /// Takes back the answer that is being made, if there is one and it is not whole. Says whether everything that has
-    /// been begun is, or will be, sent whole.
+    /// Withdraws the response that is being made, if there is one and it is incomplete. Returns true if everything that
+    /// has begun is, or will be, sent completely.
     pub(crate) fn withdraw_response(&mut self) -> bool {
         let begun_at = std::mem::replace(&mut self.begun_at, NOT_BEGUN);
         if begun_at == NOT_BEGUN {
@@ -105,29 +106,29 @@ impl Work {
         std::mem::take(&mut self.out)
     }
 
-    /// Whether nothing is under way.
+    /// Returns true if nothing is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         !self.has_output() && self.exchange.is_idle()
     }
 
-    /// Whether it goes on only with a place for a body that passes while its handler runs.
+    /// Returns true if it can only continue with a place for a body that is transferred while its handler runs.
     pub(crate) fn needs_place(&self) -> bool {
         self.parked.is_some() || self.exchange.has_live_body()
     }
 
-    /// Whether there is something to be sent.
+    /// Returns true if there is something to be sent.
     #[inline]
     pub(crate) fn has_output(&self) -> bool {
         !(self.out.is_empty() && matches!(self.payload, Payload::None))
     }
 
-    /// What is to be sent, if nothing else is under way.
+    /// Returns what is to be sent, if nothing else is in progress.
     pub(crate) fn lone_output(&mut self) -> Option<&mut Vec<u8>> {
         let is_alone = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
         (is_alone && !self.out.is_empty()).then_some(&mut self.out)
     }
 
-    /// Makes ready for another connection.
+    /// Prepares it for another connection.
     pub(crate) fn reset(&mut self) {
         self.exchange.reset();
         self.send_nothing();
@@ -149,10 +150,10 @@ impl Work {
         }
     }
 
-    /// Puts the first piece of a file behind its head.
+    /// Puts the first piece of a file after its head.
     ///
     /// # Errors
-    /// If it can't be read.
+    /// Returns an error if it cannot be read.
     pub(crate) fn first_piece(&mut self) -> io::Result<()> {
         if let Payload::File(_) = self.payload {
             self.next_piece(Disk::MayWait)?;
@@ -160,10 +161,10 @@ impl Work {
         Ok(())
     }
 
-    /// Puts the next piece of what is to be sent behind what is in `out`, so that there is up to [`FILE_PIECE`] in it.
+    /// Puts the next piece of what is to be sent after the content of `out`, which then has up to [`FILE_PIECE`].
     ///
     /// # Errors
-    /// If a file can't be read any more.
+    /// Returns an error if a file can no longer be read.
     pub(crate) fn next_piece(&mut self, disk: Disk) -> io::Result<Piece> {
         let part = match &mut self.payload {
             Payload::None => return Ok(Piece::End),

@@ -1,4 +1,4 @@
-//! New connections: accepted, and placed on a loop.
+//! New connections: accepted, and assigned to a loop.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,16 +18,17 @@ use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;
 use crate::server::shared::tally::TurnedAway;
 
-/// Connections accepted at least before others get their turn; and as many as others got one before.
+/// The fewest connections that are accepted before other work gets its turn. If more were accepted in the last turn,
+/// that many.
 const ACCEPTED: usize = 64;
 
-/// How many connections of the health lane each loop has at most.
+/// The most connections of the health lane on each loop.
 const PROBING: usize = 64;
 
-/// How long accepting rests when the system has no descriptor left for another connection.
+/// How long accepting pauses when the system has no descriptor for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How much busier than the least busy loop this one may be before it gives a new connection away.
+/// How many more connections than the least busy loop this one may have before it gives a new connection away.
 const IMBALANCE: usize = 4;
 
 impl EventLoop {
@@ -42,7 +43,7 @@ impl EventLoop {
     #[inline(never)]
     fn accept_now(&mut self, shared: &Shared) {
         for listener in self.listeners.take_pending(self.now) {
-            // Where one can't accept, the others can't either.
+            // If one listener cannot accept, the others cannot either.
             if self.listeners.again().is_none() {
                 self.accept_from(listener, shared);
             }
@@ -68,11 +69,11 @@ impl EventLoop {
                     } else {
                         self.place(accepted, shared);
                     }
-                    // If it has been turned away, it has left its descriptor.
+                    // A connection that was turned away has freed its descriptor.
                     reserve.refill();
                 }
                 Err(error) if is(&error, io::ErrorKind::WouldBlock) => return,
-                // accept(2): the connection was gone before it was accepted; the next one may not be.
+                // accept(2): this connection was gone before it was accepted; the next one may not be.
                 Err(error)
                     if is(&error, io::ErrorKind::ConnectionAborted)
                         || is(&error, io::ErrorKind::ConnectionReset)
@@ -81,12 +82,15 @@ impl EventLoop {
                     shared.tally.accept_failed();
                 }
                 Err(error) => {
-                    // No descriptors or no memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM), nor any in reserve. No
-                    // event will tell when there are some again.
+                    // Descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM), and the reserve is empty. No
+                    // event will announce that there are some again.
                     shared.tally.accept_failed();
-                    // By the clock: a round may have taken long, and what has failed must not be tried in a row.
+                    // By the current time: a round may take long, and a failed accept must not be retried immediately.
                     if !self.listeners.pause_until(after(Instant::now(), ACCEPT_PAUSE)) {
-                        report::warn!("can't accept connections for now: {error}");
+                        report::warn!(
+                            "can't accept connections: {error}; trying again in {} ms",
+                            ACCEPT_PAUSE.as_millis()
+                        );
                     }
                     return;
                 }
@@ -95,7 +99,7 @@ impl EventLoop {
         self.listeners.note(listener);
     }
 
-    /// Gives a new connection to the loop that has the fewest, if there is a place for it.
+    /// Gives a new connection to the loop with the fewest connections, if there is a place for it.
     fn place(&mut self, mut accepted: Accepted, shared: &Shared) {
         shared.tally.accepted();
         let of_peer = shared.admit(&mut accepted.visitor);
@@ -117,7 +121,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes in a connection that there is no room for, if an idle one can be closed for it: of this loop, or else of
+    /// Admits a connection for which there is no place, if an idle one can be closed for it: on this loop, or else on
     /// another.
     pub(super) fn squeeze_in(&mut self, accepted: Accepted, want: Want, shared: &Shared) {
         let has_place = want == Want::Place && shared.room() == Room::Enough;
@@ -125,7 +129,7 @@ impl EventLoop {
             shared.loops[self.index].connection_opened();
             self.welcome(accepted, shared);
         } else if let Some(other) = self.other_with_idle(shared) {
-            // It has its descriptor meanwhile, so it counts.
+            // It uses a descriptor meanwhile, so it counts.
             shared.loops[other].connection_opened();
             shared.deliver(other, Arrival::OneTooMany(accepted, want));
         } else {
@@ -137,7 +141,8 @@ impl EventLoop {
         }
     }
 
-    /// Another loop that may close an idle connection for a new one, if there is one, and not too many ask for that.
+    /// Returns another loop that may close an idle connection for a new one, if there is one and not too many ask for
+    /// that.
     fn other_with_idle(&self, shared: &Shared) -> Option<usize> {
         if self.phase != Phase::Running || shared.room() == Room::None {
             return None;
@@ -145,8 +150,8 @@ impl EventLoop {
         shared.capacity.other_with_idle(self.index, self.now)
     }
 
-    /// Takes in a connection of the health lane. It stays on this loop, and takes no place of others, nor
-    /// they its.
+    /// Admits a connection of the health lane. It stays on this loop, and neither takes a place from others nor they
+    /// from it.
     fn place_apart(&mut self, accepted: Accepted, shared: &Shared) {
         if self.slots.probes() == PROBING && !self.close_idlest_probe(shared) {
             return;
@@ -160,7 +165,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes in a new connection that has been counted. Says where, unless that failed.
+    /// Admits a new connection that was counted. Returns its key, unless that failed.
     pub(super) fn welcome(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.take_in(accepted, shared);
         if key.is_none() {
@@ -169,7 +174,7 @@ impl EventLoop {
         key
     }
 
-    /// Makes a connection of a socket. Says where, unless that failed.
+    /// Creates a connection from a socket. Returns its key, unless that failed.
     fn take_in(&mut self, accepted: Accepted, shared: &Shared) -> Option<usize> {
         let key = self.slots.reserve();
         let proxy_header = shared.entrance.proxy_header(&accepted);
@@ -187,7 +192,7 @@ impl EventLoop {
         let transport = match opened {
             Ok(channel) => Transport::new(channel),
             Err(error) => {
-                report::warn!("can't take in a new connection: {error}");
+                report::warn!("can't set a new connection up: {error}; it is closed");
                 self.slots.release(key);
                 return None;
             }

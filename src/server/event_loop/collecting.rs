@@ -1,4 +1,4 @@
-//! What comes back to the loop: connections that were answered, and what other threads have left.
+//! What returns to the loop: connections with a response, and whatever other threads have left.
 
 use super::EventLoop;
 use crate::exchange::KEPT;
@@ -8,12 +8,12 @@ use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;
 
-/// Answers of other threads that are sent in a row. What their clients ask next is to begin before more are sent:
-/// handlers that begin together end together, and the processor has nothing to do in between.
+/// The most responses of other threads that are sent in a row. What their clients request next should begin before more
+/// are sent: handlers that begin together end together, and the processor is idle in between.
 const COLLECTED: usize = 6;
 
 impl EventLoop {
-    /// Takes what other threads have left, or the beginning of it.
+    /// Takes what other threads have left, or the first part of it.
     pub(super) fn collect(&mut self, shared: &Shared) {
         let mut returned = 0;
         while returned < COLLECTED
@@ -41,7 +41,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes back a connection that was out.
+    /// Takes back a connection that was checked out.
     pub(crate) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         connection.transport.link.claim.reset();
         connection.note(connection.transport.take_noted());
@@ -65,21 +65,21 @@ impl EventLoop {
         }
     }
 
-    /// Whether an answer may wait for others: there will be others soon.
+    /// Returns true if a response may wait for others, because others will follow soon.
     fn may_keep_responses(&self) -> bool {
         let are_others = !self.read_ahead.is_empty() || self.poller.has_next();
         are_others && self.unsent.may_wait() && self.phase == Phase::Running
     }
 
-    /// Sends the answers that have waited for others.
+    /// Sends the responses that have waited for others.
     pub(crate) fn send_unsent(&mut self, shared: &Shared) {
         let mut place = 0;
         while let Some((key, out)) = self.unsent.at_mut(place) {
             place += 1;
-            // It is in its slot: whatever goes on with it has this sent first.
+            // It is in its slot: whatever happens to it next sends this first.
             if let Some(connection) = self.slots.at_mut(key) {
                 connection.has_unsent = false;
-                // An error that lasts is found again when the connection is gone on with.
+                // A permanent error is found again when the connection continues.
                 let sent = connection.transport.try_write(out).done();
                 if sent < out.len() {
                     let out = std::mem::take(out);
@@ -95,7 +95,7 @@ impl EventLoop {
         self.unsent.clear();
     }
 
-    /// Goes on with a connection whose client has taken no more than the beginning of `out`.
+    /// Continues a connection whose client has accepted only the beginning of `out`.
     #[cold]
     fn send_rest(&mut self, key: usize, out: Vec<u8>, sent: usize, shared: &Shared) {
         let Some(mut connection) = self.slots.take(key) else {
@@ -109,18 +109,18 @@ impl EventLoop {
         self.put_ready(connection);
     }
 
-    /// Sends the answer that a connection has.
+    /// Sends the response of a connection.
     fn send(&mut self, mut connection: Box<Connection>) {
         connection.send_now();
         if connection.can_rest() && self.phase == Phase::Running {
             self.rest(connection);
         } else {
-            // Others get their turn before what has arrived behind it.
+            // Other connections get their turn before what has arrived after it.
             self.put_ready(connection);
         }
     }
 
-    /// Puts a connection into its slot that is to be gone on with in the next round.
+    /// Puts a connection into its slot, to continue in the next round.
     pub(super) fn put_ready(&mut self, connection: Box<Connection>) {
         self.ready.push(connection.key);
         self.slots.put_back(connection);

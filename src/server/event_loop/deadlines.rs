@@ -1,10 +1,10 @@
-//! Connections whose time is up.
+//! Connections whose deadline has passed.
 
 use super::EventLoop;
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// Sees to the connections whose time is up.
+    /// Handles the connections whose deadline has passed.
     pub(super) fn expire(&mut self, shared: &Shared) {
         self.slots.tidy_timers();
         while let Some(key) = self.slots.due(self.now) {
@@ -18,7 +18,7 @@ impl EventLoop {
             if connection.wait.deadline > self.now {
                 self.put(connection);
             } else if connection.overdue(&self.date) {
-                // It has just been answered 408, so it can't have a request.
+                // It just got 408, so it cannot have a request.
                 let _ = self.advance(connection, shared);
             } else {
                 self.close(connection, shared);

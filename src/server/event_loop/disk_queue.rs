@@ -1,4 +1,4 @@
-//! Connections of a loop that need a piece of a file which is not in memory.
+//! Connections of a loop that need a piece of a file that is not in memory.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use crate::server::connection::Connection;
 
 #[derive(Default)]
 pub(super) struct DiskQueue {
-    /// Those that have a place among the threads that read, and are to be given to one.
+    /// Connections that have a place among the reading threads, and are to be given to one.
     next: VecDeque<Box<Connection>>,
-    /// Those that wait for a place, in their slots.
+    /// Connections that wait for a place, in their slots.
     waiting: VecDeque<usize>,
 }
 
@@ -17,29 +17,29 @@ impl DiskQueue {
         !self.next.is_empty()
     }
 
-    /// The next connection for which a file is to be read now.
+    /// Returns the next connection for which a file is to be read now.
     pub(super) fn next(&mut self) -> Option<Box<Connection>> {
         self.next.pop_front()
     }
 
-    /// Has a file read for this connection, which has a place.
+    /// Queues this connection, which has a place, for reading.
     pub(super) fn grant(&mut self, connection: Box<Connection>) {
         self.next.push_back(connection);
     }
 
-    /// The connection at `key` waits for a place.
+    /// Makes the connection at `key` wait for a place.
     pub(super) fn wait(&mut self, key: usize) {
         self.waiting.push_back(key);
     }
 
-    /// Who has waited longest for a place.
+    /// Returns the connection that has waited longest for a place.
     pub(super) fn next_waiting(&mut self) -> Option<usize> {
         self.waiting.pop_front()
     }
 
-    /// The connection at `key` has ended. Says whether it has waited.
+    /// Removes the connection at `key`, which has ended. Returns true if it was waiting.
     pub(super) fn withdraw(&mut self, key: usize) -> bool {
-        // Those that end mostly do so since they have waited long: they stand in front.
+        // Connections that end have mostly waited long, so they are in front.
         let place = self.waiting.iter().position(|&waiting| waiting == key);
         place.and_then(|place| self.waiting.remove(place)).is_some()
     }

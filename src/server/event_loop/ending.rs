@@ -1,4 +1,4 @@
-//! The loop's way to its end: draining, then stopping.
+//! How the loop ends: draining, then stopping.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 
-/// How long a connection may still ask something when the server stops: one that has not asked anything
-/// yet, and one that was busy until now and is likely to have the next request on its way.
+/// How long a connection may still send a request when the server stops, if it has sent none yet, or was busy until now
+/// and its next request is probably on its way.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl EventLoop {
@@ -28,13 +28,13 @@ impl EventLoop {
             self.phase = Phase::Stopping;
             self.stop(shared);
         }
-        // Those of the health lane hold up the end for their last word only.
-        // In this order: once nobody accepts, nothing new comes into the inbox.
+        // Connections of the health lane delay the end only until their last response. The order matters: once no loop
+        // accepts, nothing new enters the inbox.
         let is_empty = !shared.lifecycle.is_accepting()
             && self.slots.in_service() == 0
             && shared.loops[self.index].inbox.is_empty();
         if is_empty && !self.listeners.is_empty() {
-            // The health lane lasts as long as anything else.
+            // The health lane lasts as long as everything else.
             self.close_listeners(0, shared);
         }
         if self.phase == Phase::Stopping || (is_empty && self.slots.probes() == 0) {
@@ -44,10 +44,10 @@ impl EventLoop {
         }
     }
 
-    /// Stops accepting, and closes what is idle.
+    /// Stops accepting, and closes idle connections.
     fn drain(&mut self, shared: &Shared) {
         shared.entrance.stop_listening();
-        // With a successor, whoever asks is told how that one is.
+        // With a successor, probes are about the successor.
         let kept = if shared.health.has_successor() {
             0
         } else {
@@ -57,10 +57,11 @@ impl EventLoop {
         shared.loop_has_stopped_accepting();
     }
 
-    /// Leaves all listeners but the first `kept`. Who is connected, and has nothing under way, has the last word.
+    /// Closes all listeners except the first `kept`. A connected client with nothing in progress may send one more
+    /// request.
     fn close_listeners(&mut self, kept: usize, shared: &Shared) {
         self.listeners.resume();
-        // Whoever is in the kernel's queue has been told that he is connected: he is served.
+        // A client in the kernel's queue was told that it is connected, so it is served.
         loop {
             self.listeners.note_all();
             self.accept(shared);
@@ -78,16 +79,16 @@ impl EventLoop {
                 continue;
             };
             if connection.wait.reason == Waits::Idle || !connection.is_used {
-                // A request may have arrived in this moment.
+                // A request may have arrived at this moment.
                 connection.note(READABLE);
                 self.ready.push(key);
             }
         }
     }
 
-    /// Puts back an idle connection of a server that drains, if it may still ask something.
+    /// Puts back an idle connection of a draining server, if it may still send a request.
     pub(super) fn rest_while_draining(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        // What has begun to ask has its time for that.
+        // A request that has begun to arrive has its usual time.
         if !connection.has_begun() {
             connection.shorten(LAST_WORD);
         }

@@ -1,4 +1,4 @@
-//! What tests of a loop need, without a thread that turns it.
+//! A loop for tests, without a thread that runs it.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Shared};
 use crate::{IntoApplication, Limits};
 
-/// How much longer than the next client each is idle.
+/// How much longer each client has been idle than the next one.
 const APART: Duration = Duration::from_millis(100);
 
 pub(super) fn event_loop() -> EventLoop {
     EventLoop::new(0, Vec::new(), 0, false).unwrap().0
 }
 
-/// A client, and its connection as a listener has it.
+/// Returns a client, and its connection as a listener has it.
 pub(super) fn connected() -> (UnixStream, Accepted) {
     let (client, stream) = UnixStream::pair().unwrap();
     stream.set_nonblocking(true).unwrap();
@@ -37,12 +37,12 @@ pub(super) fn connected() -> (UnixStream, Accepted) {
     (client, accepted)
 }
 
-/// What a loop shares with no other.
+/// Returns the shared state of a single loop.
 pub(super) fn shared() -> Arc<Shared> {
     shared_by(1)
 }
 
-/// What so many loops share.
+/// Returns the shared state of that many loops.
 pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
     let allowance = Allowance {
         connections: 9,
@@ -68,12 +68,12 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
     Shared::new(application, Limits::default(), staffing, operations, entrance, wakers)
 }
 
-/// Takes the connection at `key` from its place, to do something for it.
+/// Takes the connection at `key` out of its slot, to change it.
 pub(super) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
     event_loop.slots.take(key).unwrap()
 }
 
-/// Clients of a loop, by their keys, each idle for a little longer than the next.
+/// Returns clients of a loop by their keys, each idle a little longer than the next.
 pub(super) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
     let mut connect = || {
         event_loop.now += APART;

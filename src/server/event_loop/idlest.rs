@@ -1,4 +1,4 @@
-//! Which connections have been idle longest.
+//! The connections that have been idle longest.
 
 use std::time::{Duration, Instant};
 
@@ -6,28 +6,29 @@ use crate::deadline::after;
 
 use super::slots::Slots;
 
-/// How long a connection must have been idle: of one that has just been opened, or answered, the next request is likely
-/// to be on its way.
+/// How long a connection must have been idle. The next request of one that was just opened or served is probably on its
+/// way.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
 
-/// How long a loop that has found nobody to close does not look again, for each 16,384 places that it has.
+/// How long a loop that found no connection to close does not search again, for each 16,384 of its slots.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Those that had been idle for a [`MOMENT`] when this was made, and since when: the one that has been idle longest comes
-/// last.
+/// Connections that had been idle for a [`MOMENT`] when this list was made, and since when. The one that has been idle
+/// longest comes last.
 ///
-/// Whoever is idle later is so for a shorter time. So this holds good until it is used up, however the connections in it
-/// fare meanwhile, and to make it anew is worth going through all of them. (Not so within the moment: one that has just
-/// been accepted counts as idle from then on, but only once the loop has looked whether it asks something.)
+/// A connection that becomes idle later is idle for a shorter time. So the list stays valid until it is used up,
+/// whatever happens to its connections meanwhile, and making it again is worth a pass over all slots. (This does not
+/// hold within the moment: a connection that was just accepted counts as idle from then on, but only once the loop has
+/// checked whether it has sent something.)
 #[derive(Default)]
 pub(super) struct Idlest {
     by_age: Vec<(Instant, usize)>,
-    /// When it is worth making anew, once it is used up.
+    /// When it is worth making again, once it is used up.
     again: Option<Instant>,
 }
 
 impl Idlest {
-    /// Takes out the connection that has been idle longest, if that is long enough.
+    /// Removes the connection that has been idle longest, if that is long enough.
     pub(super) fn next(&mut self, slots: &Slots, now: Instant) -> Option<usize> {
         if self.by_age.is_empty() && self.again.is_none_or(|again| again <= now) {
             self.sort(slots, now);
@@ -40,12 +41,12 @@ impl Idlest {
         None
     }
 
-    /// Before which moment there is nobody, if there was nobody now.
+    /// Returns until when no connection qualifies, if none does now.
     pub(super) fn none_before(&self) -> Option<Instant> {
         self.again
     }
 
-    /// Looks who has been idle long enough.
+    /// Collects the connections that have been idle long enough.
     fn sort(&mut self, slots: &Slots, now: Instant) {
         let mut by_age = std::mem::take(&mut self.by_age);
         by_age.extend((0..slots.len()).filter_map(|key| Some((slots.idle_since(key)?, key))));

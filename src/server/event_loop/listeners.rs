@@ -1,4 +1,4 @@
-//! The listeners of a loop, and which of them may have connections waiting.
+//! The listeners of a loop, and which of them may have waiting connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,17 +7,17 @@ use std::time::Instant;
 use crate::server::net::socket::{Acceptor, Stream};
 
 pub(super) struct Listeners {
-    /// Those of the health lane come first.
+    /// Listeners of the health lane come first.
     all: Vec<Acceptor>,
     of_health: usize,
-    /// Those that may have more connections waiting.
+    /// Listeners that may have more waiting connections.
     pending: Vec<usize>,
-    /// When to try again, since the system could not give one more connection.
+    /// When to try again after the system could not accept one more connection.
     again: Option<Instant>,
 }
 
 impl Listeners {
-    /// The first `of_health` of all are the health lane's.
+    /// The first `of_health` of `all` belong to the health lane.
     pub(super) fn new(all: Vec<Acceptor>, of_health: usize) -> Listeners {
         Listeners {
             all,
@@ -27,63 +27,63 @@ impl Listeners {
         }
     }
 
-    /// Whether there is something to accept, or will be.
+    /// Returns true if there may be something to accept, now or after a pause.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty() || self.again.is_some()
     }
 
-    /// Whether some may have connections waiting now.
+    /// Returns true if some listeners may have waiting connections now.
     pub(super) fn is_ready(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Some connections may wait at this one.
+    /// Notes that connections may be waiting at this listener.
     pub(super) fn note(&mut self, listener: usize) {
         if !self.pending.contains(&listener) {
             self.pending.push(listener);
         }
     }
 
-    /// Connections may wait at each of them.
+    /// Notes that connections may be waiting at every listener.
     pub(super) fn note_all(&mut self) {
         self.pending = (0..self.all.len()).collect();
     }
 
-    /// Those at which connections may wait.
+    /// Returns the listeners at which connections may be waiting.
     pub(super) fn take_pending(&mut self, now: Instant) -> Vec<usize> {
         match self.again {
             Some(again) if again <= now => {
                 self.again = None;
                 self.note_all();
             }
-            // Whoever has come meanwhile is found then.
+            // Connections that arrived meanwhile are found then.
             Some(_) => self.pending.clear(),
             None => {}
         }
         std::mem::take(&mut self.pending)
     }
 
-    /// Accepts one connection; None if there is no such listener any more.
+    /// Accepts one connection; `None` if the listener no longer exists.
     pub(super) fn accept(&self, listener: usize) -> Option<io::Result<(Stream, Option<SocketAddr>)>> {
         self.all.get(listener).map(Acceptor::accept)
     }
 
-    /// Whether it is one of the health lane.
+    /// Returns true if it belongs to the health lane.
     pub(super) fn is_of_health(&self, listener: usize) -> bool {
         listener < self.of_health
     }
 
-    /// How many are the health lane's.
+    /// Returns how many belong to the health lane.
     pub(super) fn of_health(&self) -> usize {
         self.of_health
     }
 
-    /// Accepts nothing before `again`. Says whether that was so already.
+    /// Accepts nothing before `again`. Returns true if accepting was already paused.
     pub(super) fn pause_until(&mut self, again: Instant) -> bool {
         self.again.replace(again).is_some()
     }
 
-    /// When a pause ends, if there is one.
+    /// Returns when a pause ends, if there is one.
     pub(super) fn again(&self) -> Option<Instant> {
         self.again
     }
@@ -93,7 +93,7 @@ impl Listeners {
         self.again = None;
     }
 
-    /// Closes all but the first `kept`.
+    /// Closes all except the first `kept`.
     pub(super) fn close_all_but(&mut self, kept: usize) {
         self.all.truncate(kept);
     }

@@ -1,20 +1,20 @@
-//! Connections that have been idle longest, closed to make room for new ones.
+//! Closes the connections that have been idle longest, to make room for new ones.
 //!
 //! RFC 9112 §9.5: "A client, server, or proxy MAY close the transport connection at any time." So an idle connection is
-//! kept as long as there is room, and a crowd of them keeps nobody out.
+//! kept as long as there is room, and a crowd of them keeps no client out.
 
 use super::EventLoop;
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// Closes the connection of the service that has been idle longest. Says whether there was one.
+    /// Closes the connection of the service that has been idle longest. Returns true if there was one.
     pub(super) fn close_idlest(&mut self, shared: &Shared) -> bool {
         while let Some(key) = self.idlest.next(&self.slots, self.now) {
             let Some(connection) = self.slots.take(key) else {
                 continue;
             };
             if connection.transport.channel().has_unread() {
-                // Its request has come in this moment.
+                // Its request has arrived at this moment.
                 self.slots.put_back(connection);
                 continue;
             }
@@ -28,7 +28,7 @@ impl EventLoop {
         false
     }
 
-    /// Closes the connection of the health lane that has been idle longest. Says whether there was one.
+    /// Closes the connection of the health lane that has been idle longest. Returns true if there was one.
     pub(super) fn close_idlest_probe(&mut self, shared: &Shared) -> bool {
         let Some(key) = self.slots.idlest_probe() else {
             return false;
@@ -59,7 +59,7 @@ mod tests {
         let mut event_loop = event_loop();
         let mut clients = clients(&mut event_loop, &shared, 2);
         event_loop.now += 5 * MOMENT;
-        // No event has told the loop of it yet.
+        // The loop has had no event for it yet.
         clients[0].1.write_all(b"G").unwrap();
         assert!(event_loop.close_idlest(&shared));
         assert!(is_there(&event_loop, clients[0].0) && !is_there(&event_loop, clients[1].0));

@@ -1,8 +1,8 @@
-//! What becomes of bodies when the memory that all connections share for them is used up.
+//! What happens to bodies when the memory that all connections share is used up.
 //!
-//! Whoever needs more of it has the rest read by its handler, if there is a place for that, or waits and is not read.
-//! Meanwhile the slowest of those who hold memory make room, so that none of it is held for long by clients who send
-//! little. Each loop sees to its own connections; one that finds no slow one asks the others.
+//! A connection that needs more has the rest read by its handler, if there is a place for that; otherwise it waits and
+//! is not read. Meanwhile the slowest connections with memory make room, so that clients who send little do not hold it
+//! for long. Each loop handles its own connections. A loop without a slow one asks the others.
 
 use std::sync::atomic::Ordering;
 
@@ -11,8 +11,8 @@ use crate::server::connection::Connection;
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// There is no memory for more of the body that a connection receives.
-    // Not on the way of a usual request.
+    /// Handles a connection that has no memory for more of its body.
+    // Not on the path of a usual request.
     #[inline(never)]
     pub(super) fn starve(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         let peer = shared.told_apart(connection.peer);
@@ -26,13 +26,13 @@ impl EventLoop {
         self.wait_for_place(connection, shared)
     }
 
-    /// Whether another loop needs memory, and has none that it could give up.
+    /// Returns true if another loop needs memory, and has none that it could free.
     pub(super) fn is_asked_for_memory(&self, shared: &Shared) -> bool {
         // Others write here only when memory is short.
         shared.loops[self.index].is_asked_for_memory.load(Ordering::Relaxed)
     }
 
-    /// Gives up the slowest of the clients who hold memory, if some connection needs it.
+    /// Gives up the slowest of the clients that hold memory, if some connection needs it.
     pub(super) fn make_memory(&mut self, shared: &Shared) {
         let is_asked = shared.loops[self.index]
             .is_asked_for_memory
@@ -56,7 +56,7 @@ impl EventLoop {
         shared.wake_others(self.index);
     }
 
-    /// Says whether there was one.
+    /// Returns true if there was one.
     fn give_up_slowest(&mut self, shared: &Shared) -> bool {
         let slow = |connection: &Connection| Some((connection.pace_if_slow(self.now, &shared.limits)?, connection.key));
         let Some((_, key)) = self.slots.iter().filter_map(slow).min() else {
@@ -65,8 +65,8 @@ impl EventLoop {
         let Some(mut connection) = self.slots.take(key) else {
             return false;
         };
-        connection.refuse_unavailable("others need the memory for its body", &self.date);
-        // It closes, so it can't have a request.
+        connection.refuse_unavailable("the body arrived too slowly, and others need its memory", &self.date);
+        // It closes, so it cannot have a request.
         let _ = self.advance(connection, shared);
         true
     }
@@ -81,8 +81,8 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
-    /// A loop with a client for each of `sent`, who holds memory for his body and has sent so many bytes of it, which is
-    /// slow. One more waits for memory, and it is time to look for some.
+    /// Returns a loop with one client for each of `sent`. Each client holds memory for its body and has sent that many
+    /// bytes of it, which is slow. One more client waits for memory, and it is time to look for some.
     fn holders(sent: &[usize], shared: &Shared) -> (EventLoop, Vec<UnixStream>) {
         let mut event_loop = event_loop();
         let mut clients = clients(&mut event_loop, shared, sent.len() + 1);
@@ -106,7 +106,7 @@ mod tests {
         assert!(event_loop.go_on(key, shared).is_none());
     }
 
-    /// Of which clients a loop has taken the memory: they are told.
+    /// Returns the clients whose memory a loop has taken: they got a response.
     fn given_up(clients: &mut [UnixStream]) -> Vec<usize> {
         let is_told = |client: &mut UnixStream| {
             client.set_nonblocking(true).unwrap();

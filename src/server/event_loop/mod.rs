@@ -1,9 +1,9 @@
-//! The event loop: all that one of them does between two handlers.
+//! The event loop: everything that a loop does between two handlers.
 //!
-//! It is single-threaded code over `&mut self`. Which thread that is, and how the loop gets from one to
-//! the next, is the business of [`baton`](crate::server::threads::baton) and [`runner`](crate::server::threads::runner).
+//! It is single-threaded code over `&mut self`. Which thread runs it, and how the loop passes from one thread to the
+//! next, is up to [`baton`](crate::server::threads::baton) and [`runner`](crate::server::threads::runner).
 
-// What a loop has: each of these owns its state, and knows no other.
+// The parts of a loop: each owns its state, and knows no other part.
 mod disk_queue;
 mod idlest;
 mod listeners;
@@ -19,7 +19,7 @@ mod unsent;
 mod waiting_room;
 mod works;
 
-// What a loop does: these are methods of it.
+// The actions of a loop: methods of `EventLoop`.
 mod accepting;
 mod collecting;
 mod deadlines;
@@ -66,7 +66,7 @@ use works::Works;
 /// The loop has no holder.
 pub(crate) const NOBODY: usize = 0;
 
-/// How long it sleeps at most when it waits for a moment.
+/// The longest sleep of a loop that waits for a deadline.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct EventLoop {
@@ -83,9 +83,9 @@ pub(crate) struct EventLoop {
     works: Works,
     sections: Sections,
     pub(crate) permits: Permits,
-    /// The connection that this loop's thread has gone out with, and since when.
+    /// The connection that this loop's thread has checked out, and since when.
     out: Option<(usize, Instant)>,
-    /// The thread that has it, or has put it down and is expected back.
+    /// The thread that holds the loop, or has released it and is expected back.
     pub(crate) holder: usize,
     pub(crate) now: Instant,
     pub(crate) date: Date,
@@ -96,12 +96,12 @@ pub(crate) struct EventLoop {
 
 /// Why a turn has ended.
 pub(crate) enum Turn {
-    /// This connection has a request for the application, and a permit to run it. If it has waited for
-    /// the permit, since when.
+    /// This connection has a request for the application, and a permit to run it. The time is when it began to wait for
+    /// the permit, if it did.
     Call(Box<Connection>, Option<Instant>),
-    /// A thread that may wait for a disk is to read a file for this connection.
+    /// A thread that may wait for a disk must read a file for this connection.
     Read(Box<Connection>),
-    /// The loop is over.
+    /// The loop has ended.
     Over,
 }
 
@@ -174,8 +174,7 @@ impl EventLoop {
         self.unsent.note_call(took);
     }
 
-    /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is
-    /// refused.
+    /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if self.permits.take() {
             return Some(connection);
@@ -189,7 +188,7 @@ impl EventLoop {
             }
             Admitted::Queued => {
                 self.look_again(key, shared);
-                // Another loop may sleep on a permit.
+                // Another loop may be asleep with a permit in reserve.
                 shared.wake_others(self.index);
                 None
             }
@@ -200,7 +199,7 @@ impl EventLoop {
         }
     }
 
-    /// Sees to the next events, until enough has been read, or a connection that could not be read here has a request.
+    /// Handles the next events, until enough was read, or a connection that could not be read here has a request.
     fn on_events(&mut self, shared: &Shared) -> Option<Box<Connection>> {
         self.read_ahead.restart();
         while !self.read_ahead.is_full()
@@ -223,7 +222,7 @@ impl EventLoop {
 
     fn on_event(&mut self, key: usize, readiness: u8, shared: &Shared) -> Option<Box<Connection>> {
         let Some(connection) = self.slots.at_mut(key) else {
-            // It is out.
+            // It is checked out.
             self.slots.link(key)?.note(readiness);
             return None;
         };
@@ -232,7 +231,7 @@ impl EventLoop {
             return None;
         }
         if connection.has_unsent {
-            // RFC 9112 §9.3.2: answers come in order.
+            // RFC 9112 §9.3.2: responses are sent in order.
             self.send_unsent(shared);
         } else if connection.may_be_read_ahead() && self.read_ahead.read(connection) {
             return None;
@@ -240,7 +239,7 @@ impl EventLoop {
         self.go_on(key, shared)
     }
 
-    /// Goes on with the next connection that has been read. Returns it if it has a request.
+    /// Continues the next connection that was read. Returns it if it has a request.
     fn go_on_with_read(&mut self, shared: &Shared) -> Option<Box<Connection>> {
         let key = self.read_ahead.key()?;
         let mut connection = self.slots.take(key);
@@ -255,7 +254,7 @@ impl EventLoop {
         self.advance(connection, shared)
     }
 
-    /// Goes on with the connection at `key`. Returns it if it has a request.
+    /// Continues the connection at `key`. Returns it if it has a request.
     fn go_on(&mut self, key: usize, shared: &Shared) -> Option<Box<Connection>> {
         let connection = self.slots.take(key)?;
         self.advance(connection, shared)
@@ -300,7 +299,7 @@ impl EventLoop {
         None
     }
 
-    /// Gives a connection what it needs to go on.
+    /// Gives a connection what it needs to continue.
     #[inline(never)]
     fn equip(&mut self, connection: &mut Connection, shared: &Shared) {
         let mut work = self.works.take().unwrap_or_else(|| shared.new_work());
@@ -312,7 +311,7 @@ impl EventLoop {
         connection.equip(work);
     }
 
-    /// Takes note of an answer that the server has given by itself, if there is one.
+    /// Records a response that the server made by itself, if there is one.
     #[cold]
     fn note_refusal(&self, work: &mut Work, from: (Option<SocketAddr>, Relayed), shared: &Shared) {
         if let Some(answered) = work.exchange.answered.take() {
@@ -325,11 +324,11 @@ impl EventLoop {
         }
     }
 
-    /// Answers a request that needs no handler.
+    /// Responds to a request that needs no handler.
     fn respond_to_probe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if let Some(work) = &mut connection.work {
             let mut response = shared.respond_to_probe(&work.exchange.request);
-            // What may be of the reserve goes back to it.
+            // A descriptor that may belong to the reserve returns to it.
             let is_reserve = connection.lane == Lane::Health && shared.capacity.reserve.is_short();
             if !shared.lifecycle.is_running() || is_reserve {
                 work.exchange.close_after_response();
@@ -344,7 +343,7 @@ impl EventLoop {
         self.take_back(connection, shared);
     }
 
-    /// Puts a connection on which nothing is under way into its slot.
+    /// Puts a connection with nothing in progress into its slot.
     fn rest(&mut self, mut connection: Box<Connection>) {
         if let Some(mut work) = connection.work.take() {
             self.sections.remember(connection.key, &mut work);
@@ -356,7 +355,7 @@ impl EventLoop {
     /// Puts a connection that waits into its slot.
     fn put(&mut self, mut connection: Box<Connection>) {
         if !self.slots.register(connection.key, &self.poller) {
-            // It finds that it is cut off.
+            // It will find that it is cut.
             connection.note(READABLE | WRITABLE | FINISHED);
             self.ready.push(connection.key);
         }
@@ -380,7 +379,7 @@ impl EventLoop {
         }
     }
 
-    /// Between two rounds: everything that is not an event of a connection.
+    /// Does everything between two rounds that is not an event of a connection.
     // Once for many requests.
     #[inline(never)]
     fn end_round(&mut self, shared: &Shared) {
@@ -392,7 +391,7 @@ impl EventLoop {
         self.follow(shared);
         if !self.has_ended {
             self.sleep(shared);
-            // Before the events: some of them are for connections that are back.
+            // Before the events, because some of them are for connections that have come back.
             self.collect(shared);
         }
         self.ready.begin_round();
@@ -405,11 +404,11 @@ impl EventLoop {
             || self.listeners.is_ready()
             || self.permits.has_granted()
             || self.disk_queue.has_next();
-        // The queue is looked at after the mark that this loop sleeps: whoever queues later sees it.
+        // The queue is checked after this loop is marked as asleep, so whoever queues later sees the mark.
         let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
             Some(Duration::ZERO)
         } else {
-            // Woken for nothing now and then, rather than by more milliseconds than the system's call can be told.
+            // An occasional unnecessary wake-up is better than more milliseconds than the system call accepts.
             let left = |when: Instant| when.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
             self.next_due(shared).map(left)
         };
@@ -420,7 +419,7 @@ impl EventLoop {
         self.poller.begin_round();
     }
 
-    /// The next moment at which there is something to do.
+    /// Returns the next moment at which there is something to do.
     fn next_due(&self, shared: &Shared) -> Option<Instant> {
         let lifecycle = &shared.lifecycle;
         let next_phase = lifecycle
@@ -436,7 +435,7 @@ impl EventLoop {
         others.into_iter().fold(next_phase, earlier)
     }
 
-    /// Gives back memory that nobody has needed for a while, when it is time.
+    /// Frees memory that was not needed for a while, when it is time.
     fn tidy(&mut self, shared: &Shared) {
         if !self.works.is_due(self.now) {
             return;

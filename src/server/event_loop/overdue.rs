@@ -1,7 +1,7 @@
-//! Handlers that take too long: the loop answers in their place.
+//! Handlers that take too long: the loop responds in their place.
 //!
-//! A thread can't be killed. It is counted as lost until its handler returns, and another may work in its
-//! place, up to a bound. Its connection's slot stays taken so long, since the socket is open so long.
+//! A thread cannot be killed. It counts as lost until its handler returns, and another may work in its place, up to a
+//! limit. The slot of its connection stays taken that long, because the socket stays open.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,22 +16,22 @@ use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// The thread is about to put the loop down, to answer this connection.
+    /// Notes that the thread is about to release the loop, to run the handler of this connection.
     pub(crate) fn goes_out(&mut self, connection: &Connection) {
         if connection.home == self.index {
             self.out = Some((connection.key, self.now));
         }
     }
 
-    /// A connection is about to be given to a parked thread, where its time begins.
+    /// Notes that a connection is about to be given to a parked thread, where its time begins.
     pub(crate) fn gives(&mut self, connection: &Connection, shared: &Shared) {
         connection.transport.link.claim.queue();
         self.look_again(connection.key, shared);
         shared.tally.given();
     }
 
-    /// A thread has taken the loop up again; of the connection it has brought back, nothing need be
-    /// feared. Another one that is out has lost the loop, and from now on it may be overdue.
+    /// Notes that a thread has acquired the loop again. The connection it returned with cannot be overdue. Another
+    /// connection that is checked out has lost the loop, and from now on it may be overdue.
     pub(crate) fn is_back(&mut self, brought: Option<&Connection>, shared: &Shared) {
         let Some((key, since)) = self.out.take() else { return };
         let is_brought = brought.is_some_and(|connection| connection.home == self.index && connection.key == key);
@@ -40,7 +40,7 @@ impl EventLoop {
         }
     }
 
-    /// The call of the connection at `key`, which has begun at `since`, is one that may be overdue from now on.
+    /// Begins to watch the call of the connection at `key`, which began at `since`.
     #[inline(never)]
     fn watch_call(&mut self, key: usize, since: Instant, shared: &Shared) {
         if let Some(link) = self.slots.link(key) {
@@ -49,10 +49,11 @@ impl EventLoop {
         self.look_again(key, shared);
     }
 
-    /// Sees to it that the loop looks at the call of a connection that is out when it may be overdue.
+    /// Makes the loop look at the call of a checked-out connection when it may be overdue.
     #[inline(never)]
     pub(super) fn look_again(&mut self, key: usize, shared: &Shared) {
-        // Its thread may have to wait for the client. If that can't be, it finds that it is cut off.
+        // Its thread may have to wait for the client. If registering fails, the thread finds that the connection is
+        // cut.
         self.slots.register(key, &self.poller);
         let Some(link) = self.slots.link(key) else { return };
         if let Some(deadline) = link.claim.deadline(self.now, &shared.limits) {
@@ -60,7 +61,7 @@ impl EventLoop {
         }
     }
 
-    /// Looks at a connection that is out, and whose time may be up.
+    /// Looks at a checked-out connection that may be overdue.
     pub(super) fn look_at_call(&mut self, key: usize, shared: &Shared) {
         let Some(link) = self.slots.link(key).cloned() else {
             return;
@@ -70,7 +71,7 @@ impl EventLoop {
             .deadline(self.now, &shared.limits)
             .is_some_and(|deadline| deadline <= self.now);
         if is_due && link.is_awaited() {
-            // It waits for its client, who has deadlines of his own.
+            // It waits for its client, which has its own deadlines.
             link.claim.begin(self.now);
         }
         if is_due
@@ -79,7 +80,7 @@ impl EventLoop {
                 .deadline(self.now, &shared.limits)
                 .is_some_and(|deadline| deadline <= self.now)
         {
-            // Nobody takes the place of one who reads a file: the disk that one waits for would get others as well.
+            // A thread that reads a file is not replaced: the disk would hang the replacement as well.
             let was_reading = link.claim.is_reading();
             let is_replaced = shared.crew.lose(!was_reading);
             match link.claim.overrule(is_replaced) {
@@ -100,7 +101,7 @@ impl EventLoop {
                 }
                 Overdue::Cut => {
                     report::warn!(
-                        "a stream has been cut off, since it has not ended in {}",
+                        "a stream was cut, because it did not end within {} (`Limits::stream`)",
                         Seconds(shared.limits.stream.unwrap_or_default())
                     );
                     link.cut();
@@ -113,10 +114,11 @@ impl EventLoop {
         self.look_again(key, shared);
     }
 
-    /// Counts a thread as lost, and has another handler run with its permit if that may be.
+    /// Counts a thread as lost, and lets another handler run with its permit if allowed.
     fn lose(&mut self, key: usize, is_replaced: bool, shared: &Shared) {
         report::warn!(
-            "a handler has not answered in {}: its client is told 503, and its thread is lost until it returns ({} are)",
+            "a handler did not respond within {} (`Limits::handler`): its client gets 503, and its thread is lost until the \
+             handler returns; {} threads are lost now",
             Seconds(shared.limits.handler.unwrap_or_default()),
             shared.crew.lost()
         );
@@ -127,10 +129,11 @@ impl EventLoop {
         }
     }
 
-    /// Counts a thread as lost that reads a file. It keeps its place among those that read.
+    /// Counts a thread that reads a file as lost. It keeps its place among those that read.
     fn lose_reader(&mut self, key: usize, shared: &Shared) {
         report::warn!(
-            "a file could not be read in {}: its client is broken off, and the thread is lost until the read returns ({} are)",
+            "a file could not be read within {} (`Limits::handler`): its connection is cut, and the thread is lost until the \
+             read returns; {} threads are lost now",
             Seconds(shared.limits.handler.unwrap_or_default()),
             shared.crew.lost()
         );
@@ -138,7 +141,7 @@ impl EventLoop {
         self.slots.lose(key);
     }
 
-    /// Answers 503 on a connection that its thread has.
+    /// Sends 503 on a connection that its thread has checked out.
     fn respond_instead(&mut self, key: usize, shared: &Shared) {
         let (Some(link), Some(visitor)) = (self.slots.link(key), self.slots.visitor(key)) else {
             return;
@@ -152,11 +155,11 @@ impl EventLoop {
         connection.work = Some(work);
         connection.is_used = true;
         connection.close_after_sending();
-        // It closes, so it can't have a request.
+        // It closes, so it cannot have a request.
         let _ = self.advance(Box::new(connection), shared);
     }
 
-    /// Breaks a connection off that its thread has.
+    /// Cuts a connection that its thread has checked out.
     fn abandon(&mut self, key: usize, shared: &Shared) {
         if let Some(link) = self.slots.link(key) {
             link.cut();
@@ -165,8 +168,8 @@ impl EventLoop {
         shared.loops[self.index].connection_closed();
     }
 
-    /// The handler of a lost thread has returned.
-    // Not on the way of a usual request.
+    /// Notes that the handler of a lost thread has returned.
+    // Not on the path of a usual request.
     #[inline(never)]
     pub(crate) fn recover(&mut self, key: usize) {
         self.slots.recover(key);

@@ -1,36 +1,34 @@
 //! Telling handlers that block from those that return at once.
 //!
-//! A handler that runs on the loop's thread holds up everything else that the loop has to do, so
-//! those that take long must be found. There are three ways.
-//! - The [watch](crate::server::shared::watch) looks at a loop that has lain for a tick or more, and asks the system
-//!   whether its thread sleeps: that finds whatever blocks for milliseconds. One that computes for
-//!   several ticks is taken for slow as well, or one that got no processor for so long.
-//! - [`Suspicion`] times one call of a few, and all of them for a while after a long one. One long call
-//!   proves nothing on a busy machine, where any thread may be interrupted. Several among the next few
-//!   do.
-//! - A handler may [say so](crate::blocking).
+//! A handler that runs on the loop's thread delays everything else that the loop has to do, so slow ones must be found.
+//! There are three ways.
+//! - The [watch](crate::server::shared::watch) checks a loop that has been released for a tick or more, and asks the
+//!   system whether its thread sleeps. That finds everything that blocks for milliseconds. A thread that computes for
+//!   several ticks, or gets no processor for that long, counts as slow as well.
+//! - [`Suspicion`] times one call in several, and every call for a while after a long one. A single long call proves
+//!   nothing on a busy machine, where any thread may be interrupted. Several among the next few do.
+//! - A handler may [announce it](crate::blocking).
 //!
-//! What has been found slow passes the loop on before it starts, and is timed there; enough quick
-//! calls in a row make it quick again ([`Pace`]).
+//! An endpoint that was found to be slow releases the loop to another thread before it starts, and is timed there.
+//! Enough fast calls in a row make it fast again ([`Pace`]).
 
 use std::time::Duration;
 
 use crate::pace::Pace;
 
-/// A call that takes longer than handing over the loop and taking it back would better have handed it
-/// over.
+/// A call that takes longer than handing the loop over and acquiring it again should have handed it over.
 pub(crate) const LONG: Duration = Duration::from_micros(100);
 
-/// Of so many calls one is timed, as long as nothing is suspected. Asking the clock costs a hundredth of
-/// what a small request does.
+/// One call in this many is timed as long as nothing is suspected. Reading the clock costs a hundredth of a small
+/// request.
 const SAMPLED: u8 = 8;
 
-/// How many calls are watched after a long one.
+/// How many calls are timed after a long one.
 const WATCHED: u8 = 32;
 /// How many of them must be long.
 const PROVEN: u8 = 6;
 
-/// Counts long calls of the endpoint that had one last.
+/// Counts long calls of the endpoint that had the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Suspicion {
     suspect: Option<Pace>,
@@ -40,7 +38,7 @@ pub(crate) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Whether the next call should be [observed](Suspicion::observe).
+    /// Returns true if the next call should be [observed](Suspicion::observe).
     pub(crate) fn wants_next(&mut self) -> bool {
         if self.suspect.is_some() {
             return true;
@@ -49,7 +47,7 @@ impl Suspicion {
         self.calls_skipped == 0
     }
 
-    /// Takes note of a call on the loop's thread.
+    /// Records a call on the loop's thread.
     pub(crate) fn observe(&mut self, pace: Pace, took: Duration) {
         if took < LONG {
             if self.suspect == Some(pace) {

@@ -1,4 +1,4 @@
-//! The permits of a loop: one in reserve, so that the usual request never touches what all loops share.
+//! The permits of a loop. One is in reserve, so that the usual request touches nothing that loops share.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::server::shared::admission::Admission;
 pub(crate) struct Permits {
     /// A permit to run a handler, kept for the next request.
     reserve: bool,
-    /// Connections that have got their permits already, and since when they have waited.
+    /// Connections that already have their permits, and since when they have waited.
     next: VecDeque<(Instant, Box<Connection>)>,
 }
 
@@ -29,14 +29,14 @@ impl Permits {
     /// Takes back the permit of a handler that has returned.
     pub(crate) fn give_back(&mut self, admission: &Admission<Box<Connection>>) {
         if self.reserve {
-            // The thread that stood in has got one for the loop meanwhile.
+            // The replacement of a lost thread has got a permit for the loop meanwhile.
             self.next.extend(admission.release());
         } else {
             self.reserve = true;
         }
     }
 
-    /// A connection that waits for a permit, if there is one and a permit for it.
+    /// Returns a connection that waits for a permit, if there is one and a permit for it.
     pub(super) fn next(&mut self, admission: &Admission<Box<Connection>>) -> Option<(Instant, Box<Connection>)> {
         if let Some(next) = self.next.pop_front() {
             return Some(next);
@@ -49,12 +49,12 @@ impl Permits {
         Some(next)
     }
 
-    /// Whether a connection has got its permit.
+    /// Returns true if a connection has got its permit.
     pub(super) fn has_granted(&self) -> bool {
         !self.next.is_empty()
     }
 
-    /// Whether a connection that waits can get one.
+    /// Returns true if a waiting connection can get a permit.
     pub(super) fn may_grant(&self, admission: &Admission<Box<Connection>>) -> bool {
         self.reserve && admission.has_waiting()
     }

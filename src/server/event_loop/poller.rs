@@ -1,4 +1,4 @@
-//! What the system tells of sockets, a round at a time.
+//! The system's events on sockets, one round at a time.
 
 use std::io;
 use std::time::Duration;
@@ -12,26 +12,25 @@ use crate::server::connection::link::Link;
 use crate::server::connection::link::{FINISHED, GONE, READABLE, WRITABLE};
 use crate::server::net::socket::{Acceptor, is};
 
-/// Events taken from the system at once.
+/// The most events that are taken from the system at once.
 const EVENTS: usize = 1024;
 
 const WAKER: usize = usize::MAX;
-/// Listeners have the tokens below this one, downwards.
+/// Listeners have the tokens from this one downwards.
 const LISTENERS: usize = usize::MAX - 1;
 /// Connections have the tokens up to this one.
 const LAST_KEY: usize = usize::MAX / 2;
 
-/// The means to wait for events, and the events of this round. They belong to the loop, so that whoever holds it next
-/// goes on with them.
+/// The poll, and the events of this round. They belong to the loop, so that the next holder continues with them.
 pub(super) struct Poller {
     poll: Poll,
     events: Events,
     batch: Vec<(usize, u8)>,
-    /// How many of the batch have been seen to.
+    /// How many events of the round were handled.
     seen: usize,
 }
 
-/// Where an event comes from.
+/// The source of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Source {
     Connection(usize),
@@ -57,24 +56,24 @@ impl Poller {
         Ok((poller, waker))
     }
 
-    /// Has events of a connection come from now on.
+    /// Registers a connection, so that its events come from now on.
     #[cfg(unix)]
     pub(super) fn register(&self, link: &Link, key: usize) -> io::Result<()> {
         link.register(self.poll.registry(), Token(key))
     }
 
-    /// Likewise, before anybody else has its socket.
+    /// The same, before anybody else has its socket.
     #[cfg(not(unix))]
     pub(super) fn register(&self, channel: &mut crate::server::net::channel::Channel, key: usize) -> io::Result<()> {
         channel.register(self.poll.registry(), Token(key))
     }
 
-    /// Whether there are events that have not been seen to.
+    /// Returns true if there are events that were not handled.
     pub(super) fn has_next(&self) -> bool {
         self.seen < self.batch.len()
     }
 
-    /// The next event of this round: where it comes from, and what for.
+    /// Returns the next event of this round: its source and its readiness.
     pub(super) fn next(&mut self) -> Option<(Source, u8)> {
         let &(token, readiness) = self.batch.get(self.seen)?;
         self.seen += 1;
@@ -86,17 +85,17 @@ impl Poller {
         Some((source, readiness))
     }
 
-    /// How many events this round had.
+    /// Returns how many events this round had.
     pub(super) fn batch_size(&self) -> usize {
         self.batch.len()
     }
 
-    /// Waits for events, for `timeout` at most.
+    /// Waits for events, up to `timeout`.
     pub(super) fn wait(&mut self, timeout: Option<Duration>) {
         if let Err(error) = self.poll.poll(&mut self.events, timeout)
             && !is(&error, io::ErrorKind::Interrupted)
         {
-            report::error!("waiting for events failed: {error}");
+            report::error!("an event loop can't wait for events: {error}");
         }
     }
 

@@ -1,21 +1,19 @@
-//! Requests that are read before it is their turn.
+//! Requests that are read before their turn.
 //!
-//! A read, and all that the kernel does for it, drives the server's own code out of the processor's nearest caches,
-//! and the other way round. So of several connections that have something to say all are read first; then they are
-//! seen to, one right behind the other.
+//! A read, and all that the kernel does for it, evicts the server's own code from the processor's nearest caches, and
+//! the other way round. So several readable connections are read first, then processed one after the other.
 
 use crate::exchange::ROOM;
 use crate::server::connection::Connection;
 
-/// Connections that are read together at most. Each of them waits for the others.
+/// The most connections that are read together. Each waits for the others.
 const TOGETHER: usize = 32;
 
-/// What has been read and not been seen to. It belongs to the loop, so that whoever holds it next goes on with that;
-/// the connections rest meanwhile, like others.
+/// What was read and not yet processed. It belongs to the loop, so that the next holder continues with it. The
+/// connections are in their slots meanwhile.
 #[derive(Default)]
 pub(super) struct ReadAhead {
-    /// None before they are needed. The first `read` of them have something, and the first `seen` of those have been
-    /// seen to.
+    /// Empty until they are needed. The first `read` pieces have content, and the first `seen` of those were processed.
     pieces: Vec<Ahead>,
     read: usize,
     seen: usize,
@@ -23,7 +21,7 @@ pub(super) struct ReadAhead {
 
 #[derive(Default)]
 pub(super) struct Ahead {
-    /// Which connection has sent how many bytes.
+    /// The key of the connection, and how many bytes it has sent.
     pub(super) key: usize,
     pub(super) len: usize,
     pub(super) buffer: Vec<u8>,
@@ -38,12 +36,13 @@ impl ReadAhead {
         self.read == TOGETHER
     }
 
-    /// All have been seen to.
+    /// Notes that all pieces were processed.
     pub(super) fn restart(&mut self) {
         (self.read, self.seen) = (0, 0);
     }
 
-    /// Reads what a connection has to say. Says whether that is all there is to do now; otherwise it has ended.
+    /// Reads what a connection has sent. Returns true if that is all there is to do now; otherwise the connection has
+    /// ended.
     pub(super) fn read(&mut self, connection: &mut Connection) -> bool {
         if self.pieces.get(self.read).is_none_or(|piece| piece.buffer.is_empty()) {
             self.make_room();
@@ -55,19 +54,19 @@ impl ReadAhead {
         piece.len > 0 || !connection.is_ready()
     }
 
-    /// Whose piece the [next](ReadAhead::next) is.
+    /// Returns the key of the [next](ReadAhead::next) piece.
     pub(super) fn key(&self) -> Option<usize> {
         self.pieces.get(self.seen).map(|piece| piece.key)
     }
 
-    /// The next piece that has not been seen to.
+    /// Returns the next piece that was not processed.
     pub(super) fn next(&mut self) -> Option<&mut Ahead> {
         let seen = self.seen;
         self.seen += 1;
         self.pieces.get_mut(seen)
     }
 
-    /// Once for each piece, and where the last buffer has gone to a work that had none.
+    /// Called once for each piece, and when the last buffer was given to a work that had none.
     #[cold]
     fn make_room(&mut self) {
         if self.read == self.pieces.len() {
@@ -76,7 +75,7 @@ impl ReadAhead {
         self.pieces[self.read].buffer = vec![0; ROOM];
     }
 
-    /// Nobody has come for a while: gives the memory back.
+    /// Frees the memory after a while without connections.
     pub(super) fn forget(&mut self) {
         if self.is_empty() {
             *self = ReadAhead::default();
@@ -95,7 +94,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::time::Instant;
 
-    /// A client that has sent this, or has closed if that is nothing, and its connection.
+    /// Returns a client that has sent this, or has closed if it is nothing, and its connection.
     fn connected(key: usize, sent: Option<&[u8]>) -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -105,7 +104,7 @@ mod tests {
             if sent.is_empty() {
                 client.shutdown(std::net::Shutdown::Write).unwrap();
             }
-            // Waits until it is there.
+            // Waits until it has arrived.
             stream.peek(&mut [0]).unwrap();
         }
         stream.set_nonblocking(true).unwrap();

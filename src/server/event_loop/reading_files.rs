@@ -1,15 +1,15 @@
-//! Files that are sent, and not in memory: threads read them, the loop never does.
+//! Files that are sent and not in memory: threads read them, the loop never does.
 
 use super::EventLoop;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// Has the next piece of a connection's file read, at once or when it is its turn.
+    /// Has the next piece of a connection's file read, now or when it is its turn.
     #[inline(never)]
     pub(super) fn await_disk(&mut self, mut connection: Box<Connection>, shared: &Shared) {
         if connection.wait.reason == Waits::Disk {
-            // An event of its own has brought it here. It keeps its turn.
+            // One of its own events has brought it here. It keeps its turn.
             return self.put(connection);
         }
         if shared.disk.acquire(self.index) {
@@ -20,7 +20,7 @@ impl EventLoop {
         self.put(connection);
     }
 
-    /// A place among the threads that read is granted to this loop.
+    /// Uses a place among the reading threads that was granted to this loop.
     pub(super) fn begin_next_read(&mut self, shared: &Shared) {
         while let Some(key) = self.disk_queue.next_waiting() {
             let waits = self.slots.at(key).is_some_and(|here| here.wait.reason == Waits::Disk);
@@ -28,11 +28,11 @@ impl EventLoop {
                 return self.disk_queue.grant(connection);
             }
         }
-        // Whom it was meant for has ended meanwhile.
+        // The connection for which it was meant has ended meanwhile.
         shared.release_disk();
     }
 
-    /// A connection that waits for its turn has ended.
+    /// Handles the end of a connection that waits for its turn.
     #[cold]
     pub(super) fn withdraw(&mut self, key: usize, shared: &Shared) {
         if self.disk_queue.withdraw(key) {
@@ -40,7 +40,7 @@ impl EventLoop {
         }
     }
 
-    /// A connection is about to be given to a thread that reads for it.
+    /// Notes that a connection is about to be given to a thread that reads for it.
     pub(crate) fn gives_to_read(&mut self, connection: &mut Connection, shared: &Shared) {
         connection.leave_disk(self.now);
         connection.transport.link.claim.read(self.now);
@@ -65,8 +65,8 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
-    /// A loop whose clients at 0, 1 and 2 need a file: there is a place for the first, for which it is read, and the
-    /// others wait for that.
+    /// Returns a loop whose clients at 0, 1 and 2 need a file: the first has a place and its file is read, and the
+    /// others wait.
     fn three_who_need_a_disk(shared: &Shared) -> (EventLoop, Vec<(usize, UnixStream)>) {
         let mut event_loop = event_loop();
         let clients = clients(&mut event_loop, shared, 3);
@@ -92,14 +92,14 @@ mod tests {
         event_loop.close(connection, shared);
     }
 
-    /// A thread has read. Says for whom the next one reads then.
+    /// Plays a thread that has read. Returns for whom the next one reads.
     fn read(event_loop: &mut EventLoop, shared: &Shared) -> Option<usize> {
         shared.release_disk();
         event_loop.collect(shared);
         next_key(event_loop)
     }
 
-    /// All have left: there is the one place again, and no more than that, and nobody is on the way to it.
+    /// Asserts that all have left: the one place is free, no other exists, and nobody is on the way to it.
     fn assert_one_place_is_free(shared: &Shared) {
         assert!(shared.loops[0].inbox.is_empty());
         assert!(shared.disk.acquire(0), "no place is lost");

@@ -1,11 +1,11 @@
-//! Connections to go on with although no event will come for them.
+//! Connections that continue although no event will come for them.
 
 use std::collections::VecDeque;
 
 #[derive(Default)]
 pub(super) struct Ready {
     keys: VecDeque<usize>,
-    /// How many of them belong to the present round.
+    /// How many of them belong to the current round.
     now: usize,
 }
 
@@ -19,7 +19,7 @@ impl Ready {
         self.now = self.keys.len();
     }
 
-    /// The next one of the present round.
+    /// Returns the next one of the current round.
     pub(super) fn next(&mut self) -> Option<usize> {
         self.now = self.now.checked_sub(1)?;
         self.keys.pop_front()

@@ -1,21 +1,20 @@
-//! Requests that wait for a place among those whose bodies pass while their handlers run, or for memory for their
-//! bodies. Waiting takes no thread.
+//! Requests that wait for a place among those whose bodies are transferred while their handlers run, or for memory for
+//! their bodies. Waiting takes no thread.
 //!
-//! Places come free on any thread and any loop. Instead of being told, a loop looks for one every few milliseconds as
-//! long as some of its connections wait: nothing can be lost between two threads, and where nobody waits it costs
-//! nothing.
+//! Places are freed on any thread and any loop. Nobody announces them: a loop looks every few milliseconds as long as
+//! some of its connections wait. So nothing can be lost between two threads, and it costs nothing while nobody waits.
 
 use super::EventLoop;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 
 impl EventLoop {
-    /// Finds a place for what the connection's request needs one for. If there is none, it waits, or is refused.
+    /// Finds the place that the connection's request needs. If there is none, the request waits or is refused.
     pub(super) fn seat(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         let Some(places) = shared.places_for(&connection) else {
             return Some(connection);
         };
-        // Those who wait already have their turn first.
+        // Those that already wait have their turn first.
         let is_turn = connection.wait.reason == Waits::Place || self.waiting.is_empty();
         let peer = shared.told_apart(connection.peer);
         if is_turn {
@@ -49,7 +48,7 @@ impl EventLoop {
         None
     }
 
-    /// Has those who wait for a place look again, when it is time, and makes room for those who wait for memory.
+    /// Makes those that wait for a place look again when it is time, and frees memory for those that wait for it.
     #[inline]
     pub(super) fn call_waiting(&mut self, shared: &Shared) {
         if self.waiting.next_due().is_some() || self.is_asked_for_memory(shared) {
@@ -64,7 +63,7 @@ impl EventLoop {
             return;
         }
         for key in self.waiting.take_all() {
-            // It may have had its turn, or have gone.
+            // It may have had its turn, or have ended.
             if self.slots.at(key).is_some_and(|here| here.wait.reason == Waits::Place) {
                 self.ready.push(key);
             }
@@ -81,7 +80,7 @@ mod tests {
     use crate::server::connection::work::Parked;
     use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
 
-    /// The connection at `key` has a response that takes a thread to be sent.
+    /// Gives the connection at `key` a response that a thread has to send.
     fn has_response(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
         let mut work = shared.new_work();
         work.parked = Some(Box::new(Parked {
@@ -92,14 +91,14 @@ mod tests {
         event_loop.slots.at_mut(key).unwrap().work = Some(work);
     }
 
-    /// The connection at `key` has a request whose body its handler reads.
+    /// Gives the connection at `key` a request whose body its handler reads.
     fn has_upload(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
         let mut work = shared.new_work();
         work.exchange.hand_live();
         event_loop.slots.at_mut(key).unwrap().work = Some(work);
     }
 
-    /// Looks for a place for the connection at `key`. Says whether it has one now.
+    /// Looks for a place for the connection at `key`. Returns true if it has one now.
     fn is_seated(event_loop: &mut EventLoop, key: usize, shared: &Shared) -> bool {
         let connection = taken(event_loop, key);
         match event_loop.seat(connection, shared) {
@@ -162,7 +161,7 @@ mod tests {
         for key in 1..4 {
             assert!(!is_seated(&mut event_loop, key, &shared));
         }
-        // It is on its way to its end.
+        // It is about to end.
         event_loop.slots.at_mut(2).unwrap().wait.reason = Waits::End;
         event_loop.now += PAUSE;
         event_loop.call_waiting(&shared);

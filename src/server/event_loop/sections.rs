@@ -1,27 +1,28 @@
-//! The field sections that connections have sent last: most clients send the same again.
+//! The header sections that connections have sent last, because most clients repeat theirs.
 
 use hansel_proto::LastSection;
 
 use crate::server::connection::Work;
 
-/// For how many connections: with more, those that share a place take turns, and are parsed anew.
+/// The number of sections. With more connections, those that share an entry replace each other's section, and are
+/// parsed again.
 const PLACES: usize = 256;
 
-/// A section longer than this is not remembered. So all together take a megabyte at most.
+/// Longer sections are not remembered. So all of them take a megabyte at most.
 const LONGEST: usize = 2048;
 
-/// What is in a place only spares work, so it need not be that of the connection which comes back. There are
-/// none before they are needed.
+/// A section only saves work, so it need not be that of the connection which comes back. There are none until they are
+/// needed.
 #[derive(Default)]
 pub(super) struct Sections(Vec<LastSection>);
 
 impl Sections {
-    /// The connection at `key` goes on, with this work.
+    /// Restores the section of the connection at `key`, which continues with this work.
     pub(super) fn recall(&mut self, key: usize, work: &mut Work) {
         self.swap(key, work);
     }
 
-    /// The connection at `key` rests, and leaves this work to others.
+    /// Stores the section of the connection at `key`, which becomes idle and leaves this work to others.
     pub(super) fn remember(&mut self, key: usize, work: &mut Work) {
         let place = self.swap(key, work);
         if place.len() > LONGEST {
@@ -29,7 +30,7 @@ impl Sections {
         }
     }
 
-    /// Nobody has come for a while: gives the memory back.
+    /// Frees the memory after a while without connections.
     pub(super) fn forget(&mut self) {
         self.0 = Vec::new();
     }

@@ -16,49 +16,49 @@ use crate::server::net::peers::Visitor;
 pub(super) struct Slots {
     all: Vec<Slot>,
     vacant: Vec<usize>,
-    /// How many are taken by nothing but a thread that is lost.
+    /// The number of slots that only a lost thread still occupies.
     lost: usize,
     /// The connections of the health lane.
     probes: Vec<usize>,
     timers: Timers,
 }
 
-/// A connection's place. It keeps the link while the connection is out with a handler.
+/// The slot of a connection. It keeps the link while the connection is checked out.
 #[derive(Default)]
 struct Slot {
     link: Option<Arc<Link>>,
     connection: Option<Box<Connection>>,
     visitor: Visitor,
-    /// Events of it come to this loop.
+    /// True if its events come to this loop.
     #[cfg(unix)]
     is_registered: bool,
-    /// Its thread was given up, and has not come back.
+    /// True if its thread is lost, and has not returned.
     is_lost: bool,
     /// The deadline that is in the timers.
     scheduled: Option<Instant>,
 }
 
-/// What closing a connection leaves in its slot.
+/// What a closed connection leaves in its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Left {
-    /// Another connection may have it.
+    /// Another connection may use the slot.
     Vacant,
     /// A lost thread still has the connection's socket.
     Lost,
 }
 
 impl Slots {
-    /// How many there are, taken or not.
+    /// Returns how many slots there are, free ones included.
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// How many connections of the service there are, other than those that only a lost thread still has.
+    /// Returns how many connections of the service there are, without those that only a lost thread still has.
     pub(super) fn in_service(&self) -> usize {
         self.all.len() - self.vacant.len() - self.probes.len() - self.lost
     }
 
-    /// A key for a new connection.
+    /// Returns a key for a new connection.
     pub(super) fn reserve(&mut self) -> usize {
         self.vacant.pop().unwrap_or_else(|| {
             self.all.push(Slot::default());
@@ -66,12 +66,12 @@ impl Slots {
         })
     }
 
-    /// Gives a key back that was not [taken](Slots::begin).
+    /// Frees a key that was not [used](Slots::begin).
     pub(super) fn release(&mut self, key: usize) {
         self.vacant.push(key);
     }
 
-    /// Puts a new connection into the slot of its key. As long as it is open, `visitor` counts.
+    /// Puts a new connection into the slot of its key. `visitor` counts as long as it is open.
     pub(super) fn begin(&mut self, connection: Box<Connection>, visitor: Visitor) {
         let key = connection.key;
         if let Some(slot) = self.all.get_mut(key) {
@@ -81,7 +81,7 @@ impl Slots {
         }
     }
 
-    /// The connection at `key`, unless it is out.
+    /// Returns the connection at `key`, unless it is checked out.
     pub(super) fn at(&self, key: usize) -> Option<&Connection> {
         self.all.get(key)?.connection.as_deref()
     }
@@ -109,33 +109,33 @@ impl Slots {
         self.schedule(key, deadline);
     }
 
-    /// The link of the connection at `key`, wherever that is.
+    /// Returns the link of the connection at `key`, wherever the connection is.
     pub(super) fn link(&self, key: usize) -> Option<&Arc<Link>> {
         self.all.get(key)?.link.as_ref()
     }
 
-    /// Who has the connection at `key`.
+    /// Returns the visitor of the connection at `key`.
     pub(super) fn visitor(&self, key: usize) -> Option<&Visitor> {
         self.all.get(key).map(|slot| &slot.visitor)
     }
 
-    /// Whether its thread was given up.
+    /// Returns true if its thread is lost.
     pub(super) fn is_lost(&self, key: usize) -> bool {
         self.all.get(key).is_some_and(|slot| slot.is_lost)
     }
 
-    /// Each connection that is not out.
+    /// Returns each connection that is not checked out.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.all.iter().filter_map(|slot| slot.connection.as_deref())
     }
 
-    /// Since when the connection at `key` has been idle, if it has, and is one of the service.
+    /// Returns since when the connection at `key` has been idle, if it is, and if it belongs to the service.
     pub(super) fn idle_since(&self, key: usize) -> Option<Instant> {
         let connection = self.at(key)?;
         (connection.lane == Lane::Service).then(|| connection.idle_since())?
     }
 
-    /// Has the loop look at the connection at `key` at `deadline`, unless it does so before.
+    /// Makes the loop look at the connection at `key` at `deadline`, unless it does so before.
     pub(super) fn schedule(&mut self, key: usize, deadline: Instant) {
         if let Some(slot) = self.all.get_mut(key)
             && slot.scheduled.is_none_or(|scheduled| deadline < scheduled)
@@ -145,12 +145,12 @@ impl Slots {
         }
     }
 
-    /// The next moment at which to look at a connection.
+    /// Returns the next moment at which to look at a connection.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// A connection that is to be looked at by `now`, which is not scheduled any more.
+    /// Returns a connection that is due at `now`, and removes its deadline.
     pub(super) fn due(&mut self, now: Instant) -> Option<usize> {
         while let Some((when, key)) = self.timers.due(now) {
             if let Some(slot) = self.all.get_mut(key)
@@ -163,7 +163,7 @@ impl Slots {
         None
     }
 
-    /// Drops what connections that are gone have left in the timers.
+    /// Removes what closed connections have left in the timers.
     pub(super) fn tidy_timers(&mut self) {
         let all = &self.all;
         self.timers.tidy(all.len(), |when, key| {
@@ -171,10 +171,11 @@ impl Slots {
         });
     }
 
-    /// Has events of the connection at `key` come from now on. Says whether they will; else it is cut off.
+    /// Registers the connection at `key`, so that its events come from now on. Returns true if they will; otherwise the
+    /// connection is cut.
     ///
-    /// This is not done before there is something to wait for: what is answered and closed at once spares the
-    /// system a tenth of its work. No event is missed, since readiness that is there already raises one as well.
+    /// This is done only when there is something to wait for: a connection that is served and closed at once saves the
+    /// system a tenth of its work. No event is missed, because readiness that exists already raises one as well.
     #[cfg(unix)]
     pub(super) fn register(&mut self, key: usize, poller: &Poller) -> bool {
         let Some(slot) = self.all.get_mut(key) else {
@@ -186,49 +187,49 @@ impl Slots {
         match poller.register(link, key) {
             Ok(()) => slot.is_registered = true,
             Err(error) => {
-                report::warn!("can't wait for a client: {error}");
+                report::warn!("can't register a connection for events: {error}; the connection is cut");
                 link.cut();
             }
         }
         slot.is_registered
     }
 
-    /// They come already: elsewhere a socket can be registered only before it is shared.
+    /// They already come: on other systems a socket can be registered only before it is shared.
     #[cfg(not(unix))]
     pub(super) fn register(&mut self, _: usize, _: &Poller) -> bool {
         true
     }
 
-    /// The connection at `key` is one of the health lane.
+    /// Adds the connection at `key` to those of the health lane.
     pub(super) fn add_probe(&mut self, key: usize) {
         self.probes.push(key);
     }
 
-    /// How many connections of the health lane there are.
+    /// Returns how many connections of the health lane there are.
     pub(super) fn probes(&self) -> usize {
         self.probes.len()
     }
 
-    /// The connection of the health lane that has been idle longest.
+    /// Returns the connection of the health lane that has been idle longest.
     pub(super) fn idlest_probe(&self) -> Option<usize> {
         let since = |key: usize| self.at(key)?.idle_since();
         let idle = self.probes.iter().filter_map(|&key| Some((since(key)?, key)));
         idle.min().map(|(_, key)| key)
     }
 
-    /// The thread that has the connection at `key` is given up.
+    /// Notes that the thread with the connection at `key` is lost.
     pub(super) fn lose(&mut self, key: usize) {
         if let Some(slot) = self.all.get_mut(key) {
             slot.is_lost = true;
         }
     }
 
-    /// A connection that a lost thread has is of no use any more.
+    /// Notes that a connection of a lost thread has no further use.
     pub(super) fn abandon(&mut self) {
         self.lost += 1;
     }
 
-    /// The lost thread that had the connection at `key` has returned.
+    /// Notes that the lost thread with the connection at `key` has returned.
     pub(super) fn recover(&mut self, key: usize) {
         let Some(slot) = self.all.get_mut(key) else { return };
         slot.is_lost = false;
@@ -239,7 +240,7 @@ impl Slots {
         }
     }
 
-    /// A connection that was taken out has ended.
+    /// Notes that a connection that was taken out has ended.
     pub(super) fn end(&mut self, connection: &Connection) -> Left {
         let key = connection.key;
         if connection.lane == Lane::Health {
@@ -259,7 +260,7 @@ impl Slots {
         }
     }
 
-    /// As a connection leaves in the timers that is gone.
+    /// Leaves a timer, as a closed connection does.
     #[cfg(test)]
     pub(super) fn leave_timer(&mut self, when: Instant, key: usize) {
         self.timers.add(when, key);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// The earlier of two moments that may or may not come.
+/// Returns the earlier of two moments that may not exist.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
@@ -14,25 +14,25 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 
 /// Deadlines, soonest first.
 ///
-/// A connection's deadline moves with every request, mostly away. So each connection has at most a few
-/// entries here, and an entry that comes up too early is put back: nothing is done per request. What a
-/// connection that has ended leaves here goes when it comes up, or when there is more of that than of the living.
+/// The deadline of a connection moves with every request, mostly to later. So each connection has at most a few entries
+/// here, and an entry that comes up too early is put back: nothing is done per request. Entries of closed connections
+/// are dropped when they come up, or when they outnumber the others.
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
 }
 
-/// Room for so many is never given back.
+/// Capacity for this many entries is never freed.
 const ROOM: usize = 1024;
 
 impl Timers {
-    /// Has `key` come up at `when`.
+    /// Makes `key` come up at `when`.
     pub(crate) fn add(&mut self, when: Instant, key: usize) {
         self.heap.push(Reverse((when, key)));
     }
 
-    /// Drops the entries that nobody needs, once there are more of them than of others. `places` is how many can be
-    /// needed at most.
+    /// Removes the entries that are not needed, once they outnumber the others. `places` is how many can be needed at
+    /// most.
     pub(crate) fn tidy(&mut self, places: usize, is_needed: impl Fn(Instant, usize) -> bool) {
         if self.heap.len() > ROOM + 2 * places {
             self.heap.retain(|Reverse((when, key))| is_needed(*when, *key));
@@ -40,12 +40,12 @@ impl Timers {
         }
     }
 
-    /// The soonest of all.
+    /// Returns the soonest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((when, _))| *when)
     }
 
-    /// Takes out a key that has come up by `now`, with the moment it was added for.
+    /// Removes a key that is due at `now`, with its deadline.
     pub(crate) fn due(&mut self, now: Instant) -> Option<(Instant, usize)> {
         if self.next()? > now {
             return None;
@@ -84,7 +84,7 @@ mod tests {
         let now = Instant::now();
         let later = |n| now + Duration::from_millis(n);
         let mut timers = Timers::default();
-        // One place that is taken by one short connection after the other.
+        // One slot, used by one short connection after the other.
         for n in 0..1000 * ROOM as u64 {
             timers.add(later(n), 7);
             timers.tidy(1, |when, key| (when, key) == (later(n), 7));

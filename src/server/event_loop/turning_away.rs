@@ -1,4 +1,4 @@
-//! Connections that there is no room for: told so, and closed.
+//! Connections for which there is no place: they get a response, and are closed.
 
 use http::StatusCode;
 
@@ -9,14 +9,14 @@ use crate::server::net::socket::Accepted;
 use crate::server::shared::Shared;
 use crate::server::shared::tally::TurnedAway;
 
-/// How much is read of what has arrived with a connection that is closed at once.
+/// How much is read of what has arrived on a connection that is closed at once.
 const DISCARDED: usize = 16 * 1024;
 
 impl EventLoop {
-    /// Answers a connection that is one too many, and closes it.
+    /// Responds to a connection that is one too many, and closes it.
     pub(super) fn turn_away(&mut self, accepted: Accepted, why: TurnedAway, room: Room, shared: &Shared) {
         if shared.entrance.is_secure(&accepted) {
-            // An answer would take a handshake, which costs more than the request there is no room for.
+            // A response would need a handshake, which costs more than the request for which there is no place.
             return shared.tally.turned_away(TurnedAway::Untold);
         }
         shared.tally.turned_away(why);
@@ -31,7 +31,7 @@ impl EventLoop {
         }
     }
 
-    /// Answers it in the usual way: it is kept until the client has taken the answer.
+    /// Responds in the usual way: the connection is kept until the client has read the response.
     fn tell(&mut self, accepted: Accepted, reason: &str, shared: &Shared) {
         shared.loops[self.index].connection_opened();
         let Some(key) = self.welcome(accepted, shared) else {
@@ -47,13 +47,13 @@ impl EventLoop {
         connection.close_after_sending();
     }
 
-    /// Answers it without keeping it. The answer fits into any socket's buffer; but RFC 9112 §9.6: a client that goes on
-    /// sending "might" lose it by a reset. So what has arrived is read first.
+    /// Responds without keeping the connection. The response fits into any socket's buffer; but RFC 9112 §9.6: a client
+    /// that continues to send "might" lose it by a reset. So what has arrived is read first.
     fn tell_in_passing(&mut self, accepted: &Accepted, reason: &str, shared: &Shared) {
         let mut work = self.works.take().unwrap_or_else(|| shared.new_work());
         let status = StatusCode::SERVICE_UNAVAILABLE;
         work.exchange.refuse_with(status, reason, &self.date, &mut work.out);
-        // Whatever fails here, the client is gone.
+        // If anything fails here, the client has left.
         let _ = accepted.stream.read(&mut [0; DISCARDED]);
         let _ = accepted.stream.write(&work.out);
         let _ = accepted.stream.finish_sending();

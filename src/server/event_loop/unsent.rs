@@ -1,25 +1,25 @@
-//! Answers that are made and not sent, kept to be sent one right behind the other.
+//! Responses that are complete and not yet sent, to be sent one after the other.
 //!
 //! A client on the same machine, such as a balancer, is woken once for all of them. Waking it for each costs a tenth of
-//! what a small request does.
+//! a small request.
 
 use std::time::Duration;
 
-/// Answers that are sent together at most. Each of them waits for the others.
+/// The most responses that are sent together. Each waits for the others.
 const TOGETHER: usize = 32;
 
-/// A call that takes no longer is followed by the next one so soon that its answer may wait for that. Compiled without
-/// optimisation the same call takes several times as long, and tests are to see what clients see.
+/// After a call that takes no longer, the next one follows so soon that the response may wait for it. Without
+/// optimisation the same call takes several times as long, and tests should see what clients see.
 const BRISK: Duration = Duration::from_micros(if cfg!(debug_assertions) { 80 } else { 10 });
 
-/// Answers that are made and not sent, and the connections that they belong to.
+/// Responses that are complete and not yet sent, and the connections that they belong to.
 ///
-/// The connections rest meanwhile, like others: so their work goes to the next one at once, while it is still
-/// in the processor's nearest cache, and there is only the answer itself that lies about.
+/// The connections are in their slots meanwhile. So their work goes to the next one at once, while it is in the
+/// processor's nearest cache, and only the bytes of the response are kept.
 #[derive(Default)]
 pub(super) struct Unsent {
     keys: Vec<usize>,
-    /// The first of these have their answers, in the same order; the others are spare.
+    /// The first of these contain the responses, in the same order; the others are spare.
     buffers: Vec<Vec<u8>>,
     /// The last call that was timed took next to no time.
     is_brisk: bool,
@@ -35,7 +35,7 @@ impl Unsent {
         self.is_brisk = took <= BRISK;
     }
 
-    /// Whether the next call ends so soon that a response may wait for it.
+    /// True if the next call ends so soon that a response may wait for it.
     pub(super) fn may_wait(&self) -> bool {
         self.is_brisk
     }
@@ -44,7 +44,7 @@ impl Unsent {
         self.keys.len() >= TOGETHER
     }
 
-    /// Takes what `out` has, and leaves it another buffer.
+    /// Takes the content of `out`, and leaves another buffer.
     pub(super) fn keep(&mut self, key: usize, out: &mut Vec<u8>) {
         let place = self.keys.len();
         match self.buffers.get_mut(place) {
@@ -54,17 +54,17 @@ impl Unsent {
         self.keys.push(key);
     }
 
-    /// The answer at `place`, and the key of its connection.
+    /// Returns the response at `place`, and the key of its connection.
     pub(super) fn at_mut(&mut self, place: usize) -> Option<(usize, &mut Vec<u8>)> {
         Some((*self.keys.get(place)?, self.buffers.get_mut(place)?))
     }
 
-    /// All are sent.
+    /// Notes that all are sent.
     pub(super) fn clear(&mut self) {
         self.keys.clear();
     }
 
-    /// Nobody has come for a while: gives the memory back.
+    /// Frees the memory after a while without connections.
     pub(super) fn forget(&mut self) {
         if self.is_empty() {
             self.buffers = Vec::new();

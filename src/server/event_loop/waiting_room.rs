@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-/// How long a place lies free at most while somebody waits for it.
+/// How long a place stays free at most while a connection waits for it.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
-/// Those that came first are in front.
+/// The connections that came first are in front.
 #[derive(Default)]
 pub(super) struct WaitingRoom {
     keys: VecDeque<usize>,
-    /// When to look whether there is something for them.
+    /// When to check whether there is something for them.
     look: Option<Instant>,
-    /// Some of them wait for memory.
+    /// True if some of them wait for memory.
     wants_memory: bool,
 }
 
@@ -27,35 +27,35 @@ impl WaitingRoom {
         self.keys.len()
     }
 
-    /// The connection at `key` waits from now on.
+    /// Makes the connection at `key` wait from now on.
     pub(super) fn enter(&mut self, key: usize, now: Instant) {
         self.keys.push_back(key);
         self.look.get_or_insert(after(now, PAUSE));
     }
 
-    /// Whether it is time to look.
+    /// Returns true if it is time to check.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.look.is_some_and(|look| look <= now)
     }
 
-    /// When to look next whether there is something for those who wait.
+    /// Returns when to check next whether there is something for those that wait.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.look
     }
 
-    /// All who wait, to look each of them: those for whom there is still nothing enter again.
+    /// Takes all that wait, to check each. Those for which there is still nothing enter again.
     pub(super) fn take_all(&mut self) -> VecDeque<usize> {
         self.look = None;
         std::mem::take(&mut self.keys)
     }
 
-    /// Some connection waits for memory.
+    /// Notes that some connection waits for memory.
     pub(super) fn want_memory(&mut self) {
         self.wants_memory = true;
     }
 
-    /// Whether it is time to look for memory, and some connection waits for it. Asked again, it says no until another
-    /// one does.
+    /// Returns true if it is time to look for memory, and some connection waits for it. Then it returns false until
+    /// another connection waits.
     pub(super) fn takes_want_of_memory(&mut self, now: Instant) -> bool {
         self.is_due(now) && std::mem::take(&mut self.wants_memory)
     }

@@ -1,4 +1,4 @@
-//! What connections need while something is under way, kept for the next one that needs it.
+//! What connections need while something is in progress, kept for the next one that needs it.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use crate::deadline::after;
 
 use crate::server::connection::Work;
 
-/// How many are kept at most.
+/// The most that are kept.
 const MOST: usize = 256;
 
-/// How long those are kept that nobody needs, up to twice as long.
+/// How long unused ones are kept; at most twice as long.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// Idle [`Work`]s. Each has buffers as large as what it was used for, so after a rush they are given back.
+/// Unused [`Work`]s. Each has buffers as large as what it was used for, so after a rush they are freed.
 pub(super) struct Works {
-    /// The one that was used last is used first, so those that nobody needs come to lie at the beginning.
+    /// The one that was used last is used first, so unused ones collect at the beginning.
     #[expect(
         clippy::vec_box,
         reason = "a connection has its work in a box, which goes back and forth"
     )]
     kept: Vec<Box<Work>>,
-    /// How many nobody has needed since the period began.
+    /// How many were not needed since the period began.
     spare: usize,
     period_ends: Instant,
 }
@@ -47,13 +47,12 @@ impl Works {
         }
     }
 
-    /// Whether it is time to give back those that nobody needs.
+    /// Returns true if it is time to free unused ones.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.period_ends
     }
 
-    /// Gives back those that nobody needs. Says whether those were the last: the loop has had nothing to do for a
-    /// while.
+    /// Frees unused ones. Returns true if those were the last: the loop has had nothing to do for a while.
     pub(super) fn tidy(&mut self, now: Instant) -> bool {
         let spare = self.spare;
         self.kept.drain(..spare);
@@ -62,7 +61,7 @@ impl Works {
         spare > 0 && self.kept.is_empty()
     }
 
-    /// When there is something to tidy.
+    /// Returns when there is something to free.
     pub(super) fn next_due(&self) -> Option<Instant> {
         (!self.kept.is_empty()).then_some(self.period_ends)
     }

@@ -1,4 +1,4 @@
-//! A connected socket, and the encryption on it where there is one: bytes of HTTP in and out.
+//! A connected socket with its encryption, if it has one: bytes of HTTP in and out.
 
 use std::io;
 #[cfg(feature = "tls")]
@@ -12,15 +12,15 @@ use super::tls_session::TlsSession;
 #[cfg(feature = "tls")]
 use crate::lock::lock;
 
-/// Whether a read that fills less than its room has taken all there was. True of Linux, as long as the
-/// peer has not closed, which raises another event. Elsewhere only `WouldBlock` says so.
+/// True if a read that fills less than its buffer has emptied the socket. That holds on Linux as long as the peer has
+/// not closed, which raises another event. Elsewhere only `WouldBlock` shows it.
 pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 pub(crate) struct Channel {
     stream: Stream,
-    /// Whoever has the connection uses it, so nobody waits for this lock.
+    /// Only the holder of the connection uses it, so nobody waits for this lock.
     #[cfg(feature = "tls")]
     session: Option<Box<Mutex<TlsSession>>>,
 }
@@ -48,13 +48,13 @@ impl Channel {
         Some(lock(session))
     }
 
-    /// Makes events of both kinds come to `registry`, once: they are edges, so what is not wanted costs nothing.
+    /// Registers both kinds of events with `registry`, once. They are edges, so unwanted ones cost nothing.
     #[cfg(unix)]
     pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
         self.stream.register(registry, token, BOTH)
     }
 
-    /// The same, which elsewhere is possible only before anybody else has the socket.
+    /// The same. On other systems it is possible only before anybody else has the socket.
     #[cfg(not(unix))]
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.stream.register(registry, token, BOTH)
@@ -68,8 +68,8 @@ impl Channel {
         self.stream.read(into)
     }
 
-    /// Sends the beginning of `bytes`, and says how much that was. What is not sent must be what the next
-    /// call begins with: encrypted it may be already.
+    /// Sends the beginning of `bytes`, and returns how much. The next call must begin with what is not sent: it may be
+    /// encrypted already.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(feature = "tls")]
         if let Some(mut session) = self.session() {
@@ -78,7 +78,7 @@ impl Channel {
         self.stream.write(bytes)
     }
 
-    /// As [`write`](Channel::write), for bytes in two places.
+    /// Does what [`write`](Channel::write) does, for bytes in two places.
     pub(crate) fn write_both(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         #[cfg(feature = "tls")]
         if let Some(mut session) = self.session() {
@@ -96,28 +96,28 @@ impl Channel {
         self.stream.finish_sending()
     }
 
-    /// Whether something has arrived that has not been read.
+    /// Returns true if something has arrived that was not read.
     pub(crate) fn has_unread(&self) -> bool {
         self.stream.has_unread()
     }
 
-    /// Has the system find out by itself when the peer is gone.
+    /// Makes the system find out by itself when the peer has left.
     pub(crate) fn probe(&self) {
         self.stream.probe();
     }
 
-    /// Ends the connection both ways.
+    /// Closes the connection in both directions.
     pub(crate) fn cut(&self) -> io::Result<()> {
         self.stream.cut()
     }
 
-    /// Reads what comes before the encryption, if there is one.
+    /// Reads below the encryption, if there is one.
     pub(crate) fn read_beneath(&self, into: &mut [u8]) -> io::Result<usize> {
         self.stream.read(into)
     }
 
-    /// Takes in bytes that were read [beneath](Channel::read_beneath) and are to be decrypted. Says
-    /// whether they were; without encryption they are the caller's.
+    /// Accepts bytes that were read [below](Channel::read_beneath), to be decrypted. Returns true if they were; without
+    /// encryption they are the caller's.
     #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
     pub(crate) fn decrypt(&self, bytes: &[u8]) -> io::Result<bool> {
         #[cfg(feature = "tls")]
@@ -134,7 +134,7 @@ impl Channel {
         false
     }
 
-    /// Whether the encryption has something of its own to send, which it can do when it is read.
+    /// Returns true if the encryption has something of its own to send, which it can do when it is read.
     pub(crate) fn has_unsent(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.session().is_some_and(|session| session.has_unsent());
@@ -142,8 +142,8 @@ impl Channel {
         false
     }
 
-    /// Whether a read that fills less than its room has taken all there was. Of encrypted bytes only the
-    /// end of a record says so, and the next may be here.
+    /// Returns true if a read that fills less than its buffer has emptied the socket. Of encrypted bytes only the end
+    /// of a record shows that, and the next record may have arrived.
     pub(crate) fn short_read_drains(&self) -> bool {
         SHORT_READ_DRAINS && !self.is_secure()
     }

@@ -1,43 +1,43 @@
-//! File descriptors: how many connections the process has enough of them for, and a few that are kept in reserve.
+//! File descriptors: for how many connections the process has enough, and a few in reserve.
 
 use std::fmt;
 
 #[cfg(unix)]
 pub(crate) use unix::Reserve;
 
-/// Elsewhere there is nothing to keep.
+/// On other systems nothing is reserved.
 #[cfg(not(unix))]
 pub(crate) struct Reserve;
 
-/// How many are kept in reserve. When all others are used up, so many probes of the health lane have a place, and each
-/// client in turn is told 503 by one of them.
+/// How many are in reserve. When all others are used up, this many probes of the health lane have a place, and clients
+/// get 503, one after the other.
 #[cfg(unix)]
 const RESERVE: usize = 8;
 
-/// What else a server opens before the first client comes: for signals, the service manager and the access log.
+/// What else a server opens before the first client connects: for signals, the service manager and the access log.
 #[cfg(unix)]
 const OTHERS: usize = 8;
 
-/// Of the descriptors that a server could have, one in so many is left to the program: for files that are being sent, and
-/// for what handlers open. Where that is not enough, the reserve keeps the server talking.
+/// One in this many of the available descriptors is left to the program: for files that are sent, and for what handlers
+/// open. If that is not enough, the reserve lets the server still respond.
 const LEFT: u64 = 8;
 
-/// Even of a few descriptors so many are left, as far as that is not more than half.
+/// Even of a few descriptors this many are left, as far as that is not more than half.
 const LEAST_LEFT: u64 = 8;
 
-/// How many connections may be on their way out with a 503, beyond those that are served, if there are descriptors.
+/// The most connections beyond those that are served that may be getting a 503, if there are descriptors.
 const TURNED_AWAY: usize = 256;
 
-/// How many connections there may be.
+/// The permitted number of connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Allowance {
-    /// Those that are served.
+    /// Connections that are served.
     pub(crate) connections: usize,
-    /// Those beyond them that may be on their way out with a 503.
+    /// Connections beyond them that may be getting a 503.
     pub(crate) turned_away: usize,
 }
 
-/// A limit of connections that has been lowered.
+/// A limit of connections that was lowered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Lowered {
     asked: usize,
@@ -50,14 +50,14 @@ impl fmt::Display for Lowered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "connections {} of {}: the process may have only {} descriptors; raise LimitNOFILE= of its service, or ulimit -n",
+            "only {} of {} connections: the process may have only {} descriptors; raise LimitNOFILE= of its service, or ulimit -n",
             self.given, self.asked, self.limit
         )
     }
 }
 
-/// What `limit` descriptors suffice for, where so many connections are asked for and `taken` descriptors are
-/// taken by others.
+/// Returns for how many connections `limit` descriptors are enough, if `asked` connections are wanted and `taken`
+/// descriptors are used by others.
 fn allowance(asked: usize, taken: u64, limit: u64) -> Allowance {
     let free = limit.saturating_sub(taken);
     let left = (free / LEFT).max(LEAST_LEFT.min(free / 2));
@@ -69,7 +69,7 @@ fn allowance(asked: usize, taken: u64, limit: u64) -> Allowance {
     }
 }
 
-/// How many descriptors are enough for all the connections that are asked for.
+/// Returns how many descriptors are enough for all wanted connections.
 #[cfg(any(unix, test))]
 fn wanted(asked: usize, taken: u64) -> u64 {
     let asked = asked as u64;
@@ -77,11 +77,11 @@ fn wanted(asked: usize, taken: u64) -> u64 {
     asked.saturating_add(left).saturating_add(taken)
 }
 
-/// Fits the limit of connections to the descriptors that the process may have, after raising their limit as far as that
-/// is needed and allowed. Says so if connections had to be given up.
+/// Fits the limit of connections to the descriptors that the process may have, after raising their limit as far as
+/// needed and allowed. Also returns by how much connections had to be lowered.
 #[cfg(unix)]
 pub(crate) fn fit(asked: usize, loops: usize, listeners: usize) -> (Allowance, Option<Lowered>) {
-    // A loop has one to wait for events, one to be woken by, and the listeners.
+    // A loop has one descriptor for its poll, one for its waker, and the listeners.
     let own = loops.saturating_mul(2 + listeners) + RESERVE + 1 + OTHERS;
     let taken = (unix::open() + own) as u64;
     let limit = unix::raise(wanted(asked, taken));
@@ -94,7 +94,7 @@ pub(crate) fn fit(asked: usize, loops: usize, listeners: usize) -> (Allowance, O
     (allowance, lowered)
 }
 
-/// Elsewhere there is no such limit.
+/// Other systems have no such limit.
 #[cfg(not(unix))]
 pub(crate) fn fit(asked: usize, _: usize, _: usize) -> (Allowance, Option<Lowered>) {
     (allowance(asked, 0, u64::MAX), None)
@@ -138,15 +138,15 @@ mod unix {
     use crate::lock::lock;
     use crate::report;
 
-    /// How many are taken to be open where the system does not say.
+    /// How many descriptors are assumed to be open if the system does not say.
     const UNKNOWN: usize = 64;
 
-    /// How many descriptors the process has.
+    /// Returns how many descriptors the process has open.
     pub(crate) fn open() -> usize {
         fs::read_dir("/dev/fd").map_or(UNKNOWN, |entries| entries.count())
     }
 
-    /// Has the process be allowed as many descriptors as are wanted, if that may be. Says how many are allowed now.
+    /// Raises the process's limit to the wanted number of descriptors, if allowed. Returns the limit.
     pub(crate) fn raise(wanted: u64) -> u64 {
         let before = getrlimit(Resource::Nofile);
         let allowed = before.current.unwrap_or(u64::MAX);
@@ -161,23 +161,23 @@ mod unix {
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => {
                 report::info!(
-                    "the process may have {within_reach} descriptors now, for its connections; it was {allowed}"
+                    "raised the limit of descriptors (RLIMIT_NOFILE) from {allowed} to {within_reach}, for connections"
                 );
                 within_reach
             }
             Err(error) => {
-                report::debug!("can't allow the process {within_reach} descriptors: {error}");
+                report::debug!("can't raise the limit of descriptors (RLIMIT_NOFILE) to {within_reach}: {error}");
                 allowed
             }
         }
     }
 
-    /// Descriptors that stand for nothing, to be given up when the process has no others.
+    /// Descriptors without a purpose, to be closed when the process has no others.
     pub(crate) struct Reserve {
-        /// What they are copies of. It is never given up.
+        /// The file of which they are copies. It is never closed.
         source: Option<File>,
         spare: Mutex<Vec<File>>,
-        /// Some are given up.
+        /// True if some are closed.
         is_short: AtomicBool,
     }
 
@@ -188,7 +188,7 @@ mod unix {
             reserve
         }
 
-        /// One that is empty, and stays so.
+        /// Returns an empty reserve that stays empty.
         #[cfg(test)]
         pub(crate) fn none() -> Reserve {
             Reserve::of(None)
@@ -202,7 +202,7 @@ mod unix {
             }
         }
 
-        /// Gives one up, if this error says that there are no others. Says whether it has.
+        /// Closes one if this error says that there are no others. Returns true if it did.
         pub(crate) fn gives_up_one(&self, error: &io::Error) -> bool {
             let are_none = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
             if !error.raw_os_error().is_some_and(|number| are_none.contains(&number)) {
@@ -215,12 +215,12 @@ mod unix {
             is_given_up
         }
 
-        /// Whether some are given up.
+        /// Returns true if some are closed.
         pub(crate) fn is_short(&self) -> bool {
             self.is_short.load(Ordering::Relaxed)
         }
 
-        /// Takes back what has been given up, as far as there are descriptors again. Says whether that is all.
+        /// Refills the reserve, as far as there are descriptors again. Returns true if it is full.
         pub(crate) fn refill(&self) -> bool {
             // The usual case, without a lock.
             !self.is_short() || self.refill_now()

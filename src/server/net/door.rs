@@ -1,4 +1,4 @@
-//! What a connection goes through before its first byte of HTTP: settled per listener.
+//! What a connection passes before its first byte of HTTP: decided per listener.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use super::socket::Stream;
 /// How a listener receives its connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Door {
-    /// Trusted peers begin with a PROXY header, which this reads. It is named where that is switched on and
-    /// nowhere else, so that other programs have nothing of it in them.
+    /// Parses the PROXY header with which trusted peers begin. Referenced only where that is switched on, so the linker
+    /// drops it otherwise.
     pub(crate) proxy_protocol: Option<ParseProxyHeader>,
-    /// What they are encrypted with.
+    /// The encryption of its connections.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<super::tls::Tls>,
 }
@@ -27,7 +27,7 @@ impl Door {
         }
     }
 
-    /// What is spoken here.
+    /// Returns the scheme of its URLs.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.is_secure() { "https" } else { "http" }
     }
@@ -39,7 +39,7 @@ impl Door {
         false
     }
 
-    /// A connection as it comes in here.
+    /// Returns a connection as it comes in here.
     pub(crate) fn open(&self, stream: Stream) -> io::Result<Channel> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {

@@ -14,12 +14,12 @@ use super::proxy_header::ParseProxyHeader;
 use super::socket::{Accepted, Acceptor, Stream};
 
 pub(crate) struct Entrance {
-    /// The listeners, besides the loops' own, to be given to others. Not one may be left open when the
-    /// loops stop accepting: who connected then would wait for nobody.
+    /// The listeners, besides those of the loops, to be handed over. None may stay open when the loops stop accepting:
+    /// clients that connect then would wait for nobody.
     listeners: Mutex<Vec<Bound>>,
     /// Those of the health lane, likewise.
     health: Mutex<Vec<Bound>>,
-    /// One for each listener, as the loops number them.
+    /// One for each listener, in the order of the loops.
     doors: Vec<Door>,
     pub(crate) trust: Option<Arc<Trust>>,
 }
@@ -39,7 +39,7 @@ impl Entrance {
         }
     }
 
-    /// The listeners, for one of the loops: those of the health lane first, and how many those are.
+    /// Returns the listeners for one of the loops, those of the health lane first, and how many those are.
     pub(crate) fn for_loop(&self) -> io::Result<(Vec<Acceptor>, usize)> {
         let (health, others) = (lock(&self.health), lock(&self.listeners));
         let mut listeners = Vec::with_capacity(health.len() + others.len());
@@ -49,23 +49,23 @@ impl Entrance {
         Ok((listeners, health.len()))
     }
 
-    /// Whether a peer's word is taken.
+    /// Returns true if a peer is trusted.
     pub(crate) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
         self.trust.as_ref().is_some_and(|trust| trust.admits_peer(peer))
     }
 
-    /// What reads the PROXY header with which a connection is to begin, if it is.
+    /// Returns the parser of the PROXY header with which a connection must begin, if it must.
     pub(crate) fn proxy_header(&self, accepted: &Accepted) -> Option<ParseProxyHeader> {
         let parse = self.doors.get(accepted.listener)?.proxy_protocol?;
         self.trusts(accepted.visitor.address).then_some(parse)
     }
 
-    /// Whether a connection is to be encrypted.
+    /// Returns true if a connection must be encrypted.
     pub(crate) fn is_secure(&self, accepted: &Accepted) -> bool {
         self.doors.get(accepted.listener).is_some_and(Door::is_secure)
     }
 
-    /// A new connection, as its listener has it come in.
+    /// Returns a new connection, as its listener lets it in.
     pub(crate) fn open(&self, stream: Stream, listener: usize) -> io::Result<Channel> {
         match self.doors.get(listener) {
             Some(door) => door.open(stream),
@@ -73,7 +73,7 @@ impl Entrance {
         }
     }
 
-    /// The listeners, for another process.
+    /// Returns the listeners, for another process.
     #[cfg(unix)]
     pub(crate) fn listeners(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
         let listeners = lock(&self.listeners);
@@ -83,7 +83,7 @@ impl Entrance {
         listeners.iter().map(Bound::descriptor).collect()
     }
 
-    /// Shows each listener, and whether it is one of the health lane, to what passes them to a successor.
+    /// Shows each listener, and whether it belongs to the health lane, to what passes them to a successor.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn for_each_listener(&self, mut show: impl FnMut(&Bound, bool) -> io::Result<()>) -> io::Result<()> {
         let (health, others) = (lock(&self.health), lock(&self.listeners));
@@ -94,8 +94,7 @@ impl Entrance {
         health.iter().try_for_each(|listener| show(listener, true))
     }
 
-    /// Takes the paths that were given with the listeners: what the predecessor would have removed in the end is from
-    /// now on removed by this process.
+    /// Takes over the paths that came with the listeners: this process removes them from now on, not the predecessor.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn take_paths(&self) {
         lock(&self.listeners).iter_mut().for_each(Bound::take_path);
@@ -107,8 +106,8 @@ impl Entrance {
         lock(&self.listeners).iter_mut().for_each(Bound::leave_path);
     }
 
-    /// Gives up what was kept of the listeners, before the loops take what waits there and close theirs. The paths of
-    /// Unix sockets that nobody else needs are removed: from here on another server may have them.
+    /// Closes the copies of the listeners, before the loops take what waits there and close theirs. Removes the paths
+    /// of Unix sockets that nobody else needs: from here on another server may have them.
     pub(crate) fn stop_listening(&self) {
         lock(&self.health).clear();
         lock(&self.listeners).clear();

@@ -10,15 +10,15 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::own_path::OwnPath;
 use super::socket::{Acceptor, is};
 
-/// Connections that may wait to be accepted, as many as Linux has for its default bound. One too many is not
-/// refused but tries again, after one second, then two: for a client that is a slow server.
+/// The most connections that wait to be accepted, as many as Linux allows by default. One too many is not refused but
+/// tries again, after one second, then two, and the server looks slow to that client.
 pub(crate) const BACKLOG: i32 = 4096;
 
 /// An address that is listened on.
 #[derive(Debug)]
 pub(crate) enum Bound {
     Tcp(TcpListener),
-    /// Named by a trait, so a program without Unix sockets has none of `unix_path.rs` in it.
+    /// Named by a trait, so the linker drops `unix_path.rs` from programs without Unix sockets.
     #[cfg(unix)]
     Unix(Box<dyn BoundPath>),
 }
@@ -28,18 +28,18 @@ pub(crate) enum Bound {
 pub(crate) trait BoundPath: fmt::Debug + fmt::Display + Send {
     fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd>;
     fn for_loop(&self) -> io::Result<mio::net::UnixListener>;
-    /// Leaves the path to somebody else; without this, it is removed when the listener is dropped.
+    /// Leaves the path to somebody else; otherwise it is removed when the listener is dropped.
     fn leave_path(&mut self);
-    /// Takes the path that was given with the listener: it is removed when that is dropped.
+    /// Takes over the path that came with the listener: it is removed when that is dropped.
     #[cfg(feature = "activation")]
     fn take_path(&mut self);
-    /// The path that would be removed.
+    /// Returns the path that would be removed.
     #[cfg(feature = "activation")]
     fn own_path(&self) -> Option<&OwnPath>;
 }
 
 impl Bound {
-    /// Listens on the first address of `address` that can be had.
+    /// Listens on the first available address of `address`.
     pub(crate) fn tcp(address: impl ToSocketAddrs + fmt::Debug) -> io::Result<Bound> {
         let outcome = address
             .to_socket_addrs()
@@ -65,10 +65,10 @@ impl Bound {
         Err(last)
     }
 
-    /// A listener of either kind that another process has opened, and its path if that has been given with it.
+    /// Returns a listener of either kind that another process has opened, with its path if that came with it.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn inherited(listener: std::os::fd::OwnedFd, path: Option<OwnPath>) -> io::Result<Bound> {
-        // What is no socket has no address.
+        // Anything but a socket has no address.
         let address = SockRef::from(&listener).local_addr()?;
         if address.is_unix() {
             Bound::inherited_unix(listener.into(), path)
@@ -77,7 +77,7 @@ impl Bound {
         }
     }
 
-    /// A listener that another process has opened.
+    /// Returns a listener that another process has opened.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn inherited_tcp(listener: TcpListener) -> io::Result<Bound> {
         let socket = SockRef::from(&listener);
@@ -87,7 +87,7 @@ impl Bound {
         Ok(Bound::Tcp(listener))
     }
 
-    /// One more descriptor of it.
+    /// Returns another descriptor of it.
     #[cfg(unix)]
     pub(crate) fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd> {
         Ok(match self {
@@ -96,7 +96,7 @@ impl Bound {
         })
     }
 
-    /// The same listener, for one of the loops.
+    /// Returns the same listener, for one of the loops.
     pub(crate) fn for_loop(&self) -> io::Result<Acceptor> {
         Ok(match self {
             Bound::Tcp(listener) => Acceptor::Tcp(mio::net::TcpListener::from_std(listener.try_clone()?)),
@@ -113,7 +113,7 @@ impl Bound {
         }
     }
 
-    /// Takes the path that was given with it, if one was.
+    /// Takes over the path that came with it, if one did.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn take_path(&mut self) {
         if let Bound::Unix(bound) = self {
@@ -121,7 +121,7 @@ impl Bound {
         }
     }
 
-    /// The path that would be removed in the end.
+    /// Returns the path that would be removed in the end.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn own_path(&self) -> Option<&OwnPath> {
         match self {
@@ -130,14 +130,14 @@ impl Bound {
         }
     }
 
-    /// Whether it is what somebody gets who asks for this address.
+    /// Returns true if a request for this address would get this listener.
     pub(crate) fn is_on(&self, asked: SocketAddr) -> bool {
         let is_same = |here: SocketAddr| here.ip() == asked.ip() || is_every(here) && is_every(asked);
         self.address()
             .is_some_and(|here| here.port() == asked.port() && is_same(here))
     }
 
-    /// The network address, if it has one.
+    /// Returns the network address, if it has one.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Bound::Tcp(listener) => listener.local_addr().ok(),
@@ -148,7 +148,13 @@ impl Bound {
 }
 
 fn named(error: &io::Error, address: &dyn fmt::Debug) -> io::Error {
-    io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}"))
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrInUse => "; stop the program that listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; no network interface of this machine has that address",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}{advice}"))
 }
 
 impl fmt::Display for Bound {
@@ -157,7 +163,7 @@ impl fmt::Display for Bound {
             Bound::Tcp(listener) => match listener.local_addr() {
                 Ok(address) if is_every(address) => write_every(address, SockRef::from(listener).only_v6().ok(), f),
                 Ok(address) => address.fmt(f),
-                Err(error) => write!(f, "an address that can't be told: {error}"),
+                Err(error) => write!(f, "an unknown address ({error})"),
             },
             #[cfg(unix)]
             Bound::Unix(bound) => bound.fmt(f),
@@ -165,7 +171,7 @@ impl fmt::Display for Bound {
     }
 }
 
-/// A connection is no listener: `Accept=yes` in a systemd unit passes such.
+/// A connection is not a listener: `Accept=yes` in a systemd unit passes connections.
 #[cfg(all(unix, feature = "activation"))]
 pub(crate) fn must_listen(socket: &Socket) -> io::Result<()> {
     if socket.is_listener()? {
@@ -173,11 +179,11 @@ pub(crate) fn must_listen(socket: &Socket) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        "it is a connection, not a listener",
+        "it is a connection, not a listener; set Accept=no in its .socket unit",
     ))
 }
 
-/// Every address is written as one that can be opened.
+/// Writes "every address" as one that can be opened.
 fn write_every(address: SocketAddr, only_v6: Option<bool>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let port = address.port();
     match (address, only_v6) {
@@ -191,10 +197,10 @@ fn is_every(address: SocketAddr) -> bool {
     address.ip().is_unspecified()
 }
 
-/// Listens on a port of IPv6 and IPv4, by what can do that, or of IPv4 alone where there is no IPv6.
+/// Listens on a port of IPv6 and IPv4 if the system can, or only of IPv4 where there is no IPv6.
 ///
-/// One socket for both, and not one for each: port 0 is one port, either all of it is had or nothing, and there is one
-/// listener to hand over.
+/// One socket serves both families, not one each: port 0 is one port, either everything is available or nothing, and
+/// there is one listener to hand over.
 fn everywhere(port: u16, on_both: fn(u16) -> io::Result<Option<TcpListener>>) -> io::Result<TcpListener> {
     match on_both(port)? {
         Some(listener) => Ok(listener),
@@ -202,13 +208,13 @@ fn everywhere(port: u16, on_both: fn(u16) -> io::Result<Option<TcpListener>>) ->
     }
 }
 
-/// None where there is no IPv6, or where one socket can't have both.
+/// Returns `None` where there is no IPv6, or where one socket cannot serve both.
 fn listen_on_both(port: u16) -> io::Result<Option<TcpListener>> {
     let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let Ok(socket) = tcp_socket(address) else {
         return Ok(None);
     };
-    // RFC 3493 §5.3: "this option is turned off" by default, but the system may be set otherwise.
+    // RFC 3493 §5.3: "this option is turned off" by default, but the system may be configured otherwise.
     if socket.set_only_v6(false).is_err() {
         return Ok(None);
     }
@@ -227,11 +233,11 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 fn listen_by(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
-    // A restart must not wait for the last server's connections to be forgotten (TIME_WAIT). On
-    // Windows the same option would let two servers share the port.
+    // A restart must not wait until the last server's connections are forgotten (TIME_WAIT). On Windows the same option
+    // would let two servers share the port.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
-    // Answers leave in whole writes: nothing is gained by waiting for more. Connections inherit it.
+    // Responses are sent in whole writes, so waiting for more gains nothing. Connections inherit it.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

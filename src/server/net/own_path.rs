@@ -1,21 +1,22 @@
-//! The path of a Unix socket that is this process's own: removed in the end, and only while it still is.
+//! The path of a Unix socket that belongs to this process: removed in the end, and only while it still does.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The path of a socket that this process has bound, or was given by the one that has; removed when this is dropped.
+/// The path of a socket that this process has bound, or was given by the process that did. Removed when this is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct OwnPath {
-    /// Absolute: the program may go to another folder meanwhile.
+    /// Absolute, because the program may change its directory.
     pub(crate) path: PathBuf,
     pub(crate) inode: Inode,
-    /// False while it is to stay: another process has the socket too, and needs its path.
+    /// False while the path must stay: another process has the socket too, and needs it.
     pub(crate) is_removed: bool,
 }
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inode {
     pub(crate) device: u64,
@@ -23,7 +24,7 @@ pub(crate) struct Inode {
 }
 
 impl OwnPath {
-    /// Of the socket that has just been bound there.
+    /// Returns the path of the socket that was just bound there.
     pub(super) fn of(path: &Path) -> io::Result<OwnPath> {
         Ok(OwnPath {
             inode: Inode::of_socket(path).ok_or_else(replaced)?,
@@ -35,16 +36,16 @@ impl OwnPath {
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        // Nobody who asks first replaces it between these two: this process still listens there.
+        // No server that checks first replaces it between these two steps, because this process still listens there.
         if self.is_removed && Inode::of_socket(&self.path) == Some(self.inode) {
-            // Where it can't be removed, it is replaced by the next server.
+            // If it cannot be removed, the next server replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl Inode {
-    /// Of what is at `path`, if that is a socket.
+    /// Returns the identity of what is at `path`, if that is a socket.
     pub(super) fn of_socket(path: &Path) -> Option<Inode> {
         let metadata = fs::symlink_metadata(path).ok()?;
         metadata.file_type().is_socket().then(|| Inode::of(&metadata))
@@ -61,7 +62,7 @@ impl Inode {
 pub(super) fn replaced() -> io::Error {
     io::Error::new(
         io::ErrorKind::NotFound,
-        "somebody has put something else there in this moment",
+        "the file was replaced while it was being created",
     )
 }
 

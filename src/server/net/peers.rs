@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::room::Room;
 use crate::lock::lock;
 
-/// How many connections of one peer may be on their way out with a 503.
+/// The most connections of one peer that may be getting a 503.
 const TURNED_AWAY: usize = 16;
 
 /// Connections by peer.
@@ -23,7 +23,7 @@ struct Counts(Mutex<HashMap<IpAddr, usize>>);
 #[derive(Default)]
 pub(crate) struct Visitor {
     pub(crate) address: Option<SocketAddr>,
-    /// Held for what its end does.
+    /// Kept for what its drop does.
     #[expect(dead_code, reason = "it counts as long as it lives")]
     counted: Option<Counted>,
 }
@@ -34,7 +34,7 @@ struct Counted {
 }
 
 impl Visitor {
-    /// One that is not counted.
+    /// Returns a visitor that is not counted.
     pub(crate) fn of(address: Option<SocketAddr>) -> Visitor {
         Visitor { address, counted: None }
     }
@@ -48,8 +48,8 @@ impl Peers {
         }
     }
 
-    /// Counts a connection, and says whether its peer may have it. A Unix socket's clients are not told
-    /// apart, and not limited.
+    /// Counts a connection, and returns whether its peer may have it. Clients of Unix sockets are neither distinguished
+    /// nor limited.
     pub(crate) fn admit(&self, address: Option<SocketAddr>) -> (Visitor, Room) {
         let Some(known) = address else {
             return (Visitor::of(address), Room::Enough);
@@ -86,11 +86,11 @@ impl Drop for Counted {
     }
 }
 
-/// Who is taken for one peer.
+/// Returns the address that stands for the peer.
 pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
-        // RFC 7421 §1: "a fixed 64-bit boundary": one household or host has all of them.
+        // RFC 7421 §1: "a fixed 64-bit boundary": one household or host has the whole network.
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }

@@ -1,15 +1,14 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy says of a connection before its first byte.
+//! The PROXY protocol, versions 1 and 2: what a proxy announces about a connection before its first byte.
 //!
-//! Written after HAProxy's `proxy-protocol.txt` (2020/03/05), which is the specification. No input or
-//! output: bytes in, verdict out.
+//! Written after HAProxy's `proxy-protocol.txt` (2020/03/05), which is the specification. Without I/O: bytes in, result
+//! out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use crate::request::Relayed;
 
-/// Bytes of a version 2 header at most. Addresses take 232 at most; the rest is for extensions, which
-/// nothing here looks at.
+/// The longest version 2 header. Addresses take at most 232 bytes; the rest is for extensions, which are ignored.
 const LONGEST: usize = 4096;
 
 /// §2.1: "a 108-byte buffer is always enough to store all the line and a trailing zero".
@@ -19,25 +18,25 @@ const LONGEST_LINE: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED: usize = 16;
 
-/// What the bytes are so far.
+/// The result of parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProxyHeader {
-    /// A header's beginning.
+    /// The beginning of a header.
     Partial,
-    /// A whole header of that length. What is behind it is the connection's own.
+    /// A complete header of that length. What follows it belongs to the connection.
     Whole { len: usize, relayed: Relayed },
 }
 
-/// The bytes are not a header: the connection ends. §2: the receiver "MUST not try to guess whether the
-/// protocol header is present or not".
+/// The bytes are not a header, and the connection ends. §2: the receiver "MUST not try to guess whether the protocol
+/// header is present or not".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// What reads a header. A server has it by this pointer only, so that programs without the PROXY protocol have nothing
-/// of it in them.
+/// A parser of headers. The server knows only this pointer, so the linker drops the PROXY protocol from programs
+/// without it.
 pub(crate) type ParseProxyHeader = fn(&[u8]) -> Result<ProxyHeader, Malformed>;
 
-/// Reads the header at the beginning of `bytes`.
+/// Parses the header at the beginning of `bytes`.
 pub(crate) fn parse(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
     if is_beginning(bytes, SIGNATURE) {
         parse_binary(bytes)
@@ -48,7 +47,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
     }
 }
 
-/// Whether the two agree as far as both go.
+/// Returns true if the two agree as far as both go.
 fn is_beginning(bytes: &[u8], constant: &[u8]) -> bool {
     bytes.iter().zip(constant).all(|(byte, expected)| byte == expected)
 }
@@ -79,7 +78,7 @@ fn relayed_by_line(line: &str) -> Option<Relayed> {
     let family = words.next()?;
     if family == "UNKNOWN" {
         // "the receiver must ignore anything presented before the CRLF is found". The connection is relayed all the
-        // same: what comes next may be a client's, and names nobody.
+        // same: what follows may be a client's, and the header names none.
         return Some(Relayed::For(None));
     }
     let mut addresses = || Some((words.next()?, words.next()?));
@@ -93,7 +92,8 @@ fn relayed_by_line(line: &str) -> Option<Relayed> {
     words.next().is_none().then_some(Relayed::For(known(source)))
 }
 
-/// The address, if it can be somebody's: RFC 4291 §2.5.2 and RFC 1122 §3.2.1.3 let nobody have the unspecified one.
+/// Returns the address, if it can belong to somebody: RFC 4291 §2.5.2 and RFC 1122 §3.2.1.3 exclude the unspecified
+/// one.
 fn known(address: IpAddr) -> Option<IpAddr> {
     Some(address.to_canonical()).filter(|address| !address.is_unspecified())
 }
@@ -103,8 +103,7 @@ fn same_family<A: FromStr + Into<IpAddr>>(source: &str, destination: &str) -> Op
     Some(source.parse::<A>().ok()?.into())
 }
 
-/// §2.1: "a decimal integer in the range [0..65535] inclusive", and "Heading zeroes are not
-/// permitted".
+/// §2.1: "a decimal integer in the range [0..65535] inclusive", and "Heading zeroes are not permitted".
 fn port(text: &str) -> Option<u16> {
     let is_canonical = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
     text.parse().ok().filter(|_| is_canonical)
@@ -120,7 +119,7 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
     if FIXED + block > LONGEST {
         return Err(Malformed);
     }
-    // What is wrong already need not be waited for.
+    // An invalid header need not arrive completely.
     let family = match (command, family) {
         // "the connection was established on purpose by the proxy without being relayed": it has no client.
         (0x20, _) => Family::Nobody,
@@ -129,8 +128,7 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
         (0x21, 0x31) => Family::Unix,
         // "the connection is forwarded for an unknown, unspecified or unsupported protocol".
         (0x21, 0x00) => Family::Nobody,
-        // "Receivers must drop connections presenting unexpected values here"; datagrams are no
-        // connections.
+        // "Receivers must drop connections presenting unexpected values here"; datagrams are not connections.
         _ => return Err(Malformed),
     };
     if block < family.len() {
@@ -147,7 +145,7 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
 
 #[derive(Clone, Copy)]
 enum Family {
-    /// Without addresses: the connection is the proxy's own, or it does not say whose.
+    /// Without addresses: the connection is the proxy's own, or its client is unknown.
     Nobody,
     V4,
     V6,
@@ -155,7 +153,7 @@ enum Family {
 }
 
 impl Family {
-    /// Bytes of the two addresses and their ports.
+    /// Returns the number of bytes of the two addresses and their ports.
     fn len(self) -> usize {
         match self {
             Family::Nobody => 0,
@@ -165,12 +163,12 @@ impl Family {
         }
     }
 
-    /// Whom the connection is for: the first address is the source.
+    /// Returns the client of the connection: the first address is the source.
     fn relayed(self, addresses: &[u8]) -> Relayed {
         let source = match self {
             Family::V4 => addresses.first_chunk::<4>().map(|bytes| IpAddr::from(*bytes)),
             Family::V6 => addresses.first_chunk::<16>().map(|bytes| IpAddr::from(*bytes)),
-            // A path is no address of the network.
+            // A path is not a network address.
             Family::Unix | Family::Nobody => None,
         };
         Relayed::For(source.and_then(known))

@@ -1,22 +1,22 @@
-//! Whether there is room for one more connection, and which loop might make some.
+//! Whether there is a place for one more connection, and which loop might free one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::descriptors::{Allowance, Reserve};
 
-/// Whether one more connection can be had.
+/// Whether one more connection is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Room {
     Enough,
-    /// It can only be told that there is none.
+    /// It can only be told that there is no place.
     Scarce,
-    /// So many are being told that already that this one can't be kept until it has taken the answer.
+    /// So many are being told already that this one cannot be kept until it has read the response.
     None,
 }
 
 impl Room {
-    /// The room for one more beside `others`, where `most` may stay and a few more be turned away.
+    /// Returns the room for one more beside `others`, if `most` may stay and a few more may be turned away.
     pub(crate) fn among(others: usize, most: usize, turned_away: usize) -> Room {
         if others < most {
             Room::Enough
@@ -33,17 +33,17 @@ impl Room {
 pub(crate) enum Want {
     /// All places are taken.
     Place,
-    /// The process has no descriptors left, and this one is of the reserve.
+    /// The process has no descriptors left, and this one is from the reserve.
     Descriptor,
 }
 
-/// What all loops know of the room that there is.
+/// What all loops know of the available places.
 pub(crate) struct Capacity {
     allowance: Allowance,
     pub(crate) reserve: Reserve,
     began: Instant,
-    /// For each loop, the milliseconds since the beginning before which it has no connection that is idle long
-    /// enough to be closed for another.
+    /// For each loop, the milliseconds since the start before which it has no connection that is idle long enough to be
+    /// closed for another.
     none_idle: Vec<AtomicU64>,
 }
 
@@ -57,26 +57,26 @@ impl Capacity {
         }
     }
 
-    /// The room for one more beside so many connections.
+    /// Returns the room for one more beside that many connections.
     pub(crate) fn beside(&self, others: usize) -> Room {
         Room::among(others, self.allowance.connections, self.allowance.turned_away)
     }
 
-    /// A loop has no connection that can be closed for another, and will have none before `when`.
+    /// Notes that a loop has no connection that can be closed for another, and will have none before `when`.
     pub(crate) fn none_idle_before(&self, index: usize, when: Instant) {
         if let Some(none) = self.none_idle.get(index) {
-            // Rounded up, lest the last millisecond be asked for over and over.
+            // Rounded up, so that the last millisecond is not retried over and over.
             none.store(self.age(when).saturating_add(1), Ordering::Relaxed);
         }
     }
 
-    /// Whether a loop may have one, as far as is known.
+    /// Returns true if a loop may have one, as far as is known.
     pub(crate) fn may_have_idle(&self, index: usize, now: Instant) -> bool {
         let none = self.none_idle.get(index);
         none.is_some_and(|none| none.load(Ordering::Relaxed) <= self.age(now))
     }
 
-    /// A loop other than `own` that may have one.
+    /// Returns a loop other than `own` that may have one.
     pub(crate) fn other_with_idle(&self, own: usize, now: Instant) -> Option<usize> {
         (0..self.none_idle.len()).find(|&index| index != own && self.may_have_idle(index, now))
     }

@@ -1,4 +1,4 @@
-//! Sockets that do not block, of either kind: TCP, or Unix where there are such.
+//! Non-blocking sockets of either kind: TCP, or Unix where there are such.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -17,11 +17,11 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::peers::Visitor;
 
-/// After how much silence the system asks whether the peer is there, and how often it does so from then on.
+/// After how much silence the system checks whether the peer is there, and how often it does so from then on.
 const PROBE: Duration = Duration::from_secs(15);
 
-/// Whether an error is of that kind. To tell what kind it is takes a table of all the system's errors, which is in
-/// the program wherever it is asked for.
+/// Returns true if an error is of that kind. Asking for the kind uses a table of all system errors, which would be
+/// linked wherever it is asked.
 #[inline(never)]
 pub(crate) fn is(error: &io::Error, kind: io::ErrorKind) -> bool {
     error.kind() == kind
@@ -41,12 +41,12 @@ pub(crate) enum Acceptor {
     Unix(UnixListener),
 }
 
-/// A connection that has just been accepted.
+/// A connection that was just accepted.
 pub(crate) struct Accepted {
     pub(crate) stream: Stream,
     /// Where it comes from.
     pub(crate) visitor: Visitor,
-    /// Which listener it came by.
+    /// The listener that accepted it.
     pub(crate) listener: usize,
 }
 
@@ -62,14 +62,14 @@ macro_rules! either {
 }
 
 impl Stream {
-    /// Makes its events come to `registry`, by its number: it may be in other hands as well.
+    /// Registers its events with `registry` by its number, because others may use it as well.
     #[cfg(unix)]
     pub(crate) fn register(&self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         let number = either!(Stream, self, stream => stream.as_raw_fd());
         registry.register(&mut SourceFd(&number), token, interests)
     }
 
-    /// Elsewhere it has no number, and must be in no other hands.
+    /// On other systems it has no number, and nobody else may use it.
     #[cfg(not(unix))]
     pub(crate) fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         either!(Stream, self, stream => stream.register(registry, token, interests))
@@ -88,7 +88,7 @@ impl Stream {
         either!(Stream, self, stream => (&*stream).write_vectored(&both))
     }
 
-    /// Whether something has arrived that has not been read.
+    /// Returns true if something has arrived that was not read.
     #[cfg(unix)]
     pub(crate) fn has_unread(&self) -> bool {
         use rustix::net::{RecvFlags, recv};
@@ -108,11 +108,11 @@ impl Stream {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Write))
     }
 
-    /// Has the system ask the peer's whether it is there when nothing comes for a while. A peer on the same machine is
-    /// known to be gone when it is.
+    /// Makes the system check whether the peer is there when nothing arrives for a while. A peer on the same machine is
+    /// noticed at once when it leaves.
     pub(crate) fn probe(&self) {
         let often = TcpKeepalive::new().with_time(PROBE).with_interval(PROBE);
-        // If that can't be had, the next write tells.
+        // If that fails, the next write finds out.
         let _ = match self {
             Stream::Tcp(stream) => SockRef::from(stream).set_tcp_keepalive(&often),
             #[cfg(unix)]
@@ -120,14 +120,14 @@ impl Stream {
         };
     }
 
-    /// Ends the connection both ways.
+    /// Closes the connection in both directions.
     pub(crate) fn cut(&self) -> io::Result<()> {
         either!(Stream, self, stream => stream.shutdown(Shutdown::Both))
     }
 }
 
 impl Acceptor {
-    /// A connection that waits, and the address it comes from if that is one of the network.
+    /// Accepts a waiting connection. Returns its address if that is a network address.
     pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         Ok(match self {
             Acceptor::Tcp(listener) => {
@@ -140,7 +140,7 @@ impl Acceptor {
     }
 }
 
-/// RFC 4291 §2.5.5.2: an IPv4 address in the form of IPv6, as a socket for both has it, is that IPv4 address.
+/// RFC 4291 §2.5.5.2: an IPv4 address in IPv6 form, as a socket for both families reports it, is that IPv4 address.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     match peer {
         SocketAddr::V6(of_both) => match of_both.ip().to_ipv4_mapped() {

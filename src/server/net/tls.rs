@@ -12,10 +12,10 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::tls_session::TlsSession;
 
-/// A certificate and its key, with which a server proves who it is: see [`Server::tls`](crate::Server::tls).
+/// A certificate and its key, with which a server proves its identity: see [`Server::tls`](crate::Server::tls).
 ///
-/// TLS 1.2 and 1.3, by rustls with its safe defaults. Copies are the same: [`reload`](Tls::reload) of one
-/// is a reload of all.
+/// TLS 1.2 and 1.3, by rustls with its safe defaults. Clones share the certificate: [`reload`](Tls::reload) of one
+/// reloads all.
 ///
 /// ```no_run
 /// use hansel::{Server, Tls};
@@ -35,12 +35,12 @@ struct Certificate {
 }
 
 impl Tls {
-    /// Reads the certificate, with those between it and a root behind it, and its key: files in PEM, the
-    /// key as PKCS #8, PKCS #1 or SEC1.
+    /// Reads the certificate, followed by those between it and a root, and its key: files in PEM, the key as PKCS #8,
+    /// PKCS #1 or SEC1.
     ///
     /// # Errors
-    /// If a file can't be read, has nothing of the kind in it, or the key is another certificate's; the
-    /// error names the file.
+    /// Returns an error if a file cannot be read or contains nothing of the kind, or if the key belongs to another
+    /// certificate; the error names the file.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Tls> {
         let (chain, key) = (chain.as_ref().to_owned(), key.as_ref().to_owned());
         let config = RwLock::new(read(&chain, &key)?);
@@ -50,14 +50,14 @@ impl Tls {
     /// Reads the files again, for connections from now on: a certificate is renewed without a restart.
     ///
     /// # Errors
-    /// As [`from_pem_files`](Tls::from_pem_files); then the certificate stays what it was.
+    /// Returns the errors of [`from_pem_files`](Tls::from_pem_files); then the old certificate stays.
     pub fn reload(&self) -> io::Result<()> {
         let config = read(&self.0.chain, &self.0.key)?;
         *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
-    /// The encryption of one connection.
+    /// Creates the encryption of one connection.
     pub(crate) fn session(&self) -> io::Result<TlsSession> {
         let config = Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner));
         let tls = ServerConnection::new(config).map_err(io::Error::other)?;
@@ -88,10 +88,14 @@ fn read(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
         .with_no_client_auth()
         .with_single_cert(certificates, private)
         .map_err(|error| {
-            let text = format!("{} and {} do not go together: {error}", chain.display(), key.display());
+            let text = format!(
+                "the certificate in {} and the key in {} do not go together: {error}",
+                chain.display(),
+                key.display()
+            );
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
-    // RFC 7301: who offers protocols and not this one is refused.
+    // RFC 7301: a client that offers protocols without this one is refused.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -102,5 +106,5 @@ fn unusable(what: &str, file: &Path, error: pem::Error) -> io::Error {
         pem::Error::NoItemsFound => (io::ErrorKind::InvalidData, format!("there is no {what} in it")),
         error => (io::ErrorKind::InvalidData, error.to_string()),
     };
-    io::Error::new(kind, format!("can't take the {what} from {}: {reason}", file.display()))
+    io::Error::new(kind, format!("can't read the {what} from {}: {reason}", file.display()))
 }

@@ -1,7 +1,7 @@
-//! One connection's encryption, between the server's reads and writes and the socket's.
+//! The encryption of one connection, between the server's reads and writes and the socket's.
 //!
-//! It has no state of its own to wait in: a handshake goes on when somebody reads, which the loop does
-//! from a connection's beginning, and has the time of a head.
+//! It never waits in a state of its own: a handshake advances when somebody reads, which the loop does from the
+//! beginning of a connection, and it has the time of a head.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -14,7 +14,7 @@ use super::socket::Stream;
 /// How much is encrypted at once: four records. It bounds what waits for a client that does not read.
 const PIECE: usize = 64 * 1024;
 
-/// An outgoing buffer that has grown beyond this is given back to the system when it is empty.
+/// An outgoing buffer that has grown beyond this is freed when it is empty.
 const KEPT: usize = 4 * 1024;
 
 pub(crate) struct TlsSession {
@@ -22,7 +22,7 @@ pub(crate) struct TlsSession {
     /// Encrypted bytes to send, and how many of them are sent.
     outgoing: Vec<u8>,
     sent: usize,
-    /// Bytes that are encrypted, and that the writer has not been told are sent.
+    /// Bytes that are encrypted, and not yet reported to the writer as sent.
     untold: usize,
 }
 
@@ -41,9 +41,8 @@ impl TlsSession {
         loop {
             match self.tls.reader().read(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The client has closed without saying so. RFC 9112 §9.8: "Servers SHOULD be prepared to
-                // receive an incomplete close from the client"; if a message should have gone on, its
-                // framing knows.
+                // The client has closed without announcing it. RFC 9112 §9.8: "Servers SHOULD be prepared to receive an
+                // incomplete close from the client"; if a message is incomplete, its framing shows that.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 outcome => return outcome,
             }
@@ -59,7 +58,7 @@ impl TlsSession {
         }
     }
 
-    /// Takes in encrypted bytes that were read elsewhere.
+    /// Accepts encrypted bytes that were read elsewhere.
     pub(crate) fn receive(&mut self, stream: &Stream, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             self.tls.read_tls(&mut bytes)?;
@@ -68,7 +67,7 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Decrypts what has come in, and answers what is TLS's own.
+    /// Decrypts what has come in, and responds to TLS's own messages.
     fn process(&mut self, stream: &Stream) -> io::Result<()> {
         let outcome = self.tls.process_new_packets();
         // If it was refused, the alert says why.
@@ -76,15 +75,15 @@ impl TlsSession {
         match outcome {
             Ok(_) => sent,
             Err(error) => {
-                report::debug!("a connection's encryption failed: {error}");
+                report::debug!("TLS failed on a connection, which is closed: {error}");
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
         }
     }
 
-    /// Sends the beginning of `parts`, and says how much is sent. What was encrypted and could not be
-    /// sent is told of when it is: so a client that does not read holds up the writer, and the writer's
-    /// clock runs by what has really left.
+    /// Sends the beginning of `parts`, and returns how much is sent. What was encrypted and not sent is reported once
+    /// it is: so a client that does not read holds the writer back, and the writer's clock follows what has really
+    /// left.
     pub(crate) fn write(&mut self, stream: &Stream, parts: [&[u8]; 2]) -> io::Result<usize> {
         if self.untold == 0 {
             if self.tls.is_handshaking() {
@@ -98,7 +97,7 @@ impl TlsSession {
             self.collect()?;
         }
         self.send(stream)?;
-        // Encryption only ever adds bytes: no more of the writer's can be unsent than there are bytes.
+        // Encryption only adds bytes, so no more of the writer's bytes can be unsent than there are bytes.
         let unsent = self.untold.min(self.outgoing.len() - self.sent);
         let told = self.untold - unsent;
         self.untold = unsent;
@@ -108,14 +107,14 @@ impl TlsSession {
         Ok(told)
     }
 
-    /// Says that nothing more will come. RFC 8446 §6.1: "Each party MUST send a "close_notify" alert
-    /// before closing its write side of the connection".
+    /// Announces that nothing more will come. RFC 8446 §6.1: "Each party MUST send a "close_notify" alert before
+    /// closing its write side of the connection".
     pub(crate) fn finish(&mut self, stream: &Stream) -> io::Result<()> {
         self.tls.send_close_notify();
         self.send_own(stream)
     }
 
-    /// Whether something waits to be sent.
+    /// Returns true if something waits to be sent.
     pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.outgoing.len()
     }
@@ -125,7 +124,7 @@ impl TlsSession {
         self.send(stream)
     }
 
-    /// Takes over what TLS wants to be sent.
+    /// Takes what TLS wants to send.
     fn collect(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut self.outgoing)?;
@@ -133,7 +132,7 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Sends as much as the socket takes.
+    /// Sends as much as the socket accepts.
     fn send(&mut self, stream: &Stream) -> io::Result<()> {
         while let Some(rest) = self.outgoing.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match stream.write(rest) {

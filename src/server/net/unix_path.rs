@@ -1,5 +1,5 @@
-//! A Unix socket at a path of the file system: bound without being open to more than its mode at any moment, and
-//! removed only while it is still the one that was bound.
+//! A Unix socket at a path of the file system: at no moment open to more users than its mode allows, and removed only
+//! while it is still the one that was bound.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -17,27 +17,27 @@ use super::listen::{BACKLOG, Bound, BoundPath};
 use super::own_path::{Inode, OwnPath, replaced};
 use super::socket::is;
 
-/// How often, and how long apart, it is tried to lock a folder that another process has locked.
+/// How often locking a directory is tried that another process has locked, and the pause between tries.
 const TRIES: usize = 100;
 const APART: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 struct UnixBound {
-    /// None if somebody else removes it. It stands before the listener, so it is dropped first: as long as the socket is
-    /// open its inode is not given to another file.
+    /// `None` if somebody else removes it. It comes before the listener, so it is dropped first: as long as the socket
+    /// is open its inode is not given to another file.
     path: Option<OwnPath>,
     listener: UnixListener,
 }
 
 impl Bound {
-    /// Listens on a Unix socket at `path`, open to whom `mode` says.
+    /// Listens on a Unix socket at `path` with the permissions `mode`.
     pub(crate) fn unix(path: &Path, mode: u32) -> io::Result<Bound> {
         listen(path, mode)
             .map(|listener| Bound::Unix(Box::new(listener)))
             .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
     }
 
-    /// A listener that another process has opened, and its path if that has been given with it.
+    /// Returns a listener that another process has opened, with its path if that came with it.
     #[cfg(feature = "activation")]
     pub(crate) fn inherited_unix(listener: UnixListener, path: Option<OwnPath>) -> io::Result<Bound> {
         super::listen::must_listen(&socket2::SockRef::from(&listener))?;
@@ -85,12 +85,12 @@ impl fmt::Display for UnixBound {
 }
 
 fn listen(path: &Path, mode: u32) -> io::Result<UnixBound> {
-    // From here to its end another server neither takes this socket for one that was left, nor replaces it.
+    // Up to the end of this scope no other server takes this socket for an abandoned one, or replaces it.
     let _lock = lock_folder_of(path);
     let socket = bind(path, mode)?;
     let own = OwnPath::of(path)?;
     set_mode_after(path, mode)?;
-    // connect(2): until it listens, whoever connects is refused.
+    // connect(2): until it listens, clients are refused.
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(UnixBound {
@@ -99,9 +99,9 @@ fn listen(path: &Path, mode: u32) -> io::Result<UnixBound> {
     })
 }
 
-/// A socket at `path`, open to nobody to whom it should not be, and not listening yet.
+/// Binds a socket at `path` that is open to nobody else, and does not listen yet.
 fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
-    // What is no path is refused here: a name that begins with NUL would be one outside of the file system.
+    // Refuses what is not a path: a name that begins with NUL would be outside of the file system.
     SocketAddr::from_pathname(path)?;
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -110,16 +110,16 @@ fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
         if !is(&error, io::ErrorKind::AddrInUse) || !is_left(path, &address) {
             return Err(error);
         }
-        // A server that was killed leaves its socket behind, and nobody answers there.
+        // A killed server leaves its socket behind, on which nobody listens.
         fs::remove_file(path)?;
         socket.bind(&address)?;
     }
     Ok(socket)
 }
 
-/// Locks the folder against other servers that are about to bind there. Where that can't be had, because the folder
-/// can't be read or is locked for long, the server starts all the same: only two that start at once, where a dead one
-/// has left its socket, could then be in each other's way.
+/// Locks the directory against other servers that are about to bind there. If that fails, because the directory cannot
+/// be read or stays locked, the server starts all the same. Then only two servers that start at once, where a dead one
+/// has left its socket, could disturb each other.
 fn lock_folder_of(path: &Path) -> Option<File> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -136,36 +136,36 @@ fn lock_folder_of(path: &Path) -> Option<File> {
     None
 }
 
-/// Whether there is a socket that nobody listens on.
+/// Returns true if there is a socket that nobody listens on.
 fn is_left(path: &Path, address: &SockAddr) -> bool {
     let is_refused = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        // A living server whose queue is full is not waited for.
+        // A live server with a full queue is not waited for.
         socket.set_nonblocking(true)?;
         socket.connect(address)
     };
     Inode::of_socket(path).is_some() && is_refused().is_err_and(|error| is(&error, io::ErrorKind::ConnectionRefused))
 }
 
-/// unix(7) of Linux: the file is created with the mode of the socket, less the umask: never open to more.
+/// unix(7) of Linux: the file is created with the mode of the socket, less the umask: never with more permissions.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_mode_before(socket: &Socket, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(mode))?)
 }
 
-/// Elsewhere a socket has no mode before it has a path. It is not listened on before it has the right one.
+/// On other systems a socket has no mode before it has a path. It does not listen before it has the right one.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn set_mode_before(_: &Socket, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds what the umask has taken away.
+/// Adds the permissions that the umask has removed.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_mode_after(path: &Path, mode: u32) -> io::Result<()> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
-    // By a descriptor of it: by its path, a link put in its place would open the file it leads to.
+    // Through a descriptor: through the path, a link put in its place would change the file that it leads to.
     let file = File::from(openat(
         CWD,
         path,
@@ -198,7 +198,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Barrier;
 
-    /// A path that no other test has.
+    /// Returns a path that no other test has.
     fn path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("hansel-path-{name}-{}", std::process::id()))
     }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(Bound::unix(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(!path.exists());
-        // As a killed server leaves it: bound, and nobody there.
+        // As a killed server leaves it: bound, and nobody listens.
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         drop(Bound::unix(&path, 0o660).unwrap());
@@ -305,7 +305,7 @@ mod tests {
         drop(first);
         assert_eq!(fs::read(&path).unwrap(), b"a file");
         fs::remove_file(&path).unwrap();
-        // A way to it under another name is not it.
+        // Another name for the same path is a different file.
         let first = Bound::unix(&path, 0o600).unwrap();
         let moved = path.with_extension("moved");
         fs::rename(&path, &moved).unwrap();

@@ -1,9 +1,9 @@
-//! What `/metrics` tells: counts of requests, of the server, and how full it is.
+//! The contents of `/metrics`: counts of requests and of the server, and how full it is.
 
 use crate::operations::Exposition;
 use crate::server::shared::Shared;
 
-/// All there is to say of a server, as Prometheus reads it.
+/// Returns everything about a server, as Prometheus reads it.
 pub(super) fn text(shared: &Shared) -> String {
     let mut text = Exposition::default();
     if let Some(metrics) = &shared.observation.metrics {

@@ -1,7 +1,7 @@
-//! The health lane: `/livez`, `/readyz` and `/metrics`, answered by the event loops themselves.
+//! The health lane: `/livez`, `/readyz` and `/metrics`, served by the event loops themselves.
 //!
-//! No thread, no permit and no place in the queue is needed, so the answer comes when every handler
-//! hangs and everybody else is turned away: just when somebody wants to know.
+//! They need no thread, no permit and no place in the queue. So the response comes even if every handler hangs and all
+//! other clients are turned away, which is when somebody wants to know.
 
 mod exposition;
 mod responses;
@@ -10,8 +10,7 @@ use crate::operations::Metrics;
 
 use super::shared::Probes;
 
-/// What makes up the lane. It is named where the lane is asked for and nowhere else, so that a program that never does so
-/// has nothing of it in it.
+/// Returns the lane. Referenced only where it is switched on, so the linker drops it from other programs.
 pub(crate) const fn lane() -> Probes {
     Probes {
         respond: responses::respond,

@@ -1,4 +1,4 @@
-//! The answers of the health lane: `/livez`, `/readyz` and `/metrics`.
+//! The responses of the health lane: `/livez`, `/readyz` and `/metrics`.
 
 use http::{Method, StatusCode};
 
@@ -8,7 +8,7 @@ use crate::server::shared::Shared;
 use crate::server::shared::health::Probe;
 use crate::{IntoResponse, Request, Response};
 
-/// Answers a request that the lane takes.
+/// Responds to a request of the lane.
 pub(super) fn respond(request: &Request, shared: &Shared) -> Response {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     let everything = request.path() == "*" && request.method() == Method::OPTIONS;
@@ -29,7 +29,7 @@ pub(super) fn respond(request: &Request, shared: &Shared) -> Response {
 
 fn look(probe: Probe, shared: &Shared) -> Response {
     match probe {
-        // A loop that can answer is alive.
+        // A loop that can respond is alive.
         Probe::Alive => "alive\n".into_response(),
         Probe::Ready if !shared.health.is_ready() => {
             (StatusCode::SERVICE_UNAVAILABLE, "the application is not ready\n").into_response()

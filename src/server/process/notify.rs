@@ -1,4 +1,4 @@
-//! Telling the service manager how it stands, as sd_notify(3) does: for `Type=notify` services.
+//! Notifies the service manager, as sd_notify(3) does, for `Type=notify` services.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -9,22 +9,23 @@ use std::time::Duration;
 
 use crate::report;
 
-/// Where the service manager listens.
+/// The variable with the address of the service manager.
 pub(crate) const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The service is up.
+/// The service serves.
 pub(crate) const READY: &str = "READY=1";
-/// It is on its way down.
+/// It is stopping.
 pub(crate) const STOPPING: &str = "STOPPING=1";
 
-/// How long it may take to be told.
+/// How long a notification may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tells the service manager, if there is one, by its address and a socket.
+/// Notifies the service manager, if there is one, by its address and a socket.
 pub(crate) struct Notifier(Option<(OsString, UnixDatagram)>);
 
 impl Notifier {
-    /// That of the environment. There may be no descriptor for a socket later, when there are clients.
+    /// Creates the notifier from the environment. Later, with clients connected, there may be no descriptor for its
+    /// socket.
     pub(crate) fn of_environment() -> io::Result<Notifier> {
         match env::var_os(SOCKET) {
             Some(address) if !address.is_empty() => {
@@ -36,7 +37,7 @@ impl Notifier {
         }
     }
 
-    /// As [`tell`](Notifier::tell), without waiting for anybody: whoever can't be told now is not.
+    /// Does what [`tell`](Notifier::tell) does, without waiting: a service manager that cannot be notified now is not.
     pub(crate) fn tell_now(&self, state: &str) {
         if let Some((address, socket)) = &self.0 {
             let _ = socket.set_nonblocking(true);
@@ -48,7 +49,7 @@ impl Notifier {
         let Some((address, socket)) = &self.0 else { return };
         if let Err(error) = send(socket, address, state) {
             report::warn!(
-                "can't tell the service manager {state} at {}: {error}",
+                "can't send {state} to the service manager at {}: {error}",
                 address.display()
             );
         }

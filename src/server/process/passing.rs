@@ -1,13 +1,12 @@
-//! Passing listeners to a successor: as its standard input it is given a socket, over which they come by `SCM_RIGHTS`.
+//! Passing listeners to a successor: its standard input is a socket, over which they come by `SCM_RIGHTS`.
 //!
-//! The standard input is the one thing that exactly this child gets, and descriptors that are in a message are nobody's
-//! but the receiver's. So at no moment is there a listener that another child could inherit, which would hold the port
-//! when every server has ended.
+//! Exactly this child gets this standard input, and descriptors in a message belong only to the receiver. So at no
+//! moment is there a listener that another child could inherit, which would hold the port when every server has ended.
 //!
 //! The message is one record for each descriptor, each ending with NUL, then the record `end`. A record says what the
-//! descriptor is for, and of a Unix socket which path is to be removed in the end: `service 65024:1234 /run/a.sock`.
-//! The predecessor's standard input is the first of them: the successor puts it back where it belongs. What comes back
-//! over the same socket is the word that the successor serves.
+//! descriptor is for and, for a Unix socket, which path is to be removed in the end: `service 65024:1234 /run/a.sock`.
+//! The first one is the predecessor's standard input, which the successor restores. The successor reports over the same
+//! socket that it serves.
 
 use std::env;
 use std::ffi::OsStr;
@@ -30,14 +29,14 @@ use crate::server::net::listen::Bound;
 use crate::server::net::own_path::{Inode, OwnPath};
 use crate::server::net::socket::is;
 
-/// Says which socket the listeners come over, by device and inode. Processes that the successor starts have the variable
-/// too, and not the socket, so they do not take their own input for it.
+/// The variable that identifies the socket with the listeners, by device and inode. Processes that the successor starts
+/// have the variable too, but not the socket, so they do not mistake their own input for it.
 const SOCKET: &str = "HANSEL_LISTENERS";
 
-/// Descriptors in one message. Linux takes 253, others less.
+/// Descriptors in one message. Linux allows 253, others less.
 const AT_ONCE: usize = 64;
 
-/// What a descriptor is for.
+/// The purposes of a descriptor.
 const INPUT: &str = "input";
 const SERVICE: &str = "service";
 const HEALTH: &str = "health";
@@ -45,7 +44,7 @@ const HEALTH: &str = "health";
 /// The last record, and the end of the one before.
 const END: &[u8] = b"\0end\0";
 
-/// The word that the successor serves.
+/// The report that the successor serves.
 const SERVES: &[u8] = b"serves\n";
 
 /// Listeners to be passed.
@@ -59,7 +58,7 @@ impl Passing {
     pub(crate) fn add(&mut self, listener: &Bound, is_health: bool) -> io::Result<()> {
         let mut record = Vec::from(if is_health { HEALTH } else { SERVICE });
         if let Some(path) = listener.own_path() {
-            // Writing to memory does not fail.
+            // Writing to memory cannot fail.
             let _ = write!(record, " {}:{} ", path.inode.device, path.inode.number);
             record.extend_from_slice(path.path.as_os_str().as_bytes());
         }
@@ -67,10 +66,10 @@ impl Passing {
         Ok(())
     }
 
-    /// Makes them the standard input of `successor`, which is to be started now.
+    /// Makes them the standard input of `successor`, which must be started now.
     pub(crate) fn to(self, successor: &mut Command) -> io::Result<Successor> {
         let (here, there) = UnixStream::pair()?;
-        // What has no room there is an error: nobody reads yet.
+        // What does not fit is an error, because nobody reads yet.
         here.set_nonblocking(true)?;
         self.send(&here)?;
         here.set_nonblocking(false)?;
@@ -108,18 +107,18 @@ pub(crate) struct Successor {
     socket: UnixStream,
 }
 
-/// What a successor says.
+/// What a successor reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing yet.
     Silent,
     Serves,
-    /// It never will: it has ended, or given the listeners up.
+    /// It never will: it has ended, or closed the socket.
     Closed,
 }
 
 impl Successor {
-    /// Waits a moment for its word.
+    /// Waits up to `moment` for its report.
     pub(crate) fn hear(&self, moment: Duration) -> io::Result<Heard> {
         self.socket.set_read_timeout(Some(moment))?;
         match (&self.socket).read(&mut [0; SERVES.len()]) {
@@ -129,7 +128,7 @@ impl Successor {
                 Ok(Heard::Silent)
             }
             Err(error) if is(&error, io::ErrorKind::Interrupted) => Ok(Heard::Silent),
-            // It has left unread what was sent.
+            // It has left what was sent unread.
             Err(error) if is(&error, io::ErrorKind::ConnectionReset) => Ok(Heard::Closed),
             Err(error) => Err(error),
         }
@@ -138,7 +137,7 @@ impl Successor {
 
 /// What a predecessor has passed.
 pub(crate) struct Inheritance {
-    /// Each listener, and whether it is one of the health lane.
+    /// Each listener, and whether it belongs to the health lane.
     pub(crate) listeners: Vec<(Bound, bool)>,
     pub(crate) predecessor: Predecessor,
 }
@@ -150,11 +149,13 @@ pub(crate) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Tells it that this process serves.
+    /// Reports that this process serves.
     pub(crate) fn tell(mut self) {
-        // Where it is not there any more there is nobody to be told.
+        // If the predecessor is gone, nobody needs the report.
         if let Err(error) = self.socket.write_all(SERVES) {
-            report::warn!("can't tell the predecessor that this process serves: {error}");
+            report::warn!(
+                "can't tell the predecessor that this process serves: {error}; the predecessor may keep serving"
+            );
         }
     }
 }
@@ -180,13 +181,17 @@ pub(crate) fn receive() -> io::Result<Option<Inheritance>> {
     }))
 }
 
-/// The standard input of the predecessor, and its listeners.
+/// Returns the standard input of the predecessor, and its listeners.
 fn receive_from(socket: &UnixStream) -> io::Result<(OwnedFd, Vec<(Bound, bool)>)> {
     let (text, descriptors) = receive_all(socket)?;
     let text = text.strip_suffix(END).unwrap_or(&[]);
     let records: Vec<_> = text.split(|octet| *octet == 0).collect();
     if records.len() != descriptors.len() {
-        let text = format!("{} are announced, and {} came", records.len(), descriptors.len());
+        let text = format!(
+            "{} descriptors were announced, and {} arrived",
+            records.len(),
+            descriptors.len()
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     let mut input = None;
@@ -224,7 +229,7 @@ fn receive_all(socket: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
         }
         // unix(7): "the excess file descriptors are automatically closed".
         if message.flags.contains(ReturnFlags::CTRUNC) {
-            let text = "not all of them came: the limit of open files is too low";
+            let text = "some descriptors were lost, because the limit of open files (ulimit -n) is too low";
             return Err(io::Error::other(text));
         }
         if message.bytes == 0 {
@@ -236,11 +241,11 @@ fn receive_all(socket: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     Ok((text, descriptors))
 }
 
-/// They can't be inherited from the moment on that they are here.
+/// They are not inheritable from the moment they arrive.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 
-/// Elsewhere that is set at once; `activated` is called before a program starts others.
+/// On other systems that is set right afterwards; `activated` is called before a program starts others.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const FLAGS: RecvFlags = RecvFlags::empty();
 
@@ -258,7 +263,7 @@ fn own_path(inode: &[u8], path: &[u8]) -> io::Result<OwnPath> {
         Some((device, number)) => Ok(OwnPath {
             path: OsStr::from_bytes(path).into(),
             inode: Inode { device, number },
-            // It is still the predecessor's.
+            // It still belongs to the predecessor.
             is_removed: false,
         }),
         None => Err(unknown(path)),
@@ -266,11 +271,14 @@ fn own_path(inode: &[u8], path: &[u8]) -> io::Result<OwnPath> {
 }
 
 fn unknown(record: &[u8]) -> io::Error {
-    let text = format!("{:?} is not understood", String::from_utf8_lossy(record));
+    let text = format!(
+        "unknown record {:?}; predecessor and successor may use different versions of hansel",
+        String::from_utf8_lossy(record)
+    );
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// What tells an open socket from all others.
+/// Returns what distinguishes an open socket from all others.
 fn name_of(socket: BorrowedFd<'_>) -> io::Result<String> {
     let status = rustix::fs::fstat(socket)?;
     Ok(format!("{}:{}", status.st_dev, status.st_ino))

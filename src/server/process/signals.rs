@@ -14,7 +14,7 @@ pub(crate) use unix::Signals;
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 
-/// What there is to listen to.
+/// There is nothing to listen for.
 #[cfg(not(unix))]
 pub(crate) struct Listening;
 
@@ -55,10 +55,10 @@ mod unix {
     use crate::server::seconds::Seconds;
     use crate::{report, threads};
 
-    /// The status of a process that a second signal has ended, by the shell's custom: 128 and the signal.
+    /// The status of a process that a second signal has ended, by the shell's convention: 128 plus the signal.
     const SIGNALLED: i32 = 128;
 
-    /// For how long the first signal may come again. timeout(1) sends it to the process, and then to its group; a
+    /// For how long the first signal may be repeated. timeout(1) sends it to the process, and then to its group; a
     /// terminal sends Ctrl-C to all programs, some of which pass it on.
     const AGAIN: Duration = Duration::from_secs(1);
 
@@ -68,16 +68,16 @@ mod unix {
 
     /// The signals that are listened for.
     pub(crate) struct Signals {
-        /// Each, and whether it has come.
+        /// Each signal, and whether it has come.
         flags: Vec<(i32, Arc<AtomicBool>)>,
-        /// What is done when they come, until it is taken back.
+        /// The registered actions, to be unregistered in the end.
         actions: Vec<SigId>,
-        /// Something to read: one has come, or it is over.
+        /// Becomes readable when a signal has come, or listening has ended.
         bell: UnixStream,
         is_over: Arc<AtomicBool>,
-        /// Locked until it is told that the server drains.
+        /// Locked until the message about the drain is out.
         telling: Arc<Mutex<()>>,
-        /// Who is told what they mean.
+        /// Notifies the service manager of what signals mean.
         pub(crate) notifier: Arc<Notifier>,
     }
 
@@ -89,8 +89,8 @@ mod unix {
     }
 
     impl Listening {
-        /// Waits until it is told that the server drains, if it does so by a signal. That is not waited for by anybody
-        /// else, and takes a moment at most.
+        /// Waits until the message about the drain is out, if a signal drains the server. Only this caller waits, and
+        /// only briefly.
         pub(crate) fn await_told(&self) {
             drop(self.telling.lock());
         }
@@ -99,16 +99,16 @@ mod unix {
     impl Drop for Listening {
         fn drop(&mut self) {
             self.is_over.store(true, Ordering::SeqCst);
-            // Where this fails nobody listens any more.
+            // If this fails, nobody listens any more.
             let _ = self.ring.write(b"X");
         }
     }
 
     impl Signals {
-        /// Begins to listen, to a hang-up as well where that means something, until what is returned beside is dropped.
+        /// Begins to listen, also for SIGHUP if that means something, until the second value is dropped.
         pub(crate) fn listen(to_hangup: bool) -> io::Result<(Signals, Listening)> {
             let (bell, ring) = UnixStream::pair()?;
-            // Where it is full, there is enough to be heard.
+            // If it is full, there is enough to be read.
             ring.set_nonblocking(true)?;
             let mut signals = Signals {
                 flags: Vec::new(),
@@ -134,10 +134,10 @@ mod unix {
             Ok((signals, listening))
         }
 
-        /// Drains the server at the first signal, and ends the process at the second. With a `successor`, a
-        /// hang-up starts that before.
+        /// Drains the server at the first signal, and ends the process at the second. With a `successor`, SIGHUP starts
+        /// that before.
         ///
-        /// Nothing that may wait comes between a signal and what it is for: not the standard error, and no logger.
+        /// Nothing that may wait comes between a signal and its effect: neither the standard error nor a logger.
         pub(crate) fn drain_at_first(
             mut self,
             shared: Arc<Shared>,
@@ -163,7 +163,7 @@ mod unix {
             Ok(())
         }
 
-        /// Ends the process at a signal that is not the `first` once more.
+        /// Ends the process at a signal that does not repeat the `first`.
         fn end_at_second(&mut self, first: Instant) {
             while let Some(signal) = self.wait() {
                 if signal != SIGHUP && first.elapsed() >= AGAIN {
@@ -173,38 +173,41 @@ mod unix {
         }
     }
 
-    /// What is printed when the server has begun to drain.
+    /// Returns the text that is printed when the server has begun to drain.
     fn farewell(delay: Duration, grace: Duration) -> String {
         let mut text = String::new();
         if !delay.is_zero() {
-            text = format!("hansel: not ready any more, and serving on for {}\n", Seconds(delay));
+            text = format!(
+                "hansel: reporting not ready, and still accepting for {}\n",
+                Seconds(delay)
+            );
         }
         text + &format!(
-            "hansel: finishing what is in flight, for {} at most; a second signal ends it at once\n",
+            "hansel: draining: finishing the requests in flight within {}; a second signal ends the process at once\n",
             Seconds(grace)
         )
     }
 
-    /// Logs on a thread of its own, for the program's logger may wait, and the next signal must not.
+    /// Logs on a separate thread, because the program's logger may wait, and the next signal must not.
     #[cfg(feature = "activation")]
     fn log_meanwhile(log: impl FnOnce() + Send + 'static) {
-        // Without a thread it is not told.
+        // Without a thread it is not logged.
         let _ = threads::start("hansel-tell".into(), Box::new(log));
     }
 
-    /// Whether the process of this number may end when another takes its place.
+    /// Returns an error if the process with this number must not end when another takes its place.
     #[cfg(feature = "activation")]
     fn may_be_replaced(process: u32) -> io::Result<()> {
         // pid_namespaces(7): "If the "init" process of a PID namespace terminates, the kernel terminates all of the
-        // processes in the namespace via a SIGKILL signal", the successor among them.
+        // processes in the namespace via a SIGKILL signal", including the successor.
         if process == 1 {
-            let text = "it would end with this one, which is process 1 of a container; restart the container instead";
+            let text = "the successor would end with this process, which is process 1 of a container; restart the container instead";
             return Err(io::Error::new(ErrorKind::Unsupported, text));
         }
         Ok(())
     }
 
-    /// Waits until a signal ends the server. Says whether one does: the server may end by itself.
+    /// Waits until a signal ends the server. Returns true if one does: the server may end by itself.
     #[cfg_attr(not(feature = "activation"), expect(unused_variables))]
     fn await_end(signals: &mut Signals, shared: &Shared, successor: Option<PathBuf>) -> bool {
         while let Some(signal) = signals.wait() {
@@ -230,7 +233,10 @@ mod unix {
                     Err(error) => {
                         let program = program.clone();
                         log_meanwhile(move || {
-                            report::error!("can't hand over to {}, serving on: {error}", program.display());
+                            report::error!(
+                                "can't hand over to {}: {error}; this process keeps serving",
+                                program.display()
+                            );
                         });
                         continue;
                     }
@@ -242,17 +248,17 @@ mod unix {
     }
 
     impl Signals {
-        /// Listens for one more, which is to `ring`.
+        /// Listens for one more signal, which writes to `ring`.
         fn add(&mut self, signal: i32, ring: &UnixStream) -> io::Result<()> {
             let flag = Arc::new(AtomicBool::new(false));
-            // They are done in this order: whoever hears the bell finds the flag up.
+            // They run in this order: whoever reads the bell finds the flag set.
             self.actions.push(flag::register(signal, Arc::clone(&flag))?);
             self.actions.push(low_level::pipe::register(signal, ring.try_clone()?)?);
             self.flags.push((signal, flag));
             Ok(())
         }
 
-        /// Waits for a signal; None once it is over.
+        /// Waits for a signal; `None` once listening has ended.
         fn wait(&mut self) -> Option<i32> {
             loop {
                 if self.is_over.load(Ordering::SeqCst) {
@@ -265,14 +271,14 @@ mod unix {
                     Ok(_) => {}
                     Err(error) if is(&error, ErrorKind::Interrupted) => {}
                     Err(error) => {
-                        report::error!("can't wait for signals any more: {error}");
+                        report::error!("can't wait for signals: {error}; signals no longer drain the server");
                         return None;
                     }
                 }
             }
         }
 
-        /// A signal that has come already. However often it has, it is told once.
+        /// Returns a signal that has already come. However often it has, it is returned once.
         fn pending(&mut self) -> Option<i32> {
             let (signal, _) = self.flags.iter().find(|(_, flag)| flag.swap(false, Ordering::SeqCst))?;
             Some(*signal)

@@ -1,5 +1,5 @@
-//! Handing over to another process: it gets the listeners while this one still serves, so nothing that
-//! waits to be accepted is lost.
+//! Handing over to another process. It gets the listeners while this one still serves, so nothing that waits to be
+//! accepted is lost.
 
 use std::io;
 use std::process::{Child, Command};
@@ -10,17 +10,17 @@ use super::passing::{Heard, Passing, Successor};
 use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 
-/// How often it is looked whether the successor has died or is not wanted any more.
+/// How often is checked whether the successor has died or is no longer wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a successor that has given the listeners up may take to end, and to say why.
+/// How long a successor that has closed the listeners may take to end, and to report why.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// What would have been passed by a service manager is not the successor's.
+/// What a service manager would have passed does not belong to the successor.
 const NOT_ITS_OWN: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"];
 
-/// Starts `successor` with this server's listeners, and leaves them and what belongs to them to it once it serves. What is
-/// `cancelled` meanwhile fails.
+/// Starts `successor` with this server's listeners, and leaves them and what belongs to them to it once it serves.
+/// Fails if it is `cancelled` meanwhile.
 pub(crate) fn hand_over(
     shared: &Shared,
     successor: Command,
@@ -36,10 +36,10 @@ pub(crate) fn hand_over(
     Ok(child)
 }
 
-/// Starts `successor` with the listeners, and waits until it says that it serves.
+/// Starts `successor` with the listeners, and waits until it reports that it serves.
 ///
-/// If it ends, or has not said so after `patience`, or is `cancelled` meanwhile, it is killed and
-/// waited for, and this process is where it was.
+/// If it ends, or has not reported within `patience`, or is `cancelled` meanwhile, it is killed and waited for, and
+/// this process goes on as before.
 fn start(
     listeners: Passing,
     mut successor: Command,
@@ -51,11 +51,11 @@ fn start(
         successor.env_remove(name);
     }
     let mut child = successor.spawn()?;
-    // It has the other end: while it is open here as well, nobody would hear that the child hangs up.
+    // It has the other end: while that is open here as well, the end of the child would not be noticed.
     drop(successor);
     let outcome = await_word(&channel, &mut child, patience, &mut cancelled);
     if outcome.is_err() {
-        // It may be dead already; it must not be left half-started.
+        // It may be dead already. It must not be left half-started.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -84,16 +84,16 @@ fn await_word(
             return Err(io::Error::other(format!("the successor ended at once: {status}")));
         }
         if cancelled() {
-            return Err(io::Error::other("the successor is not wanted any more"));
+            return Err(io::Error::other(
+                "the server is stopping, so the hand-over was cancelled",
+            ));
         }
         if gives_up_at.is_some_and(has_passed) {
-            return Err(io::Error::other(
-                "the successor has given the listeners up and does not end",
-            ));
+            return Err(io::Error::other("the successor closed the listeners and does not end"));
         }
         if has_passed(patience) {
             let text = format!(
-                "the successor does not serve after {}: does it take its listeners by `Server::activated`?",
+                "the successor did not serve within {}: does it take its listeners by `Server::activated`?",
                 Seconds(patience)
             );
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
@@ -129,7 +129,7 @@ mod tests {
         let error = start(one(), shell("exec 0</dev/null; sleep 1; exit 7"), patience, forever).unwrap_err();
         assert!(error.to_string().contains("exit status: 7"), "it may say why: {error}");
         let error = start(one(), shell("exec sleep 60"), patience, || true).unwrap_err();
-        assert!(error.to_string().contains("not wanted"), "{error}");
+        assert!(error.to_string().contains("is stopping"), "{error}");
         let error = start(one(), shell("exec sleep 60"), Duration::ZERO, forever).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(error.to_string().contains("Server::activated"), "{error}");

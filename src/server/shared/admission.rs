@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Hands out the permits to run a handler. Waiting things get them in order.
+/// Hands out the permits to run a handler, in order.
 ///
 /// A loop keeps one permit in reserve, so that the usual request never comes here.
 pub(crate) struct Admission<T> {
     state: Mutex<Queue<T>>,
-    /// How many wait, to be looked at without the lock.
+    /// How many wait, to be read without the lock.
     waiting: AtomicUsize,
     most_waiting: usize,
 }
@@ -21,14 +21,14 @@ struct Queue<T> {
     waiting: VecDeque<(Instant, T)>,
 }
 
-/// What became of a request for a permit.
+/// The result of asking for a permit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admitted<T> {
-    /// It has one.
+    /// It has a permit.
     Entered(T),
     /// It waits.
     Queued,
-    /// It can't even wait.
+    /// The queue is full.
     Full(T),
 }
 
@@ -44,7 +44,7 @@ impl<T> Admission<T> {
         }
     }
 
-    /// Takes a permit for `thing`, or has it wait for one.
+    /// Takes a permit for `thing`, or queues it.
     pub(crate) fn acquire(&self, thing: T, now: Instant) -> Admitted<T> {
         let mut state = lock(&self.state);
         if state.permits > 0 {
@@ -59,7 +59,7 @@ impl<T> Admission<T> {
         Admitted::Queued
     }
 
-    /// Gives a permit back, or goes on with it: with what has waited longest, and since when.
+    /// Returns a permit, or passes it on: to what has waited longest, which is returned with the time since when.
     pub(crate) fn release(&self) -> Option<(Instant, T)> {
         let mut state = lock(&self.state);
         let next = state.waiting.pop_front();
@@ -70,7 +70,7 @@ impl<T> Admission<T> {
         next
     }
 
-    /// How many wait.
+    /// Returns how many wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -79,7 +79,7 @@ impl<T> Admission<T> {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Takes what has waited longest, for somebody who has a permit already.
+    /// Takes what has waited longest, for a caller that already has a permit.
     pub(crate) fn next_waiting(&self) -> Option<(Instant, T)> {
         if !self.has_waiting() {
             return None;

@@ -1,8 +1,9 @@
-//! The threads of a server: parked until sent to take up a loop or given a connection, and gone when not needed for long.
+//! The threads of a server: parked until they are sent to acquire a loop or given a connection, and ended when they
+//! were not needed for long.
 //!
-//! Two rules keep them together, and `models` checks them:
-//! - A parked thread is never taken without getting its order: [`Crew::give`] and [`Crew::send`] do both in one.
-//! - Every thread is in the books once: parked, or in one of the [duties](Duty). It moves under one lock.
+//! Two rules hold, and `models` checks them:
+//! - A parked thread is never taken without getting its order: [`Crew::give`] and [`Crew::send`] do both in one step.
+//! - Every thread is counted exactly once: parked, or in one of the [duties](Duty). It moves under one lock.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -29,15 +30,15 @@ pub(crate) struct Crew<C> {
 }
 
 struct Roster<C> {
-    /// The one that was parked last is sent first: its stack is still warm.
+    /// The one that was parked last is sent first, because its stack is still in the cache.
     parked: Vec<Berth<C>>,
     alive: usize,
-    /// How many have each [`Duty`]. A thread may come back from a handler before the one that has taken its loop
-    /// has noted so: for that moment a number is one too low, and may be negative.
+    /// How many have each [`Duty`]. A thread may come back from a handler before the one that has taken its loop has
+    /// noted so. For that moment a number is one too low, and may be negative.
     on_duty: [isize; DUTIES],
-    /// Threads whose handlers have been given up, and which others work for.
+    /// Threads that are lost in handlers, and were replaced.
     replaced: usize,
-    /// All threads whose handlers have been given up.
+    /// All threads that are lost in handlers.
     lost: usize,
     is_over: bool,
 }
@@ -68,9 +69,9 @@ pub(crate) struct Census {
 /// What a parked thread is to do.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Order<C> {
-    /// Take up the loop of this index, if it still lies.
+    /// Acquire the loop with this index, if it is still released.
     TakeUp(usize),
-    /// Answer a connection, which has a permit and has waited since then.
+    /// Respond on a connection, which has a permit and has waited since then.
     Serve(Instant, C),
     /// Read a file for a connection.
     Read(C),
@@ -96,10 +97,10 @@ impl<C> Crew<C> {
         }
     }
 
-    /// Sends a parked thread to loop `index`; with none parked, has `hire` start one for it.
+    /// Sends a parked thread to loop `index`. If none is parked, has `hire` start one for it.
     ///
     /// # Errors
-    /// If there is nobody to send: as many threads as may be are busy, or the system gives no more.
+    /// Returns an error if there is no thread to send: all that may exist are busy, or the system starts no more.
     pub(crate) fn send(&self, index: usize, hire: impl FnOnce(Order<C>) -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
         if state.is_over {
@@ -118,8 +119,8 @@ impl<C> Crew<C> {
         hire(Order::TakeUp(index)).inspect_err(|_| self.left())
     }
 
-    /// Gives `thing` to a parked thread, as the order that `order` makes of it. Returns it if nobody is parked; then
-    /// `order` has not been called.
+    /// Gives `thing` to a parked thread, with the order that `order` makes of it. Returns it if no thread is parked;
+    /// then `order` was not called.
     #[must_use = "it was not given to anybody"]
     pub(crate) fn give<T>(&self, thing: T, order: impl FnOnce(T) -> Order<C>) -> Option<T> {
         let Some(berth) = self.lock().take_parked() else {
@@ -129,12 +130,12 @@ impl<C> Crew<C> {
         None
     }
 
-    /// Whether somebody is parked. For keeping one in reserve, so a stale answer does no harm.
+    /// Returns true if a thread is parked. For keeping one in reserve, so an outdated result does no harm.
     pub(crate) fn has_parked(&self) -> bool {
         !self.lock().parked.is_empty()
     }
 
-    /// Has `hire` start a thread that was not sent, if there may be one more. Says whether it did.
+    /// Has `hire` start a thread that was not sent, if there may be one more. Returns true if it did.
     pub(crate) fn reinforce(&self, hire: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
         {
             let mut state = self.lock();
@@ -147,7 +148,7 @@ impl<C> Crew<C> {
         Ok(true)
     }
 
-    /// Parks the calling thread, which has done its `duty`, until there is something to do. From then on it is
+    /// Parks the calling thread, which has finished its `duty`, until there is something to do. From then on it is
     /// [sent](Duty::Sent).
     pub(crate) fn wait(&self, duty: Duty) -> Order<C> {
         let mut duty = duty;
@@ -161,13 +162,13 @@ impl<C> Crew<C> {
             if let Some(order) = place.order() {
                 return order;
             }
-            // It was called without an order. That is a bug, and has been told; nobody is lost over it.
+            // It was called without an order. That is a bug, and was logged; no thread is lost over it.
             duty = Duty::Sent;
         }
     }
 
-    /// Puts the calling thread among those who are parked. Returns where it is called, and whether it may leave if that
-    /// takes long; nothing if the crew is dismissed.
+    /// Adds the calling thread to the parked ones. Returns where it is called, and whether it may leave if that takes
+    /// long; nothing if the crew is dismissed.
     pub(crate) fn park(&self, duty: Duty) -> Option<(Arc<Parking<C>>, bool)> {
         let mut state = self.lock();
         if state.is_over {
@@ -181,12 +182,12 @@ impl<C> Crew<C> {
         state.on_duty[duty as usize] -= 1;
         state.parked.push(Berth(Some(Arc::clone(&place))));
         state.check();
-        // Those who park first stay; whoever comes on top of them goes after a while.
+        // Those that park first stay; further ones leave after a while.
         let may_leave = state.parked.len() > self.kept;
         Some((place, may_leave))
     }
 
-    /// Orders the thread at `place` to leave, unless it has been taken in this moment: then its order is on its way.
+    /// Orders the thread at `place` to leave, unless it was taken at this moment: then its order is on its way.
     pub(crate) fn let_go(&self, place: &Arc<Parking<C>>) {
         let berth = {
             let mut state = self.lock();
@@ -198,12 +199,13 @@ impl<C> Crew<C> {
         }
     }
 
-    /// A thread that was sent begins to answer a connection without a loop.
+    /// Notes that a thread that was sent begins to respond on a connection without a loop.
     pub(crate) fn handles(&self) {
         self.lock().moves(Duty::Sent, Duty::Handling);
     }
 
-    /// A thread whose duty `was` this one has taken up a loop: from one that runs a handler, if it `has_lost` it.
+    /// Notes that a thread whose duty was `was` has acquired a loop: from a thread that runs a handler, if that
+    /// `has_lost` it.
     pub(crate) fn holds(&self, was: Duty, has_lost: bool) {
         let mut state = self.lock();
         state.moves(was, Duty::Holding);
@@ -212,8 +214,8 @@ impl<C> Crew<C> {
         }
     }
 
-    /// A thread is lost to a handler that does not return. Says whether another may work in its place, which may only
-    /// be if it is `replaceable`.
+    /// Notes that a thread is lost to a handler that does not return. Returns true if another may replace it, which is
+    /// possible only if it is `replaceable`.
     pub(crate) fn lose(&self, replaceable: bool) -> bool {
         let mut state = self.lock();
         let is_replaced = replaceable && state.replaced < self.most_replaced;
@@ -222,19 +224,19 @@ impl<C> Crew<C> {
         is_replaced
     }
 
-    /// A lost thread is there again.
+    /// Notes that a lost thread has returned.
     pub(crate) fn find(&self, was_replaced: bool) {
         let mut state = self.lock();
         state.lost -= 1;
         state.replaced -= usize::from(was_replaced);
     }
 
-    /// How many threads are lost.
+    /// Returns how many threads are lost.
     pub(crate) fn lost(&self) -> usize {
         self.lock().lost
     }
 
-    /// A thread that was [sent](Duty::Sent) is about to end, or could not be started.
+    /// Notes that a thread that was [sent](Duty::Sent) is about to end, or could not be started.
     pub(crate) fn left(&self) {
         let mut state = self.lock();
         state.alive -= 1;
@@ -245,14 +247,14 @@ impl<C> Crew<C> {
         }
     }
 
-    /// Ends all who are parked, and all others when they come to park.
+    /// Ends all parked threads, and all others when they come to park.
     pub(crate) fn dismiss(&self) {
         self.lock().is_over = true;
-        // Nobody parks any more.
+        // No thread parks any more.
         while self.give((), |()| Order::Leave).is_none() {}
     }
 
-    /// Waits until all threads have ended, or until `deadline`. Says how many have not.
+    /// Waits until all threads have ended, or until `deadline`. Returns how many have not.
     pub(crate) fn wait_until_gone(&self, deadline: Instant) -> usize {
         let mut state = self.lock();
         loop {
@@ -268,7 +270,8 @@ impl<C> Crew<C> {
         }
     }
 
-    /// Where all threads are. Once nothing is under way, none is sent or runs a handler, and each loop is held by one.
+    /// Returns where all threads are. Once nothing is in progress, none is sent or runs a handler, and each loop has
+    /// one holder.
     pub(crate) fn census(&self) -> Census {
         let state = self.lock();
         let on_duty = |duty| usize::try_from(state.on_duty[duty as usize]).unwrap_or(0);
@@ -285,7 +288,7 @@ impl<C> Crew<C> {
         self.lock().alive
     }
 
-    // In a dozen places, none of which is on the way of a usual request.
+    // Used in a dozen places, none of which is on the path of a usual request.
     #[inline(never)]
     fn lock(&self) -> MutexGuard<'_, Roster<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -293,7 +296,7 @@ impl<C> Crew<C> {
 }
 
 impl<C> Roster<C> {
-    /// A thread is about to be started.
+    /// Notes that a thread is about to be started.
     fn hired(&mut self) {
         self.alive += 1;
         self.on_duty[Duty::Sent as usize] += 1;
@@ -304,7 +307,7 @@ impl<C> Roster<C> {
         self.take(self.parked.len().checked_sub(1)?)
     }
 
-    /// Takes the thread at `index` of those that are parked.
+    /// Takes the thread at `index` of the parked ones.
     fn take(&mut self, index: usize) -> Option<Berth<C>> {
         (index < self.parked.len()).then(|| {
             self.on_duty[Duty::Sent as usize] += 1;
@@ -318,7 +321,7 @@ impl<C> Roster<C> {
         self.check();
     }
 
-    /// Nobody is missing, and nobody is counted twice.
+    /// Checks that no thread is missing or counted twice.
     fn check(&self) {
         let on_duty: isize = self.on_duty.iter().sum();
         debug_assert_eq!(
@@ -330,12 +333,12 @@ impl<C> Roster<C> {
     }
 }
 
-/// A parked thread, for whoever gives it its order. There must be one: [`call`](Berth::call).
+/// A parked thread, for whoever gives it its order. It must get one: [`call`](Berth::call).
 struct Berth<C>(Option<Arc<Parking<C>>>);
 
 impl<C> Berth<C> {
     /// Gives the thread its order.
-    // Beside waking a thread, being called is nothing.
+    // Compared with waking a thread, a call costs nothing.
     #[inline(never)]
     fn call(mut self, order: Order<C>) {
         if let Some(place) = self.0.take() {
@@ -351,7 +354,7 @@ impl<C> Berth<C> {
 impl<C> Drop for Berth<C> {
     fn drop(&mut self) {
         if let Some(place) = self.0.take() {
-            // It parks again, where it would wait for ever.
+            // It parks again; otherwise it would wait for ever.
             place.say(Summons::Nothing);
             report::error!("a parked thread was taken and got no order: a bug in hansel");
             debug_assert!(std::thread::panicking(), "a parked thread was taken and got no order");
@@ -380,7 +383,7 @@ impl<C> Parking<C> {
         self.called.notify_one();
     }
 
-    /// Waits for the order; None if it was called without one.
+    /// Waits for the order. Returns `None` if it was called without one.
     pub(crate) fn order(&self) -> Option<Order<C>> {
         let mut word = self.lock();
         loop {
@@ -392,7 +395,7 @@ impl<C> Parking<C> {
         }
     }
 
-    /// Waits until there is an order, or until `deadline`. Says whether there is one.
+    /// Waits until there is an order, or until `deadline`. Returns true if there is one.
     fn is_called_by(&self, deadline: Instant) -> bool {
         let mut word = self.lock();
         while matches!(*word, Summons::None) {
@@ -420,7 +423,7 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    /// A crew whose threads tell what they are ordered.
+    /// A crew whose threads report their orders.
     struct Fixture {
         crew: Arc<Crew<char>>,
         tell: mpsc::Sender<String>,
@@ -511,7 +514,7 @@ mod tests {
         while !crew.has_parked() {
             thread::yield_now();
         }
-        // The one way to do so that is left: a panic while the order is made.
+        // The only remaining way to do so: a panic while the order is made.
         let making = || crew.give((), |()| panic!("no order"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(making)).is_err());
         while crew
@@ -588,7 +591,7 @@ mod tests {
         assert_eq!(crew.census(), census(1, 0, 1, 0));
         assert_eq!(crew.give((), |()| Order::TakeUp(0)), None);
         assert_eq!(crew.census(), census(0, 1, 1, 0));
-        // Called in the moment in which it would have left.
+        // Called at the moment at which it would have left.
         crew.let_go(&place);
         assert_eq!(place.order(), Some(Order::TakeUp(0)));
         crew.handles();

@@ -1,14 +1,14 @@
 //! How many threads wait for disks at once, and whose turn it is when no more may.
 //!
-//! These places have nothing to do with the permits of handlers. So files that are slow to read keep no request from
-//! being answered, and requests keep no file from being read.
+//! These places are independent of the permits of handlers. So files that are slow to read delay no request, and
+//! requests delay no file.
 
 use crate::lock::lock;
 use std::sync::Mutex;
 
 /// The places of threads that read files.
 ///
-/// Who has none waits at its own loop, in order. Here is only known how many those are, and loops take turns.
+/// A connection without one waits at its own loop, in order. Only their number is known here, and loops take turns.
 pub(crate) struct DiskPlaces {
     state: Mutex<Turns>,
     /// How many may read at once.
@@ -17,9 +17,9 @@ pub(crate) struct DiskPlaces {
 
 struct Turns {
     reading: usize,
-    /// For each loop, how many wait.
+    /// How many wait on each loop.
     waiting: Vec<usize>,
-    /// The loop whose turn is next, if somebody waits there.
+    /// The loop whose turn is next, if a connection waits there.
     next: usize,
 }
 
@@ -35,7 +35,8 @@ impl DiskPlaces {
         }
     }
 
-    /// Takes a place for somebody of loop `index`. Says whether there was one; else loop `index` is granted one later.
+    /// Takes a place for a connection of loop `index`. Returns true if there was one; otherwise loop `index` is granted
+    /// one later.
     #[must_use = "the place must be left again"]
     pub(crate) fn acquire(&self, index: usize) -> bool {
         let mut state = lock(&self.state);
@@ -48,19 +49,20 @@ impl DiskPlaces {
         is_free
     }
 
-    /// Somebody of loop `index` does not want to wait any longer.
+    /// Notes that a connection of loop `index` no longer waits.
     pub(crate) fn withdraw(&self, index: usize) {
         if let Some(waiting) = lock(&self.state).waiting.get_mut(index) {
-            // With nobody, the place is on its way already, and whoever gets it passes it on.
+            // If none waits, the place is already on its way, and whoever gets it passes it on.
             *waiting = waiting.saturating_sub(1);
         }
     }
 
-    /// Leaves a place, or grants it to the loop where somebody waits.
+    /// Frees a place, or grants it to the loop where a connection waits.
     pub(crate) fn release(&self, grant: impl FnOnce(usize)) {
         let mut state = lock(&self.state);
         match state.take_turn() {
-            // With the lock held: a loop that withdraws its last one finds the grant in its inbox, or gets none.
+            // The lock is held: a loop that withdraws its last connection either finds the grant in its inbox, or gets
+            // none.
             Some(index) => grant(index),
             None => state.reading -= 1,
         }
@@ -68,7 +70,7 @@ impl DiskPlaces {
 }
 
 impl Turns {
-    /// The next loop where somebody waits, who waits no more.
+    /// Returns the next loop where a connection waits, which then no longer waits.
     fn take_turn(&mut self) -> Option<usize> {
         let loops = self.waiting.len();
         let index = (0..loops)
@@ -84,7 +86,7 @@ impl Turns {
 mod tests {
     use super::*;
 
-    /// Leaves a place; says to whom it was granted.
+    /// Frees a place; returns to whom it was granted.
     fn left(disk: &DiskPlaces) -> Option<usize> {
         let mut granted = None;
         disk.release(|index| granted = Some(index));

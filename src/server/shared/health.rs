@@ -1,11 +1,11 @@
-//! Which requests ask for the server's health, and what is known of that.
+//! Which requests ask for the server's health, and what is known of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Request;
 use crate::server::connection::lane::Lane;
 
-/// What may be asked.
+/// What a probe may ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Probe {
     Alive,
@@ -29,12 +29,12 @@ impl Probe {
     }
 }
 
-/// What the application, and a successor, say of the server's readiness.
+/// What the application and a successor report about readiness.
 pub(crate) struct Health {
-    /// The probes are answered on the application's listeners, too.
+    /// True if probes are served on the application's listeners, too.
     beside_service: bool,
     is_ready: AtomicBool,
-    /// Another process serves at the same addresses.
+    /// True if another process serves at the same addresses.
     has_successor: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ impl Health {
         self.is_ready.load(Ordering::SeqCst)
     }
 
-    /// A successor serves at the same addresses. Whoever asks there, asks whether somebody does.
+    /// Notes that a successor serves at the same addresses. A probe there asks whether anybody serves.
     #[cfg(all(unix, feature = "activation"))]
     pub(crate) fn hand_over(&self) {
         self.has_successor.store(true, Ordering::SeqCst);
@@ -65,7 +65,7 @@ impl Health {
         self.has_successor.load(Ordering::SeqCst)
     }
 
-    /// Whether this request is the lane's to answer, not the application's.
+    /// Returns true if this request is for the lane, not for the application.
     pub(crate) fn takes(&self, lane: Lane, request: &Request) -> bool {
         lane == Lane::Health || (self.beside_service && Probe::is_at(request.path()))
     }

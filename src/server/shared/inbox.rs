@@ -8,7 +8,7 @@ use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 /// Where things wait for the holder of a loop.
 pub(crate) struct Inbox<T> {
     waiting: Mutex<VecDeque<T>>,
-    /// The holder sleeps, or is about to, and must be woken.
+    /// True if the holder sleeps, or is about to, and must be woken.
     asleep: AtomicBool,
 }
 
@@ -20,14 +20,14 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Leaves something. Says whether the caller must wake the holder.
+    /// Leaves something. Returns true if the caller must wake the holder.
     #[must_use = "the holder may be asleep"]
     pub(crate) fn push(&self, thing: T) -> bool {
         self.lock().push_back(thing);
         self.rouse()
     }
 
-    /// Says whether the caller must wake the holder; at most one caller is told so for each sleep.
+    /// Returns true if the caller must wake the holder; at most one caller per sleep must.
     #[must_use = "the holder may be asleep"]
     pub(crate) fn rouse(&self) -> bool {
         self.asleep.swap(false, Ordering::SeqCst)
@@ -37,7 +37,7 @@ impl<T> Inbox<T> {
         self.lock().pop_front()
     }
 
-    /// Whether the holder sleeps, or is about to.
+    /// Returns true if the holder sleeps, or is about to.
     pub(crate) fn is_asleep(&self) -> bool {
         self.asleep.load(Ordering::Relaxed)
     }
@@ -46,12 +46,12 @@ impl<T> Inbox<T> {
         self.lock().is_empty()
     }
 
-    /// The holder wants to sleep. Says whether it may: not if something waits.
+    /// Marks the holder as asleep. Returns true if it may sleep: not if something waits.
     pub(crate) fn fall_asleep(&self) -> bool {
-        // Swapped like everywhere else, although nobody looks at what it was: so all who change the mark
-        // come in one order, and each sees what those before have done.
+        // Swapped like everywhere else, although the old value is not used: so all changes of the mark have one order,
+        // and each thread sees what those before have done.
         self.asleep.swap(true, Ordering::SeqCst);
-        // Looked at after the mark: whoever leaves something later sees the mark.
+        // Checked after the mark: whoever leaves something later sees the mark.
         let may = self.lock().is_empty();
         if !may {
             self.wake_up();

@@ -1,4 +1,4 @@
-//! Where the server is in its life, from running to the end of its last loop, and what became of those in flight.
+//! The phases of a server, from running to the end of its last loop, and what happened to the connections in flight.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::deadline::after;
 use crate::lock::lock;
 
-/// Where the server is in its life.
+/// The phase of a server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 #[repr(u8)]
 pub(crate) enum Phase {
     Running,
-    /// Serving on as before, except that readiness is denied, so that balancers look elsewhere.
+    /// It serves as before, but reports that it is not ready, so that balancers send their requests elsewhere.
     Leaving,
     /// No new connections; what is in flight is finished.
     Draining,
@@ -51,7 +51,7 @@ impl Lifecycle {
         }
     }
 
-    /// Where the server is; what has taken its time passes into the next phase here.
+    /// Returns the phase of the server. A phase whose time is up passes into the next one here.
     pub(crate) fn phase(&self, now: Instant) -> Phase {
         if self.phase.load(Ordering::SeqCst) == Phase::Running as u8 {
             return Phase::Running;
@@ -65,17 +65,17 @@ impl Lifecycle {
         phase
     }
 
-    /// Whether connections go on after an answer.
+    /// Returns true if connections go on after a response.
     pub(crate) fn is_running(&self) -> bool {
         self.phase.load(Ordering::Relaxed) <= Phase::Leaving as u8
     }
 
-    /// Whether the server has been told to stop.
+    /// Returns true if the server was told to stop.
     pub(crate) fn is_leaving(&self) -> bool {
         self.phase.load(Ordering::SeqCst) != Phase::Running as u8
     }
 
-    /// When the next phase begins, if that is known.
+    /// Returns when the next phase begins, if that is known.
     pub(crate) fn next_phase(&self, phase: Phase) -> Option<Instant> {
         let drain = (*lock(&self.drain))?;
         match phase {
@@ -85,7 +85,7 @@ impl Lifecycle {
         }
     }
 
-    /// Begins to drain, after `delay`. Called again, it ends the delay and can shorten the grace.
+    /// Begins to drain, after `delay`. Another call ends the delay and can shorten the grace.
     pub(super) fn drain(&self, delay: Duration, grace: Duration) {
         {
             let mut drain = lock(&self.drain);
@@ -105,18 +105,18 @@ impl Lifecycle {
         self.phase.fetch_max(Phase::Leaving as u8, Ordering::SeqCst);
     }
 
-    /// A loop accepts no more. Says whether it was the last one.
+    /// Notes that a loop no longer accepts. Returns true if it was the last one.
     pub(super) fn loop_has_stopped_accepting(&self) -> bool {
         self.loops_accepting.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
-    /// Whether a loop may still accept connections and give them to another.
+    /// Returns true if a loop may still accept connections and give them to another.
     pub(crate) fn is_accepting(&self) -> bool {
         self.loops_accepting.load(Ordering::SeqCst) > 0
     }
 
-    /// A loop has come to its end. Says how many are left. Whoever waits for them is told by
-    /// [`notify_end`](Lifecycle::notify_end).
+    /// Notes that a loop has ended. Returns how many are left. [`notify_end`](Lifecycle::notify_end) notifies whoever
+    /// waits for them.
     pub(super) fn loop_has_ended(&self) -> usize {
         let mut running = lock(&self.loops_running);
         *running -= 1;
@@ -147,7 +147,7 @@ impl Lifecycle {
         self.cut.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many connections that were busy at the end were finished, and how many cut off.
+    /// Returns how many connections that were busy at the end were finished, and how many were cut.
     pub(crate) fn finished_and_cut(&self) -> (usize, usize) {
         (self.finished.load(Ordering::Relaxed), self.cut.load(Ordering::Relaxed))
     }

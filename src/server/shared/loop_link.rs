@@ -12,24 +12,24 @@ use crate::server::net::socket::Accepted;
 pub(crate) struct LoopLink {
     pub(crate) inbox: Inbox<Arrival>,
     waker: mio::Waker,
-    /// Another loop needs memory for bodies, and has nobody to take it from.
+    /// True if another loop needs memory for bodies, and has none that it could free.
     pub(crate) is_asked_for_memory: AtomicBool,
     connections: AtomicUsize,
 }
 
 /// What comes to a loop from other threads.
 pub(crate) enum Arrival {
-    /// A connection of this loop, answered by a thread that has lost the loop.
+    /// A connection of this loop, handled by a thread that has lost the loop.
     Returned(Box<Connection>),
-    /// A connection of this loop, for which a piece of a file has been read.
+    /// A connection of this loop, for which a piece of a file was read.
     Read(Box<Connection>),
     /// One more file may be read.
     ReadingPlace,
-    /// The handler of a lost thread has returned, or its read; it was that of the connection at this place.
+    /// The handler of a lost thread, or its read, has returned; it was that of the connection with this key.
     Recovered(usize),
     /// A new connection that another loop has accepted.
     Accepted(Accepted),
-    /// Likewise, one that has a place only if another connection makes room for it.
+    /// The same, but it has a place only if another connection makes room for it.
     OneTooMany(Accepted, Want),
 }
 
@@ -57,7 +57,7 @@ impl LoopLink {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many connections the loop has.
+    /// Returns how many connections the loop has.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -65,6 +65,6 @@ impl LoopLink {
 
 #[cold]
 fn asleep_for_now(error: &io::Error) {
-    // It comes round by its next event or deadline.
-    report::error!("can't wake an event loop: {error}");
+    // It continues at its next event or deadline.
+    report::error!("can't wake an event loop: {error}; it continues at its next event or deadline");
 }

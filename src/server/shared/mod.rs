@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) entrance: Entrance,
     pub(crate) loops: Vec<LoopLink>,
     pub(crate) crew: Crew<Box<Connection>>,
-    /// What starts a thread of the crew, from the moment the server starts.
+    /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
     pub(crate) disk: DiskPlaces,
     pub(crate) admission: Admission<Box<Connection>>,
@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     /// For handlers that read a body as it arrives, and for those whose response is a stream.
     pub(crate) uploads: Arc<Places>,
     pub(crate) downloads: Arc<Places>,
-    /// Between the beginning of a drain and the moment the listeners close.
+    /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
     pub(crate) lifecycle: Lifecycle,
 }
@@ -76,15 +76,15 @@ pub(crate) struct Shared {
 /// Starts a thread of the crew, with its first order.
 pub(crate) type Hire = Box<dyn Fn(Order<Box<Connection>>) -> io::Result<()> + Send + Sync>;
 
-/// What answers the probes of the health lane, and counts for them.
+/// Responds to the probes of the health lane, and counts for them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probes {
     pub(crate) respond: fn(&Request, &Shared) -> Response,
-    /// The counters of so many loops.
+    /// Creates the counters of that many loops.
     pub(crate) metrics: fn(usize) -> Box<dyn Count>,
 }
 
-/// What an operator has asked for.
+/// What an operator has configured.
 pub(crate) struct Operations {
     pub(crate) probes: Option<Probes>,
     pub(crate) probes_beside_service: bool,
@@ -97,7 +97,7 @@ pub(crate) struct Operations {
 }
 
 impl Shared {
-    /// For loops that are woken by these wakers.
+    /// Creates the state for loops that are woken by these wakers.
     pub(crate) fn new(
         application: Box<dyn Application>,
         limits: Limits,
@@ -137,16 +137,16 @@ impl Shared {
         })
     }
 
-    /// Says what starts threads from now on.
+    /// Sets how threads are started from now on.
     pub(crate) fn hire_by(&self, hire: Hire) {
-        // A server starts once.
+        // A server starts only once.
         let _ = self.hire.set(hire);
     }
 
-    /// Sends somebody to take up loop `index`.
+    /// Sends a thread to acquire loop `index`.
     ///
     /// # Errors
-    /// If there is nobody to send, or the server has not started.
+    /// Returns an error if there is no thread to send, or the server has not started.
     pub(crate) fn send(&self, index: usize) -> io::Result<()> {
         self.crew.send(index, |order| match self.hire.get() {
             Some(hire) => hire(order),
@@ -154,15 +154,15 @@ impl Shared {
         })
     }
 
-    /// Sends somebody to take loop `index` over from a handler that blocks. Says whether there was anybody.
+    /// Sends a thread to take loop `index` over from a handler that blocks. Returns true if there was one.
     pub(crate) fn send_to(&self, index: usize, reason: PassReason) -> bool {
         self.tally.passed(reason);
         self.send(index)
-            .inspect_err(|error| report::warn!("nobody can take over from a handler that blocks: {error}"))
+            .inspect_err(|error| report::warn!("no thread can take an event loop over from a handler that blocks: {error}; its connections wait for that handler"))
             .is_ok()
     }
 
-    /// Answers a request that the health lane takes.
+    /// Responds to a request of the health lane.
     pub(crate) fn respond_to_probe(&self, request: &Request) -> Response {
         let mut response = match self.probes {
             Some(probes) => (probes.respond)(request, self),
@@ -172,7 +172,7 @@ impl Shared {
         response
     }
 
-    /// What a connection needs to do something.
+    /// Creates what a connection needs while something is in progress.
     pub(crate) fn new_work(&self) -> Box<Work> {
         let exchange = Exchange::new(
             Arc::clone(&self.protocol),
@@ -187,8 +187,8 @@ impl Shared {
         Box::new(work)
     }
 
-    /// Counts a connection for its peer, and says whether that may have it. A trusted peer has many, which
-    /// are others'.
+    /// Counts a connection for its peer, and returns whether the peer may have it. A trusted peer has many, which
+    /// belong to others.
     pub(crate) fn admit(&self, visitor: &mut Visitor) -> Room {
         if self.entrance.trusts(visitor.address) {
             return Room::Enough;
@@ -201,7 +201,7 @@ impl Shared {
         room
     }
 
-    /// Leaves something for a loop, and wakes its holder if need be.
+    /// Leaves something for a loop, and wakes its holder if needed.
     #[inline(never)]
     pub(crate) fn deliver(&self, index: usize, arrival: Arrival) {
         let cell = &self.loops[index];
@@ -210,7 +210,7 @@ impl Shared {
         }
     }
 
-    /// A thread has read what it was to read. The next one may read, on whichever loop it waits.
+    /// Notes that a thread has finished reading. The next one may read, on whichever loop it waits.
     pub(crate) fn release_disk(&self) {
         self.disk.release(|index| self.deliver(index, Arrival::ReadingPlace));
     }
@@ -224,7 +224,7 @@ impl Shared {
         }
     }
 
-    /// The loop with the fewest connections, or `own` if it has not many more.
+    /// Returns the loop with the fewest connections, or `own` if it has not many more.
     pub(crate) fn least_busy(&self, own: usize, imbalance: usize) -> usize {
         let busyness = |index: usize| self.loops[index].connections();
         let least = (0..self.loops.len())
@@ -237,22 +237,22 @@ impl Shared {
         }
     }
 
-    /// Whether there is room for one more connection.
+    /// Returns whether there is room for one more connection.
     pub(crate) fn room(&self) -> Room {
         self.capacity.beside(self.connections())
     }
 
-    /// How many connections there are.
+    /// Returns how many connections there are.
     pub(crate) fn connections(&self) -> usize {
         self.loops.iter().map(LoopLink::connections).sum()
     }
 
-    /// Whether more requests are welcome.
+    /// Returns true if more requests are welcome.
     pub(crate) fn is_ready(&self) -> bool {
         self.health.is_ready() && (!self.lifecycle.is_leaving() || self.health.has_successor())
     }
 
-    /// The places of which the connection's request needs one, if it does and has none.
+    /// Returns the places of which the connection's request needs one, if it does and has none.
     pub(crate) fn places_for(&self, connection: &Connection) -> Option<&Arc<Places>> {
         let work = connection.work.as_ref().filter(|_| connection.place.is_none())?;
         match (&work.parked, work.exchange.has_live_body()) {
@@ -262,18 +262,18 @@ impl Shared {
         }
     }
 
-    /// The peer, unless it is one that connects for others.
+    /// Returns the peer, unless it is one that connects for others.
     pub(crate) fn told_apart(&self, peer: Option<SocketAddr>) -> Option<SocketAddr> {
         peer.filter(|_| !self.entrance.trusts(peer))
     }
 
-    /// Begins to drain, after the delay. Called again, it ends the delay and can shorten the grace.
+    /// Begins to drain, after the delay. Another call ends the delay and can shorten the grace.
     pub(crate) fn drain(&self, grace: Duration) {
         self.lifecycle.drain(self.delay(), grace);
         self.wake_all();
     }
 
-    /// How long it goes on as before. A successor takes what comes now.
+    /// Returns how long it goes on as before. If there is a successor, that takes what comes now.
     pub(crate) fn delay(&self) -> Duration {
         if self.health.has_successor() {
             Duration::ZERO
@@ -282,7 +282,7 @@ impl Shared {
         }
     }
 
-    /// Wakes all loops, whether or not they sleep: a wake-up too many is harmless, and one too few is not.
+    /// Wakes all loops, whether or not they sleep: an unnecessary wake-up is harmless, a missing one is not.
     fn wake_all(&self) {
         for link in &self.loops {
             let _ = link.inbox.rouse();
@@ -290,14 +290,14 @@ impl Shared {
         }
     }
 
-    /// A loop accepts no more. The last one to say so wakes the others, which have waited for that.
+    /// Notes that a loop no longer accepts. The last one wakes the others, which have waited for that.
     pub(crate) fn loop_has_stopped_accepting(&self) {
         if self.lifecycle.loop_has_stopped_accepting() {
             self.wake_all();
         }
     }
 
-    /// A loop has come to its end.
+    /// Notes that a loop has ended.
     pub(crate) fn loop_has_ended(&self) {
         if self.lifecycle.loop_has_ended() == 0 {
             self.crew.dismiss();
@@ -312,15 +312,15 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Dropping the application is the program's code, and whichever thread comes here last is ours.
+        // Dropping the application is the program's code, and the last thread that comes here is hansel's.
         let application = std::mem::replace(&mut self.application, Box::new(Gone));
         if let Err(panic) = contain(|| drop(application)) {
-            report::error!("dropping the application panicked: {panic}");
+            report::error!("the application panicked when it was dropped: {panic}");
         }
     }
 }
 
-/// What is left of an application at the end. It is never called.
+/// Replaces the application at the end. It is never called.
 struct Gone;
 
 impl Application for Gone {

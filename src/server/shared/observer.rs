@@ -1,4 +1,4 @@
-//! What is told of the answers that are made: lines of the access log, counts of the metrics.
+//! What is reported about responses: lines of the access log, counts of the metrics.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,19 +9,19 @@ use crate::exchange::Answered;
 use crate::operations::{Count, Entry, Log, Places};
 use crate::request::Relayed;
 
-/// What an operator wants to hear of answers.
+/// What an operator wants to know about responses.
 pub(crate) struct Observation {
     pub(crate) log: Option<Box<dyn Log>>,
     pub(crate) metrics: Option<Box<dyn Count>>,
 }
 
 impl Observation {
-    /// Whether anybody wants to hear of each answer.
+    /// Returns true if anybody wants to know about each response.
     pub(crate) fn is_wanted(&self) -> bool {
         self.log.is_some() || self.metrics.is_some()
     }
 
-    /// Takes note of an answer that the server has given by itself.
+    /// Records a response that the server made by itself.
     pub(crate) fn refused(
         &self,
         index: usize,
@@ -57,7 +57,7 @@ impl Observation {
     }
 }
 
-/// One answer.
+/// One response.
 struct Told<'t> {
     answered: Answered,
     peer: Option<SocketAddr>,
@@ -66,10 +66,10 @@ struct Told<'t> {
     duration: Duration,
 }
 
-/// A thread's part: it knows since when the request at hand is under way.
+/// A thread's part: it knows since when the current request is in progress.
 pub(crate) struct Observer {
     since: Instant,
-    /// Where lines are written, again and again.
+    /// The buffer in which lines are formatted.
     line: Vec<u8>,
     places: Places,
 }
@@ -83,17 +83,17 @@ impl Observer {
         }
     }
 
-    /// A request is about to be answered, which has been whole since then.
+    /// Notes that a request is about to be handled, which has been complete since then.
     pub(crate) fn begin(&mut self, since: Instant) {
         self.since = since;
     }
 
-    /// Since when the request at hand has been whole.
+    /// Returns since when the current request has been complete.
     pub(crate) fn since(&self) -> Instant {
         self.since
     }
 
-    /// It has been answered. What follows on the same connection begins now.
+    /// Notes that it has its response. What follows on the same connection begins now.
     pub(crate) fn end(
         &mut self,
         observation: &Observation,

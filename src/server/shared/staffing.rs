@@ -7,8 +7,8 @@ pub(crate) struct Staffing {
 }
 
 impl Staffing {
-    /// A quarter of the threads may read bodies as they arrive, and half of them may stream responses: the others
-    /// stay for those that do neither.
+    /// A quarter of the threads may read bodies as they arrive, and half of them may stream responses; the others stay
+    /// for requests that need neither.
     pub(super) fn most_uploads(self) -> usize {
         self.threads / 4
     }
@@ -17,7 +17,7 @@ impl Staffing {
         self.threads / 2
     }
 
-    /// Each loop has a permit in reserve, as far as they go round.
+    /// Each loop has a permit in reserve, as far as there are enough.
     pub(crate) fn has_reserve(self, index: usize) -> bool {
         index < self.threads
     }
@@ -26,19 +26,19 @@ impl Staffing {
         self.threads.saturating_sub(self.loops)
     }
 
-    /// Those who are lost in handlers are replaced, up to half of all. A single thread never is: its handlers
-    /// run strictly one after the other.
+    /// Threads that are lost in handlers are replaced, up to half of all. A single thread never is: its handlers run
+    /// strictly one after the other.
     pub(super) fn most_replaced(self) -> usize {
         self.threads / 2
     }
 
-    /// Files that are not in memory are read by so many at once, beside those in handlers: a disk that hangs takes no
+    /// How many threads read files that are not in memory, separate from those in handlers: a disk that hangs takes no
     /// handler's thread, and handlers that hang keep no file from being read.
     pub(super) fn most_reading(self) -> usize {
         (self.threads / 4).max(1)
     }
 
-    /// Those in handlers, those that read files, those that hold loops, and for each loop one that can take it up.
+    /// Threads in handlers, those that read files, those that hold loops, and for each loop one that can acquire it.
     pub(super) fn most_alive(self) -> usize {
         self.threads + self.most_reading() + 2 * self.loops
     }

@@ -1,4 +1,4 @@
-//! What the hand-over of a loop is made of: the standard library's means, or the model checker's.
+//! The primitives of the hand-over of a loop: the standard library's, or the model checker's.
 
 #[cfg(not(hansel_loom))]
 pub(crate) use std::{
@@ -17,8 +17,8 @@ pub(crate) use loom::{
     thread,
 };
 
-/// A mutex that is only ever tried. The model checker's own blocks a thread that tries it just when
-/// another one gets it, where it should tell that thread so.
+/// A mutex that is only ever tried. The model checker's own blocks a thread that tries it just when another one gets
+/// it, instead of failing.
 #[cfg(hansel_loom)]
 mod checked {
     use std::ops::{Deref, DerefMut};
@@ -32,7 +32,7 @@ mod checked {
 
     pub(crate) struct TryMutexGuard<'m, T> {
         is_held: &'m loom::sync::Mutex<bool>,
-        /// None once it is dropped.
+        /// `None` once it is dropped.
         content: Option<MutexGuard<'m, T>>,
     }
 

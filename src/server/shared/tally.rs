@@ -1,4 +1,4 @@
-//! What a server counts of itself: things that happen seldom, so that counting is always on.
+//! Counts of rare events in a server, which are always on.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -21,11 +21,11 @@ const STATUSES: [(u16, &str); 10] = [
 /// Why a loop was passed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PassReason {
-    /// The watch has found that its handler blocks.
+    /// The watch found that its handler blocks.
     Watched,
     /// The endpoint is known to be slow.
     Slow,
-    /// The handler has said that it blocks, or waits for its client.
+    /// The handler announced that it blocks, or waits for its client.
     Said,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum TurnedAway {
     Limit,
     /// There are too many of the same peer.
     Peer,
-    /// It was not told why: an answer would have taken a handshake.
+    /// It was closed without a response, which would have needed a handshake.
     Untold,
 }
 

@@ -1,4 +1,5 @@
-//! Waking the [watch](crate::server::threads::watching), a thread that looks after loops which lie while a handler blocks.
+//! Waking the [watch](crate::server::threads::watching), a thread that checks loops that stay released while a handler
+//! blocks.
 
 use std::sync::OnceLock;
 
@@ -7,7 +8,7 @@ use super::sync::{AtomicBool, Ordering, thread};
 /// Whether the watch sleeps, and how to wake it.
 pub(crate) struct Watch {
     asleep: AtomicBool,
-    /// It looks closely.
+    /// True if it checks closely.
     is_close: AtomicBool,
     thread: OnceLock<thread::Thread>,
 }
@@ -21,28 +22,28 @@ impl Watch {
         }
     }
 
-    /// A handler is about to run: somebody should look. To be called after the loop was put down.
+    /// Notes that a handler is about to run, so that the watch checks. Call it after the loop was released.
     pub(crate) fn look(&self) {
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.wake();
         }
     }
 
-    /// A handler is about to run that nothing is known of.
+    /// Notes that a handler is about to run of which nothing is known.
     pub(crate) fn look_closely(&self) {
         if !self.is_close.load(Ordering::SeqCst) && !self.is_close.swap(true, Ordering::SeqCst) {
             self.wake();
         }
     }
 
-    /// The calling thread is the one that watches.
+    /// Makes the calling thread the one that watches.
     pub(crate) fn begin(&self) {
         // There is one for each server.
         let _ = self.thread.set(thread::current());
     }
 
-    /// Sleeps until somebody asks to look, unless `must_not`, which is asked once whoever comes later
-    /// will wake the watch. Says whether it slept.
+    /// Sleeps until it is woken, unless `must_not` returns true. That is called once later callers would wake the
+    /// watch. Returns true if it slept.
     pub(crate) fn sleep_unless(&self, must_not: impl FnOnce() -> bool) -> bool {
         self.asleep.swap(true, Ordering::SeqCst);
         if must_not() {
@@ -61,13 +62,13 @@ impl Watch {
         }
     }
 
-    /// Has it notice that the server ends.
+    /// Makes it notice that the server ends.
     pub(crate) fn end(&self) {
         self.asleep.swap(false, Ordering::SeqCst);
         self.wake();
     }
 
-    /// Whether it looks closely.
+    /// Returns true if it checks closely.
     pub(crate) fn is_close(&self) -> bool {
         self.is_close.load(Ordering::SeqCst)
     }

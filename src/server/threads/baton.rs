@@ -1,14 +1,14 @@
 //! Passing the event loop from thread to thread.
 //!
-//! The loop is a baton. The thread that holds it polls, reads and parses; to run a handler it puts the
-//! loop down, and takes it up again afterwards. Whoever finds it lying may take it up meanwhile: a
-//! spare thread that was sent because the handler blocks, or another thread that has just finished.
+//! The loop is a baton. The thread that holds it polls, reads and parses. To run a handler it releases the loop, and
+//! acquires it again afterwards. Whoever finds it released may acquire it meanwhile: a spare thread that was sent
+//! because the handler blocks, or another thread that has just finished.
 //!
 //! Two things must not get lost, and `models` checks them under every interleaving:
-//! - **the loop**: it lies only while some thread that put it down is still in a handler, and that
-//!   thread tries to take it up when it returns. So there is always somebody to come.
-//! - **a connection** that comes back from a thread which has lost the loop: either the holder sees it
-//!   before it sleeps, or it is woken.
+//! - **The loop**: it is released only while some thread that released it is in a handler, and that thread tries to
+//!   acquire it when it returns. So there is always a thread to come.
+//! - **A connection** that comes back from a thread which has lost the loop: either the holder sees it before it
+//!   sleeps, or it is woken.
 
 use std::sync::TryLockError;
 
@@ -17,7 +17,7 @@ use crate::server::shared::sync::{AtomicU64, Ordering, TryMutex, TryMutexGuard};
 /// A loop that one thread at a time may hold.
 pub(crate) struct Baton<L> {
     content: TryMutex<L>,
-    /// Counts the times it was put down and taken up: odd while it lies.
+    /// Counts how often it was released and acquired: odd while it is released.
     moves: AtomicU64,
 }
 
@@ -26,17 +26,17 @@ pub(crate) type Held<'b, L> = TryMutexGuard<'b, L>;
 
 impl<L> Baton<L> {
     pub(crate) fn new(content: L) -> Baton<L> {
-        // It begins lying, for the first thread to take up.
+        // It begins released, for the first thread to acquire.
         Baton {
             content: TryMutex::new(content),
             moves: AtomicU64::new(1),
         }
     }
 
-    /// Takes the loop up, unless somebody holds it. Never waits.
+    /// Acquires the loop, unless somebody holds it. Never waits.
     ///
-    /// A thread that panics with the loop in hand ends the process (`src/threads.rs`). Until it has, nobody goes on with
-    /// what it has left half done.
+    /// A thread that panics while it holds the loop ends the process (`src/threads.rs`). Until then, nobody uses what
+    /// it has left unfinished.
     pub(crate) fn take_up(&self) -> Option<Held<'_, L>> {
         let held = match self.content.try_lock() {
             Ok(held) => held,
@@ -48,29 +48,29 @@ impl<L> Baton<L> {
         Some(held)
     }
 
-    /// Puts the loop down for whoever comes first.
+    /// Releases the loop for whoever comes first.
     pub(crate) fn put_down(&self, held: Held<'_, L>) {
         let moves = self.moves.load(Ordering::Relaxed);
-        // Before the loop is free, so that the count goes up in order; and read-modify-write, so that
-        // a watch that goes to sleep sees this, or this thread sees it asleep.
+        // Before the loop is free, so that the count increases in order; and read-modify-write, so that a watch that
+        // goes to sleep sees this, or this thread sees it asleep.
         self.moves.swap(moves + 1, Ordering::SeqCst);
         drop(held);
     }
 
-    /// How often it has moved: while an odd number stays, a thread is in the same handler.
+    /// Returns how often it has moved: while an odd number stays, a thread is in the same handler.
     pub(crate) fn moves(&self) -> u64 {
         self.moves.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody holds it at this moment.
+    /// Returns true if somebody holds it at this moment.
     pub(crate) fn is_held(&self) -> bool {
         self.moves.load(Ordering::Relaxed).is_multiple_of(2)
     }
 
-    /// As [`moves`](Baton::moves), and whoever puts it down after this look sees all that the caller
-    /// has written before it.
+    /// Does what [`moves`](Baton::moves) does; whoever releases the loop after this call sees everything that the
+    /// caller has written before it.
     pub(crate) fn moves_at_last_look(&self) -> u64 {
-        // Either this comes before the swap in `put_down`, which then reads from it, or behind it.
+        // This comes either before the swap in `put_down`, which then reads from it, or after it.
         self.moves.fetch_add(0, Ordering::SeqCst)
     }
 }

@@ -1,4 +1,4 @@
-//! The call that a thread is in, and what its handler says or shows of its pace.
+//! The call that a thread is in, and what its handler announces or shows of its pace.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,17 +17,17 @@ use crate::server::shared::tally::PassReason;
 pub(crate) struct Call {
     engine: Arc<Engine>,
     pub(crate) index: Cell<usize>,
-    /// This thread has put the loop down and nobody has been sent for it.
+    /// True if this thread has released the loop and no other was sent for it.
     pub(crate) is_expected_back: Cell<bool>,
-    /// The loop's count of moves while it lies for this thread.
+    /// The count of the loop's moves while it is released for this thread.
     moves: Cell<u64>,
     pub(crate) endpoint: Cell<Option<Pace>>,
-    /// Since when an endpoint that is not held to be quick has been running.
+    /// Since when an endpoint that is not known to be fast has been running.
     since: Cell<Option<Instant>>,
     pub(crate) earlier: RefCell<Option<Earlier>>,
 }
 
-/// Answers to earlier requests of the connection that is being answered, not yet sent.
+/// Responses to earlier requests of the current connection that are not yet sent.
 pub(crate) struct Earlier {
     transport: Transport,
     out: Vec<u8>,
@@ -46,7 +46,7 @@ impl Call {
         }
     }
 
-    /// Its thread is about to put loop `index` down for it.
+    /// Notes that its thread is about to release loop `index` for it.
     pub(crate) fn leave_loop(&self, index: usize) {
         self.index.set(index);
         self.endpoint.set(None);
@@ -56,14 +56,14 @@ impl Call {
         self.moves.set(cell.baton.moves() + 1);
     }
 
-    /// Whether another thread may have the loop by now.
+    /// Returns true if another thread may have the loop by now.
     pub(crate) fn has_lost_loop(&self) -> bool {
         let moves = || self.engine.cells[self.index.get()].baton.moves();
         !self.is_expected_back.get() || moves() != self.moves.get()
     }
 
-    /// Keeps answers of the same connection in hand while the next request is handled: should its handler
-    /// block, they need not wait for it.
+    /// Keeps responses of the same connection while the next request is handled. If its handler blocks, they do not
+    /// have to wait for it.
     pub(crate) fn keep_earlier(&self, transport: &Transport, out: &mut Vec<u8>) {
         let mut earlier = self.earlier.borrow_mut();
         let earlier = earlier.get_or_insert_with(|| Earlier {
@@ -73,21 +73,21 @@ impl Call {
         std::mem::swap(&mut earlier.out, out);
     }
 
-    /// What has been [kept](Call::keep_earlier) and is still not sent goes back into `out`.
+    /// Puts what was [kept](Call::keep_earlier) and is still not sent back into `out`.
     pub(crate) fn give_earlier_back(&self, out: &mut Vec<u8>) {
         if let Some(earlier) = &mut *self.earlier.borrow_mut() {
             std::mem::swap(&mut earlier.out, out);
         }
     }
 
-    /// As [`give_earlier_back`](Call::give_earlier_back), if a panic has kept it from being called.
+    /// Does what [`give_earlier_back`](Call::give_earlier_back) does, if a panic has prevented the call.
     pub(crate) fn recover_earlier(&self, out: &mut Vec<u8>) {
         if out.is_empty() {
             self.give_earlier_back(out);
         }
     }
 
-    /// Has somebody take the loop over, at once.
+    /// Has another thread take the loop over, at once.
     fn pass(&self, reason: PassReason) {
         if self.is_expected_back.replace(false) {
             self.send_earlier();
@@ -95,14 +95,14 @@ impl Call {
         }
     }
 
-    /// Sends what is [kept](Call::keep_earlier), as far as the client takes it now.
+    /// Sends what is [kept](Call::keep_earlier), as far as the client accepts it now.
     fn send_earlier(&self) {
         if let Some(Earlier { transport, out }) = &mut *self.earlier.borrow_mut()
             && !out.is_empty()
         {
             let link = Arc::clone(&transport.link);
             link.claim.write_before(|_| {
-                // What does not go out now goes with the next answer.
+                // What cannot be sent now is sent with the next response.
                 out.drain(..transport.try_write(out).done());
                 (!out.is_empty(), ())
             });
@@ -114,11 +114,11 @@ impl Hook for Rc<Call> {
     fn starting(&self, pace: Pace) {
         self.endpoint.set(Some(pace));
         match pace.opinion() {
-            // A call that panicked has left it.
+            // Left over from a call that panicked.
             Opinion::Quick => self.since.set(None),
             Opinion::Unknown => {
                 self.since.set(Some(Instant::now()));
-                // It may block, and nobody else can send them then.
+                // The handler may block, and nobody else can send them then.
                 self.send_earlier();
                 self.engine.shared.watch.look_closely();
             }

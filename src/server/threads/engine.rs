@@ -1,4 +1,4 @@
-//! The loops, each with the baton by which it goes from thread to thread.
+//! The loops, each with the baton by which it passes from thread to thread.
 
 use std::io;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub(crate) struct Engine {
 /// One loop, and what the [watch](super::watching) must know of it.
 pub(crate) struct LoopCell {
     pub(crate) baton: Baton<EventLoop>,
-    /// The system's number of the thread that held it last; 0 if that is not known.
+    /// The system's number of the thread that held it last; 0 if unknown.
     pub(crate) thread: AtomicU32,
-    /// The endpoint that runs while it lies, as [`Pace::index`](crate::pace::Pace::index) plus one.
+    /// The endpoint that runs while the loop is released, as [`Pace::index`](crate::pace::Pace::index) plus one.
     pub(crate) endpoint: AtomicU32,
 }
 
@@ -46,7 +46,7 @@ impl Engine {
         Ok(Arc::new(Engine { shared, cells }))
     }
 
-    /// Whether the holder of loop `index` is there and awake, and so will soon look what has been left for it.
+    /// Returns true if loop `index` has a holder that is awake, and so will soon look at what was left for it.
     pub(crate) fn is_at_work(&self, index: usize) -> bool {
         self.cells[index].baton.is_held() && !self.shared.loops[index].inbox.is_asleep()
     }

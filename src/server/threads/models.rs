@@ -1,7 +1,7 @@
-//! The hand-over of the loop under every interleaving of its threads, as far as loom tells them apart.
+//! The hand-over of the loop under every interleaving of its threads that loom distinguishes.
 //!
-//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --lib models`. A thread that waits for
-//! something that nobody will do is reported as a deadlock: that is how a lost wake-up shows.
+//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --lib models`. A thread that waits for something that
+//! never happens is reported as a deadlock: that is how a lost wake-up shows.
 
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ use crate::server::shared::crew::{Crew, Duty, Order};
 use crate::server::shared::inbox::Inbox;
 use crate::server::shared::watch::Watch;
 
-/// Enough to let any two steps of one thread fall between any two of another, for threads as short as
-/// these; without a bound the larger models take hours.
+/// Enough to let any two steps of one thread fall between any two of another, for threads as short as these. Without a
+/// bound the larger models take hours.
 const PREEMPTIONS: usize = 4;
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
@@ -23,7 +23,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Stands for the poll and its waker: a wake-up stays until it is slept through.
+/// Stands for the poll and its waker: a wake-up remains until a sleep consumes it.
 struct Poll {
     is_woken: Mutex<bool>,
     woken: Condvar,
@@ -51,7 +51,7 @@ impl Poll {
     }
 }
 
-/// A server with one loop, as far as handing over goes.
+/// A server with one loop, reduced to the hand-over.
 struct Server {
     baton: Baton<Loop>,
     inbox: Inbox<u32>,
@@ -62,7 +62,7 @@ struct Server {
 struct Loop {
     /// Connections that have a request.
     ready: Vec<u32>,
-    /// Connections whose request is answered, and how many there are in the end.
+    /// Connections whose request has a response, and how many there are in the end.
     answered: Vec<u32>,
     all: usize,
 }
@@ -81,15 +81,15 @@ impl Server {
         })
     }
 
-    /// As `Shared::leave`.
+    /// The same as `Shared::leave`.
     fn leave(&self, connection: u32) {
         if self.inbox.push(connection) {
             self.poll.wake();
         }
     }
 
-    /// As `EventLoop::turn`: takes back what has come, sleeps when there is nothing to do, and says
-    /// what is to be handled next; nothing once everything is answered.
+    /// The same as `EventLoop::turn`: takes back what has come, sleeps when there is nothing to do, and returns what is
+    /// to be handled next; nothing once every request has its response.
     fn turn(&self, held: &mut Held<'_, Loop>) -> Option<u32> {
         loop {
             while let Some(connection) = self.inbox.pop() {
@@ -108,12 +108,12 @@ impl Server {
         }
     }
 
-    /// As `Runner::hold`.
+    /// The same as `Runner::hold`.
     fn hold(&self) {
         let Some(mut held) = self.baton.take_up() else { return };
         while let Some(connection) = self.turn(&mut held) {
             self.baton.put_down(held);
-            // The handler: whatever others do meanwhile.
+            // The handler: other threads may do anything meanwhile.
             match self.baton.take_up() {
                 Some(again) => held = again,
                 None => return self.leave(connection),
@@ -123,8 +123,7 @@ impl Server {
     }
 }
 
-/// Has so many threads come to a loop with these connections, and checks that between them they answer
-/// everything.
+/// Has this many threads come to a loop with these connections, and checks that together they respond to everything.
 fn check_serving(connections: &'static [u32], threads: usize) {
     check(move || {
         let server = Server::new(connections);
@@ -198,7 +197,7 @@ fn the_count_of_moves_is_odd_exactly_while_the_loop_lies() {
     });
 }
 
-/// A handler that blocks until somebody has taken its loop over, and a watch that is falling asleep.
+/// A handler that blocks until another thread has taken its loop over, and a watch that is falling asleep.
 #[test]
 fn the_watch_never_sleeps_through_a_handler_that_blocks() {
     check(|| {
@@ -246,7 +245,7 @@ fn the_watch_never_sleeps_through_the_end() {
     });
 }
 
-/// The books of a crew, in the order of its census.
+/// Returns the books of a crew, in the order of its census.
 fn books(crew: &Crew<u32>) -> [usize; 5] {
     let census = crew.census();
     [
@@ -262,7 +261,7 @@ fn answer(connection: u32) -> Order<u32> {
     Order::Serve(Instant::now(), connection)
 }
 
-/// A thread of a crew that says which connections it was given, until it leaves.
+/// Plays a thread of a crew. Returns which connections it was given until it left.
 fn serve(crew: &Crew<u32>, mut order: Order<u32>) -> Vec<u32> {
     let mut answered = Vec::new();
     loop {
@@ -314,7 +313,7 @@ fn a_thread_that_has_waited_long_enough_leaves_or_has_its_order() {
         crew.reinforce(|| Ok(())).unwrap();
         let waiting = {
             let crew = Arc::clone(&crew);
-            // As `Crew::wait` when the time is up: the model checker has no clock.
+            // The same as `Crew::wait` when the time is up: the model checker has no clock.
             thread::spawn(move || {
                 let (place, may_leave) = crew.park(Duty::Sent)?;
                 assert!(may_leave);
@@ -368,14 +367,14 @@ fn a_loop_that_two_want_taken_over_is_taken_over_by_whoever_is_there_and_all_lea
     });
 }
 
-/// The loop's own hand-over, and the books of those who take part.
+/// The hand-over of the loop itself, and the books of those who take part.
 #[test]
 fn the_books_tell_who_holds_the_loop_whoever_takes_it_from_whom() {
     check(|| {
         let crew = Arc::new(Crew::<u32>::new(2, 0, 2));
         let baton = Arc::new(Baton::new(None));
         (0..2).for_each(|_| assert!(crew.reinforce(|| Ok(())).unwrap()));
-        // As `Runner::hold`, with one handler.
+        // The same as `Runner::hold`, with one handler.
         let hold = |number: u32| {
             let (crew, baton) = (Arc::clone(&crew), Arc::clone(&baton));
             move || {

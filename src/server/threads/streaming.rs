@@ -1,4 +1,4 @@
-//! Bodies that pass while their handler runs: read as they arrive, or written as they come into being.
+//! Bodies that are transferred while their handler runs: read as they arrive, or written piece by piece.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -22,7 +22,7 @@ use crate::server::shared::Shared;
 /// The body of a request that is read while its handler runs.
 pub(crate) struct LiveReader {
     input: LiveInput,
-    /// What must leave before the answer.
+    /// What must be sent before the response.
     before: Vec<u8>,
     transport: Transport,
     limits: Limits,
@@ -31,7 +31,7 @@ pub(crate) struct LiveReader {
 }
 
 impl LiveReader {
-    /// Makes the request's body one that is read from its connection, by a handler that has a place for that.
+    /// Makes the request read its body from its connection, for a handler that has a place for that.
     pub(crate) fn lend(exchange: &mut Exchange, mut transport: Transport, limits: &Limits, holder: &Arc<Holder>) {
         transport.link.forget(OUSTED);
         transport.interrupts |= OUSTED;
@@ -46,8 +46,8 @@ impl LiveReader {
         exchange.request.body.content = Content::Live(RefCell::new(Box::new(reader)));
     }
 
-    /// Takes back what was [lent](LiveReader::lend), with what was received and not used. What is returned must
-    /// be sent before the answer.
+    /// Takes back what was [lent](LiveReader::lend), with what was received and not used. The result must be sent
+    /// before the response.
     pub(crate) fn take_back(exchange: &mut Exchange) -> Vec<u8> {
         let Content::Live(live) = std::mem::take(&mut exchange.request.body.content) else {
             return Vec::new();
@@ -58,14 +58,14 @@ impl LiveReader {
         };
         exchange.end_live(reader.input);
         if reader.failed.is_some() {
-            // Where the body ends, if it does, is not known.
+            // Where the body ends is unknown.
             exchange.close_after_response();
         }
         reader.before
     }
 
-    /// Sends an interim answer, waiting for the client. RFC 9112 §9.3.2: answers come "in the same order
-    /// that the requests were received", so it stands behind those to earlier requests.
+    /// Sends an interim response, waiting for the client. RFC 9112 §9.3.2: responses come "in the same order that the
+    /// requests were received", so it follows those to earlier requests.
     fn send_interim(&mut self, interim: &[u8]) -> Result<(), BodyError> {
         if !self.before.is_empty() {
             pace::about_to_block();
@@ -74,14 +74,14 @@ impl LiveReader {
         let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
         let link = Arc::clone(&self.transport.link);
         let sent = link.claim.write_before(|_| {
-            // If it fails, what is left still goes before the answer: no byte may be missing in between.
+            // If it fails, the rest is still sent before the response: no byte may be missing in between.
             let sent = self.transport.drain_by(&mut self.before, deadline);
             (!self.before.is_empty(), sent)
         });
         sent.ok_or(BodyError::Stopping)?.map_err(failure)
     }
 
-    /// Receives until there is content, or the end of it.
+    /// Receives until there is content, or the content ends.
     fn receive_content(&mut self) -> Result<(), BodyError> {
         loop {
             match self.input.advance().map_err(BodyError::refused)? {
@@ -108,7 +108,7 @@ impl LiveReader {
         }
     }
 
-    /// Waits for the client to send more, as long as it has time, and reads that.
+    /// Waits for the client to send more, as long as it has time, and reads it.
     fn await_bytes(&mut self) -> io::Result<usize> {
         pace::about_to_block();
         let began = Instant::now();
@@ -150,8 +150,7 @@ fn failure(error: io::Error) -> BodyError {
     }
 }
 
-/// Sends the answer of which `source` is the body, behind what is to be sent already. An error means that it is not
-/// whole.
+/// Sends the response with the body `source`, after what is already to be sent. An error means that it is incomplete.
 pub(crate) fn respond(
     source: Source,
     chunked: bool,
@@ -161,13 +160,16 @@ pub(crate) fn respond(
 ) -> io::Result<()> {
     pace::about_to_block();
     if !shared.lifecycle.is_running() {
-        // The drain has told those who were out when it began; this one begins now.
+        // The drain has notified the connections that were checked out when it began; this one begins now.
         transport.link.note(DRAINING);
     }
     if !transport.link.claim.stream(Instant::now()) {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "the handler took too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the handler missed its deadline (`Limits::handler`)",
+        ));
     }
-    // From here on it is sent, and if this fails nothing of it must be sent again.
+    // From here on it is being sent, and after an error nothing of it may be sent again.
     let mut before = work.take_out();
     let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
     let (transport, limits) = (transport.clone(), &shared.limits);
@@ -177,8 +179,8 @@ pub(crate) fn respond(
     Ok(())
 }
 
-/// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow.
-/// `sent` counts the content.
+/// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow. `sent` counts the
+/// content.
 fn send(
     source: Source,
     chunked: bool,
@@ -189,7 +191,7 @@ fn send(
 ) -> io::Result<()> {
     transport.write_by(before, limits.transfer_deadline(Instant::now(), before.len() as u64))?;
     if let Source::Stream(_) = source {
-        // A stream may have no end of its own, so a draining server gives it one.
+        // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
     }
     let mut client = Client {
@@ -204,14 +206,14 @@ fn send(
 struct Client<'l> {
     transport: Transport,
     limits: &'l Limits,
-    /// The system finds out by itself when the client is gone.
+    /// The system finds out by itself when the client has left.
     is_probed: Cell<bool>,
-    /// A client that has finished sending was sent something to find out whether it is there.
+    /// A client that has finished sending was sent something, to find out whether it is there.
     is_asked: Cell<bool>,
 }
 
 impl Client<'_> {
-    /// Its stream does more than write, which alone would tell.
+    /// Its stream does more than write, and writing alone would tell.
     fn probe(&self) {
         if !self.is_probed.replace(true) {
             self.transport.channel().probe();
@@ -227,13 +229,13 @@ impl Sink for Client<'_> {
                 "the server is stopping",
             ));
         }
-        // The clock runs only while somebody waits for the client, not between two writes.
+        // The clock runs only while the client is waited for, not between two writes.
         let deadline = self.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
         self.transport.write_by(bytes, deadline)
     }
 
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // What has come to its end by itself while the server began to drain is whole.
+        // What has ended by itself while the server began to drain is complete.
         self.transport.interrupts &= !DRAINING;
         self.send(bytes)
     }
@@ -252,7 +254,7 @@ impl Sink for Client<'_> {
             if noted != FINISHED {
                 return noted == 0;
             }
-            // Who takes the connection back must know as well.
+            // Whoever takes the connection back must know as well.
             self.transport.link.note(FINISHED);
             // The client sends no more. If it has closed, something that is sent to it is refused.
             self.is_asked.set(true);
@@ -278,7 +280,7 @@ mod tests {
     use crate::server::net::channel::Channel;
     use crate::server::net::socket::Stream;
 
-    /// A transport and the client at its other end.
+    /// Returns a transport and the client at its other end.
     fn pair() -> (Transport, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -288,7 +290,7 @@ mod tests {
         (Transport::new(Channel::plain(stream)), client)
     }
 
-    /// An exchange with a request of which the body, of three bytes, is still to come.
+    /// Returns an exchange with a request whose body of three bytes has not arrived.
     fn arriving() -> Exchange {
         let mut exchange = Exchange::new(Arc::default(), 0, Pool::new(0, 0));
         let head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n";

@@ -1,6 +1,6 @@
-//! The watch: a thread that looks after loops which lie while a handler blocks.
+//! The watch: a thread that checks loops that stay released while a handler blocks.
 //!
-//! It ticks only while handlers run. On an idle server it sleeps, and costs nothing.
+//! It ticks only while handlers run. On an idle server it sleeps and costs nothing.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,15 +13,15 @@ use crate::pace::Pace;
 use crate::server::shared::Shared;
 use crate::server::shared::tally::PassReason;
 
-/// How often it looks while something that is not known runs, or lies. Whatever a blocking handler holds
-/// up, it holds up for about two of these.
+/// How often it checks while an unknown endpoint runs, or a loop stays released. A blocking handler delays others for
+/// about two ticks.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How often it looks while all that runs is known to be quick. A tick costs a busy processor as much as
-/// one or two requests, so those of a millisecond would cost it a request of twenty.
+/// How often it checks while everything that runs is known to be fast. A tick costs a busy processor as much as one or
+/// two requests, so ticks of a millisecond would cost it one request in twenty.
 const CALM_TICK: Duration = Duration::from_millis(8);
 
-/// For how many ticks it looks closely once there was reason to.
+/// For how many ticks it checks closely after it had a reason to.
 const CLOSE_TICKS: u32 = 64;
 
 /// After how many ticks a handler that is still computing loses the loop as well.
@@ -38,14 +38,14 @@ struct Sight {
     was_passed: bool,
 }
 
-/// The watch's life.
+/// Runs the watch.
 pub(crate) fn keep(engine: &Engine) {
     let shared = &engine.shared;
     shared.watch.begin();
     let mut sights = vec![Sight::default(); engine.cells.len()];
     let (mut close_ticks, mut idle_ticks) = (0, 0);
     let mut lies = false;
-    // Up to the very end: a loop that a handler holds up must be taken over even to be stopped.
+    // Up to the very end: a loop that a handler delays must be taken over even to be stopped.
     while !shared.lifecycle.have_all_ended() {
         let is_close = shared.watch.is_close();
         park_timeout(if is_close || lies { TICK } else { CALM_TICK });
@@ -67,7 +67,7 @@ pub(crate) fn keep(engine: &Engine) {
     }
 }
 
-/// Looks at one loop. Says whether handlers run on it.
+/// Checks one loop. Returns true if handlers run on it.
 fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) -> bool {
     let moves = cell.baton.moves();
     if moves != sight.moves {
@@ -84,18 +84,17 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) ->
     sight.ticks += 1;
     if !sight.was_passed && (sight.ticks >= PATIENCE || is_sleeping(cell.thread.load(Ordering::Relaxed))) {
         if let Some(endpoint) = cell.endpoint.load(Ordering::Relaxed).checked_sub(1) {
-            // Known before the call returns, so that the next one does not hold up anybody.
+            // Marked before the call returns, so that the next one delays nobody.
             Pace::of_index(endpoint as u16).found_slow();
         }
         sight.was_passed = shared.send_to(index, PassReason::Watched);
-        // There may be more of this kind.
+        // There may be more like this.
         shared.watch.set_close(true);
     }
     true
 }
 
-/// Sleeps until a handler runs, unless one has run meanwhile or the server has ended. Says whether it
-/// slept.
+/// Sleeps until a handler runs, unless one has run meanwhile or the server has ended. Returns true if it slept.
 fn sleep(engine: &Engine, sights: &[Sight]) -> bool {
     let shared = &engine.shared;
     let have_moved = || {
@@ -107,13 +106,13 @@ fn sleep(engine: &Engine, sights: &[Sight]) -> bool {
         .sleep_unless(|| have_moved() || shared.lifecycle.have_all_ended())
 }
 
-/// Whether the system has put a thread of this process to sleep, as opposed to running it or letting
-/// it wait for a processor. Where that can't be told, no.
+/// Returns true if the system has put a thread of this process to sleep, as opposed to running it or letting it wait
+/// for a processor. False where this is unknown.
 fn is_sleeping(thread: u32) -> bool {
     if thread == 0 {
         return false;
     }
-    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk. A name has 15 bytes at most.
+    // proc_pid_stat(5): "pid (comm) state": S is sleeping, D waiting for a disk. A name has at most 15 bytes.
     let mut stat = [0; 64];
     if File::open(format!("/proc/self/task/{thread}/stat"))
         .and_then(|mut file| file.read(&mut stat))
@@ -126,7 +125,7 @@ fn is_sleeping(thread: u32) -> bool {
     matches!(state, Some(b'S' | b'D'))
 }
 
-/// The system's number of the calling thread; 0 where that can't be told.
+/// Returns the system's number of the calling thread; 0 where this is unknown.
 pub(crate) fn thread_number() -> u32 {
     let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
     link.file_name()
@@ -150,7 +149,7 @@ mod tests {
         });
         let number = told.recv().unwrap();
         assert_ne!(number, 0);
-        // It is about to wait; whether it does is up to the system, so look until it does.
+        // It is about to wait; when it does is up to the system, so look until it does.
         while !is_sleeping(number) {
             thread::yield_now();
         }

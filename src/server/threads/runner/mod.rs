@@ -1,4 +1,4 @@
-//! A thread of the crew: it holds a loop, runs handlers, and may lose the loop over one of them.
+//! A thread of the crew: it holds a loop, runs handlers, and may lose the loop to another thread meanwhile.
 
 mod reading;
 mod serve;
@@ -25,9 +25,9 @@ use crate::server::shared::crew::{Duty, Order};
 use crate::server::shared::loop_link::Arrival;
 use crate::server::shared::observer::Observer;
 
-/// Starts a server's threads: one for each loop.
+/// Starts the threads of a server: one for each loop.
 pub(crate) fn start(engine: &Arc<Engine>) -> io::Result<()> {
-    // Weak, for the engine holds what holds this.
+    // Weak, because the engine owns what owns this.
     let hired = Arc::downgrade(engine);
     engine.shared.hire_by(Box::new(move |order| match hired.upgrade() {
         Some(engine) => hire(&engine, || Some(order)),
@@ -50,18 +50,18 @@ fn hire(
     Ok(())
 }
 
-/// Starts a thread that waits in reserve, if nobody does.
+/// Starts a thread that waits in reserve, if none does.
 fn keep_a_reserve(engine: &Arc<Engine>) {
     let crew = &engine.shared.crew;
     if crew.has_parked() {
         return;
     }
     if let Err(error) = crew.reinforce(|| hire(engine, || None)) {
-        report::warn!("can't start a thread in reserve: {error}");
+        report::warn!("can't start a thread in reserve: {error}; if a handler blocks, its event loop may have to wait");
     }
 }
 
-/// A number that no other thread has, and which is not [`NOBODY`]. It is compared with each request, for which a
+/// Returns a number that no other thread has, and that is not [`NOBODY`]. It is compared at each request, for which a
 /// `ThreadId` is too long.
 fn next_id() -> usize {
     static LAST: AtomicUsize = AtomicUsize::new(0);
@@ -115,7 +115,7 @@ impl Runner {
         self.shared.crew.left();
     }
 
-    /// Takes loop `index` up, and works until it loses the loop or the loop ends. Returns its duty then.
+    /// Acquires loop `index`, and works until it loses the loop or the loop ends. Returns its duty then.
     fn hold(&mut self, index: usize) -> Duty {
         let (engine, shared) = (Arc::clone(&self.engine), Arc::clone(&self.shared));
         let cell = &engine.cells[index];
@@ -141,7 +141,7 @@ impl Runner {
                     return Duty::Holding;
                 }
             };
-            // What has waited in the queue is late already, and there was nobody for it.
+            // A request from the queue is late already, and there was no thread for it.
             if queued_since.is_none() && connection.is_likely_slow() {
                 let given = shared.crew.give(connection, |connection| {
                     held.gives(&connection, &shared);
@@ -179,8 +179,8 @@ impl Runner {
                 self.takes_over(&mut held, Duty::Handling);
             }
             cell.thread.store(self.number, Ordering::Relaxed);
-            // Else it is as late as the last call that was timed, or the last wait for events, which is near enough
-            // for deadlines of seconds.
+            // Otherwise the time of the last call that was timed, or of the last wait for events, is exact enough for
+            // deadlines of seconds.
             if is_timed || is_observed || !was_quick {
                 held.now = Instant::now();
             }
@@ -192,7 +192,7 @@ impl Runner {
         }
     }
 
-    /// Takes note that this thread, whose duty `was` this one, has the loop now: from another, or from nobody.
+    /// Notes that this thread, whose duty was `was`, now has the loop, from another thread or from none.
     #[inline(never)]
     fn takes_over(&self, held: &mut EventLoop, was: Duty) {
         let before = std::mem::replace(&mut held.holder, self.id);
@@ -206,7 +206,7 @@ impl Runner {
         held.is_back(Some(&connection), shared);
         let link = &connection.transport.link;
         let is_home = connection.home == index;
-        // Nobody but the holder of its own loop overrules a handler.
+        // Only the holder of its own loop overrules a handler.
         let outcome = if is_home {
             link.claim.outcome()
         } else {
@@ -223,7 +223,7 @@ impl Runner {
         }
     }
 
-    /// Without a loop: answers a connection, and then those that wait for a permit.
+    /// Without a loop: responds to a connection, and then to those that wait for a permit.
     #[inline(never)]
     fn stand_in(&mut self, since: Instant, connection: Box<Connection>) {
         let mut next = Some((since, connection));
@@ -232,22 +232,22 @@ impl Runner {
             self.observer.begin(since);
             self.call.endpoint.set(None);
             self.serve(&mut connection, Some(since));
-            // There was no loop for others to take over, so it is what is held of the endpoint that tells.
+            // There was no loop for others to take over, so the opinion on the endpoint decides.
             let pace = self.call.endpoint.get();
             connection.note_pace(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));
             next = self.give_back(connection);
         }
     }
 
-    /// Without a loop: gives a connection back, unless its own has answered in place of the handler. Says what waits for
-    /// the permit that it had.
+    /// Without a loop: gives a connection back, unless its own loop has responded in place of the handler. Returns what
+    /// waits for its permit.
     fn give_back(&self, mut connection: Box<Connection>) -> Option<(Instant, Box<Connection>)> {
         let outcome = connection.transport.link.claim.claim();
         let home = connection.home;
         if outcome == Outcome::Own {
-            // A loop that is at work sends the answer right behind others: a client on the same machine, such as a
-            // balancer, is woken once for all of them. Else it goes out from here, one hop earlier; what the client
-            // does not take goes later.
+            // A busy loop sends the response together with others: a client on the same machine, such as a balancer, is
+            // woken once for all of them. Otherwise it is sent from here, one hop earlier; what the client does not
+            // accept is sent later.
             if !self.engine.is_at_work(home) {
                 connection.send_now();
             }
@@ -262,7 +262,7 @@ impl Runner {
         }
     }
 
-    /// Whether this thread's permit has gone to another while it was lost. If it was, it is no more.
+    /// Returns true if this thread's permit has gone to another while it was lost. Then it no longer counts as lost.
     fn was_replaced(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Own => false,

@@ -1,7 +1,7 @@
 //! Reading a file for a connection, on a thread that may wait for a disk.
 //!
-//! It reads a few pieces, sends what the client takes of them, and gives the connection back: it waits for a disk, and
-//! never for a client.
+//! It reads a few pieces, sends what the client accepts of them, and gives the connection back: it waits for a disk,
+//! and never for a client.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ impl Runner {
         let Some(connection) = shared.crew.give(connection, Order::Read) else {
             return;
         };
-        // If no thread can be started, the connection must not be lost with it.
+        // If no thread can be started, the connection must not be lost.
         let order = Arc::new(Mutex::new(Some(connection)));
         let first = Arc::clone(&order);
         let take = move || Some(Order::Read(lock(&first).take()?));
@@ -34,9 +34,11 @@ impl Runner {
         }
         let connection = lock(&order).take();
         if let Some(mut connection) = connection {
-            // Where there may be no more threads, one that has done its work is about to park, and this is tried again.
+            // If there may be no more threads, one that has finished is about to park, and this is tried again.
             if let Err(error) = hired {
-                report::error!("a file that was being sent can't be read: no thread can be started: {error}");
+                report::error!(
+                    "can't read a file that is being sent, because no thread can be started: {error}; its connection is cut"
+                );
                 connection.break_off();
             }
             held.take_back_read(connection);
@@ -44,7 +46,7 @@ impl Runner {
         shared.release_disk();
     }
 
-    /// Without a loop: reads a file for a connection, and sends what its client takes of it.
+    /// Without a loop: reads a file for a connection, and sends what its client accepts of it.
     pub(crate) fn read_file(&self, mut connection: Box<Connection>) {
         let shared = &self.shared;
         connection.send_from_disk();
@@ -72,12 +74,12 @@ mod tests {
 
     use crate::{Body, Handle, Limits, Request, Response, Server};
 
-    /// What is read at once, and a file of three such pieces.
+    /// The size of one read; the file has three such pieces.
     const PIECE: usize = 64 * 1024;
     const LEN: usize = 3 * PIECE;
     const NEVER: Duration = Duration::from_secs(3600);
 
-    /// A disk of which each read waits to be admitted, but for the first one of a file.
+    /// A disk on which each read waits to be admitted, except the first one of a file.
     #[derive(Clone, Default)]
     struct Disk(Arc<(Mutex<Reads>, Condvar)>);
 
@@ -122,7 +124,7 @@ mod tests {
         }
     }
 
-    /// A server with a file on such a disk, and room for one thread that reads.
+    /// A server with a file on such a disk, and a place for one thread that reads.
     struct Slow {
         disk: Disk,
         server: Handle,
@@ -193,7 +195,7 @@ mod tests {
             client
         }
 
-        /// A client that has got the first piece, which is read where the handler runs.
+        /// Returns a client that has received the first piece, which is read where the handler runs.
         fn ask_for_file(&self) -> TcpStream {
             let client = self.ask("/file");
             client.peek(&mut [0]).unwrap();
@@ -215,11 +217,11 @@ mod tests {
         }
     }
 
-    /// What comes behind the head, up to the end.
+    /// Returns what follows the head, up to the end.
     fn body(mut client: TcpStream) -> Vec<u8> {
         let mut received = Vec::new();
         if let Err(error) = client.read_to_end(&mut received) {
-            // That is how a connection that is broken off may end, and one that does not end is none.
+            // A connection that is cut may end like this; one that does not end was not cut.
             assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         }
         let head = received.windows(4).position(|window| window == b"\r\n\r\n");
@@ -230,7 +232,7 @@ mod tests {
     fn a_disk_that_does_not_answer_holds_up_only_those_who_read_it() {
         let slow = slow("holds-up-nobody", no_deadlines());
         let clients: Vec<_> = (0..4).map(|_| slow.ask_for_file()).collect();
-        // One is read for, the others wait for that: there is one place.
+        // One is being read for, and the others wait: there is one place.
         slow.disk.await_begun(1);
         slow.assert_others_are_answered();
         assert_eq!(slow.disk.begun(), 1);

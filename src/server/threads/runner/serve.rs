@@ -1,4 +1,4 @@
-//! Answering the requests of a connection, on whichever thread has it.
+//! Responds to the requests of a connection, on whichever thread has it.
 
 use std::io;
 use std::time::Instant;
@@ -20,12 +20,12 @@ use crate::server::connection::{Connection, Work};
 use crate::server::threads::streaming::{self, LiveReader};
 use crate::{IntoResponse, Request, Response};
 
-/// How many bytes of answers are gathered before they are sent. With one answer more they fit into 64 KiB, and so
-/// does the buffer, which grows by doubling.
+/// How many bytes of responses are gathered before they are sent. With one more response they fit into 64 KiB, and so
+/// does the buffer, which doubles as it grows.
 const GATHERED: usize = 48 * 1024;
 
 impl Runner {
-    /// Answers the request that a connection has, and those that have arrived behind it.
+    /// Responds to the request of a connection, and to those that have arrived after it.
     pub(crate) fn serve(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
         if queued_since.is_some() {
             connection.transport.link.claim.begin_queued(Instant::now());
@@ -41,7 +41,7 @@ impl Runner {
         let has_panicked = attempt.is_err();
         if let Err(panic) = attempt {
             // The handler's own panics are caught where it is called; this was a drop or a stream.
-            report::error!("an answer was broken off by a panic: {panic}");
+            report::error!("a panic cut a response: {panic}");
             if let Some(work) = &mut connection.work {
                 self.call.recover_earlier(&mut work.out);
                 self.observe(work);
@@ -69,7 +69,7 @@ impl Runner {
                 || !matches!(work.payload, Payload::None)
                 || work.out.len() > GATHERED
             {
-                // The loop goes on with what has arrived behind it, once others had their turn.
+                // The loop continues with what has arrived after it, once others had their turn.
                 return;
             }
             if work.exchange.is_idle() || work.parked.is_some() {
@@ -84,15 +84,15 @@ impl Runner {
         }
     }
 
-    /// The next of several requests is about to be handled. It has time of its own, which need be known
-    /// only if another thread has the loop and could look.
+    /// Notes that the next of several requests is about to be handled. It has its own time, which matters only if
+    /// another thread has the loop and could look.
     fn begin_next(&self, connection: &Connection) {
         if self.call.has_lost_loop() {
             connection.transport.link.claim.begin(Instant::now());
         }
     }
 
-    /// Answers one request. Says whether the connection goes on.
+    /// Responds to one request. Returns true if the connection goes on.
     fn serve_one(&mut self, connection: &mut Connection) -> bool {
         let Connection {
             transport,
@@ -138,7 +138,7 @@ impl Runner {
         // To HEAD nothing of a body is sent.
         let takes_thread = response.body.needs_thread() && work.exchange.request.method() != Method::HEAD;
         if is_live {
-            // The body's reader may have left some of what the last event told of: no other event will.
+            // The reader of the body may have left some of what the last event reported, and no other event will come.
             connection.note(READABLE);
         }
         if takes_thread && !self.has_place_to_send(connection) {
@@ -148,7 +148,7 @@ impl Runner {
         self.send_response(&mut response, span, connection)
     }
 
-    /// Sends a response that has waited for a place. Says whether the connection goes on.
+    /// Sends a response that has waited for a place. Returns true if the connection goes on.
     #[cold]
     fn send_parked(&mut self, parked: Parked, connection: &mut Connection) -> bool {
         let Parked {
@@ -160,7 +160,7 @@ impl Runner {
         self.send_response(&mut response, span, connection)
     }
 
-    /// Finds a place for a response that takes a thread to be sent.
+    /// Finds a place for a response that a thread has to send.
     #[cold]
     fn has_place_to_send(&self, connection: &mut Connection) -> bool {
         let peer = self.shared.told_apart(connection.peer);
@@ -168,7 +168,7 @@ impl Runner {
         connection.place.is_some()
     }
 
-    /// Has a response wait without a thread until there is a place for it.
+    /// Makes a response wait without a thread until there is a place for it.
     #[cold]
     fn park(&self, response: Response, span: RequestSpan, connection: &mut Connection) {
         if let Some(work) = &mut connection.work {
@@ -180,8 +180,8 @@ impl Runner {
         }
     }
 
-    /// Sends a response, or puts it where it can be sent. Says whether the connection goes on.
-    // Twice in the program, once for what is seldom: a call more costs each request 2 %.
+    /// Sends a response, or puts it where it can be sent. Returns true if the connection goes on.
+    // Compiled into two places, one of them rare: another call would cost each request 2 %.
     #[inline(always)]
     fn send_response(&mut self, response: &mut Response, span: RequestSpan, connection: &mut Connection) -> bool {
         let Connection {
@@ -199,7 +199,7 @@ impl Runner {
             work.end_response();
         }
         if place.is_some() {
-            // All is sent, or nothing more will be.
+            // Everything is sent, or nothing more will be.
             *place = None;
         }
         let status = work.exchange.answered.as_ref().map(|answered| answered.status);
@@ -207,7 +207,7 @@ impl Runner {
         self.observe(work);
         let outcome = outcome.map(|()| work.exchange.finish());
         outcome.unwrap_or_else(|error| {
-            report::debug!("an answer ended early: {error}");
+            report::debug!("a response ended early: {error}");
             connection.fail_response();
             false
         })
@@ -222,7 +222,7 @@ impl Runner {
         span: &mut RequestSpan,
     ) -> Response {
         let Some(place) = place else {
-            // The loop gives nobody such a request without one.
+            // The loop passes no such request on without a place.
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
         LiveReader::lend(
@@ -240,7 +240,7 @@ impl Runner {
     fn call_application(&self, work: &Work, span: &mut RequestSpan) -> Response {
         let request = &work.exchange.request;
         if self.shared.health.takes(Lane::Service, request) {
-            // Pipelined behind a request that needed this thread.
+            // Pipelined after a request that needed this thread.
             return self.shared.respond_to_probe(request);
         }
         *span = RequestSpan::of(request);
@@ -266,7 +266,7 @@ impl Runner {
             .with_origin(Origin::Panicked)
     }
 
-    /// Takes note of the answer that has been made, if somebody wants to know.
+    /// Records the response that was made, if somebody wants to know.
     #[inline]
     fn observe(&mut self, work: &mut Work) {
         if self.shared.observation.is_wanted() {
@@ -291,8 +291,8 @@ impl Runner {
         }
     }
 
-    /// Puts the answer where it can be sent, or sends it if that takes a thread. An error means that the
-    /// answer is not whole.
+    /// Puts the response where it can be sent, or sends it if a thread has to. An error means that the response is
+    /// incomplete.
     #[inline]
     fn respond(&self, response: &mut Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
         match work.exchange.respond(response, &self.date, &mut work.out) {
@@ -301,35 +301,36 @@ impl Runner {
         }
     }
 
-    /// Puts what is not in the send buffer where it can be sent, or sends it if that takes a thread.
+    /// Puts what is not in the send buffer where it can be sent, or sends it if a thread has to.
     #[inline(never)]
     fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
             payload => {
                 work.payload = payload;
-                // Of a file, the first piece is read here, where a handler may wait as well: it goes out with the head,
-                // and of most files there is no other.
-                work.first_piece()
-                    .inspect_err(|error| report::error!("a file that is being sent can't be read: {error}"))
+                // The first piece of a file is read here, where a handler may wait as well. It is sent with the head,
+                // and most files have no other piece.
+                work.first_piece().inspect_err(|error| {
+                    report::error!("can't read a file that is being sent: {error}; its connection is cut")
+                })
             }
         }
     }
 }
 
-/// Drops what was set on the request, each value whatever the others do. That is user code, which must not run with the
-/// loop held.
+/// Drops what was set on the request, each value whatever the others do. That is user code, which must not run while
+/// the loop is held.
 #[cold]
 fn forget_request(connection: &mut Connection) {
     while let Err(panic) = contain(|| connection.forget_request()) {
-        report::error!("dropping a request's values panicked: {panic}");
+        report::error!("a value set on a request panicked when it was dropped: {panic}");
     }
 }
 
 #[cold]
 fn returned_too_late(request: &Request) {
     report::warn!(
-        "the handler of {} {} (request {}) has returned too late",
+        "the handler of {} {} (request {}) returned after its deadline; its response is dropped",
         request.method(),
         request.path(),
         request.id()
