@@ -18,24 +18,22 @@ const CONTESTED: u64 = 64;
 /// them.
 ///
 /// Deadlines are totals: a byte that arrives does not prolong them, except at the stated rate. A time longer than the
-/// clock can tell, such as [`Duration::MAX`], never comes to its end; one of zero is up at once.
+/// clock can tell, such as [`Duration::MAX`], never ends; one of zero is up at once.
 ///
 /// # Memory
-/// There is no bound on all buffers together but what these limits make of it: so many `connections`, each of
-/// which has at most
-/// - when it rests, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
-/// - for a request that is arriving: its head, up to 64 KiB of its body, three times its target, and 16 KiB, where the
-///   body may have some of `body_memory` instead, of which there is so much for all of them;
-/// - for a body that is read while its handler runs, which a quarter of the threads may do at once: 256 KiB
-///   beside that. What a handler makes of it is its own;
-/// - for answers: 48 KiB that are gathered and one answer. Then nothing more of it is read, and no further
-///   request is run, until the client has taken them. What is longer than 8 KiB stays where the handler has
-///   put it; of files, 64 KiB at a time are in memory.
+/// Total buffer memory is bounded only by these limits: there are up to `connections`, and each uses at most
+/// - when it is idle, or has sent less than 1 KiB of a head: about half a KiB, and what it has sent;
+/// - for a request that is arriving: its head, up to 64 KiB of its body, three times its target, and 16 KiB. A larger
+///   body uses `body_memory` instead, which all connections share;
+/// - for a body that is read while its handler runs, which a quarter of the threads may do at once: 256 KiB more. What
+///   the handler makes of it is its own;
+/// - for responses: 48 KiB that are gathered, and one response. Then nothing more is read from the client, and no
+///   further request runs, until the client has read them. A body longer than 8 KiB stays where the handler has put it;
+///   of files, 64 KiB at a time are in memory.
 ///
-/// With the defaults, the worst that clients can do who all send a body and never finish it is 136 KiB
-/// each, and 32 MiB for all, for as long as `transfer_time` and `rate` let them; where `connections` times that is
-/// too much, lower `connections` or `body_buffer`, or set `connections_per_peer`. Encryption has buffers of its own
-/// beside that.
+/// With the defaults, clients that all send a body and never finish it can use 136 KiB each, and 32 MiB together, for
+/// as long as `transfer_time` and `rate` let them. If `connections` times that is too much, lower `connections` or
+/// `body_buffer`, or set `connections_per_peer`. TLS has buffers of its own besides.
 ///
 /// ```
 /// use hansel::{Limits, Server};
