@@ -10,6 +10,8 @@ use crate::dispatch::{
 };
 #[cfg(feature = "development")]
 use crate::page;
+use crate::panics::contain;
+use crate::report;
 use crate::request::DecodedPath;
 use crate::response::Origin;
 use crate::sealed::Seal;
@@ -277,14 +279,29 @@ impl App {
     fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
         match self.in_development {
             Some(respond) => respond(self, request, listener),
-            None => self.dispatch_and_respond(request, listener),
+            None => self.respond_and_note(request, listener),
         }
+    }
+
+    /// Responds. Where something has failed, the log will name the endpoint.
+    fn respond_and_note(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+        let response = self.dispatch_and_respond(request, listener);
+        if response.is_faulty() {
+            self.note_endpoint(request);
+        }
+        response
     }
 
     #[cfg(feature = "development")]
     fn respond_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        let respond = |witness: &dyn Listener| self.dispatch_and_respond(request, Some(witness));
-        page::respond(request, listener, respond, || self.routes())
+        let respond = |witness: &dyn Listener| self.respond_and_note(request, Some(witness));
+        page::respond(
+            request,
+            listener,
+            respond,
+            || self.routes(),
+            || self.note_endpoint(request),
+        )
     }
 
     fn dispatch_and_respond(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
@@ -463,6 +480,20 @@ impl Application for App {
 
     fn overview(&self) -> String {
         self.routes().to_string()
+    }
+
+    fn note_endpoint(&self, request: &Request) {
+        if !request.endpoint_text().is_empty() {
+            return;
+        }
+        let (mark, captures) = (request.context().mark(), request.captures().count());
+        // Looking the way up is the program's code, and something has failed already.
+        let noted = contain(|| self.rematch(request));
+        request.context().rewind(mark);
+        request.captures().truncate(captures);
+        if let Err(panic) = noted {
+            report::debug!("looking up the endpoint of a request panicked: {panic}");
+        }
     }
 
     fn response_hook(&self) -> Option<ResponseHook> {

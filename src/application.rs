@@ -49,8 +49,13 @@ pub trait Application: Send + Sync + 'static {
         String::new()
     }
 
-    /// Returns the hook that is called with each response before it is sent, also with those that the server makes without the
-    /// application. The default, `None`, costs nothing.
+    /// Records the pattern of the endpoint that `request` has reached, for a line in the log: it is called after something
+    /// has failed, if nobody has kept a record.
+    #[doc(hidden)]
+    fn note_endpoint(&self, _request: &Request) {}
+
+    /// Returns the hook that is called with each response before it is sent, also with those that the server makes without
+    /// the application. The default, `None`, costs nothing.
     fn response_hook(&self) -> Option<ResponseHook> {
         None
     }
@@ -69,6 +74,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).overview()
     }
 
+    fn note_endpoint(&self, request: &Request) {
+        (**self).note_endpoint(request);
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
     }
@@ -85,6 +94,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn overview(&self) -> String {
         (**self).overview()
+    }
+
+    fn note_endpoint(&self, request: &Request) {
+        (**self).note_endpoint(request);
     }
 
     fn response_hook(&self) -> Option<ResponseHook> {

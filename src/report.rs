@@ -8,14 +8,17 @@ use std::fmt;
 use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{Level, Record};
+use log::{Level, LevelFilter, Record};
 
 use crate::deadline::after;
 use crate::panics::contain;
+
+/// How many texts may wait to be printed. If nobody reads the standard error, those beyond are lost.
+const WAITING: usize = 16;
 
 /// How long a caller waits for its text to be printed.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -54,7 +57,13 @@ pub(crate) use info_event as info;
 pub(crate) use warn_event as warn;
 
 pub(crate) fn is_wanted(level: Level) -> bool {
-    level <= log::STATIC_MAX_LEVEL && level <= log::max_level()
+    level <= log::STATIC_MAX_LEVEL && (level <= log::max_level() || level == Level::Error && is_without_logger())
+}
+
+/// Whether the program has no logger, or one that is switched off: then errors go to the standard error, for a 500 that
+/// says nothing anywhere helps nobody.
+fn is_without_logger() -> bool {
+    log::max_level() == LevelFilter::Off
 }
 
 /// Logs an event. If the logger panics, or the formatting of the event does, nothing happens.
@@ -64,6 +73,9 @@ pub(crate) fn is_wanted(level: Level) -> bool {
 pub(crate) fn tell(level: Level, module: &'static str, text: fmt::Arguments<'_>) {
     let place = Location::caller();
     let _ = contain(|| {
+        if is_without_logger() {
+            return print(format!("hansel: {text}\n"));
+        }
         let mut record = Record::builder();
         record
             .level(level)
@@ -80,15 +92,22 @@ pub(crate) fn tell(level: Level, module: &'static str, text: fmt::Arguments<'_>)
 ///
 /// A separate thread writes it, because nothing else bounds how long a write to a pipe may block.
 pub(crate) fn print(text: String) {
+    static IN_PRINT: AtomicUsize = AtomicUsize::new(0);
+    if IN_PRINT.fetch_add(1, Ordering::SeqCst) >= WAITING {
+        IN_PRINT.fetch_sub(1, Ordering::SeqCst);
+        return;
+    }
     let is_done = Arc::new(AtomicBool::new(false));
     let (told, waiting) = (Arc::clone(&is_done), thread::current());
     let write = move || {
         // If nobody reads it, nothing is lost.
         let _ = io::stderr().write_all(text.as_bytes());
+        IN_PRINT.fetch_sub(1, Ordering::SeqCst);
         told.store(true, Ordering::SeqCst);
         waiting.unpark();
     };
     if thread::Builder::new().name("hansel-print".into()).spawn(write).is_err() {
+        IN_PRINT.fetch_sub(1, Ordering::SeqCst);
         return;
     }
     let until = after(Instant::now(), MOMENT);
@@ -127,11 +146,11 @@ mod tests {
         let logger: &dyn log::Log = Box::leak(Box::new(Writing));
         // Another test of this program may have set one already; then that one is used.
         let _ = log::set_logger(logger);
-        log::set_max_level(log::LevelFilter::Warn);
+        log::set_max_level(LevelFilter::Warn);
         error!("{}", Mute);
         warn!("said");
         debug!("{}", unreachable_text());
-        log::set_max_level(log::LevelFilter::Off);
+        log::set_max_level(LevelFilter::Off);
     }
 
     fn unreachable_text() -> String {

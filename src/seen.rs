@@ -74,12 +74,7 @@ pub(crate) fn show(hook: &ResponseHook, request: Option<&Request>, response: &mu
         return response.set_seen();
     };
     match request {
-        Some(request) => report::error!(
-            "a hook for responses panicked at {} {} (request {}): {panic}",
-            request.method(),
-            request.path(),
-            request.id()
-        ),
+        Some(request) => report::error!("a hook for responses panicked at {}: {panic}", request.described()),
         None => report::error!("a hook for responses panicked: {panic}"),
     }
     // What it has left of the response may not be dropped without a panic either.

@@ -49,11 +49,17 @@ impl Exchange {
         self.stage = super::Stage::Handed;
     }
 
-    /// Calls the application with the current request. A panic becomes a 500.
-    pub(crate) fn call(&self, application: impl FnOnce(&Request) -> Response) -> Response {
+    /// Calls the application with the current request. A panic becomes a 500; before it is logged, `note_endpoint` records
+    /// which endpoint it was.
+    pub(crate) fn call(
+        &self,
+        application: impl FnOnce(&Request) -> Response,
+        note_endpoint: impl FnOnce(&Request),
+    ) -> Response {
         let request = &self.request;
         contain(|| application(request)).unwrap_or_else(|panic| {
-            report::error!("handler panicked at {} {}: {panic}", request.method(), request.path());
+            note_endpoint(request);
+            report::error!("handler panicked at {}: {panic}", request.described());
             StatusCode::INTERNAL_SERVER_ERROR
                 .into_response()
                 .with_origin(Origin::Panicked)

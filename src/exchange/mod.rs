@@ -410,7 +410,9 @@ impl Exchange {
     fn shown(&self, request: Option<&Request>, mut response: Response) -> Response {
         if let Some(hook) = &self.hook {
             show(hook, request, &mut response);
-            response.make_sendable();
+            if response.is_faulty() {
+                response.report_fault(request);
+            }
         }
         response
     }
@@ -455,10 +457,14 @@ impl Exchange {
     /// [`respond`](Exchange::respond) does it for those that are not.
     #[inline]
     pub(crate) fn complete(&self, response: &mut Response) {
-        response.make_sendable();
+        if response.is_faulty() {
+            response.report_fault(Some(&self.request));
+        }
         if let Some(hook) = &self.hook {
             show(hook, Some(&self.request), response);
-            response.make_sendable();
+            if response.is_faulty() {
+                response.report_fault(Some(&self.request));
+            }
         }
     }
 

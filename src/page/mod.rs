@@ -13,6 +13,7 @@ mod text;
 
 use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail, Why};
 use crate::report;
+use crate::response::Origin;
 use crate::response::reason;
 use crate::{Html, IntoResponse, Request, Response, StatusCode};
 use near::Near;
@@ -54,6 +55,7 @@ pub(crate) fn respond(
     listener: Option<&dyn Listener>,
     call: impl FnOnce(&dyn Listener) -> Response,
     map: impl FnOnce() -> Map,
+    note_endpoint: impl FnOnce(),
 ) -> Response {
     let recorder = Recorder::default();
     let watched = || match listener {
@@ -63,17 +65,15 @@ pub(crate) fn respond(
     let (mut response, mut panic) = match panics::catch(watched) {
         Ok(response) => (response, None),
         Err(panic) => {
-            report::error!(
-                "handler panicked at {} {}: {}",
-                request.method(),
-                request.path(),
-                panic.message
-            );
-            (StatusCode::INTERNAL_SERVER_ERROR.into_response(), Some(panic))
+            note_endpoint();
+            report::error!("handler panicked at {}: {}", request.described(), panic.message);
+            let response = StatusCode::INTERNAL_SERVER_ERROR
+                .into_response()
+                .with_origin(Origin::Panicked);
+            (response, Some(panic))
         }
     };
-    let mut failure = response.failure();
-    response.make_sendable();
+    let mut failure = response.report_fault(Some(request));
     let is_told = matches!(
         response.status(),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::INTERNAL_SERVER_ERROR

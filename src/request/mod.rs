@@ -348,6 +348,11 @@ impl Request {
         })
     }
 
+    /// What a log says of it: its method, path, id, and pattern if that is known.
+    pub(crate) fn described(&self) -> Described<'_> {
+        Described(self)
+    }
+
     pub(crate) fn context(&self) -> &Context {
         &self.context
     }
@@ -413,6 +418,20 @@ impl Request {
         self.captures.truncate(0);
         self.endpoint.get_mut().clear();
         self.serial.set(0);
+    }
+}
+
+/// What a log says of a request: its method, path, id, and pattern if that is known.
+pub(crate) struct Described<'r>(&'r Request);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = self.0;
+        write!(f, "{} {} (request {}", request.method(), request.path(), request.id())?;
+        match &**request.endpoint_text() {
+            "" => f.write_str(")"),
+            pattern => write!(f, ", pattern {pattern})"),
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! Any error as a response, which makes `?` work in handlers.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 
 use http::StatusCode;
 
-use super::{IntoResponse, Origin, Response};
+use super::{IntoResponse, Response};
 use crate::BodyError;
-use crate::report;
 
 /// The result of a handler that can fail, which can use `?` with any error.
 ///
@@ -79,20 +77,22 @@ impl fmt::Display for Error {
     }
 }
 
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+/// Any error: of a library, a boxed one, one of `anyhow`, or a text.
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
     fn from(error: E) -> Error {
-        match body_error(&error) {
+        let error = error.into();
+        match body_error(&*error) {
             Some(body) => Error::new(body.status(), body.to_string()),
             None => Error {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
-                source: Source::Internal(Box::new(error)),
+                source: Source::Internal(error),
             },
         }
     }
 }
 
 /// Returns the [`BodyError`] that `error` is, or that an `io::Error` of a body's reader contains.
-fn body_error(error: &dyn Any) -> Option<BodyError> {
+fn body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<BodyError> {
     let inner = || {
         error
             .downcast_ref::<io::Error>()?
@@ -106,13 +106,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         match self.source {
             Source::Message(message) => Response::new(message).with_status(self.status),
-            Source::Internal(error) => {
-                report::error!("handler failed: {error}");
-                let response = self.status.into_response().with_origin(Origin::Failed);
-                #[cfg(feature = "development")]
-                let response = response.with_failure(error);
-                response
-            }
+            Source::Internal(error) => self.status.into_response().with_failure(error),
         }
     }
 }

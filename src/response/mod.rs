@@ -12,6 +12,7 @@ use std::panic::Location;
 use hansel_proto::{FieldBlock, InvalidField};
 use http::{StatusCode, Version};
 
+use crate::Request;
 use crate::report;
 
 pub use body::{Body, BodyWriter};
@@ -51,8 +52,7 @@ enum Fault {
         error: InvalidField,
         at: &'static Location<'static>,
     },
-    /// The error for which it is the response, to be shown on the development page.
-    #[cfg(feature = "development")]
+    /// The error for which it is the response.
     Failure(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -219,52 +219,56 @@ impl Response {
     }
 
     /// Marks it as the response to an error that is not shown to the client.
-    #[cfg(feature = "development")]
-    fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
+    pub(crate) fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
         self.fault = Some(Box::new(Fault::Failure(error)));
-        self
+        self.with_origin(Origin::Failed)
     }
 
-    /// Returns the failure that the client is not told.
-    #[cfg(feature = "development")]
-    pub(crate) fn failure(&self) -> Option<String> {
-        match self.fault.as_deref()? {
-            Fault::Field { error, at } => Some(format!("{error} (set at {at})")),
-            Fault::Failure(error) => {
-                let mut text = error.to_string();
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    text.push_str(&format!("\ncaused by: {error}"));
-                    cause = error.source();
-                }
-                Some(text)
-            }
-        }
+    /// Whether something is wrong with it that the log should tell.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.fault.is_some() || self.status.is_informational()
     }
 
-    /// Turns a response that must not be sent into a 500, and logs why.
-    pub(crate) fn make_sendable(&mut self) {
-        if self.fault.is_some() || self.status.is_informational() {
-            self.refuse_to_send();
-        }
-    }
-
+    /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.
+    /// Returns what was logged.
     #[cold]
-    fn refuse_to_send(&mut self) {
-        let mistake = match self.fault.as_deref() {
-            Some(Fault::Field { error, at }) => format!("{error} (set at {at})"),
+    pub(crate) fn report_fault(&mut self, request: Option<&Request>) -> Option<String> {
+        let (what, text) = match self.fault.take().map(|fault| *fault) {
+            Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
+            Some(Fault::Field { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
-            _ if self.status.is_informational() => format!(
-                "status {} is interim; a handler's status must be final, 200 to 999",
-                status_text(self.status)
-            ),
-            _ => return,
+            _ if self.status.is_informational() => {
+                let status = status_text(self.status);
+                let text = format!("status {status} is interim; a handler's status must be final, 200 to 999");
+                (self.give_up(), text)
+            }
+            _ => return None,
         };
-        report::error!("answered 500 instead of a response that can't be sent: {mistake}");
+        match request {
+            Some(request) => report::error!("{what} at {}: {text}", request.described()),
+            None => report::error!("{what}: {text}"),
+        }
+        Some(text)
+    }
+
+    /// Becomes a 500. Says what happened.
+    fn give_up(&mut self) -> &'static str {
         *self = StatusCode::INTERNAL_SERVER_ERROR
             .into_response()
             .with_origin(Origin::Failed);
+        "a response that can't be sent became a 500"
     }
+}
+
+/// The text of an error and of what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("; caused by: {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// Returns the reason phrase of a status; empty if it has none. The phrases of proto are newer than those of `http`,
@@ -326,7 +330,7 @@ mod tests {
             ("Transfer-Encoding", "chunked"),
         ] {
             let mut response = Response::new("x").with_header(name, value);
-            response.make_sendable();
+            response.report_fault(None);
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "{name}: {value}");
             assert_eq!(response.header(name), None);
         }
@@ -335,7 +339,7 @@ mod tests {
     #[test]
     fn an_interim_status_is_no_final_response() {
         let mut response = Response::default().with_status(StatusCode::CONTINUE);
-        response.make_sendable();
+        response.report_fault(None);
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
@@ -345,7 +349,7 @@ mod tests {
         let error = response.try_set_header("X-A", "\n").unwrap_err();
         assert!(error.to_string().contains("X-A"), "{error}");
         assert_eq!(response.header("X-A"), Some("1"));
-        response.make_sendable();
+        response.report_fault(None);
         assert_eq!(response.status(), StatusCode::OK);
     }
 }

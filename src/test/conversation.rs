@@ -8,11 +8,11 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
-use crate::seen::ResponseHook;
-use crate::{Request, Response};
+use crate::{Application, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
-pub(super) struct Conversation {
+pub(super) struct Conversation<'a> {
+    application: &'a dyn Application,
     exchange: Exchange,
     date: Date,
     sent: Sent,
@@ -20,16 +20,17 @@ pub(super) struct Conversation {
     pub(super) out: Vec<u8>,
 }
 
-impl Conversation {
+impl<'a> Conversation<'a> {
     pub(super) fn new(
+        application: &'a dyn Application,
         limits: Arc<hansel_proto::Limits>,
         body_buffer: usize,
         pool: Arc<Pool>,
         sent: Vec<u8>,
-        hook: Option<ResponseHook>,
-    ) -> Conversation {
+    ) -> Conversation<'a> {
         Conversation {
-            exchange: Exchange::new(limits, body_buffer, pool).with_hook(hook),
+            exchange: Exchange::new(limits, body_buffer, pool).with_hook(application.response_hook()),
+            application,
             date: Date::now(),
             sent: Sent {
                 bytes: io::Cursor::new(sent),
@@ -49,12 +50,16 @@ impl Conversation {
                     _ => return None,
                 },
                 Step::Call => {
-                    let response = self.exchange.call(call);
+                    let response = self
+                        .exchange
+                        .call(call, |request| self.application.note_endpoint(request));
                     return Some(self.response(response));
                 }
                 Step::CallLive => {
                     self.exchange.begin_reading(std::mem::take(&mut self.sent));
-                    let response = self.exchange.call(call);
+                    let response = self
+                        .exchange
+                        .call(call, |request| self.application.note_endpoint(request));
                     self.sent = self.exchange.end_reading().unwrap_or_default();
                     self.out.append(&mut self.sent.interim);
                     return Some(self.response(response));

@@ -147,10 +147,10 @@ impl Client {
         conversation.out
     }
 
-    fn converse_by(&self, sent: Vec<u8>) -> Conversation {
+    fn converse_by(&self, sent: Vec<u8>) -> Conversation<'_> {
         let pool = Pool::new(self.limits.body_buffer, self.limits.body_memory);
-        let hook = self.application.response_hook();
-        Conversation::new(self.limits.protocol(), self.limits.own_body(), pool, sent, hook)
+        let (protocol, own_body) = (self.limits.protocol(), self.limits.own_body());
+        Conversation::new(&*self.application, protocol, own_body, pool, sent)
     }
 }
 

@@ -297,7 +297,10 @@ impl Host {
             if let Some(reader) = upload {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
-            let mut response = exchange.call(|request| application.call(request));
+            let mut response = exchange.call(
+                |request| application.call(request),
+                |request| application.note_endpoint(request),
+            );
             exchange.end_reading::<Upload<Reply>>();
             exchange.complete(&mut response);
             drop(place);

@@ -15,6 +15,7 @@ const CRATE: Rooms = &[
     (
         "test",
         &[
+            "panics.rs",
             "seen.rs",
             "server",
             "application.rs",
@@ -66,6 +67,8 @@ const CRATE: Rooms = &[
     (
         "app.rs",
         &[
+            "panics.rs",
+            "report.rs",
             "seen.rs",
             "page",
             "application.rs",

@@ -4,12 +4,8 @@ use std::any::{Any, type_name};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use http::StatusCode;
-
 use super::extractor;
-use crate::report;
-use crate::response::Origin;
-use crate::{IntoResponse, Request, Response};
+use crate::{Error, IntoResponse, Request, Response};
 
 /// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
 /// request by a hook.
@@ -55,13 +51,7 @@ extractor!([T: Any + Send + Sync] State<T>, state);
 
 fn state<T: Any + Send + Sync>(request: &Request) -> Result<State<T>, Response> {
     request.value::<T>().map(State).ok_or_else(|| {
-        report::error!(
-            "{}: a handler wants a State<{}>, and nothing has set one",
-            request.path(),
-            type_name::<T>()
-        );
-        StatusCode::INTERNAL_SERVER_ERROR
-            .into_response()
-            .with_origin(Origin::Failed)
+        let text = format!("it takes a State<{}>, and nothing has set one", type_name::<T>());
+        Error::from(text).into_response()
     })
 }

@@ -6,9 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::Request;
 use crate::deadline::after;
 use crate::exchange::{Coming, Exchange, LiveInput, Source, pour};
 use crate::pace;
+use crate::report;
 use crate::request::{BodyError, Content, LiveBody};
 use crate::response::Sink;
 
@@ -173,7 +175,8 @@ pub(crate) fn respond(
     let mut before = work.take_out();
     let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
     let (transport, limits) = (transport.clone(), &shared.limits);
-    send(source, chunked, &before, transport, limits, sent.unwrap_or(&mut 0))?;
+    let outcome = send(source, chunked, &before, transport, limits, sent.unwrap_or(&mut 0));
+    outcome.map_err(|broken| broken.report(&work.exchange.request, shared))?;
     before.clear();
     work.out = before;
     Ok(())
@@ -188,8 +191,9 @@ fn send(
     mut transport: Transport,
     limits: &Limits,
     sent: &mut u64,
-) -> io::Result<()> {
-    transport.write_by(before, limits.transfer_deadline(Instant::now(), before.len() as u64))?;
+) -> Result<(), Broken> {
+    let deadline = limits.transfer_deadline(Instant::now(), before.len() as u64);
+    transport.write_by(before, deadline).map_err(Broken::ByClient)?;
     if let Source::Stream(_) = source {
         // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
@@ -199,8 +203,34 @@ fn send(
         limits,
         is_probed: Cell::new(false),
         is_asked: Cell::new(false),
+        has_failed: false,
     };
-    pour(source, chunked, &mut client, sent)
+    pour(source, chunked, &mut client, sent).map_err(|error| match client.has_failed {
+        true => Broken::ByClient(error),
+        false => Broken::ByProgram(error),
+    })
+}
+
+/// Why a body is not sent whole.
+enum Broken {
+    /// Its client does not take it, or the server stops.
+    ByClient(io::Error),
+    /// What makes it has failed.
+    ByProgram(io::Error),
+}
+
+impl Broken {
+    /// Logs what is the program's.
+    fn report(self, request: &Request, shared: &Shared) -> io::Error {
+        match self {
+            Broken::ByClient(error) => error,
+            Broken::ByProgram(error) => {
+                shared.application.note_endpoint(request);
+                report::error!("the body of a response failed at {}: {error}", request.described());
+                error
+            }
+        }
+    }
 }
 
 struct Client<'l> {
@@ -210,6 +240,8 @@ struct Client<'l> {
     is_probed: Cell<bool>,
     /// A client that has finished sending was sent something, to find out whether it is there.
     is_asked: Cell<bool>,
+    /// It could not be sent something.
+    has_failed: bool,
 }
 
 impl Client<'_> {
@@ -224,6 +256,7 @@ impl Client<'_> {
 impl Sink for Client<'_> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.transport.is_interrupted() {
+            self.has_failed = true;
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the server is stopping",
@@ -231,7 +264,9 @@ impl Sink for Client<'_> {
         }
         // The clock runs only while the client is waited for, not between two writes.
         let deadline = self.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
-        self.transport.write_by(bytes, deadline)
+        let outcome = self.transport.write_by(bytes, deadline);
+        self.has_failed |= outcome.is_err();
+        outcome
     }
 
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {

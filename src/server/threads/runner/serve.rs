@@ -255,12 +255,8 @@ impl Runner {
     #[cold]
     fn panicked(&self, request: &Request, panic: &str) -> Response {
         self.shared.tally.panicked();
-        report::error!(
-            "handler panicked at {} {} (request {}): {panic}",
-            request.method(),
-            request.path(),
-            request.id()
-        );
+        self.shared.application.note_endpoint(request);
+        report::error!("handler panicked at {}: {panic}", request.described());
         StatusCode::INTERNAL_SERVER_ERROR
             .into_response()
             .with_origin(Origin::Panicked)
