@@ -9,10 +9,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::arguments::{Kind, PathArguments, Source};
+use super::arguments::{Kind, PathArguments, Source, Tail};
 use super::segment::{plain, short_name};
-use super::{Argument, Endpoint, Reply, Step, Walk};
+use super::{Argument, Endpoint, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
+use crate::request::Segments;
 use crate::sealed::Seal;
 use crate::{IntoResponse, Response};
 
@@ -98,6 +99,28 @@ pub(super) trait Call<T: ?Sized>: Send + Sync {
         arguments: &mut PathArguments<'_, 'r>,
         endpoint: Endpoint<'_>,
     ) -> Reply;
+}
+
+impl<T> dyn Call<T> {
+    /// Calls the handler with `segments` as its path arguments.
+    pub(super) fn call_with_segments<'r>(
+        &self,
+        receiver: &T,
+        walk: &mut Walk<'r>,
+        segments: Segments<'r>,
+        dispatcher: &str,
+        methods: &MethodSet,
+    ) -> Reply {
+        let signature = self.signature();
+        let endpoint = Endpoint {
+            dispatcher,
+            name: signature.name,
+            methods,
+            pace: signature.pace,
+        };
+        let mut arguments = PathArguments::new(&[], segments, Tail::Segments);
+        self.call(receiver, walk, &mut arguments, endpoint)
+    }
 }
 
 /// What there is to know about a function before it is called.
@@ -192,9 +215,9 @@ struct Function<F, S> {
 }
 
 /// A function of shape `S` behind a receiver, kept for later calls.
-struct Method<F, S>(Function<F, S>);
+struct MethodFunction<F, S>(Function<F, S>);
 
-impl<T, F, S> Call<T> for Method<F, S>
+impl<T, F, S> Call<T> for MethodFunction<F, S>
 where
     T: Send + Sync,
     F: Send + Sync + 'static,
@@ -229,7 +252,7 @@ where
     F: Send + Sync + 'static,
     S: MethodShape<T, F> + 'static,
 {
-    Arc::new(Method(Function {
+    Arc::new(MethodFunction(Function {
         signature: Signature::new(std::any::type_name::<F>(), S::arguments()),
         function,
         shape: PhantomData::<fn() -> S>,

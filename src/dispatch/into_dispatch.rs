@@ -1,9 +1,8 @@
 //! What can be mounted: a dispatcher, an application, a function.
 
-use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape, bind};
 use super::registry::find_nowhere;
-use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+use super::{Dispatch, Map, MethodSet, Reply, Step, Walk};
 use crate::sealed::Seal;
 
 /// What can be mounted under a path.
@@ -74,16 +73,11 @@ impl MountedFunction {
 
 impl Dispatch for MountedFunction {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        let signature = self.bound.0.signature();
-        let endpoint = Endpoint {
-            dispatcher: "Function",
-            name: signature.name,
-            methods: &self.methods,
-            pace: signature.pace,
-        };
         let call = |walk: &mut Walk<'_>| {
-            let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
-            self.bound.0.call(&(), walk, &mut arguments, endpoint)
+            let segments = walk.segments();
+            self.bound
+                .0
+                .call_with_segments(&(), walk, segments, "Function", &self.methods)
         };
         if self.takes_all {
             let all = Step::taking_text("Function", "", walk.segments().text().len());

@@ -7,12 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http::Method;
 
-use super::arguments::{PathArguments, Tail};
 use super::by_method::best;
 use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, Signature, bind, bind_method};
 use super::registry::find_nowhere;
 use super::segment::plain;
-use super::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk, Why, notation};
+use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
 
 /// Dispatch by function name: the first segment names a function, those behind it are its arguments, as
 /// a list or one by one.
@@ -249,17 +248,10 @@ impl<T> Exposed<T> {
     }
 
     fn dispatch(&self, receiver: &T, walk: &mut Walk<'_>) -> Reply {
-        let signature = self.signature();
-        let endpoint = Endpoint {
-            dispatcher: "Methods",
-            name: signature.name,
-            methods: &self.methods,
-            pace: signature.pace,
-        };
-        let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
+        let (segments, methods) = (walk.segments(), &self.methods);
         match &self.call {
-            Callee::Plain(bound) => bound.0.call(&(), walk, &mut arguments, endpoint),
-            Callee::Method(method) => method.call(receiver, walk, &mut arguments, endpoint),
+            Callee::Plain(bound) => bound.0.call_with_segments(&(), walk, segments, "Methods", methods),
+            Callee::Method(method) => method.call_with_segments(receiver, walk, segments, "Methods", methods),
         }
     }
 }

@@ -113,7 +113,7 @@ macro_rules! resource {
 /// What a [`Resource`] lists its verbs, items and nested resources to.
 pub struct Verbs<'v, 'r, S> {
     resource: Option<&'v S>,
-    purpose: Purpose<'v, 'r>,
+    listed_for: ListedFor<'v, 'r>,
     /// What has come of it so far.
     reply: Option<Reply>,
     /// Whether that is final.
@@ -128,8 +128,8 @@ impl<S> fmt::Debug for Verbs<'_, '_, S> {
     }
 }
 
-/// What the list is made for.
-enum Purpose<'v, 'r> {
+/// What the verbs are listed for.
+enum ListedFor<'v, 'r> {
     /// For the map, and with the verbs that have been listed.
     Describe(&'v mut Map, Vec<Method>),
     Dispatch(Stage, &'v mut Walk<'r>),
@@ -183,8 +183,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     pub fn verb<F: MethodHandler<S, H>, H: MethodShape<S, F>>(&mut self, name: &str, function: F) -> &mut Self {
         let full_name = std::any::type_name::<F>();
         let name = plain(name);
-        match &mut self.purpose {
-            Purpose::Describe(map, listed) => {
+        match &mut self.listed_for {
+            ListedFor::Describe(map, listed) => {
                 let method = method(name);
                 if listed.contains(&method) {
                     panic!("{} lists {method} twice", std::any::type_name::<S>());
@@ -194,7 +194,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 map.endpoint("Resource", &methods, &signature.pattern, &signature.text());
                 listed.push(method);
             }
-            Purpose::Dispatch(stage, walk) => {
+            ListedFor::Dispatch(stage, walk) => {
                 if let Some(resource) = self.resource
                     && stage.is_for(name, walk.method())
                     && !self.is_decided
@@ -216,11 +216,11 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     /// It may borrow this one, as items do.
     pub fn nested<N: Resource>(&mut self, name: &str, nested: impl FnOnce(&'v S) -> N) -> &mut Self {
         let name = plain(name);
-        match &mut self.purpose {
-            Purpose::Describe(map, _) => {
+        match &mut self.listed_for {
+            ListedFor::Describe(map, _) => {
                 map.items(type_name::<N>(), |map| map.below(&nested_part(name), describe::<N>));
             }
-            Purpose::Dispatch(Stage::Nested, walk) => {
+            ListedFor::Dispatch(Stage::Nested, walk) => {
                 if let Some(resource) = self.resource
                     && !self.is_decided
                     && walk.segments().next() == Some(name)
@@ -231,7 +231,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                     self.reply = Some(walk.descend(step, |walk| dispatch(&nested(resource), walk)));
                 }
             }
-            Purpose::Dispatch(..) => {}
+            ListedFor::Dispatch(..) => {}
         }
         self
     }
@@ -249,12 +249,12 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
         &mut self,
         find: impl FnOnce(&'v S, &'r Request, K) -> Option<I>,
     ) -> &mut Self {
-        match &mut self.purpose {
-            Purpose::Describe(map, _) => {
+        match &mut self.listed_for {
+            ListedFor::Describe(map, _) => {
                 let name = type_name::<I>();
                 map.items(name, |map| map.below(&part::<I>(), describe::<I>));
             }
-            Purpose::Dispatch(Stage::Items, walk) => {
+            ListedFor::Dispatch(Stage::Items, walk) => {
                 let undecided = self.resource.filter(|_| !self.is_decided);
                 if let (Some(resource), Some(segment)) = (undecided, walk.segments().next()) {
                     self.reply = Some(match key(segment) {
@@ -269,7 +269,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                     });
                 }
             }
-            Purpose::Dispatch(..) => {}
+            ListedFor::Dispatch(..) => {}
         }
         self
     }
@@ -361,7 +361,7 @@ fn dispatch<S: Resource>(resource: &S, walk: &mut Walk<'_>) -> Reply {
     for stage in stages.into_iter().skip(if is_used_up { 2 } else { 0 }) {
         let mut verbs = Verbs {
             resource: Some(resource),
-            purpose: Purpose::Dispatch(stage, walk),
+            listed_for: ListedFor::Dispatch(stage, walk),
             reply: None,
             is_decided: false,
         };
@@ -380,18 +380,18 @@ fn dispatch<S: Resource>(resource: &S, walk: &mut Walk<'_>) -> Reply {
 fn describe<S: Resource>(map: &mut Map) {
     S::verbs(&mut Verbs {
         resource: None,
-        purpose: Purpose::Describe(map, Vec::new()),
+        listed_for: ListedFor::Describe(map, Vec::new()),
         reply: None,
         is_decided: false,
     });
 }
 
 /// A resource at the root, or under a mount.
-struct Root<R>(R);
+struct Root<R>(Arc<R>);
 
 impl<R: Resource + Send + Sync> Dispatch for Root<R> {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        dispatch(&self.0, walk)
+        dispatch(&*self.0, walk)
     }
 
     fn describe(&self, map: &mut Map) {
@@ -408,7 +408,7 @@ impl<R: Resource + Send + Sync + 'static> IntoDispatch<AResource> for R {
     const SEAL: Seal = Seal;
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
-        Root(self)
+        Root(Arc::new(self))
     }
 }
 
@@ -421,19 +421,7 @@ impl<R: Resource + Send + Sync + 'static> IntoDispatch<ASharedResource> for Arc<
     const SEAL: Seal = Seal;
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
-        Shared(self)
-    }
-}
-
-struct Shared<R>(Arc<R>);
-
-impl<R: Resource + Send + Sync> Dispatch for Shared<R> {
-    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        dispatch(&*self.0, walk)
-    }
-
-    fn describe(&self, map: &mut Map) {
-        map.items(type_name::<R>(), describe::<R>);
+        Root(self)
     }
 }
 

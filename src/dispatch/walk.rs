@@ -9,7 +9,7 @@ use super::hook_runs::HookRuns;
 use super::{Arrived, Crumb, Decision, Listener, MethodSet, Miss, Reply, Why};
 use crate::Response;
 use crate::pace::Pace;
-use crate::request::{Request, Segments};
+use crate::request::{Mark, Request, Segments};
 
 /// A walk along the path of a request.
 ///
@@ -53,6 +53,15 @@ impl fmt::Debug for Walk<'_> {
             .field("depth", &self.depth)
             .finish_non_exhaustive()
     }
+}
+
+/// How far a walk has come: what it goes back to after a miss.
+struct Position<'r> {
+    rest: Segments<'r>,
+    values: Mark,
+    captures: usize,
+    /// The length of the endpoint's pattern, if that is recorded.
+    pattern: Option<usize>,
 }
 
 /// What a walk is for.
@@ -219,20 +228,14 @@ impl<'r> Walk<'r> {
 
     #[inline(never)]
     fn unless_it_hides(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
-        let request = self.request;
-        let before = (self.rest, request.context().mark(), request.captures().count());
-        let recorded = request.endpoint_record().map(|record| record.borrow().len());
+        let pattern = self.request.endpoint_record().map(|record| record.borrow().len());
+        let before = self.position(pattern);
         self.follows_miss = true;
         let reply = inner(self);
         let is_404 = |response: &Response| response.status() == http::StatusCode::NOT_FOUND;
         if reply.is_ok() && self.has_taken_any && self.response.as_ref().is_some_and(is_404) {
             self.response = None;
-            self.rest = before.0;
-            request.context().rewind(before.1);
-            request.captures().truncate(before.2);
-            if let (Some(record), Some(len)) = (request.endpoint_record(), recorded) {
-                record.borrow_mut().truncate(len);
-            }
+            self.go_back(before);
             return Err(Miss::NotFound);
         }
         reply
@@ -340,9 +343,7 @@ impl<'r> Walk<'r> {
         if self.listener.is_some() {
             self.tell(step.dispatcher, self.rest.until(&rest), step.name, Decision::Descend);
         }
-        let request = self.request;
-        let before = (self.rest, request.context().mark(), request.captures().count());
-        let recorded = self.record(step);
+        let before = self.position(self.record(step));
         // Who has arrived before, and looks further, may still come back to that.
         let earlier = if self.response.is_some() {
             self.response.take()
@@ -355,14 +356,32 @@ impl<'r> Walk<'r> {
         self.depth -= 1;
         if reply.is_err() {
             self.response = earlier;
-            self.rest = before.0;
-            request.context().rewind(before.1);
-            request.captures().truncate(before.2);
-            if let (Some(record), Some(len)) = (request.endpoint_record(), recorded) {
-                record.borrow_mut().truncate(len);
-            }
+            self.go_back(before);
         }
         reply
+    }
+
+    #[inline(always)]
+    fn position(&self, pattern: Option<usize>) -> Position<'r> {
+        let request = self.request;
+        Position {
+            rest: self.rest,
+            values: request.context().mark(),
+            captures: request.captures().count(),
+            pattern,
+        }
+    }
+
+    /// Forgets all that has been taken, set and captured since the walk was there.
+    #[inline(always)]
+    fn go_back(&mut self, before: Position<'r>) {
+        let request = self.request;
+        self.rest = before.rest;
+        request.context().rewind(before.values);
+        request.captures().truncate(before.captures);
+        if let (Some(record), Some(len)) = (request.endpoint_record(), before.pattern) {
+            record.borrow_mut().truncate(len);
+        }
     }
 
     /// Ends the walk at `endpoint`, if the path is used up and the endpoint takes the method: calls
@@ -499,7 +518,7 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Adds the step to the endpoint's pattern; says how long that was before.
+    /// Adds the step to the endpoint's pattern, and returns how long that was before.
     #[inline]
     fn record(&self, step: Step<'_>) -> Option<usize> {
         let mut record = self.request.endpoint_record()?.borrow_mut();

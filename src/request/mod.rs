@@ -32,7 +32,7 @@ pub use build::InvalidRequest;
 #[cfg(feature = "tower")]
 pub(crate) use build::head_text;
 use captures::Captures;
-pub(crate) use context::{Context, Values};
+pub(crate) use context::{Context, Mark, Values};
 pub(crate) use copy::RequestCopy;
 pub(crate) use forwarded::Relayed;
 pub use id::RequestId;

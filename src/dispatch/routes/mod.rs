@@ -21,9 +21,8 @@ use std::sync::OnceLock;
 
 use http::Method;
 
-use super::arguments::{PathArguments, Tail};
 use super::handler::{Bound, Handler, Shape, bind};
-use super::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
+use super::{Dispatch, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
 use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
@@ -290,25 +289,15 @@ fn not_found(handler: &Bound, walk: &mut Walk<'_>) -> Reply {
     let all = Step::taking_text("Routes", "", walk.segments().text().len());
     let segments = walk.segments();
     let arrived = walk.descend(all, |walk| {
-        let any = MethodSet::any();
-        let signature = handler.0.signature();
-        let endpoint = Endpoint {
-            dispatcher: "Routes",
-            name: signature.name,
-            methods: &any,
-            pace: signature.pace,
-        };
-        handler.0.call(
-            &(),
-            walk,
-            &mut PathArguments::new(&[], segments, Tail::Segments),
-            endpoint,
-        )
+        handler
+            .0
+            .call_with_segments(&(), walk, segments, "Routes", &MethodSet::any())
     })?;
-    if let Some(response) = walk.response_mut() {
-        if response.status() == http::StatusCode::OK {
-            response.set_status(http::StatusCode::NOT_FOUND);
-        }
+    if let Some(response) = walk
+        .response_mut()
+        .filter(|response| response.status() == http::StatusCode::OK)
+    {
+        response.set_status(http::StatusCode::NOT_FOUND);
     }
     Ok(arrived)
 }

@@ -34,11 +34,11 @@ type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 pub(super) fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Problem> {
     let mut shapes = Shapes::default();
     loop {
-        let source = Source {
+        let deserializer = PairsDeserializer {
             pairs: pairs.clone(),
             shapes: &shapes,
         };
-        match T::deserialize(source) {
+        match T::deserialize(deserializer) {
             Err(Problem::Mismatch { found, expected }) => shapes.learn(found, &expected)?,
             outcome => return outcome,
         }
@@ -46,12 +46,12 @@ pub(super) fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Problem> 
 }
 
 /// Pairs, as what serde reads a type from.
-struct Source<'a, 's> {
+struct PairsDeserializer<'a, 's> {
     pairs: Pairs<'a>,
     shapes: &'s Shapes,
 }
 
-impl<'a, 's> Source<'a, 's> {
+impl<'a, 's> PairsDeserializer<'a, 's> {
     /// The fields that a type asks for by these names. Of all others the first stands for all, for a type that denies
     /// those.
     fn asked(self, names: &'static [&'static str]) -> Result<Vec<Field<'a, 's>>, Problem> {
@@ -113,7 +113,7 @@ fn visit<'de, V: Visitor<'de>>(fields: Vec<Field<'_, '_>>, visitor: V) -> Result
     MapDeserializer::new(fields).deserialize_map(visitor)
 }
 
-impl<'de> Deserializer<'de> for Source<'_, '_> {
+impl<'de> Deserializer<'de> for PairsDeserializer<'_, '_> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
