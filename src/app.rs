@@ -398,9 +398,7 @@ impl App {
         if let Some(listener) = walk.listener() {
             listener.moves(request, &location);
         }
-        let moved = Response::redirect(location)
-            .with_status(StatusCode::PERMANENT_REDIRECT)
-            .with_origin(Origin::Automatic);
+        let moved = Response::moved_permanently(location).with_origin(Origin::Automatic);
         Ok(walk.end_with(Some(moved)))
     }
 

@@ -80,13 +80,14 @@ impl Response {
         }
     }
 
-    /// Creates a redirect that keeps method and body: 307 (RFC 9110 §15.4.8). For another kind, set another status.
+    /// Creates a redirect that keeps method and body, for this once: 307 (RFC 9110 §15.4.8).
+    /// [`see_other`](Response::see_other) is for after a form.
     ///
     /// Browsers follow `//host/..` and `/\\host/..` to another host. So build the location with
     /// [`App::url_for`](crate::App::url_for), not from the path that a client sent.
     ///
     /// ```
-    /// let response = hansel::Response::redirect("/login").with_status(hansel::StatusCode::SEE_OTHER);
+    /// let response = hansel::Response::redirect("/login");
     /// assert_eq!(response.header("Location"), Some("/login"));
     /// ```
     #[track_caller]
@@ -94,6 +95,30 @@ impl Response {
         Response::default()
             .with_status(StatusCode::TEMPORARY_REDIRECT)
             .with_header("Location", location)
+    }
+
+    /// Creates a redirect that a browser follows with GET, as after a form: 303 (RFC 9110 §15.4.4). So a reload does not
+    /// send the form again.
+    ///
+    /// ```
+    /// let response = hansel::Response::see_other("/orders/7");
+    /// assert_eq!((response.status().as_u16(), response.header("Location")), (303, Some("/orders/7")));
+    /// ```
+    #[track_caller]
+    pub fn see_other(location: impl AsRef<[u8]>) -> Response {
+        Response::redirect(location).with_status(StatusCode::SEE_OTHER)
+    }
+
+    /// Creates a redirect that keeps method and body, and that clients remember: 308 (RFC 9110 §15.4.9). It can hardly be
+    /// taken back.
+    ///
+    /// ```
+    /// let response = hansel::Response::moved_permanently("/people");
+    /// assert_eq!((response.status().as_u16(), response.header("Location")), (308, Some("/people")));
+    /// ```
+    #[track_caller]
+    pub fn moved_permanently(location: impl AsRef<[u8]>) -> Response {
+        Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT)
     }
 
     /// Returns the status: 200 unless it was set.
@@ -196,6 +221,21 @@ impl Response {
     /// Returns the body.
     pub fn body(&self) -> &Body {
         &self.body
+    }
+
+    /// Takes the body out, and leaves none: for a hook that sends it on changed, say compressed.
+    ///
+    /// ```
+    /// use hansel::{Body, Response};
+    ///
+    /// let mut response = Response::new("hello");
+    /// let body = response.take_body();
+    /// let text = body.bytes().unwrap_or_default().to_ascii_uppercase();
+    /// response.set_body(text);
+    /// assert_eq!(response.body().bytes(), Some(&b"HELLO"[..]));
+    /// ```
+    pub fn take_body(&mut self) -> Body {
+        std::mem::replace(&mut self.body, Body::empty())
     }
 
     /// Sets the body.
