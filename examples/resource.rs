@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use hansel::dispatch::{Crumb, Decision, Listener, Miss};
+use hansel::dispatch::{Crumb, Decision, Miss, Observer};
 use hansel::{App, Request, Resource, Routes, Server, Verbs, resource};
 
 /// `class Field(Collection)`: a collection is a resource as well.
@@ -126,7 +126,7 @@ impl Loft {
 /// `for segment, handler, endpoint, *meta in dispatch(context, some_object, path): print(...)`
 struct Print;
 
-impl Listener for Print {
+impl Observer for Print {
     fn begins(&self, request: &Request) {
         println!("{} {}", request.method(), request.path());
     }
@@ -144,7 +144,7 @@ impl Listener for Print {
     }
 }
 
-fn app(listener: impl Listener + Send + Sync + 'static) -> App {
+fn app(observer: impl Observer + Send + Sync + 'static) -> App {
     let field = Arc::new(Field {
         potatoes: AtomicUsize::new(10),
     });
@@ -153,7 +153,7 @@ fn app(listener: impl Listener + Send + Sync + 'static) -> App {
     };
     let root = Routes::new().mount("/farm", farm).mount("/", field);
     // The original has `Allow` on every response.
-    App::new(root).allow_always(true).listen(listener)
+    App::new(root).allow_always(true).observe(observer)
 }
 
 fn main() -> std::io::Result<()> {
@@ -304,7 +304,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Events(Arc<Mutex<Vec<(String, String, bool)>>>);
 
-    impl Listener for Events {
+    impl Observer for Events {
         fn crumb(&self, crumb: &Crumb<'_>) {
             let endpoint = matches!(crumb.decision, Decision::Arrive(_));
             if !matches!(crumb.decision, Decision::Decline(_)) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, HookRuns, IntoDispatch, Listener, Map, MethodSet, Miss, Outcome, Purpose, Recorder, Reply, Trail,
+    Both, Dispatch, HookRuns, IntoDispatch, Map, MethodSet, Miss, Observer, Outcome, Purpose, Recorder, Reply, Trail,
     UrlError, Walk, build_url, stays_as_it_is,
 };
 #[cfg(feature = "development")]
@@ -38,14 +38,14 @@ pub struct App {
     /// Every response gets an `Allow` field.
     allow_always: bool,
     slashes: Slashes,
-    listener: Option<Box<dyn Listener + Send + Sync>>,
+    observer: Option<Box<dyn Observer + Send + Sync>>,
     /// Answers a request in development mode, if that is on. The function is referenced only where that is switched on,
     /// so the linker drops the page from programs that never do so.
     in_development: Option<Respond>,
     response_hook: Option<ResponseHook>,
 }
 
-type Respond = fn(&App, &Request, Option<&dyn Listener>) -> Response;
+type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
 
 /// How to treat a path that leads nowhere, but would with a slash more or less at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,7 +89,7 @@ impl App {
             root,
             allow_always: false,
             slashes: Slashes::default(),
-            listener: None,
+            observer: None,
             in_development: None,
             response_hook: None,
         }
@@ -119,10 +119,10 @@ impl App {
         self
     }
 
-    /// Notifies `listener` of every walk.
+    /// Notifies `observer` of every walk.
     #[must_use]
-    pub fn listen(mut self, listener: impl Listener + Send + Sync + 'static) -> App {
-        self.listener = Some(Box::new(listener));
+    pub fn observe(mut self, observer: impl Observer + Send + Sync + 'static) -> App {
+        self.observer = Some(Box::new(observer));
         self
     }
 
@@ -276,16 +276,16 @@ impl App {
         recorder.with_outcome(request, outcome)
     }
 
-    fn call_for(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+    fn call_for(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
         match self.in_development {
-            Some(respond) => respond(self, request, listener),
-            None => self.respond_and_note(request, listener),
+            Some(respond) => respond(self, request, observer),
+            None => self.respond_and_note(request, observer),
         }
     }
 
     /// Responds. Where something has failed, the log will name the endpoint.
-    fn respond_and_note(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        let response = self.dispatch_and_respond(request, listener);
+    fn respond_and_note(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
+        let response = self.dispatch_and_respond(request, observer);
         if response.is_faulty() {
             self.note_endpoint(request);
         }
@@ -293,35 +293,35 @@ impl App {
     }
 
     #[cfg(feature = "development")]
-    fn respond_in_development(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
-        let respond = |witness: &dyn Listener| self.respond_and_note(request, Some(witness));
+    fn respond_in_development(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
+        let respond = |witness: &dyn Observer| self.respond_and_note(request, Some(witness));
         page::respond(
             request,
-            listener,
+            observer,
             respond,
             || self.routes(),
             || self.note_endpoint(request),
         )
     }
 
-    fn dispatch_and_respond(&self, request: &Request, listener: Option<&dyn Listener>) -> Response {
+    fn dispatch_and_respond(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
         // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
         // the server in general rather than to a specific resource."
         let segments = request.segments();
         if segments.is_asterisk() {
             return options(&self.everywhere());
         }
-        if let Some(listener) = listener {
-            listener.begins(request);
+        if let Some(observer) = observer {
+            observer.begins(request);
         }
         let runs = HookRuns::default();
-        let mut walk = Walk::new(request, segments, Purpose::Respond, listener, &runs);
+        let mut walk = Walk::new(request, segments, Purpose::Respond, observer, &runs);
         if self.allow_always {
             walk.expect_another();
         }
         let reply = self.dispatch(&mut walk);
-        if let Some(listener) = listener {
-            listener.ends(request, reply.as_ref().map(|_| ()));
+        if let Some(observer) = observer {
+            observer.ends(request, reply.as_ref().map(|_| ()));
         }
         match reply {
             Ok(arrived) => {
@@ -395,8 +395,8 @@ impl App {
         }
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
         let location = other + &query;
-        if let Some(listener) = walk.listener() {
-            listener.moves(request, &location);
+        if let Some(observer) = walk.observer() {
+            observer.moves(request, &location);
         }
         let moved = Response::moved_permanently(location).with_origin(Origin::Automatic);
         Ok(walk.end_with(Some(moved)))
@@ -465,14 +465,14 @@ impl Application for App {
     fn call(&self, request: &Request) -> Response {
         self.call_for(
             request,
-            self.listener.as_deref().map(|listener| listener as &dyn Listener),
+            self.observer.as_deref().map(|observer| observer as &dyn Observer),
         )
     }
 
-    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
-        match &self.listener {
-            Some(own) => self.call_for(request, Some(&Both(&**own, listener))),
-            None => self.call_for(request, Some(listener)),
+    fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
+        match &self.observer {
+            Some(own) => self.call_for(request, Some(&Both(&**own, observer))),
+            None => self.call_for(request, Some(observer)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dispatch::Listener;
+use crate::dispatch::Observer;
 use crate::pace::Pace;
 use crate::sealed::Seal;
 use crate::seen::ResponseHook;
@@ -37,9 +37,9 @@ pub trait Application: Send + Sync + 'static {
     /// If it panics, the server responds with 500 and logs the panic.
     fn call(&self, request: &Request) -> Response;
 
-    /// Does what [`call`](Application::call) does, and notifies `listener` of every decision of dispatch. It is for tests and
+    /// Does what [`call`](Application::call) does, and notifies `observer` of every decision of dispatch. It is for tests and
     /// tools. By default nothing is notified, which is right for an application that does not dispatch.
-    fn call_watched(&self, request: &Request, _listener: &dyn Listener) -> Response {
+    fn call_watched(&self, request: &Request, _observer: &dyn Observer) -> Response {
         self.call(request)
     }
 
@@ -66,8 +66,8 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).call(request)
     }
 
-    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
-        (**self).call_watched(request, listener)
+    fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
+        (**self).call_watched(request, observer)
     }
 
     fn overview(&self) -> String {
@@ -88,8 +88,8 @@ impl<A: Application + ?Sized> Application for Box<A> {
         (**self).call(request)
     }
 
-    fn call_watched(&self, request: &Request, listener: &dyn Listener) -> Response {
-        (**self).call_watched(request, listener)
+    fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
+        (**self).call_watched(request, observer)
     }
 
     fn overview(&self) -> String {

@@ -210,6 +210,7 @@ pub use dispatch::Query;
 pub use dispatch::regex;
 #[doc(inline)]
 pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
+pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;
 pub use pace::blocking;

@@ -5,13 +5,14 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hansel::dispatch::{
-    Arrived, Chain, Crumb, Decision, Endpoint, Hooks, Map, MethodSet, Methods, Miss, Mount, Outcome, Pattern, Place,
-    Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
+    Arrived, Chain, Crumb, Decision, Dispatch, Endpoint, Hooks, Map, MethodSet, Methods, Miss, Mount, Observer,
+    Outcome, Pattern, Place, Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
 };
 use hansel::test::{Client, Stream};
 use hansel::{
-    AccessLog, App, Body, BodyError, BodyReader, BodyWriter, Drained, Error, Handle, Html, InvalidRequest, Limits,
-    Pairs, Request, RequestId, Response, Segments, Server, Slashes, Trust, test,
+    AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Drained, Error, Handle, Html, InvalidField,
+    InvalidRequest, Limits, Listener, Origin, Pairs, Refusal, Request, RequestId, Response, Seen, Segments, Server,
+    Slashes, Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -61,7 +62,12 @@ fn types_keep_their_traits() {
     );
     all!(is_hash: BodyError, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
     all!(is_display: Drained, Limits, Map, MethodSet, RequestId<'_>, Server, Trail, TrailCrumb, Trust, Why<'_>);
-    all!(is_error: BodyError, InvalidRequest, UrlError);
+    all!(is_error: BodyError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
+    // These are used as trait objects.
+    all!(is_debug: Option<fn(&dyn Application, &dyn Dispatch, &dyn Observer)>);
+    all!(is_debug: Listener, Origin, Seen<'_>);
+    all!(is_send: Listener, Origin);
+    all!(is_clone: Origin);
 }
 
 #[cfg(feature = "tls")]
@@ -133,7 +139,7 @@ fn debug_of_long_things_is_short() {
 /// A walk is shown where it is, also by a hook in the middle of it.
 #[test]
 fn debug_works_in_the_middle_of_things() {
-    let shows = |walk: &mut Walk<'_>, inner: &dyn hansel::dispatch::Dispatch| {
+    let shows = |walk: &mut Walk<'_>, inner: &dyn Dispatch| {
         let shown = format!("{walk:?}");
         assert!(shown.contains("/a/b") && shown.contains("POST"), "{shown}");
         inner.dispatch(walk)

@@ -132,8 +132,8 @@ impl fmt::Display for Why<'_> {
 
 /// Hears of a walk as it happens.
 ///
-/// A walk without a listener does no work for one.
-pub trait Listener {
+/// A walk without an observer does no work for one.
+pub trait Observer {
     /// A walk begins.
     fn begins(&self, _request: &Request) {}
 
@@ -147,10 +147,10 @@ pub trait Listener {
     fn ends(&self, _request: &Request, _outcome: Result<(), &Miss>) {}
 }
 
-/// Tells two listeners, one after the other.
-pub(crate) struct Both<'l>(pub(crate) &'l dyn Listener, pub(crate) &'l dyn Listener);
+/// Tells two observers, one after the other.
+pub(crate) struct Both<'l>(pub(crate) &'l dyn Observer, pub(crate) &'l dyn Observer);
 
-impl Listener for Both<'_> {
+impl Observer for Both<'_> {
     fn begins(&self, request: &Request) {
         self.0.begins(request);
         self.1.begins(request);

@@ -187,6 +187,14 @@ fn bit(method: &Method) -> Option<u16> {
     })
 }
 
+impl Extend<Method> for MethodSet {
+    fn extend<I: IntoIterator<Item = Method>>(&mut self, methods: I) {
+        for method in methods {
+            self.insert(&method);
+        }
+    }
+}
+
 impl FromIterator<Method> for MethodSet {
     fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> MethodSet {
         methods.into_iter().fold(MethodSet::empty(), MethodSet::with)

@@ -6,7 +6,7 @@
 //!
 //! A dispatcher is asked with a [`Walk`] along the path. It goes on with [`Walk::descend`], ends with
 //! [`Walk::arrive`], and replies that it has [`Arrived`] or what it has [`Miss`]ed. On the way it leaves
-//! [`Crumb`]s for a [`Listener`]; they cost nothing if there is none.
+//! [`Crumb`]s for an [`Observer`]; they cost nothing if there is none.
 //!
 //! # A dispatcher of your own
 //!
@@ -68,7 +68,7 @@ pub use arguments::Argument;
 pub(crate) use arguments::{Kind, PathArguments, Source, Unfit};
 pub use chain::Chain;
 pub(crate) use crumb::Both;
-pub use crumb::{Crumb, Decision, Listener, Why};
+pub use crumb::{Crumb, Decision, Observer, Why};
 pub use extract::*;
 pub use handler::{Handler, MethodHandler, MethodShape, Shape};
 pub(crate) use hook_runs::HookRuns;

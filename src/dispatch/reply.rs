@@ -1,5 +1,8 @@
 //! What comes of a dispatch: it arrived, or it missed.
 
+use std::error::Error;
+use std::fmt;
+
 use http::Method;
 
 use super::MethodSet;
@@ -65,6 +68,17 @@ impl Miss {
         }
     }
 }
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Miss::NotFound => f.write_str("there is no endpoint at this path"),
+            Miss::MethodNotAllowed(allowed) => write!(f, "this path allows only {}", allowed.allow()),
+        }
+    }
+}
+
+impl Error for Miss {}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::{Crumb, Decision, Listener, MethodSet, Miss, Why};
+use super::{Crumb, Decision, MethodSet, Miss, Observer, Why};
 use crate::Request;
 
 /// What happened to one request on its way, decision by decision.
@@ -177,7 +177,7 @@ impl Recorder {
     }
 }
 
-impl Listener for Recorder {
+impl Observer for Recorder {
     fn begins(&self, _: &Request) {
         self.crumbs.borrow_mut().clear();
         // What panics has been found, and there is nobody left to say so.

@@ -6,7 +6,7 @@ use std::fmt;
 use http::Method;
 
 use super::hook_runs::HookRuns;
-use super::{Arrived, Crumb, Decision, Listener, MethodSet, Miss, Reply, Why};
+use super::{Arrived, Crumb, Decision, MethodSet, Miss, Observer, Reply, Why};
 use crate::Response;
 use crate::pace::Pace;
 use crate::request::{Mark, Request, Segments};
@@ -26,7 +26,7 @@ pub struct Walk<'r> {
     rest: Segments<'r>,
     depth: usize,
     purpose: Purpose,
-    listener: Option<&'r dyn Listener>,
+    observer: Option<&'r dyn Observer>,
     /// The hooks that have run for the request, on this walk and on earlier ones.
     runs: &'r HookRuns,
     /// There may be another walk for the request, which hooks do not run for again.
@@ -163,7 +163,7 @@ impl<'r> Walk<'r> {
         request: &'r Request,
         segments: Segments<'r>,
         purpose: Purpose,
-        listener: Option<&'r dyn Listener>,
+        observer: Option<&'r dyn Observer>,
         runs: &'r HookRuns,
     ) -> Walk<'r> {
         Walk {
@@ -172,13 +172,13 @@ impl<'r> Walk<'r> {
             rest: segments,
             depth: 0,
             purpose,
-            listener,
+            observer,
             runs,
             may_come_again: false,
             is_last_resort: true,
             is_awaited: false,
             // Who listens may ask for it, and so does who has built a URL of it.
-            keeps_captures: listener.is_some() || purpose == Purpose::Rematch,
+            keeps_captures: observer.is_some() || purpose == Purpose::Rematch,
             follows_miss: false,
             has_taken_any: false,
             response: None,
@@ -246,7 +246,7 @@ impl<'r> Walk<'r> {
     where
         'r: 's,
     {
-        let mut walk = Walk::new(self.request, segments, purpose, self.listener, self.runs);
+        let mut walk = Walk::new(self.request, segments, purpose, self.observer, self.runs);
         walk.may_come_again = self.may_come_again;
         walk
     }
@@ -261,8 +261,8 @@ impl<'r> Walk<'r> {
         self.purpose
     }
 
-    pub(crate) fn listener(&self) -> Option<&'r dyn Listener> {
-        self.listener
+    pub(crate) fn observer(&self) -> Option<&'r dyn Observer> {
+        self.observer
     }
 
     /// Whether what is not found may be answered, which somebody would do.
@@ -318,7 +318,7 @@ impl<'r> Walk<'r> {
 
     /// Whether somebody listens, so that reasons are worth finding out.
     pub fn is_watched(&self) -> bool {
-        self.listener.is_some()
+        self.observer.is_some()
     }
 
     /// A name that has to be made, if somebody will see it; else an empty one.
@@ -340,7 +340,7 @@ impl<'r> Walk<'r> {
         if self.depth == Self::MAX_DEPTH {
             return Err(self.decline(step.dispatcher, step.name, || Why::TooDeep));
         }
-        if self.listener.is_some() {
+        if self.observer.is_some() {
             self.tell(step.dispatcher, self.rest.until(&rest), step.name, Decision::Descend);
         }
         let before = self.position(self.record(step));
@@ -411,7 +411,7 @@ impl<'r> Walk<'r> {
             });
             return Err(Miss::MethodNotAllowed(methods.clone()));
         }
-        if self.listener.is_some() {
+        if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(methods));
         }
         if self.purpose == Purpose::Respond {
@@ -470,7 +470,7 @@ impl<'r> Walk<'r> {
     ///
     /// The reason is only asked for if somebody listens.
     pub fn decline<'w>(&self, dispatcher: &str, name: &str, why: impl FnOnce() -> Why<'w>) -> Miss {
-        if self.listener.is_some() {
+        if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Decline(why()));
         }
         Miss::NotFound
@@ -478,7 +478,7 @@ impl<'r> Walk<'r> {
 
     /// Ends the walk before any endpoint, with a response that holds for all that could follow.
     pub(super) fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
-        if self.listener.is_some() {
+        if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
         if self.keeps_refusals() {
@@ -532,8 +532,8 @@ impl<'r> Walk<'r> {
 
     #[cold]
     fn tell(&self, dispatcher: &str, taken: &str, handler: &str, decision: Decision<'_>) {
-        if let Some(listener) = self.listener {
-            listener.crumb(&Crumb {
+        if let Some(observer) = self.observer {
+            observer.crumb(&Crumb {
                 depth: self.depth,
                 dispatcher,
                 taken,

@@ -11,7 +11,7 @@ mod part;
 mod secrets;
 mod text;
 
-use crate::dispatch::{Both, Listener, Map, Miss, Outcome, Recorder, Trail, Why};
+use crate::dispatch::{Both, Map, Miss, Observer, Outcome, Recorder, Trail, Why};
 use crate::report;
 use crate::response::Origin;
 use crate::response::reason;
@@ -52,14 +52,14 @@ struct Own {
 /// Answers a request by `call`, and tells how it came to that if it came to nothing good.
 pub(crate) fn respond(
     request: &Request,
-    listener: Option<&dyn Listener>,
-    call: impl FnOnce(&dyn Listener) -> Response,
+    observer: Option<&dyn Observer>,
+    call: impl FnOnce(&dyn Observer) -> Response,
     map: impl FnOnce() -> Map,
     note_endpoint: impl FnOnce(),
 ) -> Response {
     let recorder = Recorder::default();
-    let watched = || match listener {
-        Some(listener) => call(&Both(&recorder, listener)),
+    let watched = || match observer {
+        Some(observer) => call(&Both(&recorder, observer)),
         None => call(&recorder),
     };
     let (mut response, mut panic) = match panics::catch(watched) {
@@ -523,7 +523,7 @@ mod tests {
         use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
         static HEARD: AtomicUsize = AtomicUsize::new(0);
         struct Ear;
-        impl Listener for Ear {
+        impl Observer for Ear {
             fn begins(&self, _: &Request) {
                 HEARD.fetch_add(1, Relaxed);
             }
@@ -534,7 +534,7 @@ mod tests {
                 HEARD.fetch_add(if outcome.is_err() { 10_000 } else { 0 }, Relaxed);
             }
         }
-        let app = App::new(routes()).listen(Ear).development(true);
+        let app = App::new(routes()).observe(Ear).development(true);
         let _ = app.call(&Request::get("/nowhere"));
         assert_eq!(HEARD.load(Relaxed), 10_101);
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use hansel::dispatch::{Crumb, Decision, Dispatch, Listener, Map, MethodSet, Miss, Reply, Step, Walk};
+use hansel::dispatch::{Crumb, Decision, Dispatch, Map, MethodSet, Miss, Observer, Reply, Step, Walk};
 use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, Method, Request, Routes, Slashes, mount};
 use proptest::prelude::*;
@@ -48,7 +48,7 @@ proptest! {
         let response = client.send(request(&method, &path));
         prop_assert_eq!(response.trail(), Some(&trail), "that of the call is that of the explanation");
         let heard = Arc::new(Ledger::default());
-        let app = App::new(tree.build()).listen(Shared(Arc::clone(&heard)));
+        let app = App::new(tree.build()).observe(Shared(Arc::clone(&heard)));
         prop_assert_eq!(answered(&app, &request(&method, &path)), (status, allow, text));
         prop_assert_eq!(heard.arrivals.load(Relaxed), usize::from(trail.is_found()));
         prop_assert_eq!((heard.begun.load(Relaxed), heard.ended.load(Relaxed)), (1, 1));
@@ -60,7 +60,7 @@ proptest! {
     fn only_descending_moves_the_cursor((tree, path) in tree_and_path(), method in method()) {
         let ledger = Arc::new(Ledger::default());
         let spies = with_spies(&tree, &ledger);
-        let app = App::new(spies).listen(Shared(Arc::clone(&ledger)));
+        let app = App::new(spies).observe(Shared(Arc::clone(&ledger)));
         let request = request(&method, &path);
         request.set(Mark(1_000_000));
         let _ = app.call(&request);
@@ -120,7 +120,7 @@ fn miss() -> impl Strategy<Value = Miss> {
     prop_oneof![1 => Just(Miss::NotFound), 3 => set]
 }
 
-/// What happened on a walk, by what the listener was told.
+/// What happened on a walk, by what the observer was told.
 #[derive(Default)]
 struct Ledger {
     /// What each step that is not undone has taken.
@@ -134,7 +134,7 @@ struct Ledger {
 
 struct Shared(Arc<Ledger>);
 
-impl Listener for Shared {
+impl Observer for Shared {
     fn begins(&self, _: &Request) {
         self.0.begun.fetch_add(1, Relaxed);
     }
