@@ -44,8 +44,18 @@ const CONTESTED: u64 = 64;
 /// Server::bind("127.0.0.1:8080")?.limits(limits).serve(|| "Hello, world!")
 /// # }
 /// ```
+///
+/// As a struct it is written with the defaults at its end, since any version may add a field:
+///
+/// ```
+/// # use hansel::Limits;
+/// let limits = Limits { body: 64 * 1024 * 1024, ..Limits::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a struct that is `non_exhaustive` can't be written with `..Limits::default()`, which is how many do it"
+)]
 pub struct Limits {
     /// Bytes in the head of a request: the request line and the header section. Beyond that, the response is 431.
     pub head: usize,

@@ -307,7 +307,7 @@ impl Runner {
                 // The first piece of a file is read here, where a handler may wait as well. It is sent with the head,
                 // and most files have no other piece.
                 work.first_piece().inspect_err(|error| {
-                    report::error!("can't read a file that is being sent: {error}; its connection is cut")
+                    report::error!("can't read a file that is being sent: {error}; its connection is cut");
                 })
             }
         }
