@@ -89,9 +89,8 @@ impl Deciding {
     /// Returns the field of that name.
     #[inline(always)]
     fn of(name: &[u8]) -> Option<Deciding> {
-        // The length and the first letter rule out nearly every other name without a comparison.
-        let begins = |known: &[u8]| name.first().map(|letter| letter | 0x20) == known.first().copied();
-        let is = |known: &[u8]| begins(known) && scan::is_word(name, known);
+        // The length rules out nearly every other name without a comparison.
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         match name.len() {
             4 if is(b"host") => Some(Deciding::Host),
             6 if is(b"expect") => Some(Deciding::Expect),

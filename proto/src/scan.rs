@@ -53,28 +53,22 @@ pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
 /// Returns true if both are equal without case.
 #[inline(always)]
 pub(crate) fn is_word(bytes: &[u8], word: &[u8]) -> bool {
-    // The length or the first letter rules out nearly all others.
-    let may_be_same = |(our, their): (&u8, &u8)| (our ^ their) & !0x20 == 0;
-    bytes.len() == word.len() && bytes.first().zip(word.first()).is_none_or(may_be_same) && has_letters_of(bytes, word)
+    // The length rules out nearly all others.
+    bytes.len() == word.len() && has_letters_of(bytes, word)
 }
 
-/// Compares two words of equal length.
+/// Compares two words of equal length, eight letters at a time.
 #[inline(never)]
 fn has_letters_of(bytes: &[u8], word: &[u8]) -> bool {
-    match bytes.len() {
-        8.. => has_chunks_of::<8>(bytes, word),
-        4..8 => has_chunks_of::<4>(bytes, word),
-        _ => bytes.eq_ignore_ascii_case(word),
-    }
-}
-
-#[inline(always)]
-fn has_chunks_of<const N: usize>(bytes: &[u8], word: &[u8]) -> bool {
-    let is_same = |(our, their): (&[u8; N], &[u8; N])| {
+    let is_same = |(our, their): (&[u8; 8], &[u8; 8])| {
         let pairs = our.iter().zip(their);
         pairs.fold(true, |all, (our, their)| all & our.eq_ignore_ascii_case(their))
     };
-    bytes.last_chunk().zip(word.last_chunk()).is_some_and(is_same) && chunks(bytes).zip(chunks(word)).all(is_same)
+    match bytes.last_chunk().zip(word.last_chunk()) {
+        // The last chunk overlaps the one before it.
+        Some(last) => is_same(last) && chunks(bytes).zip(chunks(word)).all(is_same),
+        None => bytes.eq_ignore_ascii_case(word),
+    }
 }
 
 /// RFC 9110 §5.6.2: `token = 1*tchar`.
@@ -100,10 +94,10 @@ fn in_chunks(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
     bytes.last_chunk().is_some_and(passes) && chunks(bytes).all(passes)
 }
 
-/// The bytes in arrays of `N`, without those at the end that make none.
+/// Returns the bytes in chunks of eight, without those at the end that are fewer.
 #[inline(always)]
-fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
-    bytes.chunks_exact(N).filter_map(<[u8]>::first_chunk)
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = &[u8; 8]> {
+    bytes.chunks_exact(8).filter_map(<[u8]>::first_chunk)
 }
 
 /// Returns the number of bytes at the start that are neither controls nor DEL, eight at a time.

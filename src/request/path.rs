@@ -41,7 +41,7 @@ impl DecodedPath {
     /// Returns true if it already holds `path`, which has no escapes.
     #[inline]
     pub(crate) fn is_of(&self, path: &[u8]) -> bool {
-        self.len > 0 && self.masked.is_empty() && self.text().as_bytes() == path
+        self.len > 0 && self.masked.is_empty() && self.extended.as_bytes().get(..self.len) == Some(path)
     }
 
     /// Stores a path without escapes, or `*`, or nothing.
@@ -110,6 +110,17 @@ impl DecodedPath {
         } else {
             &self.masked
         }
+    }
+
+    /// Returns the octets of [`masked`](DecodedPath::masked), which cost less than the text.
+    #[inline]
+    fn octets(&self) -> &[u8] {
+        let text = if self.masked.is_empty() {
+            &self.extended
+        } else {
+            &self.masked
+        };
+        text.as_bytes().get(..self.len).unwrap_or_default()
     }
 }
 
@@ -192,7 +203,7 @@ impl<'r> Segments<'r> {
     #[inline]
     pub(crate) fn behind_text(&self, bytes: usize) -> Option<Segments<'r>> {
         let start = self.start + bytes;
-        let at_boundary = start == self.path.len || self.path.masked().as_bytes().get(start) == Some(&b'/');
+        let at_boundary = start == self.path.len || self.path.octets().get(start) == Some(&b'/');
         at_boundary.then_some(Segments { start, ..*self })
     }
 
@@ -223,9 +234,9 @@ impl<'r> Iterator for Segments<'r> {
 impl<'r> Segments<'r> {
     fn take_first(&mut self) -> Option<&'r str> {
         let from = self.start + 1;
-        let end = from + segment_len(self.path.masked().as_bytes().get(from..)?);
+        let end = from + segment_len(self.path.octets().get(from..)?);
         self.start = end;
-        self.path.text().get(from..end)
+        self.path.extended.get(from..end)
     }
 }
 

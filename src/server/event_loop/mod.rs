@@ -426,13 +426,9 @@ impl EventLoop {
             .is_leaving()
             .then(|| lifecycle.next_phase(self.phase))
             .flatten();
-        let others = [
-            self.slots.next_due(),
-            self.listeners.again(),
-            self.works.next_due(),
-            self.waiting.next_due(),
-        ];
-        others.into_iter().fold(next_phase, earlier)
+        let of_connections = earlier(self.slots.next_due(), self.waiting.next_due());
+        let of_loop = earlier(self.listeners.again(), self.works.next_due());
+        earlier(next_phase, earlier(of_connections, of_loop))
     }
 
     /// Frees memory that was not needed for a while, when it is time.
