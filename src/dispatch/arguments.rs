@@ -1,7 +1,7 @@
-//! From what dispatch has found to the arguments of a function, in two phases.
+//! The arguments of handlers, which are read in two phases.
 //!
-//! First all path arguments are read: if one does not fit, another way may be tried. Then the endpoint
-//! is final, and the other arguments are taken from the request: if one can't be had, that is the response.
+//! First, all path arguments are read: if one does not fit, another route may be tried. Then the endpoint is final, and
+//! the other arguments are taken from the request: if one can't be, the refusal is the response.
 
 use std::borrow::Cow;
 
@@ -10,16 +10,16 @@ use crate::Response;
 use crate::request::{Request, Segments};
 use crate::sealed::Seal;
 
-/// What can be an argument of a handler.
+/// A type that can be an argument of a handler.
 ///
 /// | argument | is |
 /// |---|---|
 /// | `&Request` | the request |
-/// | `&mut Response` | the response, an empty 200, for the function to change; it returns nothing then |
+/// | `&mut Response` | the response, at first an empty 200; the function changes it and returns nothing |
 /// | a type with [`FromSegment`]: `u32`, `String`, ... | the next part of the path |
-/// | `&str` | the same, as it is |
-/// | `Option<T>` | the same, or `None` if the path ends |
-/// | `Vec<T>` | all that is left of the path |
+/// | `&str` | the next part of the path, as it is |
+/// | `Option<T>` | the next part of the path, or `None` if the path ends |
+/// | `Vec<T>` | the rest of the path |
 /// | [`State<T>`](crate::State) | what was set for this part of the application |
 #[cfg_attr(feature = "query", doc = "| [`Query<T>`](crate::Query) | the query, read as a `T` |")]
 #[cfg_attr(
@@ -31,7 +31,7 @@ use crate::sealed::Seal;
     doc = "| [`Json<T>`](crate::Json) | the body, JSON, read as a `T` |"
 )]
 ///
-/// Path arguments come in the order of the path; the others may stand anywhere.
+/// Path arguments are in the order of the path; the others may be anywhere between them.
 ///
 /// This trait is sealed. To read a type of your own from a part of the path, implement [`FromSegment`].
 #[diagnostic::on_unimplemented(
@@ -44,47 +44,47 @@ pub trait Argument {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// The argument itself, for a call.
+    /// The argument itself, as it is passed to a call.
     type Of<'c>;
-    /// What the first phase makes of the path.
+    /// The result of the first phase.
     #[doc(hidden)]
     type Parsed<'r>;
     #[doc(hidden)]
     const KIND: Kind;
 
-    /// The first phase: takes what it needs of the path.
+    /// The first phase: reads the argument from the path.
     #[doc(hidden)]
     fn parse<'r>(path: &mut PathArguments<'_, 'r>) -> Result<Self::Parsed<'r>, Unfit<'r>>;
 
-    /// The second phase: takes what it needs of the request, or says what to answer instead.
+    /// The second phase: reads the argument from the request, or refuses with a response.
     #[doc(hidden)]
     fn extract<'c, 'r: 'c>(
         parsed: Self::Parsed<'r>,
         source: &mut Source<'c, 'r>,
     ) -> Result<Self::Of<'c>, Box<Response>>;
 
-    /// For explanations; empty for what is not a part of the path.
+    /// Describes the argument, for explanations. It is empty if the argument is not a part of the path.
     #[doc(hidden)]
     fn described() -> Cow<'static, str> {
         Cow::Borrowed("")
     }
 }
 
-/// What an argument takes of the path.
+/// How much of the path an argument takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     One,
     Maybe,
     All,
-    /// Nothing; it is the request, which knows all.
+    /// Nothing: it is the request.
     Request,
-    /// Nothing; the response is made through it.
+    /// Nothing: it is the response.
     Response,
-    /// Nothing.
+    /// Nothing: it is read from the request.
     Extractor,
 }
 
-/// Why a part of the path is not an argument.
+/// Why a path argument can't be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Unfit<'r> {
     segment: Option<&'r str>,
@@ -104,7 +104,7 @@ impl<'r> Unfit<'r> {
     }
 }
 
-/// The parts of the path that are there to become arguments.
+/// The parts of the path that can be arguments.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct PathArguments<'a, 'r> {
@@ -114,14 +114,14 @@ pub struct PathArguments<'a, 'r> {
     is_tail_named: bool,
 }
 
-/// What the rest of the path is to the arguments.
+/// How the rest of the path, behind the captures, is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// One argument for each segment.
+    /// Each segment is an argument.
     Segments,
-    /// One argument, with the slashes.
+    /// All of it is one argument, slashes included.
     Joined,
-    /// None of their business.
+    /// It is not an argument.
     Nothing,
 }
 
@@ -135,7 +135,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         }
     }
 
-    /// Whether the pattern has a name for the rest already.
+    /// Returns whether the pattern has a name for the rest.
     pub(super) fn is_tail_named(&self) -> bool {
         self.is_tail_named
     }
@@ -150,7 +150,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         segment.and_then(T::from_segment).ok_or(unfit)
     }
 
-    /// The next argument as it is.
+    /// Takes the next argument as text.
     #[inline]
     fn text(&mut self) -> Option<&'r str> {
         if let Some((first, others)) = self.captured.split_first() {
@@ -168,7 +168,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         }
     }
 
-    /// The rest as one text. A slash in it always separates segments.
+    /// Takes the rest as one text, in which each slash separates segments.
     fn joined(&mut self) -> Option<&'r str> {
         let text = self.rest.text();
         if self.rest.has_slash_inside() {
@@ -179,7 +179,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
         Some(text.strip_prefix('/').unwrap_or(text))
     }
 
-    /// Takes the rest, which is read by its name.
+    /// Takes the rest without reading it, because the handler reads it by name.
     #[cold]
     pub(super) fn skip_rest(&mut self) {
         if let Some(behind) = self.rest.behind_text(self.rest.text().len()) {
@@ -290,7 +290,7 @@ impl<T: FromSegment> Argument for Vec<T> {
     }
 }
 
-/// Where arguments come from that are not parts of the path.
+/// The source of arguments that are not parts of the path.
 #[derive(Debug)]
 pub struct Source<'c, 'r: 'c> {
     pub(crate) request: &'r Request,
@@ -329,7 +329,7 @@ impl Argument for &mut Response {
     }
 
     fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<&'c mut Response, Box<Response>> {
-        // A handler that asks twice does not compile, see `shapes!`.
+        // A handler with two of them does not compile, see `shapes!`.
         source.response.take().ok_or_else(|| {
             Box::new(crate::IntoResponse::into_response(
                 http::StatusCode::INTERNAL_SERVER_ERROR,

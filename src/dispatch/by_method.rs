@@ -1,25 +1,25 @@
-//! One path, several handlers: which one for which method.
+//! The choice among several handlers at one path, by method.
 
 use http::Method;
 
 use super::{MethodSet, Miss, Reply, Walk};
 
-/// The rank of a handler that does not take the method. It is still asked, after all others, because what
-/// it would have taken is what `Allow` says.
+/// The rank of a handler that does not take the method. It is still asked, after all others, because its methods belong
+/// in `Allow`.
 const UNSUITED: usize = 3;
 
-/// How well a handler for `methods` suits a method; the lowest is best.
+/// Returns how well a handler for `methods` suits a method; the lowest rank is best.
 fn rank(methods: &MethodSet, method: &Method) -> usize {
     match methods {
         methods if methods.is_any() => 2,
         methods if methods.contains(method) => 0,
-        // HEAD, where there is a GET.
+        // HEAD, which a handler for GET takes.
         methods if methods.allows(method) => 1,
         _ => UNSUITED,
     }
 }
 
-/// Asks those that share a path, in the order in which they suit the method, and merges what they miss.
+/// Asks handlers that share a path, the most suitable first, and merges their misses.
 pub(super) fn best<'t, 'r, T>(
     all: impl Iterator<Item = T> + Clone,
     methods: impl Fn(&T) -> &'t MethodSet,

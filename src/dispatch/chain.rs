@@ -1,15 +1,15 @@
-//! One dispatcher after the other.
+//! A chain of dispatchers, which are asked one after the other.
 
 use std::fmt;
 
 use super::{Dispatch, IntoDispatch, Map, Miss, Reply, Walk};
 
-/// Asks dispatchers one after the other; the first that finds an endpoint answers.
+/// Asks dispatchers one after the other, until one finds an endpoint.
 ///
-/// If none does, what they allow is merged: a path that one has for GET and another for POST is 405 with
-/// both in `Allow`. A 404 of your own hides none of this: that of [`Routes::not_found`](crate::Routes::not_found) is
-/// asked when all have missed, and one that an endpoint for any method answers, such as a function at the end of the
-/// chain, gives way to a 405.
+/// If none does, the methods that they allow are merged: a path that one has for GET and another for POST is 405 with
+/// both in `Allow`. Your own 404 does not change this. [`Routes::not_found`](crate::Routes::not_found) is called only
+/// after all dispatchers have missed. The 404 of an endpoint for any method, such as a function at the end of the
+/// chain, is replaced by a 405 if another dispatcher has the path.
 ///
 /// ```
 /// use hansel::{App, Chain, Method, Routes};
@@ -36,12 +36,12 @@ impl fmt::Debug for Chain {
 }
 
 impl Chain {
-    /// No dispatcher yet.
+    /// Creates a chain without dispatchers.
     pub fn new() -> Chain {
         Chain::default()
     }
 
-    /// The same with a dispatcher, application, resource or function, to be asked after the others.
+    /// Adds a dispatcher, application, resource or function, which is asked after the others.
     #[track_caller]
     #[must_use]
     pub fn then<K>(mut self, link: impl IntoDispatch<K>) -> Chain {

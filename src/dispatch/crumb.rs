@@ -1,4 +1,4 @@
-//! Crumbs: what a walk leaves behind, and who hears of them.
+//! Crumbs, which a walk leaves behind, and the observers that receive them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,77 +8,77 @@ use http::Method;
 use super::{MethodSet, Miss};
 use crate::Request;
 
-/// One decision on the way to an endpoint: for going on, for arriving, or against a way.
+/// A decision on the way to an endpoint: to descend, to arrive, or to decline a way.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Crumb<'a> {
-    /// How many steps have been taken before this one.
+    /// The number of steps that were taken before.
     pub depth: usize,
     /// The kind of dispatcher that decided: `"Routes"`, `"Methods"`, ...
     pub dispatcher: &'a str,
-    /// The part of the path that this step takes, decoded, as `/people/7`; empty if it takes none.
+    /// The part of the path that the step takes, decoded, such as `/people/7`. It is empty if the step takes none.
     pub taken: &'a str,
-    /// What the way leads to, by name: a pattern, a function, an item.
+    /// The name of what the way leads to: a pattern, a function, an item.
     pub handler: &'a str,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision<'a>,
 }
 
-/// What was decided about a way.
+/// A decision about a way.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Decision<'a> {
-    /// To go on there: a midpoint.
+    /// To go on with another dispatcher.
     Descend,
-    /// To call it: the endpoint, and the methods it takes.
+    /// To call the endpoint, which takes these methods.
     Arrive(&'a MethodSet),
-    /// Not to go there.
+    /// Not to take the way.
     Decline(Why<'a>),
 }
 
 /// Why a way was declined.
 ///
-/// What a dispatcher of your own has to say is made from text: `"there is no such host".into()`.
+/// A dispatcher of your own makes its reasons from text: `"there is no such host".into()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why<'a> {
-    /// A segment does not read as the argument it would have to be.
+    /// A segment can't be read as the argument.
     Argument {
         /// The segment.
         segment: Cow<'a, str>,
-        /// What it would have to be, such as `u32`.
+        /// The type of the argument, such as `u32`.
         expected: Cow<'a, str>,
     },
-    /// The path ends before an argument that is needed.
+    /// The path ends before a required argument.
     MissingArgument {
-        /// What it would have to be.
+        /// The type of the argument.
         expected: Cow<'a, str>,
     },
-    /// The endpoint is reached, and a part of the path is left over.
+    /// A part of the path is left over at the endpoint.
     Leftover(Cow<'a, str>),
-    /// The path is right, and the method is not.
+    /// The endpoint does not take the method.
     Method {
-        /// The request's.
+        /// The method of the request.
         method: Cow<'a, Method>,
-        /// Those that would do.
+        /// The methods that the endpoint takes.
         allowed: Cow<'a, MethodSet>,
     },
-    /// Nothing is known here by that name. The second is what there is, in words.
+    /// Nothing matches the rest of the path. The second value says what there is.
     Unknown(Cow<'a, str>, String),
-    /// A collection has no such item.
+    /// The collection has no such item.
     NoItem(Cow<'a, str>),
-    /// A regular expression or a rest can't take a segment that contains an encoded slash.
+    /// A segment contains an encoded slash, which regular expressions and rests never match.
     EncodedSlash,
-    /// A regular expression has matched up to the middle of a segment.
+    /// The match of a regular expression ends in the middle of a segment.
     InsideSegment,
-    /// The walk has come too deep; see [`Walk::MAX_DEPTH`](super::Walk::MAX_DEPTH).
+    /// The walk is too deep; see [`Walk::MAX_DEPTH`](super::Walk::MAX_DEPTH).
     TooDeep,
-    /// Any other reason, in words.
+    /// Any other reason.
     Other(Cow<'a, str>),
 }
 
 impl Why<'_> {
-    /// Returns the same reason with texts of its own, which outlive the walk.
+    /// Returns the reason with text of its own, which outlives the walk.
     pub fn into_owned(self) -> Why<'static> {
         fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
             Cow::Owned(text.into_owned())
@@ -130,7 +130,7 @@ impl fmt::Display for Why<'_> {
     }
 }
 
-/// Hears of a walk as it happens.
+/// Receives the decisions of walks as they are made.
 ///
 /// A walk without an observer does no work for one.
 pub trait Observer {
@@ -140,14 +140,14 @@ pub trait Observer {
     /// A decision was made.
     fn crumb(&self, crumb: &Crumb<'_>);
 
-    /// The client is sent to another path, which differs by a slash at its end.
+    /// The client is redirected to another path, which differs by a slash at its end.
     fn moves(&self, _request: &Request, _location: &str) {}
 
-    /// The walk has ended: at an endpoint, or nowhere.
+    /// The walk has ended, at an endpoint or with a miss.
     fn ends(&self, _request: &Request, _outcome: Result<(), &Miss>) {}
 }
 
-/// Tells two observers, one after the other.
+/// Passes everything on to two observers, one after the other.
 pub(crate) struct Both<'l>(pub(crate) &'l dyn Observer, pub(crate) &'l dyn Observer);
 
 impl Observer for Both<'_> {

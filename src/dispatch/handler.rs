@@ -1,8 +1,8 @@
-//! Handlers: functions of arguments that a request provides.
+//! Handlers: functions whose arguments come from a request.
 //!
-//! Two traits, so that the compiler can name what is wrong: [`Handler`] only finds out which arguments a
-//! function has, and never fails for a function; [`Shape`] then asks of each argument and of what is
-//! returned whether it will do.
+//! There are two traits, so that the compiler can name what is wrong. [`Handler`] only determines which arguments a
+//! function has, and holds for every function. [`Shape`] then requires that each argument is an [`Argument`], and that
+//! the result is [`IntoResponse`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::request::Segments;
 use crate::sealed::Seal;
 use crate::{IntoResponse, Response};
 
-/// A function that can handle requests: one of up to eight [`Argument`]s, that returns what is
-/// [`IntoResponse`]. Or the dotted name of one, as text, to be looked up in a
+/// A function that can handle requests: it takes up to eight [`Argument`]s and returns something that is
+/// [`IntoResponse`]. The dotted name of such a function, as text, is a handler as well: it is looked up in a
 /// [`Registry`](crate::Registry).
 ///
 /// ```
@@ -39,7 +39,7 @@ use crate::{IntoResponse, Response};
 /// Routes::new().get("/", index).get("/people/{id}", person).get("/pico", pico);
 /// ```
 ///
-/// `S` tells the shapes apart and is never written by hand.
+/// `S` is the shape of the function. It is inferred and never written by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a handler",
     label = "not a function of up to eight arguments",
@@ -51,13 +51,12 @@ pub trait Handler<S> {
     const SEAL: Seal;
 }
 
-/// What makes a function a handler: each of its arguments is an [`Argument`], and what it returns is
-/// [`IntoResponse`].
+/// The requirements on a handler: each of its arguments is an [`Argument`], and its result is [`IntoResponse`].
 pub trait Shape<H> {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// Returns the handler, ready to be called. A handler that is only a name is looked up by `find`.
+    /// Returns the handler, ready to be called. `find` looks up a handler that is given by name.
     #[doc(hidden)]
     fn bind(handler: H, find: Find<'_>) -> Result<Bound, String>;
 }
@@ -87,11 +86,11 @@ pub(super) fn bind<H: Handler<S>, S: Shape<H>>(handler: H, find: Find<'_>) -> Bo
     }
 }
 
-/// Calls a function with a receiver, which for a plain function is `()`.
+/// Calls a function on a receiver, which is `()` for a plain function.
 pub(super) trait Call<T: ?Sized>: Send + Sync {
     fn signature(&self) -> &Signature;
 
-    /// Reads the arguments, takes what they use of the path, and arrives.
+    /// Reads the path arguments, takes what they use of the path, and arrives.
     fn call<'r>(
         &self,
         receiver: &T,
@@ -123,14 +122,14 @@ impl<T> dyn Call<T> {
     }
 }
 
-/// What there is to know about a function before it is called.
+/// What is known of a function before it is called.
 #[derive(Clone, Debug)]
 pub(super) struct Signature {
     pub(super) name: &'static str,
-    /// The path arguments: `u32`, `String?`, `*f64`.
+    /// The path arguments, such as `u32`, `String?` and `*f64`.
     pub(super) parameters: Vec<Cow<'static, str>>,
     kinds: Vec<Kind>,
-    /// The path arguments as a pattern: `/{u32}/{String?}`.
+    /// The path arguments as a pattern, such as `/{u32}/{String?}`.
     pub(super) pattern: String,
     pub(super) pace: Pace,
 }
@@ -157,7 +156,7 @@ impl Signature {
         self.kinds.iter().filter(|&&other| other == kind).count()
     }
 
-    /// Whether the function can take `captures`, and a rest of the path behind them if `open`.
+    /// Returns whether the function can take so many `captures`, followed by the rest of the path if `open`.
     pub(super) fn takes(&self, captures: usize, open: bool) -> bool {
         if self.reads_by_name() {
             return true;
@@ -169,22 +168,24 @@ impl Signature {
         is_enough && is_used
     }
 
-    /// Whether it may ask for captures by name.
+    /// Returns whether the function may ask for captures by name.
     pub(super) fn sees_request(&self) -> bool {
         self.count(Kind::Request) > 0
     }
 
-    /// Whether it reads all that is captured by name, since none of it is an argument.
+    /// Returns whether the function can only read captures by name, because none of its arguments is a part of the
+    /// path.
     pub(super) fn reads_by_name(&self) -> bool {
         self.sees_request() && self.parameters.is_empty()
     }
 
-    /// Whether all it wants to know is the request: then the whole path, and every method, is its own.
+    /// Returns whether the function takes nothing but the request. Mounted, it then takes the whole path and every
+    /// method.
     pub(super) fn takes_all(&self) -> bool {
         self.reads_by_name() && self.count(Kind::Extractor) == 0
     }
 
-    /// The function as it would be called: `person(u32)`.
+    /// Returns the function with its path arguments, such as `person(u32)`.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}(", self.name);
         for (i, parameter) in self.parameters.iter().enumerate() {
@@ -196,7 +197,7 @@ impl Signature {
     }
 }
 
-/// `demo::views::person` is `person`, a closure in it is `person::{{closure}}`.
+/// Shortens a name: `demo::views::person` is `person`, a closure in it is `person::{{closure}}`.
 fn short_function_name(full: &'static str) -> &'static str {
     match full.strip_suffix("::{{closure}}") {
         Some(outer) => {
@@ -207,14 +208,14 @@ fn short_function_name(full: &'static str) -> &'static str {
     }
 }
 
-/// A function of shape `S`, kept for later calls.
+/// A function of shape `S`, ready to be called.
 struct Function<F, S> {
     function: F,
     signature: Signature,
     shape: PhantomData<fn() -> S>,
 }
 
-/// A function of shape `S` behind a receiver, kept for later calls.
+/// A method of shape `S`, ready to be called on a receiver.
 struct MethodFunction<F, S>(Function<F, S>);
 
 impl<T, F, S> Call<T> for MethodFunction<F, S>
@@ -245,7 +246,7 @@ where
     }
 }
 
-/// Keeps a method for later calls.
+/// Makes a method ready to be called.
 pub(super) fn bind_method<T, F, S>(function: F) -> Arc<dyn Call<T>>
 where
     T: Send + Sync + 'static,
@@ -259,7 +260,7 @@ where
     }))
 }
 
-/// A function that takes a `&T` before its other arguments: a method of `T`, as handler.
+/// A method of `T` as a handler: a function that takes a `&T` before its other arguments.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a method of `{T}`",
     label = "not a function of `&{T}` and up to seven arguments",
@@ -270,7 +271,7 @@ pub trait MethodHandler<T, S> {
     const SEAL: Seal;
 }
 
-/// What makes a function a method that handles requests; as [`Shape`], but with a receiver.
+/// The requirements on a method that handles requests: those of [`Shape`], with a receiver.
 pub trait MethodShape<T, F> {
     #[doc(hidden)]
     const SEAL: Seal;
@@ -289,7 +290,7 @@ pub trait MethodShape<T, F> {
     ) -> Reply;
 }
 
-/// Reads the arguments from the path, arrives, reads those of the request, and calls.
+/// Reads the arguments from the path, arrives, reads the other arguments from the request, and calls.
 macro_rules! call {
     (
         $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
@@ -410,7 +411,7 @@ method_shapes!(A a, B b, C c, D d, E e);
 method_shapes!(A a, B b, C c, D d, E e, G g);
 method_shapes!(A a, B b, C c, D d, E e, G g, H h);
 
-/// Whether the response is what the function leaves in its `&mut Response`.
+/// Returns whether the function makes its response in a `&mut Response`.
 const fn fills_response<R>(kinds: &[Kind]) -> bool {
     let mut responses = 0;
     let mut i = 0;
@@ -428,7 +429,7 @@ const fn fills_response<R>(kinds: &[Kind]) -> bool {
     responses == 1
 }
 
-/// Takes what the arguments have used of the path, and arrives.
+/// Takes the part of the path that the arguments have used, and arrives.
 #[inline]
 fn arrive<'r, R: IntoResponse>(
     fills_response: bool,
@@ -451,7 +452,7 @@ fn arrive<'r, R: IntoResponse>(
             Err(instead) => *instead,
         }
     };
-    // What was there before the walk came here is not used: arguments of a 404 begin there.
+    // The arguments of a 404 begin before the walk's position: those segments have been taken already.
     let used = arguments.rest.offset().saturating_sub(walk.segments().offset());
     if used == 0 {
         return walk.arrive(endpoint, respond);

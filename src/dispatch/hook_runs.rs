@@ -1,8 +1,8 @@
-//! Which hooks have run for a request, so that each runs once however often the way is looked for.
+//! The hooks that have run for a request, so that each runs once however often the way is looked for.
 //!
-//! A request may be walked several times: with a slash more or less at its end, to find out the methods for `Allow`, and
-//! where a 404 of one's own waits for others. The first walk that enters a subtree runs its hooks; later ones find here
-//! what came of it.
+//! There may be several walks for a request: with a slash more or less at its end, to collect the methods for `Allow`,
+//! and for a user's own 404, which waits for others. The first walk that enters a subtree runs its hooks; later walks
+//! find the results here.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::request::Values;
 use crate::{Request, Response};
 
-/// What a hook does on the way out.
+/// A hook that runs after the endpoint.
 pub(super) type After = dyn Fn(&Request, &mut Response) + Send + Sync;
 
-/// The same, made for one request.
+/// A hook that runs after the endpoint, made for one request.
 pub(super) type AfterOnce = Box<dyn FnOnce(&Request, &mut Response)>;
 
-/// The name of a hook, which no other has, not even one that stands at its address later.
+/// The identity of a hook. No other hook has it, not even a later one at the same address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct HookId(u64);
 
@@ -28,33 +28,33 @@ impl HookId {
     }
 }
 
-/// What the hooks have done for one request.
+/// The results of hooks for one request.
 #[derive(Default)]
 pub(crate) struct HookRuns {
     passed: RefCell<Vec<(HookId, Values)>>,
-    /// Those that run on the way out, in order, for what is not found.
+    /// The hooks that run after a walk that finds nothing, in order.
     out: RefCell<Vec<(HookId, Out)>>,
 }
 
-/// What runs on the way out.
+/// A hook to run after the endpoint.
 pub(super) enum Out {
     Every(Arc<After>),
     Once(AfterOnce),
 }
 
 impl HookRuns {
-    /// What a hook set when it let the request pass, if it has run.
+    /// Returns the values that a hook has set, if it has let the request pass.
     pub(super) fn passed(&self, hook: HookId) -> Option<Values> {
         let passed = self.passed.borrow();
         passed.iter().find(|(id, _)| *id == hook).map(|(_, set)| set.clone())
     }
 
-    /// Notes that a hook let the request pass, and what it set.
+    /// Notes that a hook has let the request pass, and the values that it has set.
     pub(super) fn note_passed(&self, hook: HookId, set: Values) {
         self.passed.borrow_mut().push((hook, set));
     }
 
-    /// Notes what a hook does on the way out if nothing is found; once for each hook.
+    /// Defers a hook until it is known that nothing is found. Each hook is deferred once.
     pub(super) fn defer(&self, hook: HookId, out: Out) {
         let mut all = self.out.borrow_mut();
         if !all.iter().any(|(id, _)| *id == hook) {
@@ -62,14 +62,14 @@ impl HookRuns {
         }
     }
 
-    /// Takes what a hook does on the way out, since something is found.
+    /// Takes a deferred hook back, because an endpoint is found.
     pub(super) fn recall(&self, hook: HookId) -> Option<Out> {
         let mut all = self.out.borrow_mut();
         let place = all.iter().position(|(id, _)| *id == hook)?;
         Some(all.remove(place).1)
     }
 
-    /// Nothing is found: runs what the hooks do on the way out, the innermost first.
+    /// Runs the deferred hooks, the innermost first, because nothing is found.
     pub(crate) fn run_out(&self, request: &Request, response: &mut Response) {
         // A hook may dispatch again, so nothing is borrowed while it runs.
         for (_, out) in self.out.take() {

@@ -1,4 +1,4 @@
-//! Hooks around a dispatcher: before, after, around, and what it shares.
+//! Hooks around a dispatcher: before, after, around, and shared state.
 
 use std::any::Any;
 use std::fmt;
@@ -39,10 +39,10 @@ use crate::{IntoResponse, Request, Response};
 /// assert_eq!(app.call(&Request::get("/whoami")).status(), 401);
 /// ```
 ///
-/// Hooks run when the way enters what they are around, so they run for paths on which nothing is found there, too, and
-/// when a way is [explained](crate::App::explain). For one request each hook runs once, however often the way is looked
-/// for. What a hook refuses is refused whatever is inside: no 404, 405, `Allow` or redirect tells about it. What hooks
-/// [set](Request::set) on the request is gone again if nothing is found.
+/// Hooks run when a walk enters the dispatcher that they are around. So they also run for paths without an endpoint
+/// there, and when a way is [explained](crate::App::explain). Each hook runs once for a request, however often the way
+/// is looked for. If a hook refuses a request, no 404, 405, `Allow` or redirect reveals what is inside. Values that
+/// hooks [set](Request::set) on the request are removed if no endpoint is found.
 #[must_use = "hooks do nothing until they are served or mounted"]
 pub struct Hooks {
     hooks: Vec<Hook>,
@@ -71,7 +71,7 @@ impl fmt::Debug for Hooks {
 }
 
 impl Hooks {
-    /// No hook yet, on a dispatcher, application, resource or function.
+    /// Creates hooks on a dispatcher, application, resource or function: none yet.
     #[track_caller]
     pub fn on<K>(inner: impl IntoDispatch<K>) -> Hooks {
         Hooks {
@@ -80,7 +80,7 @@ impl Hooks {
         }
     }
 
-    /// Runs `hook` on the way in. If it returns a response, that is the response.
+    /// Runs `hook` before the endpoint. If it returns a response, the endpoint is not called.
     pub fn before<V: Verdict>(mut self, hook: impl Fn(&Request) -> V + Send + Sync + 'static) -> Hooks {
         let name = name_of(&hook);
         let hook = move |request: &Request| hook(request).verdict();
@@ -88,14 +88,14 @@ impl Hooks {
         self
     }
 
-    /// Runs `hook` on the way out, with the response: also with the 404, 405 or response to OPTIONS, if nothing inside
-    /// takes the request and nobody else does.
+    /// Runs `hook` after the endpoint, with the response. If there is no endpoint, neither inside nor elsewhere, the
+    /// hook gets the 404, the 405 or the response to OPTIONS.
     pub fn after(mut self, hook: impl Fn(&Request, &mut Response) + Send + Sync + 'static) -> Hooks {
         self.hooks.push(Hook::After(HookId::new(), Arc::new(hook)));
         self
     }
 
-    /// Runs `hook` on the way in, and what it returns on the way out, as [`after`](Hooks::after) would.
+    /// Runs `hook` before the endpoint, and the function that it returns after it, as [`after`](Hooks::after) does.
     ///
     /// ```
     /// use hansel::{Hooks, Request, Response, Routes};
@@ -120,7 +120,8 @@ impl Hooks {
         self
     }
 
-    /// Lets `hook` go on, by [`dispatch`](Dispatch::dispatch), to what is inside; or not, or twice.
+    /// Runs `hook` around the inner dispatcher, which it calls by [`dispatch`](Dispatch::dispatch): once, not at all,
+    /// or several times.
     ///
     /// ```
     /// use hansel::dispatch::{Dispatch, Miss, Reply, Walk};
@@ -142,7 +143,7 @@ impl Hooks {
         self
     }
 
-    /// Shares a value with all handlers inside, which take it as [`State<T>`](crate::State).
+    /// Shares a value with all inner handlers, which take it as [`State<T>`](crate::State).
     pub fn state<T: Any + Send + Sync>(mut self, value: impl Into<Arc<T>>) -> Hooks {
         let value = value.into();
         let hook = move |request: &Request| request.context().set_shared(Arc::clone(&value));
@@ -155,7 +156,7 @@ fn name_of<F>(_: &F) -> &'static str {
     short_name(std::any::type_name::<F>())
 }
 
-/// What a [`Hooks::before`] may return.
+/// The result of a [`Hooks::before`] hook.
 ///
 /// | returned | means |
 /// |---|---|
@@ -170,7 +171,7 @@ pub trait Verdict {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// The response, if there is to be one now.
+    /// Returns the response, if the hook refuses the request.
     fn verdict(self) -> Option<Response>;
 }
 
@@ -207,7 +208,7 @@ impl Dispatch for Hooks {
         {
             walk.keep_captures();
         }
-        // A step of its own, so that what hooks set is gone after a miss.
+        // A step, so that a miss removes what hooks have set.
         walk.descend(Step::new("Hooks", ""), |walk| self.inside(0).dispatch(walk))
     }
 
@@ -225,8 +226,8 @@ impl Hooks {
     }
 }
 
-/// Runs a hook on the way in, unless it has let this request pass before; then what it has set is set again. Returns what
-/// it returns.
+/// Runs a hook before the endpoint, and returns its result. If the hook has let this request pass before, it does not
+/// run: the values that it has set are set again.
 fn run_once(id: HookId, walk: &mut Walk<'_>, hook: impl FnOnce(&Request) -> Option<Response>) -> Option<Response> {
     let context = walk.request().context();
     if !walk.is_one_of_several() {
@@ -244,7 +245,7 @@ fn run_once(id: HookId, walk: &mut Walk<'_>, hook: impl FnOnce(&Request) -> Opti
     refusal
 }
 
-/// Does what a hook does on the way out: now if there is a response, else once it is known that there is none.
+/// Runs a hook after the endpoint: now if there is a response, else once it is known that there is no endpoint.
 fn leave(id: HookId, out: Out, reply: Reply, walk: &mut Walk<'_>) -> Reply {
     let request = walk.request();
     if reply.is_ok() {
@@ -257,7 +258,7 @@ fn leave(id: HookId, out: Out, reply: Reply, walk: &mut Walk<'_>) -> Reply {
     reply
 }
 
-/// The hooks that are left, and what is inside of them all.
+/// The hooks that have not run yet, and the inner dispatcher.
 struct Inside<'a> {
     hooks: &'a [Hook],
     inner: &'a dyn Dispatch,
@@ -283,7 +284,7 @@ impl Dispatch for Inside<'_> {
                 let reply = inside.dispatch(walk);
                 leave(*id, Out::Every(Arc::clone(hook)), reply, walk)
             }
-            // Where only the methods are asked for, nothing would come of its end.
+            // A survey only collects methods: there is no response to run it with.
             Hook::Wrap(id, _) if walk.is_survey() && walk.runs().passed(*id).is_none() => inside.dispatch(walk),
             Hook::Wrap(id, hook) => {
                 let mut out = None;
@@ -291,7 +292,7 @@ impl Dispatch for Inside<'_> {
                     out = Some(Out::Once(hook(request)));
                     None
                 });
-                // A walk that came before may have left it.
+                // An earlier walk may have deferred it.
                 let out = out.or_else(|| walk.runs().recall(*id));
                 let reply = inside.dispatch(walk);
                 match out {

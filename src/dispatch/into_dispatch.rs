@@ -1,21 +1,21 @@
-//! What can be mounted: a dispatcher, an application, a function.
+//! The kinds of things that can be mounted: dispatchers, applications, functions.
 
 use super::handler::{Bound, Handler, Shape, bind};
 use super::registry::find_nowhere;
 use super::{Dispatch, Map, MethodSet, Reply, Step, Walk};
 use crate::sealed::Seal;
 
-/// What can be mounted under a path.
+/// A type that can be mounted under a path.
 ///
 /// | mounted | answers |
 /// |---|---|
-/// | a [`Dispatch`] | what it finds |
-/// | a [`Resource`](crate::Resource) | its verbs, its items |
+/// | a [`Dispatch`] | the paths at which it finds an endpoint |
+/// | a [`Resource`](crate::Resource) | its verbs and its items |
 /// | an [`Application`](crate::Application) | everything below the path |
-/// | a function that takes the request only, and perhaps a response | everything below the path |
-/// | any other function | GET; what follows in the path are its arguments |
+/// | a function that takes only the request, and perhaps a response | everything below the path |
+/// | any other function | GET, with the rest of the path as its arguments |
 ///
-/// `Kind` tells them apart and is never written by hand.
+/// `Kind` is inferred and never written by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be mounted",
     label = "not a dispatcher, application, or function",
@@ -25,7 +25,7 @@ pub trait IntoDispatch<Kind> {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// The dispatcher it is.
+    /// Returns the dispatcher.
     fn into_dispatch(self) -> impl Dispatch + 'static;
 }
 
@@ -37,7 +37,7 @@ impl<D: Dispatch + 'static> IntoDispatch<()> for D {
     }
 }
 
-/// The kind of a function.
+/// The kind of functions.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct AFunction<S>(S);

@@ -1,12 +1,12 @@
-//! The map: what can be reached, and where.
+//! The map of an application: its endpoints, and their patterns.
 
 use std::fmt;
 
 use super::MethodSet;
 
-/// What can be reached in an application: every endpoint, or what is known of it before any request.
+/// The map of an application: every endpoint that is known before a request.
 ///
-/// As text it is a table, a line per place.
+/// As text it is a table with a line for each place.
 ///
 /// ```
 /// use hansel::{App, Routes};
@@ -24,43 +24,43 @@ use super::MethodSet;
 pub struct Map {
     places: Vec<Place>,
     prefix: String,
-    /// The items whose description is under way: one among its own items ends it.
+    /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
 }
 
-/// One place on a [`Map`].
+/// A place on a [`Map`]: an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
-    /// The methods it takes.
+    /// The methods that it takes.
     pub methods: MethodSet,
-    /// Where it is, from the root: `/people/{id}`.
+    /// Its pattern from the root, such as `/people/{id}`.
     pub pattern: String,
-    /// What is there: a function and its path arguments.
+    /// The function and its path arguments.
     pub handler: String,
     /// The kind of dispatcher that leads to it.
     pub dispatcher: String,
-    /// Its name, for URLs that are built from it.
+    /// The name by which URLs are built.
     pub name: Option<String>,
 }
 
 impl Map {
-    /// An empty one.
+    /// Creates an empty map.
     pub fn new() -> Map {
         Map::default()
     }
 
-    /// All places, in the order in which they were described.
+    /// Returns all places, in the order in which they were described.
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// The place with this name.
+    /// Returns the place with this name.
     pub fn find(&self, name: &str) -> Option<&Place> {
         self.places.iter().find(|place| place.name.as_deref() == Some(name))
     }
 
-    /// A name that two places have, and their patterns, if there are such.
+    /// Returns a name that two places have, and the patterns of both.
     pub(crate) fn same_name(&self) -> Option<(&str, &str, &str)> {
         self.places.iter().enumerate().find_map(|(i, place)| {
             let name = place.name.as_deref()?;
@@ -73,7 +73,7 @@ impl Map {
         })
     }
 
-    /// Describes what is below a part of a path, such as `/calc` or `/{id}`.
+    /// Lets `describe` add places below a part of a path, such as `/calc` or `/{id}`.
     pub fn below(&mut self, part: &str, describe: impl FnOnce(&mut Map)) {
         let before = self.prefix.len();
         if part != "/" {
@@ -83,7 +83,7 @@ impl Map {
         self.prefix.truncate(before);
     }
 
-    /// Writes down an endpoint at `part`, as seen from here.
+    /// Adds an endpoint at `part`, relative to the current place.
     pub fn endpoint(&mut self, dispatcher: &str, methods: &MethodSet, part: &str, handler: &str) {
         let pattern = match (&*self.prefix, part) {
             ("", "" | "/") => "/".to_owned(),
@@ -99,19 +99,19 @@ impl Map {
         });
     }
 
-    /// Gives the place that was written down last a name.
+    /// Names the place that was added last.
     pub fn name(&mut self, name: &str) {
         if let Some(place) = self.places.last_mut() {
             place.name = Some(name.to_owned());
         }
     }
 
-    /// Writes down that something is here that does not say what.
+    /// Adds a place for something that does not describe itself.
     pub fn opaque(&mut self) {
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
     }
 
-    /// Describes items of a type, unless they are among the items that are being described.
+    /// Describes items of a type, unless that is under way already.
     pub(super) fn items(&mut self, name: &'static str, describe: impl FnOnce(&mut Map)) {
         if self.within.contains(&name) {
             self.endpoint("Resource", &MethodSet::empty(), "/..", "and so on");

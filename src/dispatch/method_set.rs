@@ -1,12 +1,12 @@
-//! Which methods an endpoint takes.
+//! Sets of methods that endpoints take.
 
 use std::fmt;
 
 use http::Method;
 
-/// A set of methods: what one endpoint takes, or what all endpoints at a path take together.
+/// A set of methods: those that an endpoint takes, or that all endpoints at a path take together.
 ///
-/// As text it is the value of an `Allow` header field.
+/// As text it is the value of an `Allow` header.
 ///
 /// ```
 /// use hansel::Method;
@@ -26,7 +26,7 @@ pub struct MethodSet {
 
 const ANY: u16 = 1 << 15;
 
-/// In the order of their names, which is the order they are shown in.
+/// The standard methods in the order of their names, in which they are shown.
 static STANDARD: [Method; 9] = [
     Method::CONNECT,
     Method::DELETE,
@@ -39,7 +39,7 @@ static STANDARD: [Method; 9] = [
     Method::TRACE,
 ];
 
-/// What is shown for [`MethodSet::any`]: CONNECT and TRACE are rarely meant.
+/// The methods that are shown for [`MethodSet::any`]: CONNECT and TRACE are rarely meant.
 static SHOWN_FOR_ANY: [Method; 7] = [
     Method::DELETE,
     Method::GET,
@@ -51,12 +51,12 @@ static SHOWN_FOR_ANY: [Method; 7] = [
 ];
 
 impl MethodSet {
-    /// The set without a method.
+    /// Returns the empty set.
     pub const fn empty() -> MethodSet {
         MethodSet::of_bits(0)
     }
 
-    /// The set of all methods there are, custom ones too.
+    /// Returns the set of all methods, custom methods included.
     pub const fn any() -> MethodSet {
         MethodSet::of_bits(ANY)
     }
@@ -66,12 +66,12 @@ impl MethodSet {
         MethodSet { bits, others }
     }
 
-    /// The set of this method alone.
+    /// Returns the set of this method alone.
     pub fn of(method: Method) -> MethodSet {
         MethodSet::empty().with(method)
     }
 
-    /// The same set with this method.
+    /// Adds a method, and returns the set.
     #[must_use]
     pub fn with(mut self, method: Method) -> MethodSet {
         self.insert(&method);
@@ -94,7 +94,7 @@ impl MethodSet {
         }
     }
 
-    /// Adds all of `other`.
+    /// Adds all methods of `other`.
     pub fn merge(&mut self, other: &MethodSet) {
         self.bits |= other.bits;
         for method in &other.others {
@@ -102,7 +102,7 @@ impl MethodSet {
         }
     }
 
-    /// Whether exactly this method is in the set.
+    /// Returns whether exactly this method is in the set.
     #[inline]
     pub fn contains(&self, method: &Method) -> bool {
         match bit(method) {
@@ -116,7 +116,8 @@ impl MethodSet {
         self.is_any() || self.others.contains(method)
     }
 
-    /// Whether a request with this method may be answered: it is in the set, or it is HEAD, and GET is.
+    /// Returns whether a request with this method may be answered: it is in the set, or it is HEAD and GET is in the
+    /// set.
     #[inline]
     pub fn allows(&self, method: &Method) -> bool {
         // RFC 9110 §9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send
@@ -124,17 +125,18 @@ impl MethodSet {
         self.contains(method) || (*method == Method::HEAD && self.contains(&Method::GET))
     }
 
-    /// Whether no method is in the set.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         *self == MethodSet::empty()
     }
 
-    /// Whether all methods are in the set.
+    /// Returns whether all methods are in the set.
     pub fn is_any(&self) -> bool {
         self.bits & ANY != 0
     }
 
-    /// What is answered at a path whose endpoints take these: HEAD where GET is, and OPTIONS always.
+    /// Returns the methods that are answered at a path whose endpoints take this set: HEAD if GET is in it, and always
+    /// OPTIONS.
     #[must_use]
     pub fn allow(&self) -> MethodSet {
         let mut all = self.clone();
@@ -145,7 +147,7 @@ impl MethodSet {
         all
     }
 
-    /// The methods in order of their names; for [`any`](MethodSet::any), the usual ones.
+    /// Returns the methods in the order of their names. For [`any`](MethodSet::any), these are the usual ones.
     pub fn iter(&self) -> impl Iterator<Item = &Method> {
         let shown: &[Method] = if self.is_any() { &SHOWN_FOR_ANY } else { &STANDARD };
         let mut standard = shown.iter().filter(|method| self.contains(method)).peekable();
@@ -158,14 +160,14 @@ impl MethodSet {
     }
 }
 
-/// The method of this name, in upper case, if it is one of the standard ones.
+/// Returns the standard method with this name, whatever its case.
 pub(super) fn standard(name: &str) -> Option<&'static Method> {
     STANDARD
         .iter()
         .find(|method| self::name(method).eq_ignore_ascii_case(name))
 }
 
-/// The name of a method, in one place: it is a table of all that there are.
+/// Returns the name of a method. It is not inlined, because it contains a table of all methods.
 #[inline(never)]
 fn name(method: &Method) -> &str {
     method.as_str()

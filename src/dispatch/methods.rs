@@ -1,4 +1,4 @@
-//! Dispatch by function name: `/name/p1/p2` calls `name` with what follows.
+//! Dispatch by function name: `/name/p1/p2` calls the function `name` with `p1` and `p2`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use super::registry::find_nowhere;
 use super::segment::plain;
 use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
 
-/// Dispatch by function name: the first segment names a function, those behind it are its arguments, as
-/// a list or one by one.
+/// Dispatch by function name: the first segment names a function, and the others are its arguments, as a list or one by
+/// one.
 ///
-/// Only what is added here by its name can be reached; there is no convention that exposes anything else.
+/// Only functions that are added here can be reached; no convention exposes any other.
 ///
 /// ```
 /// use hansel::Methods;
@@ -39,31 +39,31 @@ use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
 /// assert!(running.remove("monkey"));
 /// ```
 ///
-/// A clone is another handle of the same table. A request keeps the table it began with: a function that
-/// is removed meanwhile finishes its calls.
+/// A clone is another handle to the same table. A request keeps the table that it began with: a function that is
+/// removed meanwhile finishes its calls.
 ///
-/// A raw identifier loses its `r#`: `r#move` is reached at `/move`. Functions answer GET, unless they are added for another method. The one with the empty name answers at
-/// the path of the whole.
+/// Functions answer GET, unless they are added for another method. The function with the empty name answers at the path
+/// of the mount itself. A raw identifier loses its `r#`: `r#move` is reached at `/move`.
 ///
 /// # Panics
-/// Adding panics where two functions have one name and method; the message names both places. At run
-/// time, [`insert`](Methods::insert) replaces instead.
+/// Adding panics if two functions have the same name and method. The message names both places. At run time,
+/// [`insert`](Methods::insert) replaces a function.
 pub struct Methods<T = ()> {
     receiver: Arc<T>,
-    /// Swapped as a whole. Readers hold the lock for as long as it takes to count one reference more.
+    /// Replaced as a whole. Readers hold the lock only while they clone the inner `Arc`.
     table: Arc<RwLock<Arc<Table<T>>>>,
 }
 
 type Table<T> = HashMap<String, Name<T>>;
 
-/// All functions of one name.
+/// All functions with one name.
 struct Name<T> {
-    /// As a part of a pattern: `/add`.
+    /// The name as a part of a pattern, such as `/add`.
     pattern: String,
     functions: Vec<Exposed<T>>,
 }
 
-/// A function that can be reached, for one method.
+/// A function that can be reached, for one HTTP method.
 struct Exposed<T> {
     methods: MethodSet,
     call: Callee<T>,
@@ -87,7 +87,7 @@ impl<T> fmt::Debug for Methods<T> {
 }
 
 impl Methods {
-    /// No functions yet.
+    /// Creates a dispatcher without functions.
     pub fn new() -> Methods {
         Methods::of(())
     }
@@ -109,7 +109,7 @@ impl<T> Clone for Methods<T> {
 }
 
 impl<T: Send + Sync + 'static> Methods<T> {
-    /// No functions yet; methods that are added will be called on `receiver`.
+    /// Creates a dispatcher without functions, whose methods are called on `receiver`.
     pub fn of(receiver: T) -> Methods<T> {
         Methods {
             receiver: Arc::new(receiver),
@@ -117,14 +117,14 @@ impl<T: Send + Sync + 'static> Methods<T> {
         }
     }
 
-    /// The same with a function under a name, for GET.
+    /// Adds a function under a name, for GET.
     #[track_caller]
     #[must_use]
     pub fn add<H: Handler<S>, S: Shape<H>>(self, name: &str, function: H) -> Methods<T> {
         self.on(Method::GET, name, function)
     }
 
-    /// The same with a function under a name, for a method.
+    /// Adds a function under a name, for an HTTP method.
     #[track_caller]
     #[must_use]
     pub fn on<H: Handler<S>, S: Shape<H>>(self, method: Method, name: &str, function: H) -> Methods<T> {
@@ -132,7 +132,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
         self
     }
 
-    /// The same with a method of the receiver under a name, for GET.
+    /// Adds a method of the receiver under a name, for GET.
     #[track_caller]
     #[must_use]
     pub fn method<F, S>(self, name: &str, function: F) -> Methods<T>
@@ -143,7 +143,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
         self.method_on(Method::GET, name, function)
     }
 
-    /// The same with a method of the receiver under a name, for an HTTP method.
+    /// Adds a method of the receiver under a name, for an HTTP method.
     #[track_caller]
     #[must_use]
     pub fn method_on<F, S>(self, method: Method, name: &str, function: F) -> Methods<T>
@@ -160,19 +160,19 @@ impl<T: Send + Sync + 'static> Methods<T> {
         self
     }
 
-    /// Adds a function under a name, for GET, in place of one that was there: from the next request on.
+    /// Adds a function under a name, for GET, or replaces it. The next request sees the change.
     #[track_caller]
     pub fn insert<H: Handler<S>, S: Shape<H>>(&self, name: &str, function: H) {
         self.expose(name, Exposed::plain(Method::GET, function), Duplicate::Replace);
     }
 
-    /// Removes all functions of a name, from the next request on; says whether there were any.
+    /// Removes all functions with a name, and returns whether there were any. The next request sees the change.
     pub fn remove(&self, name: &str) -> bool {
         let name = plain(name);
         self.change(|table| table.remove(name).is_some())
     }
 
-    /// The names there are at this moment, sorted.
+    /// Returns the names of all functions, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.table().keys().cloned().collect();
         names.sort_unstable();
@@ -204,7 +204,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
         }
     }
 
-    /// Puts a changed copy of the table in the place of the table.
+    /// Replaces the table with a changed copy.
     fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
         let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let mut table: Table<T> = current
@@ -213,7 +213,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
             .collect();
         let result = change(&mut table);
         let before = std::mem::replace(&mut *current, Arc::new(table));
-        // What it drops is the user's: not under the lock.
+        // Dropping a user's function may run any code: not under the lock.
         drop(current);
         drop(before);
         result
@@ -298,7 +298,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
             None => ("", 0),
             Some(name) => (name, 1),
         };
-        // The empty segment behind a slash at the end is no name.
+        // The empty segment behind a trailing slash is not a name.
         let found = table.get(name).filter(|_| taken == usize::from(!name.is_empty()));
         let Some(found) = found else {
             let rest = walk.segments().text();
@@ -328,7 +328,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
     }
 }
 
-/// The names there are, in words.
+/// Lists the names, for explanations.
 fn known<T>(table: &Table<T>) -> String {
     if table.is_empty() {
         return "; there are no functions here".to_owned();
@@ -338,7 +338,7 @@ fn known<T>(table: &Table<T>) -> String {
     format!("; there is {}", names.join(", "))
 }
 
-/// [`Methods`] of a value, from the names of methods of its type.
+/// Creates [`Methods`] of a value, from the names of methods of its type.
 ///
 /// ```
 /// struct Test;

@@ -1,12 +1,12 @@
-//! Dispatch: from a request to the function that answers it.
+//! Dispatch: finds the function that handles a request.
 //!
-//! Four styles, one protocol. [`Routes`] go by pattern, [`Methods`] by
-//! function name, a [`Resource`] by verb, and a plain function is just called; each
-//! mounts under each other, because all they know of one another is [`Dispatch`].
+//! There are four styles and one protocol. [`Routes`] dispatch by pattern, [`Methods`] by function name, a [`Resource`]
+//! by verb, and a plain function is called. Each style can be mounted under any other, because they meet only as
+//! [`Dispatch`].
 //!
-//! A dispatcher is asked with a [`Walk`] along the path. It goes on with [`Walk::descend`], ends with
-//! [`Walk::arrive`], and replies that it has [`Arrived`] or what it has [`Miss`]ed. On the way it leaves
-//! [`Crumb`]s for an [`Observer`]; they cost nothing if there is none.
+//! A dispatcher gets a [`Walk`] along the path. It takes steps by [`Walk::descend`], calls an endpoint by
+//! [`Walk::arrive`], and replies with [`Arrived`] or a [`Miss`]. The walk leaves [`Crumb`]s for an [`Observer`], which
+//! cost nothing if there is none.
 //!
 //! # A dispatcher of your own
 //!
@@ -14,7 +14,7 @@
 //! use hansel::dispatch::{Dispatch, Map, Reply, Step, Walk};
 //! use hansel::{Application, IntoApplication, Request, Routes};
 //!
-//! /// Goes by the name of the host that the client asked for.
+//! /// Dispatches by the host that the client asked for.
 //! struct Hosts(Vec<(&'static str, Routes)>);
 //!
 //! impl Dispatch for Hosts {
@@ -92,17 +92,17 @@ pub(crate) use urls::{build as build_url, stays_as_it_is};
 pub(crate) use walk::Purpose;
 pub use walk::{Endpoint, Step, Walk};
 
-/// A dispatcher: finds the way from a path to an endpoint, or some of it.
+/// A dispatcher: it finds the way from a path to an endpoint, or a part of the way.
 ///
 /// The [module](self) shows how to write one.
 pub trait Dispatch: Send + Sync {
-    /// Goes on with [`Walk::descend`], and ends with [`Walk::arrive`].
+    /// Dispatches a request: takes steps by [`Walk::descend`], and ends by [`Walk::arrive`].
     ///
     /// # Errors
-    /// Says what was missed. Another dispatcher may be asked then.
+    /// Returns what was missed if there is no endpoint here. Another dispatcher may be asked then.
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply;
 
-    /// Writes down what can be reached.
+    /// Adds all endpoints that can be reached to `map`.
     fn describe(&self, map: &mut Map) {
         map.opaque();
     }

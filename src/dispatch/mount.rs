@@ -1,19 +1,19 @@
-//! A dispatcher under a path.
+//! A dispatcher that is mounted under a path.
 
 use std::fmt;
 
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why, notation};
 
-/// Puts a dispatcher under a path; see [`mount`].
+/// A dispatcher under a path; see [`mount`].
 pub struct Mount<D> {
-    /// As it is shown.
+    /// As it is shown on the map and in trails.
     path: String,
     /// Decoded.
     segments: Vec<String>,
     inner: D,
 }
 
-/// Puts a dispatcher, an application, or a function under a path of literal segments.
+/// Mounts a dispatcher, an application or a function under a path of literal segments.
 ///
 /// ```
 /// use hansel::{Application, Chain, IntoApplication, Request, mount};
@@ -25,8 +25,8 @@ pub struct Mount<D> {
 /// As in a pattern, the path may be percent-encoded.
 ///
 /// # Panics
-/// If the path does not begin with a slash, ends with one, or has a parameter: for those, there is
-/// [`Routes::mount`](crate::Routes::mount).
+/// Panics if the path does not begin with a slash, ends with one, or has a parameter.
+/// [`Routes::mount`](crate::Routes::mount) takes parameters.
 #[track_caller]
 pub fn mount<S, I: IntoDispatch<S>>(path: &str, inner: I) -> Mount<impl Dispatch + use<S, I>> {
     let segments = match path {

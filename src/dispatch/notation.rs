@@ -1,8 +1,8 @@
-//! Segments of patterns that stand for themselves, and notations of other routers, which do not.
+//! Literal segments of patterns, and the notations of other routers, which are not literal.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// What has a meaning in a pattern, here or elsewhere: [`literal`] reads it only if it is encoded.
+/// The octets that have a meaning in patterns, here or in another router: [`literal`] takes them only encoded.
 const PATTERN: &AsciiSet = &CONTROLS
     .add(b'%')
     .add(b'/')
@@ -21,15 +21,15 @@ const PATTERN: &AsciiSet = &CONTROLS
     .add(b'(')
     .add(b')');
 
-/// Returns a decoded segment as a part of a pattern that stands for it and nothing else.
+/// Encodes a segment as a part of a pattern that matches this segment only.
 pub(super) fn encoded(segment: &str) -> String {
     utf8_percent_encode(segment, PATTERN).to_string()
 }
 
-/// Returns the decoded text of a segment that stands for itself.
+/// Decodes a literal segment of a pattern.
 ///
 /// # Errors
-/// If the segment cannot be a part of a path, or another router would read it as a parameter. The text says what to
+/// If the segment can't be a part of a path, or another router would read it as a parameter. The text says what to
 /// write instead, but not where.
 pub(super) fn literal(segment: &str) -> Result<String, String> {
     if let Some(instead) = other_notation(segment) {
@@ -53,7 +53,7 @@ pub(super) fn literal(segment: &str) -> Result<String, String> {
     }
 }
 
-/// Says what to write for the inside of braces that is no name here.
+/// Says what to write for braces that contain something other than a name.
 pub(super) fn in_braces(inside: &str) -> String {
     if inside == "$" {
         return "leave `{$}` out: a pattern ends where its text ends".to_owned();
@@ -75,14 +75,14 @@ pub(super) fn in_braces(inside: &str) -> String {
 
 const OPTIONAL: &str = "; a part that may be absent takes two patterns, one without it";
 
-/// Says what to write instead, if the segment is a parameter to another router.
+/// Says what to write instead if another router reads the segment as a parameter.
 fn other_notation(segment: &str) -> Option<String> {
     let is_enclosed = |open, close| segment.starts_with(open) && segment.ends_with(close);
     if let Some(inside) = segment.strip_prefix('{')
         && !inside.contains('}')
         && inside.contains(':')
     {
-        // A slash within the braces has cut it off.
+        // The path was split at a slash within the braces.
         return Some(in_braces(inside));
     }
     let is_expression =
@@ -138,7 +138,7 @@ fn other_notation(segment: &str) -> Option<String> {
     None
 }
 
-/// `<id>`, `<int:id>`, `<id:int>`, `<path:rest>` and `<rest..>`.
+/// Says what to write for `<id>`, `<int:id>`, `<id:int>`, `<path:rest>` and `<rest..>`.
 fn in_angles(segment: &str, inside: &str) -> String {
     const TYPES: [&str; 10] = [
         "int", "float", "string", "str", "slug", "uuid", "path", "any", "default", "re",
@@ -157,13 +157,13 @@ fn in_angles(segment: &str, inside: &str) -> String {
     )
 }
 
-/// The name that `text` begins with, and what follows it.
+/// Splits `text` behind the name that it begins with.
 fn split_name(text: &str) -> (&str, &str) {
     let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
     text.split_at(end)
 }
 
-/// Whether a name of a parameter may contain the character.
+/// Returns whether the name of a parameter may contain the character.
 pub(super) fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }

@@ -9,8 +9,8 @@ use crate::sealed::Seal;
 
 /// Handlers by dotted name, for routes that are written as data.
 ///
-/// Where others import what a name says, hansel looks it up in what you have put here; a name that is
-/// not there is an error at start-up, not at the first request.
+/// hansel looks a name up among the handlers that you have added here. An unknown name is an error at start-up, not at
+/// the first request.
 ///
 /// ```
 /// use hansel::{Registry, Routes};
@@ -35,15 +35,15 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// One without a handler.
+    /// Creates a registry without handlers.
     pub fn new() -> Registry {
         Registry::default()
     }
 
-    /// The same with a handler under a name.
+    /// Adds a handler under a name.
     ///
     /// # Panics
-    /// If there is one of that name; the message names both places.
+    /// Panics if there is a handler with that name. The message names both places.
     #[track_caller]
     #[must_use]
     pub fn add<H: Handler<S>, S: Shape<H>>(mut self, name: impl Into<String>, handler: H) -> Registry {
@@ -60,7 +60,7 @@ impl Registry {
     /// Returns the handler with this name.
     ///
     /// # Errors
-    /// Says which names there are instead, or that a registry is missing.
+    /// If there is none. The text lists the names that exist.
     pub(super) fn find(&self, name: &str) -> Result<Bound, String> {
         match self.handlers.get(name) {
             Some((bound, _)) => Ok(bound.clone()),
@@ -78,12 +78,12 @@ impl Registry {
     }
 }
 
-/// Finds nothing, where handlers have no registry.
+/// Finds no handler: used where there is no registry.
 pub(super) fn find_nowhere(name: &str) -> Result<Bound, String> {
     Registry::new().find(name)
 }
 
-/// The shape of a name.
+/// The shape of a handler that is given by name.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Dotted(());

@@ -1,4 +1,4 @@
-//! What comes of a dispatch: it arrived, or it missed.
+//! The result of a dispatch: it has arrived, or it has missed.
 
 use std::error::Error;
 use std::fmt;
@@ -7,12 +7,12 @@ use http::Method;
 
 use super::MethodSet;
 
-/// What a [`Dispatch`](super::Dispatch) replies.
+/// The reply of a [`Dispatch`](super::Dispatch).
 pub type Reply = Result<Arrived, Miss>;
 
-/// An endpoint was reached: proof that [`Walk::arrive`](super::Walk::arrive) has been there.
+/// An endpoint was reached. Only [`Walk::arrive`](super::Walk::arrive) makes this value.
 ///
-/// Its response is with the walk: [`Walk::response`](super::Walk::response).
+/// The walk has the response: [`Walk::response`](super::Walk::response).
 #[derive(Debug)]
 #[must_use = "an endpoint was reached"]
 pub struct Arrived(());
@@ -25,8 +25,8 @@ impl Arrived {
 
 /// No endpoint was reached.
 ///
-/// `NotFound` is the same as a `MethodNotAllowed` that allows nothing, so misses
-/// [`merge`](Miss::merge) in any order.
+/// `NotFound` is equivalent to a `MethodNotAllowed` that allows nothing, so misses can be [merged](Miss::merge) in any
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -40,7 +40,7 @@ pub enum Miss {
 }
 
 impl Miss {
-    /// What two dispatchers have missed that were asked about the same path.
+    /// Merges the misses of two dispatchers that were asked about the same path.
     #[must_use]
     pub fn merge(self, other: Miss) -> Miss {
         match (self, other) {
@@ -52,7 +52,7 @@ impl Miss {
         }
     }
 
-    /// The methods that would have been answered at this path.
+    /// Returns the methods that are allowed at the path.
     pub fn allowed(&self) -> MethodSet {
         match self {
             Miss::NotFound => MethodSet::empty(),
@@ -60,7 +60,7 @@ impl Miss {
         }
     }
 
-    /// Whether `method` would have been answered.
+    /// Returns whether `method` is allowed at the path.
     pub fn allows(&self, method: &Method) -> bool {
         match self {
             Miss::NotFound => false,

@@ -1,4 +1,4 @@
-//! Dispatch by resource and verb: a resource's functions are named after the methods they answer.
+//! Dispatch by resource and verb: the functions of a resource are named after the methods that they answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::sealed::Seal;
 
 /// A resource: something that responds to verbs, and may have items and nested resources.
 ///
-/// [`verbs`](Resource::verbs) lists, once, what can be reached. A resource with an
-/// [item](Verbs::item) look-up is a collection; its items are resources too, and may borrow it.
+/// [`verbs`](Resource::verbs) lists everything that can be reached. A resource with an [item](Verbs::item) look-up is a
+/// collection. Its items are resources too, and may borrow it.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -65,19 +65,20 @@ use crate::sealed::Seal;
 /// # assert_eq!(app.call(&Request::get("/3")).body().bytes(), Some(&b"One of 10 beautiful potatoes."[..]));
 /// ```
 ///
-/// With a part of the path left, nested resources are looked at first, then items; what is not among the
-/// items is 404 for every verb. Else the verbs are, and take what is left as their arguments, if they have
-/// any. HEAD and OPTIONS are answered unless they are defined, and a path never names a verb.
+/// If a part of the path is left, nested resources come first, then items: an item that does not exist is 404 for every
+/// verb. Then come the verbs, which may take the rest of the path as arguments. HEAD and OPTIONS are answered unless
+/// they are defined. A path never names a verb.
 pub trait Resource {
     /// Lists the verbs, items, and nested resources.
     ///
-    /// It runs for each request, and for the map without one, so it should do nothing else.
+    /// It runs for each request, and without a request for the map, so it should do nothing else.
     fn verbs(verbs: &mut Verbs<'_, '_, Self>)
     where
         Self: Sized;
 }
 
-/// Makes types resources whose functions have the names of their verbs; an item look-up may follow.
+/// Implements [`Resource`] for a type whose functions have the names of their verbs. An item look-up
+/// may follow.
 ///
 /// ```
 /// struct Shelf;
@@ -110,13 +111,13 @@ macro_rules! resource {
     };
 }
 
-/// What a [`Resource`] lists its verbs, items and nested resources to.
+/// The list of the verbs, items and nested resources of a [`Resource`].
 pub struct Verbs<'v, 'r, S> {
     resource: Option<&'v S>,
     listed_for: ListedFor<'v, 'r>,
-    /// What has come of it so far.
+    /// The reply so far.
     reply: Option<Reply>,
-    /// Whether that is final.
+    /// Whether the reply is final.
     is_decided: bool,
 }
 
@@ -128,23 +129,23 @@ impl<S> fmt::Debug for Verbs<'_, '_, S> {
     }
 }
 
-/// What the verbs are listed for.
+/// The reason why the verbs are listed.
 enum ListedFor<'v, 'r> {
-    /// For the map, and with the verbs that have been listed.
+    /// For the map. The methods are those that have been listed already.
     Describe(&'v mut Map, Vec<Method>),
     Dispatch(Stage, &'v mut Walk<'r>),
 }
 
-/// What is looked at, in this order.
+/// The parts of a resource that a dispatch looks at, in this order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Nested,
     Items,
-    /// Verbs that are the method.
+    /// The verb of the request's method.
     Exact,
     /// GET, for HEAD.
     Head,
-    /// Verbs that are not the method, for what they allow.
+    /// Other verbs, for `Allow`.
     Others,
 }
 
@@ -178,8 +179,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     /// Answers the method of this name, in upper case: `plough` is PLOUGH, and so is `r#plough`.
     ///
     /// # Panics
-    /// If it can't be the name of a method, or is listed twice; that shows when an application is made of
-    /// the resource.
+    /// Panics if this is not the name of a method, or if the verb is listed twice. This happens when an application is
+    /// created from the resource.
     pub fn verb<F: MethodHandler<S, H>, H: MethodShape<S, F>>(&mut self, name: &str, function: F) -> &mut Self {
         let full_name = std::any::type_name::<F>();
         let name = plain(name);
@@ -211,9 +212,9 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
         self
     }
 
-    /// Puts a resource under a name: its verbs are at `/name` below this one's path.
+    /// Nests a resource under a name: its verbs are at `/name` below the path of this resource.
     ///
-    /// It may borrow this one, as items do.
+    /// It may borrow this resource, as items do.
     pub fn nested<N: Resource>(&mut self, name: &str, nested: impl FnOnce(&'v S) -> N) -> &mut Self {
         let name = plain(name);
         match &mut self.listed_for {
@@ -236,15 +237,14 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
         self
     }
 
-    /// Looks the next segment up among the items of this resource; `None` is 404, for every verb.
+    /// Looks up the next segment among the items of this resource. `None` is 404 for every verb.
     ///
-    /// An item may borrow the collection. With several look-ups, the first whose key fits the segment
-    /// decides.
+    /// An item may borrow the collection. With several look-ups, the first whose key fits the segment decides.
     pub fn item<K: FromSegment, I: Resource>(&mut self, find: impl FnOnce(&'v S, K) -> Option<I>) -> &mut Self {
         self.item_of(|collection, _, key| find(collection, key))
     }
 
-    /// As [`item`](Verbs::item), for a look-up that wants to know the request.
+    /// Like [`item`](Verbs::item), for a look-up that takes the request.
     pub fn item_of<K: FromSegment, I: Resource>(
         &mut self,
         find: impl FnOnce(&'v S, &'r Request, K) -> Option<I>,
@@ -276,7 +276,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
 }
 
 impl Stage {
-    /// Whether a verb of this name has its turn.
+    /// Returns whether a verb with this name belongs to the stage.
     fn is_for(self, name: &str, method: &Method) -> bool {
         let is_method = is_name_of(name, method);
         let is_head = *method == Method::HEAD && is_name_of(name, &Method::GET);
@@ -305,11 +305,11 @@ fn method(name: &str) -> Method {
 }
 
 fn key<K: FromSegment>(segment: &str) -> Option<K> {
-    // As with a parameter of a pattern, nothing is not a name.
+    // As with a parameter of a pattern, an empty segment is not a key.
     (!segment.is_empty()).then(|| K::from_segment(segment)).flatten()
 }
 
-/// Goes on with an item, if there is one.
+/// Dispatches to the item, if it exists.
 fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Reply {
     let Some(item) = item else {
         let name = type_name::<I>();
@@ -319,12 +319,12 @@ fn enter<I: Resource>(item: Option<I>, segment: &str, walk: &mut Walk<'_>) -> Re
     walk.descend(Step::taking("Resource", &part, 1), |walk| dispatch(&item, walk))
 }
 
-/// The part of a pattern of a nested resource: `/barn`.
+/// Returns the part of a pattern for a nested resource, such as `/barn`.
 fn nested_part(name: &str) -> String {
     format!("/{}", notation::encoded(name))
 }
 
-/// An item's part of a pattern: `/{potato}`.
+/// Returns the part of a pattern for an item, such as `/{potato}`.
 fn part<I>() -> String {
     format!("/{{{}}}", type_name::<I>().to_lowercase())
 }
@@ -353,7 +353,7 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
     H::call(function, resource, walk, &mut arguments, &pattern, endpoint)
 }
 
-/// Asks a resource.
+/// Dispatches to a resource.
 fn dispatch<S: Resource>(resource: &S, walk: &mut Walk<'_>) -> Reply {
     let is_used_up = walk.segments().is_empty();
     let stages = [Stage::Nested, Stage::Items, Stage::Exact, Stage::Head, Stage::Others];
@@ -368,7 +368,7 @@ fn dispatch<S: Resource>(resource: &S, walk: &mut Walk<'_>) -> Reply {
         S::verbs(&mut verbs);
         match (verbs.reply, stage) {
             (Some(Ok(arrived)), _) => return Ok(arrived),
-            // What is not among the items is nowhere.
+            // Neither an item nor a nested resource: verbs are not asked.
             (Some(Err(miss)), Stage::Nested | Stage::Items) => return Err(miss),
             (Some(Err(miss)), _) => missed = missed.merge(miss),
             (None, _) => {}
@@ -386,7 +386,7 @@ fn describe<S: Resource>(map: &mut Map) {
     });
 }
 
-/// A resource at the root, or under a mount.
+/// A resource at the root or under a mount, as a dispatcher.
 struct Root<R>(Arc<R>);
 
 impl<R: Resource + Send + Sync> Dispatch for Root<R> {
@@ -399,7 +399,7 @@ impl<R: Resource + Send + Sync> Dispatch for Root<R> {
     }
 }
 
-/// The kind of a resource.
+/// The kind of resources.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct AResource(());
@@ -412,7 +412,7 @@ impl<R: Resource + Send + Sync + 'static> IntoDispatch<AResource> for R {
     }
 }
 
-/// The kind of a resource that is shared.
+/// The kind of shared resources.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ASharedResource(());

@@ -1,13 +1,12 @@
-//! Path arguments: what a segment can be read as.
+//! Path arguments: the types that a segment can be read as.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-/// A type that one segment of a path can be read as, so that handlers can take it as an argument.
+/// A type that one segment of a path can be read as, so handlers can take it as an argument.
 ///
-/// It is there for the numbers, `bool`, `char`, `String`, `PathBuf` and the addresses of
-/// [`std::net`]. For a type of your own that has [`FromStr`](std::str::FromStr), one line does:
-/// [`from_segment!`](crate::from_segment).
+/// It is implemented for numbers, `bool`, `char`, `String`, `PathBuf` and the IP addresses of [`std::net`]. For a type
+/// of your own that has [`FromStr`](std::str::FromStr), [`from_segment!`](crate::from_segment) implements it.
 ///
 /// ```
 /// use hansel::dispatch::FromSegment;
@@ -32,16 +31,17 @@ use std::path::PathBuf;
     note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
 )]
 pub trait FromSegment: Sized {
-    /// Reads a decoded segment; `None` lets the next candidate try, and ends in 404.
+    /// Reads a decoded segment. After `None`, the next route that matches is tried; if there is none, the response is
+    /// 404.
     fn from_segment(segment: &str) -> Option<Self>;
 
-    /// What a segment would have to be, for explanations: "`x` is not a ...".
+    /// Describes a valid segment, for explanations: "`x` is not a ...".
     fn expected() -> &'static str {
         short_name(std::any::type_name::<Self>())
     }
 }
 
-/// Makes types with [`FromStr`](std::str::FromStr) arguments of handlers.
+/// Implements [`FromSegment`] for types that have [`FromStr`](std::str::FromStr).
 ///
 /// ```
 /// #[derive(Debug, PartialEq)]
@@ -80,7 +80,7 @@ macro_rules! from_segment {
 
 from_segment!(u64, u128, i64, i128, f32, f64, bool, char, IpAddr, Ipv4Addr, Ipv6Addr);
 
-/// Numbers that are read as larger ones: what reads a number is 500 lines for the compiler, for each type.
+/// Numbers that are parsed as a larger type: the code that parses a number is large, and is compiled for each type.
 macro_rules! from_larger {
     ($larger:ty: $($type:ty),+) => {$(
         impl FromSegment for $type {
@@ -101,11 +101,10 @@ impl FromSegment for String {
 }
 
 impl FromSegment for PathBuf {
-    /// A relative path without `..`, so that joining it to a folder stays below that folder; and without what says
-    /// nothing, `.` and empty parts, so that one file has one path. It may be empty, which is the folder, and may end with
-    /// a slash.
+    /// Reads a relative path without `..`, so that joining it to a folder stays below that folder. It has no `.` and no
+    /// empty parts either, so each file has one path. It may be empty, which is the folder, and may end with a slash.
     fn from_segment(segment: &str) -> Option<PathBuf> {
-        // What separates parts or names a drive elsewhere should mean the same here.
+        // On Windows, a backslash separates parts, and a colon names a drive: neither is allowed anywhere.
         if segment.contains(['\\', ':']) {
             return None;
         }
@@ -119,7 +118,7 @@ impl FromSegment for PathBuf {
     }
 }
 
-/// The last part of a type's or function's full name: `alloc::string::String` is `String`.
+/// Returns the last part of the full name of a type or function: `alloc::string::String` is `String`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
     let octets = full.as_bytes();
     let mut depth = 0_usize;
@@ -134,12 +133,12 @@ pub(crate) fn short_name(full: &'static str) -> &'static str {
     plain(full)
 }
 
-/// A name as it is outside of Rust, where `r#move` is just `move`.
+/// Returns a name without the `r#` of raw identifiers.
 pub(super) fn plain(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }
 
-/// A type's name alone: `demo::Potato<'_>` is `Potato`.
+/// Returns the name of a type without path and parameters: `demo::Potato<'_>` is `Potato`.
 pub(crate) fn type_name<T>() -> &'static str {
     let name = short_name(std::any::type_name::<T>());
     name.split('<').next().unwrap_or(name)

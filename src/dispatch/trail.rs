@@ -1,4 +1,4 @@
-//! The trail: all crumbs of one walk, kept.
+//! The trail: all crumbs of one walk.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,9 +8,9 @@ use http::Method;
 use super::{Crumb, Decision, MethodSet, Miss, Observer, Why};
 use crate::Request;
 
-/// What happened to one request on its way, decision by decision.
+/// The decisions of dispatch about one request, in order.
 ///
-/// As text:
+/// It can be printed:
 ///
 /// ```
 /// use hansel::{App, Method, Routes};
@@ -25,27 +25,27 @@ use crate::Request;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trail {
-    /// The method that was asked for.
+    /// The method of the request.
     pub method: Method,
-    /// The path, as it was sent.
+    /// The path as it was sent.
     pub path: String,
     /// All decisions, in order.
     pub crumbs: Vec<TrailCrumb>,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// A [`Crumb`] that was kept.
+/// A [`Crumb`] in a [`Trail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrailCrumb {
-    /// How many steps have been taken before this one.
+    /// The number of steps that were taken before.
     pub depth: usize,
     /// The kind of dispatcher that decided.
     pub dispatcher: String,
-    /// The part of the path that this step takes, if any.
+    /// The part of the path that the step takes, if any.
     pub taken: Option<String>,
-    /// What the way leads to, by name.
+    /// The name of what the way leads to.
     pub handler: String,
     /// Whether this is the endpoint.
     pub is_endpoint: bool,
@@ -55,22 +55,22 @@ pub struct TrailCrumb {
     pub declined: Option<Why<'static>>,
 }
 
-/// What came of a walk.
+/// The result of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// An endpoint was found.
     Found,
-    /// The client is sent to this path, which differs by a slash at its end.
+    /// The client is redirected to this path, which differs by a slash at its end.
     Moved(String),
-    /// None was, and this is what was missed.
+    /// No endpoint was found.
     Missed(Miss),
-    /// The request itself can't be: the reason.
+    /// The request is invalid, for this reason.
     Invalid(String),
 }
 
 impl Trail {
-    /// The trail of a request that can't be, and is dispatched nowhere.
+    /// Creates the trail of an invalid request, which is not dispatched.
     pub(crate) fn invalid(method: Method, target: &str, reason: &dyn fmt::Display) -> Trail {
         Trail {
             method,
@@ -80,17 +80,17 @@ impl Trail {
         }
     }
 
-    /// Whether an endpoint was found.
+    /// Returns whether an endpoint was found.
     pub fn is_found(&self) -> bool {
         self.outcome == Outcome::Found
     }
 
-    /// The endpoint that was found.
+    /// Returns the endpoint that was found.
     pub fn endpoint(&self) -> Option<&TrailCrumb> {
         self.crumbs.iter().rfind(|crumb| crumb.is_endpoint)
     }
 
-    /// The status that dispatch alone leads to: 200, 204 (for OPTIONS), 308, 404, 405, or 400.
+    /// Returns the status that dispatch alone leads to: 200, 204 (for OPTIONS), 308, 400, 404 or 405.
     pub fn status(&self) -> u16 {
         match &self.outcome {
             Outcome::Found => 200,
@@ -151,22 +151,22 @@ impl fmt::Display for TrailCrumb {
     }
 }
 
-/// Keeps what it hears of a walk.
+/// An observer that keeps the crumbs of a walk.
 #[derive(Default)]
 pub(crate) struct Recorder {
     crumbs: RefCell<Vec<TrailCrumb>>,
-    /// None as long as no walk has begun.
+    /// `None` until a walk begins.
     outcome: RefCell<Option<Outcome>>,
 }
 
 impl Recorder {
-    /// The trail of the walk that was made for `request`, if there was one.
+    /// Returns the trail of the walk for `request`, if there was one.
     pub(crate) fn into_trail(self, request: &Request) -> Option<Trail> {
         let outcome = self.outcome.take()?;
         Some(self.with_outcome(request, outcome))
     }
 
-    /// The trail of a walk of which is known what came of it.
+    /// Returns the trail of a walk with a known result.
     pub(crate) fn with_outcome(self, request: &Request, outcome: Outcome) -> Trail {
         Trail {
             method: request.method().clone(),
@@ -180,7 +180,7 @@ impl Recorder {
 impl Observer for Recorder {
     fn begins(&self, _: &Request) {
         self.crumbs.borrow_mut().clear();
-        // What panics has been found, and there is nobody left to say so.
+        // If the endpoint panics, nothing says later that it was found.
         self.outcome.replace(Some(Outcome::Found));
     }
 

@@ -1,4 +1,4 @@
-//! URLs, built back from the patterns of a map.
+//! URLs that are built from the patterns of a map.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 pub enum UrlError {
     /// No route has this name.
     UnknownName(String),
-    /// The pattern has this many parameters, and not as many values were given.
+    /// The number of values is not the number of the pattern's parameters.
     Count {
         /// The pattern.
         pattern: String,
-        /// How many it takes.
+        /// The number of its parameters.
         takes: usize,
-        /// How many there were.
+        /// The number of values.
         given: usize,
     },
-    /// The pattern is a regular expression that is more than text and groups.
+    /// The pattern is a regular expression that has more than text and groups.
     NotReversible(String),
-    /// The URL was built, and leads elsewhere or nowhere: a value does not fit its parameter.
+    /// The URL leads elsewhere or nowhere, because a value does not fit its parameter.
     LeadsElsewhere {
         /// The URL.
         url: String,
@@ -50,8 +50,8 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// What may not stand in a path as it is (RFC 3986 §3.3: `pchar`), with the `%` of escapes, where slashes separate
-/// segments.
+/// The octets to encode in a value of several segments: those that are not allowed in a path (RFC 3986 §3.3: `pchar`),
+/// and `%`.
 const VALUES: &AsciiSet = &CONTROLS
     .add(b'%')
     .add(b' ')
@@ -69,10 +69,10 @@ const VALUES: &AsciiSet = &CONTROLS
     .add(b'[')
     .add(b']');
 
-/// What may not stand in one segment.
+/// The octets to encode in a value of one segment.
 const VALUE: &AsciiSet = &VALUES.add(b'/');
 
-/// Builds the path that `pattern` is with these values in the place of its parameters.
+/// Builds a path from `pattern`, with these values for its parameters.
 pub(crate) fn build(pattern: &str, values: &[&dyn fmt::Display]) -> Result<String, UrlError> {
     let parts = parts(pattern).ok_or_else(|| UrlError::NotReversible(pattern.to_owned()))?;
     let takes = parts.iter().filter(|part| matches!(part, Part::Value(_))).count();
@@ -103,17 +103,19 @@ pub(crate) fn build(pattern: &str, values: &[&dyn fmt::Display]) -> Result<Strin
     Ok(url)
 }
 
-/// Whether whoever resolves `path` as a reference, as a browser does, asks the same host for this very path.
+/// Returns whether a client that resolves `path` as a reference, as a browser does, requests this very path of the same
+/// host.
 pub(crate) fn stays_as_it_is(path: &str) -> bool {
-    // RFC 3986 §4.2: a reference that begins with two slashes names another host. WHATWG URL takes a backslash for a
-    // slash, and leaves tabs and line ends out wherever they are.
+    // RFC 3986 §4.2: a reference that begins with two slashes names another host. The WHATWG URL standard reads a
+    // backslash as a slash, and ignores tabs and line ends.
     let mut octets = path.bytes();
     let is_of_this_host = octets.next() == Some(b'/') && octets.next() != Some(b'/');
     let is_kept = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'\\' | b'?' | b'#');
     is_of_this_host && path.bytes().all(is_kept) && !path.split('/').any(is_dots)
 }
 
-/// Whether it is taken out of a path that is resolved (RFC 3986 §5.2.4). WHATWG URL takes `%2E` for a dot there.
+/// Returns whether a client removes the segment when it resolves a path (RFC 3986 §5.2.4). The WHATWG URL standard
+/// reads `%2E` as a dot there.
 fn is_dots(segment: &str) -> bool {
     let dots = match segment.len() {
         1..=6 => segment.to_ascii_lowercase().replace("%2e", "."),
@@ -125,16 +127,16 @@ fn is_dots(segment: &str) -> bool {
 enum Part<'p> {
     /// Segments, or parts of them, that may be percent-encoded.
     Text(&'p str),
-    /// A parameter, and what its value may not contain.
+    /// A parameter, and the octets to encode in its value.
     Value(&'static AsciiSet),
 }
 
-/// Takes a pattern apart: text, and parameters in braces, in which braces may nest: `{year:\d{4}}`.
+/// Splits a pattern into text and parameters in braces. Braces may nest, as in `{year:\d{4}}`.
 fn parts(pattern: &str) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = pattern;
     while let Some(open) = rest.find(['{', '^']) {
-        // An expression that is more than text and groups begins with `^`.
+        // An expression that has more than text and groups begins with `^`.
         let inside = rest[open..].strip_prefix('{')?;
         parts.push(Part::Text(&rest[..open]));
         let close = closing(inside)?;
@@ -147,7 +149,7 @@ fn parts(pattern: &str) -> Option<Vec<Part<'_>>> {
     Some(parts)
 }
 
-/// Where the brace is that closes one that was opened before `text`.
+/// Returns the position of the brace that closes one opened before `text`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (i, octet) in text.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! A walk along the path of a request: it alone holds the cursor, and it alone ends at an endpoint.
+//! The walk along the path of a request. Only a walk moves the cursor, and only a walk calls an endpoint.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +13,11 @@ use crate::request::{Mark, Request, Segments};
 
 /// A walk along the path of a request.
 ///
-/// A dispatcher looks at what is left of the path ([`segments`](Walk::segments)), goes on with
+/// A dispatcher looks at the rest of the path ([`segments`](Walk::segments)), goes on with
 /// [`descend`](Walk::descend), and ends with [`arrive`](Walk::arrive). These laws hold, because nothing
 /// else can move a walk:
 ///
-/// - what has been taken and what is left make up the path;
+/// - the part that has been taken and the part that is left make up the path;
 /// - an endpoint is called at the end of the path only, and with a method that it takes;
 /// - after a [`Miss`], the walk is where it was, and captures and context values are what they were.
 pub struct Walk<'r> {
@@ -32,15 +32,15 @@ pub struct Walk<'r> {
     /// There may be another walk for the request, which hooks do not run for again.
     may_come_again: bool,
     is_last_resort: bool,
-    /// Whether somebody would have answered what is not found, had it been the last resort.
+    /// Whether a handler for what is not found was passed over, because this was not the last resort.
     is_awaited: bool,
-    /// What is captured may be asked for by others than the handler.
+    /// Whether others than the handler may ask for captures by name.
     keeps_captures: bool,
-    /// Whether others have missed before, so that the next is asked.
+    /// Whether an earlier dispatcher has missed, so this one is asked next.
     follows_miss: bool,
-    /// Whether the endpoint that was arrived at takes any method.
+    /// Whether the endpoint that was called takes any method.
     has_taken_any: bool,
-    /// The response of the endpoint. It stays here while the reply goes back through all dispatchers.
+    /// The endpoint's response. It stays here while the reply is returned through all dispatchers.
     response: Option<Response>,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Walk<'_> {
     }
 }
 
-/// How far a walk has come: what it goes back to after a miss.
+/// The state of a walk that a miss restores.
 struct Position<'r> {
     rest: Segments<'r>,
     values: Mark,
@@ -64,22 +64,22 @@ struct Position<'r> {
     pattern: Option<usize>,
 }
 
-/// What a walk is for.
+/// The purpose of a walk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To call the endpoint.
+    /// Calls the endpoint.
     Respond,
-    /// To find the endpoint that would be called.
+    /// Finds the endpoint that would be called.
     Explain,
     /// The same along another path, to which the client may be sent. What a hook forbids is the response.
     LookAhead,
-    /// To see whether a path leads to an endpoint it was built for: without the hooks that may forbid it.
+    /// Checks that a path that was built for an endpoint leads there. Hooks that may refuse the request do not run.
     Rematch,
-    /// To find out which methods are answered at the path: no endpoint is good enough.
+    /// Collects the methods that are allowed at the path: no endpoint is reached.
     Survey,
 }
 
-/// What a walk passes on its way: a part of the path, under a name.
+/// A step of a walk: a part of the path, and a name for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
     dispatcher: &'a str,
@@ -90,14 +90,14 @@ pub struct Step<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Taken {
     Segments(usize),
-    /// So many octets of the text that is left.
+    /// This many octets of the rest of the path.
     Text(usize),
 }
 
 impl<'a> Step<'a> {
-    /// A step that takes no segment: into one of several that share a path.
+    /// Creates a step that takes no segment, such as one into a dispatcher among several at the same path.
     ///
-    /// `dispatcher` is the kind of dispatcher that decided, `name` what it decided for.
+    /// `dispatcher` is the kind of dispatcher that decided, and `name` is what it chose.
     pub fn new(dispatcher: &'a str, name: &'a str) -> Step<'a> {
         Step {
             dispatcher,
@@ -106,7 +106,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// A step that takes the next `count` segments. Its name becomes a part of the endpoint's pattern,
+    /// Creates a step that takes the next `count` segments. Its name becomes a part of the endpoint's pattern,
     /// so it should read like `/{id}`.
     pub fn taking(dispatcher: &'a str, name: &'a str, count: usize) -> Step<'a> {
         Step {
@@ -123,7 +123,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// What can be arrived at: a name, and the methods it takes.
+/// An endpoint: its name, and the methods that it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint<'a> {
     pub(super) dispatcher: &'a str,
@@ -133,7 +133,7 @@ pub struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    /// An endpoint of a `dispatcher` of that kind. What is learnt about its pace is kept by `name`.
+    /// Creates an endpoint of this kind of `dispatcher`. Whether it is slow is remembered under its `name`.
     pub fn new(dispatcher: &'a str, name: &'a str, methods: &'a MethodSet) -> Endpoint<'a> {
         Endpoint {
             dispatcher,
@@ -155,7 +155,7 @@ impl<'a> Endpoint<'a> {
 }
 
 impl<'r> Walk<'r> {
-    /// How many steps a walk may take, so that no path exhausts the stack.
+    /// The most steps that a walk may take, so no path exhausts the stack.
     pub const MAX_DEPTH: usize = 64;
 
     #[inline]
@@ -177,7 +177,7 @@ impl<'r> Walk<'r> {
             may_come_again: false,
             is_last_resort: true,
             is_awaited: false,
-            // Who listens may ask for it, and so does who has built a URL of it.
+            // An observer may ask for captures, and so does `App::url_for`.
             keeps_captures: observer.is_some() || purpose == Purpose::Rematch,
             follows_miss: false,
             has_taken_any: false,
@@ -185,7 +185,7 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Goes on with `inner`, but nobody answers what is not found.
+    /// Runs `inner`, in which no handler for what is not found is called.
     pub(crate) fn without_last_resort(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let before = std::mem::replace(&mut self.is_last_resort, false);
         let reply = inner(self);
@@ -193,8 +193,8 @@ impl<'r> Walk<'r> {
         reply
     }
 
-    /// Goes on with `inner`, which asks several dispatchers, if there `are_rivals`. None of them answers what is not found,
-    /// unless all have said that it is not: else a 404 of one would hide what another finds, or a 405.
+    /// Runs `inner`, which asks several dispatchers if there `are_rivals`. Handlers for what is not found are called
+    /// only after all dispatchers have missed: otherwise the 404 of one would hide the endpoint or the 405 of another.
     #[inline(always)]
     pub(super) fn with_rivals(&mut self, are_rivals: bool, mut inner: impl FnMut(&mut Walk<'r>) -> Reply) -> Reply {
         let mut is_first = are_rivals && self.is_last_resort;
@@ -202,7 +202,7 @@ impl<'r> Walk<'r> {
             (self.is_last_resort, self.is_awaited) = (false, false);
             self.may_come_again = true;
         }
-        // A loop, so that `inner` is in the program once.
+        // A loop, so that `inner` is compiled once.
         loop {
             let reply = inner(self);
             if !is_first {
@@ -216,8 +216,8 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Goes on with `inner` where others have `missed` before. A 404 of an endpoint that takes any method, which is
-    /// how a 404 of one's own is made, does not hide that others have a method for the path.
+    /// Runs `inner` after others have `missed`. If an endpoint that takes any method responds with 404, as a user's
+    /// catch-all does, and others have a method for the path, the result is their 405.
     #[inline(always)]
     pub(super) fn behind_miss(&mut self, missed: &Miss, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         match missed {
@@ -241,7 +241,7 @@ impl<'r> Walk<'r> {
         reply
     }
 
-    /// The same walk from its beginning, along another path.
+    /// Starts a new walk for the same request along another path.
     pub(crate) fn along<'s>(&self, segments: Segments<'s>, purpose: Purpose) -> Walk<'s>
     where
         'r: 's,
@@ -251,7 +251,7 @@ impl<'r> Walk<'r> {
         walk
     }
 
-    /// Ends the walk with what another one has found.
+    /// Ends the walk with the response that another walk has found.
     pub(crate) fn end_with(&mut self, response: Option<Response>) -> Arrived {
         self.response = response;
         Arrived::new()
@@ -265,10 +265,10 @@ impl<'r> Walk<'r> {
         self.observer
     }
 
-    /// Whether what is not found may be answered, which somebody would do.
+    /// Returns whether a handler for what is not found, which the caller has, may be called now.
     pub(super) fn is_last_resort(&mut self) -> bool {
         self.is_awaited |= !self.is_last_resort;
-        // What is not found has no methods.
+        // Such a handler adds nothing to the methods that a survey collects.
         self.is_last_resort && self.purpose != Purpose::Survey
     }
 
@@ -296,32 +296,32 @@ impl<'r> Walk<'r> {
         matches!(self.purpose, Purpose::Respond | Purpose::LookAhead)
     }
 
-    /// Whether hooks run that may forbid the way.
+    /// Returns whether hooks run that may refuse the request.
     pub(super) fn runs_hooks(&self) -> bool {
         self.purpose != Purpose::Rematch
     }
 
-    /// The request whose path it is.
+    /// Returns the request.
     pub fn request(&self) -> &'r Request {
         self.request
     }
 
-    /// The method that is asked for.
+    /// Returns the method of the request.
     pub fn method(&self) -> &'r Method {
         self.method
     }
 
-    /// The segments that are left.
+    /// Returns the segments that are left.
     pub fn segments(&self) -> Segments<'r> {
         self.rest
     }
 
-    /// Whether somebody listens, so that reasons are worth finding out.
+    /// Returns whether there is an observer, so it is worth finding out reasons.
     pub fn is_watched(&self) -> bool {
         self.observer.is_some()
     }
 
-    /// A name that has to be made, if somebody will see it; else an empty one.
+    /// Returns the name that `name` makes if it will be seen, else an empty one.
     pub(super) fn named(&self, name: impl FnOnce() -> String) -> String {
         if self.is_watched() || self.request.endpoint_record().is_some() {
             name()
@@ -330,8 +330,8 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Goes on behind `step` with `inner`. If that misses, the walk is back where it was.
-    // Between a table and its handler there is nothing else to do: a call more is a tenth of a dispatch.
+    /// Takes `step` and runs `inner` with the rest of the path. If that misses, the walk returns to where it was.
+    // Inlined: between a table and its handler there is little else, and a call more is a tenth of a dispatch.
     #[inline(always)]
     pub fn descend(&mut self, step: Step<'_>, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let Some(rest) = self.behind(step.taken) else {
@@ -344,7 +344,7 @@ impl<'r> Walk<'r> {
             self.tell(step.dispatcher, self.rest.until(&rest), step.name, Decision::Descend);
         }
         let before = self.position(self.record(step));
-        // Who has arrived before, and looks further, may still come back to that.
+        // A hook that has arrived and tries another way may still return to the first response.
         let earlier = if self.response.is_some() {
             self.response.take()
         } else {
@@ -372,7 +372,7 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Forgets all that has been taken, set and captured since the walk was there.
+    /// Undoes what has been taken, set and captured since `before`.
     #[inline(always)]
     fn go_back(&mut self, before: Position<'r>) {
         let request = self.request;
@@ -384,12 +384,12 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Ends the walk at `endpoint`, if the path is used up and the endpoint takes the method: calls
-    /// `call` then, unless the walk was only asking for the way.
+    /// Ends the walk at `endpoint`, if the path is used up and the endpoint takes the method. Then `call` makes the
+    /// response, unless the walk only looks for the way.
     ///
     /// # Errors
-    /// [`Miss::NotFound`] if a part of the path is left, else [`Miss::MethodNotAllowed`] if the endpoint
-    /// does not take the method.
+    /// Returns [`Miss::NotFound`] if a part of the path is left, and [`Miss::MethodNotAllowed`] if the endpoint does
+    /// not take the method.
     #[inline(always)]
     pub fn arrive(&mut self, endpoint: Endpoint<'_>, call: impl FnOnce(&'r Request) -> Response) -> Reply {
         let Endpoint {
@@ -428,13 +428,13 @@ impl<'r> Walk<'r> {
         self.has_taken_any = methods.is_any();
     }
 
-    /// The response of the endpoint that was arrived at. There is none before, and none if the walk was only
-    /// asking for the way.
+    /// Returns the response of the endpoint that was called. There is none before, and none if the walk only looks for
+    /// the way.
     pub fn response(&self) -> Option<&Response> {
         self.response.as_ref()
     }
 
-    /// The same, to be changed.
+    /// Returns the response, to be changed.
     ///
     /// ```
     /// use hansel::dispatch::{Dispatch, Reply, Walk};
@@ -461,14 +461,14 @@ impl<'r> Walk<'r> {
         self.response.take()
     }
 
-    /// The walk has ended at an endpoint: its response, if it was to be called.
+    /// Returns the response of the walk that has ended, if its endpoint was called.
     pub(crate) fn into_response(self, _: Arrived) -> Option<Response> {
         self.response
     }
 
-    /// Leaves a crumb about a way that is not gone, and why. The miss is there to be returned.
+    /// Leaves a crumb that says why a way is not taken, and returns the miss to reply with.
     ///
-    /// The reason is only asked for if somebody listens.
+    /// `why` is called only if there is an observer.
     pub fn decline<'w>(&self, dispatcher: &str, name: &str, why: impl FnOnce() -> Why<'w>) -> Miss {
         if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Decline(why()));
@@ -476,7 +476,7 @@ impl<'r> Walk<'r> {
         Miss::NotFound
     }
 
-    /// Ends the walk before any endpoint, with a response that holds for all that could follow.
+    /// Ends the walk before any endpoint, with a response for everything below.
     pub(super) fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
         if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
@@ -488,9 +488,10 @@ impl<'r> Walk<'r> {
         Ok(Arrived::new())
     }
 
-    /// Keeps a part of the path under a name, for [`Request::capture`]; `None` for one that took no part in the match.
+    /// Keeps a part of the path under a name, for [`Request::capture`]. `None` is a group that took no part in the
+    /// match.
     pub(super) fn capture(&self, name: &std::sync::Arc<str>, text: Option<&'r str>) {
-        // Both are parts of one text, so the difference of their addresses is that of their places.
+        // Both are parts of one text, so the difference of their addresses is that of their positions.
         let whole = self.rest.whole();
         let place = text.and_then(|text| {
             let start = (text.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
@@ -499,13 +500,13 @@ impl<'r> Walk<'r> {
         self.request.captures().add(name, place);
     }
 
-    /// Whether what is captured may be asked for by others than the handler.
+    /// Returns whether others than the handler may ask for captures by name.
     #[inline]
     pub(super) fn keeps_captures(&self) -> bool {
         self.keeps_captures
     }
 
-    /// Says that it may.
+    /// Lets others than the handler ask for captures by name.
     pub(super) fn keep_captures(&mut self) {
         self.keeps_captures = true;
     }

@@ -1,4 +1,4 @@
-//! A form that was sent as the body, as a type.
+//! Forms as arguments.
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -8,8 +8,8 @@ use crate::{IntoResponse, Pairs, Request, Response};
 
 /// The body of a request, a form (`application/x-www-form-urlencoded`), read as a `T`.
 ///
-/// A body of another content type is answered with 415, one that is no `T` with 422 and the reason. Fields are read as
-/// those of a `Query`. More than 10,000 values for one `T` are answered with 413; fields that `T` does
+/// The response is 415 to a body of another content type, and 422 with the reason to a form that is not a `T`. Fields
+/// are read like those of a `Query`. The response to more than 10,000 values for one `T` is 413; fields that `T` does
 /// not name do not count.
 ///
 /// Requires the feature `form`.

@@ -1,4 +1,4 @@
-//! JSON, as argument and as response.
+//! JSON as argument and as response.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 
 /// As an argument, the body of a request, JSON, read as a `T`. As a response, the JSON of a `T`.
 ///
-/// A body of another content type is answered with 415, one that is no JSON with 400, and JSON that is no
-/// `T` with 422, with the reason.
+/// The response is 415 to a body of another content type, 400 to a body that is not JSON, and 422 to JSON that is not a
+/// `T`. It says the reason.
 ///
 /// Requires the feature `json`.
 ///
@@ -89,7 +89,7 @@ fn without_type_names(text: &str) -> String {
     format!("{before}expected {plain}{behind}")
 }
 
-/// `application/json`, and what ends in `+json` (RFC 6839 §3.1).
+/// Returns whether the type is `application/json`, or ends in `+json` (RFC 6839 §3.1).
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))

@@ -1,4 +1,4 @@
-//! Arguments that are taken from the request, once the endpoint is final.
+//! Arguments that are read from the request, once the endpoint is final.
 
 #[cfg(feature = "form")]
 mod form;
@@ -18,7 +18,7 @@ pub use json::Json;
 pub use query::Query;
 pub use state::State;
 
-/// An argument that takes nothing of the path, and what it needs of the request.
+/// Implements `Argument` for a type that takes nothing of the path, and is read from the request by a function.
 macro_rules! extractor {
     ([$($generics:tt)*] $type:ty, $extract:path) => {
         impl<$($generics)*> $crate::dispatch::Argument for $type {
@@ -44,7 +44,7 @@ macro_rules! extractor {
 }
 use extractor;
 
-/// A response to a request whose query or body is not what the handler takes.
+/// Returns the response to a request whose query or body the handler can't take.
 #[cfg(any(feature = "query", feature = "form", feature = "json"))]
 fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Response {
     crate::Response::new(format!("{what}: {reason}"))

@@ -1,4 +1,4 @@
-//! The query string, as a type.
+//! Query strings as arguments.
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use super::{extractor, refusal, urlencoded};
 use crate::{Request, Response};
 
-/// The query of a request, read as a `T`: each field is the value of its name, a `Vec` all of them.
+/// The query of a request, read as a `T`: a field is the value with its name, a `Vec` has all values with its name.
 ///
-/// A query that is no `T` is answered with 400 and the reason, and so is one with more than 10,000 values for one `T`.
-/// Names that `T` does not have are ignored, unless it has `#[serde(deny_unknown_fields)]`. A `bool` is true for
-/// `true`, `on`, `1` and for its name alone. An `Option` is `None` where the value is empty. A `Vec` of pairs gets all
-/// of them in order, and a flattened struct is read like any other.
+/// The response to a query that is not a `T` is 400 with the reason, and so it is with more than 10,000 values for one
+/// `T`. Names that `T` does not have are ignored, unless it has `#[serde(deny_unknown_fields)]`. A `bool` is true for
+/// `true`, `on`, `1` and for its name alone. An `Option` is `None` if the value is empty. A `Vec` of pairs gets all
+/// pairs in order, and a flattened struct is read like any other.
 ///
 /// Requires the feature `query`.
 ///

@@ -1,4 +1,4 @@
-//! What a part of the application shares.
+//! State that a part of the application shares.
 
 use std::any::{Any, type_name};
 use std::ops::Deref;
@@ -7,10 +7,9 @@ use std::sync::Arc;
 use super::extractor;
 use crate::{Error, IntoResponse, Request, Response};
 
-/// A value that was shared with the handler by [`Hooks::state`](crate::Hooks::state), or set on the
-/// request by a hook.
+/// A value that [`Hooks::state`](crate::Hooks::state) shares with the handler, or that a hook has set on the request.
 ///
-/// Where there is none of this type, the response is 500, and the log names the type.
+/// If there is no value of this type, the response is 500, and the log names the type.
 ///
 /// ```
 /// use hansel::{Hooks, Routes, State};

@@ -1,21 +1,21 @@
-//! The tree of templates while it grows: one branch for each beginning that patterns share.
+//! The tree of templates while it is built: a branch for each prefix that patterns share.
 
 use super::pattern::Token;
 
 /// How a pattern ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// With the path.
+    /// At the end of the path.
     Closed,
-    /// With a segment; another dispatcher takes the rest.
+    /// At the end of a segment; another dispatcher takes the rest of the path.
     Open,
 }
 
-/// A node of the tree while it grows.
+/// A node of the tree while it is built.
 #[derive(Debug, Default)]
 pub(super) struct Branch {
     pub(super) text: Vec<u8>,
-    /// One for each octet that a text begins with, in the order of these; no text is empty.
+    /// One for each first octet of a text, in the order of these octets. No text is empty.
     pub(super) children: Vec<Branch>,
     pub(super) parameter: Option<Box<Branch>>,
     pub(super) end: Option<usize>,
@@ -34,7 +34,7 @@ impl Branch {
         }
     }
 
-    /// The branch behind `text`, which grows if it is not there.
+    /// Returns the branch behind `text`, which is added if it is missing.
     fn below(&mut self, text: &[u8]) -> &mut Branch {
         let Some(&first) = text.first() else { return self };
         let place = self.children.partition_point(|child| child.text[0] < first);
@@ -53,7 +53,7 @@ impl Branch {
         child.below(&text[shared..])
     }
 
-    /// Makes two branches of one, the upper with the first `len` octets of its text.
+    /// Splits the branch in two, of which the upper has the first `len` octets of the text.
     fn split(&mut self, len: usize) {
         let lower_text = self.text.split_off(len);
         let upper_text = std::mem::take(&mut self.text);
@@ -65,7 +65,7 @@ impl Branch {
         self.children.push(lower);
     }
 
-    /// The same without a first branch that only says that all paths begin alike.
+    /// Removes a first branch that contains nothing but a common prefix of all patterns.
     pub(super) fn without_empty_beginning(mut self) -> Branch {
         let is_needed = self.parameter.is_some() || self.end.or(self.open).or(self.rest).is_some();
         match self.children.pop() {
@@ -78,9 +78,9 @@ impl Branch {
         }
     }
 
-    /// If nothing parts below here: what is to be compared, and the one pattern that it leads to.
+    /// Returns the rest of the only pattern below this branch, and its route, if there is only one.
     ///
-    /// The texts stand behind one another, each behind its length; between two of them is a parameter.
+    /// The rest is a sequence of texts with a parameter between each two, each text behind its length.
     pub(super) fn straight(&self) -> Option<(Vec<u8>, usize)> {
         let mut texts = vec![Vec::new()];
         let mut branch = self;
@@ -102,7 +102,7 @@ impl Branch {
     }
 }
 
-/// `None` for a text so long that its length does not fit.
+/// Joins texts, each behind its length. Returns `None` if a length does not fit into an octet.
 fn joined(texts: &[Vec<u8>]) -> Option<Vec<u8>> {
     let mut joined = Vec::new();
     for text in texts {

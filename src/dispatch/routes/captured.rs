@@ -1,20 +1,20 @@
 //! The parts of a path that a pattern captures.
 
-/// So that a dispatch needs no room but the stack's.
+/// The most captures of a pattern, so a dispatch needs no memory but the stack.
 pub(super) const MAX_CAPTURES: usize = 16;
 
-/// A pattern that matches, and how.
+/// A match: a pattern that matches the path, and what it takes of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match<'a, 'r> {
     /// The first route with this pattern.
     pub(super) route: usize,
     pub(super) captured: &'a [Option<&'r str>],
-    /// How many octets of the text it takes.
+    /// How many octets of the path the match takes.
     pub(super) taken: usize,
 }
 
 impl Match<'static, '_> {
-    /// A match that takes nothing of the path and leaves it all to the route.
+    /// Creates a match that takes nothing, and leaves the whole path to the route.
     pub(super) fn all(route: usize) -> Self {
         Match {
             route,
@@ -24,7 +24,7 @@ impl Match<'static, '_> {
     }
 }
 
-/// What has been captured on the way to a node.
+/// The values that were captured on the way to a node.
 pub(super) struct Captured<'r> {
     values: [Option<&'r str>; MAX_CAPTURES],
     len: usize,
@@ -38,7 +38,7 @@ impl<'r> Captured<'r> {
         }
     }
 
-    /// Says whether there was room, which there is: no pattern has more parameters.
+    /// Adds a value, and returns whether there was room. There is: no pattern has more parameters.
     pub(super) fn push(&mut self, value: Option<&'r str>) -> bool {
         let Some(place) = self.values.get_mut(self.len) else {
             return false;
@@ -52,7 +52,7 @@ impl<'r> Captured<'r> {
         self.len
     }
 
-    /// Forgets what was captured after the first `len` values.
+    /// Keeps only the first `len` values.
     pub(super) fn truncate(&mut self, len: usize) {
         self.len = len;
     }

@@ -32,11 +32,10 @@ use table::Table;
 
 /// Dispatch by pattern.
 ///
-/// A path is decided in one pass over all patterns. Where several match, text comes before parameters,
-/// parameters before regular expressions, those in the order of their registration, and rests come last.
-/// Routes of the same pattern share the place of the first. A mount counts as the template it is; at `/`
-/// it comes after all else. If an argument does not fit
-/// (`abc` where a handler wants a `u32`), the next pattern is tried.
+/// A path is compared with all patterns in one pass. If several match, text comes before parameters, parameters before
+/// regular expressions (in the order of their registration), and rests come last. Routes with the same pattern have the
+/// position of the first. A mount is a template as well; a mount at `/` comes after everything else. If an argument
+/// does not fit (`abc` where a handler takes a `u32`), the next pattern is tried.
 ///
 /// ```
 /// use hansel::Routes;
@@ -56,16 +55,17 @@ use table::Table;
 /// ```
 ///
 /// # Panics
-/// Registering panics on a mistake that would otherwise show at a request: a pattern that can't be, two
-/// equal ones, a handler whose arguments are not those of its pattern, a name that a registry does not
-/// have. The message names the places. It is a panic, not a `Result`, because it is the program that is
-/// wrong, at its start, at a line of its own; no input can cause it.
+/// Registration panics on a mistake that would otherwise only show at a request: an invalid pattern, two equal
+/// patterns, a handler whose arguments do not fit its pattern, a name that is not in the registry. The message names
+/// the places. It is a panic and not a `Result` because the program is wrong, at start-up and at a known line; no input
+/// can cause it.
 #[derive(Default)]
 pub struct Routes {
     /// In the order of their registration.
     routes: Vec<Route>,
-    /// The routes to handlers at each pattern, so that equal patterns are found.
+    /// The routes to handlers, by pattern.
     handlers: HashMap<Key, Vec<usize>>,
+    /// The mounts, by pattern: handlers and a mount may have equal patterns.
     mounts: HashMap<Key, usize>,
     not_found: Option<Bound>,
     registry: Registry,
@@ -92,12 +92,12 @@ impl fmt::Debug for Routes {
 }
 
 impl Routes {
-    /// No routes yet.
+    /// Creates a dispatcher without routes.
     pub fn new() -> Routes {
         Routes::default()
     }
 
-    /// No routes yet; their handlers may be given by dotted names that `registry` knows.
+    /// Creates a dispatcher without routes. Their handlers may be given by the names in `registry`.
     pub fn with(registry: Registry) -> Routes {
         Routes {
             registry,
@@ -118,7 +118,7 @@ impl Routes {
         delete DELETE
     );
 
-    /// Answers any one method at a pattern, a custom one as well.
+    /// Answers one method at a pattern. It may be a custom method.
     #[track_caller]
     #[must_use]
     pub fn on<H: Handler<S>, S: Shape<H>>(self, method: Method, pattern: impl Into<Pattern>, handler: H) -> Routes {
@@ -142,10 +142,9 @@ impl Routes {
         self.get(regex(expression), handler)
     }
 
-    /// Hands over to `inner` what begins with a path. Parameters in the path are read by
-    /// [`Request::capture`](crate::Request::capture).
+    /// Mounts `inner` under a path. Parameters in the path are read by [`Request::capture`](crate::Request::capture).
     ///
-    /// What `inner` misses may still match another pattern.
+    /// A path that `inner` misses may still match another pattern.
     #[track_caller]
     #[must_use]
     pub fn mount<S>(mut self, path: &str, inner: impl IntoDispatch<S>) -> Routes {
@@ -163,8 +162,7 @@ impl Routes {
         self.push(Route::new(pattern, inner, at))
     }
 
-    /// Gives the route that was added last a name, by which [`App::url_for`](crate::App::url_for) builds
-    /// URLs.
+    /// Names the route that was added last. [`App::url_for`](crate::App::url_for) builds URLs by this name.
     #[track_caller]
     #[must_use]
     pub fn name(mut self, name: &str) -> Routes {
@@ -175,10 +173,10 @@ impl Routes {
         self
     }
 
-    /// Answers what would be 404 here. The response's status is 404 unless the handler sets one.
+    /// Sets the handler for paths that are not found. Its response has the status 404 unless the handler sets another.
     ///
-    /// Below a mount, it answers for all that begins with the mount's path, unless another dispatcher has it: it is asked
-    /// when nobody else answers, and never hides a 405, or what OPTIONS is answered with.
+    /// Below a mount, the handler is called for paths that begin with the path of the mount, but only if no other
+    /// dispatcher has the path. It never replaces a 405 or the response to OPTIONS.
     #[track_caller]
     #[must_use]
     pub fn not_found<H: Handler<S>, S: Shape<H>>(mut self, handler: H) -> Routes {
@@ -266,7 +264,7 @@ impl Dispatch for Routes {
     }
 
     fn describe(&self, map: &mut Map) {
-        // So that what takes a while is done before the first request.
+        // Builds the table before the first request.
         self.table();
         for first in self.routes.iter().filter(|route| route.registration.is_first) {
             match &first.destination {

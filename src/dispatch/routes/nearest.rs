@@ -1,12 +1,12 @@
-//! What a path was perhaps meant to be: for explanations of a 404.
+//! The patterns that are nearest to a path, for explanations of a 404.
 
 use super::route::Route;
 use crate::dispatch::Why;
 
-/// How many patterns are shown.
+/// The most patterns that are shown.
 const SHOWN: usize = 5;
 
-/// Why nothing matches, and what is near. `matches` says whether another text would reach an endpoint.
+/// Explains why nothing matches, and what is near. `matches` returns whether another path would reach an endpoint.
 pub(super) fn why<'r>(routes: &[Route], text: &'r str, matches: impl Fn(&str) -> bool) -> Why<'r> {
     let shown = if text.is_empty() { "/" } else { text };
     let hint = slash(text, &matches)
@@ -29,7 +29,7 @@ fn case(text: &str, matches: impl Fn(&str) -> bool) -> Option<String> {
     would.then(|| format!("; `{lower}` would: upper and lower case differ"))
 }
 
-/// The patterns that begin most like the path.
+/// Lists the patterns that have the longest beginning in common with the path.
 fn patterns(routes: &[Route], text: &str) -> String {
     if routes.is_empty() {
         return "; there are no patterns here".to_owned();
@@ -53,7 +53,7 @@ fn patterns(routes: &[Route], text: &str) -> String {
     format!("; there is {}{and_more}", list.join(", "))
 }
 
-/// How many octets are equal at the beginning, where a parameter equals a segment.
+/// Counts the octets that are equal at the beginning. A parameter is equal to any segment.
 fn likeness(pattern: &str, text: &str) -> usize {
     let mut segments = text.split('/');
     let mut likeness = 0;

@@ -8,10 +8,10 @@ use super::{regexes::Expression, shown::shown};
 use crate::dispatch::arguments::Tail;
 use crate::dispatch::notation;
 
-/// What a path has to look like: a template, or a regular expression.
+/// A pattern for paths: a template, or a regular expression.
 ///
-/// A template is made from text. `{name}` stands for one segment that is not empty, `{*name}` at the end
-/// for the rest; anything else stands for itself, and may be percent-encoded.
+/// A template is made from text. `{name}` matches one segment that is not empty, and `{*name}` at the end matches the
+/// rest of the path. Everything else matches itself, and may be percent-encoded.
 ///
 /// ```
 /// use hansel::{Routes, regex};
@@ -24,8 +24,8 @@ use crate::dispatch::notation;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub(super) text: String,
-    /// As it is shown on a map and in a trail: a template, which begins with `/` and reads back as the same pattern, or an
-    /// expression, which begins with `^`.
+    /// As it is shown on maps and in trails. A template begins with `/`, and its text makes an equal pattern. An
+    /// expression begins with `^`.
     pub(super) shown: Arc<str>,
     pub(super) kind: Result<PatternKind, String>,
 }
@@ -37,7 +37,7 @@ pub(super) enum PatternKind {
     Regex(Expression),
 }
 
-/// A template, taken apart.
+/// A parsed template.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Template {
     pub(super) tokens: Vec<Token>,
@@ -45,7 +45,7 @@ pub(super) struct Template {
     pub(super) has_rest: bool,
 }
 
-/// What tells patterns apart: two with the same key match the same paths.
+/// The identity of a pattern: two patterns with equal keys match the same paths.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Template(Vec<Token>),
@@ -54,20 +54,19 @@ pub(super) enum Key {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Token {
-    /// Decoded text, slashes before segments included; NUL stands for a slash inside a segment.
+    /// Decoded text, including the slashes before segments. NUL stands for a slash inside a segment.
     Literal(Vec<u8>),
     /// One segment that is not empty.
     Segment,
-    /// The rest. The slash before it is part of the literal before it.
+    /// The rest of the path. The slash before it belongs to the literal before it.
     Rest,
 }
 
-/// A pattern that is a regular expression, in the syntax of the [`regex`](https://docs.rs/regex) crate.
+/// Creates a pattern from a regular expression, in the syntax of the [`regex`](https://docs.rs/regex) crate.
 ///
-/// It is matched against what is left of the path, decoded, from its beginning; a `^` says so but is not
-/// needed. Without a `$`, more may follow, for the handler to take. At the root `/` is `/`; below a
-/// mount, the path of the mount itself is the empty text. A segment that contains an encoded slash
-/// (`%2F`) never matches.
+/// The expression is matched against the decoded rest of the path, from its beginning, even without a `^`. Without a
+/// `$`, more may follow, which the handler can take. At the root, `/` is `/`; below a mount, the path of the mount
+/// itself is the empty text. A segment that contains an encoded slash (`%2F`) never matches.
 ///
 /// Requires the feature `regex`, which is on by default.
 ///
@@ -113,7 +112,7 @@ impl Pattern {
         self.kind.as_ref().map(|_| ()).map_err(|problem| &**problem)
     }
 
-    /// Whether it can be the path of a mount: what is below it begins with a slash.
+    /// Checks that the pattern can be the path of a mount, below which paths begin with a slash.
     pub(super) fn check_mount(&self) -> Result<(), String> {
         let text = &self.text;
         if text.rsplit('/').next().is_some_and(|last| last.starts_with('*')) {
@@ -133,7 +132,7 @@ impl Pattern {
         }
     }
 
-    /// How many captures it has, and whether more may follow.
+    /// Returns the number of captures, and whether the rest of the path may follow.
     pub(super) fn captures(&self) -> (usize, bool) {
         match &self.kind {
             Ok(PatternKind::Template(template)) if template.has_rest => (template.names.len() - 1, true),
@@ -144,7 +143,7 @@ impl Pattern {
         }
     }
 
-    /// What a handler may do with what follows the pattern.
+    /// Returns how a handler may read the part of the path that follows the pattern.
     pub(super) fn tail(&self) -> Tail {
         match &self.kind {
             Ok(PatternKind::Template(template)) if template.has_rest => Tail::Joined,
@@ -204,7 +203,7 @@ impl Template {
 
     fn literal(&mut self, segment: &str, text: &str) -> Result<(), String> {
         let literal = notation::literal(segment).map_err(|problem| format!("in the pattern `{text}`, {problem}"))?;
-        // Slashes separate before anything is decoded: one that was encoded stays within its segment.
+        // Segments are split before they are decoded: an encoded slash stays within its segment.
         self.push_text(literal.replace('/', "\0").as_bytes());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The regular expressions of a table: one pass finds the few that a path may match, and they decide.
+//! The regular expressions of a table. One pass finds the few that a path may match, and only those run.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use regex_syntax::hir::Hir;
 use super::captured::MAX_CAPTURES;
 use super::sieve::Sieve;
 
-/// A regular expression that matches from the beginning of what is left of the path.
+/// A regular expression that matches from the beginning of the rest of the path.
 #[derive(Clone, Debug)]
 pub(super) struct Expression {
     regex: Regex,
-    /// What it means, for the sieve.
+    /// The parsed expression, for the sieve.
     meaning: Hir,
-    /// Of its groups, in order; those without a name have an empty one.
+    /// The names of its groups, in order. Groups without a name have an empty one.
     pub(super) names: Vec<Arc<str>>,
 }
 
 impl Expression {
     pub(super) fn parse(text: &str) -> Result<Expression, String> {
         let problem = |error: regex::Error| format!("the regular expression `{text}` can't be: {error}");
-        // Alone first: what is wrong should be shown as it was written.
+        // Without the anchor first, so that an error shows the expression as it was written.
         Regex::new(text).map_err(problem)?;
-        // With `(?x)` a comment may end the text, and only a line's end ends it.
+        // With `(?x)`, a comment at the end would swallow the parenthesis: a line end closes it.
         let regex = Regex::new(&format!(r"\A(?:{text})"))
             .or_else(|_| Regex::new(&format!("\\A(?:{text}\n)")))
             .map_err(problem)?;
@@ -51,12 +51,12 @@ impl Expression {
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
     sieve: Sieve,
-    /// For each expression, the first route of its pattern.
+    /// For each expression, the first route with its pattern.
     routes: Vec<usize>,
 }
 
 impl Expressions {
-    /// `expressions` come with their routes, in the order in which they are to be tried.
+    /// Builds the sieve of `expressions`, which come with their routes, in the order in which they are tried.
     pub(super) fn build<'p>(expressions: impl Iterator<Item = (&'p Expression, usize)>) -> Expressions {
         let (expressions, routes): (Vec<&Expression>, Vec<usize>) = expressions.unzip();
         Expressions {
@@ -69,7 +69,7 @@ impl Expressions {
         self.routes.is_empty()
     }
 
-    /// The routes of the expressions that may match, in order.
+    /// Returns the routes of the expressions that may match, in order.
     pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = usize> {
         let numbers = self.sieve.candidates(text);
         numbers
@@ -78,8 +78,8 @@ impl Expressions {
     }
 }
 
-/// How many octets of `text` a match up to `end` takes: all before the end of a segment, or before a
-/// slash that the match has taken in. `None` if it ends in the middle of a segment.
+/// Returns how many octets of `text` a match up to `end` takes: those up to the end of a segment, or up to a slash at
+/// the end of the match. Returns `None` if the match ends in the middle of a segment.
 pub(super) fn taken(text: &str, end: usize) -> Option<usize> {
     let octets = text.as_bytes();
     if end == octets.len() || octets.get(end) == Some(&b'/') {

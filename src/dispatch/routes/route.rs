@@ -1,4 +1,4 @@
-//! Routes: a pattern, and where it leads.
+//! Routes: patterns, and the handlers and mounts that they lead to.
 
 use std::num::NonZeroUsize;
 use std::panic::Location;
@@ -17,7 +17,7 @@ pub(super) struct Route {
     /// The pattern, for trails and maps.
     shown: Arc<str>,
     pub(super) destination: Destination,
-    // There may be thousands of routes, so what a dispatch rarely needs is kept out of its way.
+    // Boxed, because a dispatch rarely needs it: with thousands of routes, a small `Route` saves cache misses.
     pub(super) registration: Box<Registration>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Route {
 pub(super) struct Registration {
     /// The names of its parameters may differ from those in equal patterns.
     pub(super) pattern: Pattern,
-    /// By which URLs are built.
+    /// The name by which URLs are built.
     pub(super) name: Option<String>,
     pub(super) at: &'static Location<'static>,
     /// Whether no earlier route has an equal pattern.
@@ -38,16 +38,16 @@ pub(super) enum Destination {
     Mount(Box<dyn Dispatch>),
 }
 
-/// The handler of a route, with all that a dispatch needs to know of it.
+/// The handler of a route, and what a dispatch needs to know of it.
 pub(super) struct RouteHandler {
     pub(super) methods: MethodSet,
     bound: Bound,
     function: &'static str,
     pace: Pace,
     tail: Tail,
-    /// Whether it may ask for captures by name.
+    /// Whether the handler may ask for captures by name.
     asks_by_name: bool,
-    /// Whether it asks for the rest of the path by name, too: no argument takes that.
+    /// Whether the handler also reads the rest of the path by name, because no argument takes it.
     reads_rest: bool,
     /// The next route with an equal pattern, for other methods.
     next: Option<NonZeroUsize>,
@@ -82,16 +82,16 @@ impl Route {
         matches!(self.destination, Destination::Mount(_))
     }
 
-    /// Makes the route with this number the next one with an equal pattern.
+    /// Links to the next route with an equal pattern.
     pub(super) fn set_next(&mut self, number: usize) {
         if let Destination::Handler(handler) = &mut self.destination {
             handler.next = NonZeroUsize::new(number);
         }
     }
 
-    /// Goes on behind the pattern, which has matched: with what is mounted there, or with the handler that suits the
-    /// method. `routes` has the others of the same pattern.
-    // Once in the program, with all that it calls in it: what is between the tree and the handler is most of a dispatch.
+    /// Dispatches to the mount, or to the handler for the method. The pattern has matched, and `routes` contains the
+    /// other routes with an equal pattern.
+    // Compiled once, with everything inlined: the code between the tree and the handler is most of a dispatch.
     #[inline(never)]
     pub(super) fn take<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
         match &self.destination {
@@ -101,7 +101,7 @@ impl Route {
         }
     }
 
-    /// Calls the handler that suits the method, where several share the pattern.
+    /// Calls the handler for the method, if several have an equal pattern.
     #[inline(never)]
     fn take_best<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
         best(
@@ -142,7 +142,7 @@ impl Route {
         })
     }
 
-    /// Keeps what was captured under the names of the pattern, of which the last may be that of the rest.
+    /// Keeps the captures under the names of the pattern, of which the last may be that of the rest.
     #[cold]
     fn name_captures<'r>(&self, found: &Match<'_, 'r>, walk: &Walk<'r>) {
         let rest = walk.segments().text();
@@ -184,7 +184,7 @@ impl RouteHandler {
     }
 }
 
-/// The routes with the pattern of `first` that lead to handlers: itself, and those that were registered after it.
+/// Returns the routes with the pattern of `first` that lead to handlers: itself and those that were registered later.
 pub(super) fn sharing<'t>(
     routes: &'t [Route],
     first: &'t Route,

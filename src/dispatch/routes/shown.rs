@@ -1,11 +1,11 @@
-//! A regular expression, shown as a template: `^/hello/(?P<username>\w+)/$` as `/hello/{username:\w+}/`.
+//! Shows regular expressions as templates: `^/hello/(?P<username>\w+)/$` is `/hello/{username:\w+}/`.
 
 use regex_syntax::ast::{AssertionKind, Ast, Group, GroupKind, parse::Parser};
 
 use crate::dispatch::notation;
 
-/// Returns the template an expression is, if it is only text and groups; else itself, with a `^` before it: so no
-/// expression looks like a template that it is not.
+/// Returns an expression as a template, if it consists of text and groups only. Other expressions are returned with a
+/// `^` before them, so they do not look like templates.
 pub(super) fn shown(expression: &str) -> String {
     let ast = Parser::new().parse(expression).ok();
     if let Some(template) = ast.as_ref().and_then(|ast| template(ast, expression)) {
@@ -38,7 +38,7 @@ fn template(ast: &Ast, expression: &str) -> Option<String> {
     shown.starts_with('/').then_some(shown)
 }
 
-/// A group that captures, as a parameter.
+/// Returns a capturing group as a parameter.
 fn parameter(group: &Group, expression: &str) -> Option<String> {
     let name = match &group.kind {
         GroupKind::CaptureIndex(_) => "",
@@ -47,7 +47,7 @@ fn parameter(group: &Group, expression: &str) -> Option<String> {
     };
     let span = group.ast.span();
     let inside = expression.get(span.start.offset..span.end.offset)?;
-    // Groups in it would be captures of their own, and braces that do not pair would end it elsewhere.
+    // A group inside would be a capture of its own, and a brace without its pair would end the parameter elsewhere.
     (!has_group(&group.ast) && is_paired(inside)).then(|| format!("{{{name}:{inside}}}"))
 }
 
@@ -61,7 +61,7 @@ fn has_group(ast: &Ast) -> bool {
     }
 }
 
-/// Whether each brace is closed behind where it is opened.
+/// Returns whether braces are balanced.
 fn is_paired(text: &str) -> bool {
     let depth = text.bytes().try_fold(0_usize, |depth, octet| match octet {
         b'{' => Some(depth + 1),

@@ -1,23 +1,23 @@
-//! Which regular expressions a path can match at all, found in one pass over its segments.
+//! Finds the regular expressions that a path may match, in one pass over its segments.
 //!
-//! Most expressions say for each segment either what it is (`/hello`) or that it is something without a
-//! slash (`/\w+`). That much of them goes into one tree, in which a path finds the few that are worth
-//! running. What an expression does not say is not asked for, so the sieve never decides what matches.
+//! Most expressions require for each segment either a text (`/hello`) or something without a slash (`/\w+`). These
+//! requirements of all expressions are kept in one tree, which finds the few expressions that are worth running. Other
+//! requirements are ignored here, so the sieve never decides that an expression matches.
 
 use std::collections::HashMap;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Literal, Look};
 
-/// What an expression asks of the segments of a path.
+/// The requirements of an expression on the segments of a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Needs {
-    /// For each segment its text, or `None` for any.
+    /// The text of each segment, or `None` for any text.
     segments: Vec<Option<String>>,
     /// Whether more segments may follow.
     is_open: bool,
 }
 
-/// A tree of the needs of all expressions.
+/// The tree of the requirements of all expressions.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
     root: Node,
@@ -27,9 +27,9 @@ pub(super) struct Sieve {
 struct Node {
     named: HashMap<String, Node>,
     any: Option<Box<Node>>,
-    /// The expressions that need no more, of paths that end here.
+    /// The expressions that require the path to end here.
     end: Vec<usize>,
-    /// The same, of paths that may go on.
+    /// The expressions that require no more.
     open: Vec<usize>,
 }
 
@@ -50,8 +50,8 @@ impl Sieve {
         sieve
     }
 
-    /// The numbers of the expressions that `text` may match, in order. The text is empty, or begins with
-    /// a slash.
+    /// Returns the numbers of the expressions that `text` may match, in order. The text is empty or begins with a
+    /// slash.
     pub(super) fn candidates(&self, text: &str) -> Vec<usize> {
         let mut found = Vec::new();
         self.root.collect(text.strip_prefix('/'), &mut found);
@@ -61,7 +61,7 @@ impl Sieve {
 }
 
 impl Node {
-    /// `left` is what follows the slash after this node, if there is one.
+    /// Collects the expressions that `left` may match: the text behind the slash after this node, if there is one.
     fn collect(&self, left: Option<&str>, found: &mut Vec<usize>) {
         found.extend(&self.open);
         let Some(left) = left else {
@@ -82,11 +82,11 @@ impl Node {
 }
 
 impl Needs {
-    /// What an expression asks of segments, as far as it says.
+    /// Reads the requirements of an expression.
     ///
-    /// The crate that compiles the expression has parsed it, so no notation can be misread here. What is left out only
-    /// makes this ask for less: flags have become classes, assertions other than the end of the text are passed over,
-    /// and the first part that may match a slash among other things ends it.
+    /// The expression was parsed by the crate that compiles it, so no notation is misread here. Requirements may be
+    /// left out, never added: flags have become classes, assertions other than the end of the text are ignored, and
+    /// reading stops at the first part that may match a slash among other things.
     fn of(expression: &Hir) -> Needs {
         let mut reader = Reader {
             needs: Needs {
@@ -102,14 +102,14 @@ impl Needs {
     }
 }
 
-/// Goes along an expression, from the beginning of the text that it matches.
+/// Reads an expression from the beginning.
 struct Reader {
     needs: Needs,
-    /// None before the first slash.
+    /// `None` before the first slash.
     segment: Option<Segment>,
 }
 
-/// What the current segment is so far.
+/// The current segment so far.
 #[derive(Debug)]
 enum Segment {
     Text(Vec<u8>),
@@ -157,17 +157,17 @@ impl Reader {
                 }
                 (Some(Segment::Text(before)), octet) => before.push(octet),
                 (Some(Segment::Any), _) => {}
-                // No path begins like this. It is not said how the expression fails.
+                // No path begins like this. The expression itself will fail.
                 (None, _) => return Next::Stop,
             }
         }
         Next::GoOn
     }
 
-    /// The current segment ends here.
+    /// Ends the current segment.
     fn push_segment(&mut self) {
         let segment = match &self.segment {
-            // Half a character is possible in parts that do not know Unicode.
+            // Without Unicode, an expression may contain a part of a character.
             Some(Segment::Text(text)) => std::str::from_utf8(text).ok().map(str::to_owned),
             Some(Segment::Any) => None,
             None => return,
@@ -175,7 +175,7 @@ impl Reader {
         self.needs.segments.push(segment);
     }
 
-    /// The match ends here, and with it a segment, or right behind a slash: of what follows that, nothing is said.
+    /// Ends the match, at the end of a segment or behind a slash. After a slash, anything may follow.
     fn finish(&mut self) {
         if !matches!(&self.segment, Some(Segment::Text(text)) if text.is_empty()) {
             self.push_segment();
@@ -183,7 +183,7 @@ impl Reader {
     }
 }
 
-/// Whether a slash may be a part of what it matches.
+/// Returns whether the part may match a slash.
 fn may_match_slash(part: &Hir) -> bool {
     match part.kind() {
         HirKind::Empty | HirKind::Look(_) => false,

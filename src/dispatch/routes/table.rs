@@ -1,4 +1,4 @@
-//! The patterns of `Routes`, made ready for dispatch.
+//! The table of `Routes`: finds the routes whose patterns match a path.
 
 use super::branch::Ending;
 #[cfg(feature = "regex")]
@@ -61,8 +61,8 @@ impl Table {
         }
     }
 
-    /// Mounts ask others, which may have an own 404 for what this table finds elsewhere.
-    // The search is in the program twice, so that tables without mounts don't pay for those with.
+    /// Searches a table with mounts: these may have a 404 of their own for a path that another route has.
+    // The search is compiled twice, so that tables without mounts do not pay for mounts.
     #[inline(never)]
     fn search_among_rivals(&self, routes: &[Route], walk: &mut Walk<'_>) -> Reply {
         walk.with_rivals(true, |walk| self.search(routes, walk))
@@ -91,7 +91,7 @@ impl Table {
         if let Some(arrived) = self.root.and_then(|root| search.visit(Match::all(root))) {
             return Ok(arrived);
         }
-        // What was tried has said why not.
+        // Routes that were tried have said why they declined.
         if search.walk.is_watched() && !search.has_matched {
             let _ = search.walk.decline("Routes", "", || {
                 nearest::why(routes, segments.text(), |text| self.reaches(routes, text))
@@ -134,13 +134,13 @@ impl Table {
             search.visit(Match {
                 route: number,
                 captured: captured.get(..expression.names.len()).unwrap_or(&[]),
-                // Where nothing is left, `/` is what the expression has seen, and nothing is what it takes.
+                // At the root, the expression has seen `/`, although nothing is left to take.
                 taken: taken.min(segments.text().len()),
             })
         })
     }
 
-    /// Whether a path, written without escapes, matches the pattern of a handler.
+    /// Returns whether a decoded path matches the pattern of a handler.
     fn reaches(&self, routes: &[Route], text: &str) -> bool {
         let mut plain = DecodedPath::default();
         plain.take_plain(text);
@@ -163,18 +163,18 @@ impl Table {
     }
 }
 
-/// A search under way, which tries one matching route after the other.
+/// A search that tries one matching route after the other.
 struct Search<'t, 'w, 'r> {
     routes: &'t [Route],
     walk: &'w mut Walk<'r>,
-    /// What those that were tried have missed.
+    /// The merged misses of the routes that were tried.
     missed: Miss,
-    /// Whether a pattern has matched: it has been said then why its route was not taken.
+    /// Whether a pattern has matched. If so, a crumb says why its route was not taken.
     has_matched: bool,
 }
 
 impl<'r> Search<'_, '_, 'r> {
-    /// Takes the route whose pattern matches; keeps what it misses.
+    /// Dispatches to the route whose pattern matches, and keeps its miss.
     #[inline(always)]
     fn visit(&mut self, found: Match<'_, 'r>) -> Option<Arrived> {
         self.has_matched = true;

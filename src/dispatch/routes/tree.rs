@@ -1,57 +1,57 @@
-//! All templates in one tree, so that a path is compared with all of them in one pass.
+//! The tree of all templates, in which one pass compares a path with all of them.
 //!
-//! Each node holds the text that its patterns share; below it, they part by their next octet, or by a
-//! parameter. Text is tried before a parameter, and what is longer before what it begins with.
+//! Each node has the text that its patterns share. Below it, they differ in their next octet, or have a parameter. Text
+//! is tried before a parameter, and a longer text before its prefix.
 //!
-//! Where nothing parts any more, one last node holds the whole rest of its pattern.
+//! Where only one pattern is left, a last node has the whole rest of it.
 
 use super::branch::{Branch, Ending};
 use super::captured::{Captured, Match};
 use super::pattern::Token;
 use crate::request::{Segments, segment_len};
 
-/// The tree, as one list of nodes in which the children of a node stand together.
+/// The tree, as a list of nodes. The children of a node are adjacent.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    /// For each node its text, and behind it the first octets of its children's texts, which those are without:
-    /// who has come to a child has compared that octet.
+    /// For each node its text, and behind it the first octets of its children's texts. The children's own texts lack
+    /// these octets, which have been compared when a child is reached.
     octets: Vec<u8>,
     has_rest: bool,
 }
 
-/// Half a cache line, and never in two of them.
+/// A node: half a cache line, and never in two.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(32))]
 struct Node {
     text: u32,
     text_len: u32,
     children: u32,
-    /// No octet is the first of a text in more than 243 ways: the others are never in UTF-8.
+    /// At most 243, because other octets never occur in UTF-8.
     child_count: u8,
     ways: Ways,
     parameter: Option<Index>,
-    /// What a path leads to that ends here.
+    /// The route of a path that ends here.
     end: Option<Index>,
-    /// What a path leads to that ends a segment here, and goes on.
+    /// The mount of a path in which a segment ends here.
     open: Option<Index>,
-    /// What a path leads to that goes on behind the slash here.
+    /// The route of a path that goes on behind the slash here.
     rest: Option<Index>,
 }
 
-/// Where it goes on behind a node.
+/// The ways that lead on from a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Ways {
-    /// The text is a whole rest of a pattern, see [`Branch::straight`].
+    /// None: the text is the whole rest of a pattern, see [`Branch::straight`].
     Straight,
-    /// To its children, and nowhere else.
+    /// Its children only.
     Children,
-    /// By a parameter as well, or to a pattern that may end before the path does.
+    /// A parameter as well, or a pattern that may end before the path does.
     #[default]
     Several,
 }
 
-/// An index plus one, so that `Option` costs nothing.
+/// An index plus one, so that `Option` takes no space.
 type Index = std::num::NonZeroU32;
 
 fn index(n: usize) -> Option<Index> {
@@ -63,12 +63,12 @@ fn at(index: Index) -> usize {
 }
 
 impl Tree {
-    /// Builds the tree of these patterns; no two may be equal.
+    /// Builds the tree of these patterns, each with its route. No two patterns may be equal.
     pub(super) fn build<'p>(patterns: impl Iterator<Item = (&'p [Token], Ending, usize)>) -> Tree {
         let mut root = Branch::default();
         let mut has_rest = false;
         for (tokens, ending, target) in patterns {
-            // `/{*rest}` takes every path, and `/` has no slash before its rest.
+            // `/{*rest}` matches every path, and the path `/` has no slash before its rest.
             let tokens = match tokens {
                 [Token::Literal(slash), Token::Rest] if slash == b"/" => &tokens[1..],
                 tokens => tokens,
@@ -86,7 +86,7 @@ impl Tree {
         tree
     }
 
-    /// Offers `visit` the patterns that match, best first, until it makes something of one.
+    /// Calls `visit` for the patterns that match, the best first, until it returns something.
     #[inline]
     pub(super) fn search<'r, T>(
         &self,
@@ -96,7 +96,7 @@ impl Tree {
         self.find_below::<false, T>(0, path, path.octets, &mut Captured::new(), visit)
     }
 
-    /// As [`search`](Tree::search), for the patterns that end in a rest.
+    /// Like [`search`](Tree::search), for patterns that end in a rest.
     #[inline]
     pub(super) fn search_rest<'r, T>(
         &self,
@@ -109,7 +109,7 @@ impl Tree {
         self.find_below::<true, T>(0, path, path.octets, &mut Captured::new(), visit)
     }
 
-    /// Tries what is below `node`, and comes back with what was captured before.
+    /// Tries the patterns below `node`. The captures are restored.
     fn find_below<'r, const REST: bool, T>(
         &self,
         node: usize,
@@ -121,7 +121,7 @@ impl Tree {
         let known = captured.len();
         let (here, left) = self.go_down(node, left)?;
         let found = if here.ways == Ways::Straight {
-            // The rest of one pattern, and that does not end in a rest.
+            // A straight node never ends in a rest.
             (!REST).then(|| self.visit_straight(here, path, left, captured, visit))?
         } else {
             self.find::<REST, T>(here, path, left, captured, visit)
@@ -130,7 +130,7 @@ impl Tree {
         found
     }
 
-    /// Tries what is `here`, where there are several ways or the path ends.
+    /// Tries the patterns at `here`, where there are several ways or the path ends.
     fn find<'r, const REST: bool, T>(
         &self,
         here: &Node,
@@ -157,7 +157,7 @@ impl Tree {
         found.or_else(|| here.visit_open::<REST, T>(position, next == b'/', captured, visit))
     }
 
-    /// Tries the one pattern that a straight node leads to.
+    /// Tries the one pattern of a straight node.
     #[inline(always)]
     fn visit_straight<'r, T>(
         &self,
@@ -171,9 +171,9 @@ impl Tree {
         visit(captured.matched(at(straight.end?), path.octets.len()))
     }
 
-    /// Goes down from `node` for as long as there is one way only: to the first node where there are more,
-    /// or where the path ends, or to a straight one. `left` is what is left of the path before the node, and
-    /// what comes back is left behind it; before it, if it is straight.
+    /// Goes down from `node` as long as there is only one way, and returns the first node at which there are several
+    /// ways or the path ends, or a straight node. `left` is the part of the path before `node`; the part behind the
+    /// returned node is returned, or the part before it if it is straight.
     #[inline(always)]
     fn go_down<'r>(&self, mut node: usize, mut left: &'r [u8]) -> Option<(&Node, &'r [u8])> {
         loop {
@@ -192,7 +192,7 @@ impl Tree {
         }
     }
 
-    /// Compares what is left of the path with the rest of the one pattern there is, and captures.
+    /// Compares the rest of the path with the rest of the pattern, and captures.
     #[inline(always)]
     fn follow<'r>(
         &self,
@@ -232,7 +232,7 @@ impl Tree {
         Some(node.children as usize + place)
     }
 
-    /// Writes `branch` down at `place`, and what is below it behind all that is there.
+    /// Writes `branch` to the node at `place`, and the branches below it to new nodes.
     fn lay_out(&mut self, place: usize, branch: Branch) {
         let text = self.octets.len() as u32;
         if let Some((texts, target)) = branch.straight() {
@@ -279,7 +279,7 @@ impl Tree {
     }
 }
 
-/// The path that is searched for.
+/// The path to search for.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'r> {
     text: &'r str,
@@ -296,7 +296,7 @@ impl<'r> Path<'r> {
         }
     }
 
-    /// How many octets are before those that are left.
+    /// Returns how many octets are before those that are left.
     #[inline]
     fn position(self, left: &[u8]) -> usize {
         self.octets.len() - left.len()
@@ -304,7 +304,7 @@ impl<'r> Path<'r> {
 }
 
 impl Node {
-    /// The path ends at this node.
+    /// Visits the patterns of a path that ends at this node.
     fn visit_at_end<'r, const REST: bool, T>(
         &self,
         position: usize,
@@ -318,7 +318,7 @@ impl Node {
         found.or_else(|| self.open.and_then(|open| visit(captured.matched(at(open), position))))
     }
 
-    /// Nothing below this node was taken.
+    /// Visits the pattern that may end here, after everything below was tried.
     fn visit_open<'r, const REST: bool, T>(
         &self,
         position: usize,
@@ -327,7 +327,7 @@ impl Node {
         visit: &mut impl FnMut(Match<'_, 'r>) -> Option<T>,
     ) -> Option<T> {
         match (REST, self.rest, self.open) {
-            // The slash behind which the rest begins belongs to its first segment.
+            // The slash before the rest belongs to the rest's first segment.
             (true, Some(rest), _) => visit(captured.matched(at(rest), position.saturating_sub(1))),
             (false, _, Some(open)) if ends_segment => visit(captured.matched(at(open), position)),
             _ => None,

@@ -1,4 +1,4 @@
-//! All values of one name, as what serde reads the field of that name from.
+//! The deserializer of a field: all values with its name.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use serde::forward_to_deserialize_any;
 use super::problem::{Found, Problem};
 use super::shape::{Item, Number, Shapes, flag};
 
-/// All values of one name.
+/// A field: all values with one name.
 pub(super) struct Field<'a, 's> {
     pub(super) name: Cow<'a, str>,
     values: Vec<Cow<'a, str>>,
     shapes: &'s Shapes,
-    /// It is one of several values.
+    /// Whether this is one of several values.
     is_element: bool,
 }
 
@@ -27,7 +27,7 @@ impl<'a, 's> Field<'a, 's> {
         }
     }
 
-    /// The value, where there has to be one.
+    /// Returns the value, if there is exactly one.
     fn one(&self) -> Result<&str, Problem> {
         match self.values.as_slice() {
             [value] => Ok(value),
@@ -35,7 +35,7 @@ impl<'a, 's> Field<'a, 's> {
         }
     }
 
-    /// Names the field in what `read` complains about.
+    /// Reads the value, and names the field in an error.
     fn read<R>(&self, read: impl FnOnce(&str) -> Result<R, Problem>) -> Result<R, Problem> {
         read(self.one()?).map_err(|problem| match problem {
             Problem::Text(text) => Problem::Text(format!("`{}`: {text}", self.name)),
@@ -43,7 +43,7 @@ impl<'a, 's> Field<'a, 's> {
         })
     }
 
-    /// Stores a value for a type that is known later.
+    /// Lets serde store the value for a type that is not known yet.
     fn store<'de, V: Visitor<'de>>(&self, value: &str, item: Item, visitor: V) -> Result<V::Value, Problem> {
         let note = |found| self.shapes.note(&self.name, found);
         match item {
@@ -115,7 +115,7 @@ impl<'de> Deserializer<'de> for Field<'_, '_> {
         self.read(|value| visitor.visit_str(value))
     }
 
-    /// For a type that does not say what it takes: a flattened part, or one that takes anything.
+    /// For a type that does not say what it takes: a flattened part, or a type that takes anything.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         let shape = self.shapes.of(&self.name);
         let is_sequence = shape.is_sequence || (self.values.len() != 1 && shape.item != Item::Text);
@@ -126,7 +126,7 @@ impl<'de> Deserializer<'de> for Field<'_, '_> {
         self.read(|value| self.store(value, shape.item, visitor))
     }
 
-    /// An empty value is none, as a form sends it where nothing was filled in.
+    /// An empty value is `None`: a form sends it for an empty input.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.values.as_slice() {
             [value] if value.is_empty() => visitor.visit_none(),
@@ -189,7 +189,7 @@ impl<'de> Deserializer<'de> for Field<'_, '_> {
     }
 }
 
-/// The values of one name, one by one.
+/// The values of a field, one by one.
 struct Elements<'a, 's> {
     name: Cow<'a, str>,
     values: std::vec::IntoIter<Cow<'a, str>>,

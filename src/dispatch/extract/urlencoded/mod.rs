@@ -1,12 +1,12 @@
-//! Reading a type from the pairs of a query or a form.
+//! Reads a type from the pairs of a query or a form.
 //!
-//! A type that names its fields gets the values of those and nothing else: other pairs are passed over without being
-//! decoded, however many there are. A type that takes whatever comes (a map, or a struct with a flattened part) gets
-//! all pairs, up to 10,000.
+//! A type that names its fields gets the values of these fields only: the values of other pairs are not decoded,
+//! however many there are. A type that takes any name (a map, or a struct with a flattened part) gets all pairs, up to
+//! 10,000.
 //!
 //! # Flattened parts
-//! serde reads a flattened part from values it has stored before it knows their types, and a stored text is not
-//! read as a number. So the type is read again with that value [shaped](shape::Shapes) as what was expected.
+//! serde stores the values of a flattened part before it knows their types, and does not read a stored text as a
+//! number. So the type is read again, with that value [shaped](shape::Shapes) as expected.
 
 mod field;
 mod problem;
@@ -45,15 +45,15 @@ pub(super) fn read<T: DeserializeOwned>(pairs: Pairs<'_>) -> Result<T, Problem> 
     }
 }
 
-/// Pairs, as what serde reads a type from.
+/// The deserializer of pairs.
 struct PairsDeserializer<'a, 's> {
     pairs: Pairs<'a>,
     shapes: &'s Shapes,
 }
 
 impl<'a, 's> PairsDeserializer<'a, 's> {
-    /// The fields that a type asks for by these names. Of all others the first stands for all, for a type that denies
-    /// those.
+    /// Returns the fields that a type asks for by these names, and the first of all other fields, for a type that
+    /// denies unknown fields.
     fn asked(self, names: &'static [&'static str]) -> Result<Vec<Field<'a, 's>>, Problem> {
         let mut asked: Vec<Vec<Cow<'a, str>>> = vec![Vec::new(); names.len()];
         let mut kept = 0;
@@ -75,7 +75,7 @@ impl<'a, 's> PairsDeserializer<'a, 's> {
         Ok(known.chain(unknown).collect())
     }
 
-    /// All fields, each with its values, in the order in which their names come first.
+    /// Returns all fields with their values, in the order in which their names first occur.
     fn grouped(self) -> Result<Vec<Field<'a, 's>>, Problem> {
         let fields = group(self.bounded()?).into_iter();
         Ok(fields
@@ -93,7 +93,7 @@ impl<'a, 's> PairsDeserializer<'a, 's> {
     }
 }
 
-/// Brings the values of each name together. Looks each name up once, by its hash.
+/// Groups the values by name. Each name is looked up once, by its hash.
 fn group<N: Clone + Eq + Hash, V>(pairs: Vec<(N, V)>) -> Vec<(N, Vec<V>)> {
     let mut places = HashMap::new();
     let mut grouped: Vec<(N, Vec<V>)> = Vec::new();
@@ -107,7 +107,7 @@ fn group<N: Clone + Eq + Hash, V>(pairs: Vec<(N, V)>) -> Vec<(N, Vec<V>)> {
     grouped
 }
 
-/// Hands fields to a visitor, as a map.
+/// Passes fields to a visitor as a map.
 fn visit<'de, V: Visitor<'de>>(fields: Vec<Field<'_, '_>>, visitor: V) -> Result<V::Value, Problem> {
     let fields = fields.into_iter().map(|field| (field.name.clone(), field));
     MapDeserializer::new(fields).deserialize_map(visitor)
@@ -129,7 +129,7 @@ impl<'de> Deserializer<'de> for PairsDeserializer<'_, '_> {
         visit(self.asked(names)?, visitor)
     }
 
-    /// All pairs in their order, names as often as they come.
+    /// All pairs in their order. A name may occur several times.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         let pairs = self.bounded()?.into_iter().map(|(name, value)| {
             let field = Field::new(name.clone(), vec![value], self.shapes);
@@ -138,7 +138,7 @@ impl<'de> Deserializer<'de> for PairsDeserializer<'_, '_> {
         MapDeserializer::new(pairs).deserialize_seq(visitor)
     }
 
-    /// Nothing at all is none.
+    /// An empty query or form is `None`.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         if self.pairs.clone().next().is_none() {
             visitor.visit_none()

@@ -1,18 +1,18 @@
-//! Why pairs are not a type.
+//! The errors of reading a type from pairs.
 
 use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-/// How many pairs a type gets at most.
+/// The most pairs that a type gets.
 pub(super) const MOST: usize = 10_000;
 
-/// Why pairs are not a type.
+/// Why a type can't be read from pairs.
 #[derive(Debug)]
 pub(in super::super) enum Problem {
-    /// For whoever has sent them.
+    /// A message for the client.
     Text(String),
-    /// A value is of another type than the one that was stored.
+    /// A value was stored as another type than the expected one.
     Mismatch { found: Found, expected: String },
     /// The type would get more pairs than `MOST`.
     TooMany,
@@ -47,7 +47,7 @@ impl de::Error for Problem {
     }
 }
 
-/// A value as it was stored, or one that was found where something else was expected.
+/// A value as it was stored, or as it was found where something else was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Found {
     Nothing,

@@ -1,4 +1,4 @@
-//! As what the values of a flattened part are stored, before its own types are known.
+//! The shapes in which the values of a flattened part are stored, before their types are known.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,10 +7,10 @@ use serde::de::Unexpected;
 
 use super::problem::{Found, Problem};
 
-/// How many fields get another shape at most: as many as a type has flattened fields, not as many as a client sends.
+/// The most fields that get another shape. It bounds the flattened fields of a type, whatever a client sends.
 const MOST_LEARNT: usize = 64;
 
-/// As what the values of one name are stored.
+/// The shape in which the values of a field are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shape {
     /// A sequence, even of a single value.
@@ -18,10 +18,10 @@ pub(super) struct Shape {
     pub(super) item: Item,
 }
 
-/// As what one value is stored.
+/// The shape in which one value is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Item {
-    /// As a text, or as nothing where it is empty.
+    /// Text, or nothing if it is empty.
     #[default]
     Unknown,
     Text,
@@ -29,13 +29,13 @@ pub(super) enum Item {
     Flag,
 }
 
-/// The shapes that have been learnt, by the names of the fields.
+/// The shapes that have been learnt, by field.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
     learnt: HashMap<String, Shape>,
-    /// The same names, in the order in which they were learnt.
+    /// The names of these fields, in the order in which they were learnt.
     order: Vec<String>,
-    /// What was stored in the present attempt, and for which field.
+    /// The values that were stored in this attempt, with their fields.
     stored: RefCell<Vec<(String, Found)>>,
 }
 
@@ -44,15 +44,15 @@ impl Shapes {
         self.learnt.get(name).copied().unwrap_or_default()
     }
 
-    /// A value is stored for the field of this name.
+    /// Notes that a value is stored for this field.
     pub(super) fn note(&self, name: &str, found: Found) {
         self.stored.borrow_mut().push((name.to_owned(), found));
     }
 
-    /// Gives the field that was stored as `found` the shape that is `expected`.
+    /// Gives the `expected` shape to the field that was stored as `found`.
     ///
     /// # Errors
-    /// If there is no such field, or its value has no such shape: then this is the client's mistake.
+    /// If there is no such field, or its value can't have that shape: the client's mistake.
     pub(super) fn learn(&mut self, found: Found, expected: &str) -> Result<(), Problem> {
         let stored = self.stored.take();
         let mut candidates: Vec<&str> = Vec::new();
@@ -61,7 +61,7 @@ impl Shapes {
                 candidates.push(name);
             }
         }
-        // Of those that have learnt to be something else, the one that did so first was wrong.
+        // Among fields that have learnt a shape already, the first one is the wrong one.
         candidates.sort_by_key(|name| self.order.iter().position(|learnt| learnt == name));
         let change = candidates.iter().find_map(|name| {
             let shape = self.of(name).changed(&found, expected)?;
@@ -79,7 +79,7 @@ impl Shapes {
 }
 
 impl Shape {
-    /// The shape to try next, where `found` was stored and something else was expected. None if there is none.
+    /// Returns the shape to try next, if `found` was stored and something else was expected.
     fn changed(self, found: &Found, expected: &str) -> Option<Shape> {
         match (found, self.item) {
             (Found::Text(_), _) if expects_sequence(expected) && !self.is_sequence => Some(Shape {
@@ -112,7 +112,7 @@ fn expects_sequence(expected: &str) -> bool {
         .any(|kind| expected.contains(kind))
 }
 
-/// Numbers of the standard library are expected by the names of their types.
+/// Returns whether a number is expected. The standard library names the type of the number.
 fn expects_number(expected: &str) -> bool {
     let width = expected.strip_prefix(['u', 'i', 'f']);
     let width = width.or_else(|| {
@@ -162,10 +162,10 @@ impl Number {
     }
 }
 
-/// What a value says as a `bool`.
+/// Reads a value as a `bool`.
 pub(super) fn flag(value: &str) -> Option<bool> {
     match value {
-        // A checkbox sends `on`; a name alone says yes.
+        // A checkbox sends `on`; a name alone is true.
         "true" | "on" | "1" | "" => Some(true),
         "false" | "off" | "0" => Some(false),
         _ => None,
