@@ -12,7 +12,7 @@ pub(crate) trait Incoming: Send + 'static {
     fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError>;
 
     /// Sends an interim response that the client waits for before it sends the body.
-    fn interim(&mut self, _response: &[u8]) {}
+    fn interim(&mut self, response: &[u8]) -> Result<(), BodyError>;
 }
 
 /// The body of a request that is read while its handler runs.
@@ -58,7 +58,7 @@ impl<I: Incoming> Reading<I> {
                 Coming::Nothing => {}
             }
             if let Some(interim) = self.input.interim() {
-                self.incoming.interim(&interim);
+                self.incoming.interim(&interim)?;
             }
             match self.incoming.receive(self.input.room())? {
                 0 => return Err(BodyError::Disconnected),

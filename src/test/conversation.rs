@@ -104,8 +104,9 @@ impl Incoming for Sent {
         Ok(self.bytes.read(room).unwrap_or(0))
     }
 
-    fn interim(&mut self, response: &[u8]) {
+    fn interim(&mut self, response: &[u8]) -> Result<(), BodyError> {
         self.interim.extend_from_slice(response);
+        Ok(())
     }
 }
 

@@ -191,8 +191,9 @@ impl<R: Send + 'static> Incoming for Upload<R> {
         Ok(n)
     }
 
-    fn interim(&mut self, _response: &[u8]) {
+    fn interim(&mut self, _response: &[u8]) -> Result<(), BodyError> {
         // The outer server sends its own when it is asked for the body.
         self.reader.want();
+        Ok(())
     }
 }

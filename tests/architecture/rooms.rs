@@ -23,6 +23,7 @@ const CRATE: Rooms = &[
             "exchange",
             "response",
             "request",
+            "panics.rs",
             "pipe.rs",
             "date.rs",
         ],

@@ -68,6 +68,16 @@ fn a_request_from_the_queue_takes_no_thread_from_others() {
     await_rest(&server, 1);
 }
 
+#[test]
+fn a_thread_waits_in_reserve_before_any_handler_has_blocked() {
+    let server = start(server().loops(1).health(), |_: &Request| "quick");
+    let until = Instant::now() + PATIENCE;
+    while Threads::of(&mut server.connect()).parked != 1 {
+        assert!(Instant::now() < until, "nobody is in reserve");
+        thread::yield_now();
+    }
+}
+
 /// Has so many clients ask for what is slow, without a pause, and four for what is quick.
 fn load(server: &Running, slow: usize) {
     let is_over = AtomicBool::new(false);

@@ -9,6 +9,7 @@ use hansel::{Body, Request, Response};
 use crate::support::{get, no_deadlines, noise, server, start};
 
 fn written(name: &str, content: &[u8]) -> PathBuf {
+    let name = format!("{name}-{}", std::process::id());
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, content).unwrap();
     path

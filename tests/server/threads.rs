@@ -288,6 +288,50 @@ fn uploads_and_downloads_have_places_of_their_own_and_leave_threads_to_others() 
 }
 
 #[test]
+fn a_response_that_is_not_sent_and_blocks_as_it_is_dropped_holds_up_nobody() {
+    struct Blocks(Gate);
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.0.pass();
+        }
+    }
+    let (streams, drops) = (Gate::new(), Gate::new());
+    let (at, of_value) = (streams.clone(), drops.clone());
+    let limits = no_deadlines().queue_time(Duration::ZERO);
+    let server = start(server().threads(2).limits(limits), move |request: &Request| {
+        let at = at.clone();
+        match request.path() {
+            "/stream" => Body::stream(move |_| {
+                at.pass();
+                Ok(())
+            }),
+            "/blocks" => {
+                let blocks = Blocks(of_value.clone());
+                Body::stream(move |_| {
+                    let _ = &blocks;
+                    Ok(())
+                })
+            }
+            _ => "plain".into(),
+        }
+    });
+    let _open = (OpenAtEnd(&streams), OpenAtEnd(&drops));
+    let mut stream = ask(&server, get("/stream"));
+    streams.await_arrived(1);
+    for dropped in 1..=2 {
+        assert_eq!(
+            ask(&server, get("/blocks")).response().status,
+            503,
+            "there is one place"
+        );
+        drops.await_arrived(1);
+        assert_eq!(server.connect().get("/").text(), "plain", "{dropped}");
+    }
+    streams.admit(1);
+    assert_eq!(stream.response().status, 200);
+}
+
+#[test]
 fn what_is_behind_a_response_that_waits_for_its_place_waits_as_well() {
     let gate = Gate::new();
     let server = with_places(no_deadlines(), &gate);

@@ -1,6 +1,7 @@
 //! A connection: its socket, the bytes in progress, and what it waits for.
 
 pub(crate) mod claim;
+pub(crate) mod drop_queue;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;

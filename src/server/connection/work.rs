@@ -1,13 +1,13 @@
 //! What is in progress on a connection: a request that arrives, and the responses to be sent.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::drop_queue::DropQueue;
 use crate::Response;
 use crate::exchange::{Exchange, KEPT, Payload};
 use crate::operations::RequestSpan;
-use crate::panics::contain;
-use crate::report;
 
 /// How much of a file is read at once.
 const FILE_PIECE: usize = 64 * 1024;
@@ -53,15 +53,16 @@ pub(crate) struct Parked {
     pub(crate) span: RequestSpan,
     /// When its request was complete.
     pub(crate) since: Instant,
+    /// Where it goes if it is not sent.
+    pub(crate) drop_queue: Arc<DropQueue>,
 }
 
 /// Drops a response that is not sent. The loop may be held here, and what a handler has put into the response is user
 /// code.
 #[cold]
 fn forget(parked: Box<Parked>) {
-    if let Err(panic) = contain(|| drop(parked)) {
-        report::error!("a response panicked when it was dropped: {panic}");
-    }
+    let drop_queue = Arc::clone(&parked.drop_queue);
+    drop_queue.push(parked);
 }
 
 impl Work {
@@ -243,15 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_is_not_sent_any_more_is_dropped_and_may_panic() {
-        struct Bomb;
+    fn a_response_that_is_not_sent_any_more_is_dropped_by_another_thread() {
+        struct Bomb(std::sync::mpsc::Sender<std::thread::ThreadId>);
         impl Drop for Bomb {
             fn drop(&mut self) {
-                panic!("dropped");
+                self.0.send(std::thread::current().id()).unwrap();
             }
         }
         let mut work = work();
-        let bomb = Bomb;
+        let (sender, dropped_by) = std::sync::mpsc::channel();
+        let bomb = Bomb(sender);
         work.parked = Some(Box::new(Parked {
             response: Response::new(Body::stream(move |_| {
                 let _ = &bomb;
@@ -259,9 +261,11 @@ mod tests {
             })),
             span: RequestSpan::none(),
             since: Instant::now(),
+            drop_queue: Arc::default(),
         }));
         assert!(work.needs_place());
-        assert_eq!(contain(|| work.send_nothing()), Ok(()));
+        work.send_nothing();
         assert!(!work.needs_place(), "whose connection is next has no part in it");
+        assert_ne!(dropped_by.recv().unwrap(), std::thread::current().id());
     }
 }

@@ -126,3 +126,61 @@ impl EventLoop {
         self.slots.put_back(connection);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::connection::link::READABLE;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    #[test]
+    fn a_response_waits_for_others_while_it_is_quick_to_come_and_never_in_a_drain() {
+        for (phase, waits) in [(Phase::Running, true), (Phase::Draining, false)] {
+            let shared = shared();
+            let mut event_loop = event_loop();
+            let mut clients = clients(&mut event_loop, &shared, 2);
+            event_loop.unsent.note_call(Duration::ZERO);
+            event_loop.phase = phase;
+            // The other one has sent something, which is read and is to be seen to.
+            clients[1].1.write_all(b"GET").unwrap();
+            let mut other = taken(&mut event_loop, 1);
+            other.note(READABLE);
+            assert!(event_loop.read_ahead.read(&mut other));
+            event_loop.put(other);
+            let mut connection = taken(&mut event_loop, 0);
+            let mut work = shared.new_work();
+            work.out.extend_from_slice(b"response");
+            connection.work = Some(work);
+            event_loop.take_back(connection, &shared);
+            assert_eq!(event_loop.unsent.is_empty(), !waits, "{phase:?}");
+            let is_idle = |event_loop: &EventLoop| event_loop.slots.at(0).unwrap().idle_since().is_some();
+            if waits {
+                assert!(!is_idle(&event_loop), "its response is not sent");
+                event_loop.send_unsent(&shared);
+                assert!(is_idle(&event_loop));
+            }
+            let mut response = [0; 8];
+            clients[0].1.read_exact(&mut response).unwrap();
+            assert_eq!(&response, b"response");
+        }
+    }
+
+    #[test]
+    fn who_has_begun_a_request_is_not_idle() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 1);
+        let is_idle = |event_loop: &EventLoop| event_loop.slots.at(0).unwrap().idle_since().is_some();
+        assert!(is_idle(&event_loop));
+        clients[0].1.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        event_loop.slots.at_mut(0).unwrap().note(READABLE);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert!(
+            event_loop.slots.at(0).unwrap().work.is_none(),
+            "it has no more than what has come"
+        );
+        assert!(!is_idle(&event_loop));
+    }
+}

@@ -47,4 +47,22 @@ mod tests {
         event_loop.expire(&shared);
         assert!(event_loop.slots.at(clients[0].0).is_none());
     }
+
+    #[test]
+    fn a_deadline_that_has_moved_holds_as_well() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let clients = clients(&mut event_loop, &shared, 1);
+        let key = clients[0].0;
+        event_loop.now += shared.limits.head_time / 2;
+        let now = event_loop.now;
+        event_loop.slots.at_mut(key).unwrap().answered(now, &shared.limits);
+        // Its timer comes up for the deadline that it had.
+        event_loop.now += shared.limits.head_time;
+        event_loop.expire(&shared);
+        assert!(event_loop.slots.at(key).is_some());
+        event_loop.now = now + shared.limits.idle;
+        event_loop.expire(&shared);
+        assert!(event_loop.slots.at(key).is_none(), "no idle connection stays for ever");
+    }
 }

@@ -80,4 +80,19 @@ mod tests {
         assert!(received.starts_with("HTTP/1.1 503 ") && received.ends_with("too many connections\n"));
         assert!(event_loop.slots.len() == 0, "it is not kept");
     }
+
+    #[test]
+    fn who_is_told_in_passing_is_counted_as_refused() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let (_client, accepted) = connected();
+        event_loop.turn_away(accepted, TurnedAway::Limit, Room::None, &shared);
+        let mut text = crate::operations::Exposition::default();
+        shared.tally.expose(&mut text);
+        let text = text.into_text();
+        assert!(
+            text.contains("hansel_requests_refused_total{status=\"503\"} 1\n"),
+            "{text}"
+        );
+    }
 }

@@ -412,4 +412,24 @@ mod tests {
     fn whoever_is_started_as_usual_has_no_predecessor() {
         assert!(receive().unwrap().is_none());
     }
+
+    #[test]
+    #[ignore = "the test below starts it, as a process of its own"]
+    fn a_process_with_the_name_of_a_socket_that_it_has_not() {
+        assert!(receive().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_grandchild_that_has_the_name_of_the_socket_and_not_the_socket_has_no_predecessor() {
+        let (input, other) = UnixStream::pair().unwrap();
+        let name = name_of(other.as_fd()).unwrap();
+        let test = "server::process::passing::tests::a_process_with_the_name_of_a_socket_that_it_has_not";
+        let mut process = Command::new(env::current_exe().unwrap());
+        process.args(["--ignored", "--exact", test]).env(SOCKET, name);
+        // If it took that for its predecessor, it would hear that there are no listeners.
+        drop(other);
+        let done = process.stdin(OwnedFd::from(input)).output().unwrap();
+        let text = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && text.contains("1 passed"), "{text}");
+    }
 }

@@ -298,6 +298,14 @@ mod unix {
         use super::*;
 
         #[test]
+        fn a_farewell_tells_of_the_delay_if_there_is_one_and_of_the_grace() {
+            let second = Duration::from_secs(1);
+            let (with, without) = (farewell(5 * second, 30 * second), farewell(Duration::ZERO, 30 * second));
+            assert!(with.ends_with(&without) && without.contains("30s"), "{with}");
+            assert!(with.contains("5s") && without.lines().count() == 1, "{with}");
+        }
+
+        #[test]
         fn the_first_process_of_a_container_is_never_replaced() {
             let error = may_be_replaced(1).unwrap_err();
             assert!(error.to_string().contains("container"), "{error}");

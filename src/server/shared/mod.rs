@@ -24,6 +24,7 @@ use crate::panics::contain;
 use crate::report;
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
+use crate::server::connection::drop_queue::DropQueue;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
 use crate::server::limits::Limits;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     /// For handlers that read a body as it arrives, and for those whose response is a stream.
     pub(crate) uploads: Arc<Places>,
     pub(crate) downloads: Arc<Places>,
+    pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
     pub(crate) lifecycle: Lifecycle,
@@ -127,6 +129,7 @@ impl Shared {
             peers: operations.peers,
             uploads: Places::new(staffing.most_uploads()),
             downloads: Places::new(staffing.most_downloads()),
+            drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
             lifecycle: Lifecycle::new(staffing.loops),

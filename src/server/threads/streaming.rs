@@ -1,17 +1,16 @@
 //! Bodies that are transferred while their handler runs: read as they arrive, or written piece by piece.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Request;
 use crate::deadline::after;
-use crate::exchange::{Coming, Exchange, LiveInput, Source, pour};
+use crate::exchange::{Incoming, Source, pour};
 use crate::pace;
 use crate::report;
-use crate::request::{BodyError, Content, LiveBody};
+use crate::request::BodyError;
 use crate::response::Sink;
 
 use crate::server::connection::link::{DRAINING, FINISHED, OUSTED, Transport};
@@ -21,126 +20,75 @@ use crate::server::limits::Limits;
 use crate::server::net::socket::is;
 use crate::server::shared::Shared;
 
-/// The body of a request that is read while its handler runs.
-pub(crate) struct LiveReader {
-    input: LiveInput,
+/// The body of a request, as it arrives on a connection.
+pub(crate) struct Upload {
     /// What must be sent before the response.
     before: Vec<u8>,
     transport: Transport,
     limits: Limits,
     holder: Arc<Holder>,
-    failed: Option<BodyError>,
 }
 
-impl LiveReader {
-    /// Makes the request read its body from its connection, for a handler that has a place for that.
-    pub(crate) fn lend(exchange: &mut Exchange, mut transport: Transport, limits: &Limits, holder: &Arc<Holder>) {
+impl Upload {
+    /// For a handler that has a place to read a body from its connection.
+    pub(crate) fn new(mut transport: Transport, limits: &Limits, holder: &Arc<Holder>) -> Upload {
         transport.link.forget(OUSTED);
         transport.interrupts |= OUSTED;
-        let reader = LiveReader {
-            input: exchange.begin_live(),
+        Upload {
             before: Vec::new(),
             transport,
             limits: limits.clone(),
             holder: Arc::clone(holder),
-            failed: None,
-        };
-        exchange.request.body.content = Content::Live(RefCell::new(Box::new(reader)));
-    }
-
-    /// Takes back what was [lent](LiveReader::lend), with what was received and not used. The result must be sent
-    /// before the response.
-    pub(crate) fn take_back(exchange: &mut Exchange) -> Vec<u8> {
-        let Content::Live(live) = std::mem::take(&mut exchange.request.body.content) else {
-            return Vec::new();
-        };
-        let live: Box<dyn Any> = live.into_inner();
-        let Ok(reader) = live.downcast::<LiveReader>() else {
-            return Vec::new();
-        };
-        exchange.end_live(reader.input);
-        if reader.failed.is_some() {
-            // Where the body ends is unknown.
-            exchange.close_after_response();
-        }
-        reader.before
-    }
-
-    /// Sends an interim response, waiting for the client. RFC 9112 §9.3.2: responses come "in the same order that the
-    /// requests were received", so it follows those to earlier requests.
-    fn send_interim(&mut self, interim: &[u8]) -> Result<(), BodyError> {
-        if !self.before.is_empty() {
-            pace::about_to_block();
-        }
-        self.before.extend_from_slice(interim);
-        let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
-        let link = Arc::clone(&self.transport.link);
-        let sent = link.claim.write_before(|_| {
-            // If it fails, the rest is still sent before the response: no byte may be missing in between.
-            let sent = self.transport.drain_by(&mut self.before, deadline);
-            (!self.before.is_empty(), sent)
-        });
-        sent.ok_or(BodyError::Stopping)?.map_err(failure)
-    }
-
-    /// Receives until there is content, or the content ends.
-    fn receive_content(&mut self) -> Result<(), BodyError> {
-        loop {
-            match self.input.advance().map_err(BodyError::refused)? {
-                Coming::Content | Coming::End => return Ok(()),
-                Coming::Nothing => {}
-            }
-            if let Some(interim) = self.input.interim() {
-                self.send_interim(&interim)?;
-                continue;
-            }
-            let n = match self.transport.read(self.input.room()) {
-                Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.await_bytes(),
-                outcome => outcome,
-            };
-            match n.map_err(failure)? {
-                // A server that stops cuts the connection, and this thread may see that first.
-                0 if self.transport.is_interrupted() => return Err(BodyError::Stopping),
-                0 => return Err(BodyError::Disconnected),
-                n => {
-                    self.input.received(n);
-                    self.holder.clock().received(n);
-                }
-            }
         }
     }
 
-    /// Waits for the client to send more, as long as it has time, and reads it.
-    fn await_bytes(&mut self) -> io::Result<usize> {
+    /// Returns what must still be sent before the response.
+    pub(crate) fn into_unsent(self) -> Vec<u8> {
+        self.before
+    }
+
+    /// Waits for the client to send more, as long as it has time, and reads that.
+    fn await_bytes(&mut self, room: &mut [u8]) -> io::Result<usize> {
         pace::about_to_block();
         let began = Instant::now();
         let deadline = self.holder.clock().begin_wait(began, &self.limits);
-        let outcome = self.transport.read_by(self.input.room(), deadline);
+        let outcome = self.transport.read_by(room, deadline);
         self.holder.clock().end_wait(Instant::now());
         outcome
     }
 }
 
-impl LiveBody for LiveReader {
-    fn await_content(&mut self) -> Result<(), BodyError> {
-        if let Some(error) = self.failed {
-            return Err(error);
+impl Incoming for Upload {
+    fn receive(&mut self, room: &mut [u8]) -> Result<usize, BodyError> {
+        let outcome = match self.transport.read(room) {
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => self.await_bytes(room),
+            outcome => outcome,
+        };
+        match outcome.map_err(failure)? {
+            // A server that stops cuts the connection, and this thread may see that first.
+            0 if self.transport.is_interrupted() => Err(BodyError::Stopping),
+            n => {
+                self.holder.clock().received(n);
+                Ok(n)
+            }
         }
-        let outcome = self.receive_content();
-        self.failed = outcome.err();
-        outcome
     }
 
-    fn content(&self) -> &[u8] {
-        self.input.content()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.input.consume(amount);
-    }
-
-    fn trailers(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.input.trailers)
+    /// Waits for the client. RFC 9112 §9.3.2: responses come "in the same order that the requests were received", so this
+    /// one stands behind those to earlier requests.
+    fn interim(&mut self, response: &[u8]) -> Result<(), BodyError> {
+        if !self.before.is_empty() {
+            pace::about_to_block();
+        }
+        self.before.extend_from_slice(response);
+        let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
+        let link = Arc::clone(&self.transport.link);
+        let sent = link.claim.write_before(|_| {
+            // If it fails, what is left still goes before the response: no byte may be missing in between.
+            let sent = self.transport.drain_by(&mut self.before, deadline);
+            (!self.before.is_empty(), sent)
+        });
+        sent.ok_or(BodyError::Stopping)?.map_err(failure)
     }
 }
 
@@ -309,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::date::Date;
-    use crate::exchange::{Pool, Step};
+    use crate::exchange::{Exchange, Pool, Step};
     use crate::server::connection::link::READABLE;
     use crate::server::connection::places::Places;
     use crate::server::net::channel::Channel;
@@ -345,7 +293,7 @@ mod tests {
         };
         let place = Places::new(1).take(None, &transport.link).unwrap();
         let mut exchange = arriving();
-        LiveReader::lend(&mut exchange, transport.clone(), &limits, &place.holder);
+        exchange.begin_reading(Upload::new(transport.clone(), &limits, &place.holder));
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !transport.link.is_awaited() {
@@ -369,7 +317,7 @@ mod tests {
         let place = Places::new(1).take(None, &transport.link).unwrap();
         transport.link.note(OUSTED | READABLE);
         let mut exchange = arriving();
-        LiveReader::lend(&mut exchange, transport.clone(), &Limits::default(), &place.holder);
+        exchange.begin_reading(Upload::new(transport.clone(), &Limits::default(), &place.holder));
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !transport.link.is_awaited() {

@@ -68,7 +68,7 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::TcpStream;
     use std::path::PathBuf;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, Condvar, Mutex};
     use std::time::Duration;
 
@@ -128,6 +128,7 @@ mod tests {
     struct Slow {
         disk: Disk,
         server: Handle,
+        file: PathBuf,
     }
 
     impl Drop for Slow {
@@ -135,6 +136,7 @@ mod tests {
             self.disk.admit(1000);
             self.server.shutdown(Duration::ZERO);
             self.server.wait();
+            let _ = std::fs::remove_file(&self.file);
         }
     }
 
@@ -142,12 +144,12 @@ mod tests {
         (0..LEN as u32).flat_map(|n| n.to_le_bytes()).take(LEN).collect()
     }
 
-    fn slow(name: &str, limits: Limits) -> Slow {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("target")
-            .join(format!("slow-disk-{name}"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fn slow(limits: Limits) -> Slow {
+        static SERIAL: AtomicUsize = AtomicUsize::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hansel-slow-disk-{}-{serial}", std::process::id()));
         std::fs::write(&path, content()).unwrap();
+        let of_server = path.clone();
         let disk = Disk::default();
         let at = disk.clone();
         let file = move |request: &Request| -> crate::Result<Response> {
@@ -155,7 +157,7 @@ mod tests {
                 return Ok(Response::new("other"));
             }
             let at = at.clone();
-            let mut body = Body::file(File::open(&path)?)?;
+            let mut body = Body::file(File::open(&of_server)?)?;
             let is_first = AtomicBool::new(true);
             body.on_disk(Arc::new(move || {
                 if !is_first.swap(false, Ordering::SeqCst) {
@@ -172,6 +174,7 @@ mod tests {
             .limits(limits);
         Slow {
             disk,
+            file: path,
             server: server.health().spawn(file).unwrap(),
         }
     }
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_does_not_answer_holds_up_only_those_who_read_it() {
-        let slow = slow("holds-up-nobody", no_deadlines());
+        let slow = slow(no_deadlines());
         let clients: Vec<_> = (0..4).map(|_| slow.ask_for_file()).collect();
         // One is being read for, and the others wait: there is one place.
         slow.disk.await_begun(1);
@@ -244,7 +247,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_place_and_leaves_gives_it_to_others() {
-        let slow = slow("leaves", no_deadlines());
+        let slow = slow(no_deadlines());
         let mut clients: Vec<_> = (0..4).map(|_| slow.ask_for_file()).collect();
         slow.disk.await_begun(1);
         drop(clients.drain(1..3));
@@ -257,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_drain_waits_for_files_and_for_the_turn_of_those_that_wait() {
-        let slow = slow("drain", no_deadlines());
+        let slow = slow(no_deadlines());
         let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
         slow.disk.await_begun(1);
         slow.server.shutdown(NEVER);
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_end_cuts_those_that_wait_for_a_disk() {
-        let slow = slow("stop", no_deadlines());
+        let slow = slow(no_deadlines());
         let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
         slow.disk.await_begun(1);
         slow.server.shutdown(Duration::ZERO);
@@ -287,7 +290,7 @@ mod tests {
             handler: Some(Duration::from_millis(50)),
             ..no_deadlines()
         };
-        let slow = slow("lost", limits);
+        let slow = slow(limits);
         let clients: Vec<_> = (0..3).map(|_| slow.ask_for_file()).collect();
         slow.disk.await_begun(1);
         for client in clients {

@@ -1,6 +1,7 @@
 //! Responds to the requests of a connection, on whichever thread has it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Method, StatusCode};
@@ -17,7 +18,7 @@ use crate::server::connection::link::{READABLE, Transport};
 use crate::server::connection::places::Place;
 use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
-use crate::server::threads::streaming::{self, LiveReader};
+use crate::server::threads::streaming::{self, Upload};
 use crate::{IntoResponse, Request, Response};
 
 /// How many bytes of responses are gathered before they are sent. With one more response they fit into 64 KiB, and so
@@ -155,6 +156,7 @@ impl Runner {
             mut response,
             span,
             since,
+            drop_queue: _,
         } = parked;
         self.observer.begin(since);
         self.send_response(&mut response, span, connection)
@@ -176,6 +178,7 @@ impl Runner {
                 response,
                 span,
                 since: self.observer.since(),
+                drop_queue: Arc::clone(&self.shared.drop_queue),
             }));
         }
     }
@@ -225,14 +228,10 @@ impl Runner {
             // The loop passes no such request on without a place.
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
-        LiveReader::lend(
-            &mut work.exchange,
-            transport.clone(),
-            &self.shared.limits,
-            &place.holder,
-        );
+        let upload = Upload::new(transport.clone(), &self.shared.limits, &place.holder);
+        work.exchange.begin_reading(upload);
         let response = self.call_application(work, span);
-        work.out = LiveReader::take_back(&mut work.exchange);
+        work.out = work.exchange.end_reading().map_or_else(Vec::new, Upload::into_unsent);
         response
     }
 

@@ -1,0 +1,100 @@
+//! Values of the program that the server has no more use for, dropped on a thread of their own.
+//!
+//! Dropping runs code of the program, which may block or panic. A thread that holds an event loop must not wait for it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use crate::lock::lock;
+use crate::panics::contain;
+use crate::{report, threads};
+
+#[derive(Default)]
+pub(crate) struct DropQueue(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    values: VecDeque<Box<dyn Send>>,
+    /// A thread drops them one by one, and ends when there are no more.
+    has_thread: bool,
+}
+
+impl DropQueue {
+    /// Has `value` dropped on another thread.
+    pub(crate) fn push(self: &Arc<DropQueue>, value: Box<dyn Send>) {
+        let had_thread = {
+            let mut state = lock(&self.0);
+            state.values.push_back(value);
+            std::mem::replace(&mut state.has_thread, true)
+        };
+        if had_thread {
+            return;
+        }
+        let queue = Arc::clone(self);
+        if let Err(error) = threads::start("hansel-drop".into(), Box::new(move || queue.drop_all())) {
+            report::warn!("can't start a thread that drops unsent responses, so an event loop drops them: {error}");
+            self.drop_all();
+        }
+    }
+
+    fn drop_all(&self) {
+        while let Some(value) = self.next() {
+            if let Err(panic) = contain(|| drop(value)) {
+                report::error!("dropping an unsent response panicked: {panic}");
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Box<dyn Send>> {
+        let mut state = lock(&self.0);
+        let next = state.values.pop_front();
+        state.has_thread = next.is_some();
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// Tells when it begins to be dropped, waits until it may, and panics.
+    struct Bomb {
+        begins: Sender<usize>,
+        may_end: Receiver<()>,
+        number: usize,
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.begins.send(self.number).unwrap();
+            let _ = self.may_end.recv();
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_drop_that_blocks_and_no_panic_keeps_others_from_being_dropped() {
+        let queue = Arc::new(DropQueue::default());
+        let (begins, begun) = channel();
+        let bombs: Vec<_> = (0..3)
+            .map(|number| {
+                let (end, may_end) = channel();
+                let begins = begins.clone();
+                queue.push(Box::new(Bomb {
+                    begins,
+                    may_end,
+                    number,
+                }));
+                end
+            })
+            .collect();
+        for (number, end) in bombs.into_iter().enumerate() {
+            assert_eq!(begun.recv(), Ok(number));
+            drop(end);
+        }
+        while lock(&queue.0).has_thread {
+            std::thread::yield_now();
+        }
+    }
+}
