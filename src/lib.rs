@@ -144,7 +144,8 @@
 //! | `tower` | the module [`tower`] |
 //!
 //! # Platforms
-//! hansel is tested on Linux. macOS and Windows are supported through mio but untested. It needs Rust 1.95 or newer.
+//! hansel is tested on Linux. macOS and Windows are supported through mio but untested. It needs Rust 1.85 or newer, the
+//! first version with edition 2024.
 //!
 
 // Where a feature is off, what it adds has no page to link to.

@@ -253,9 +253,11 @@ impl Wire {
         let deadline = Instant::now() + LINGER;
         let mut sink = [0; 16 * 1024];
         let mut left = LINGER_BYTES;
-        while let Some(patience) = deadline.checked_duration_since(Instant::now())
-            && !patience.is_zero()
-        {
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            if patience.is_zero() {
+                break;
+            }
             self.stream.set_read_timeout(Some(patience))?;
             match self.stream.read(&mut sink) {
                 Ok(read) if read > 0 && read < left => left -= read,
@@ -302,7 +304,7 @@ fn date() -> String {
 /// Year, month from 0 and day from 1 of a day since 1970.
 fn civil(mut day: u64) -> (u64, usize, u64) {
     let mut year = 1970;
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
         year += 1;

@@ -132,7 +132,7 @@
 //! | clients, HTTP/2, compression, decoding of paths | no: that is for other crates |
 //!
 //! # Minimum Rust version
-//! Rust 1.95.
+//! Rust 1.85, the first version with edition 2024.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -78,10 +78,8 @@ const OPTIONAL: &str = "; a part that may be absent takes two patterns, one with
 /// Says what to write instead if another router reads the segment as a parameter.
 fn other_notation(segment: &str) -> Option<String> {
     let is_enclosed = |open, close| segment.starts_with(open) && segment.ends_with(close);
-    if let Some(inside) = segment.strip_prefix('{')
-        && !inside.contains('}')
-        && inside.contains(':')
-    {
+    let is_cut_off = |inside: &&str| !inside.contains('}') && inside.contains(':');
+    if let Some(inside) = segment.strip_prefix('{').filter(is_cut_off) {
         // The path was split at a slash within the braces.
         return Some(in_braces(inside));
     }

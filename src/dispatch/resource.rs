@@ -196,10 +196,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 listed.push(method);
             }
             ListedFor::Dispatch(stage, walk) => {
-                if let Some(resource) = self.resource
-                    && stage.is_for(name, walk.method())
-                    && !self.is_decided
-                {
+                let is_due = stage.is_for(name, walk.method()) && !self.is_decided;
+                if let Some(resource) = self.resource.filter(|_| is_due) {
                     let reply = call::<S, F, H>(name, full_name, &function, resource, walk);
                     self.is_decided = reply.is_ok();
                     self.reply = Some(match (self.reply.take(), reply) {
@@ -222,10 +220,8 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 map.items(type_name::<N>(), |map| map.below(&nested_part(name), describe::<N>));
             }
             ListedFor::Dispatch(Stage::Nested, walk) => {
-                if let Some(resource) = self.resource
-                    && !self.is_decided
-                    && walk.segments().next() == Some(name)
-                {
+                let is_due = !self.is_decided && walk.segments().next() == Some(name);
+                if let Some(resource) = self.resource.filter(|_| is_due) {
                     let part = walk.named(|| nested_part(name));
                     let step = Step::taking("Resource", &part, 1);
                     self.is_decided = true;

@@ -38,8 +38,7 @@ impl Exchange {
         let Content::Live(live) = std::mem::take(&mut self.request.body.content) else {
             return None;
         };
-        let live: Box<dyn Any> = live.into_inner();
-        let reading = live.downcast::<Reading<I>>().ok()?;
+        let reading = live.into_inner().into_any().downcast::<Reading<I>>().ok()?;
         self.end_live(reading.input);
         if reading.failed.is_some() {
             // Where the body ends is unknown.
@@ -88,5 +87,9 @@ impl<I: Incoming> LiveBody for Reading<I> {
 
     fn trailers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.input.trailers)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }

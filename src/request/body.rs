@@ -22,7 +22,7 @@ pub(crate) enum Content {
 }
 
 /// A body that is read from its connection while the handler runs.
-pub(crate) trait LiveBody: Any + Send {
+pub(crate) trait LiveBody: Send + 'static {
     /// Waits for content, unless some is available. If there is none afterwards, the body is over.
     fn await_content(&mut self) -> Result<(), BodyError>;
 
@@ -34,6 +34,9 @@ pub(crate) trait LiveBody: Any + Send {
 
     /// Returns the trailer section, once the end was reached.
     fn trailers(&mut self) -> Vec<u8>;
+
+    /// Returns this as what it was before it was a body.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Everything that a request knows about its body.

@@ -251,10 +251,10 @@ impl Response {
 
     fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
         // The first error is reported.
-        if let Err(error) = outcome
-            && !matches!(self.fault.as_deref(), Some(Fault::Field { .. }))
-        {
-            self.fault = Some(Box::new(Fault::Field { error, at }));
+        if let Err(error) = outcome {
+            if !matches!(self.fault.as_deref(), Some(Fault::Field { .. })) {
+                self.fault = Some(Box::new(Fault::Field { error, at }));
+            }
         }
     }
 

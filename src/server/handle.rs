@@ -117,6 +117,8 @@ impl Handle {
     ///
     /// As process 1 of a container, do not end after that: the kernel would end the successor as well.
     ///
+    /// Requires the feature `activation`.
+    ///
     /// # Errors
     /// Returns an error if the successor cannot be started, ends, closes the listeners, or does not serve within
     /// `patience`. Then it is killed, and this server goes on.

@@ -14,7 +14,7 @@ impl fmt::Display for Seconds {
         write!(f, "{}", self.0.as_secs())?;
         let (mut fraction, mut digits) = (self.0.subsec_nanos(), 9);
         if fraction > 0 {
-            while fraction.is_multiple_of(10) {
+            while fraction % 10 == 0 {
                 fraction /= 10;
                 digits -= 1;
             }

@@ -121,11 +121,10 @@ fn translated(request: &Request) -> Result<http::Request<Body>, Response> {
     // A target of the protocol is a URI of `http`; if not, the client gets an error.
     *translated.uri_mut() = uri(request.target())?;
     for (name, value) in request.headers() {
-        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value))
-            && translated.headers_mut().try_append(name, value).is_err()
-        {
-            // There are more than `http` has room for.
-            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value)) {
+            // It fails where there are more than `http` has room for.
+            let appended = translated.headers_mut().try_append(name, value);
+            appended.map_err(|_| StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response())?;
         }
     }
     Ok(translated)
@@ -204,9 +203,7 @@ where
 {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(piece) = &mut self.piece
-                && piece.has_remaining()
-            {
+            if let Some(piece) = self.piece.as_mut().filter(|piece| piece.has_remaining()) {
                 let n = piece.remaining().min(into.len());
                 piece.copy_to_slice(&mut into[..n]);
                 return Ok(n);

@@ -240,12 +240,12 @@ impl Shared {
         if let Some(piece) = state.pieces.pop_front() {
             return Some(piece);
         }
-        if self.free_places(state) > 0
-            && let Some(job) = state.streaming_jobs.pop_front()
-        {
-            state.streams += 1;
-            let place = StreamingPlace(Arc::clone(self));
-            return Some(Box::new(move || job.run(Some(place))));
+        if self.free_places(state) > 0 {
+            if let Some(job) = state.streaming_jobs.pop_front() {
+                state.streams += 1;
+                let place = StreamingPlace(Arc::clone(self));
+                return Some(Box::new(move || job.run(Some(place))));
+            }
         }
         let job = state.jobs.pop_front()?;
         Some(Box::new(move || job.run(None)))

@@ -216,13 +216,11 @@ fn mismatch(case: &Value, allowed: &Value, sending: Sending, is_cut: bool, seen:
             return Some(format!("{} is not {pattern}", response.status));
         }
     }
-    if let Some(interims) = allowed["interim"].as_array()
-        && !interims
-            .iter()
-            .map(Value::as_u64)
-            .eq(seen.interims.iter().map(|&status| Some(status.into())))
-    {
-        return Some("other interim responses".into());
+    if let Some(interims) = allowed["interim"].as_array() {
+        let seen = seen.interims.iter().map(|&status| Some(status.into()));
+        if !interims.iter().map(Value::as_u64).eq(seen) {
+            return Some("other interim responses".into());
+        }
     }
     for (index, fields) in allowed["hdr"].as_object().into_iter().flatten() {
         let response = &finals[index.parse::<usize>().unwrap()];
@@ -254,9 +252,7 @@ fn forbidden(case: &Value, seen: &Seen) -> Option<String> {
     for response in &seen.finals {
         let (head, body) = (response.head_text(), String::from_utf8_lossy(&response.body));
         for (forbidden, text) in [(&in_body, head.as_str()), (&in_body, &body), (&in_head, &head)] {
-            if let Some(forbidden) = forbidden
-                && forbidden.is_match(text)
-            {
+            if let Some(forbidden) = forbidden.as_ref().filter(|forbidden| forbidden.is_match(text)) {
                 return Some(format!("{forbidden} in {text:?}"));
             }
         }

@@ -187,10 +187,13 @@ fn ask(kept: &mut Option<TcpStream>, address: SocketAddr, keeps: bool) -> io::Re
     let mut piece = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&response).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n")
-            && let Some((_, rest)) = head.split_once("Content-Length: ")
-            && rest.lines().next() == Some(&body.len().to_string())
-        {
+        let is_whole = |(head, body): &(&str, &str)| {
+            let length = head
+                .split_once("Content-Length: ")
+                .and_then(|(_, rest)| rest.lines().next());
+            length == Some(&body.len().to_string())
+        };
+        if let Some((head, body)) = text.split_once("\r\n\r\n").filter(is_whole) {
             if keeps && !head.contains("Connection: close") {
                 *kept = Some(stream);
             }

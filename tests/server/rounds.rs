@@ -109,7 +109,7 @@ const KINDS: [Kind; 11] = [
 
 /// Three of four are of the first kind, as they usually are.
 fn kind(client: usize, round: usize) -> Kind {
-    if (client + round).is_multiple_of(4) {
+    if (client + round) % 4 == 0 {
         KINDS[(client / 4 + round) % KINDS.len()]
     } else {
         Kind::One

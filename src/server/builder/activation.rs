@@ -39,6 +39,8 @@ impl Server {
     /// A listener named `health` (`FileDescriptorName=health` in a `.socket` unit) belongs to the health lane, as by
     /// [`health_on`](Server::health_on). `health_on` may still be called with its address, and then uses that listener.
     ///
+    /// Requires the feature `activation`.
+    ///
     /// ```no_run
     /// use hansel::Server;
     ///
@@ -83,6 +85,8 @@ impl Server {
     /// a service manager must not watch that; a service manager restarts the service by itself, with its own sockets.
     /// As process 1 of a container, the server refuses the restart and keeps serving: its end would be the end of the
     /// successor, too.
+    ///
+    /// Requires the feature `activation`.
     ///
     /// # Errors
     /// Returns an error if the path of this program is unknown.

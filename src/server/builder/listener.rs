@@ -79,6 +79,8 @@ impl Listener {
     ///
     /// A handshake has the time of a request's head. With the [PROXY protocol](Listener::proxy_protocol), its header
     /// comes first, as proxies send it.
+    ///
+    /// Requires the feature `tls`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Listener {
         self.door.tls = Some(tls);

@@ -173,6 +173,8 @@ impl Server {
 
     /// Encrypts connections to every listener, whether it is added before or after, except those of the health lane.
     /// [`Listener::tls`] does so for one of them, and takes precedence there.
+    ///
+    /// Requires the feature `tls`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Server {
         self.door.tls = Some(tls);

@@ -156,10 +156,10 @@ impl EventLoop {
         if self.slots.probes() == PROBING && !self.close_idlest_probe(shared) {
             return;
         }
-        let key = self.take_in(accepted, shared);
-        if let Some(key) = key
-            && let Some(connection) = self.slots.at_mut(key)
-        {
+        let Some(key) = self.take_in(accepted, shared) else {
+            return;
+        };
+        if let Some(connection) = self.slots.at_mut(key) {
             connection.lane = Lane::Health;
             self.slots.add_probe(key);
         }

@@ -16,9 +16,10 @@ impl EventLoop {
     /// Takes what other threads have left, or the first part of it.
     pub(super) fn collect(&mut self, shared: &Shared) {
         let mut returned = 0;
-        while returned < COLLECTED
-            && let Some(arrival) = shared.loops[self.index].inbox.pop()
-        {
+        while returned < COLLECTED {
+            let Some(arrival) = shared.loops[self.index].inbox.pop() else {
+                break;
+            };
             match arrival {
                 Arrival::Returned(connection) => {
                     returned += 1;

@@ -202,9 +202,10 @@ impl EventLoop {
     /// Handles the next events, until enough was read, or a connection that could not be read here has a request.
     fn on_events(&mut self, shared: &Shared) -> Option<Box<Connection>> {
         self.read_ahead.restart();
-        while !self.read_ahead.is_full()
-            && let Some((source, readiness)) = self.poller.next()
-        {
+        while !self.read_ahead.is_full() {
+            let Some((source, readiness)) = self.poller.next() else {
+                break;
+            };
             let called = match source {
                 Source::Connection(key) => self.on_event(key, readiness, shared),
                 Source::Listener(listener) => {
@@ -265,9 +266,8 @@ impl EventLoop {
             self.equip(&mut connection, shared);
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
-        if let Some(work) = &mut connection.work
-            && work.exchange.answered.is_some()
-        {
+        let work = connection.work.as_mut();
+        if let Some(work) = work.filter(|work| work.exchange.answered.is_some()) {
             self.note_refusal(work, (connection.peer, connection.relayed), shared);
         }
         match progress {

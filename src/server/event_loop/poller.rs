@@ -92,10 +92,11 @@ impl Poller {
 
     /// Waits for events, up to `timeout`.
     pub(super) fn wait(&mut self, timeout: Option<Duration>) {
-        if let Err(error) = self.poll.poll(&mut self.events, timeout)
-            && !is(&error, io::ErrorKind::Interrupted)
-        {
-            report::error!("an event loop can't wait for events: {error}");
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if !is(&error, io::ErrorKind::Interrupted) => {
+                report::error!("an event loop can't wait for events: {error}");
+            }
+            _ => {}
         }
     }
 

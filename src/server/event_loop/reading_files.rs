@@ -24,7 +24,7 @@ impl EventLoop {
     pub(super) fn begin_next_read(&mut self, shared: &Shared) {
         while let Some(key) = self.disk_queue.next_waiting() {
             let waits = self.slots.at(key).is_some_and(|here| here.wait.reason == Waits::Disk);
-            if waits && let Some(connection) = self.slots.take(key) {
+            if let Some(connection) = waits.then(|| self.slots.take(key)).flatten() {
                 return self.disk_queue.grant(connection);
             }
         }

@@ -137,9 +137,8 @@ impl Slots {
 
     /// Makes the loop look at the connection at `key` at `deadline`, unless it does so before.
     pub(super) fn schedule(&mut self, key: usize, deadline: Instant) {
-        if let Some(slot) = self.all.get_mut(key)
-            && slot.scheduled.is_none_or(|scheduled| deadline < scheduled)
-        {
+        let is_sooner = |slot: &&mut Slot| slot.scheduled.is_none_or(|scheduled| deadline < scheduled);
+        if let Some(slot) = self.all.get_mut(key).filter(is_sooner) {
             slot.scheduled = Some(deadline);
             self.timers.add(deadline, key);
         }
@@ -153,9 +152,8 @@ impl Slots {
     /// Returns a connection that is due at `now`, and removes its deadline.
     pub(super) fn due(&mut self, now: Instant) -> Option<usize> {
         while let Some((when, key)) = self.timers.due(now) {
-            if let Some(slot) = self.all.get_mut(key)
-                && slot.scheduled == Some(when)
-            {
+            let slot = self.all.get_mut(key).filter(|slot| slot.scheduled == Some(when));
+            if let Some(slot) = slot {
                 slot.scheduled = None;
                 return Some(key);
             }

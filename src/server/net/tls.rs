@@ -17,6 +17,8 @@ use super::tls_session::TlsSession;
 /// TLS 1.2 and 1.3, by rustls with its safe defaults. Clones share the certificate: [`reload`](Tls::reload) of one
 /// reloads all.
 ///
+/// Requires the feature `tls`.
+///
 /// ```no_run
 /// use hansel::{Server, Tls};
 ///

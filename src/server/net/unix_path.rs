@@ -2,7 +2,7 @@
 //! while it is still the one that was bound.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -11,6 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::listen::{BACKLOG, Bound, BoundPath};
@@ -127,10 +129,10 @@ fn lock_folder_of(path: &Path) -> Option<File> {
     };
     let folder = File::open(folder).ok()?;
     for _ in 0..TRIES {
-        match folder.try_lock() {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) => thread::sleep(APART),
-            Err(TryLockError::Error(_)) => return None,
+            Err(Errno::WOULDBLOCK) => thread::sleep(APART),
+            Err(_) => return None,
         }
     }
     None

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::report;
@@ -50,7 +51,7 @@ impl Notifier {
         if let Err(error) = send(socket, address, state) {
             report::warn!(
                 "can't send {state} to the service manager at {}: {error}",
-                address.display()
+                Path::new(address).display()
             );
         }
     }

@@ -64,7 +64,7 @@ impl<L> Baton<L> {
 
     /// Returns true if somebody holds it at this moment.
     pub(crate) fn is_held(&self) -> bool {
-        self.moves.load(Ordering::Relaxed).is_multiple_of(2)
+        self.moves.load(Ordering::Relaxed) % 2 == 0
     }
 
     /// Does what [`moves`](Baton::moves) does; whoever releases the loop after this call sees everything that the

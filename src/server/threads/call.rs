@@ -97,9 +97,8 @@ impl Call {
 
     /// Sends what is [kept](Call::keep_earlier), as far as the client accepts it now.
     fn send_earlier(&self) {
-        if let Some(Earlier { transport, out }) = &mut *self.earlier.borrow_mut()
-            && !out.is_empty()
-        {
+        let mut earlier = self.earlier.borrow_mut();
+        if let Some(Earlier { transport, out }) = earlier.as_mut().filter(|earlier| !earlier.out.is_empty()) {
             let link = Arc::clone(&transport.link);
             link.claim.write_before(|_| {
                 // What cannot be sent now is sent with the next response.
