@@ -284,6 +284,7 @@ impl App {
     }
 
     /// Responds. Where something has failed, the log will name the endpoint.
+    #[inline]
     fn respond_and_note(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
         let response = self.dispatch_and_respond(request, observer);
         if response.is_faulty() {

@@ -29,11 +29,16 @@ impl HookId {
 }
 
 /// The results of hooks for one request.
+///
+/// It is made for each request, so it allocates nothing before a hook has something to note.
 #[derive(Default)]
-pub(crate) struct HookRuns {
-    passed: RefCell<Vec<(HookId, Values)>>,
+pub(crate) struct HookRuns(RefCell<Option<Box<Runs>>>);
+
+#[derive(Default)]
+struct Runs {
+    passed: Vec<(HookId, Values)>,
     /// The hooks that run after a walk that finds nothing, in order.
-    out: RefCell<Vec<(HookId, Out)>>,
+    out: Vec<(HookId, Out)>,
 }
 
 /// A hook to run after the endpoint.
@@ -45,18 +50,23 @@ pub(super) enum Out {
 impl HookRuns {
     /// Returns the values that a hook has set, if it has let the request pass.
     pub(super) fn passed(&self, hook: HookId) -> Option<Values> {
-        let passed = self.passed.borrow();
-        passed.iter().find(|(id, _)| *id == hook).map(|(_, set)| set.clone())
+        let runs = self.0.borrow();
+        runs.as_ref()?
+            .passed
+            .iter()
+            .find(|(id, _)| *id == hook)
+            .map(|(_, set)| set.clone())
     }
 
     /// Notes that a hook has let the request pass, and the values that it has set.
     pub(super) fn note_passed(&self, hook: HookId, set: Values) {
-        self.passed.borrow_mut().push((hook, set));
+        self.0.borrow_mut().get_or_insert_default().passed.push((hook, set));
     }
 
     /// Defers a hook until it is known that nothing is found. Each hook is deferred once.
     pub(super) fn defer(&self, hook: HookId, out: Out) {
-        let mut all = self.out.borrow_mut();
+        let mut runs = self.0.borrow_mut();
+        let all = &mut runs.get_or_insert_default().out;
         if !all.iter().any(|(id, _)| *id == hook) {
             all.push((hook, out));
         }
@@ -64,7 +74,8 @@ impl HookRuns {
 
     /// Takes a deferred hook back, because an endpoint is found.
     pub(super) fn recall(&self, hook: HookId) -> Option<Out> {
-        let mut all = self.out.borrow_mut();
+        let mut runs = self.0.borrow_mut();
+        let all = &mut runs.as_mut()?.out;
         let place = all.iter().position(|(id, _)| *id == hook)?;
         Some(all.remove(place).1)
     }
@@ -72,7 +83,7 @@ impl HookRuns {
     /// Runs the deferred hooks, the innermost first, because nothing is found.
     pub(crate) fn run_out(&self, request: &Request, response: &mut Response) {
         // A hook may dispatch again, so nothing is borrowed while it runs.
-        for (_, out) in self.out.take() {
+        for (_, out) in self.0.take().map(|runs| runs.out).into_iter().flatten() {
             out.run(request, response);
         }
     }

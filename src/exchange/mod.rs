@@ -457,6 +457,13 @@ impl Exchange {
     /// [`respond`](Exchange::respond) does it for those that are not.
     #[inline]
     pub(crate) fn complete(&self, response: &mut Response) {
+        if response.is_faulty() || self.hook.is_some() {
+            self.complete_unusual(response);
+        }
+    }
+
+    #[cold]
+    fn complete_unusual(&self, response: &mut Response) {
         if response.is_faulty() {
             response.report_fault(Some(&self.request));
         }

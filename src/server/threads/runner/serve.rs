@@ -135,7 +135,10 @@ impl Runner {
         if !self.shared.lifecycle.is_running() {
             work.exchange.close_after_response();
         }
-        work.exchange.complete(&mut response);
+        if self.shared.response_hook.is_some() {
+            // It may give it another body.
+            work.exchange.complete(&mut response);
+        }
         // To HEAD nothing of a body is sent.
         let takes_thread = response.body.needs_thread() && work.exchange.request.method() != Method::HEAD;
         if is_live {
