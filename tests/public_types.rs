@@ -60,7 +60,7 @@ fn types_keep_their_traits() {
         BodyError, Drained, Html<&str>, InvalidRequest, Limits, MethodSet, Miss, Outcome, Place, RequestId<'_>,
         Slashes, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
     );
-    all!(is_hash: BodyError, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
+    all!(is_hash: BodyError, Drained, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
     all!(is_display: Drained, Limits, Map, MethodSet, RequestId<'_>, Server, Trail, TrailCrumb, Trust, Why<'_>);
     all!(is_error: BodyError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
     // These are used as trait objects.

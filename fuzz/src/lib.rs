@@ -8,7 +8,7 @@ pub mod patterns;
 mod verdict;
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Received, ResponseHead, Trailers, Version,
+    BodyLength, BodyPlan, Connection, FieldBlock, Head, Limits, Next, Received, ResponseHead, Trailers,
 };
 
 /// What some bytes led to: the requests in them, and the responses.
@@ -128,7 +128,8 @@ impl Request {
 
 fn respond(connection: &mut Connection, status: u16, out: &mut Vec<u8>) {
     let content = b"Hello";
-    let head = ResponseHead::new(status, &FieldBlock::new(), BodyLength::Known(content.len() as u64));
+    let fields = FieldBlock::new();
+    let head = ResponseHead::new(status, &fields, BodyLength::Known(content.len() as u64));
     if connection.respond(&head, out) == BodyPlan::Plain {
         out.extend_from_slice(content);
     }

@@ -40,6 +40,8 @@ use crate::{IntoResponse, Response};
 /// ```
 ///
 /// `S` is the shape of the function. It is inferred and never written by hand.
+///
+/// This trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a handler",
     label = "not a function of up to eight arguments",
@@ -52,6 +54,8 @@ pub trait Handler<S> {
 }
 
 /// The requirements on a handler: each of its arguments is an [`Argument`], and its result is [`IntoResponse`].
+///
+/// This trait is sealed.
 pub trait Shape<H> {
     #[doc(hidden)]
     const SEAL: Seal;
@@ -261,6 +265,8 @@ where
 }
 
 /// A method of `T` as a handler: a function that takes a `&T` before its other arguments.
+///
+/// This trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a method of `{T}`",
     label = "not a function of `&{T}` and up to seven arguments",
@@ -272,6 +278,8 @@ pub trait MethodHandler<T, S> {
 }
 
 /// The requirements on a method that handles requests: those of [`Shape`], with a receiver.
+///
+/// This trait is sealed.
 pub trait MethodShape<T, F> {
     #[doc(hidden)]
     const SEAL: Seal;

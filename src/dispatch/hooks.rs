@@ -163,6 +163,8 @@ fn name_of<F>(_: &F) -> &'static str {
 /// | `()` | go on |
 /// | `Option<R>` | `None`: go on; `Some`: the response |
 /// | `Result<(), E>` | `Ok`: go on; `Err`: the response |
+///
+/// This trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no verdict of a hook",
     note = "a hook that runs before returns `()`, an `Option` of a response, or a `Result` whose error is a response"

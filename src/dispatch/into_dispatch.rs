@@ -16,6 +16,8 @@ use crate::sealed::Seal;
 /// | any other function | GET, with the rest of the path as its arguments |
 ///
 /// `Kind` is inferred and never written by hand.
+///
+/// This trait is sealed: implement [`Dispatch`] instead.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be mounted",
     label = "not a dispatcher, application, or function",

@@ -157,7 +157,7 @@ impl Handle {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Drained {
     /// Connections that got their responses while the server drained, streams to their end.
