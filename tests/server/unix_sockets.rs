@@ -77,7 +77,6 @@ fn responses_that_nobody_takes_yet_arrive_whole_and_in_order() {
         .limits(no_deadlines())
         .quiet();
     let server = server
-        .limits(no_deadlines())
         .spawn(|request: &Request| {
             ASKED.fetch_add(1, Relaxed);
             let digit = request.path().as_bytes().last().unwrap();
