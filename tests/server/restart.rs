@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -312,8 +313,10 @@ fn the_path_of_a_unix_socket_is_the_successors_and_removed_by_the_last() {
     });
     let load = Load::start(listener.local_addr().unwrap());
     let mut known = Vec::new();
+    let mut inodes = Vec::new();
     for _ in 0..2 {
         let process = load.await_process_beside(&known);
+        inodes.push(std::fs::metadata(&path).unwrap().ino());
         known.push(process);
         signal(process, "-HUP");
     }
@@ -329,7 +332,11 @@ fn the_path_of_a_unix_socket_is_the_successors_and_removed_by_the_last() {
     // The one before the last may still take it.
     wait_until(|| ask().unwrap().ends_with(&format!("\r\n\r\n{last}")));
     load.end(3);
-    assert!(path.exists());
+    inodes.push(std::fs::metadata(&path).unwrap().ino());
+    assert!(
+        inodes.iter().all(|inode| *inode == inodes[0]),
+        "nobody has had to bind it again"
+    );
     signal(last, "-TERM");
     wait_until(|| !path.exists());
 }
