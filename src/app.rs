@@ -506,6 +506,7 @@ impl Application for App {
 pub struct ADispatch(());
 
 impl<D: Dispatch + 'static> IntoApplication<ADispatch> for D {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_application(self) -> impl Application {
@@ -518,6 +519,7 @@ where
     F: Fn() -> R + Send + Sync + 'static,
     R: IntoResponse + 'static,
 {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_application(self) -> impl Application {

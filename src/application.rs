@@ -131,6 +131,7 @@ pub trait IntoApplication<Shape> {
 }
 
 impl<A: Application> IntoApplication<()> for A {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_application(self) -> impl Application {
@@ -143,6 +144,7 @@ where
     F: Fn(&Request) -> R + Send + Sync + 'static,
     R: IntoResponse,
 {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_application(self) -> impl Application {
@@ -155,6 +157,7 @@ impl<F> IntoApplication<fn(&Request, &mut Response)> for F
 where
     F: Fn(&Request, &mut Response) + Send + Sync + 'static,
 {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_application(self) -> impl Application {

@@ -32,6 +32,7 @@ pub trait IntoDispatch<Kind> {
 }
 
 impl<D: Dispatch + 'static> IntoDispatch<()> for D {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
@@ -45,6 +46,7 @@ impl<D: Dispatch + 'static> IntoDispatch<()> for D {
 pub struct AFunction<S>(S);
 
 impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
+    #[doc(hidden)]
     const SEAL: Seal = Seal;
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
