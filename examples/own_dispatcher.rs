@@ -138,7 +138,7 @@ mod tests {
     fn a_tree_of_files_is_served() {
         let client = Client::new(app());
         let response = client.get("/files/own_dispatcher.rs");
-        assert!(response.text().starts_with("//! Dispatchers of one's own"));
+        assert!(response.text().starts_with("//! Custom dispatchers"));
         assert_eq!(response.header("Content-Type"), Some("text/plain; charset=utf-8"));
         assert_eq!(client.call("HEAD", "/files/own_dispatcher.rs").status(), 200);
         let post = client.post("/files/own_dispatcher.rs", "");
