@@ -456,7 +456,8 @@ fn status_line(status: u16, version: Version, out: &mut Vec<u8>) {
 #[inline(never)]
 fn content_length(mut length: u64, out: &mut Vec<u8>) {
     const NAME: &[u8; 16] = b"Content-Length: ";
-    let mut line = [0; NAME.len() + 20 + 2];
+    // The name, up to 20 digits, and CR LF.
+    let mut line = [0; 38];
     let mut first = line.len() - 2;
     line[first..].copy_from_slice(b"\r\n");
     loop {

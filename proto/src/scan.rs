@@ -219,13 +219,16 @@ mod tests {
 
     #[test]
     fn values_and_tokens_are_what_a_plain_loop_takes_for_them() {
-        for length in 1..40 {
-            for at in 0..length {
+        for length in 1..20 {
+            for (at, count) in (0..length).flat_map(|at| [1, 2, length].map(|count| (at, count))) {
                 for byte in 0..=255 {
                     let mut bytes = vec![b'x'; length];
-                    bytes[at] = byte;
-                    assert_eq!(is_value(&bytes), is(byte, VALUE), "0x{byte:02x} at {at} of {length}");
-                    assert_eq!(is_token(&bytes), is(byte, TOKEN), "0x{byte:02x} at {at} of {length}");
+                    for place in at..at + count {
+                        bytes[place % length] = byte;
+                    }
+                    let case = || format!("0x{byte:02x} {count} times from {at} of {length}");
+                    assert_eq!(is_value(&bytes), is(byte, VALUE), "{}", case());
+                    assert_eq!(is_token(&bytes), is(byte, TOKEN), "{}", case());
                 }
             }
         }
@@ -235,21 +238,24 @@ mod tests {
 
     #[test]
     fn words_are_the_same_but_for_the_case_of_letters() {
-        for length in 0..20 {
-            for at in 0..length {
+        for length in 1..20 {
+            for (at, count) in (0..length).flat_map(|at| [1, 2].map(|count| (at, count))) {
                 for (one, other) in (0..=255).flat_map(|one| [0x20, 0x80, 1, 0].map(|bit| (one, one ^ bit))) {
                     let mut bytes = vec![b'x'; length];
                     let mut word = vec![b'X'; length];
-                    (bytes[at], word[at]) = (one, other);
+                    for place in at..at + count {
+                        (bytes[place % length], word[place % length]) = (one, other);
+                    }
                     let plain = bytes.eq_ignore_ascii_case(&word);
                     assert_eq!(
                         is_word(&bytes, &word),
                         plain,
-                        "0x{one:02x} and 0x{other:02x} at {at} of {length}"
+                        "0x{one:02x} and 0x{other:02x} {count} times from {at} of {length}"
                     );
                 }
             }
         }
+        assert!(is_word(b"", b""));
         assert!(!is_word(b"host", b"hosts"));
     }
 

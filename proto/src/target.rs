@@ -37,7 +37,7 @@ pub(crate) fn too_long(limit: usize) -> Refusal {
 }
 
 /// Returns where a run of `classes` and well-formed escapes ends, and whether it has escapes; `None` if the bytes end
-/// first.
+/// inside an escape.
 #[inline(always)]
 fn escaped_run(bytes: &[u8], start: usize, classes: u8) -> Result<Option<(usize, bool)>, Refusal> {
     let mut end = scan::run(bytes, start, classes);
@@ -53,7 +53,7 @@ fn escaped_run(bytes: &[u8], start: usize, classes: u8) -> Result<Option<(usize,
         }
         end = scan::run(bytes, end + 3, classes);
     }
-    Ok((end < bytes.len()).then_some((end, escapes)))
+    Ok(Some((end, escapes)))
 }
 
 /// Returns true if the target ends here with a single space, and `false` if more bytes are needed to decide.
@@ -97,10 +97,11 @@ impl Target {
         let mut end = path_end;
         self.query = None;
         if bytes.get(path_end) == Some(&b'?') {
-            let Some((query_end, _)) = escaped_run(bytes, path_end + 1, QUERY)? else {
+            let query_start = path_end + 1;
+            let Some((query_end, _)) = escaped_run(bytes, query_start, QUERY)? else {
                 return Ok(false);
             };
-            self.query = Some(Span::new(path_end + 1, query_end));
+            self.query = Some(Span::new(query_start, query_end));
             end = query_end;
         }
         self.whole = Span::new(start, end);

@@ -186,6 +186,50 @@ mod tests {
         assert!(HttpDate::new(b"").is_none());
     }
 
+    /// RFC 9110 §5.6.7, beside a calendar that is counted day by day, over more than the 400 years after which it repeats.
+    #[test]
+    fn a_date_is_that_of_the_calendar() {
+        let months = [
+            ("Jan", 31),
+            ("Feb", 28),
+            ("Mar", 31),
+            ("Apr", 30),
+            ("May", 31),
+            ("Jun", 30),
+            ("Jul", 31),
+            ("Aug", 31),
+            ("Sep", 30),
+            ("Oct", 31),
+            ("Nov", 30),
+            ("Dec", 31),
+        ];
+        let mut names = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"].iter().cycle();
+        let mut days = 0;
+        for year in 1970..2405 {
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            for (month, length) in months {
+                let length = length + u64::from(is_leap && month == "Feb");
+                for day in 1..=length {
+                    // Another second each day.
+                    let second = days * 7919 % 86_400;
+                    let (hours, minutes, seconds) = (second / 3600, second % 3600 / 60, second % 60);
+                    let name = names.next().unwrap();
+                    let wanted = format!("{name}, {day:02} {month} {year} {hours:02}:{minutes:02}:{seconds:02} GMT");
+                    assert_eq!(HttpDate::at(days * 86_400 + second).bytes()[..], *wanted.as_bytes());
+                    days += 1;
+                }
+            }
+        }
+        for (seconds, wanted) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (86_399, "Thu, 01 Jan 1970 23:59:59 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (253_402_300_800, "Sat, 01 Jan 0000 00:00:00 GMT"),
+        ] {
+            assert_eq!(HttpDate::at(seconds).bytes()[..], *wanted.as_bytes());
+        }
+    }
+
     #[test]
     fn a_value_holds_what_a_field_may() {
         for byte in 0..=255 {

@@ -76,3 +76,18 @@ fn a_section_that_is_swapped_out_comes_back_as_it_was() {
     assert_eq!(head.field(first.as_bytes(), "X"), Some(&b"1"[..]));
     assert!(head.keep_alive());
 }
+
+/// What a head remembers must not double what a long one takes in memory: 4 KiB of a section, no more.
+#[test]
+fn a_long_section_is_not_remembered() {
+    for (length, remembered) in [(4096, 4096), (4097, 0), (100, 100)] {
+        let line = "GET / HTTP/1.1\r\n";
+        let empty = get("X: \r\n").len() - line.len();
+        let bytes = get(&format!("X: {}\r\n", "x".repeat(length - empty)));
+        let mut head = read(&bytes);
+        assert_eq!(head.fields(bytes.as_bytes()).len(), 2);
+        let mut last = LastSection::default();
+        head.swap_last_section(&mut last);
+        assert_eq!(last.len(), remembered, "{length}");
+    }
+}

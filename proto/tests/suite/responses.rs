@@ -113,6 +113,63 @@ fn a_content_type_needs_content() {
     }
 }
 
+/// A connection keeps what it found out for its last response. Whatever differs in the next one is noticed.
+#[test]
+fn a_response_is_the_same_behind_any_other() {
+    let date = |text: &str| HttpDate::new(text.as_bytes());
+    let kind = FieldValue::new(b"a/b");
+    let noon = date("Fri, 20 Nov 2026 12:00:00 GMT");
+    let plain = (
+        get(""),
+        block(&[]),
+        200,
+        BodyLength::Known(3),
+        noon,
+        kind,
+        Version::Http11,
+    );
+    let mut responses = vec![plain.clone(); 17];
+    responses[1].0 = head_request();
+    responses[2].0 = old("Connection: keep-alive\r\n");
+    responses[3].0 = get("Connection: close\r\n");
+    responses[4].1 = block(&[("X", "y")]);
+    responses[5].1 = block(&[("Date", "then")]);
+    responses[6].1 = block(&[("Connection", "close")]);
+    responses[7].2 = 404;
+    responses[8].2 = 204;
+    responses[9].3 = BodyLength::Known(4);
+    responses[10].3 = BodyLength::Known(0);
+    responses[11].3 = BodyLength::None;
+    responses[12].3 = BodyLength::Unknown;
+    responses[13].4 = date("Fri, 20 Nov 2026 12:00:01 GMT");
+    responses[14].5 = FieldValue::new(b"a/c");
+    responses[15].5 = None;
+    responses[16].6 = Version::Http10;
+
+    let mut kept = Connection::new(Limits::default());
+    for before in &responses {
+        for after in &responses {
+            for (request, fields, status, body, date, default_content_type, version) in [before, after] {
+                let response = ResponseHead {
+                    status: *status,
+                    fields,
+                    body: *body,
+                    date: *date,
+                    default_content_type: *default_content_type,
+                    version: *version,
+                };
+                kept.restart();
+                let received = kept.receive(request.as_bytes(), &mut Head::new());
+                assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
+                let mut out = Vec::new();
+                let plan = kept.respond(&response, &mut out);
+                let (text, wanted) = respond(request, &response);
+                assert_eq!((String::from_utf8(out).as_deref(), plan), (Ok(text.as_str()), wanted));
+            }
+        }
+    }
+}
+
 /// RFC 9112 §4: "A server MUST send the space that separates the status-code from the reason-phrase
 /// even when the reason-phrase is absent".
 #[test]

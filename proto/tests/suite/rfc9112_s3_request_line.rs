@@ -170,6 +170,14 @@ fn s3_2_2_absolute_form() {
         Some("[::1]:80")
     );
     assert_eq!(accepted(with_target("GET", "http://b.test")).path, "/");
+    for (target, query) in [
+        ("http://b.test", None),
+        ("http://b.test/x", None),
+        ("http://b.test?", Some("")),
+        ("http://b.test/x?", Some("")),
+    ] {
+        assert_eq!(accepted(with_target("GET", target)).query.as_deref(), query, "{target}");
+    }
     assert_eq!(
         accepted("GET http://b.test/ HTTP/1.0\r\n\r\n").authority.as_deref(),
         Some("b.test")

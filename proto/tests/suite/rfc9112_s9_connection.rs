@@ -211,6 +211,33 @@ fn end_span(size: usize) -> Span {
     }
 }
 
+/// §9.3 again: a body that breaks a rule cannot be read to its end, so the connection closes, even if the response to
+/// the request is on its way already, or out.
+#[test]
+fn s9_3_a_body_refused_behind_its_response_closes() {
+    for response_is_out in [false, true] {
+        let bytes = chunked("");
+        let (mut connection, mut head, _) = begun(&bytes);
+        connection.respond(&plain_response(&FieldBlock::new()), &mut Vec::new());
+        if response_is_out {
+            assert_eq!(connection.finish(), Next::Drain);
+        }
+        let refusal = connection.receive(b"x\r\n", &mut head).expect_err("no size");
+        assert_eq!(refusal.reason(), Reason::ChunkSize);
+        assert!(!connection.owes_response(), "it has one");
+        let mut out = Vec::new();
+        assert_eq!(
+            connection.respond(&plain_response(&FieldBlock::new()), &mut out),
+            BodyPlan::Omit
+        );
+        assert_eq!(out, b"");
+        assert_eq!(connection.finish(), Next::Close);
+        assert_eq!(connection.finish(), Next::Close);
+        assert_eq!(connection.end_of_input(b""), Ok(()), "nothing is cut short any more");
+        assert_eq!(connection.receive(b"x\r\n", &mut head), Err(refusal));
+    }
+}
+
 #[test]
 fn a_request_without_body_needs_no_draining() {
     for bytes in [get(""), post("Content-Length: 0\r\n", "")] {
