@@ -150,14 +150,10 @@ fn a_response_is_the_same_behind_any_other() {
     for before in &responses {
         for after in &responses {
             for (request, fields, status, body, date, default_content_type, version) in [before, after] {
-                let response = ResponseHead {
-                    status: *status,
-                    fields,
-                    body: *body,
-                    date: *date,
-                    default_content_type: *default_content_type,
-                    version: *version,
-                };
+                let response = ResponseHead::new(*status, fields, *body)
+                    .date(*date)
+                    .default_content_type(*default_content_type)
+                    .version(*version);
                 kept.restart();
                 let received = kept.receive(request.as_bytes(), &mut Head::new());
                 assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
