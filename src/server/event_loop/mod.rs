@@ -420,6 +420,7 @@ impl EventLoop {
     }
 
     /// Returns the next moment at which there is something to do.
+    #[inline]
     fn next_due(&self, shared: &Shared) -> Option<Instant> {
         let lifecycle = &shared.lifecycle;
         let next_phase = lifecycle
