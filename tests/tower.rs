@@ -265,6 +265,7 @@ fn a_request_that_names_no_host_gets_the_same_response_everywhere() {
 }
 
 /// An application that shapes all its responses in one place.
+#[cfg(feature = "json")]
 fn shaped() -> impl Application {
     struct Missing;
     let routes = Routes::new()
@@ -294,6 +295,7 @@ fn shaped() -> impl Application {
         })
 }
 
+#[cfg(feature = "json")]
 #[test]
 fn a_hook_for_responses_sees_the_same_everywhere() {
     let limits = Limits::new().body(100);

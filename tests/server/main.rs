@@ -29,6 +29,7 @@ mod panics;
 mod processes;
 mod proxy_protocol;
 mod refusals;
+#[cfg(feature = "json")]
 mod response_hooks;
 mod responses;
 #[cfg(all(unix, feature = "activation"))]

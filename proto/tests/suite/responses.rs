@@ -336,3 +336,110 @@ fn s7_1_chunks_are_encoded() {
     chunk::finish(&mut out);
     assert_eq!(out, b"0\r\n\r\n");
 }
+
+#[test]
+fn s4_reason_phrases_are_those_of_the_registry() {
+    // IANA HTTP Status Code Registry.
+    let registry = [
+        (100, "Continue"),
+        (101, "Switching Protocols"),
+        (102, "Processing"),
+        (103, "Early Hints"),
+        (104, "Upload Resumption Supported"),
+        (200, "OK"),
+        (201, "Created"),
+        (202, "Accepted"),
+        (203, "Non-Authoritative Information"),
+        (204, "No Content"),
+        (205, "Reset Content"),
+        (206, "Partial Content"),
+        (207, "Multi-Status"),
+        (208, "Already Reported"),
+        (226, "IM Used"),
+        (300, "Multiple Choices"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (305, "Use Proxy"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (402, "Payment Required"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (406, "Not Acceptable"),
+        (407, "Proxy Authentication Required"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (411, "Length Required"),
+        (412, "Precondition Failed"),
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (415, "Unsupported Media Type"),
+        (416, "Range Not Satisfiable"),
+        (417, "Expectation Failed"),
+        (421, "Misdirected Request"),
+        (422, "Unprocessable Content"),
+        (423, "Locked"),
+        (424, "Failed Dependency"),
+        (425, "Too Early"),
+        (426, "Upgrade Required"),
+        (428, "Precondition Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (451, "Unavailable For Legal Reasons"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        (506, "Variant Also Negotiates"),
+        (507, "Insufficient Storage"),
+        (508, "Loop Detected"),
+        (510, "Not Extended"),
+        (511, "Network Authentication Required"),
+    ];
+    for status in 0..=u16::MAX {
+        let registered = registry.iter().find(|(code, _)| *code == status);
+        assert_eq!(
+            reason_phrase(status),
+            registered.map_or("", |(_, phrase)| *phrase),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn what_is_shown_for_debugging_names_fields_and_no_values() {
+    use hansel_proto::{Connection, FieldBlock, FieldValue, Head, HttpDate, LastSection};
+    let text = b"GET /a HTTP/1.1\r\nHost: a\r\nCookie: secret\r\n\r\n";
+    let mut head = Head::new();
+    let mut connection = Connection::new(Limits::default());
+    connection.receive(text, &mut head).unwrap();
+    let mut block = FieldBlock::new();
+    block.set("X-Token", b"secret").unwrap();
+    let shown = [
+        (format!("{connection:?}"), "state"),
+        (format!("{head:?}"), "target_form"),
+        (format!("{:?}", head.fields(text)), "\"Cookie\""),
+        (format!("{block:?}"), "FieldBlock([\"X-Token\"])"),
+        (format!("{:?}", block.iter()), "[\"X-Token\"]"),
+        (format!("{:?}", LastSection::default()), "LastSection(0 bytes)"),
+        (
+            format!("{:?}", HttpDate::at(0)),
+            "HttpDate(Thu, 01 Jan 1970 00:00:00 GMT)",
+        ),
+    ];
+    for (shown, part) in shown {
+        assert!(shown.contains(part) && !shown.contains("secret"), "{shown}");
+    }
+    assert_eq!(
+        format!("{:?}", FieldValue::new(b"text/plain").unwrap()),
+        "FieldValue(\"text/plain\")"
+    );
+}
