@@ -47,7 +47,7 @@ pub struct App {
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
 
-/// How to treat a path that leads nowhere, but would with a slash more or less at its end.
+/// The treatment of a path that leads nowhere, but would with a slash more or less at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Slashes {
@@ -169,8 +169,9 @@ impl App {
     /// the [test client](crate::test::Client) and the tower service do.
     #[must_use]
     pub fn respond(mut self, hook: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static) -> App {
+        let hook: ResponseHook = Arc::new(hook);
         self.response_hook = Some(match self.response_hook.take() {
-            None => Arc::new(hook),
+            None => hook,
             Some(first) => both(first, hook),
         });
         self

@@ -1,7 +1,5 @@
 //! Errors as problem details: RFC 9457.
 
-use std::fmt::Write;
-
 use crate::operations::write_json;
 use crate::request::lists;
 use crate::response::{Origin, reason, status_text};
@@ -78,10 +76,8 @@ fn convert(seen: &Seen<'_>, response: &mut Response) {
     let mut json = Vec::from(&br#"{"type":"about:blank","title":"#[..]);
     let title = reason(status);
     write_json(if title.is_empty() { "Error" } else { title }.as_bytes(), &mut json);
-    let mut number = String::new();
-    // Writing to memory does not fail.
-    let _ = write!(number, ",\"status\":{}", status.as_u16());
-    json.extend_from_slice(number.as_bytes());
+    json.extend_from_slice(br#","status":"#);
+    json.extend_from_slice(status.as_str().as_bytes());
     if let Some(detail) = detail(seen, response) {
         json.extend_from_slice(br#","detail":"#);
         write_json(detail.as_bytes(), &mut json);
@@ -95,7 +91,7 @@ fn convert(seen: &Seen<'_>, response: &mut Response) {
     response.set_header("Content-Type", MEDIA_TYPE);
 }
 
-/// What a response says besides its status.
+/// Returns the text of a response besides its status.
 fn detail<'r>(seen: &Seen<'_>, response: &'r Response) -> Option<&'r str> {
     if matches!(seen.origin(), Origin::Failed | Origin::Panicked) {
         return None;
@@ -110,7 +106,7 @@ fn detail<'r>(seen: &Seen<'_>, response: &'r Response) -> Option<&'r str> {
     (!said.is_empty() && said != reason(response.status())).then_some(said)
 }
 
-/// Whether the client prefers JSON to text, or does not care.
+/// Returns true if the client prefers JSON to text, or does not care.
 fn prefers_json(request: &Request) -> bool {
     let mut accepted = lists::elements(request, "accept").peekable();
     if accepted.peek().is_none() {
@@ -130,7 +126,7 @@ fn prefers_json(request: &Request) -> bool {
     json.value > 0 && json.value >= text.value
 }
 
-/// How good a kind of response is to a client, in thousandths, by the range that is most specific.
+/// The quality of a kind of response to a client, in thousandths, by the range that is most specific.
 #[derive(Default)]
 struct Quality {
     value: u16,

@@ -12,7 +12,7 @@ use crate::{IntoResponse, Request, Response};
 /// A hook that is called with each response exactly once, before it is sent: see [`App::respond`](crate::App::respond).
 pub type ResponseHook = Arc<dyn Fn(&Seen<'_>, &mut Response) + Send + Sync>;
 
-/// What is known about a response that will be sent.
+/// The origin of a response that will be sent, and its request.
 #[derive(Debug)]
 pub struct Seen<'s> {
     request: Option<&'s Request>,
@@ -46,10 +46,7 @@ impl<'s> Seen<'s> {
 }
 
 /// One hook of two: `second` sees what `first` made of the response.
-pub(crate) fn both(
-    first: ResponseHook,
-    second: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static,
-) -> ResponseHook {
+pub(crate) fn both(first: ResponseHook, second: ResponseHook) -> ResponseHook {
     Arc::new(move |seen, response| {
         first(seen, response);
         second(seen, response);

@@ -1,4 +1,4 @@
-//! What all threads of a server share.
+//! The state that all threads of a server share.
 
 pub(crate) mod admission;
 pub(crate) mod crew;
@@ -113,7 +113,7 @@ impl Shared {
                 (false, hook) => hook,
                 (true, None) => Some(Arc::new(send_id)),
                 // First, so that the application sees the id.
-                (true, Some(hook)) => Some(both(Arc::new(send_id), move |seen, response| hook(seen, response))),
+                (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
             },
             application,
             loops: wakers.into_iter().map(LoopLink::new).collect(),
