@@ -1,4 +1,4 @@
-//! How long handlers take, and the one call by which a handler can announce it.
+//! The time that handlers take, and the one call by which a handler can announce it.
 //!
 //! Dispatch runs every endpoint through [`Pace::run`]. The server listens with a [`Hook`] on its threads and decides
 //! who holds the event loop meanwhile. So dispatch and server do not know each other, and an application under another

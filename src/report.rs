@@ -1,4 +1,4 @@
-//! What the library tells an operator: events through the program's logger, and lines on the standard error.
+//! Messages of the library to an operator: events through the program's logger, and lines on the standard error.
 //!
 //! Reporting never ends what it reports on. A logger that panics (as one does that prints to a pipe without a reader)
 //! is contained. A standard error that is broken or full is ignored, and one that blocks is waited for only briefly. So

@@ -1,4 +1,4 @@
-//! What the public types can do: a type that lost one of these would break programs that use it.
+//! Abilities of the public types: a type that lost one of these would break programs that use it.
 
 use std::fmt::{Debug, Display};
 use std::hash::Hash;

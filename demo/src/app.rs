@@ -13,7 +13,7 @@ use hansel::{App, Body, Chain, Html, Request, Response, Routes};
 
 use field::Field;
 
-/// What to try, and what it shows.
+/// Commands to try, each with a description of the result.
 const EXAMPLES: &[(&str, &str)] = &[
     ("curl -i ADDRESS/hello", "picohttp's document: Hello world!"),
     ("curl -i ADDRESS/goodbye", "and Goodbye cruel world"),

@@ -70,7 +70,7 @@ pub trait Argument {
     }
 }
 
-/// How much of the path an argument takes.
+/// The part of the path that an argument takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     One,

@@ -47,7 +47,7 @@ pub struct TrailCrumb {
     pub taken: Option<String>,
     /// The name of what the way leads to.
     pub handler: String,
-    /// Whether this is the endpoint.
+    /// True at the endpoint.
     pub is_endpoint: bool,
     /// The methods that the endpoint takes.
     pub methods: Option<MethodSet>,

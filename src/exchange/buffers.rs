@@ -1,4 +1,4 @@
-//! How buffers grow: they double, which is cheap, up to the size of what they hold.
+//! The growth of buffers: they double, which is cheap, up to the size of what they hold.
 
 use hansel_proto::Framing;
 

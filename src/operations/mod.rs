@@ -1,4 +1,4 @@
-//! What a server reports to its operator about requests.
+//! A server's reports to its operator about requests.
 
 mod access_log;
 mod entry;

@@ -1,4 +1,4 @@
-//! What a path was perhaps meant to be: the places of the map that are near it.
+//! Suggestions for a path that leads nowhere: the places of the map that are near it.
 
 use std::collections::HashSet;
 

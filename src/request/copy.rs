@@ -1,4 +1,4 @@
-//! What is kept of a request while its handler has it, for a response that is made without the handler.
+//! The copy of a request that is kept while its handler has it, for a response that is made without the handler.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

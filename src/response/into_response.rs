@@ -1,4 +1,4 @@
-//! What a handler may return.
+//! The types that a handler may return.
 
 use std::borrow::Cow;
 use std::convert::Infallible;

@@ -1,6 +1,6 @@
-//! How a response came about.
+//! The origin of a response.
 
-/// How a response was made, for a [hook for responses](crate::App::respond).
+/// A way in which a response is made, for a [hook for responses](crate::App::respond).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {

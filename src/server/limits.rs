@@ -1,4 +1,4 @@
-//! What a client may use, and for how long: every limit, its default, and its text at start.
+//! Bounds on what a client may use, and for how long: every limit, its default, and its text at start.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What every dispatcher does, whatever it is mounted under.
+//! The behaviour of every dispatcher, whatever it is mounted under.
 
 use hansel::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Trail, Walk};
 use hansel::test::{Client, Response};

@@ -1,4 +1,4 @@
-//! What can be mounted besides dispatchers: functions, and complete applications of any kind.
+//! Things that can be mounted besides dispatchers: functions, and complete applications of any kind.
 
 use hansel::test::Client;
 use hansel::{App, Application, Chain, Hooks, IntoResponse, Methods, Request, Response, Routes, StatusCode, mount};

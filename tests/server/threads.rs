@@ -1,4 +1,4 @@
-//! How many handlers run at once, and what happens to the requests that must wait.
+//! The number of handlers that run at once, and the requests that must wait.
 
 use std::io::Write;
 use std::sync::mpsc;

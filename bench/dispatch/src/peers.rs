@@ -33,7 +33,7 @@ pub(crate) trait Peer {
     }
 }
 
-/// What distinguishes the routes in their paths.
+/// The part of their paths by which routes differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Naming {
     Numbers,

@@ -1,4 +1,4 @@
-//! What a path costs before dispatch: it is read, checked to be UTF-8, and copied.
+//! The cost of a path before dispatch: it is read, checked to be UTF-8, and copied.
 
 use std::fmt::Write;
 use std::time::Instant;

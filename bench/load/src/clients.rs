@@ -1,5 +1,5 @@
-//! What clients send. As with real clients, values differ in content and in length: numbers have as many digits as they
-//! need; sessions, cookies and user agents are long or short.
+//! The requests of clients. As with real clients, values differ in content and in length: numbers have as many digits as
+//! they need; sessions, cookies and user agents are long or short.
 
 use std::fmt::Write;
 

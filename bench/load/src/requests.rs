@@ -30,7 +30,7 @@ struct Request {
     kind: Kind,
 }
 
-/// What is measured separately.
+/// A kind of request, measured separately from the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Quick,

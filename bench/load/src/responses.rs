@@ -150,7 +150,7 @@ impl Responses {
     }
 }
 
-/// What responses are checked against.
+/// The requests that responses are checked against, and how closely.
 pub(crate) struct Check<'r> {
     pub(crate) requests: &'r Requests,
     pub(crate) bodies: bool,
@@ -188,7 +188,7 @@ impl Length {
     }
 }
 
-/// What matters in the head of a response.
+/// The parts of a response's head that are checked.
 struct Head {
     status: u16,
     len: usize,

@@ -58,7 +58,7 @@ struct Rounds<'r> {
     poll: Poll,
     events: Events,
     connections: Vec<Option<Connection>>,
-    /// Whether something has arrived on each connection since measuring began.
+    /// For each connection, true if something has arrived since measuring began.
     heard: Vec<bool>,
     tally: Tally,
     errors: Errors,

@@ -39,9 +39,9 @@ pub const BACKLOG: u16 = 4096;
 pub struct Settings {
     /// Where to listen, on 127.0.0.1.
     pub port: u16,
-    /// How many event loops or asynchronous workers.
+    /// The number of event loops or asynchronous workers.
     pub loops: usize,
-    /// How many handlers may block at once.
+    /// The number of handlers that may block at once.
     pub threads: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a head says about its request, and what it keeps for the next one.
+//! The content of a head, and what is kept of it for the next one.
 
 use hansel_proto::{Connection, Head, LastSection, Limits, Received};
 

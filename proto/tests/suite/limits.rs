@@ -1,4 +1,4 @@
-//! What a request may cost: each limit at its edge, in one piece and byte by byte.
+//! The limits on a request: each limit at its edge, in one piece and byte by byte.
 
 use hansel_proto::{Connection, Head, Limits, Reason, Received};
 

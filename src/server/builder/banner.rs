@@ -1,4 +1,4 @@
-//! What a server prints at its start.
+//! The lines that a server prints at its start.
 
 use std::fmt;
 

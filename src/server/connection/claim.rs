@@ -1,4 +1,4 @@
-//! Who responds to a request: its handler, or the loop because the handler took too long.
+//! The claim to respond to a request: its handler's, or the loop's because the handler took too long.
 //!
 //! Both may try at the same moment, so one atomic word decides; the loser writes nothing. The usual request never gets
 //! here: while its thread holds the loop, nobody else could overrule it.

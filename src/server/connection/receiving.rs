@@ -1,4 +1,4 @@
-//! What a connection receives, one read at a time.
+//! Receiving on a connection, one read at a time.
 
 use crate::report;
 

@@ -1,4 +1,4 @@
-//! What a connection sends, as far as its client accepts it.
+//! Sending on a connection, as far as its client accepts it.
 
 use crate::report;
 

@@ -1,4 +1,4 @@
-//! What a connection waits for, until when, and how much was transferred meanwhile.
+//! The wait of a connection: for what, until when, and how much was transferred meanwhile.
 
 use std::time::{Duration, Instant};
 

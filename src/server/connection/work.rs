@@ -1,4 +1,4 @@
-//! What is in progress on a connection: a request that arrives, and the responses to be sent.
+//! The work in progress on a connection: a request that arrives, and the responses to be sent.
 
 use std::io;
 use std::sync::Arc;

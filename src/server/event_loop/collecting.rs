@@ -1,4 +1,4 @@
-//! What returns to the loop: connections with a response, and whatever other threads have left.
+//! Things that return to the loop: connections with a response, and whatever other threads have left.
 
 use super::EventLoop;
 use crate::exchange::KEPT;

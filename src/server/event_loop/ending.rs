@@ -1,4 +1,4 @@
-//! How the loop ends: draining, then stopping.
+//! The end of the loop: draining, then stopping.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happens to bodies when the memory that all connections share is used up.
+//! The handling of bodies when the memory that all connections share is used up.
 //!
 //! A connection that needs more has the rest read by its handler, if there is a place for that; otherwise it waits and
 //! is not read. Meanwhile the slowest connections with memory make room, so that clients who send little do not hold it

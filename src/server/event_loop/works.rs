@@ -1,4 +1,4 @@
-//! What connections need while something is in progress, kept for the next one that needs it.
+//! The memory of connections on which something is in progress, kept for the next one that needs it.
 
 use std::time::{Duration, Instant};
 

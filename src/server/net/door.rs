@@ -1,4 +1,4 @@
-//! What a connection passes before its first byte of HTTP: decided per listener.
+//! The steps before a connection's first byte of HTTP: decided per listener.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! How many connections each peer has.
+//! The number of connections of each peer.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

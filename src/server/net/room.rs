@@ -1,4 +1,4 @@
-//! Whether there is a place for one more connection, and which loop might free one.
+//! A place for one more connection, and the loop that might free one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! How many handlers run at once, and the queue of requests when no more may.
+//! A bound on the handlers that run at once, and the queue of requests when no more may.
 
 use crate::lock::lock;
 use std::collections::VecDeque;

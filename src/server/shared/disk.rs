@@ -1,4 +1,4 @@
-//! How many threads wait for disks at once, and whose turn it is when no more may.
+//! A bound on the threads that wait for disks at once, and the queue of those that may not yet.
 //!
 //! These places are independent of the permits of handlers. So files that are slow to read delay no request, and
 //! requests delay no file.

@@ -1,4 +1,4 @@
-//! What other threads leave for the holder of a loop.
+//! The things that other threads leave for the holder of a loop.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;

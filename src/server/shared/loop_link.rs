@@ -1,4 +1,5 @@
-//! What others have of a loop without holding it: a way to leave something for its holder, and how busy it is.
+//! The link by which threads reach a loop without holding it: a way to leave something for its
+//! holder, and how busy it is.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What is reported about responses: lines of the access log, counts of the metrics.
+//! Reports about responses: lines of the access log, counts of the metrics.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! How many threads a server has for what.
+//! The numbers of threads that a server has for each purpose.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Staffing {
