@@ -18,6 +18,15 @@ impl Drop for Bomb {
     }
 }
 
+/// Passes a gate when it is dropped.
+struct Slow(Gate);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.pass();
+    }
+}
+
 /// Panics when it becomes a response.
 struct Refusing;
 
@@ -144,12 +153,6 @@ fn a_panic_where_an_unused_stream_is_dropped_harms_nobody_else() {
 
 #[test]
 fn a_context_value_may_block_where_it_is_dropped() {
-    struct Slow(Gate);
-    impl Drop for Slow {
-        fn drop(&mut self) {
-            self.0.pass();
-        }
-    }
     let gate = Gate::new();
     let at = gate.clone();
     let server = start(server().limits(no_deadlines()), move |request: &Request| {
@@ -171,12 +174,6 @@ fn a_context_value_may_block_where_it_is_dropped() {
 
 #[test]
 fn a_context_value_may_block_where_it_is_dropped_behind_a_stream_that_has_failed() {
-    struct Slow(Gate);
-    impl Drop for Slow {
-        fn drop(&mut self) {
-            self.0.pass();
-        }
-    }
     let gate = Gate::new();
     let at = gate.clone();
     let server = start(server().limits(no_deadlines()), move |request: &Request| {
@@ -287,18 +284,12 @@ fn a_body_that_is_dropped_unused_and_panics_takes_no_earlier_response_with_it() 
 
 #[test]
 fn every_value_of_a_request_is_dropped_however_many_panic_and_never_with_the_loop_held() {
-    struct Slow(Gate, Bomb);
-    impl Drop for Slow {
-        fn drop(&mut self) {
-            self.0.pass();
-        }
-    }
     let gate = Gate::new();
     let at = gate.clone();
     let server = start(server().limits(no_deadlines()), move |request: &Request| {
         if request.path() == "/bombs" {
             for _ in 0..3 {
-                request.set(Slow(at.clone(), Bomb));
+                request.set((Slow(at.clone()), Bomb));
             }
         }
         "fine so far"

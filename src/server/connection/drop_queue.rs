@@ -10,10 +10,10 @@ use crate::panics::contain;
 use crate::{report, threads};
 
 #[derive(Default)]
-pub(crate) struct DropQueue(Mutex<State>);
+pub(crate) struct DropQueue(Mutex<Queue>);
 
 #[derive(Default)]
-struct State {
+struct Queue {
     values: VecDeque<Box<dyn Send>>,
     /// A thread drops them one by one, and ends when there are no more.
     has_thread: bool,
@@ -23,9 +23,9 @@ impl DropQueue {
     /// Has `value` dropped on another thread.
     pub(crate) fn push(self: &Arc<DropQueue>, value: Box<dyn Send>) {
         let had_thread = {
-            let mut state = lock(&self.0);
-            state.values.push_back(value);
-            std::mem::replace(&mut state.has_thread, true)
+            let mut queue = lock(&self.0);
+            queue.values.push_back(value);
+            std::mem::replace(&mut queue.has_thread, true)
         };
         if had_thread {
             return;
@@ -46,9 +46,9 @@ impl DropQueue {
     }
 
     fn next(&self) -> Option<Box<dyn Send>> {
-        let mut state = lock(&self.0);
-        let next = state.values.pop_front();
-        state.has_thread = next.is_some();
+        let mut queue = lock(&self.0);
+        let next = queue.values.pop_front();
+        queue.has_thread = next.is_some();
         next
     }
 }

@@ -283,6 +283,20 @@ mod tests {
         exchange
     }
 
+    /// Reads the body, whose bytes come once the reader waits for them.
+    fn assert_arrives(exchange: &Exchange, transport: &Transport, client: &mut TcpStream) {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !transport.link.is_awaited() {
+                    thread::yield_now();
+                }
+                client.write_all(b"ham").unwrap();
+                transport.link.note(READABLE);
+            });
+            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
+        });
+    }
+
     #[test]
     fn a_client_is_charged_the_wait_of_its_reader_and_earns_time_by_its_bytes() {
         let (transport, mut client) = pair();
@@ -294,16 +308,7 @@ mod tests {
         let place = Places::new(1).take(None, &transport.link).unwrap();
         let mut exchange = arriving();
         exchange.begin_reading(Upload::new(transport.clone(), &limits, &place.holder));
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !transport.link.is_awaited() {
-                    thread::yield_now();
-                }
-                client.write_all(b"ham").unwrap();
-                transport.link.note(READABLE);
-            });
-            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
-        });
+        assert_arrives(&exchange, &transport, &mut client);
         let now = Instant::now();
         let deadline = place.holder.clock().begin_wait(now, &limits);
         let earned = after(after(now, limits.transfer_time), Duration::from_secs(3));
@@ -318,15 +323,6 @@ mod tests {
         transport.link.note(OUSTED | READABLE);
         let mut exchange = arriving();
         exchange.begin_reading(Upload::new(transport.clone(), &Limits::default(), &place.holder));
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !transport.link.is_awaited() {
-                    thread::yield_now();
-                }
-                client.write_all(b"ham").unwrap();
-                transport.link.note(READABLE);
-            });
-            assert_eq!(exchange.request.bytes().unwrap(), b"ham");
-        });
+        assert_arrives(&exchange, &transport, &mut client);
     }
 }
