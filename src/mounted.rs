@@ -1,10 +1,11 @@
 //! An application as a dispatcher, so that it can be mounted under others.
 
 use crate::Application;
-use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, MethodSet, Reply, Step, Walk};
+use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
+use crate::request::Subtree;
 use crate::sealed::Seal;
-use crate::seen::{ResponseHook, show};
+use crate::seen::subtree;
 
 /// The kind of an application.
 #[doc(hidden)]
@@ -16,7 +17,7 @@ impl<A: Application> IntoDispatch<AnApplication> for A {
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Mounted {
-            response_hook: self.response_hook(),
+            response_hook: self.response_hook().map(subtree),
             application: self,
             pace: Pace::new(),
         }
@@ -26,8 +27,8 @@ impl<A: Application> IntoDispatch<AnApplication> for A {
 struct Mounted<A> {
     application: A,
     pace: Pace,
-    /// Its own, for its own responses.
-    response_hook: Option<ResponseHook>,
+    /// Its own, for what comes of the requests that it gets.
+    response_hook: Option<Subtree>,
 }
 
 impl<A: Application> Dispatch for Mounted<A> {
@@ -38,12 +39,18 @@ impl<A: Application> Dispatch for Mounted<A> {
         let all = Step::taking_text("Application", "", walk.segments().text().len());
         walk.descend(all, |walk| {
             walk.arrive(endpoint, |request| {
-                let mut response = self.application.call(request);
                 if let Some(hook) = &self.response_hook {
-                    show(hook, Some(request), &mut response);
+                    request.entered().enter(hook);
                 }
-                response
+                self.application.call(request)
             })
         })
+    }
+
+    fn describe(&self, map: &mut Map) {
+        if self.response_hook.is_some() {
+            map.note_response_hook();
+        }
+        map.opaque();
     }
 }

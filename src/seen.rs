@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::panics::contain;
 use crate::report;
+use crate::request::Subtree;
 use crate::response::Origin;
 use crate::{IntoResponse, Request, Response};
 
@@ -43,6 +44,22 @@ impl<'s> Seen<'s> {
             .map(Request::endpoint)
             .filter(|pattern| !pattern.is_empty())
     }
+}
+
+/// The hook of a subtree, as [`Hooks::respond`](crate::Hooks::respond) sets it. A request notes where it has entered.
+pub(crate) fn subtree(hook: ResponseHook) -> Subtree {
+    Arc::new(hook)
+}
+
+/// The hook of an application whose subtrees have hooks: it calls those of the subtrees that the request has entered.
+pub(crate) fn in_subtrees(seen: &Seen<'_>, response: &mut Response) {
+    let Some(request) = seen.request() else { return };
+    let is_missed = seen.origin() == Origin::Missed || seen.origin() == Origin::Automatic;
+    request.entered().show_each(!is_missed, |subtree| {
+        if let Some(hook) = subtree.downcast_ref::<ResponseHook>() {
+            hook(seen, response);
+        }
+    });
 }
 
 /// One hook of two: `second` sees what `first` made of the response.

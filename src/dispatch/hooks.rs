@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::hook_runs::{After, AfterOnce, HookId, Out};
 use super::segment::short_name;
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
+use crate::request::Subtree;
 use crate::sealed::Seal;
+use crate::seen::{Seen, subtree};
 use crate::{IntoResponse, Request, Response};
 
 /// Hooks around a dispatcher, in the order in which they are added: the first is the outermost.
@@ -55,6 +57,7 @@ enum Hook {
     Wrap(HookId, Box<Wrap>),
     Around(Box<Around>),
     State(Box<Share>),
+    Respond(Subtree),
 }
 
 type Before = dyn Fn(&Request) -> Option<Response> + Send + Sync;
@@ -117,6 +120,29 @@ impl Hooks {
     {
         let hook = move |request: &Request| -> AfterOnce { Box::new(hook(request)) };
         self.hooks.push(Hook::Wrap(HookId::new(), Box::new(hook)));
+        self
+    }
+
+    /// Calls `hook` with each response to a request that was dispatched here, before the response is sent, whoever made it:
+    /// also with what [`after`](Hooks::after) does not see, such as a panic, an overdue handler, and what the server makes of
+    /// a response that can't be sent. It is [`App::respond`](crate::App::respond) for a part of an application, and what is
+    /// said there applies. If there is no endpoint, neither inside nor elsewhere, the hook gets the 404, the 405 or the
+    /// response to OPTIONS.
+    ///
+    /// What the server refuses before dispatch was never here. If several parts have a hook, the innermost runs first, and
+    /// that of the application last. A dispatcher of your own in which it is used must [describe](Dispatch::describe) it, so
+    /// that it is found.
+    ///
+    /// ```
+    /// use hansel::{App, Hooks, Routes, problem_details, test::Client};
+    ///
+    /// let api = Hooks::on(Routes::new().get("/people", || -> String { panic!("no people") })).respond(problem_details());
+    /// let client = Client::new(App::new(Routes::new().mount("/api", api)));
+    /// assert_eq!(client.get("/api/people").header("Content-Type"), Some("application/problem+json"));
+    /// assert_ne!(client.get("/nowhere").header("Content-Type"), Some("application/problem+json"));
+    /// ```
+    pub fn respond(mut self, hook: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static) -> Hooks {
+        self.hooks.push(Hook::Respond(subtree(Arc::new(hook))));
         self
     }
 
@@ -215,6 +241,9 @@ impl Dispatch for Hooks {
     }
 
     fn describe(&self, map: &mut Map) {
+        if self.hooks.iter().any(|hook| matches!(hook, Hook::Respond(_))) {
+            map.note_response_hook();
+        }
         self.inner.describe(map);
     }
 }
@@ -303,6 +332,16 @@ impl Dispatch for Inside<'_> {
                 }
             }
             Hook::Around(hook) => hook(walk, &inside),
+            Hook::Respond(_) if !walk.keeps_refusals() => inside.dispatch(walk),
+            Hook::Respond(subtree) => {
+                let entered = walk.request().entered();
+                entered.enter(subtree);
+                let reply = inside.dispatch(walk);
+                if reply.is_err() {
+                    entered.miss(subtree);
+                }
+                reply
+            }
         }
     }
 }

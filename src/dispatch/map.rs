@@ -26,6 +26,7 @@ pub struct Map {
     prefix: String,
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
+    has_response_hook: bool,
 }
 
 /// A place on a [`Map`]: an endpoint.
@@ -109,6 +110,16 @@ impl Map {
     /// Adds a place for something that does not describe itself.
     pub fn opaque(&mut self) {
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
+    }
+
+    /// Notes that a part has a hook for responses.
+    pub(crate) fn note_response_hook(&mut self) {
+        self.has_response_hook = true;
+    }
+
+    /// Returns true if a part has a hook for responses.
+    pub(crate) fn has_response_hook(&self) -> bool {
+        self.has_response_hook
     }
 
     /// Describes items of a type, unless that is under way already.

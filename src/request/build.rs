@@ -181,6 +181,7 @@ impl Request {
             captures: Default::default(),
             endpoint: Default::default(),
             records_endpoint: Default::default(),
+            entered: Default::default(),
             serial: Default::default(),
         }
     }

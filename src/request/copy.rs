@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::build::write_head;
-use super::{Relayed, Request, Trust};
+use super::{Entered, Relayed, Request, Trust};
 
 /// The fields that are kept.
 const KEPT: [&str; 4] = ["host", "origin", "accept", "x-request-id"];
@@ -19,6 +19,7 @@ pub(crate) struct RequestCopy {
     is_secure: bool,
     trust: Option<Arc<Trust>>,
     serial: u64,
+    entered: Entered,
 }
 
 impl RequestCopy {
@@ -46,6 +47,7 @@ impl RequestCopy {
             self.trust.clone_from(&request.trust);
         }
         self.serial = request.serial.get();
+        self.entered.share(request.entered());
     }
 
     /// The copy as a request. None if nothing was copied.
@@ -56,6 +58,7 @@ impl RequestCopy {
         request.is_secure = self.is_secure;
         request.trust.clone_from(&self.trust);
         request.serial.set(self.serial);
+        request.entered.share(&self.entered);
         Some(request)
     }
 }

@@ -5,6 +5,7 @@ mod build;
 mod captures;
 mod context;
 mod copy;
+mod entered;
 mod forwarded;
 mod id;
 pub(crate) mod lists;
@@ -34,6 +35,7 @@ pub(crate) use build::head_text;
 use captures::Captures;
 pub(crate) use context::{Context, Mark, Values};
 pub(crate) use copy::RequestCopy;
+pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
 pub use id::RequestId;
 pub use path::Segments;
@@ -78,6 +80,7 @@ pub struct Request {
     endpoint: RefCell<String>,
     /// True if the endpoint will be read.
     records_endpoint: Cell<bool>,
+    entered: Entered,
     /// Zero until the id is first read.
     serial: Cell<u64>,
 }
@@ -371,6 +374,11 @@ impl Request {
         self.records_endpoint.get().then_some(&self.endpoint)
     }
 
+    /// The subtrees with hooks for responses that it has entered.
+    pub(crate) fn entered(&self) -> &Entered {
+        &self.entered
+    }
+
     /// Returns the head as it was sent.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         self.head_and_body().get(..self.head.len()).unwrap_or(&[])
@@ -417,6 +425,7 @@ impl Request {
         self.context.clear();
         self.captures.truncate(0);
         self.endpoint.get_mut().clear();
+        self.entered.clear();
         self.serial.set(0);
     }
 }

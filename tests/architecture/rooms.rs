@@ -82,7 +82,14 @@ const CRATE: Rooms = &[
     ),
     (
         "mounted.rs",
-        &["seen.rs", "application.rs", "dispatch", "pace.rs", "sealed.rs"],
+        &[
+            "seen.rs",
+            "application.rs",
+            "dispatch",
+            "request",
+            "pace.rs",
+            "sealed.rs",
+        ],
     ),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
@@ -92,7 +99,7 @@ const CRATE: Rooms = &[
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
     (
         "dispatch",
-        &["response", "request", "report.rs", "pace.rs", "sealed.rs"],
+        &["seen.rs", "response", "request", "report.rs", "pace.rs", "sealed.rs"],
     ),
     (
         "exchange",
@@ -120,7 +127,7 @@ const CRATE: Rooms = &[
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["request", "report.rs"]),
-    ("request", &[]),
+    ("request", &["lock.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),

@@ -25,11 +25,12 @@ mod life;
 mod limits;
 mod metrics;
 mod panics;
+#[cfg(feature = "json")]
+mod part_hooks;
 #[cfg(unix)]
 mod processes;
 mod proxy_protocol;
 mod refusals;
-#[cfg(feature = "json")]
 mod response_hooks;
 mod responses;
 #[cfg(all(unix, feature = "activation"))]
