@@ -138,6 +138,7 @@
 //! | `development` | [`App::development`]: a 404, 405 or 500 that explains itself |
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
+//! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -151,6 +152,7 @@
 // Where a feature is off, what it adds has no page to link to.
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
+#![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
@@ -164,6 +166,8 @@
 
 mod app;
 mod application;
+#[cfg(feature = "cors")]
+mod cors;
 mod date;
 mod deadline;
 pub mod dispatch;
@@ -197,6 +201,8 @@ mod readme {}
 
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "cors")]
+pub use cors::Cors;
 #[cfg(feature = "form")]
 #[doc(inline)]
 pub use dispatch::Form;

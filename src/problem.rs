@@ -58,7 +58,7 @@ pub fn problem_details_by_accept() -> impl Fn(&Seen<'_>, &mut Response) + Send +
             return;
         }
         // RFC 9110 §12.5.5: what the response was selected by.
-        response.append_header("Vary", "Accept");
+        response.vary_by("Accept");
         if seen.request().is_none_or(prefers_json) {
             convert(seen, response);
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use http::Method;
 
 use super::hook_runs::HookRuns;
-use super::{Arrived, Crumb, Decision, MethodSet, Miss, Observer, Reply, Why};
+use super::{Arrived, Crumb, Decision, Dispatch, MethodSet, Miss, Observer, Reply, Why};
 use crate::Response;
 use crate::pace::Pace;
 use crate::request::{Mark, Request, Segments};
@@ -77,6 +77,8 @@ pub(crate) enum Purpose {
     Rematch,
     /// Collects the methods that are allowed at the path: no endpoint is reached.
     Survey,
+    /// The same, without the hooks that may refuse the request.
+    Preflight,
 }
 
 /// A step of a walk: a part of the path, and a name for it.
@@ -269,7 +271,7 @@ impl<'r> Walk<'r> {
     pub(super) fn is_last_resort(&mut self) -> bool {
         self.is_awaited |= !self.is_last_resort;
         // Such a handler adds nothing to the methods that a survey collects.
-        self.is_last_resort && self.purpose != Purpose::Survey
+        self.is_last_resort && !self.is_survey()
     }
 
     /// There may be another walk for the request.
@@ -288,7 +290,7 @@ impl<'r> Walk<'r> {
 
     /// Whether only the methods at the path are asked for.
     pub(super) fn is_survey(&self) -> bool {
-        self.purpose == Purpose::Survey
+        matches!(self.purpose, Purpose::Survey | Purpose::Preflight)
     }
 
     /// Whether what a hook forbids is the response.
@@ -298,7 +300,7 @@ impl<'r> Walk<'r> {
 
     /// Returns whether hooks run that may refuse the request.
     pub(super) fn runs_hooks(&self) -> bool {
-        self.purpose != Purpose::Rematch
+        !matches!(self.purpose, Purpose::Rematch | Purpose::Preflight)
     }
 
     /// Returns the request.
@@ -314,6 +316,40 @@ impl<'r> Walk<'r> {
     /// Returns the segments that are left.
     pub fn segments(&self) -> Segments<'r> {
         self.rest
+    }
+
+    /// Returns the methods that `inner` takes at the rest of the path, or `None` if nothing is there.
+    ///
+    /// No endpoint is called. Hooks inside that may refuse the request do not run, so this tells what is there even to clients
+    /// that may not enter. That is what the preflight of a browser asks for, which never has credentials.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Reply, Walk};
+    /// use hansel::{App, Hooks, IntoResponse, Method, Routes, StatusCode};
+    ///
+    /// /// Tells anybody the methods.
+    /// fn open_options(walk: &mut Walk<'_>, inner: &dyn Dispatch) -> Reply {
+    ///     match walk.methods_of(inner) {
+    ///         Some(methods) if walk.method() == Method::OPTIONS => {
+    ///             let response = StatusCode::NO_CONTENT.into_response().with_header("Allow", methods.allow().to_string());
+    ///             walk.stop("Options", "open_options", response)
+    ///         }
+    ///         _ => inner.dispatch(walk),
+    ///     }
+    /// }
+    ///
+    /// let closed = Hooks::on(Routes::new().get("/", || "")).before(|_: &hansel::Request| Some(StatusCode::UNAUTHORIZED));
+    /// let client = hansel::test::Client::new(App::new(Hooks::on(closed).around(open_options)));
+    /// assert_eq!(client.get("/").status(), 401);
+    /// assert_eq!(client.call("OPTIONS", "/").header("Allow"), Some("GET, HEAD, OPTIONS"));
+    /// ```
+    pub fn methods_of(&self, inner: &dyn Dispatch) -> Option<MethodSet> {
+        let mut walk = Walk::new(self.request, self.rest, Purpose::Preflight, None, self.runs);
+        walk.depth = self.depth;
+        match inner.dispatch(&mut walk) {
+            Err(Miss::MethodNotAllowed(methods)) => Some(methods),
+            Ok(_) | Err(Miss::NotFound) => None,
+        }
     }
 
     /// Returns whether there is an observer, so it is worth finding out reasons.
@@ -403,7 +439,7 @@ impl<'r> Walk<'r> {
             let rest = self.rest.text();
             return Err(self.decline(dispatcher, name, || Why::Leftover(rest.into())));
         }
-        if self.purpose == Purpose::Survey || !methods.allows(self.method) {
+        if self.is_survey() || !methods.allows(self.method) {
             let method = self.method;
             let _ = self.decline(dispatcher, name, || Why::Method {
                 method: Cow::Borrowed(method),
@@ -476,8 +512,11 @@ impl<'r> Walk<'r> {
         Miss::NotFound
     }
 
-    /// Ends the walk before any endpoint, with a response for everything below.
-    pub(super) fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
+    /// Ends the walk before any endpoint, with a response for everything below. `dispatcher` is the kind of dispatcher that
+    /// decided, and `name` says what for; both are shown in the trail.
+    ///
+    /// A walk that only looks for the way has no response: `response` is dropped then.
+    pub fn stop(&mut self, dispatcher: &str, name: &str, response: Response) -> Reply {
         if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }

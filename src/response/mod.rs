@@ -218,6 +218,28 @@ impl Response {
         self
     }
 
+    /// Names a header of the request on which the response depends, in `Vary`: caches keep one response for each of its
+    /// values (RFC 9110 §12.5.5). A name that is there already is not added again.
+    ///
+    /// ```
+    /// let mut response = hansel::Response::new("Guten Tag");
+    /// response.vary_by("Accept-Language");
+    /// response.vary_by("accept-language");
+    /// assert_eq!(response.header("Vary"), Some("Accept-Language"));
+    /// ```
+    pub fn vary_by(&mut self, name: &str) {
+        let is_named = |value: &[u8]| {
+            let mut names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            names.any(|known| known == b"*" || known.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let is_there = self
+            .headers()
+            .any(|(header, value)| header.eq_ignore_ascii_case("Vary") && is_named(value));
+        if !is_there {
+            self.append_header("Vary", name);
+        }
+    }
+
     /// Returns the body.
     pub fn body(&self) -> &Body {
         &self.body

@@ -29,6 +29,8 @@ struct Use {
     /// What it is called here.
     name: String,
     is_passed_on: bool,
+    /// It is passed on to users, as far as its module is theirs.
+    is_public: bool,
 }
 
 impl Imports {
@@ -60,6 +62,27 @@ impl Imports {
     /// A file's path below the root of its crate.
     pub(crate) fn below_root<'p>(&self, file: &'p Path) -> &'p Path {
         file.strip_prefix(&self.root).unwrap()
+    }
+
+    /// The paths that the files of a room import from their own crate, each with its file.
+    pub(crate) fn paths_of(&self, room: &str) -> Vec<(&Path, String)> {
+        let is_own = |used: &&Use| used.path.first().is_some_and(|first| first == "crate");
+        let mut paths = Vec::new();
+        for file in self.files.values() {
+            if self.below_root(&file.path).starts_with(room) {
+                let own = file.uses.iter().filter(is_own);
+                paths.extend(own.map(|used| (file.path.as_path(), used.path.join("::"))));
+            }
+        }
+        paths
+    }
+
+    /// How a module passes a name on: `Some(true)` to users, `Some(false)` within the crate only. `None` if it does not.
+    pub(crate) fn passes_on(&self, module: &[&str], name: &str) -> Option<bool> {
+        let module: Module = module.iter().map(|part| (*part).to_owned()).collect();
+        let mut uses = self.files[&module].uses.iter();
+        uses.find(|used| used.is_passed_on && used.name == name)
+            .map(|used| used.is_public)
     }
 
     /// Which files each file imports from.
@@ -180,9 +203,11 @@ fn uses(text: &str) -> Vec<Use> {
     let lines: Vec<&str> = text.lines().collect();
     for (number, line) in lines.iter().enumerate() {
         let line = line.trim_start();
-        let (is_passed_on, rest) = match line.split_once("use ") {
-            Some(("", rest)) => (false, rest),
-            Some((visibility, rest)) if visibility.starts_with("pub") && visibility.ends_with(' ') => (true, rest),
+        let (visibility, rest) = match line.split_once("use ") {
+            Some(("", rest)) => ("", rest),
+            Some((visibility, rest)) if visibility.starts_with("pub") && visibility.ends_with(' ') => {
+                (visibility, rest)
+            }
             _ => continue,
         };
         let behind = lines[number + 1..].iter().flat_map(|line| [" ", line.trim()]);
@@ -190,18 +215,18 @@ fn uses(text: &str) -> Vec<Use> {
         let Some((tree, _)) = statement.split_once(';') else {
             continue;
         };
-        expand(tree.trim(), &[], is_passed_on, &mut found);
+        expand(tree.trim(), &[], visibility.trim(), &mut found);
     }
     found
 }
 
 /// Takes a tree such as `a::{b, c::D as E}` apart.
-fn expand(tree: &str, prefix: &[String], is_passed_on: bool, found: &mut Vec<Use>) {
+fn expand(tree: &str, prefix: &[String], visibility: &str, found: &mut Vec<Use>) {
     if let Some((before, group)) = tree.split_once('{') {
         let mut path = prefix.to_vec();
         path.extend(parts(before));
         for branch in branches(group.trim_end().trim_end_matches('}')) {
-            expand(branch.trim(), &path, is_passed_on, found);
+            expand(branch.trim(), &path, visibility, found);
         }
         return;
     }
@@ -216,7 +241,8 @@ fn expand(tree: &str, prefix: &[String], is_passed_on: bool, found: &mut Vec<Use
         found.push(Use {
             name: if name.is_empty() { last } else { name.trim().to_owned() },
             path: all,
-            is_passed_on,
+            is_passed_on: !visibility.is_empty(),
+            is_public: visibility == "pub",
         });
     }
 }

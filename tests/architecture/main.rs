@@ -2,6 +2,7 @@
 
 mod imports;
 mod links;
+mod parts;
 mod rooms;
 
 use std::fs;

@@ -12,6 +12,8 @@ type Rooms = &'static [(&'static str, &'static [&'static str])];
 const CRATE: Rooms = &[
     // Text only.
     ("guide.rs", &[]),
+    // Parts, which use what users can use: see `parts.rs`.
+    ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
     (
         "test",
         &[
