@@ -223,7 +223,7 @@ pub use operations::AccessLog;
 pub use pace::blocking;
 pub use problem::{problem_details, problem_details_by_accept};
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
-pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result};
+pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;

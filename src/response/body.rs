@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,16 +71,53 @@ impl Body {
     /// If its length cannot be found out, or it is a directory.
     pub fn file(mut file: File) -> io::Result<Body> {
         use std::io::Seek;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
+        let len = file_len(&file)?;
         let position = file.stream_position()?;
-        let len = metadata.len().saturating_sub(position);
-        Ok(Body {
-            kind: Kind::File(FilePart::new(file, position, len)),
+        Ok(Body::file_part(file, position, len.saturating_sub(position)))
+    }
+
+    /// Creates a body from these bytes of a file, counted from its beginning, wherever its position is. It is sent as
+    /// [`file`](Body::file) sends one: without a thread while the client is slow, with a Content-Length, and the file's position
+    /// never moves.
+    ///
+    /// The status is 200 unless you set another; a part that the client has asked for is a 206 with a Content-Range
+    /// (RFC 9110 §14.4).
+    ///
+    /// ```no_run
+    /// use hansel::{Body, Response, StatusCode};
+    ///
+    /// fn second_kibibyte() -> std::io::Result<Response> {
+    ///     let file = std::fs::File::open("film.mp4")?;
+    ///     let len = file.metadata()?.len();
+    ///     Ok(Response::new(Body::file_range(file, 1024..2048)?)
+    ///         .with_status(StatusCode::PARTIAL_CONTENT)
+    ///         .with_header("Content-Range", format!("bytes 1024-2047/{len}")))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If the file does not have all of these bytes, its length cannot be found out, or it is a directory.
+    pub fn file_range(file: File, range: impl RangeBounds<u64>) -> io::Result<Body> {
+        let len = file_len(&file)?;
+        let (start, end) = within(len, &range).ok_or_else(|| {
+            let shown = |bound: Bound<&u64>, unbounded: u64| match bound {
+                Bound::Included(byte) | Bound::Excluded(byte) => *byte,
+                Bound::Unbounded => unbounded,
+            };
+            let (from, to) = (shown(range.start_bound(), 0), shown(range.end_bound(), len));
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the range from byte {from} to {to} is not within the file's {len} bytes"),
+            )
+        })?;
+        Ok(Body::file_part(file, start, end - start))
+    }
+
+    fn file_part(file: File, start: u64, len: u64) -> Body {
+        Body {
+            kind: Kind::File(FilePart::new(file, start, len)),
             content_type: None,
-        })
+        }
     }
 
     /// Makes a file behave as one on a slow disk.
@@ -168,17 +206,50 @@ impl Body {
         }
     }
 
+    /// Returns the Content-Type that the response gets unless a header sets another: that of text, of bytes or of JSON, and
+    /// none for files, readers and streams.
+    ///
+    /// ```
+    /// use hansel::Body;
+    ///
+    /// assert_eq!(Body::from("hello").content_type(), Some("text/plain; charset=utf-8"));
+    /// assert_eq!(Body::from(vec![0, 255]).content_type(), Some("application/octet-stream"));
+    /// assert_eq!(Body::reader(std::io::empty()).content_type(), None);
+    /// ```
+    pub fn content_type(&self) -> Option<&str> {
+        std::str::from_utf8(self.content_type?.bytes()).ok()
+    }
+
+    /// Takes it out, and leaves none that has its Content-Type.
+    pub(super) fn take(&mut self) -> Body {
+        let left = Body {
+            kind: Kind::Empty,
+            content_type: self.content_type,
+        };
+        std::mem::replace(self, left)
+    }
+
+    /// Puts a body in the place of one that was taken out, whose Content-Type it gets.
+    pub(super) fn put(&mut self, body: Body) {
+        // Only a body that was taken leaves a type without content.
+        let taken = if self.is_none() { self.content_type } else { None };
+        *self = Body {
+            kind: body.kind,
+            content_type: taken.or(body.content_type),
+        };
+    }
+
     /// Returns true if no body was made, as opposed to one without bytes.
     pub(crate) fn is_none(&self) -> bool {
         matches!(self.kind, Kind::Empty)
     }
 
-    /// Returns true if a thread is needed to send it.
-    /// Whether it was made of text.
+    /// Returns true if it was made of text.
     pub(crate) fn is_text(&self) -> bool {
         self.content_type.is_some_and(|kind| kind.bytes() == TEXT.bytes())
     }
 
+    /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
     }
@@ -206,6 +277,30 @@ impl Body {
             content_type: Some(JSON),
         }
     }
+}
+
+/// Returns the length of a file.
+fn file_len(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(metadata.len())
+}
+
+/// Returns start and end of a range, if all of it is within `len` bytes.
+fn within(len: u64, range: &impl RangeBounds<u64>) -> Option<(u64, u64)> {
+    let start = match range.start_bound() {
+        Bound::Included(first) => *first,
+        Bound::Excluded(before) => before.checked_add(1)?,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.checked_add(1)?,
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    (start <= end && end <= len).then_some((start, end))
 }
 
 impl fmt::Debug for Body {
@@ -387,6 +482,50 @@ mod tests {
         file.seek(SeekFrom::Start(10)).unwrap();
         assert_eq!(Body::file(file).unwrap().len(), Some(whole - 10));
         assert!(Body::file(File::open(env!("CARGO_MANIFEST_DIR")).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_range_of_a_file_is_within_it_or_an_error() {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let whole = std::fs::read(manifest).unwrap();
+        let len = whole.len() as u64;
+        fn read(body: Body) -> Vec<u8> {
+            let Kind::File(mut part) = body.kind else {
+                panic!("not a file")
+            };
+            let mut read = Vec::new();
+            part.read_to_end(&mut read).unwrap();
+            read
+        }
+        let open = || {
+            use std::io::Seek;
+            let mut file = File::open(manifest).unwrap();
+            file.seek(io::SeekFrom::Start(7)).unwrap();
+            file
+        };
+        assert_eq!(read(Body::file_range(open(), 2..5).unwrap()), whole[2..5]);
+        assert_eq!(read(Body::file_range(open(), 2..=5).unwrap()), whole[2..=5]);
+        assert_eq!(read(Body::file_range(open(), 10..).unwrap()), whole[10..]);
+        assert_eq!(read(Body::file_range(open(), ..10).unwrap()), whole[..10]);
+        assert_eq!(read(Body::file_range(open(), ..).unwrap()), whole);
+        assert_eq!(Body::file_range(open(), len..).unwrap().len(), Some(0));
+        assert_eq!(Body::file_range(open(), 3..3).unwrap().len(), Some(0));
+        let after_first = (Bound::Excluded(1), Bound::Included(3));
+        assert_eq!(read(Body::file_range(open(), after_first).unwrap()), whole[2..=3]);
+
+        let error = |range: (Bound<u64>, Bound<u64>)| Body::file_range(open(), range).unwrap_err().kind();
+        let (included, excluded) = (Bound::Included::<u64>, Bound::Excluded::<u64>);
+        for range in [
+            (included(0), excluded(len + 1)),
+            (included(0), included(len)),
+            (included(len + 1), Bound::Unbounded),
+            (included(5), excluded(4)),
+            (included(0), included(u64::MAX)),
+            (excluded(u64::MAX), Bound::Unbounded),
+        ] {
+            assert_eq!(error(range), io::ErrorKind::InvalidInput, "{range:?}");
+        }
+        assert!(Body::file_range(File::open(env!("CARGO_MANIFEST_DIR")).unwrap(), ..).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod into_response;
 mod origin;
+mod redirect;
 
 use std::fmt;
 use std::panic::Location;
@@ -21,6 +22,7 @@ pub use error::{Error, Result};
 pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
+pub use redirect::local_path;
 
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///
@@ -78,47 +80,6 @@ impl Response {
             origin: Some(Origin::Handler),
             fault: None,
         }
-    }
-
-    /// Creates a redirect that keeps method and body, for this once: 307 (RFC 9110 §15.4.8).
-    /// [`see_other`](Response::see_other) is for after a form.
-    ///
-    /// Browsers follow `//host/..` and `/\\host/..` to another host. So build the location with
-    /// [`App::url_for`](crate::App::url_for), not from the path that a client sent.
-    ///
-    /// ```
-    /// let response = hansel::Response::redirect("/login");
-    /// assert_eq!(response.header("Location"), Some("/login"));
-    /// ```
-    #[track_caller]
-    pub fn redirect(location: impl AsRef<[u8]>) -> Response {
-        Response::default()
-            .with_status(StatusCode::TEMPORARY_REDIRECT)
-            .with_header("Location", location)
-    }
-
-    /// Creates a redirect that a browser follows with GET, as after a form: 303 (RFC 9110 §15.4.4). So a reload does not
-    /// send the form again.
-    ///
-    /// ```
-    /// let response = hansel::Response::see_other("/orders/7");
-    /// assert_eq!((response.status().as_u16(), response.header("Location")), (303, Some("/orders/7")));
-    /// ```
-    #[track_caller]
-    pub fn see_other(location: impl AsRef<[u8]>) -> Response {
-        Response::redirect(location).with_status(StatusCode::SEE_OTHER)
-    }
-
-    /// Creates a redirect that keeps method and body, and that clients remember: 308 (RFC 9110 §15.4.9). It can hardly be
-    /// taken back.
-    ///
-    /// ```
-    /// let response = hansel::Response::moved_permanently("/people");
-    /// assert_eq!((response.status().as_u16(), response.header("Location")), (308, Some("/people")));
-    /// ```
-    #[track_caller]
-    pub fn moved_permanently(location: impl AsRef<[u8]>) -> Response {
-        Response::redirect(location).with_status(StatusCode::PERMANENT_REDIRECT)
     }
 
     /// Returns the status: 200 unless it was set.
@@ -247,6 +208,9 @@ impl Response {
 
     /// Takes the body out, and leaves none: for a hook that sends it on changed, say compressed.
     ///
+    /// The response keeps its headers and its Content-Type: the body that is [put back](Response::set_body) is of the same
+    /// type, unless a header says otherwise. The length is that of the new body.
+    ///
     /// ```
     /// use hansel::{Body, Response};
     ///
@@ -255,14 +219,15 @@ impl Response {
     /// let text = body.bytes().unwrap_or_default().to_ascii_uppercase();
     /// response.set_body(text);
     /// assert_eq!(response.body().bytes(), Some(&b"HELLO"[..]));
+    /// assert_eq!(response.body().content_type(), Some("text/plain; charset=utf-8"));
     /// ```
     pub fn take_body(&mut self) -> Body {
-        std::mem::replace(&mut self.body, Body::empty())
+        self.body.take()
     }
 
     /// Sets the body.
     pub fn set_body(&mut self, body: impl Into<Body>) {
-        self.body = body.into();
+        self.body.put(body.into());
     }
 
     /// Sets the body, and returns the response.

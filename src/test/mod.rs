@@ -497,6 +497,92 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_taken_out_and_put_back_is_sent_as_before() {
+        let manifest = || std::fs::File::open("Cargo.toml").unwrap();
+        let routes = Routes::new()
+            .get("/none", Response::default)
+            .get("/nothing", || ())
+            .get("/empty", || "")
+            .get("/static", || "static")
+            .get("/text", || "text".repeat(50_000))
+            .get("/page", || crate::Html("<h1>page</h1>"))
+            .get("/octets", || b"octets")
+            .get("/bytes", || vec![0_u8, 255])
+            .get("/shared", || Arc::<[u8]>::from(&b"shared"[..]))
+            .get("/file", move || Body::file(manifest()).unwrap())
+            .get("/part", move || Body::file_range(manifest(), 5..50).unwrap())
+            .get("/reader", || Body::reader(&b"reader"[..]))
+            .get("/sized", || Body::sized_reader(&b"sized"[..], 5))
+            .get("/stream", || Body::stream(|client| write!(client, "stream")))
+            .get("/other", || {
+                Response::new("{}").with_header("Content-Type", "application/json")
+            });
+        #[cfg(feature = "json")]
+        let routes = routes.get("/json", || crate::Json(vec![1, 2]));
+        let routes = Arc::new(App::new(routes));
+        let paths: Vec<String> = routes
+            .routes()
+            .places()
+            .iter()
+            .map(|place| place.pattern.clone())
+            .collect();
+        let again = Arc::clone(&routes);
+        let put_back = |_: &crate::Seen<'_>, response: &mut Response| {
+            let body = response.take_body();
+            assert!(response.body().is_none());
+            response.set_body(body);
+        };
+        let before = Client::new(routes);
+        let after = Client::new(App::new(crate::dispatch::mount("/", again)).respond(put_back));
+        for (path, method) in paths
+            .iter()
+            .flat_map(|path| [(path, Method::GET), (path, Method::HEAD)])
+        {
+            let [before, after] = [&before, &after].map(|client| client.call(method.as_str(), path));
+            assert_eq!(before.status(), after.status(), "{method} {path}");
+            assert!(
+                before.headers().eq(after.headers()),
+                "{method} {path}: {before:?} {after:?}"
+            );
+            assert_eq!(before.bytes(), after.bytes(), "{method} {path}");
+            assert!(after.is_whole(), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_put_back_changed_has_its_type_and_a_length_of_its_own() {
+        let louder = |_: &crate::Seen<'_>, response: &mut Response| {
+            let louder = response.take_body().bytes().unwrap_or_default().to_ascii_uppercase();
+            response.set_body([&louder[..], b"!"].concat());
+        };
+        let routes = Routes::new()
+            .get("/text", || "text")
+            .get("/page", || crate::Html("page"))
+            .get("/octets", || b"octets")
+            .get("/length", || Response::new("l").with_header("Content-Length", "1"))
+            .get("/file", || {
+                Body::file(std::fs::File::open("Cargo.toml").unwrap()).unwrap()
+            });
+        let client = Client::new(App::new(routes).respond(louder));
+        for (path, content_type, text) in [
+            ("/text", "text/plain; charset=utf-8", "TEXT!"),
+            ("/page", "text/html; charset=utf-8", "PAGE!"),
+            ("/octets", "application/octet-stream", "OCTETS!"),
+            ("/length", "text/plain; charset=utf-8", "L!"),
+            ("/file", "application/octet-stream", "!"),
+        ] {
+            let response = client.get(path);
+            assert_eq!(response.header("Content-Type"), Some(content_type), "{path}");
+            assert_eq!(
+                response.header("Content-Length"),
+                Some(&*text.len().to_string()),
+                "{path}"
+            );
+            assert_eq!(response.text(), text);
+        }
+    }
+
+    #[test]
     fn head_has_the_fields_of_get_and_no_body() {
         let client = Client::new(|| "Hello");
         let response = client.call("HEAD", "/");

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 
-use hansel::{Body, Request, Response};
+use hansel::{Body, Request, Response, StatusCode};
 
 use crate::support::{get, no_deadlines, noise, server, start};
 
@@ -46,6 +46,51 @@ fn files_of_any_size_arrive_whole_and_the_connection_goes_on() {
         assert!(client.response().body == content);
     }
     client.end();
+}
+
+#[test]
+fn a_range_of_a_file_is_sent_with_its_length_and_by_no_thread() {
+    let content = noise(20_000_000);
+    let path = written("ranges", &content);
+    let server = start(
+        server().threads(1).limits(no_deadlines()),
+        move |request: &Request| -> hansel::Result<Response> {
+            let number = |i| request.segment(i).unwrap_or("").parse::<u64>();
+            let body = Body::file_range(File::open(&path)?, number(0)?..number(1)?)?;
+            Ok(Response::new(body).with_status(StatusCode::PARTIAL_CONTENT))
+        },
+    );
+    let mut client = server.connect();
+    for (start, end) in [(0, 1), (7, 7), (1_000_000, 3_000_000), (19_999_999, 20_000_000)] {
+        let target = format!("/{start}/{end}");
+        client.send(format!("HEAD {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        let head = client.head();
+        let response = client.get(&target);
+        for head in [&head, &response] {
+            assert_eq!(head.status, 206);
+            assert_eq!(head.field("Content-Length").unwrap(), (end - start).to_string());
+        }
+        assert!(response.body == content[start..end], "{target}");
+    }
+    assert_eq!(
+        client.get("/0/20000001").status,
+        500,
+        "the handler's error, before anything is sent"
+    );
+    let mut stalled: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send(get("/1/20000000"));
+            client.head();
+            client
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(server.connect().get("/3/5").body == content[3..5]);
+    }
+    for client in &mut stalled {
+        assert!(client.take(19_999_999) == content[1..]);
+    }
 }
 
 #[test]
