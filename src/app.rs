@@ -80,8 +80,11 @@ impl App {
     #[track_caller]
     fn of(root: Box<dyn Dispatch>) -> App {
         // Shows mistakes, and prepares what takes a while, before the first request.
-        let mut map = Map::new();
+        let mut map = Map::checking();
         root.describe(&mut map);
+        if let Some(problem) = map.unmet() {
+            panic!("{problem}");
+        }
         if let Some((name, first, second)) = map.same_name() {
             panic!("two routes have the name `{name}`: {first} and {second}; give one of them another name");
         }

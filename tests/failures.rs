@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use hansel::{App, Body, Handle, Response, Routes, Server, State};
+use hansel::{App, Body, Extension, Handle, Response, Routes, Server};
 
 /// Set for the process that fails.
 const CHILD: &str = "HANSEL_TEST_FAILS";
@@ -37,7 +37,7 @@ fn app() -> App {
                 Err(anyhow::anyhow!("the cause").context("an error of anyhow"))?
             })
             .get("/panic/{n}", |_: u8| -> &str { panic!("out of crumbs") })
-            .get("/state", |_: State<Missing>| "")
+            .get("/extension", |_: Extension<Missing>| "")
             .get("/header", || Response::new("").with_header("X-Bad", "a\nb"))
             .get("/interim", || hansel::StatusCode::CONTINUE)
             .get("/stream", || {
@@ -72,9 +72,9 @@ const FAILURES: [(&str, &str, &str); 8] = [
         "out of crumbs",
     ),
     (
-        "/state",
-        "handler failed at GET /state (request ID, pattern /state): it takes a State<",
-        "Missing>, and nothing has set one",
+        "/extension",
+        "handler failed at GET /extension (request ID, pattern /extension): it takes an Extension<",
+        "Missing>, and no hook has set one",
     ),
     (
         "/header",

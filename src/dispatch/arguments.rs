@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 
-use super::{FromSegment, Why};
-use crate::Response;
+use super::extract::rejected;
+use super::{FromRequest, FromSegment, Needs, Why};
 use crate::request::{Request, Segments};
 use crate::sealed::Seal;
+use crate::{IntoResponse, Response};
 
 /// A type that can be an argument of a handler.
 ///
@@ -20,7 +21,8 @@ use crate::sealed::Seal;
 /// | `&str` | the next part of the path, as it is |
 /// | `Option<T>` | the next part of the path, or `None` if the path ends |
 /// | `Vec<T>` | the rest of the path |
-/// | [`State<T>`](crate::State) | what was set for this part of the application |
+/// | [`State<T>`](crate::State) | a value that the application shares |
+/// | [`Extension<T>`](crate::Extension) | a value that a hook has set for the request |
 #[cfg_attr(feature = "query", doc = "| [`Query<T>`](crate::Query) | the query, read as a `T` |")]
 #[cfg_attr(
     feature = "form",
@@ -30,17 +32,23 @@ use crate::sealed::Seal;
     feature = "json",
     doc = "| [`Json<T>`](crate::Json) | the body, JSON, read as a `T` |"
 )]
+/// | any other type `T` with [`FromRequest`] | what it reads from the request |
+/// | `Option<T>`, `Result<T, T::Rejection>` | the same, where a refusal is for the handler to deal with |
 ///
 /// Path arguments are in the order of the path; the others may be anywhere between them.
 ///
-/// This trait is sealed. To read a type of your own from a part of the path, implement [`FromSegment`].
+/// This trait is sealed. For a type of your own, implement [`FromSegment`] to read it from a part of the path, or
+/// [`FromRequest`] to read it from the whole request. `By` says which it is; it is inferred and never written by
+/// hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be an argument of a handler",
     label = "this handler has an argument of type `{Self}`",
-    note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
-    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
+    note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, `Extension<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
+    note = "the `T` of a `Query<T>`, `Form<T>` or `Json<T>` needs `#[derive(serde::Deserialize)]`",
+    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`",
+    note = "to read `{Self}` from the request, implement `hansel::FromRequest` for it"
 )]
-pub trait Argument {
+pub trait Argument<By> {
     #[doc(hidden)]
     const SEAL: Seal;
 
@@ -68,6 +76,32 @@ pub trait Argument {
     fn described() -> Cow<'static, str> {
         Cow::Borrowed("")
     }
+
+    /// Notes the state that the argument needs.
+    #[doc(hidden)]
+    fn needs(_: &mut Needs) {}
+}
+
+/// The sources of arguments. With these, a type of the program's can be an argument by either of two traits.
+pub(super) mod by {
+    /// The next part of the path.
+    #[derive(Debug)]
+    pub struct Part(());
+    /// The next part of the path, if there is one.
+    #[derive(Debug)]
+    pub struct Maybe(());
+    /// The rest of the path.
+    #[derive(Debug)]
+    pub struct Rest(());
+    /// The call itself: its request, its response.
+    #[derive(Debug)]
+    pub struct Call(());
+    /// The request, by `FromRequest`.
+    #[derive(Debug)]
+    pub struct Extracted(());
+    /// The same, where a refusal is for the handler.
+    #[derive(Debug)]
+    pub struct MaybeExtracted(());
 }
 
 /// The part of the path that an argument takes.
@@ -196,7 +230,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
     }
 }
 
-impl<T: FromSegment> Argument for T {
+impl<T: FromSegment> Argument<by::Part> for T {
     const SEAL: Seal = Seal;
     type Of<'c> = T;
     type Parsed<'r> = T;
@@ -215,7 +249,7 @@ impl<T: FromSegment> Argument for T {
     }
 }
 
-impl Argument for &str {
+impl Argument<by::Part> for &str {
     const SEAL: Seal = Seal;
     type Of<'c> = &'c str;
     type Parsed<'r> = &'r str;
@@ -237,7 +271,7 @@ impl Argument for &str {
     }
 }
 
-impl<T: FromSegment> Argument for Option<T> {
+impl<T: FromSegment> Argument<by::Maybe> for Option<T> {
     const SEAL: Seal = Seal;
     type Of<'c> = Option<T>;
     type Parsed<'r> = Option<T>;
@@ -264,7 +298,7 @@ impl<T: FromSegment> Argument for Option<T> {
     }
 }
 
-impl<T: FromSegment> Argument for Vec<T> {
+impl<T: FromSegment> Argument<by::Rest> for Vec<T> {
     const SEAL: Seal = Seal;
     type Of<'c> = Vec<T>;
     type Parsed<'r> = Vec<T>;
@@ -303,7 +337,7 @@ impl<'c, 'r> Source<'c, 'r> {
     }
 }
 
-impl Argument for &Request {
+impl Argument<by::Call> for &Request {
     const SEAL: Seal = Seal;
     type Of<'c> = &'c Request;
     type Parsed<'r> = ();
@@ -318,7 +352,7 @@ impl Argument for &Request {
     }
 }
 
-impl Argument for &mut Response {
+impl Argument<by::Call> for &mut Response {
     const SEAL: Seal = Seal;
     type Of<'c> = &'c mut Response;
     type Parsed<'r> = ();
@@ -331,9 +365,44 @@ impl Argument for &mut Response {
     fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<&'c mut Response, Box<Response>> {
         // A handler with two of them does not compile, see `shapes!`.
         source.response.take().ok_or_else(|| {
-            Box::new(crate::IntoResponse::into_response(
-                http::StatusCode::INTERNAL_SERVER_ERROR,
-            ))
+            Box::new(http::StatusCode::INTERNAL_SERVER_ERROR.into_response())
         })
     }
 }
+
+/// Implements `Argument` for a type that takes nothing of the path.
+macro_rules! extracted {
+    ([$($generics:tt)*] $type:ty, $by:ty, |$request:ident| $extract:expr) => {
+        impl<$($generics)*> Argument<$by> for $type {
+            const SEAL: Seal = Seal;
+            type Of<'c> = $type;
+            type Parsed<'r> = ();
+            const KIND: Kind = Kind::Extractor;
+
+            fn parse<'r>(_: &mut PathArguments<'_, 'r>) -> Result<(), Unfit<'r>> {
+                Ok(())
+            }
+
+            fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<$type, Box<Response>> {
+                let $request = source.request;
+                $extract
+            }
+
+            fn needs(needs: &mut Needs) {
+                T::needs(needs);
+            }
+        }
+    };
+}
+
+extracted!([T: FromRequest] T, by::Extracted, |request| {
+    T::from_request(request).map_err(|rejection| rejected(rejection.into_response()))
+});
+
+extracted!([T: FromRequest] Option<T>, by::MaybeExtracted, |request| {
+    T::optional(request).map_err(|rejection| rejected(rejection.into_response()))
+});
+
+extracted!([T: FromRequest<Rejection = E>, E: IntoResponse] Result<T, E>, by::MaybeExtracted, |request| {
+    Ok(T::from_request(request))
+});

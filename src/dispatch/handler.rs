@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::arguments::{Kind, PathArguments, Source, Tail};
 use super::segment::{plain, short_name};
-use super::{Argument, Endpoint, MethodSet, Reply, Step, Walk};
+use super::{Argument, Endpoint, MethodSet, Needs, Reply, Step, Walk};
 use crate::pace::Pace;
 use crate::request::Segments;
 use crate::sealed::Seal;
@@ -135,11 +135,12 @@ pub(super) struct Signature {
     kinds: Vec<Kind>,
     /// The path arguments as a pattern, such as `/{u32}/{String?}`.
     pub(super) pattern: String,
+    pub(super) needs: Needs,
     pub(super) pace: Pace,
 }
 
 impl Signature {
-    pub(super) fn new(name: &'static str, arguments: Vec<(Kind, Cow<'static, str>)>) -> Signature {
+    pub(super) fn new(name: &'static str, arguments: Vec<(Kind, Cow<'static, str>)>, needs: Needs) -> Signature {
         let kinds = arguments.iter().map(|(kind, _)| *kind).collect();
         let parameters: Vec<_> = arguments
             .into_iter()
@@ -151,6 +152,7 @@ impl Signature {
             pattern: parameters.iter().map(|text| format!("/{{{text}}}")).collect(),
             parameters,
             kinds,
+            needs,
             pace: Pace::new(),
         }
     }
@@ -258,7 +260,7 @@ where
     S: MethodShape<T, F> + 'static,
 {
     Arc::new(MethodFunction(Function {
-        signature: Signature::new(std::any::type_name::<F>(), S::arguments()),
+        signature: Signature::new(std::any::type_name::<F>(), S::arguments(), S::needs()),
         function,
         shape: PhantomData::<fn() -> S>,
     }))
@@ -288,6 +290,9 @@ pub trait MethodShape<T, F> {
     fn arguments() -> Vec<(Kind, Cow<'static, str>)>;
 
     #[doc(hidden)]
+    fn needs() -> Needs;
+
+    #[doc(hidden)]
     fn call<'r>(
         function: &F,
         receiver: &T,
@@ -302,49 +307,54 @@ pub trait MethodShape<T, F> {
 macro_rules! call {
     (
         $walk:ident, $arguments:ident, $pattern:expr, $endpoint:ident, $R:ty,
-        ($($A:ident $a:ident),*), $function:tt($($receiver:tt)*)
+        ($($A:ident $S:ident $a:ident),*), $function:tt($($receiver:tt)*)
     ) => {{
-        $(let $a = match $A::parse($arguments) {
+        $(let $a = match <$A as Argument<$S>>::parse($arguments) {
             Ok(parsed) => parsed,
             Err(unfit) => return Err($walk.decline($endpoint.dispatcher, $endpoint.name, || unfit.why())),
         };)*
-        let fills_response = const { fills_response::<$R>(&[$($A::KIND),*]) };
+        let fills_response = const { fills_response::<$R>(&[$(<$A as Argument<$S>>::KIND),*]) };
         arrive::<$R>(fills_response, $walk, $arguments, $pattern, $endpoint, |_source| {
-            $(let $a = $A::extract($a, _source)?;)*
+            $(let $a = <$A as Argument<$S>>::extract($a, _source)?;)*
             Ok($function($($receiver)* $($a),*))
         })
     }};
 }
 
+// The shape of a function: its own type, and the source of each argument.
 macro_rules! shapes {
-    ($($A:ident $a:ident),*) => {
-        impl<F, R, $($A),*> Handler<fn($($A),*) -> R> for F
+    ($($A:ident $S:ident $a:ident),*) => {
+        impl<F, R, $($A, $S),*> Handler<(fn($($A),*) -> R, ($($S,)*))> for F
         where
             F: Fn($($A),*) -> R,
         {
             const SEAL: Seal = Seal;
         }
 
-        impl<F, R, $($A),*> Shape<F> for fn($($A),*) -> R
+        impl<F, R, $($A, $S),*> Shape<F> for (fn($($A),*) -> R, ($($S,)*))
         where
-            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            $($A: Argument<$S> + 'static,)*
+            $($S: 'static,)*
             R: IntoResponse + 'static,
-            $($A: Argument + 'static),*
+            F: for<'c> Fn($(<$A as Argument<$S>>::Of<'c>),*) -> R + Send + Sync + 'static,
         {
             const SEAL: Seal = Seal;
 
             fn bind(function: F, _: Find<'_>) -> Result<Bound, String> {
-                let arguments = vec![$(($A::KIND, $A::described())),*];
-                let signature = Signature::new(std::any::type_name::<F>(), arguments);
+                let arguments = vec![$((<$A as Argument<$S>>::KIND, <$A as Argument<$S>>::described())),*];
+                let mut _needs = Needs::new();
+                $(<$A as Argument<$S>>::needs(&mut _needs);)*
+                let signature = Signature::new(std::any::type_name::<F>(), arguments, _needs);
                 Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))
             }
         }
 
-        impl<F, R, $($A),*> Call<()> for Function<F, fn($($A),*) -> R>
+        impl<F, R, $($A, $S),*> Call<()> for Function<F, (fn($($A),*) -> R, ($($S,)*))>
         where
-            F: for<'c> Fn($($A::Of<'c>),*) -> R + Send + Sync + 'static,
+            $($A: Argument<$S> + 'static,)*
+            $($S: 'static,)*
             R: IntoResponse + 'static,
-            $($A: Argument + 'static),*
+            F: for<'c> Fn($(<$A as Argument<$S>>::Of<'c>),*) -> R + Send + Sync + 'static,
         {
             fn signature(&self) -> &Signature {
                 &self.signature
@@ -358,31 +368,37 @@ macro_rules! shapes {
                 arguments: &mut PathArguments<'_, 'r>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
-                call!(walk, arguments, &self.signature.pattern, endpoint, R, ($($A $a),*), (self.function)())
+                call!(walk, arguments, &self.signature.pattern, endpoint, R, ($($A $S $a),*), (self.function)())
             }
         }
     };
 }
 
 macro_rules! method_shapes {
-    ($($A:ident $a:ident),*) => {
-        impl<T, F, R, $($A),*> MethodHandler<T, fn($($A),*) -> R> for F
+    ($($A:ident $S:ident $a:ident),*) => {
+        impl<T, F, R, $($A, $S),*> MethodHandler<T, (fn($($A),*) -> R, ($($S,)*))> for F
         where
             F: Fn(&T, $($A),*) -> R,
         {
             const SEAL: Seal = Seal;
         }
 
-        impl<T, F, R, $($A),*> MethodShape<T, F> for fn($($A),*) -> R
+        impl<T, F, R, $($A, $S),*> MethodShape<T, F> for (fn($($A),*) -> R, ($($S,)*))
         where
-            F: for<'t, 'c> Fn(&'t T, $($A::Of<'c>),*) -> R,
+            $($A: Argument<$S>,)*
             R: IntoResponse,
-            $($A: Argument),*
+            F: for<'t, 'c> Fn(&'t T, $(<$A as Argument<$S>>::Of<'c>),*) -> R,
         {
             const SEAL: Seal = Seal;
 
             fn arguments() -> Vec<(Kind, Cow<'static, str>)> {
-                vec![$(($A::KIND, $A::described())),*]
+                vec![$((<$A as Argument<$S>>::KIND, <$A as Argument<$S>>::described())),*]
+            }
+
+            fn needs() -> Needs {
+                let mut _needs = Needs::new();
+                $(<$A as Argument<$S>>::needs(&mut _needs);)*
+                _needs
             }
 
             #[inline]
@@ -394,30 +410,30 @@ macro_rules! method_shapes {
                 pattern: &dyn AsRef<str>,
                 endpoint: Endpoint<'_>,
             ) -> Reply {
-                call!(walk, arguments, pattern, endpoint, R, ($($A $a),*), function(receiver,))
+                call!(walk, arguments, pattern, endpoint, R, ($($A $S $a),*), function(receiver,))
             }
         }
     };
 }
 
 shapes!();
-shapes!(A a);
-shapes!(A a, B b);
-shapes!(A a, B b, C c);
-shapes!(A a, B b, C c, D d);
-shapes!(A a, B b, C c, D d, E e);
-shapes!(A a, B b, C c, D d, E e, G g);
-shapes!(A a, B b, C c, D d, E e, G g, H h);
-shapes!(A a, B b, C c, D d, E e, G g, H h, I i);
+shapes!(A SA a);
+shapes!(A SA a, B SB b);
+shapes!(A SA a, B SB b, C SC c);
+shapes!(A SA a, B SB b, C SC c, D SD d);
+shapes!(A SA a, B SB b, C SC c, D SD d, E SE e);
+shapes!(A SA a, B SB b, C SC c, D SD d, E SE e, G SG g);
+shapes!(A SA a, B SB b, C SC c, D SD d, E SE e, G SG g, H SH h);
+shapes!(A SA a, B SB b, C SC c, D SD d, E SE e, G SG g, H SH h, I SI i);
 
 method_shapes!();
-method_shapes!(A a);
-method_shapes!(A a, B b);
-method_shapes!(A a, B b, C c);
-method_shapes!(A a, B b, C c, D d);
-method_shapes!(A a, B b, C c, D d, E e);
-method_shapes!(A a, B b, C c, D d, E e, G g);
-method_shapes!(A a, B b, C c, D d, E e, G g, H h);
+method_shapes!(A SA a);
+method_shapes!(A SA a, B SB b);
+method_shapes!(A SA a, B SB b, C SC c);
+method_shapes!(A SA a, B SB b, C SC c, D SD d);
+method_shapes!(A SA a, B SB b, C SC c, D SD d, E SE e);
+method_shapes!(A SA a, B SB b, C SC c, D SD d, E SE e, G SG g);
+method_shapes!(A SA a, B SB b, C SC c, D SD d, E SE e, G SG g, H SH h);
 
 /// Returns whether the function makes its response in a `&mut Response`.
 const fn fills_response<R>(kinds: &[Kind]) -> bool {

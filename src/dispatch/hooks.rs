@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::hook_runs::{After, AfterOnce, HookId, Out};
+use super::needs::SharedState;
 use super::segment::short_name;
 use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
-use crate::request::Subtree;
+use crate::request::{Shared, Subtree};
 use crate::sealed::Seal;
 use crate::seen::{Seen, subtree};
 use crate::{IntoResponse, Request, Response};
@@ -15,7 +16,7 @@ use crate::{IntoResponse, Request, Response};
 /// Hooks around a dispatcher, in the order in which they are added: the first is the outermost.
 ///
 /// ```
-/// use hansel::{App, Hooks, Request, Response, Routes, State, StatusCode};
+/// use hansel::{App, Extension, Hooks, Request, Response, Routes, StatusCode};
 ///
 /// struct User(String);
 ///
@@ -29,7 +30,7 @@ use crate::{IntoResponse, Request, Response};
 ///     response.set_header("X-Stamp", "hansel");
 /// }
 ///
-/// fn whoami(user: State<User>) -> String {
+/// fn whoami(user: Extension<User>) -> String {
 ///     user.0.0.clone()
 /// }
 ///
@@ -48,6 +49,8 @@ use crate::{IntoResponse, Request, Response};
 #[must_use = "hooks do nothing until they are served or mounted"]
 pub struct Hooks {
     hooks: Vec<Hook>,
+    /// The state that is shared with the inner dispatcher, for the check of what its handlers take.
+    shared: Vec<SharedState>,
     inner: Box<dyn Dispatch>,
 }
 
@@ -79,6 +82,7 @@ impl Hooks {
     pub fn on<K>(inner: impl IntoDispatch<K>) -> Hooks {
         Hooks {
             hooks: Vec::new(),
+            shared: Vec::new(),
             inner: Box::new(inner.into_dispatch()),
         }
     }
@@ -169,11 +173,57 @@ impl Hooks {
         self
     }
 
-    /// Shares a value with all inner handlers, which take it as [`State<T>`](crate::State).
-    pub fn state<T: Any + Send + Sync>(mut self, value: impl Into<Arc<T>>) -> Hooks {
-        let value = value.into();
-        let hook = move |request: &Request| request.context().set_shared(Arc::clone(&value));
+    /// Shares a value with all inner handlers, which take it as [`State<T>`](crate::State). One that is in an [`Arc`]
+    /// already is shared as it is.
+    ///
+    /// An [`App`](crate::App) checks when it is created that each `State<T>` is shared around the handler that takes it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use hansel::{App, Hooks, Routes, State};
+    ///
+    /// trait Store: Send + Sync { fn count(&self) -> usize; }
+    /// # struct InMemory(Vec<String>);
+    /// # impl Store for InMemory { fn count(&self) -> usize { self.0.len() } }
+    ///
+    /// fn count(store: State<dyn Store>) -> String { store.count().to_string() }
+    ///
+    /// let store: Arc<dyn Store> = Arc::new(InMemory(vec!["a muffin".into()]));
+    /// let app = App::new(Hooks::on(Routes::new().get("/count", count)).state(store));
+    /// # use hansel::{Application, Request};
+    /// # assert_eq!(app.call(&Request::get("/count")).body().bytes(), Some(&b"1"[..]));
+    /// ```
+    #[track_caller]
+    pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Hooks {
+        let value = Shared::new(value);
+        let hook = move |request: &Request| request.context().share(&value);
         self.hooks.push(Hook::State(Box::new(hook)));
+        self.shared.push(SharedState::of::<T>());
+        self
+    }
+
+    /// Declares that a [`State<T>`](crate::State) is shared by what this will be mounted in, for an
+    /// [`App`](crate::App) that is created before it is mounted there. Nothing checks this: if nobody shares it, the
+    /// response is 500.
+    ///
+    /// ```
+    /// use hansel::{App, Hooks, Routes, State};
+    ///
+    /// struct Site(&'static str);
+    ///
+    /// /// An application by itself, which others mount.
+    /// fn about() -> App {
+    ///     App::new(Hooks::on(Routes::new().get("/", |site: State<Site>| site.0.0)).expects_state::<Site>())
+    /// }
+    ///
+    /// let app = App::new(Hooks::on(about()).state(Site("hansel.example")));
+    /// # use hansel::{Application, Request};
+    /// # assert_eq!(app.call(&Request::get("/")).body().bytes(), Some(&b"hansel.example"[..]));
+    /// ```
+    #[track_caller]
+    pub fn expects_state<T: ?Sized + Send + Sync + 'static>(mut self) -> Hooks {
+        self.shared.push(SharedState::of::<T>());
         self
     }
 }
@@ -244,7 +294,7 @@ impl Dispatch for Hooks {
         if self.hooks.iter().any(|hook| matches!(hook, Hook::Respond(_))) {
             map.note_response_hook();
         }
-        self.inner.describe(map);
+        map.sharing(&self.shared, |map| self.inner.describe(map));
     }
 }
 

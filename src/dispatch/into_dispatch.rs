@@ -1,5 +1,7 @@
 //! The kinds of things that can be mounted: dispatchers, applications, functions.
 
+use std::panic::Location;
+
 use super::handler::{Bound, Handler, Shape, bind};
 use super::registry::find_nowhere;
 use super::{Dispatch, Map, MethodSet, Reply, Step, Walk};
@@ -28,6 +30,7 @@ pub trait IntoDispatch<Kind> {
     const SEAL: Seal;
 
     /// Returns the dispatcher.
+    #[track_caller]
     fn into_dispatch(self) -> impl Dispatch + 'static;
 }
 
@@ -50,7 +53,7 @@ impl<S: Shape<H>, H: Handler<S>> IntoDispatch<AFunction<S>> for H {
     const SEAL: Seal = Seal;
 
     fn into_dispatch(self) -> impl Dispatch + 'static {
-        MountedFunction::new(bind(self, &find_nowhere))
+        MountedFunction::new(bind(self, &find_nowhere), Location::caller())
     }
 }
 
@@ -58,10 +61,11 @@ struct MountedFunction {
     bound: Bound,
     methods: MethodSet,
     takes_all: bool,
+    at: &'static Location<'static>,
 }
 
 impl MountedFunction {
-    fn new(bound: Bound) -> MountedFunction {
+    fn new(bound: Bound, at: &'static Location<'static>) -> MountedFunction {
         let takes_all = bound.0.signature().takes_all();
         MountedFunction {
             bound,
@@ -71,6 +75,7 @@ impl MountedFunction {
                 MethodSet::of(http::Method::GET)
             },
             takes_all,
+            at,
         }
     }
 }
@@ -94,5 +99,6 @@ impl Dispatch for MountedFunction {
         let signature = self.bound.0.signature();
         let pattern = if self.takes_all { "/{*}" } else { &*signature.pattern };
         map.endpoint("Function", &self.methods, pattern, &signature.text());
+        map.check(&signature.needs, self.at);
     }
 }

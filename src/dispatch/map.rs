@@ -1,8 +1,10 @@
 //! The map of an application: its endpoints, and their patterns.
 
 use std::fmt;
+use std::panic::Location;
 
 use super::MethodSet;
+use super::needs::{Around, Needs, SharedState, StateCheck};
 
 /// The map of an application: every endpoint that is known before a request.
 ///
@@ -27,6 +29,8 @@ pub struct Map {
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
     has_response_hook: bool,
+    /// The check of the state that handlers take, if this map is made for one.
+    check: Option<Box<StateCheck>>,
 }
 
 /// A place on a [`Map`]: an endpoint.
@@ -49,6 +53,14 @@ impl Map {
     /// Creates an empty map.
     pub fn new() -> Map {
         Map::default()
+    }
+
+    /// Creates an empty map that checks the state that the endpoints take.
+    pub(crate) fn checking() -> Map {
+        Map {
+            check: Some(Box::default()),
+            ..Map::default()
+        }
     }
 
     /// Returns all places, in the order in which they were described.
@@ -107,6 +119,71 @@ impl Map {
         }
     }
 
+    /// Notes what the endpoint that was added last needs, which is checked when the application is created.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Walk};
+    /// use hansel::{FromRequest, Hooks, IntoResponse, Method, State};
+    ///
+    /// struct Motto(&'static str);
+    ///
+    /// struct Shown(MethodSet);
+    ///
+    /// impl Dispatch for Shown {
+    ///     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+    ///         walk.arrive(Endpoint::new("Shown", "motto", &self.0), |request| {
+    ///             State::<Motto>::from_request(request).map(|motto| motto.0.0).into_response()
+    ///         })
+    ///     }
+    ///
+    ///     fn describe(&self, map: &mut Map) {
+    ///         map.endpoint("Shown", &self.0, "/", "motto");
+    ///         map.needs(|needs| needs.state::<Motto>());
+    ///     }
+    /// }
+    ///
+    /// let shown = Shown(MethodSet::of(Method::GET));
+    /// let app = hansel::App::new(Hooks::on(shown).state(Motto("No crumb is lost.")));
+    /// # use hansel::{Application, Request};
+    /// # assert_eq!(app.call(&Request::get("/")).body().bytes(), Some(&b"No crumb is lost."[..]));
+    /// ```
+    #[track_caller]
+    pub fn needs(&mut self, note: impl FnOnce(&mut Needs)) {
+        let mut needs = Needs::new();
+        note(&mut needs);
+        self.check(&needs, Location::caller());
+    }
+
+    /// Checks what the endpoint that was added last needs; it was registered `at` that line.
+    pub(super) fn check(&mut self, needs: &Needs, at: &'static Location<'static>) {
+        if let (Some(check), Some(place)) = (&mut self.check, self.places.last()) {
+            check.check(needs, || {
+                format!("{} of `{}`, at {at},", place.handler, place.label())
+            });
+        }
+    }
+
+    /// Lets `describe` add places around which `shared` is shared.
+    pub(super) fn sharing(&mut self, shared: &[SharedState], describe: impl FnOnce(&mut Map)) {
+        if let Some(check) = &mut self.check {
+            check.enter(shared);
+        }
+        describe(self);
+        if let Some(check) = &mut self.check {
+            check.leave(shared);
+        }
+    }
+
+    /// Returns the state that is shared around what is being described, if that is being checked.
+    pub(super) fn around(&self) -> Option<&Around> {
+        self.check.as_ref().map(|check| check.around())
+    }
+
+    /// Says what endpoints need and do not get, if that was checked.
+    pub(crate) fn unmet(&mut self) -> Option<String> {
+        self.check.take()?.problem()
+    }
+
     /// Adds a place for something that does not describe itself.
     pub fn opaque(&mut self) {
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
@@ -154,6 +231,11 @@ impl fmt::Display for Map {
 }
 
 impl Place {
+    /// Returns its methods and its pattern, such as `GET /people/{id}`.
+    fn label(&self) -> String {
+        format!("{} {}", self.methods_text(), self.pattern)
+    }
+
     fn methods_text(&self) -> String {
         if self.methods.is_any() {
             return "any".to_owned();

@@ -9,6 +9,7 @@ use http::Method;
 
 use super::by_method::best;
 use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, Signature, bind, bind_method};
+use super::needs::Around;
 use super::registry::find_nowhere;
 use super::segment::plain;
 use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
@@ -47,14 +48,19 @@ use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
 ///
 /// # Panics
 /// Adding panics if two functions have the same name and method. The message names both places. At run time,
-/// [`insert`](Methods::insert) replaces a function.
+/// [`insert`](Methods::insert) replaces a function. Once an [`App`](crate::App) is created from the functions, adding one
+/// panics if it takes a [`State`](crate::State) that nothing around them shares.
 pub struct Methods<T = ()> {
     receiver: Arc<T>,
     /// Replaced as a whole. Readers hold the lock only while they clone the inner `Arc`.
     table: Arc<RwLock<Arc<Table<T>>>>,
 }
 
-type Table<T> = HashMap<String, Name<T>>;
+struct Table<T> {
+    names: HashMap<String, Name<T>>,
+    /// The state that is shared around the functions wherever an application has them, once one has.
+    around: Option<Around>,
+}
 
 /// All functions with one name.
 struct Name<T> {
@@ -80,7 +86,7 @@ impl<T> fmt::Debug for Methods<T> {
         f.debug_struct("Methods")
             .field(
                 "names",
-                &self.table.read().unwrap_or_else(PoisonError::into_inner).len(),
+                &self.table.read().unwrap_or_else(PoisonError::into_inner).names.len(),
             )
             .finish_non_exhaustive()
     }
@@ -169,12 +175,12 @@ impl<T: Send + Sync + 'static> Methods<T> {
     /// Removes all functions with a name, and returns whether there were any. The next request sees the change.
     pub fn remove(&self, name: &str) -> bool {
         let name = plain(name);
-        self.change(|table| table.remove(name).is_some())
+        self.change(|table| table.names.remove(name).is_some())
     }
 
     /// Returns the names of all functions, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.table().keys().cloned().collect();
+        let mut names: Vec<String> = self.table().names.keys().cloned().collect();
         names.sort_unstable();
         names
     }
@@ -182,13 +188,20 @@ impl<T: Send + Sync + 'static> Methods<T> {
     #[track_caller]
     fn expose(&self, name: &str, exposed: Exposed<T>, duplicate: Duplicate) {
         let name = plain(name);
-        let clash = self.change(|table| {
-            let functions = &mut table
-                .entry(name.to_owned())
-                .or_insert_with(|| Name::new(name))
-                .functions;
+        // If it is refused, it is dropped at the end: not under the lock.
+        let _kept = exposed.clone();
+        let problem = self.change(|table| {
+            let around = table.around.as_ref();
+            if let Some(problem) = around.and_then(|around| exposed.unmet(name, around)) {
+                return Some(problem);
+            }
+            let named = table.names.entry(name.to_owned());
+            let functions = &mut named.or_insert_with(|| Name::new(name)).functions;
             match functions.iter_mut().find(|other| other.methods == exposed.methods) {
-                Some(other) if duplicate == Duplicate::Refuse => Some((other.at, exposed.at)),
+                Some(other) if duplicate == Duplicate::Refuse => Some(format!(
+                    "two functions are called `{name}`: at {} and at {}",
+                    other.at, exposed.at
+                )),
                 Some(other) => {
                     *other = exposed;
                     None
@@ -199,18 +212,24 @@ impl<T: Send + Sync + 'static> Methods<T> {
                 }
             }
         });
-        if let Some((first, second)) = clash {
-            panic!("two functions are called `{name}`: at {first} and at {second}");
+        if let Some(problem) = problem {
+            panic!("{problem}");
         }
+    }
+
+    /// Remembers the state that is shared around the functions, for those that come later. The same lock guards both, so
+    /// a function that is added meanwhile is either checked or described.
+    fn note_around(&self, around: &Around) {
+        self.change(|table| match &mut table.around {
+            Some(known) => known.retain_common(around),
+            None => table.around = Some(around.clone()),
+        });
     }
 
     /// Replaces the table with a changed copy.
     fn change<R>(&self, change: impl FnOnce(&mut Table<T>) -> R) -> R {
         let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let mut table: Table<T> = current
-            .iter()
-            .map(|(name, functions)| (name.clone(), functions.clone()))
-            .collect();
+        let mut table = Table::clone(&current);
         let result = change(&mut table);
         let before = std::mem::replace(&mut *current, Arc::new(table));
         // Dropping a user's function may run any code: not under the lock.
@@ -238,6 +257,12 @@ impl<T> Exposed<T> {
             call: Callee::Plain(bind(function, &find_nowhere)),
             at: Location::caller(),
         }
+    }
+
+    /// Says what is wrong if the function takes state that is not shared `around` it.
+    fn unmet(&self, name: &str, around: &Around) -> Option<String> {
+        let taker = format!("the function `{name}`, at {},", self.at);
+        around.problem(&self.signature().needs, &taker)
     }
 
     fn signature(&self) -> &Signature {
@@ -282,6 +307,24 @@ impl<T> Name<T> {
     }
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Table<T> {
+        Table {
+            names: HashMap::new(),
+            around: None,
+        }
+    }
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Table<T> {
+        Table {
+            names: self.names.clone(),
+            around: self.around.clone(),
+        }
+    }
+}
+
 impl<T> Clone for Name<T> {
     fn clone(&self) -> Name<T> {
         Name {
@@ -299,7 +342,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
             Some(name) => (name, 1),
         };
         // The empty segment behind a trailing slash is not a name.
-        let found = table.get(name).filter(|_| taken == usize::from(!name.is_empty()));
+        let found = table.names.get(name).filter(|_| taken == usize::from(!name.is_empty()));
         let Some(found) = found else {
             let rest = walk.segments().text();
             return Err(walk.decline("Methods", "", || Why::Unknown(rest.into(), known(&table))));
@@ -316,13 +359,17 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
     }
 
     fn describe(&self, map: &mut Map) {
+        if let Some(around) = map.around() {
+            self.note_around(around);
+        }
         let table = self.table();
         for name in self.names() {
-            let Some(found) = table.get(&name) else { continue };
+            let Some(found) = table.names.get(&name) else { continue };
             for function in &found.functions {
                 let signature = function.signature();
                 let pattern = format!("{}{}", found.pattern, signature.pattern);
                 map.endpoint("Methods", &function.methods, &pattern, &signature.text());
+                map.check(&signature.needs, function.at);
             }
         }
     }
@@ -330,10 +377,10 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
 
 /// Lists the names, for explanations.
 fn known<T>(table: &Table<T>) -> String {
-    if table.is_empty() {
+    if table.names.is_empty() {
         return "; there are no functions here".to_owned();
     }
-    let mut names: Vec<_> = table.keys().map(String::as_str).collect();
+    let mut names: Vec<_> = table.names.keys().map(String::as_str).collect();
     names.sort_unstable();
     format!("; there is {}", names.join(", "))
 }

@@ -1,6 +1,7 @@
 //! Dispatch by resource and verb: the functions of a resource are named after the methods that they answer.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use http::Method;
@@ -9,7 +10,7 @@ use super::arguments::{PathArguments, Tail};
 use super::handler::{MethodHandler, MethodShape, Signature};
 use super::method_set::standard;
 use super::segment::{plain, short_name, type_name};
-use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Reply, Step, Walk, Why, notation};
+use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Needs, Reply, Step, Walk, Why, notation};
 use crate::Request;
 use crate::pace::Pace;
 use crate::sealed::Seal;
@@ -152,6 +153,7 @@ enum Stage {
 macro_rules! verbs {
     ($($(#[$doc:meta])* $verb:ident $name:literal),*) => {$(
         $(#[$doc])*
+        #[track_caller]
         pub fn $verb<F: MethodHandler<S, H>, H: MethodShape<S, F>>(&mut self, function: F) -> &mut Self {
             self.verb($name, function)
         }
@@ -181,6 +183,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
     /// # Panics
     /// Panics if this is not the name of a method, or if the verb is listed twice. This happens when an application is
     /// created from the resource.
+    #[track_caller]
     pub fn verb<F: MethodHandler<S, H>, H: MethodShape<S, F>>(&mut self, name: &str, function: F) -> &mut Self {
         let full_name = std::any::type_name::<F>();
         let name = plain(name);
@@ -190,9 +193,10 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 if listed.contains(&method) {
                     panic!("{} lists {method} twice", std::any::type_name::<S>());
                 }
-                let signature = Signature::new(full_name, H::arguments());
+                let signature = Signature::new(full_name, H::arguments(), H::needs());
                 let methods = MethodSet::of(method.clone());
                 map.endpoint("Resource", &methods, &signature.pattern, &signature.text());
+                map.check(&signature.needs, Location::caller());
                 listed.push(method);
             }
             ListedFor::Dispatch(stage, walk) => {
@@ -344,7 +348,7 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
         methods: &methods,
         pace: Pace::of_name(full_name),
     };
-    let pattern = walk.named(|| Signature::new(full_name, H::arguments()).pattern);
+    let pattern = walk.named(|| Signature::new(full_name, H::arguments(), Needs::new()).pattern);
     let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
     H::call(function, resource, walk, &mut arguments, &pattern, endpoint)
 }

@@ -25,10 +25,8 @@ use std::path::PathBuf;
 /// # assert!(Isbn::from_segment("9783161484100").is_some_and(|isbn| isbn.0.starts_with("978")));
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an argument of a handler",
-    label = "this handler has an argument of type `{Self}`",
-    note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
-    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
+    message = "`{Self}` can't be read from a segment of a path",
+    note = "implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`"
 )]
 pub trait FromSegment: Sized {
     /// Reads a decoded segment. After `None`, the next route that matches is tried; if there is none, the response is

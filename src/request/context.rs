@@ -1,4 +1,4 @@
-//! Values that travel with a request: a hook sets them, a handler reads them.
+//! Values that travel with a request: those that a hook sets for it, and those that the application shares with all.
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// The values set on one request. The last one of each type is visible.
+/// A value that the application shares, as it is set on a request. Its type is not that of a value that a hook sets, so
+/// neither hides the other.
+pub(crate) struct Shared<T: ?Sized>(Arc<T>);
+
+/// The values set on one request, each with its type. The last one of each type is visible.
 ///
 /// Values are shared, not borrowed, so a handler may keep one while a later hook sets another.
 #[derive(Default)]
@@ -27,11 +31,15 @@ pub(crate) struct Mark(usize);
 
 impl Context {
     pub(crate) fn set<T: Any + Send + Sync>(&self, value: T) {
-        self.set_shared(Arc::new(value));
+        self.push(Arc::new(value));
     }
 
-    /// Does what [`set`](Context::set) does, for a value that is shared.
-    pub(crate) fn set_shared<T: Any + Send + Sync>(&self, value: Arc<T>) {
+    /// Shares a value of the application with the request.
+    pub(crate) fn share<T: Any + Send + Sync>(&self, value: &Arc<Shared<T>>) {
+        self.push(Arc::clone(value));
+    }
+
+    fn push<T: Any + Send + Sync>(&self, value: Arc<T>) {
         self.values.borrow_mut().push((TypeId::of::<T>(), value));
         self.count.set(self.count.get() + 1);
     }
@@ -41,6 +49,17 @@ impl Context {
         let values = self.values.borrow();
         let (_, value) = values.iter().rev().find(|(id, _)| *id == wanted)?;
         Arc::clone(value).downcast().ok()
+    }
+
+    /// Returns the value that the application shares as a `T`, or as an `Arc<T>`.
+    pub(crate) fn state<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let (plain, in_arc) = shared_types::<T>();
+        let values = self.values.borrow();
+        let (id, value) = values.iter().rev().find(|(id, _)| *id == plain || *id == in_arc)?;
+        if *id == plain {
+            return value.downcast_ref::<Shared<T>>().map(|shared| Arc::clone(&shared.0));
+        }
+        value.downcast_ref::<Shared<Arc<T>>>().map(|shared| Arc::clone(&*shared.0))
     }
 
     #[inline]
@@ -81,6 +100,17 @@ impl Context {
     }
 }
 
+impl<T> Shared<T> {
+    pub(crate) fn new(value: T) -> Arc<Shared<T>> {
+        Arc::new(Shared(Arc::new(value)))
+    }
+}
+
+/// The types as which a `T` may be shared: as it is, or in an `Arc`.
+pub(crate) fn shared_types<T: ?Sized + 'static>() -> (TypeId, TypeId) {
+    (TypeId::of::<Shared<T>>(), TypeId::of::<Shared<Arc<T>>>())
+}
+
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Context({} values)", self.mark().0)
@@ -103,6 +133,29 @@ mod tests {
         assert_eq!(context.value::<u32>().as_deref(), Some(&1));
         assert_eq!(context.value::<&str>().as_deref(), Some(&"user"));
         assert_eq!(context.value::<u8>(), None);
+    }
+
+    #[test]
+    fn a_value_that_is_set_and_one_that_is_shared_do_not_hide_each_other() {
+        let context = Context::default();
+        context.share(&Shared::new(1_u32));
+        assert_eq!(context.value::<u32>(), None);
+        context.set(2_u32);
+        assert_eq!(context.state::<u32>().as_deref(), Some(&1));
+        assert_eq!(context.value::<u32>().as_deref(), Some(&2));
+        assert_eq!(context.state::<u8>(), None);
+    }
+
+    #[test]
+    fn what_is_shared_in_an_arc_is_found_with_and_without_it() {
+        let context = Context::default();
+        let text: Arc<str> = "shared".into();
+        context.share(&Shared::new(text));
+        assert_eq!(context.state::<str>().as_deref(), Some("shared"));
+        assert_eq!(context.state::<Arc<str>>().as_deref().map(|text| &**text), Some("shared"));
+        context.share(&Shared::new(1_u8));
+        context.share(&Shared::new(Arc::new(2_u8)));
+        assert_eq!(context.state::<u8>().as_deref(), Some(&2), "the last one, in whichever way");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use build::InvalidRequest;
 #[cfg(feature = "tower")]
 pub(crate) use build::head_text;
 use captures::Captures;
-pub(crate) use context::{Context, Mark, Values};
+pub(crate) use context::{Context, Mark, Shared, Values, shared_types};
 pub(crate) use copy::RequestCopy;
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
@@ -279,7 +279,8 @@ impl Request {
         Trailers::of(self.body.trailers(self.head_and_body()))
     }
 
-    /// Sets a value for everyone who handles this request from now on.
+    /// Sets a value for everyone who handles this request from now on. Handlers take it as an
+    /// [`Extension<T>`](crate::Extension).
     ///
     /// There is one value per type: a second one hides the first.
     ///
@@ -294,9 +295,33 @@ impl Request {
         self.context.set(value);
     }
 
-    /// Returns the value of that type, if one was set.
+    /// Returns the value of that type, if one was [set](Request::set).
     pub fn value<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.context.value()
+    }
+
+    /// Returns the value of that type that the application shares by [`Hooks::state`](crate::Hooks::state), if it does.
+    /// This is how hooks read it; handlers take a [`State<T>`](crate::State).
+    ///
+    /// ```
+    /// use hansel::{App, Hooks, Request, Routes, StatusCode};
+    ///
+    /// struct Keys(Vec<String>);
+    ///
+    /// fn check(request: &Request) -> Result<(), StatusCode> {
+    ///     let keys = request.state::<Keys>().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    ///     let is_known = |key: &str| keys.0.iter().any(|known| known == key);
+    ///     request.header("X-Key").is_some_and(is_known).then_some(()).ok_or(StatusCode::UNAUTHORIZED)
+    /// }
+    ///
+    /// let hooked = Hooks::on(Routes::new().get("/", || "inside")).state(Keys(vec!["crumb".into()])).before(check);
+    /// # use hansel::Application;
+    /// # let app = App::new(hooked);
+    /// # assert_eq!(app.call(&Request::get("/")).status(), 401);
+    /// # assert_eq!(app.call(&Request::get("/").with_header("X-Key", "crumb")).status(), 200);
+    /// ```
+    pub fn state<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.context.state()
     }
 
     /// Returns the decoded part of the path that a pattern captured under this name. If two patterns use the same name, the

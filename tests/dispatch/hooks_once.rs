@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use hansel::dispatch::{Dispatch, IntoDispatch, Miss, Reply, Walk};
 use hansel::test::Client;
-use hansel::{App, Chain, Hooks, Method, Request, Response, Routes, Slashes, State, StatusCode, mount};
+use hansel::{App, Chain, Extension, Hooks, Method, Request, Response, Routes, Slashes, StatusCode, mount};
 use proptest::prelude::*;
 
 /// A tree of what an application is made of.
@@ -200,7 +200,7 @@ fn a_redirection_tells_nobody_what_is_in_a_guarded_subtree() {
 #[test]
 fn what_a_hook_set_on_the_first_walk_is_there_on_the_second() {
     struct User(&'static str);
-    let routes = Routes::new().get("/me/", |user: State<User>| user.0.0);
+    let routes = Routes::new().get("/me/", |user: Extension<User>| user.0.0);
     let hooked = Hooks::on(routes).before(|request: &Request| request.set(User("Gretel")));
     let client = Client::new(App::new(hooked).slashes(Slashes::Ignore));
     assert_eq!(client.get("/me").text(), "Gretel");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hansel::{
-    App, Body, Error, Json, Limits, Method, Origin, Request, Response, Routes, Slashes, State, StatusCode,
+    App, Body, Error, Extension, Json, Limits, Method, Origin, Request, Response, Routes, Slashes, StatusCode,
     problem_details,
 };
 
@@ -46,7 +46,7 @@ fn routes(gate: Receiver<()>) -> Routes {
         .get("/explicit", || -> hansel::Result<&str> {
             Err(Error::new(StatusCode::PAYMENT_REQUIRED, "one more coin"))
         })
-        .get("/state", |_: State<Missing>| "")
+        .get("/extension", |_: Extension<Missing>| "")
         .get("/header", || {
             Response::new("").with_header("X-Bad", format!("a\n{SECRET}"))
         })
@@ -105,7 +105,7 @@ fn cases() -> Vec<Case> {
         ("other JSON", body("/point", json, "[]"), 422, Origin::Rejected, true),
         ("panic", get("/panic"), 500, Origin::Panicked, true),
         ("error", get("/error"), 500, Origin::Failed, true),
-        ("state", get("/state"), 500, Origin::Failed, true),
+        ("extension", get("/extension"), 500, Origin::Failed, true),
         ("header", get("/header"), 500, Origin::Failed, true),
         (
             "malformed",

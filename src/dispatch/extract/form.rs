@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use super::{extractor, refusal, urlencoded};
-use crate::{IntoResponse, Pairs, Request, Response};
+use super::{FromRequest, is_bodiless, refusal, urlencoded};
+use crate::{Error, IntoResponse, Pairs, Request, Response};
 
 /// The body of a request, a form (`application/x-www-form-urlencoded`), read as a `T`.
 ///
@@ -43,22 +43,31 @@ use crate::{IntoResponse, Pairs, Request, Response};
 )]
 pub struct Form<T>(pub T);
 
-extractor!([T: DeserializeOwned] Form<T>, form);
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Rejection = Error;
 
-fn form<T: DeserializeOwned>(request: &Request) -> Result<Form<T>, Response> {
-    const KIND: &str = "application/x-www-form-urlencoded";
-    let sent = request.header("Content-Type").unwrap_or("");
-    let essence = sent.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case(KIND) {
-        let reason = format!("expected {KIND}, not `{essence}`");
-        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form", reason));
+    fn from_request(request: &Request) -> Result<Form<T>, Error> {
+        const KIND: &str = "application/x-www-form-urlencoded";
+        let sent = request.header("Content-Type").unwrap_or("");
+        let essence = sent.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case(KIND) {
+            let reason = format!("expected {KIND}, not `{essence}`");
+            return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form", reason));
+        }
+        urlencoded::read(Pairs::of(request.text()?)).map(Form).map_err(|problem| {
+            let status = match problem {
+                urlencoded::Problem::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            refusal(status, "form", problem)
+        })
     }
-    let text = request.text().map_err(IntoResponse::into_response)?;
-    urlencoded::read(Pairs::of(text)).map(Form).map_err(|problem| {
-        let status = match problem {
-            urlencoded::Problem::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        refusal(status, "form", problem)
-    })
+
+    /// Returns `None` if the request has neither a Content-Type nor a body.
+    fn optional(request: &Request) -> Result<Option<Form<T>>, Response> {
+        if is_bodiless(request)? {
+            return Ok(None);
+        }
+        Form::from_request(request).map(Some).map_err(IntoResponse::into_response)
+    }
 }

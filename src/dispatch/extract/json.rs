@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::{extractor, refusal};
+use super::{FromRequest, is_bodiless, refusal};
 use crate::{Body, Error, IntoResponse, Request, Response};
 
 /// As an argument, the body of a request, JSON, read as a `T`. As a response, the JSON of a `T`.
@@ -47,25 +47,35 @@ use crate::{Body, Error, IntoResponse, Request, Response};
 )]
 pub struct Json<T>(pub T);
 
-extractor!([T: DeserializeOwned] Json<T>, json);
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Rejection = Error;
 
-fn json<T: DeserializeOwned>(request: &Request) -> Result<Json<T>, Response> {
-    let sent = request.header("Content-Type").unwrap_or("");
-    if !is_json(sent) {
-        let reason = format!("expected application/json, not `{sent}`");
-        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON", reason));
+    fn from_request(request: &Request) -> Result<Json<T>, Error> {
+        let sent = request.header("Content-Type").unwrap_or("");
+        if !is_json(sent) {
+            let reason = format!("expected application/json, not `{sent}`");
+            return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON", reason));
+        }
+        let bytes = request.bytes()?;
+        // RFC 8259 §8.1: "implementations that parse JSON texts MAY ignore the presence of a byte order mark rather than
+        // treating it as an error". Editors and proxies of Windows send one.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        serde_json::from_slice(bytes).map(Json).map_err(|error| {
+            let status = match error.classify() {
+                Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
+                Category::Io | Category::Syntax | Category::Eof => StatusCode::BAD_REQUEST,
+            };
+            refusal(status, "JSON", without_type_names(&error.to_string()))
+        })
     }
-    let bytes = request.bytes().map_err(IntoResponse::into_response)?;
-    // RFC 8259 §8.1: "implementations that parse JSON texts MAY ignore the presence of a byte order mark rather than
-    // treating it as an error". Editors and proxies of Windows send one.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).map(Json).map_err(|error| {
-        let status = match error.classify() {
-            Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
-            Category::Io | Category::Syntax | Category::Eof => StatusCode::BAD_REQUEST,
-        };
-        refusal(status, "JSON", without_type_names(&error.to_string()))
-    })
+
+    /// Returns `None` if the request has neither a Content-Type nor a body.
+    fn optional(request: &Request) -> Result<Option<Json<T>>, Response> {
+        if is_bodiless(request)? {
+            return Ok(None);
+        }
+        Json::from_request(request).map(Some).map_err(IntoResponse::into_response)
+    }
 }
 
 /// What `serde` says of a mistake, without the names of the program's types: they are no business of a client's.

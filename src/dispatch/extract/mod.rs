@@ -1,7 +1,9 @@
 //! Arguments that are read from the request, once the endpoint is final.
 
+mod extension;
 #[cfg(feature = "form")]
 mod form;
+mod from_request;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "query")]
@@ -10,55 +12,29 @@ mod state;
 #[cfg(any(feature = "query", feature = "form"))]
 mod urlencoded;
 
+pub use extension::Extension;
 #[cfg(feature = "form")]
 pub use form::Form;
+pub use from_request::FromRequest;
+pub(super) use from_request::rejected;
 #[cfg(feature = "json")]
 pub use json::Json;
 #[cfg(feature = "query")]
 pub use query::Query;
 pub use state::State;
 
-/// Implements `Argument` for a type that takes nothing of the path, and is read from the request by a function.
-macro_rules! extractor {
-    ([$($generics:tt)*] $type:ty, $extract:path) => {
-        impl<$($generics)*> $crate::dispatch::Argument for $type {
-            const SEAL: $crate::sealed::Seal = $crate::sealed::Seal;
-            type Of<'c> = $type;
-            type Parsed<'r> = ();
-            const KIND: $crate::dispatch::Kind = $crate::dispatch::Kind::Extractor;
-
-            fn parse<'r>(
-                _: &mut $crate::dispatch::PathArguments<'_, 'r>,
-            ) -> Result<(), $crate::dispatch::Unfit<'r>> {
-                Ok(())
-            }
-
-            fn extract<'c, 'r: 'c>(
-                (): (),
-                source: &mut $crate::dispatch::Source<'c, 'r>,
-            ) -> Result<$type, Box<$crate::Response>> {
-                $extract(source.request).map_err($crate::dispatch::extract::rejected)
-            }
-        }
-    };
-}
-use extractor;
-
-/// Returns the response to a request whose query or body the handler can't take.
+/// Returns the error for a request whose query or body the handler can't take.
 #[cfg(any(feature = "query", feature = "form", feature = "json"))]
-fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Response {
-    crate::Response::new(format!("{what}: {reason}"))
-        .with_status(status)
-        .with_origin(crate::Origin::Rejected)
+fn refusal(status: http::StatusCode, what: &str, reason: impl std::fmt::Display) -> crate::Error {
+    crate::Error::new(status, format!("{what}: {reason}"))
 }
 
-/// A response to a request of which a handler's argument can't be made.
-pub(crate) fn rejected(response: crate::Response) -> Box<crate::Response> {
-    // What has failed has said so itself.
-    let is_handlers = response.origin() == Some(crate::Origin::Handler);
-    Box::new(if is_handlers {
-        response.with_origin(crate::Origin::Rejected)
-    } else {
-        response
-    })
+/// Returns whether the request has neither a Content-Type nor a body.
+#[cfg(any(feature = "form", feature = "json"))]
+fn is_bodiless(request: &crate::Request) -> Result<bool, crate::Response> {
+    if request.header_bytes("Content-Type").is_some() {
+        return Ok(false);
+    }
+    let body = request.bytes().map_err(crate::IntoResponse::into_response)?;
+    Ok(body.is_empty())
 }

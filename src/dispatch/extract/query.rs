@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use super::{extractor, refusal, urlencoded};
-use crate::{Request, Response};
+use super::{FromRequest, refusal, urlencoded};
+use crate::{Error, IntoResponse, Request, Response};
 
 /// The query of a request, read as a `T`: a field is the value with its name, a `Vec` has all values with its name.
 ///
@@ -42,10 +42,20 @@ use crate::{Request, Response};
 )]
 pub struct Query<T>(pub T);
 
-extractor!([T: DeserializeOwned] Query<T>, query);
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Rejection = Error;
 
-fn query<T: DeserializeOwned>(request: &Request) -> Result<Query<T>, Response> {
-    urlencoded::read(request.query_pairs())
-        .map(Query)
-        .map_err(|problem| refusal(StatusCode::BAD_REQUEST, "query", problem))
+    fn from_request(request: &Request) -> Result<Query<T>, Error> {
+        urlencoded::read(request.query_pairs())
+            .map(Query)
+            .map_err(|problem| refusal(StatusCode::BAD_REQUEST, "query", problem))
+    }
+
+    /// Returns `None` if the target has no `?`.
+    fn optional(request: &Request) -> Result<Option<Query<T>>, Response> {
+        if request.query().is_none() {
+            return Ok(None);
+        }
+        Query::from_request(request).map(Some).map_err(IntoResponse::into_response)
+    }
 }

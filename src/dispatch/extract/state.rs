@@ -1,15 +1,21 @@
-//! State that a part of the application shares.
+//! State that an application shares with its handlers.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::extractor;
-use crate::{Error, IntoResponse, Request, Response};
+use super::FromRequest;
+use crate::dispatch::Needs;
+use crate::{Error, Request};
 
-/// A value that [`Hooks::state`](crate::Hooks::state) shares with the handler, or that a hook has set on the request.
+/// A value that [`Hooks::state`](crate::Hooks::state) shares with the handler.
 ///
-/// If there is no value of this type, the response is 500, and the log names the type.
+/// That there is one is checked when the [`App`](crate::App) is created, which a server does at its start: if nothing
+/// around a handler shares it, that panics, and names the type and the line of the route. What a dispatcher of your own
+/// does not [describe](crate::dispatch::Dispatch::describe) can't be checked; there the response is 500, and the log
+/// names the type.
+///
+/// A value that a hook sets for a single request is an [`Extension`](crate::Extension).
 ///
 /// ```
 /// use hansel::{Hooks, Routes, State};
@@ -30,9 +36,9 @@ use crate::{Error, IntoResponse, Request, Response};
     clippy::exhaustive_structs,
     reason = "handlers take it apart: `State(value): State<T>`"
 )]
-pub struct State<T>(pub Arc<T>);
+pub struct State<T: ?Sized>(pub Arc<T>);
 
-impl<T> Deref for State<T> {
+impl<T: ?Sized> Deref for State<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -40,17 +46,26 @@ impl<T> Deref for State<T> {
     }
 }
 
-impl<T> Clone for State<T> {
+impl<T: ?Sized> Clone for State<T> {
     fn clone(&self) -> State<T> {
         State(Arc::clone(&self.0))
     }
 }
 
-extractor!([T: Any + Send + Sync] State<T>, state);
+impl<T: ?Sized + Send + Sync + 'static> FromRequest for State<T> {
+    type Rejection = Error;
 
-fn state<T: Any + Send + Sync>(request: &Request) -> Result<State<T>, Response> {
-    request.value::<T>().map(State).ok_or_else(|| {
-        let text = format!("it takes a State<{}>, and nothing has set one", type_name::<T>());
-        Error::from(text).into_response()
-    })
+    fn from_request(request: &Request) -> Result<State<T>, Error> {
+        request.state::<T>().map(State).ok_or_else(missing::<T>)
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.state::<T>();
+    }
+}
+
+#[cold]
+fn missing<T: ?Sized>() -> Error {
+    let text = format!("it takes a State<{}>, and nothing around it shares one", type_name::<T>());
+    Error::from(text)
 }

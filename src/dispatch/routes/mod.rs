@@ -67,7 +67,8 @@ pub struct Routes {
     handlers: HashMap<Key, Vec<usize>>,
     /// The mounts, by pattern: handlers and a mount may have equal patterns.
     mounts: HashMap<Key, usize>,
-    not_found: Option<Bound>,
+    /// With the line that sets it.
+    not_found: Option<(Bound, &'static Location<'static>)>,
     registry: Registry,
     table: OnceLock<Table>,
 }
@@ -188,7 +189,7 @@ impl Routes {
                 signature.text()
             );
         }
-        self.not_found = Some(bound);
+        self.not_found = Some((bound, Location::caller()));
         self
     }
 
@@ -258,7 +259,7 @@ impl Dispatch for Routes {
             Err(miss) => miss,
         };
         match &self.not_found {
-            Some(handler) if miss == Miss::NotFound && walk.is_last_resort() => not_found(handler, walk),
+            Some((handler, _)) if miss == Miss::NotFound && walk.is_last_resort() => not_found(handler, walk),
             _ => Err(miss),
         }
     }
@@ -272,13 +273,11 @@ impl Dispatch for Routes {
                 Destination::Mount(_) => first.describe(map),
             }
         }
-        if let Some(handler) = &self.not_found {
-            map.endpoint(
-                "Routes",
-                &MethodSet::any(),
-                "/{*}",
-                &format!("{} (not found)", handler.0.signature().text()),
-            );
+        if let Some((handler, at)) = &self.not_found {
+            let signature = handler.0.signature();
+            let shown = format!("{} (not found)", signature.text());
+            map.endpoint("Routes", &MethodSet::any(), "/{*}", &shown);
+            map.check(&signature.needs, at);
         }
     }
 }

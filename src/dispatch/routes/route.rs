@@ -157,8 +157,9 @@ impl Route {
         match &self.destination {
             Destination::Mount(inner) => map.below(&self.shown, |map| inner.describe(map)),
             Destination::Handler(handler) => {
-                let function = handler.bound.0.signature().text();
-                map.endpoint("Routes", &handler.methods, &self.shown, &function);
+                let signature = handler.bound.0.signature();
+                map.endpoint("Routes", &handler.methods, &self.shown, &signature.text());
+                map.check(&signature.needs, self.registration.at);
                 if let Some(name) = &self.registration.name {
                     map.name(name);
                 }

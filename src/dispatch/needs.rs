@@ -1,0 +1,177 @@
+//! The state that handlers need, and the check that something shares it: done when an application is created, so that no
+//! request has to find out.
+
+use std::any::{TypeId, type_name};
+use std::fmt::{Display, Write};
+use std::panic::Location;
+
+use crate::request::shared_types;
+
+/// The [`State`](crate::State) that an argument needs; see [`FromRequest::needs`](crate::FromRequest::needs).
+#[derive(Clone, Debug, Default)]
+pub struct Needs(Vec<Need>);
+
+/// A `State<T>` that is needed.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// It is shared as a `T`, or as an `Arc<T>`.
+    types: (TypeId, TypeId),
+    name: &'static str,
+    // Behind a pointer that only `Needs::state` has, so the linker drops the text from programs without state.
+    explain: Explain,
+}
+
+type Explain = fn(&Need, &dyn Display, &Around) -> String;
+
+/// A `T` that is shared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharedState {
+    id: TypeId,
+    name: &'static str,
+    at: &'static Location<'static>,
+}
+
+/// The state that is shared around a part of an application.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Around {
+    shared: Vec<SharedState>,
+    /// What is shared around other parts, for explanations.
+    elsewhere: Vec<SharedState>,
+}
+
+/// The check of an application, in the order in which it is described.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StateCheck {
+    around: Around,
+    unmet: Vec<(Need, String, Around)>,
+}
+
+impl Needs {
+    pub(super) const fn new() -> Needs {
+        Needs(Vec::new())
+    }
+
+    /// Notes that a [`State<T>`](crate::State) is needed.
+    pub fn state<T: ?Sized + Send + Sync + 'static>(&mut self) {
+        self.0.push(Need {
+            types: shared_types::<T>(),
+            name: type_name::<T>(),
+            explain: Need::explain,
+        });
+    }
+}
+
+impl SharedState {
+    #[track_caller]
+    pub(super) fn of<T: ?Sized + Send + Sync + 'static>() -> SharedState {
+        SharedState {
+            id: shared_types::<T>().0,
+            name: type_name::<T>(),
+            at: Location::caller(),
+        }
+    }
+}
+
+impl Around {
+    fn has(&self, need: &Need) -> bool {
+        let meets = |shared: &SharedState| shared.is(need);
+        self.shared.iter().any(meets)
+    }
+
+    /// Leaves only what `other` has as well.
+    pub(super) fn retain_common(&mut self, other: &Around) {
+        self.shared
+            .retain(|shared| other.shared.iter().any(|other| other.id == shared.id));
+    }
+
+    /// Says what is wrong if something that `needs` is not shared. `taker` is who takes it.
+    pub(super) fn problem(&self, needs: &Needs, taker: &dyn Display) -> Option<String> {
+        let need = needs.0.iter().find(|need| !self.has(need))?;
+        Some((need.explain)(need, taker, self))
+    }
+}
+
+impl StateCheck {
+    /// Lets `describe` add places around which `shared` is shared as well.
+    pub(super) fn enter(&mut self, shared: &[SharedState]) {
+        self.around.shared.extend_from_slice(shared);
+    }
+
+    pub(super) fn leave(&mut self, shared: &[SharedState]) {
+        let outer = self.around.shared.len().saturating_sub(shared.len());
+        self.around.shared.truncate(outer);
+        self.around.elsewhere.extend_from_slice(shared);
+    }
+
+    pub(super) fn around(&self) -> &Around {
+        &self.around
+    }
+
+    /// Notes what `taker` needs and nothing shares.
+    pub(super) fn check(&mut self, needs: &Needs, taker: impl FnOnce() -> String) {
+        let unmet: Vec<Need> = needs.0.iter().filter(|need| !self.around.has(need)).copied().collect();
+        if unmet.is_empty() {
+            return;
+        }
+        let taker = taker();
+        for need in unmet {
+            self.unmet.push((need, taker.clone(), self.around.clone()));
+        }
+    }
+
+    /// Says what is wrong, with a line for each need that is not met.
+    pub(super) fn problem(mut self) -> Option<String> {
+        // What follows may share it, too: only now everything has been seen.
+        let lines = self.unmet.iter_mut().map(|(need, taker, around)| {
+            around.elsewhere.clone_from(&self.around.elsewhere);
+            (need.explain)(need, taker, around)
+        });
+        let lines: Vec<String> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+impl Need {
+    fn explain(&self, taker: &dyn Display, around: &Around) -> String {
+        let name = self.name;
+        let mut text = format!("{taker} takes a `State<{name}>`, and nothing around it shares one: ");
+        let known = || around.elsewhere.iter().chain(&around.shared);
+        let same = known().find(|shared| shared.is(self));
+        let near = known().find(|shared| shared.is_near(name));
+        let _ = match (same, near) {
+            (Some(same), _) => write!(text, "the one that is shared at {} is around other handlers", same.at),
+            (None, Some(near)) if is_arc_of(name, near.name) => write!(
+                text,
+                "a `State<{}>` is shared at {}, and is in an `Arc` already",
+                near.name, near.at
+            ),
+            (None, Some(near)) => write!(text, "what is shared, at {}, is a `State<{}>`", near.at, near.name),
+            (None, None) => write!(
+                text,
+                "share it by `Hooks::on(..).state(..)`; if a hook sets it for each request, take `Extension<{name}>`"
+            ),
+        };
+        text
+    }
+}
+
+impl SharedState {
+    fn is(&self, need: &Need) -> bool {
+        self.id == need.types.0 || self.id == need.types.1
+    }
+
+    /// Returns whether one type has the other inside, such as a `Mutex<T>`, or has the same last name.
+    fn is_near(&self, name: &str) -> bool {
+        let holds = |outer: &str, inner: &str| outer.contains(&format!("<{inner}>"));
+        holds(self.name, name) || holds(name, self.name) || is_namesake(self.name, name)
+    }
+}
+
+fn is_namesake(one: &str, other: &str) -> bool {
+    let last = |name: &str| name.rsplit("::").next().map(str::to_owned);
+    !one.contains('<') && !other.contains('<') && last(one) == last(other)
+}
+
+fn is_arc_of(outer: &str, inner: &str) -> bool {
+    outer.strip_prefix("alloc::sync::Arc<").and_then(|rest| rest.strip_suffix('>')) == Some(inner)
+}
