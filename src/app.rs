@@ -72,6 +72,10 @@ impl fmt::Debug for App {
 
 impl App {
     /// Creates an application from a dispatcher, a resource, or a function.
+    ///
+    /// # Panics
+    /// Panics if two routes have the same name, or if a handler takes a [`State<T>`](crate::State) that nothing around it
+    /// shares. The message names the route and its line.
     #[track_caller]
     pub fn new<K>(root: impl IntoDispatch<K>) -> App {
         App::of(Box::new(root.into_dispatch()))

@@ -120,13 +120,17 @@ impl<A: Application + ?Sized> Application for Box<A> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be served",
     label = "neither an application nor a function of a shape that can be served",
-    note = "serve a `Dispatch` such as `Routes`, a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`; `R` must implement `hansel::IntoResponse`; a closure's parameter needs its type written: `|request: &Request| ..`"
+    note = "serve a `Dispatch` such as `Routes`, a `Fn() -> R`, a `Fn(&Request) -> R`, a `Fn(&Request, &mut Response)`, or a type that implements `hansel::Application`",
+    note = "`R` must implement `hansel::IntoResponse`, and must not borrow from the request: return `String` instead of `&str`",
+    note = "a handler is not `async`, it may block",
+    note = "a closure's parameter needs its type written: `|request: &Request| ..`"
 )]
 pub trait IntoApplication<Shape> {
     #[doc(hidden)]
     const SEAL: Seal;
 
     /// Converts the value into an application.
+    #[track_caller]
     fn into_application(self) -> impl Application;
 }
 

@@ -44,9 +44,9 @@ use crate::{IntoResponse, Response};
     message = "`{Self}` can't be an argument of a handler",
     label = "this handler has an argument of type `{Self}`",
     note = "an argument can be `&Request`, `&mut Response`, a part of the path (numbers, `String`, `&str`, `Option<T>`, `Vec<T>`), `State<T>`, `Extension<T>`, or, with their features on, `Query<T>`, `Form<T>`, `Json<T>`",
-    note = "the `T` of a `Query<T>`, `Form<T>` or `Json<T>` needs `#[derive(serde::Deserialize)]`",
-    note = "to read `{Self}` from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`",
-    note = "to read `{Self}` from the request, implement `hansel::FromRequest` for it"
+    note = "if it is a `Json<T>`, `Form<T>` or `Query<T>`: its `T` needs `#[derive(serde::Deserialize)]`, and must not borrow",
+    note = "to read a type of your own from a segment of the path, implement `hansel::dispatch::FromSegment` for it, or write `hansel::from_segment!({Self});` if it has `FromStr`",
+    note = "to read a type of your own from the request, implement `hansel::FromRequest` for it"
 )]
 pub trait Argument<By> {
     #[doc(hidden)]
@@ -230,6 +230,7 @@ impl<'a, 'r> PathArguments<'a, 'r> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromSegment> Argument<by::Part> for T {
     const SEAL: Seal = Seal;
     type Of<'c> = T;
@@ -249,6 +250,7 @@ impl<T: FromSegment> Argument<by::Part> for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Argument<by::Part> for &str {
     const SEAL: Seal = Seal;
     type Of<'c> = &'c str;
@@ -271,6 +273,7 @@ impl Argument<by::Part> for &str {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromSegment> Argument<by::Maybe> for Option<T> {
     const SEAL: Seal = Seal;
     type Of<'c> = Option<T>;
@@ -298,6 +301,7 @@ impl<T: FromSegment> Argument<by::Maybe> for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromSegment> Argument<by::Rest> for Vec<T> {
     const SEAL: Seal = Seal;
     type Of<'c> = Vec<T>;
@@ -364,15 +368,17 @@ impl Argument<by::Call> for &mut Response {
 
     fn extract<'c, 'r: 'c>((): (), source: &mut Source<'c, 'r>) -> Result<&'c mut Response, Box<Response>> {
         // A handler with two of them does not compile, see `shapes!`.
-        source.response.take().ok_or_else(|| {
-            Box::new(http::StatusCode::INTERNAL_SERVER_ERROR.into_response())
-        })
+        source
+            .response
+            .take()
+            .ok_or_else(|| Box::new(http::StatusCode::INTERNAL_SERVER_ERROR.into_response()))
     }
 }
 
 /// Implements `Argument` for a type that takes nothing of the path.
 macro_rules! extracted {
     ([$($generics:tt)*] $type:ty, $by:ty, |$request:ident| $extract:expr) => {
+        #[diagnostic::do_not_recommend]
         impl<$($generics)*> Argument<$by> for $type {
             const SEAL: Seal = Seal;
             type Of<'c> = $type;

@@ -272,7 +272,8 @@ where
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a method of `{T}`",
     label = "not a function of `&{T}` and up to seven arguments",
-    note = "a method takes `&self`, then what a handler takes; a closure's arguments need their types written: `|this: &{T}, id: u32| ..`"
+    note = "a method takes `&self`, then what a handler takes, and its response must not borrow from them: return `String` instead of `&str`",
+    note = "a closure's arguments need their types written: `|this: &{T}, id: u32| ..`"
 )]
 pub trait MethodHandler<T, S> {
     #[doc(hidden)]
@@ -321,21 +322,61 @@ macro_rules! call {
     }};
 }
 
+/// A function whose response is its own: it is `R` for arguments of any lifetime, so it borrows from none of them.
+///
+/// This follows from what [`Shape`] requires of the function besides. It is a trait only for its message, and the second
+/// implementation, which nothing has, is there for that as well: lifetimes are compared late, and then without a word
+/// about the handler, unless there is a choice to make between two implementations.
+#[diagnostic::on_unimplemented(
+    message = "the response of this handler borrows from its arguments",
+    label = "the response must not borrow from the request, from a part of the path, or from `self`",
+    note = "return an owned value: `String` instead of `&str`, `Vec<u8>` instead of `&[u8]`"
+)]
+pub trait OwnResponse<Arguments, R, O> {}
+
+/// The marks of the two implementations.
+mod own_response {
+    #[derive(Debug)]
+    pub struct Own(());
+    #[derive(Debug)]
+    pub struct Never(());
+    pub trait Impossible {}
+}
+
+macro_rules! own_response {
+    ($($A:ident),*) => {
+        impl<F: Fn($($A),*) -> R, R, $($A),*> OwnResponse<($($A,)*), R, own_response::Own> for F {}
+        impl<F: own_response::Impossible, R, $($A),*> OwnResponse<($($A,)*), R, own_response::Never> for F {}
+    };
+}
+
+own_response!();
+own_response!(A);
+own_response!(A, B);
+own_response!(A, B, C);
+own_response!(A, B, C, D);
+own_response!(A, B, C, D, E);
+own_response!(A, B, C, D, E, G);
+own_response!(A, B, C, D, E, G, H);
+own_response!(A, B, C, D, E, G, H, I);
+
 // The shape of a function: its own type, and the source of each argument.
 macro_rules! shapes {
     ($($A:ident $S:ident $a:ident),*) => {
-        impl<F, R, $($A, $S),*> Handler<(fn($($A),*) -> R, ($($S,)*))> for F
+        impl<F, R, O, $($A, $S),*> Handler<(fn($($A),*) -> R, ($($S,)*), O)> for F
         where
             F: Fn($($A),*) -> R,
         {
             const SEAL: Seal = Seal;
         }
 
-        impl<F, R, $($A, $S),*> Shape<F> for (fn($($A),*) -> R, ($($S,)*))
+        impl<F, R, O, $($A, $S),*> Shape<F> for (fn($($A),*) -> R, ($($S,)*), O)
         where
             $($A: Argument<$S> + 'static,)*
             $($S: 'static,)*
+            O: 'static,
             R: IntoResponse + 'static,
+            F: for<'c> OwnResponse<($(<$A as Argument<$S>>::Of<'c>,)*), R, O>,
             F: for<'c> Fn($(<$A as Argument<$S>>::Of<'c>),*) -> R + Send + Sync + 'static,
         {
             const SEAL: Seal = Seal;
@@ -349,10 +390,11 @@ macro_rules! shapes {
             }
         }
 
-        impl<F, R, $($A, $S),*> Call<()> for Function<F, (fn($($A),*) -> R, ($($S,)*))>
+        impl<F, R, O, $($A, $S),*> Call<()> for Function<F, (fn($($A),*) -> R, ($($S,)*), O)>
         where
             $($A: Argument<$S> + 'static,)*
             $($S: 'static,)*
+            O: 'static,
             R: IntoResponse + 'static,
             F: for<'c> Fn($(<$A as Argument<$S>>::Of<'c>),*) -> R + Send + Sync + 'static,
         {
@@ -376,17 +418,18 @@ macro_rules! shapes {
 
 macro_rules! method_shapes {
     ($($A:ident $S:ident $a:ident),*) => {
-        impl<T, F, R, $($A, $S),*> MethodHandler<T, (fn($($A),*) -> R, ($($S,)*))> for F
+        impl<T, F, R, O, $($A, $S),*> MethodHandler<T, (fn($($A),*) -> R, ($($S,)*), O)> for F
         where
             F: Fn(&T, $($A),*) -> R,
         {
             const SEAL: Seal = Seal;
         }
 
-        impl<T, F, R, $($A, $S),*> MethodShape<T, F> for (fn($($A),*) -> R, ($($S,)*))
+        impl<T, F, R, O, $($A, $S),*> MethodShape<T, F> for (fn($($A),*) -> R, ($($S,)*), O)
         where
             $($A: Argument<$S>,)*
             R: IntoResponse,
+            F: for<'t, 'c> OwnResponse<(&'t T, $(<$A as Argument<$S>>::Of<'c>,)*), R, O>,
             F: for<'t, 'c> Fn(&'t T, $(<$A as Argument<$S>>::Of<'c>),*) -> R,
         {
             const SEAL: Seal = Seal;

@@ -210,14 +210,14 @@ impl Hooks {
     /// ```
     /// use hansel::{App, Hooks, Routes, State};
     ///
-    /// struct Site(&'static str);
+    /// struct Site { name: &'static str }
     ///
     /// /// An application by itself, which others mount.
     /// fn about() -> App {
-    ///     App::new(Hooks::on(Routes::new().get("/", |site: State<Site>| site.0.0)).expects_state::<Site>())
+    ///     App::new(Hooks::on(Routes::new().get("/", |site: State<Site>| site.name)).expects_state::<Site>())
     /// }
     ///
-    /// let app = App::new(Hooks::on(about()).state(Site("hansel.example")));
+    /// let app = App::new(Hooks::on(about()).state(Site { name: "hansel.example" }));
     /// # use hansel::{Application, Request};
     /// # assert_eq!(app.call(&Request::get("/")).body().bytes(), Some(&b"hansel.example"[..]));
     /// ```

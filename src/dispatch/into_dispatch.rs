@@ -23,7 +23,9 @@ use crate::sealed::Seal;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be mounted",
     label = "not a dispatcher, application, or function",
-    note = "mount a `Dispatch` (`Routes`, `Methods`, a `Chain`), a `Resource`, an `Application`, or a function"
+    note = "mount a `Dispatch` (`Routes`, `Methods`, a `Chain`), a `Resource`, an `Application`, or a function",
+    note = "a function must be a handler: each argument is an `hansel::dispatch::Argument`, its response is `hansel::IntoResponse` and borrows from none of them, and it is not `async`",
+    note = "a closure's arguments need their types written: `|id: u32| ..`"
 )]
 pub trait IntoDispatch<Kind> {
     #[doc(hidden)]

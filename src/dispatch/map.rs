@@ -125,14 +125,14 @@ impl Map {
     /// use hansel::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Walk};
     /// use hansel::{FromRequest, Hooks, IntoResponse, Method, State};
     ///
-    /// struct Motto(&'static str);
+    /// struct Motto { text: &'static str }
     ///
     /// struct Shown(MethodSet);
     ///
     /// impl Dispatch for Shown {
     ///     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
     ///         walk.arrive(Endpoint::new("Shown", "motto", &self.0), |request| {
-    ///             State::<Motto>::from_request(request).map(|motto| motto.0.0).into_response()
+    ///             State::<Motto>::from_request(request).map(|motto| motto.text).into_response()
     ///         })
     ///     }
     ///
@@ -143,7 +143,7 @@ impl Map {
     /// }
     ///
     /// let shown = Shown(MethodSet::of(Method::GET));
-    /// let app = hansel::App::new(Hooks::on(shown).state(Motto("No crumb is lost.")));
+    /// let app = hansel::App::new(Hooks::on(shown).state(Motto { text: "No crumb is lost." }));
     /// # use hansel::{Application, Request};
     /// # assert_eq!(app.call(&Request::get("/")).body().bytes(), Some(&b"No crumb is lost."[..]));
     /// ```
@@ -157,9 +157,7 @@ impl Map {
     /// Checks what the endpoint that was added last needs; it was registered `at` that line.
     pub(super) fn check(&mut self, needs: &Needs, at: &'static Location<'static>) {
         if let (Some(check), Some(place)) = (&mut self.check, self.places.last()) {
-            check.check(needs, || {
-                format!("{} of `{}`, at {at},", place.handler, place.label())
-            });
+            check.check(needs, || format!("{} of `{}`, at {at},", place.handler, place.label()));
         }
     }
 

@@ -148,7 +148,8 @@ impl Need {
             (None, Some(near)) => write!(text, "what is shared, at {}, is a `State<{}>`", near.at, near.name),
             (None, None) => write!(
                 text,
-                "share it by `Hooks::on(..).state(..)`; if a hook sets it for each request, take `Extension<{name}>`"
+                "share it by `Hooks::on(..).state(..)`; if a hook sets it for each request, take `Extension<{name}>`; if \
+                 it is shared by what this application will be mounted in, say so by `.expects_state::<{name}>()`"
             ),
         };
         text
@@ -173,5 +174,8 @@ fn is_namesake(one: &str, other: &str) -> bool {
 }
 
 fn is_arc_of(outer: &str, inner: &str) -> bool {
-    outer.strip_prefix("alloc::sync::Arc<").and_then(|rest| rest.strip_suffix('>')) == Some(inner)
+    outer
+        .strip_prefix("alloc::sync::Arc<")
+        .and_then(|rest| rest.strip_suffix('>'))
+        == Some(inner)
 }

@@ -10,7 +10,9 @@ use super::arguments::{PathArguments, Tail};
 use super::handler::{MethodHandler, MethodShape, Signature};
 use super::method_set::standard;
 use super::segment::{plain, short_name, type_name};
-use super::{Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Needs, Reply, Step, Walk, Why, notation};
+use super::{
+    Dispatch, Endpoint, FromSegment, IntoDispatch, Map, MethodSet, Miss, Needs, Reply, Step, Walk, Why, notation,
+};
 use crate::Request;
 use crate::pace::Pace;
 use crate::sealed::Seal;

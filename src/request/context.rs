@@ -59,7 +59,9 @@ impl Context {
         if *id == plain {
             return value.downcast_ref::<Shared<T>>().map(|shared| Arc::clone(&shared.0));
         }
-        value.downcast_ref::<Shared<Arc<T>>>().map(|shared| Arc::clone(&*shared.0))
+        value
+            .downcast_ref::<Shared<Arc<T>>>()
+            .map(|shared| Arc::clone(&*shared.0))
     }
 
     #[inline]
@@ -152,10 +154,17 @@ mod tests {
         let text: Arc<str> = "shared".into();
         context.share(&Shared::new(text));
         assert_eq!(context.state::<str>().as_deref(), Some("shared"));
-        assert_eq!(context.state::<Arc<str>>().as_deref().map(|text| &**text), Some("shared"));
+        assert_eq!(
+            context.state::<Arc<str>>().as_deref().map(|text| &**text),
+            Some("shared")
+        );
         context.share(&Shared::new(1_u8));
         context.share(&Shared::new(Arc::new(2_u8)));
-        assert_eq!(context.state::<u8>().as_deref(), Some(&2), "the last one, in whichever way");
+        assert_eq!(
+            context.state::<u8>().as_deref(),
+            Some(&2),
+            "the last one, in whichever way"
+        );
     }
 
     #[test]

@@ -306,15 +306,15 @@ impl Request {
     /// ```
     /// use hansel::{App, Hooks, Request, Routes, StatusCode};
     ///
-    /// struct Keys(Vec<String>);
+    /// struct Keys { known: Vec<String> }
     ///
     /// fn check(request: &Request) -> Result<(), StatusCode> {
     ///     let keys = request.state::<Keys>().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    ///     let is_known = |key: &str| keys.0.iter().any(|known| known == key);
+    ///     let is_known = |key: &str| keys.known.iter().any(|known| known == key);
     ///     request.header("X-Key").is_some_and(is_known).then_some(()).ok_or(StatusCode::UNAUTHORIZED)
     /// }
     ///
-    /// let hooked = Hooks::on(Routes::new().get("/", || "inside")).state(Keys(vec!["crumb".into()])).before(check);
+    /// let hooked = Hooks::on(Routes::new().get("/", || "inside")).state(Keys { known: vec!["crumb".into()] }).before(check);
     /// # use hansel::Application;
     /// # let app = App::new(hooked);
     /// # assert_eq!(app.call(&Request::get("/")).status(), 401);

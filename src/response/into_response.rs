@@ -52,7 +52,9 @@ use crate::BodyError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a response",
     label = "a handler can't return this",
-    note = "a handler can return text, bytes, a `StatusCode`, `Html`, `Body`, `Response`, an `Option` or `Result` of them, or any type that implements `hansel::IntoResponse`"
+    note = "a handler can return text, bytes, a `StatusCode`, `Html`, `Body`, `Response`, an `Option` or `Result` of them, or any type that implements `hansel::IntoResponse`",
+    note = "to send a value as JSON, return it in a `hansel::Json`, with `#[derive(serde::Serialize)]` on its type and hansel's feature `json`",
+    note = "if it is a future: a handler is not `async`, it may block"
 )]
 pub trait IntoResponse {
     /// Converts the value into a response.

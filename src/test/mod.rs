@@ -37,6 +37,10 @@ pub struct Client {
 
 impl Client {
     /// Creates a client of this application.
+    ///
+    /// # Panics
+    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    #[track_caller]
     pub fn new<S>(application: impl IntoApplication<S>) -> Client {
         Client {
             application: Box::new(application.into_application()),

@@ -89,6 +89,10 @@ impl Service {
     /// let service = Service::new(routes).with_limits(Limits::new().body(1024)).with_threads(16);
     /// # drop(service);
     /// ```
+    ///
+    /// # Panics
+    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    #[track_caller]
     pub fn new<S>(application: impl IntoApplication<S>) -> Service {
         let limits = Limits::default();
         let application: Arc<dyn Application> = Arc::new(application.into_application());

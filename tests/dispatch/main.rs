@@ -3,6 +3,7 @@
 mod allow;
 mod captures;
 mod conformance;
+mod extractors;
 mod hooks_once;
 mod laws;
 mod linear;
@@ -14,6 +15,7 @@ mod panics;
 mod raw_names;
 mod registration;
 mod seeds;
+mod state;
 #[cfg(feature = "development")]
 mod ten_mistakes;
 mod tree;

@@ -54,13 +54,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
             let reason = format!("expected {KIND}, not `{essence}`");
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form", reason));
         }
-        urlencoded::read(Pairs::of(request.text()?)).map(Form).map_err(|problem| {
-            let status = match problem {
-                urlencoded::Problem::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            refusal(status, "form", problem)
-        })
+        urlencoded::read(Pairs::of(request.text()?))
+            .map(Form)
+            .map_err(|problem| {
+                let status = match problem {
+                    urlencoded::Problem::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                refusal(status, "form", problem)
+            })
     }
 
     /// Returns `None` if the request has neither a Content-Type nor a body.
@@ -68,6 +70,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
         if is_bodiless(request)? {
             return Ok(None);
         }
-        Form::from_request(request).map(Some).map_err(IntoResponse::into_response)
+        Form::from_request(request)
+            .map(Some)
+            .map_err(IntoResponse::into_response)
     }
 }

@@ -46,7 +46,7 @@ use crate::{IntoResponse, Origin, Request, Response};
 /// use hansel::dispatch::Needs;
 /// use hansel::{App, Error, FromRequest, Hooks, Request, Routes, State, StatusCode};
 ///
-/// struct Sessions(HashMap<String, String>);
+/// struct Sessions { users: HashMap<String, String> }
 ///
 /// struct User(String);
 ///
@@ -55,7 +55,7 @@ use crate::{IntoResponse, Origin, Request, Response};
 ///
 ///     fn from_request(request: &Request) -> Result<User, Error> {
 ///         let sessions = State::<Sessions>::from_request(request)?;
-///         let user = request.header("X-Session").and_then(|session| sessions.0.get(session));
+///         let user = request.header("X-Session").and_then(|session| sessions.users.get(session));
 ///         user.cloned().map(User).ok_or_else(|| Error::new(StatusCode::UNAUTHORIZED, "please log in"))
 ///     }
 ///
@@ -64,7 +64,7 @@ use crate::{IntoResponse, Origin, Request, Response};
 ///     }
 /// }
 ///
-/// let sessions = Sessions(HashMap::from([("7".to_owned(), "Gretel".to_owned())]));
+/// let sessions = Sessions { users: HashMap::from([("7".to_owned(), "Gretel".to_owned())]) };
 /// let app = App::new(Hooks::on(Routes::new().get("/whoami", |user: User| user.0)).state(sessions));
 /// # use hansel::Application;
 /// # let response = app.call(&Request::get("/whoami").with_header("X-Session", "7"));
@@ -74,7 +74,7 @@ use crate::{IntoResponse, Origin, Request, Response};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be read from a request",
     note = "implement `hansel::FromRequest` for `{Self}`",
-    note = "the `T` of a `Query<T>`, `Form<T>` or `Json<T>` needs `#[derive(serde::Deserialize)]`"
+    note = "if it is a `Json<T>`, `Form<T>` or `Query<T>`: its `T` needs `#[derive(serde::Deserialize)]`, and must not borrow"
 )]
 pub trait FromRequest: Sized + 'static {
     /// The response to a request from which it can't be read. It may be any response, such as a redirect to a login.

@@ -74,7 +74,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         if is_bodiless(request)? {
             return Ok(None);
         }
-        Json::from_request(request).map(Some).map_err(IntoResponse::into_response)
+        Json::from_request(request)
+            .map(Some)
+            .map_err(IntoResponse::into_response)
     }
 }
 

@@ -56,6 +56,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
         if request.query().is_none() {
             return Ok(None);
         }
-        Query::from_request(request).map(Some).map_err(IntoResponse::into_response)
+        Query::from_request(request)
+            .map(Some)
+            .map_err(IntoResponse::into_response)
     }
 }

@@ -66,6 +66,9 @@ impl<T: ?Sized + Send + Sync + 'static> FromRequest for State<T> {
 
 #[cold]
 fn missing<T: ?Sized>() -> Error {
-    let text = format!("it takes a State<{}>, and nothing around it shares one", type_name::<T>());
+    let text = format!(
+        "it takes a State<{}>, and nothing around it shares one",
+        type_name::<T>()
+    );
     Error::from(text)
 }

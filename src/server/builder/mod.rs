@@ -318,6 +318,10 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error if threads or a poll cannot be created.
+    ///
+    /// # Panics
+    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    #[track_caller]
     pub fn serve<S>(self, application: impl IntoApplication<S>) -> io::Result<()> {
         self.serve_boxed(Box::new(application.into_application()))
     }
@@ -368,6 +372,10 @@ impl Server {
     ///
     /// # Errors
     /// Returns the errors of [`serve`](Server::serve).
+    ///
+    /// # Panics
+    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    #[track_caller]
     pub fn spawn<S>(self, application: impl IntoApplication<S>) -> io::Result<Handle> {
         self.spawn_boxed(Box::new(application.into_application()))
     }
