@@ -82,7 +82,8 @@
 //! [`Hooks`] run code before, after and around a part, and share [`State`] with its handlers. The module [`dispatch`]
 //! is the interface between the parts, for those you write yourself.
 //!
-//! A mistake in a registration, such as two routes with the same pattern, panics at start-up and names both lines.
+//! A mistake in a registration, such as two routes with the same pattern, panics at start-up and names both lines. So
+//! does a handler that takes a [`State`] that nothing around it shares.
 //!
 //! # Arguments of handlers
 //! | argument | value |
@@ -92,7 +93,10 @@
 //! | `u32`, `String`, `&str`, .. | the next parameter of the path; your own types with [`from_segment!`] |
 //! | `Option<T>`, `Vec<T>` | a parameter that may be missing; all that are left |
 //! | [`State<T>`](State) | a value that [`Hooks::state`] shares |
+//! | [`Extension<T>`](Extension) | a value that a hook has [set](Request::set) for the request |
 //! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
+//! | your own types, by [`FromRequest`] | what they read from the request, such as a user from a session |
+//! | `Option<T>`, `Result<T, E>` | any of the last four, where a refusal is for the handler to deal with |
 //!
 //! # Responses and errors
 //! A handler returns anything that is [`IntoResponse`]: text, bytes, [`Html`], a [`StatusCode`], an `Option` (`None` is

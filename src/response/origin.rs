@@ -7,10 +7,12 @@ pub enum Origin {
     /// A handler or a hook returned it, whatever its status.
     #[default]
     Handler,
-    /// A handler failed: an error by `?`, a [`State`](crate::State) that nobody has set, a response that can't be sent.
+    /// A handler failed: an error by `?`, an [`Extension`](crate::Extension) that no hook has set, a response that can't be
+    /// sent.
     /// What was wrong is in the log.
     Failed,
-    /// What a handler takes from the request could not be made of it: 400, 413, 415 or 422.
+    /// What a handler takes from the request could not be made of it: 400, 413, 415 or 422, or the rejection of a
+    /// [`FromRequest`](crate::FromRequest) of the program's.
     Rejected,
     /// Nothing is at the path, or nothing for the method: 404 or 405.
     Missed,

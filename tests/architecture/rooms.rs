@@ -213,6 +213,7 @@ const DISPATCH: &[&[&str]] = &[
         "crumb.rs",
         "reply.rs",
         "map.rs",
+        "needs.rs",
         "method_set.rs",
         "urls.rs",
     ],
