@@ -5,8 +5,8 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hansel::dispatch::{
-    Arrived, Chain, Crumb, Decision, Dispatch, Endpoint, Hooks, Map, MethodSet, Methods, Miss, Mount, Observer,
-    Outcome, Pattern, Place, Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
+    Arrived, Chain, Crumb, Decision, Dispatch, Endpoint, Extension, Hooks, Map, MethodSet, Methods, Miss, Mount, Needs,
+    Observer, Outcome, Pattern, Place, Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
 };
 use hansel::test::{Client, Stream};
 use hansel::{
@@ -68,6 +68,10 @@ fn types_keep_their_traits() {
     all!(is_debug: Listener, Origin, Seen<'_>);
     all!(is_send: Listener, Origin);
     all!(is_clone: Origin);
+    all!(is_debug: Extension<u8>, Needs);
+    all!(is_send: Extension<u8>, Needs);
+    all!(is_sync: Extension<u8>, Needs);
+    all!(is_clone: Extension<Server>, Needs);
 }
 
 #[cfg(feature = "tls")]
