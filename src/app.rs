@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, HookRuns, IntoDispatch, Map, MethodSet, Miss, Observer, Outcome, Purpose, Recorder, Reply, Trail,
-    UrlError, Walk, build_url, stays_as_it_is,
+    Both, Dispatch, HookRuns, IntoDispatch, Life, Map, MethodSet, Miss, Observer, Outcome, Purpose, Recorder, Reply,
+    Trail, UrlError, Walk, build_url, stays_as_it_is,
 };
 #[cfg(feature = "development")]
 use crate::page;
@@ -43,6 +43,8 @@ pub struct App {
     /// so the linker drops the page from programs that never do so.
     in_development: Option<Respond>,
     response_hook: Option<ResponseHook>,
+    /// What is added to the routes later is checked while this exists.
+    _life: Life,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
@@ -84,7 +86,8 @@ impl App {
     #[track_caller]
     fn of(root: Box<dyn Dispatch>) -> App {
         // Shows mistakes, and prepares what takes a while, before the first request.
-        let mut map = Map::checking();
+        let life = Life::default();
+        let mut map = Map::checking(&life);
         root.describe(&mut map);
         if let Some(problem) = map.unmet() {
             panic!("{problem}");
@@ -100,6 +103,7 @@ impl App {
             in_development: None,
             // First those of the parts, so that this one sees what they have made of a response.
             response_hook: map.has_response_hook().then(|| Arc::new(in_subtrees) as ResponseHook),
+            _life: life,
         }
     }
 

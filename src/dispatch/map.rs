@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::MethodSet;
-use super::needs::{Around, Needs, SharedState, StateCheck};
+use super::needs::{Life, Needs, SharedState, StateCheck};
 
 /// The map of an application: every endpoint that is known before a request.
 ///
@@ -55,10 +55,10 @@ impl Map {
         Map::default()
     }
 
-    /// Creates an empty map that checks the state that the endpoints take.
-    pub(crate) fn checking() -> Map {
+    /// Creates an empty map that checks the state that the endpoints of an application take.
+    pub(crate) fn checking(life: &Life) -> Map {
         Map {
-            check: Some(Box::default()),
+            check: Some(Box::new(StateCheck::of(life))),
             ..Map::default()
         }
     }
@@ -172,9 +172,9 @@ impl Map {
         }
     }
 
-    /// Returns the state that is shared around what is being described, if that is being checked.
-    pub(super) fn around(&self) -> Option<&Around> {
-        self.check.as_ref().map(|check| check.around())
+    /// Returns the check of state, if this is one.
+    pub(super) fn state_check(&self) -> Option<&StateCheck> {
+        self.check.as_deref()
     }
 
     /// Says what endpoints need and do not get, if that was checked.

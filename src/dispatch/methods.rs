@@ -9,7 +9,7 @@ use http::Method;
 
 use super::by_method::best;
 use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, Signature, bind, bind_method};
-use super::needs::Around;
+use super::needs::Surroundings;
 use super::registry::find_nowhere;
 use super::segment::plain;
 use super::{Dispatch, Map, MethodSet, Reply, Step, Walk, Why, notation};
@@ -58,8 +58,8 @@ pub struct Methods<T = ()> {
 
 struct Table<T> {
     names: HashMap<String, Name<T>>,
-    /// The state that is shared around the functions wherever an application has them, once one has.
-    around: Option<Around>,
+    /// The state that is shared around the functions where an application has them.
+    surroundings: Surroundings,
 }
 
 /// All functions with one name.
@@ -191,8 +191,9 @@ impl<T: Send + Sync + 'static> Methods<T> {
         // If it is refused, it is dropped at the end: not under the lock.
         let _kept = exposed.clone();
         let problem = self.change(|table| {
-            let around = table.around.as_ref();
-            if let Some(problem) = around.and_then(|around| exposed.unmet(name, around)) {
+            let needs = &exposed.signature().needs;
+            let taker = format_args!("the function `{name}`, at {},", exposed.at);
+            if let Some(problem) = table.surroundings.problem(needs, &taker) {
                 return Some(problem);
             }
             let named = table.names.entry(name.to_owned());
@@ -215,15 +216,6 @@ impl<T: Send + Sync + 'static> Methods<T> {
         if let Some(problem) = problem {
             panic!("{problem}");
         }
-    }
-
-    /// Remembers the state that is shared around the functions, for those that come later. The same lock guards both, so
-    /// a function that is added meanwhile is either checked or described.
-    fn note_around(&self, around: &Around) {
-        self.change(|table| match &mut table.around {
-            Some(known) => known.retain_common(around),
-            None => table.around = Some(around.clone()),
-        });
     }
 
     /// Replaces the table with a changed copy.
@@ -257,12 +249,6 @@ impl<T> Exposed<T> {
             call: Callee::Plain(bind(function, &find_nowhere)),
             at: Location::caller(),
         }
-    }
-
-    /// Says what is wrong if the function takes state that is not shared `around` it.
-    fn unmet(&self, name: &str, around: &Around) -> Option<String> {
-        let taker = format!("the function `{name}`, at {},", self.at);
-        around.problem(&self.signature().needs, &taker)
     }
 
     fn signature(&self) -> &Signature {
@@ -311,7 +297,7 @@ impl<T> Default for Table<T> {
     fn default() -> Table<T> {
         Table {
             names: HashMap::new(),
-            around: None,
+            surroundings: Surroundings::default(),
         }
     }
 }
@@ -320,7 +306,7 @@ impl<T> Clone for Table<T> {
     fn clone(&self) -> Table<T> {
         Table {
             names: self.names.clone(),
-            around: self.around.clone(),
+            surroundings: self.surroundings.clone(),
         }
     }
 }
@@ -359,8 +345,9 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
     }
 
     fn describe(&self, map: &mut Map) {
-        if let Some(around) = map.around() {
-            self.note_around(around);
+        // The lock that guards the functions guards this, so one that is added meanwhile is either checked or described.
+        if let Some(check) = map.state_check() {
+            self.change(|table| check.note(&mut table.surroundings));
         }
         let table = self.table();
         for name in self.names() {

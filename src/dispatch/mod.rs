@@ -78,6 +78,7 @@ pub use map::{Map, Place};
 pub use method_set::MethodSet;
 pub use methods::Methods;
 pub use mount::{Mount, mount};
+pub(crate) use needs::Life;
 pub use needs::Needs;
 pub use registry::Registry;
 pub use reply::{Arrived, Miss, Reply};
@@ -103,7 +104,8 @@ pub trait Dispatch: Send + Sync {
     /// Returns what was missed if there is no endpoint here. Another dispatcher may be asked then.
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply;
 
-    /// Adds all endpoints that can be reached to `map`.
+    /// Adds all endpoints that can be reached to `map`. What is not described is not checked for the
+    /// [`State`](crate::State) that it takes either.
     fn describe(&self, map: &mut Map) {
         map.opaque();
     }

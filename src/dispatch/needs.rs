@@ -4,6 +4,7 @@
 use std::any::{TypeId, type_name};
 use std::fmt::{Display, Write};
 use std::panic::Location;
+use std::sync::{Arc, Weak};
 
 use crate::request::shared_types;
 
@@ -39,9 +40,18 @@ pub(super) struct Around {
     elsewhere: Vec<SharedState>,
 }
 
-/// The check of an application, in the order in which it is described.
+/// The life of an application, for what is added to its parts later: that need only suit applications that still exist.
 #[derive(Clone, Debug, Default)]
+pub(crate) struct Life(Arc<()>);
+
+/// What is shared around a part in each of the applications that have it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings(Vec<(Weak<()>, Around)>);
+
+/// The check of an application, in the order in which it is described.
+#[derive(Clone, Debug)]
 pub(super) struct StateCheck {
+    life: Life,
     around: Around,
     unmet: Vec<(Need, String, Around)>,
 }
@@ -74,37 +84,45 @@ impl SharedState {
 
 impl Around {
     fn has(&self, need: &Need) -> bool {
-        let meets = |shared: &SharedState| shared.is(need);
-        self.shared.iter().any(meets)
+        self.shared.iter().any(|shared| shared.meets(need))
     }
+}
 
-    /// Leaves only what `other` has as well.
-    pub(super) fn retain_common(&mut self, other: &Around) {
-        self.shared
-            .retain(|shared| other.shared.iter().any(|other| other.id == shared.id));
-    }
-
-    /// Says what is wrong if something that `needs` is not shared. `taker` is who takes it.
+impl Surroundings {
+    /// Says what is wrong if something that `needs` is not shared everywhere. `taker` is who takes it.
     pub(super) fn problem(&self, needs: &Needs, taker: &dyn Display) -> Option<String> {
-        let need = needs.0.iter().find(|need| !self.has(need))?;
-        Some((need.explain)(need, taker, self))
+        let living = self.0.iter().filter(|(life, _)| life.strong_count() > 0);
+        let mut unmet = living.flat_map(|(_, around)| needs.0.iter().map(move |need| (need, around)));
+        let (need, around) = unmet.find(|(need, around)| !around.has(need))?;
+        Some((need.explain)(need, taker, around))
     }
 }
 
 impl StateCheck {
-    /// Lets `describe` add places around which `shared` is shared as well.
+    pub(super) fn of(life: &Life) -> StateCheck {
+        StateCheck {
+            life: life.clone(),
+            around: Around::default(),
+            unmet: Vec::new(),
+        }
+    }
+
+    /// Begins the part of the application around which `shared` is shared.
     pub(super) fn enter(&mut self, shared: &[SharedState]) {
         self.around.shared.extend_from_slice(shared);
     }
 
+    /// Ends the part that [`enter`](StateCheck::enter) has begun.
     pub(super) fn leave(&mut self, shared: &[SharedState]) {
         let outer = self.around.shared.len().saturating_sub(shared.len());
         self.around.shared.truncate(outer);
         self.around.elsewhere.extend_from_slice(shared);
     }
 
-    pub(super) fn around(&self) -> &Around {
-        &self.around
+    /// Adds what is shared around the part that is being described.
+    pub(super) fn note(&self, surroundings: &mut Surroundings) {
+        surroundings.0.retain(|(life, _)| life.strong_count() > 0);
+        surroundings.0.push((Arc::downgrade(&self.life.0), self.around.clone()));
     }
 
     /// Notes what `taker` needs and nothing shares.
@@ -136,7 +154,7 @@ impl Need {
         let name = self.name;
         let mut text = format!("{taker} takes a `State<{name}>`, and nothing around it shares one: ");
         let known = || around.elsewhere.iter().chain(&around.shared);
-        let same = known().find(|shared| shared.is(self));
+        let same = known().find(|shared| shared.meets(self));
         let near = known().find(|shared| shared.is_near(name));
         let _ = match (same, near) {
             (Some(same), _) => write!(text, "the one that is shared at {} is around other handlers", same.at),
@@ -157,7 +175,7 @@ impl Need {
 }
 
 impl SharedState {
-    fn is(&self, need: &Need) -> bool {
+    fn meets(&self, need: &Need) -> bool {
         self.id == need.types.0 || self.id == need.types.1
     }
 
@@ -169,8 +187,8 @@ impl SharedState {
 }
 
 fn is_namesake(one: &str, other: &str) -> bool {
-    let last = |name: &str| name.rsplit("::").next().map(str::to_owned);
-    !one.contains('<') && !other.contains('<') && last(one) == last(other)
+    let has_parameters = one.contains('<') || other.contains('<');
+    !has_parameters && one.rsplit("::").next() == other.rsplit("::").next()
 }
 
 fn is_arc_of(outer: &str, inner: &str) -> bool {

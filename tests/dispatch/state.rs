@@ -244,14 +244,16 @@ fn a_function_that_comes_later_is_checked_when_it_comes() {
 }
 
 #[test]
-fn functions_that_two_applications_have_must_suit_both() {
+fn functions_that_two_applications_have_must_suit_both_while_they_live() {
     let methods = Methods::new();
     let _both = App::new(Hooks::on(methods.clone()).state(7_u8).state(Shop("Crumbs")));
     methods.insert("number", |number: State<u8>| number.to_string());
     methods.remove("number");
-    let _one = App::new(Hooks::on(methods.clone()).state(Shop("Crumbs")));
+    let one = App::new(Hooks::on(methods.clone()).state(Shop("Crumbs")));
     methods.insert("sign", sign);
     refuses(|| methods.insert("number", |_: State<u8>| ""), &["`State<u8>`"]);
+    drop(one);
+    methods.insert("number", |number: State<u8>| number.to_string());
 }
 
 #[test]
