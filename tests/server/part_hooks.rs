@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use hansel::{App, Chain, Hooks, Request, Response, Routes, Slashes, State, StatusCode};
+use hansel::{App, Chain, Extension, Hooks, Request, Response, Routes, Slashes, StatusCode};
 
 use crate::support::{get, no_deadlines, server, start};
 
@@ -43,7 +43,7 @@ fn it_sees_whatever_comes_of_requests_that_were_dispatched_there_and_nothing_els
         .get("/", || "Hello")
         .get("/folder/", || "a folder")
         .get("/panic", || -> &str { panic!("broken") })
-        .get("/state", |_: State<Missing>| "")
+        .get("/extension", |_: Extension<Missing>| "")
         .get("/header", || Response::new("").with_header("X-Bad", "a\n"))
         .get("/{number}", |number: u8| number.to_string());
     let closed = Hooks::on(|| "closed").before(|_: &Request| Some(StatusCode::UNAUTHORIZED));
@@ -58,7 +58,7 @@ fn it_sees_whatever_comes_of_requests_that_were_dispatched_there_and_nothing_els
         get("/api/folder"),
         get("/api/closed"),
         get("/api/panic"),
-        get("/api/state"),
+        get("/api/extension"),
         get("/api/header"),
         get("/other"),
         get("/nowhere"),
