@@ -105,7 +105,7 @@ pub trait Dispatch: Send + Sync {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply;
 
     /// Adds all endpoints that can be reached to `map`. What is not described is not checked for the
-    /// [`State`](crate::State) that it takes either.
+    /// [`State`] that it takes either.
     fn describe(&self, map: &mut Map) {
         map.opaque();
     }

@@ -14,15 +14,15 @@ use crate::{Error, Request, Response};
 /// ```
 /// use hansel::{App, Extension, Hooks, Request, Routes};
 ///
-/// struct Language(&'static str);
+/// struct Language { code: &'static str }
 ///
 /// fn negotiate(request: &Request) {
 ///     let is_german = request.header("Accept-Language").is_some_and(|languages| languages.starts_with("de"));
-///     request.set(Language(if is_german { "de" } else { "en" }));
+///     request.set(Language { code: if is_german { "de" } else { "en" } });
 /// }
 ///
 /// fn greet(language: Extension<Language>) -> &'static str {
-///     if language.0.0 == "de" { "Guten Tag" } else { "Hello" }
+///     if language.code == "de" { "Guten Tag" } else { "Hello" }
 /// }
 ///
 /// let app = App::new(Hooks::on(Routes::new().get("/", greet)).before(negotiate));
