@@ -408,9 +408,7 @@ impl EventLoop {
         let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
             Some(Duration::ZERO)
         } else {
-            // An occasional unnecessary wake-up is better than more milliseconds than the system call accepts.
-            let left = |when: Instant| when.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
-            self.next_due(shared).map(left)
+            self.time_to_sleep(shared)
         };
         self.poller.wait(timeout);
         link.inbox.wake_up();
@@ -419,9 +417,9 @@ impl EventLoop {
         self.poller.begin_round();
     }
 
-    /// Returns the next moment at which there is something to do.
+    /// Returns how long it is until there is something to do.
     #[inline]
-    fn next_due(&self, shared: &Shared) -> Option<Instant> {
+    fn time_to_sleep(&self, shared: &Shared) -> Option<Duration> {
         let lifecycle = &shared.lifecycle;
         let next_phase = lifecycle
             .is_leaving()
@@ -429,7 +427,10 @@ impl EventLoop {
             .flatten();
         let of_connections = earlier(self.slots.next_due(), self.waiting.next_due());
         let of_loop = earlier(self.listeners.again(), self.works.next_due());
-        earlier(next_phase, earlier(of_connections, of_loop))
+        let next = earlier(next_phase, earlier(of_connections, of_loop))?;
+        // The clock is not read again: deadlines are of seconds, and the last time is exact enough. An occasional
+        // unnecessary wake-up is better than more milliseconds than the system call accepts.
+        Some(next.saturating_duration_since(self.now).min(LONGEST_SLEEP))
     }
 
     /// Frees memory that was not needed for a while, when it is time.

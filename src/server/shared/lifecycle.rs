@@ -76,6 +76,7 @@ impl Lifecycle {
     }
 
     /// Returns when the next phase begins, if that is known.
+    #[cold]
     pub(crate) fn next_phase(&self, phase: Phase) -> Option<Instant> {
         let drain = (*lock(&self.drain))?;
         match phase {
