@@ -39,6 +39,25 @@ pub(super) enum Source {
     Waker,
 }
 
+impl Source {
+    fn of(token: usize) -> Source {
+        if token <= LAST_KEY {
+            Source::Connection(token)
+        } else {
+            Source::of_loop(token)
+        }
+    }
+
+    /// Returns which source of the loop's own has this token.
+    #[cold]
+    fn of_loop(token: usize) -> Source {
+        match token {
+            WAKER => Source::Waker,
+            _ => Source::Listener(LISTENERS - token),
+        }
+    }
+}
+
 impl Poller {
     pub(super) fn new(listeners: &mut [Acceptor]) -> io::Result<(Poller, mio::Waker)> {
         let poll = Poll::new()?;
@@ -77,12 +96,7 @@ impl Poller {
     pub(super) fn next(&mut self) -> Option<(Source, u8)> {
         let &(token, readiness) = self.batch.get(self.seen)?;
         self.seen += 1;
-        let source = match token {
-            0..=LAST_KEY => Source::Connection(token),
-            WAKER => Source::Waker,
-            _ => Source::Listener(LISTENERS - token),
-        };
-        Some((source, readiness))
+        Some((Source::of(token), readiness))
     }
 
     /// Returns how many events this round had.

@@ -47,6 +47,34 @@ pub(super) enum Left {
     Lost,
 }
 
+impl Slot {
+    /// Makes this slot, at `key`, come up at `deadline`, unless it does so before.
+    fn schedule(&mut self, key: usize, deadline: Instant, timers: &mut Timers) {
+        if self.scheduled.is_none_or(|scheduled| deadline < scheduled) {
+            self.scheduled = Some(deadline);
+            timers.add(deadline, key);
+        }
+    }
+
+    /// Registers the connection of this slot, at `key`. Returns true if its events will come.
+    // Once for a connection.
+    #[cfg(unix)]
+    #[inline(never)]
+    fn register(&mut self, key: usize, poller: &Poller) -> bool {
+        let Some(link) = &self.link else {
+            return true;
+        };
+        match poller.register(link, key) {
+            Ok(()) => self.is_registered = true,
+            Err(error) => {
+                report::warn!("can't register a connection for events: {error}; the connection is cut");
+                link.cut();
+            }
+        }
+        self.is_registered
+    }
+}
+
 impl Slots {
     /// Returns how many slots there are, free ones included.
     pub(super) fn len(&self) -> usize {
@@ -105,8 +133,9 @@ impl Slots {
     /// Puts a connection back that waits until its deadline.
     pub(super) fn put(&mut self, connection: Box<Connection>) {
         let (key, deadline) = (connection.key, connection.wait.deadline);
-        self.put_back(connection);
-        self.schedule(key, deadline);
+        let Some(slot) = self.all.get_mut(key) else { return };
+        slot.connection = Some(connection);
+        slot.schedule(key, deadline, &mut self.timers);
     }
 
     /// Returns the link of the connection at `key`, wherever the connection is.
@@ -137,10 +166,8 @@ impl Slots {
 
     /// Makes the loop look at the connection at `key` at `deadline`, unless it does so before.
     pub(super) fn schedule(&mut self, key: usize, deadline: Instant) {
-        let is_sooner = |slot: &&mut Slot| slot.scheduled.is_none_or(|scheduled| deadline < scheduled);
-        if let Some(slot) = self.all.get_mut(key).filter(is_sooner) {
-            slot.scheduled = Some(deadline);
-            self.timers.add(deadline, key);
+        if let Some(slot) = self.all.get_mut(key) {
+            slot.schedule(key, deadline, &mut self.timers);
         }
     }
 
@@ -179,17 +206,7 @@ impl Slots {
         let Some(slot) = self.all.get_mut(key) else {
             return true;
         };
-        let (Some(link), false) = (&slot.link, slot.is_registered) else {
-            return true;
-        };
-        match poller.register(link, key) {
-            Ok(()) => slot.is_registered = true,
-            Err(error) => {
-                report::warn!("can't register a connection for events: {error}; the connection is cut");
-                link.cut();
-            }
-        }
-        slot.is_registered
+        slot.is_registered || slot.register(key, poller)
     }
 
     /// They already come: on other systems a socket can be registered only before it is shared.
