@@ -28,12 +28,16 @@ impl Permits {
 
     /// Takes back the permit of a handler that has returned.
     pub(crate) fn give_back(&mut self, admission: &Admission<Box<Connection>>) {
-        if self.reserve {
-            // The replacement of a lost thread has got a permit for the loop meanwhile.
-            self.next.extend(admission.release());
-        } else {
-            self.reserve = true;
+        if std::mem::replace(&mut self.reserve, true) {
+            self.release(admission);
         }
+    }
+
+    /// Passes on a permit that the loop has beside its reserve: the replacement of a lost thread has got one for the
+    /// loop meanwhile.
+    #[cold]
+    fn release(&mut self, admission: &Admission<Box<Connection>>) {
+        self.next.extend(admission.release());
     }
 
     /// Returns a connection that waits for a permit, if there is one and a permit for it.

@@ -37,11 +37,16 @@ impl Sections {
 
     fn swap(&mut self, key: usize, work: &mut Work) -> &mut LastSection {
         if self.0.is_empty() {
-            self.0.resize_with(PLACES, LastSection::default);
+            self.make_room();
         }
         let place = &mut self.0[key % PLACES];
         work.exchange.request.head.swap_last_section(place);
         place
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        self.0.resize_with(PLACES, LastSection::default);
     }
 }
 

@@ -24,11 +24,11 @@ pub(crate) struct Call {
     pub(crate) endpoint: Cell<Option<Pace>>,
     /// Since when an endpoint that is not known to be fast has been running.
     since: Cell<Option<Instant>>,
-    pub(crate) earlier: RefCell<Option<Earlier>>,
+    earlier: RefCell<Option<Earlier>>,
 }
 
 /// Responses to earlier requests of the current connection that are not yet sent.
-pub(crate) struct Earlier {
+struct Earlier {
     transport: Transport,
     out: Vec<u8>,
 }
@@ -84,6 +84,14 @@ impl Call {
     pub(crate) fn recover_earlier(&self, out: &mut Vec<u8>) {
         if out.is_empty() {
             self.give_earlier_back(out);
+        }
+    }
+
+    /// Notes that the connection has no more requests for now.
+    pub(crate) fn forget_earlier(&self) {
+        let mut earlier = self.earlier.borrow_mut();
+        if earlier.is_some() {
+            *earlier = None;
         }
     }
 

@@ -49,7 +49,7 @@ impl Runner {
             }
             connection.fail_response();
         }
-        self.call.earlier.take();
+        self.call.forget_earlier();
         if has_panicked || connection.is_broken() {
             forget_request(connection);
         }
