@@ -111,17 +111,21 @@ pub(crate) fn stays_as_it_is(path: &str) -> bool {
     let mut octets = path.bytes();
     let is_of_this_host = octets.next() == Some(b'/') && octets.next() != Some(b'/');
     let is_kept = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'\\' | b'?' | b'#');
-    is_of_this_host && path.bytes().all(is_kept) && !path.split('/').any(is_dots)
+    is_of_this_host && path.bytes().all(is_kept) && !path.as_bytes().split(|&octet| octet == b'/').any(is_dots)
 }
 
-/// Returns whether a client removes the segment when it resolves a path (RFC 3986 §5.2.4). The WHATWG URL standard
-/// reads `%2E` as a dot there.
-fn is_dots(segment: &str) -> bool {
-    let dots = match segment.len() {
-        1..=6 => segment.to_ascii_lowercase().replace("%2e", "."),
-        _ => return false,
-    };
-    dots == "." || dots == ".."
+/// Returns whether a client removes the segment when it resolves a path (RFC 3986 §5.2.4): one dot, or two.
+fn is_dots(segment: &[u8]) -> bool {
+    let is_end_or_dot = |rest: &[u8]| rest.is_empty() || behind_dot(rest).is_some_and(<[u8]>::is_empty);
+    behind_dot(segment).is_some_and(is_end_or_dot)
+}
+
+/// Returns what follows a dot. The WHATWG URL standard reads `%2E` as one.
+fn behind_dot(octets: &[u8]) -> Option<&[u8]> {
+    match octets {
+        [b'.', rest @ ..] | [b'%', b'2', b'E' | b'e', rest @ ..] => Some(rest),
+        _ => None,
+    }
 }
 
 enum Part<'p> {

@@ -13,6 +13,7 @@ use crate::server::connection::link::Transport;
 use crate::server::net::peers::Visitor;
 use crate::server::net::room::{Room, Want};
 use crate::server::net::socket::{Accepted, is};
+use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;
@@ -88,8 +89,8 @@ impl EventLoop {
                     // By the current time: a round may take long, and a failed accept must not be retried immediately.
                     if !self.listeners.pause_until(after(Instant::now(), ACCEPT_PAUSE)) {
                         report::warn!(
-                            "can't accept connections: {error}; trying again in {} ms",
-                            ACCEPT_PAUSE.as_millis()
+                            "can't accept connections: {error}; trying again in {}",
+                            Seconds(ACCEPT_PAUSE)
                         );
                     }
                     return;
