@@ -64,9 +64,7 @@ impl Registry {
     pub(super) fn find(&self, name: &str) -> Result<Bound, String> {
         match self.handlers.get(name) {
             Some((bound, _)) => Ok(bound.clone()),
-            None if self.handlers.is_empty() => Err(format!(
-                "there is no handler `{name}`: give the routes a registry that has it, by `Routes::with(registry)`"
-            )),
+            None if self.handlers.is_empty() => find_nowhere(name),
             None => {
                 let known: Vec<_> = self.handlers.keys().map(String::as_str).collect();
                 Err(format!(
@@ -80,7 +78,9 @@ impl Registry {
 
 /// Finds no handler: used where there is no registry.
 pub(super) fn find_nowhere(name: &str) -> Result<Bound, String> {
-    Registry::new().find(name)
+    Err(format!(
+        "there is no handler `{name}`: give the routes a registry that has it, by `Routes::with(registry)`"
+    ))
 }
 
 /// The shape of a handler that is given by name.
