@@ -72,9 +72,18 @@ impl Entered {
         self.entries.replace(Some(other.shared()));
     }
 
-    pub(crate) fn clear(&self) {
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if self.entries.get_mut().is_some() {
+            self.leave_all();
+        }
+    }
+
+    /// Forgets the subtrees that the request has entered.
+    #[cold]
+    fn leave_all(&mut self) {
         self.is_showing.set(false);
-        if let Some(entries) = &*self.entries.borrow() {
+        if let Some(entries) = self.entries.get_mut() {
             // What is dropped is a hook, which is the program's code only when its application ends.
             lock(entries).clear();
         }
