@@ -216,7 +216,9 @@ pub use dispatch::Query;
 #[doc(inline)]
 pub use dispatch::regex;
 #[doc(inline)]
-pub use dispatch::{Chain, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
+pub use dispatch::{
+    Chain, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State, Verbs, mount,
+};
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;

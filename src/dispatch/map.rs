@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::MethodSet;
+use super::{LimitExtremes, MethodSet, RouteLimits};
 
 /// The map of an application: every endpoint that is known before a request.
 ///
@@ -27,6 +27,9 @@ pub struct Map {
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
     has_response_hook: bool,
+    /// The limits of what is being described, and the extremes of all.
+    limits: RouteLimits,
+    extremes: LimitExtremes,
 }
 
 /// A place on a [`Map`]: an endpoint.
@@ -43,6 +46,8 @@ pub struct Place {
     pub dispatcher: String,
     /// The name by which URLs are built.
     pub name: Option<String>,
+    /// The limits that hold here, besides those of the server.
+    pub limits: RouteLimits,
 }
 
 impl Map {
@@ -97,6 +102,7 @@ impl Map {
             handler: handler.to_owned(),
             dispatcher: dispatcher.to_owned(),
             name: None,
+            limits: self.limits.clone(),
         });
     }
 
@@ -107,8 +113,29 @@ impl Map {
         }
     }
 
+    /// Lets `describe` add places with these limits, for a dispatcher that calls [`Walk::limited`](super::Walk::limited).
+    pub fn limited(&mut self, limits: &RouteLimits, describe: impl FnOnce(&mut Map)) {
+        let inside = limits.within(&self.limits);
+        let outside = std::mem::replace(&mut self.limits, inside);
+        self.extremes.add(limits);
+        describe(self);
+        self.limits = outside;
+    }
+
+    /// Returns the extremes of the limits that were described.
+    pub(crate) fn extremes(&self) -> &LimitExtremes {
+        &self.extremes
+    }
+
+    /// Adds a place for an application whose parts have limits with these extremes.
+    pub(crate) fn application(&mut self, extremes: &LimitExtremes) {
+        self.extremes.merge(extremes);
+        self.endpoint("", &MethodSet::any(), "/{*}", "an application");
+    }
+
     /// Adds a place for something that does not describe itself.
     pub fn opaque(&mut self) {
+        self.extremes.add_unknown_deadline();
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
     }
 
@@ -146,6 +173,9 @@ impl fmt::Display for Map {
             write!(f, "{methods:first$}  {:second$}  {}", place.pattern, place.handler)?;
             if let Some(name) = &place.name {
                 write!(f, "  [{name}]")?;
+            }
+            if !place.limits.is_empty() {
+                write!(f, "  ({})", place.limits)?;
             }
             f.write_str("\n")?;
         }

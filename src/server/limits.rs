@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::LimitExtremes;
 use crate::deadline::after;
 
 use crate::server::seconds::Seconds;
@@ -204,12 +205,14 @@ impl Limits {
         Limits::default()
     }
 
-    pub(crate) fn protocol(&self) -> Arc<hansel_proto::Limits> {
+    /// Returns the limits of the protocol for an application whose routes have limits with these extremes.
+    pub(crate) fn protocol(&self, of_routes: &LimitExtremes) -> Arc<hansel_proto::Limits> {
+        let largest = of_routes.body.as_ref().map_or(0, |body| *body.end());
         let limits = hansel_proto::Limits::new()
             .head_bytes(self.head)
             .target_bytes(self.target)
             .fields(self.fields)
-            .body_bytes(self.body);
+            .body_bytes(self.body.max(largest));
         Arc::new(limits)
     }
 
@@ -241,6 +244,11 @@ impl Limits {
         let earned = passed.saturating_mul(1000) / u64::from(self.rate.max(1));
         after(after(start, self.transfer_time), Duration::from_millis(earned))
     }
+}
+
+/// Returns the smallest limit of a body that a route has.
+pub(crate) fn least_body(of_routes: &LimitExtremes) -> u64 {
+    of_routes.body.as_ref().map_or(u64::MAX, |body| *body.start())
 }
 
 impl fmt::Display for Limits {

@@ -31,5 +31,6 @@ mod threads;
 pub use builder::{Listener, Server};
 pub use handle::{Drained, Handle};
 pub use limits::Limits;
+pub(crate) use limits::least_body;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;
