@@ -5,6 +5,7 @@ mod captures;
 mod conformance;
 mod hooks_once;
 mod laws;
+mod limits;
 mod linear;
 #[cfg(feature = "regex")]
 mod matcher;

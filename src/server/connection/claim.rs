@@ -330,7 +330,7 @@ mod tests {
             Some(start + handler)
         );
         assert_eq!(deadline(&claim, now, &limits(None, Some(stream))), Some(now + stream));
-        assert_eq!(deadline(&claim, now, &limits(None, None), None), None);
+        assert_eq!(deadline(&claim, now, &limits(None, None)), None);
         claim.stream(now);
         assert_eq!(deadline(&claim, now, &limits(Some(handler), None)), None);
         assert_eq!(deadline(&claim, now, &limits(None, Some(stream))), Some(now + stream));
