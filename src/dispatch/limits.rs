@@ -203,6 +203,16 @@ impl LimitExtremes {
         };
     }
 
+    /// Returns the largest limit of a body that is set, or 0.
+    pub(crate) fn largest_body(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| *body.end())
+    }
+
+    /// Returns the smallest limit of a body that is set, or the largest number.
+    pub(crate) fn least_body(&self) -> u64 {
+        self.body.as_ref().map_or(u64::MAX, |body| *body.start())
+    }
+
     /// Notes a part that may set deadlines of which nothing is known.
     pub(super) fn add_unknown_deadline(&mut self) {
         self.deadline.get_or_insert(Duration::MAX);

@@ -11,7 +11,7 @@ const BODY_BUFFER: usize = 64 * 1024;
 
 /// Returns the memory that `Limits` documents for a request that is arriving.
 fn bound() -> usize {
-    hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * super::ROOM
+    hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * ROOM
 }
 
 /// Gives an exchange all of `bytes` in reads of `size` bytes. Returns the most memory it used, and the exchange at the

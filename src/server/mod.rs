@@ -31,6 +31,5 @@ mod threads;
 pub use builder::{Listener, Server};
 pub use handle::{Drained, Handle};
 pub use limits::Limits;
-pub(crate) use limits::least_body;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;

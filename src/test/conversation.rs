@@ -8,7 +8,6 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
-use crate::server::least_body;
 use crate::{Application, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -29,8 +28,8 @@ impl<'a> Conversation<'a> {
         sent: Vec<u8>,
     ) -> Conversation<'a> {
         let of_routes = application.limit_extremes();
-        let exchange = Exchange::new(limits.protocol(&of_routes), limits.own_body(), pool);
-        let exchange = exchange.with_body_limits(limits.body, least_body(&of_routes));
+        let exchange = Exchange::new(limits.protocol(of_routes.largest_body()), limits.own_body(), pool);
+        let exchange = exchange.with_body_limits(limits.body, of_routes.least_body());
         Conversation {
             exchange: exchange.with_hook(application.response_hook()),
             application,

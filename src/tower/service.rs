@@ -29,7 +29,6 @@ use crate::pipe::{Reader, Writer, pipe};
 use crate::request::{HandlerTime, HandlerWatch, head_text};
 use crate::response::Sink;
 use crate::seen::ResponseHook;
-use crate::server::least_body;
 use crate::{Application, IntoApplication, Limits, Response, report};
 
 /// How many threads a service has, unless it is told.
@@ -152,8 +151,8 @@ impl Host {
     fn new(limits: &Limits, threads: usize, application: &dyn Application) -> Arc<Host> {
         let of_routes = application.limit_extremes();
         Arc::new(Host {
-            protocol: limits.protocol(&of_routes),
-            least_body: least_body(&of_routes),
+            protocol: limits.protocol(of_routes.largest_body()),
+            least_body: of_routes.least_body(),
             limits: limits.clone(),
             memory: exchange::Pool::new(limits.body_buffer, limits.body_memory),
             pool: Arc::new(Pool::new(threads, limits.queue)),

@@ -213,6 +213,8 @@ const DISPATCH: &[&[&str]] = &[
         "crumb.rs",
         "reply.rs",
         "map.rs",
+        "limits.rs",
+        "in_force.rs",
         "method_set.rs",
         "urls.rs",
     ],

@@ -31,6 +31,7 @@ mod part_hooks;
 mod processes;
 mod proxy_protocol;
 mod refusals;
+#[cfg(feature = "json")]
 mod response_hooks;
 mod responses;
 #[cfg(all(unix, feature = "activation"))]

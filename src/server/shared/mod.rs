@@ -28,7 +28,7 @@ use crate::server::connection::drop_queue::DropQueue;
 use crate::server::connection::link::Link;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
-use crate::server::limits::{Limits, least_body};
+use crate::server::limits::Limits;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::{Peers, Visitor};
 use crate::server::net::room::{Capacity, Room};
@@ -114,8 +114,8 @@ impl Shared {
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
         Arc::new(Shared {
-            protocol: limits.protocol(&of_routes),
-            least_body: least_body(&of_routes),
+            protocol: limits.protocol(of_routes.largest_body()),
+            least_body: of_routes.least_body(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
