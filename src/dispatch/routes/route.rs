@@ -52,6 +52,7 @@ pub(super) struct RouteHandler {
     reads_rest: bool,
     /// The next route with an equal pattern, for other methods.
     next: Option<NonZeroUsize>,
+    /// Whether the route has limits.
     is_limited: bool,
 }
 
