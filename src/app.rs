@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, HookRuns, IntoDispatch, Life, Map, MethodSet, Miss, Observer, Outcome, Purpose, Recorder, Reply,
-    Trail, UrlError, Walk, build_url, stays_as_it_is,
+    Both, Dispatch, HookRuns, IntoDispatch, Life, LimitExtremes, Map, MethodSet, Miss, Observer, Outcome, Purpose,
+    Recorder, Reply, Trail, UrlError, Walk, build_url, stays_as_it_is,
 };
 #[cfg(feature = "development")]
 use crate::page;
@@ -45,6 +45,8 @@ pub struct App {
     response_hook: Option<ResponseHook>,
     /// What is added to the routes later is checked while this exists.
     _life: Life,
+    /// The extremes of the limits of all routes.
+    limits: LimitExtremes,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
@@ -96,6 +98,7 @@ impl App {
             panic!("two routes have the name `{name}`: {first} and {second}; give one of them another name");
         }
         App {
+            limits: map.extremes().clone(),
             root,
             allow_always: false,
             slashes: Slashes::default(),
@@ -510,6 +513,10 @@ impl Application for App {
 
     fn response_hook(&self) -> Option<ResponseHook> {
         self.response_hook.clone()
+    }
+
+    fn limit_extremes(&self) -> LimitExtremes {
+        self.limits.clone()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dispatch::Observer;
+use crate::dispatch::{LimitExtremes, Observer};
 use crate::pace::Pace;
 use crate::sealed::Seal;
 use crate::seen::ResponseHook;
@@ -59,6 +59,15 @@ pub trait Application: Send + Sync + 'static {
     fn response_hook(&self) -> Option<ResponseHook> {
         None
     }
+
+    /// Returns the extremes of the limits that parts of the application have of their own. The default is that none has.
+    ///
+    /// A server asks once, at its start. It takes bodies up to the largest limit, which all other parts refuse, and looks
+    /// for missed deadlines as often as the shortest one asks for. An application around another one returns what that
+    /// returns, or the limits of the inner one are not in force.
+    fn limit_extremes(&self) -> LimitExtremes {
+        LimitExtremes::default()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
@@ -81,6 +90,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
     }
+
+    fn limit_extremes(&self) -> LimitExtremes {
+        (**self).limit_extremes()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
@@ -102,6 +115,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
+    }
+
+    fn limit_extremes(&self) -> LimitExtremes {
+        (**self).limit_extremes()
     }
 }
 

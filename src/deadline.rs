@@ -13,6 +13,15 @@ pub(crate) fn after(start: Instant, time: Duration) -> Instant {
     start.checked_add(time).unwrap_or_else(|| never(start))
 }
 
+/// Returns the earlier of two moments that may not exist.
+#[inline]
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 #[cold]
 fn never(start: Instant) -> Instant {
     // If the clock cannot represent even this, `start` itself never comes.

@@ -62,7 +62,8 @@
 //! - [`Server`] has listeners, threads and options. [`Server::serve`] blocks until Ctrl-C or SIGTERM;
 //!   [`Server::spawn`] returns a [`Handle`], whose [`shutdown`](Handle::shutdown) drains the connections.
 //! - A [`Listener`] is one address, TCP or a Unix socket, in clear text or with [`Tls`].
-//! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on.
+//! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on. [`RouteLimits`]
+//!   are larger or smaller ones for a part of an application.
 //! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
 //! - [`AccessLog`], [`Server::health`], [`Server::request_ids`] are for operators.
 //! - [`Trust`] names the proxies whose forwarded headers count.
@@ -220,7 +221,10 @@ pub use dispatch::Query;
 #[doc(inline)]
 pub use dispatch::regex;
 #[doc(inline)]
-pub use dispatch::{Chain, Extension, FromRequest, Hooks, Methods, Registry, Resource, Routes, State, Verbs, mount};
+pub use dispatch::{
+    Chain, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State,
+    Verbs, mount,
+};
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;

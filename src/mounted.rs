@@ -1,7 +1,7 @@
 //! An application as a dispatcher, so that it can be mounted under others.
 
 use crate::Application;
-use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, Map, MethodSet, Reply, Step, Walk};
+use crate::dispatch::{Dispatch, Endpoint, IntoDispatch, LimitExtremes, Map, MethodSet, Reply, Step, Walk};
 use crate::pace::Pace;
 use crate::request::Subtree;
 use crate::sealed::Seal;
@@ -18,6 +18,7 @@ impl<A: Application> IntoDispatch<AnApplication> for A {
     fn into_dispatch(self) -> impl Dispatch + 'static {
         Mounted {
             response_hook: self.response_hook().map(subtree),
+            limits: self.limit_extremes(),
             application: self,
             pace: Pace::new(),
         }
@@ -29,6 +30,7 @@ struct Mounted<A> {
     pace: Pace,
     /// Its own, for what comes of the requests that it gets.
     response_hook: Option<Subtree>,
+    limits: LimitExtremes,
 }
 
 impl<A: Application> Dispatch for Mounted<A> {
@@ -38,7 +40,9 @@ impl<A: Application> Dispatch for Mounted<A> {
         let endpoint = Endpoint::with_pace("Application", name, &any, self.pace);
         let all = Step::taking_text("Application", "", walk.segments().text().len());
         walk.descend(all, |walk| {
-            walk.arrive(endpoint, |request| {
+            // Its routes may take more than what is set around it, or less.
+            let checks_body = self.limits.body.is_none();
+            walk.arrive_by(endpoint, checks_body, |request| {
                 if let Some(hook) = &self.response_hook {
                     request.entered().enter(hook);
                 }
@@ -51,6 +55,6 @@ impl<A: Application> Dispatch for Mounted<A> {
         if self.response_hook.is_some() {
             map.note_response_hook();
         }
-        map.opaque();
+        map.application(&self.limits);
     }
 }

@@ -25,7 +25,7 @@ impl<'s> Seen<'s> {
         Seen { request, origin }
     }
 
-    /// Returns the request, or `None` if its head was never complete.
+    /// Returns the request, or `None` if its head was never complete, or was malformed.
     ///
     /// If the handler is [overdue](Origin::Overdue), it still has the request. Then this is a copy of the method, the target,
     /// the id, and the headers Host, Origin and Accept.

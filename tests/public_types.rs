@@ -5,8 +5,9 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hansel::dispatch::{
-    Arrived, Chain, Crumb, Decision, Dispatch, Endpoint, Extension, Hooks, Map, MethodSet, Methods, Miss, Mount, Needs,
-    Observer, Outcome, Pattern, Place, Registry, Routes, State, Step, Trail, TrailCrumb, UrlError, Verbs, Walk, Why,
+    Arrived, Chain, Crumb, Decision, Dispatch, Endpoint, Extension, Hooks, LimitExtremes, Map, MethodSet, Methods,
+    Miss, Mount, Needs, Observer, Outcome, Pattern, Place, Registry, RouteLimits, Routes, State, Step, Trail,
+    TrailCrumb, UrlError, Verbs, Walk, Why,
 };
 use hansel::test::{Client, Stream};
 use hansel::{
@@ -72,6 +73,12 @@ fn types_keep_their_traits() {
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);
     all!(is_clone: Extension<Server>, Needs);
+    all!(is_debug: LimitExtremes, RouteLimits);
+    all!(is_send: LimitExtremes, RouteLimits);
+    all!(is_sync: LimitExtremes, RouteLimits);
+    all!(is_clone: LimitExtremes, RouteLimits);
+    all!(is_eq: LimitExtremes, RouteLimits);
+    all!(is_display: RouteLimits);
 }
 
 #[cfg(feature = "tls")]

@@ -113,7 +113,7 @@ impl Chunked {
         // A size beyond 64 bits saturates, so it exceeds every limit.
         let announced = self.announced.saturating_add(line.size);
         if announced > limits.body_bytes || announced == u64::MAX {
-            return Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes));
+            return Err(Refusal::content_too_large(limits.body_bytes));
         }
         if line.end == input.len() {
             // There is no data yet, so nothing is consumed: the line is read again together with its data.

@@ -141,6 +141,10 @@ impl Connection {
     /// # Errors
     /// Returns an error if the request breaks a rule. From then on every call returns the same refusal: send its status
     /// with [`respond`](Connection::respond) if [`owes_response`](Connection::owes_response), and close.
+    ///
+    /// Where a head breaks no rule and only announces too much content
+    /// ([`ContentTooLarge`](crate::Reason::ContentTooLarge)), `head` describes it, so that the refusal can be logged with
+    /// its request.
     pub fn receive(&mut self, input: &[u8], head: &mut Head) -> Result<Received, Refusal> {
         let known = if self.is_between_requests() {
             parse::known(input, &self.limits, head)

@@ -59,7 +59,9 @@ pub(crate) fn head(bytes: &[u8], limits: &Limits, head: &mut Head, known: Known)
             fields,
         }),
         Lines::End(len) => {
+            // Before the length is refused: whoever is told of the refusal may read the head.
             head.len = first_field + len;
+            head.section.check_length(limits)?;
             Ok(Lines::End(head.len))
         }
     }

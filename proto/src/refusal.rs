@@ -44,6 +44,18 @@ impl Refusal {
         }
     }
 
+    /// Returns the refusal of content that is larger than `limit` bytes, for a caller with limits of its own, such as
+    /// one for each route, besides [`Limits::body_bytes`](field@crate::Limits::body_bytes).
+    ///
+    /// ```
+    /// let refusal = hansel_proto::Refusal::content_too_large(1000);
+    /// assert_eq!(refusal.status(), 413);
+    /// assert!(refusal.to_string().contains("the limit is 1000"));
+    /// ```
+    pub const fn content_too_large(limit: u64) -> Refusal {
+        Refusal::limit(Reason::ContentTooLarge, limit)
+    }
+
     /// Returns the status of the response: 400, 408, 413, 414, 417, 431, 501 or 505.
     pub fn status(&self) -> u16 {
         self.reason.status()

@@ -3,7 +3,7 @@
 use crate::framing::{self, Decided, Framing};
 use crate::limits::Limits;
 use crate::lines::{self, Field, Lines};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::span::Span;
 use crate::version::Version;
 
@@ -44,7 +44,8 @@ impl Section {
             && bytes.starts_with(&self.bytes)
     }
 
-    /// Parses the section at the start of `bytes`, if it has completely arrived.
+    /// Parses the section at the start of `bytes`, if it has completely arrived. Its length is not
+    /// [checked](Section::check_length) yet.
     pub(crate) fn parse(&mut self, bytes: &[u8], version: Version, limits: &Limits) -> Result<Lines, Refusal> {
         let mut last = std::mem::take(&mut self.bytes);
         std::mem::swap(&mut self.fields, &mut self.last_fields);
@@ -63,7 +64,6 @@ impl Section {
         })?;
         if let Lines::End(len) = lines {
             self.decided = framing::settle(&self.fields, bytes, version, known_host)?;
-            self.check_length(limits)?;
             if len <= REMEMBERED {
                 last.clear();
                 last.extend_from_slice(bytes.get(..len).unwrap_or_default());
@@ -74,11 +74,10 @@ impl Section {
         Ok(lines)
     }
 
-    fn check_length(&self, limits: &Limits) -> Result<(), Refusal> {
+    /// Checks the announced length, whose section is whole.
+    pub(crate) fn check_length(&self, limits: &Limits) -> Result<(), Refusal> {
         match self.decided.framing {
-            Framing::Length(length) if length > limits.body_bytes => {
-                Err(Refusal::limit(Reason::ContentTooLarge, limits.body_bytes))
-            }
+            Framing::Length(length) if length > limits.body_bytes => Err(Refusal::content_too_large(limits.body_bytes)),
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::{MethodSet, Miss};
 use crate::Request;
@@ -34,6 +34,8 @@ pub enum Decision<'a> {
     Arrive(&'a MethodSet),
     /// Not to take the way.
     Decline(Why<'a>),
+    /// Not to call the endpoint that was reached, because of a limit. The response has this status.
+    Refuse(StatusCode, Why<'a>),
 }
 
 /// Why a way was declined.
@@ -71,6 +73,18 @@ pub enum Why<'a> {
     EncodedSlash,
     /// The match of a regular expression ends in the middle of a segment.
     InsideSegment,
+    /// The body is larger than the limit.
+    TooLarge {
+        /// The length of the body, as far as it is known, in bytes.
+        len: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// As many requests are being handled as a limit allows.
+    TooMany {
+        /// The limit.
+        most: usize,
+    },
     /// The walk is too deep; see [`Walk::MAX_DEPTH`](super::Walk::MAX_DEPTH).
     TooDeep,
     /// Any other reason.
@@ -100,6 +114,8 @@ impl Why<'_> {
             Why::NoItem(key) => Why::NoItem(owned(key)),
             Why::EncodedSlash => Why::EncodedSlash,
             Why::InsideSegment => Why::InsideSegment,
+            Why::TooLarge { len, most } => Why::TooLarge { len, most },
+            Why::TooMany { most } => Why::TooMany { most },
             Why::TooDeep => Why::TooDeep,
             Why::Other(reason) => Why::Other(owned(reason)),
         }
@@ -124,6 +140,8 @@ impl fmt::Display for Why<'_> {
             Why::NoItem(key) => write!(f, "there is no item `{key}`"),
             Why::EncodedSlash => f.write_str("a segment contains an encoded slash (%2F), which never matches here"),
             Why::InsideSegment => f.write_str("the expression ends in the middle of a segment"),
+            Why::TooLarge { len, most } => write!(f, "the body has {len} bytes or more, and {most} are allowed"),
+            Why::TooMany { most } => write!(f, "{most} requests are being handled, which is as many as may be"),
             Why::TooDeep => f.write_str("the walk has come too deep"),
             Why::Other(reason) => f.write_str(reason),
         }

@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::hook_runs::{After, AfterOnce, HookId, Out};
 use super::needs::SharedState;
 use super::segment::short_name;
-use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk};
+use super::{Dispatch, IntoDispatch, Map, Reply, RouteLimits, Step, Walk};
 use crate::request::{Shared, Subtree};
 use crate::sealed::Seal;
 use crate::seen::{Seen, subtree};
@@ -51,6 +52,8 @@ pub struct Hooks {
     hooks: Vec<Hook>,
     /// The state that is shared with the inner dispatcher, for the check of what its handlers take.
     shared: Vec<SharedState>,
+    /// The limits of what is inside, hooks included.
+    limits: Option<Box<RouteLimits>>,
     inner: Box<dyn Dispatch>,
 }
 
@@ -83,6 +86,7 @@ impl Hooks {
         Hooks {
             hooks: Vec::new(),
             shared: Vec::new(),
+            limits: None,
             inner: Box::new(inner.into_dispatch()),
         }
     }
@@ -226,6 +230,49 @@ impl Hooks {
         self.shared.push(SharedState::of::<T>());
         self
     }
+
+    /// Limits what is inside; see [`RouteLimits`]. A route or other hooks inside may have limits of their own, which
+    /// count there.
+    ///
+    /// The order of hooks and limits does not matter: all hooks here may read a body of that size, and what is too much
+    /// is refused after they have run, where an endpoint is reached.
+    ///
+    /// ```
+    /// use hansel::{App, Hooks, Request, Resource, RouteLimits, StatusCode, test::Client};
+    ///
+    /// struct Shelf;
+    /// hansel::resource!(Shelf { put });
+    ///
+    /// impl Shelf {
+    ///     fn put(&self) -> &'static str { "thank you" }
+    /// }
+    ///
+    /// let known = |request: &Request| request.header("X-Key").is_none().then_some(StatusCode::UNAUTHORIZED);
+    /// let client = Client::new(App::new(Hooks::on(Shelf).limits(RouteLimits::new().body(100)).before(known)));
+    /// let put = |size| Request::new("PUT".parse().unwrap(), "/").with_body(vec![b'x'; size]);
+    /// assert_eq!(client.send(put(101)).status(), 401);
+    /// assert_eq!(client.send(put(101).with_header("X-Key", "secret")).status(), 413);
+    /// assert_eq!(client.send(put(100).with_header("X-Key", "secret")).text(), "thank you");
+    /// ```
+    pub fn limits(mut self, limits: RouteLimits) -> Hooks {
+        self.limits.get_or_insert_default().set(limits);
+        self
+    }
+
+    /// Limits the body of each request inside, in bytes: see [`RouteLimits::body`].
+    pub fn body_limit(self, bytes: u64) -> Hooks {
+        self.limits(RouteLimits::new().body(bytes))
+    }
+
+    /// Limits the time that each handler inside may take: see [`RouteLimits::deadline`].
+    pub fn deadline(self, time: impl Into<Option<Duration>>) -> Hooks {
+        self.limits(RouteLimits::new().deadline(time))
+    }
+
+    /// Limits how many requests are handled inside at once: see [`RouteLimits::concurrency`].
+    pub fn concurrency(self, most: usize) -> Hooks {
+        self.limits(RouteLimits::new().concurrency(most))
+    }
 }
 
 fn name_of<F>(_: &F) -> &'static str {
@@ -287,14 +334,20 @@ impl Dispatch for Hooks {
             walk.keep_captures();
         }
         // A step, so that a miss removes what hooks have set.
-        walk.descend(Step::new("Hooks", ""), |walk| self.inside(0).dispatch(walk))
+        walk.descend(Step::new("Hooks", ""), |walk| match &self.limits {
+            None => self.inside(0).dispatch(walk),
+            Some(limits) => walk.limited(limits, |walk| self.inside(0).dispatch(walk)),
+        })
     }
 
     fn describe(&self, map: &mut Map) {
         if self.hooks.iter().any(|hook| matches!(hook, Hook::Respond(_))) {
             map.note_response_hook();
         }
-        map.sharing(&self.shared, |map| self.inner.describe(map));
+        map.sharing(&self.shared, |map| match &self.limits {
+            None => self.inner.describe(map),
+            Some(limits) => map.limited(limits, |map| self.inner.describe(map)),
+        });
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::MethodSet;
 use super::needs::{Life, Needs, SharedState, StateCheck};
+use super::{LimitExtremes, MethodSet, RouteLimits};
 
 /// The map of an application: every endpoint that is known before a request.
 ///
@@ -31,6 +31,9 @@ pub struct Map {
     has_response_hook: bool,
     /// The check of the state that handlers take, if this map is made for one.
     check: Option<Box<StateCheck>>,
+    /// The limits of what is being described, and the extremes of all.
+    limits: RouteLimits,
+    extremes: LimitExtremes,
 }
 
 /// A place on a [`Map`]: an endpoint.
@@ -47,6 +50,8 @@ pub struct Place {
     pub dispatcher: String,
     /// The name by which URLs are built.
     pub name: Option<String>,
+    /// The limits that hold here, besides those of the server.
+    pub limits: RouteLimits,
 }
 
 impl Map {
@@ -109,6 +114,7 @@ impl Map {
             handler: handler.to_owned(),
             dispatcher: dispatcher.to_owned(),
             name: None,
+            limits: self.limits.clone(),
         });
     }
 
@@ -182,8 +188,29 @@ impl Map {
         self.check.take()?.problem()
     }
 
+    /// Lets `describe` add places with these limits, for a dispatcher that calls [`Walk::limited`](super::Walk::limited).
+    pub fn limited(&mut self, limits: &RouteLimits, describe: impl FnOnce(&mut Map)) {
+        let inside = limits.within(&self.limits);
+        let outside = std::mem::replace(&mut self.limits, inside);
+        self.extremes.add(limits);
+        describe(self);
+        self.limits = outside;
+    }
+
+    /// Returns the extremes of the limits that were described.
+    pub(crate) fn extremes(&self) -> &LimitExtremes {
+        &self.extremes
+    }
+
+    /// Adds a place for an application whose parts have limits with these extremes.
+    pub(crate) fn application(&mut self, extremes: &LimitExtremes) {
+        self.extremes.merge(extremes);
+        self.endpoint("", &MethodSet::any(), "/{*}", "an application");
+    }
+
     /// Adds a place for something that does not describe itself.
     pub fn opaque(&mut self) {
+        self.extremes.add_unknown_deadline();
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
     }
 
@@ -221,6 +248,9 @@ impl fmt::Display for Map {
             write!(f, "{methods:first$}  {:second$}  {}", place.pattern, place.handler)?;
             if let Some(name) = &place.name {
                 write!(f, "  [{name}]")?;
+            }
+            if !place.limits.is_empty() {
+                write!(f, "  ({})", place.limits)?;
             }
             f.write_str("\n")?;
         }

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::{Crumb, Decision, MethodSet, Miss, Observer, Why};
 use crate::Request;
+use crate::response::status_text;
 
 /// The decisions of dispatch about one request, in order.
 ///
@@ -65,6 +66,8 @@ pub enum Outcome {
     Moved(String),
     /// No endpoint was found.
     Missed(Miss),
+    /// An endpoint was found and not called, because of a limit: 413 or 503.
+    Refused(StatusCode),
     /// The request is invalid, for this reason.
     Invalid(String),
 }
@@ -90,7 +93,7 @@ impl Trail {
         self.crumbs.iter().rfind(|crumb| crumb.is_endpoint)
     }
 
-    /// Returns the status that dispatch alone leads to: 200, 204 (for OPTIONS), 308, 400, 404 or 405.
+    /// Returns the status that dispatch alone leads to: 200, 204 (for OPTIONS), 308, 400, 404, 405, 413 or 503.
     pub fn status(&self) -> u16 {
         match &self.outcome {
             Outcome::Found => 200,
@@ -98,6 +101,7 @@ impl Trail {
             Outcome::Missed(Miss::NotFound) => 404,
             Outcome::Missed(Miss::MethodNotAllowed(_)) if self.method == Method::OPTIONS => 204,
             Outcome::Missed(Miss::MethodNotAllowed(_)) => 405,
+            Outcome::Refused(status) => status.as_u16(),
             Outcome::Invalid(_) => 400,
         }
     }
@@ -111,6 +115,7 @@ impl fmt::Display for Trail {
         }
         match &self.outcome {
             Outcome::Found => writeln!(f, "found"),
+            Outcome::Refused(status) => writeln!(f, "{}", status_text(*status)),
             Outcome::Moved(location) => writeln!(f, "308 Permanent Redirect to {location}"),
             Outcome::Missed(Miss::NotFound) => writeln!(f, "404 Not Found"),
             Outcome::Missed(Miss::MethodNotAllowed(allowed)) if self.method == Method::OPTIONS => {
@@ -166,8 +171,12 @@ impl Recorder {
         Some(self.with_outcome(request, outcome))
     }
 
-    /// Returns the trail of a walk with a known result.
+    /// Returns the trail of a walk with a known result, unless a limit has refused the request.
     pub(crate) fn with_outcome(self, request: &Request, outcome: Outcome) -> Trail {
+        let outcome = match self.outcome.take() {
+            Some(refused @ Outcome::Refused(_)) if outcome == Outcome::Found => refused,
+            _ => outcome,
+        };
         Trail {
             method: request.method().clone(),
             path: request.path().to_owned(),
@@ -189,6 +198,10 @@ impl Observer for Recorder {
             Decision::Descend => (false, None, None),
             Decision::Arrive(methods) => (true, Some((*methods).clone()), None),
             Decision::Decline(why) => (false, None, Some(why.clone().into_owned())),
+            Decision::Refuse(status, why) => {
+                self.outcome.replace(Some(Outcome::Refused(*status)));
+                (false, None, Some(why.clone().into_owned()))
+            }
         };
         self.crumbs.borrow_mut().push(TrailCrumb {
             depth: crumb.depth,

@@ -6,10 +6,11 @@ use std::fmt;
 use http::Method;
 
 use super::hook_runs::HookRuns;
-use super::{Arrived, Crumb, Decision, Dispatch, MethodSet, Miss, Observer, Reply, Why};
+use super::in_force::InForce;
+use super::{Arrived, Crumb, Decision, Dispatch, MethodSet, Miss, Observer, Reply, RouteLimits, Why};
 use crate::Response;
 use crate::pace::Pace;
-use crate::request::{Mark, Request, Segments};
+use crate::request::{Allowed, Mark, Request, Segments};
 
 /// A walk along the path of a request.
 ///
@@ -40,6 +41,8 @@ pub struct Walk<'r> {
     follows_miss: bool,
     /// Whether the endpoint that was called takes any method.
     has_taken_any: bool,
+    /// The bounds on concurrency that the walk is inside of, if any.
+    in_force: Option<Box<InForce>>,
     /// The endpoint's response. It stays here while the reply is returned through all dispatchers.
     response: Option<Response>,
 }
@@ -62,6 +65,15 @@ struct Position<'r> {
     captures: usize,
     /// The length of the endpoint's pattern, if that is recorded.
     pattern: Option<usize>,
+}
+
+/// What holds outside of a part with limits.
+struct Outside {
+    /// The limit of a body, if the part has another.
+    body: Option<(u64, bool)>,
+    allowed: Allowed,
+    /// The number of bounds on concurrency.
+    levels: usize,
 }
 
 /// The purpose of a walk.
@@ -183,6 +195,7 @@ impl<'r> Walk<'r> {
             keeps_captures: observer.is_some() || purpose == Purpose::Rematch,
             follows_miss: false,
             has_taken_any: false,
+            in_force: None,
             response: None,
         }
     }
@@ -232,11 +245,13 @@ impl<'r> Walk<'r> {
     fn unless_it_hides(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let pattern = self.request.endpoint_record().map(|record| record.borrow().len());
         let before = self.position(pattern);
+        let allowed = self.request.allowed();
         self.follows_miss = true;
         let reply = inner(self);
         let is_404 = |response: &Response| response.status() == http::StatusCode::NOT_FOUND;
         if reply.is_ok() && self.has_taken_any && self.response.as_ref().is_some_and(is_404) {
             self.response = None;
+            self.request.allow(allowed);
             self.go_back(before);
             return Err(Miss::NotFound);
         }
@@ -428,6 +443,18 @@ impl<'r> Walk<'r> {
     /// not take the method.
     #[inline(always)]
     pub fn arrive(&mut self, endpoint: Endpoint<'_>, call: impl FnOnce(&'r Request) -> Response) -> Reply {
+        self.arrive_by(endpoint, true, call)
+    }
+
+    /// Arrives as [`arrive`](Walk::arrive) does. An application that limits the bodies of its parts checks them itself, so
+    /// then the body is not checked here.
+    #[inline(always)]
+    pub(crate) fn arrive_by(
+        &mut self,
+        endpoint: Endpoint<'_>,
+        checks_body: bool,
+        call: impl FnOnce(&'r Request) -> Response,
+    ) -> Reply {
         let Endpoint {
             dispatcher,
             name,
@@ -450,13 +477,138 @@ impl<'r> Walk<'r> {
         if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(methods));
         }
+        let needs_check = (checks_body && self.request.body.needs_check()) || self.in_force.is_some();
+        if needs_check && !self.admits(dispatcher, name, checks_body) {
+            return Ok(Arrived::new());
+        }
         if self.purpose == Purpose::Respond {
             if self.follows_miss {
                 self.note_any(methods);
             }
             self.response = Some(pace.run(|| call(self.request)));
+            if self.in_force.is_some() {
+                self.leave();
+            }
         }
         Ok(Arrived::new())
+    }
+
+    /// Returns whether the limits allow the endpoint to be called. If not, the response is a refusal.
+    #[cold]
+    #[inline(never)]
+    fn admits(&mut self, dispatcher: &str, name: &str, checks_body: bool) -> bool {
+        if !matches!(self.purpose, Purpose::Respond | Purpose::Explain) {
+            return true;
+        }
+        let exceeded = checks_body.then(|| self.request.body.exceeded()).flatten();
+        let (refusal, why) = if let Some((len, most)) = exceeded {
+            (Response::too_large(most), Why::TooLarge { len, most })
+        } else if let Some(most) = self.fills_up() {
+            let reason = "too many requests are being handled";
+            let refusal = Response::refusal(http::StatusCode::SERVICE_UNAVAILABLE, &reason);
+            (refusal, Why::TooMany { most })
+        } else {
+            return true;
+        };
+        if self.observer.is_some() {
+            self.tell(dispatcher, "", name, Decision::Refuse(refusal.status(), why));
+        }
+        if self.purpose == Purpose::Respond {
+            self.has_taken_any = false;
+            self.response = Some(refusal);
+        }
+        false
+    }
+
+    /// Counts the request where concurrency is limited. Returns the limit if there is no room for it.
+    fn fills_up(&mut self) -> Option<usize> {
+        match (&mut self.in_force, self.purpose) {
+            (Some(limits), Purpose::Respond) => limits.enter(),
+            _ => None,
+        }
+    }
+
+    /// Notes that the endpoint has responded. A stream counts until it has ended.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self) {
+        if let (Some(limits), Some(response)) = (&mut self.in_force, &mut self.response) {
+            response.body.keep(limits.leave());
+        }
+    }
+
+    /// Runs `inner` with limits for the endpoints that it reaches. They are checked in [`arrive`](Walk::arrive): what is
+    /// too much gets 413 or 503, and the endpoint is not called.
+    ///
+    /// [`Hooks`](crate::Hooks) and [`Routes`](crate::Routes) do so. A dispatcher of your own that does so as well says so
+    /// in its map, by [`Map::limited`](super::Map::limited): a server takes no larger bodies than the map knows of, and
+    /// looks for missed deadlines as often as it does.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Map, Reply, Walk};
+    /// use hansel::{App, Request, RouteLimits, Routes, test::Client};
+    ///
+    /// /// Takes larger bodies from those who have a key.
+    /// struct Members { limits: RouteLimits, inner: Routes }
+    ///
+    /// impl Dispatch for Members {
+    ///     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+    ///         match walk.request().header("X-Key") {
+    ///             Some("secret") => walk.limited(&self.limits, |walk| self.inner.dispatch(walk)),
+    ///             _ => self.inner.dispatch(walk),
+    ///         }
+    ///     }
+    ///
+    ///     fn describe(&self, map: &mut Map) {
+    ///         map.limited(&self.limits, |map| self.inner.describe(map));
+    ///     }
+    /// }
+    ///
+    /// let inner = Routes::new().post("/", |request: &Request| request.bytes().map(|body| body.len().to_string()));
+    /// let client = Client::new(App::new(Members { limits: RouteLimits::new().body(5_000_000), inner }));
+    /// let large = || Request::post("/").with_body(vec![0; 3_000_000]);
+    /// assert_eq!(client.send(large()).status(), 413);
+    /// assert_eq!(client.send(large().with_header("X-Key", "secret")).text(), "3000000");
+    /// ```
+    pub fn limited(&mut self, limits: &RouteLimits, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
+        let before = self.enter(limits);
+        let reply = inner(self);
+        self.exit(before, reply.is_ok());
+        reply
+    }
+
+    #[inline(never)]
+    fn enter(&mut self, limits: &RouteLimits) -> Outside {
+        if self.observer.is_some() && !limits.is_empty() {
+            self.tell("Limits", "", &limits.to_string(), Decision::Descend);
+        }
+        let outside = Outside {
+            body: limits.body_bytes().map(|most| self.request.body.limit.set(most)),
+            allowed: self.request.allowed(),
+            levels: self.in_force.as_ref().map_or(0, |limits| limits.levels()),
+        };
+        if let (Some(allowed), true) = (limits.allowed(), self.keeps_refusals()) {
+            self.request.allow(allowed);
+        }
+        if let Some(concurrency) = limits.concurrent() {
+            self.in_force.get_or_insert_default().add(concurrency);
+        }
+        outside
+    }
+
+    #[inline(never)]
+    fn exit(&mut self, outside: Outside, has_arrived: bool) {
+        if let Some(body) = outside.body {
+            self.request.body.limit.restore(body);
+        }
+        // Once an endpoint was called, its time is that of the response.
+        if !(has_arrived && self.purpose == Purpose::Respond) {
+            self.request.allow(outside.allowed);
+        }
+        match &mut self.in_force {
+            Some(limits) if outside.levels > 0 => limits.truncate(outside.levels),
+            limits => *limits = None,
+        }
     }
 
     #[cold]

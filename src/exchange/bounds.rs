@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Exchange, Step};
+use proptest::prelude::*;
+
+use super::{Exchange, KEPT, Pool, ROOM, Step};
 use crate::date::Date;
 
 const BODY_BUFFER: usize = 64 * 1024;
 
 /// Returns the memory that `Limits` documents for a request that is arriving.
 fn bound() -> usize {
-    hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * super::ROOM
+    hansel_proto::Limits::default().head_bytes + BODY_BUFFER + 3 * ROOM
 }
 
 /// Gives an exchange all of `bytes` in reads of `size` bytes. Returns the most memory it used, and the exchange at the
@@ -63,5 +65,72 @@ fn framing_is_not_kept_however_long_it_is() {
         assert_eq!(exchange.request.bytes(), Ok(&content[..]));
         assert_eq!(exchange.request.trailers().count(), 1);
         assert_eq!(exchange.request.header("Host"), Some("a.test"));
+    }
+}
+
+/// What an exchange has before its application is called, in its own memory and in the pool.
+fn before_dispatch(limits: (u64, u64, u64), body_buffer: usize, bytes: &[u8], read: usize) -> (usize, Step) {
+    let (of_server, largest, least) = limits;
+    let protocol = hansel_proto::Limits::new().body_bytes(largest.max(of_server));
+    let pool = Pool::new(body_buffer, 64 * body_buffer + 1_000_000);
+    let own = body_buffer.min(BODY_BUFFER);
+    let mut exchange = Exchange::new(Arc::new(protocol), own, Arc::clone(&pool)).with_body_limits(of_server, least);
+    let (date, mut out, mut most, mut rest) = (Date::now(), Vec::new(), 0, bytes);
+    loop {
+        let step = exchange.advance_with_room(&date, &mut out);
+        if step != Step::Receive || rest.is_empty() {
+            return (most, step);
+        }
+        let room = exchange.room();
+        let (now, later) = rest.split_at(room.len().min(read).min(rest.len()));
+        assert!(!now.is_empty(), "a read into nothing looks like the end");
+        room[..now.len()].copy_from_slice(now);
+        exchange.received(now.len());
+        rest = later;
+        let request = &exchange.request;
+        let own = if exchange.lent > 0 {
+            0
+        } else {
+            request.buffer.capacity()
+        };
+        most = most.max(own + request.body.collected.capacity().max(pool.in_use()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn whatever_a_route_allows_no_more_is_gathered_than_the_buffer_and_the_server_allow(
+        of_server in 0..300_000_u64,
+        largest in prop_oneof![Just(0), Just(1 << 30)],
+        least in prop_oneof![Just(u64::MAX), 0..1000_u64],
+        body_buffer in 0..300_000_usize,
+        size in 0..600_000_usize,
+        is_chunked: bool,
+        read in 500..9000_usize,
+    ) {
+        let content = vec![b'x'; size];
+        let begin = |framing: String| format!("POST / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n").into_bytes();
+        let bytes = if is_chunked {
+            let chunks = content.chunks(5000).map(|chunk| {
+                [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()
+            });
+            [begin("Transfer-Encoding: chunked".into()), chunks.collect::<Vec<_>>().concat(), b"0\r\n\r\n".to_vec()].concat()
+        } else {
+            [begin(format!("Content-Length: {size}")), content].concat()
+        };
+        let (most, step) = before_dispatch((of_server, largest, least), body_buffer, &bytes, read);
+        let gathered = body_buffer.min(of_server as usize);
+        // Memory doubles as a body arrives, and a read may bring what is beyond.
+        prop_assert!(most <= 2 * gathered + 2 * KEPT + 4 * ROOM, "{most} bytes for {gathered}");
+        let is_refused = size as u64 > of_server && largest == 0;
+        let is_gathered = size <= gathered;
+        match step {
+            Step::Refused(status) => prop_assert!(is_refused && status == 413),
+            Step::Call => prop_assert!(is_gathered && !is_refused),
+            Step::CallLive => prop_assert!(!is_gathered || least != u64::MAX),
+            Step::Receive => prop_assert!(false, "all of it is here"),
+        }
     }
 }

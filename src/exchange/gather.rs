@@ -12,6 +12,25 @@ impl Exchange {
         self.body_buffer.max(self.pool.largest)
     }
 
+    /// Returns the largest number of bytes of a chunked body that are collected before the application is called.
+    pub(super) fn most_collected(&self) -> usize {
+        let most = self.request.body.limit.of_server_bytes();
+        self.ahead().min(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// Returns true if the application is called before anything of a body of this length is gathered.
+    #[cold]
+    pub(super) fn is_for_handler(&self, length: u64) -> bool {
+        if length > self.request.body.limit.of_server_bytes() {
+            // Only some routes take it, and nothing is read for the others.
+            return true;
+        }
+        // RFC 9110 §10.1.1: the handler may decide whether a client that waits for 100 sends the body.
+        let is_awaited = self.protocol.needs_continue();
+        let is_large = length > self.body_buffer as u64;
+        (is_large && self.ahead() == 0) || (is_awaited && (is_large || length > self.least_body))
+    }
+
     /// Returns true if enough of a body is gathered that the application reads the rest itself.
     pub(super) fn has_enough_ahead(&self) -> bool {
         let (Stage::Gathering { start: start @ 1.. }, Framing::Length(length)) =

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hansel_proto::{Connection, Head, Received, Refusal};
+use hansel_proto::{Connection, Framing, Head, Received, Refusal};
 
 use super::{Exchange, Pool, Stage};
 
@@ -19,6 +19,9 @@ pub(crate) struct LiveInput {
     /// Content among them, before `position`, that has not been consumed.
     content: Range<usize>,
     is_over: bool,
+    /// The announced length of the body, if there is one; and how much content has arrived.
+    announced: Option<u64>,
+    arrived: u64,
     /// The trailer section, once the body is over.
     pub(crate) trailers: Vec<u8>,
 }
@@ -82,7 +85,13 @@ impl Exchange {
             Stage::HandedLive { start: start @ 1.. } => self.lend_buffer(start as usize),
             _ => self.lend_collected(),
         };
+        self.request.body.limit.open();
         LiveInput {
+            announced: match self.request.head.framing() {
+                Framing::Length(length) => Some(length),
+                Framing::None | Framing::Chunked => None,
+            },
+            arrived: gathered.unread.len() as u64,
             protocol: std::mem::replace(&mut self.protocol, Connection::new(Arc::clone(&self.limits))),
             gathered: Some(gathered),
             input,
@@ -157,6 +166,7 @@ impl LiveInput {
             Received::Content { start, end } => {
                 self.content = self.position + start..self.position + end;
                 self.position += end;
+                self.arrived = self.arrived.saturating_add((end - start) as u64);
                 Coming::Content
             }
             Received::End { len, trailers } => {
@@ -167,6 +177,11 @@ impl LiveInput {
             }
             Received::Partial | Received::Head { .. } => Coming::Nothing,
         })
+    }
+
+    /// Returns how many bytes the body has at least.
+    pub(crate) fn len_at_least(&self) -> u64 {
+        self.announced.unwrap_or(self.arrived)
     }
 
     /// Returns the content that is available.

@@ -14,14 +14,14 @@ mod pool;
 mod reading;
 
 use hansel_proto::{
-    BodyLength, BodyPlan, Connection, FieldBlock, Framing, Next, Received, Refusal, ResponseHead, Span,
+    BodyLength, BodyPlan, Connection, FieldBlock, Framing, Next, Reason, Received, Refusal, ResponseHead, Span,
 };
 use http::StatusCode;
 use std::sync::Arc;
 
 use crate::date::Date;
 use crate::report;
-use crate::request::{Content, Relayed, Request};
+use crate::request::{BodyLimit, Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
 use crate::response::{Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
@@ -45,6 +45,10 @@ pub(crate) struct Exchange {
     limits: Arc<hansel_proto::Limits>,
     /// Bodies up to this many bytes are gathered in the exchange's own memory.
     body_buffer: usize,
+    /// The largest announced body that is gathered there, however it is announced.
+    unquestioned: u64,
+    /// The smallest limit of a body that a route has.
+    least_body: u64,
     /// The memory for larger bodies that are gathered.
     pool: Arc<Pool>,
     /// The size of the request's buffer if it belongs to the pool, or 0; how much of it is for the request; and the
@@ -112,6 +116,8 @@ impl Exchange {
             protocol: Connection::new(Arc::clone(&limits)),
             limits,
             body_buffer,
+            unquestioned: body_buffer as u64,
+            least_body: u64::MAX,
             pool,
             lent: 0,
             usable: 0,
@@ -132,6 +138,15 @@ impl Exchange {
             self.request.record_endpoint();
         }
         self.hook = hook;
+        self
+    }
+
+    /// The same, where bodies of more than `most` bytes are only for routes that allow them, and the smallest limit of a
+    /// route is `least`. Before the route is known, nothing is gathered beyond that.
+    pub(crate) fn with_body_limits(mut self, most: u64, least: u64) -> Exchange {
+        self.unquestioned = self.unquestioned.min(most).min(least);
+        self.least_body = least;
+        self.request.body.limit = BodyLimit::of_server(most);
         self
     }
 
@@ -286,14 +301,14 @@ impl Exchange {
                     }
                     self.stage = match self.request.head.framing() {
                         Framing::None => Stage::Gathering { start: 0 },
-                        Framing::Length(n) if n > self.body_buffer as u64 => {
-                            // RFC 9110 §10.1.1: the handler may decide whether a client that waits for 100 sends the
-                            // body.
-                            if self.ahead() == 0 || self.protocol.needs_continue() {
+                        Framing::Length(n) if n > self.unquestioned => {
+                            if self.is_for_handler(n) {
                                 self.hand_live();
                                 return Ok(Step::CallLive);
                             }
-                            self.lend_at_once(len, n);
+                            if n > self.body_buffer as u64 {
+                                self.lend_at_once(len, n);
+                            }
                             Stage::Gathering { start: len as u32 }
                         }
                         Framing::Length(_) => Stage::Gathering { start: len as u32 },
@@ -305,7 +320,7 @@ impl Exchange {
                         let most = self.body_buffer.saturating_add(self.reserved);
                         buffers::collect(&mut self.request.body.collected, &input[start..end], most);
                         self.position += end;
-                        if self.request.body.collected.len() > self.ahead() {
+                        if self.request.body.collected.len() > self.most_collected() {
                             self.hand_live();
                             return Ok(Step::CallLive);
                         }
@@ -347,13 +362,30 @@ impl Exchange {
 
     fn refuse(&mut self, cause: Cause, date: &Date, out: &mut Vec<u8>) -> Step {
         let (status, reason) = match cause {
-            Cause::Refused(refusal) => (refusal.status(), refusal.to_string()),
+            Cause::Refused(refusal) => {
+                self.take_refused_head(&refusal);
+                (refusal.status(), refusal.to_string())
+            }
             Cause::Path(bad) => (400, bad.to_string()),
         };
-        report::debug!("refused a request with {status}: {reason}");
+        if self.stage == Stage::Head {
+            report::debug!("refused a request with {status}: {reason}");
+        } else {
+            report::debug!("refused {} with {status}: {reason}", self.request.described());
+        }
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         self.refuse_with(status, &reason, date, out);
         Step::Refused(status)
+    }
+
+    /// Takes the head of a request that is refused only because it announces too much content: logs and hooks see it.
+    fn take_refused_head(&mut self, refusal: &Refusal) {
+        if self.stage == Stage::Head && refusal.reason() == Reason::ContentTooLarge {
+            self.request.origin = self.position;
+            if self.request.begin().is_ok() {
+                self.stage = Stage::Handed;
+            }
+        }
     }
 
     /// Appends a final response that ends the connection, for a request that the application never sees.
@@ -367,7 +399,7 @@ impl Exchange {
         let text = format!("{}: {reason}\n", status_text(status));
         if self.hook.is_some() {
             let request = (self.stage != Stage::Head).then_some(&self.request);
-            let response = self.shown(request, refusal(status, text, Origin::Refused));
+            let response = self.shown(request, Response::refusal_of(status, text));
             let is_head = request.is_some_and(is_head);
             return self.refuse_by(response, is_head, date, out);
         }
@@ -381,7 +413,8 @@ impl Exchange {
         if let (Some(_), Some(copy)) = (&self.hook, copy) {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let text = format!("{}\n", status_text(status));
-            let response = self.shown(Some(copy), refusal(status, text, Origin::Overdue));
+            let response = Response::refusal_of(status, text).with_origin(Origin::Overdue);
+            let response = self.shown(Some(copy), response);
             return self.refuse_by(response, is_head(copy), date, out);
         }
         let mut fields = FieldBlock::new();
@@ -563,16 +596,6 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.give_back();
     }
-}
-
-/// A response that the server makes by itself.
-fn refusal(status: StatusCode, text: String, origin: Origin) -> Response {
-    let response = Response::new(text).with_status(status).with_origin(origin);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        // RFC 9110 §15.6.4: "MAY send a Retry-After".
-        return response.with_header("Retry-After", "1");
-    }
-    response
 }
 
 fn is_head(request: &Request) -> bool {

@@ -20,6 +20,8 @@ struct Reading<I> {
     input: LiveInput,
     incoming: I,
     failed: Option<BodyError>,
+    /// True if somebody found it too large to read on. Somebody with another limit may read it all the same.
+    was_too_large: bool,
 }
 
 impl Exchange {
@@ -29,6 +31,7 @@ impl Exchange {
             input: self.begin_live(),
             incoming,
             failed: None,
+            was_too_large: false,
         };
         self.request.body.content = Content::Live(RefCell::new(Box::new(reading)));
     }
@@ -40,7 +43,7 @@ impl Exchange {
         };
         let reading = live.into_inner().into_any().downcast::<Reading<I>>().ok()?;
         self.end_live(reading.input);
-        if reading.failed.is_some() {
+        if reading.failed.is_some() || reading.was_too_large {
             // Where the body ends is unknown.
             self.close_after_response();
         }
@@ -68,13 +71,25 @@ impl<I: Incoming> Reading<I> {
 }
 
 impl<I: Incoming> LiveBody for Reading<I> {
-    fn await_content(&mut self) -> Result<(), BodyError> {
+    fn await_content(&mut self, most: u64) -> Result<(), BodyError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let outcome = self.receive_content();
-        self.failed = outcome.err();
-        outcome
+        // An announced length is checked before the client is told to send the body.
+        if self.input.len_at_least() <= most {
+            let outcome = self.receive_content();
+            self.failed = outcome.err();
+            outcome?;
+        }
+        if self.input.len_at_least() > most {
+            self.was_too_large = true;
+            return Err(BodyError::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn len_at_least(&self) -> u64 {
+        self.input.len_at_least()
     }
 
     fn content(&self) -> &[u8] {

@@ -201,6 +201,7 @@ fn trail(story: &Story<'_>, to: &mut String) -> fmt::Result {
         Outcome::Missed(Miss::MethodNotAllowed(allowed)) => {
             format!("There is something here, for {}: 405.", allowed.allow())
         }
+        Outcome::Refused(status) => format!("A limit is in the way: {}.", status.as_u16()),
         Outcome::Invalid(reason) => reason.clone(),
     };
     writeln!(to, "</ol>\n<p class=\"end\">{}</p>\n</section>", Prose(&end))

@@ -113,7 +113,7 @@ impl<'a> Story<'a> {
         failure: Option<String>,
     ) -> Story<'a> {
         let segments: Vec<&str> = request.segments().collect();
-        let is_found = trail.outcome == Outcome::Found;
+        let is_found = matches!(trail.outcome, Outcome::Found | Outcome::Refused(_));
         // A custom handler for 404 is an endpoint that was found, after the others had declined.
         let is_declined =
             response.status() == StatusCode::NOT_FOUND && trail.crumbs.iter().any(|crumb| crumb.declined.is_some());

@@ -23,8 +23,12 @@ pub(crate) enum Content {
 
 /// A body that is read from its connection while the handler runs.
 pub(crate) trait LiveBody: Send + 'static {
-    /// Waits for content, unless some is available. If there is none afterwards, the body is over.
-    fn await_content(&mut self) -> Result<(), BodyError>;
+    /// Waits for content, unless some is available. If there is none afterwards, the body is over. A body of more than
+    /// `most` bytes is too large, for this call.
+    fn await_content(&mut self, most: u64) -> Result<(), BodyError>;
+
+    /// Returns how many bytes the body has at least: those that are announced, or that have arrived.
+    fn len_at_least(&self) -> u64;
 
     /// Returns the available content.
     fn content(&self) -> &[u8];
@@ -53,6 +57,55 @@ pub(crate) struct RequestBody {
     whole: OnceCell<Vec<u8>>,
     /// The trailer section of a live body that was read to its end.
     late_trailers: OnceCell<Vec<u8>>,
+    /// The largest body that may be read.
+    pub(crate) limit: BodyLimit,
+}
+
+/// How large the body of a request may be: what the server says, or the route that is being taken.
+pub(crate) struct BodyLimit {
+    most: Cell<u64>,
+    /// True if the body may be larger than that, so an endpoint must check it before it is called.
+    is_open: Cell<bool>,
+    of_server: u64,
+}
+
+impl Default for BodyLimit {
+    fn default() -> BodyLimit {
+        BodyLimit::of_server(u64::MAX)
+    }
+}
+
+impl BodyLimit {
+    pub(crate) fn of_server(most: u64) -> BodyLimit {
+        BodyLimit {
+            most: Cell::new(most),
+            is_open: Cell::new(false),
+            of_server: most,
+        }
+    }
+
+    pub(crate) fn of_server_bytes(&self) -> u64 {
+        self.of_server
+    }
+
+    /// Notes that the body may be larger than the limit.
+    pub(crate) fn open(&self) {
+        self.is_open.set(true);
+    }
+
+    /// Sets the limit of a route. Returns what [`restore`](BodyLimit::restore) sets again.
+    pub(crate) fn set(&self, most: u64) -> (u64, bool) {
+        (self.most.replace(most), self.is_open.replace(true))
+    }
+
+    pub(crate) fn restore(&self, (most, is_open): (u64, bool)) {
+        self.most.set(most);
+        self.is_open.set(is_open);
+    }
+
+    fn reset(&self) {
+        self.restore((self.of_server, false));
+    }
 }
 
 impl RequestBody {
@@ -63,6 +116,26 @@ impl RequestBody {
         self.whole.take();
         self.trailers = Span::default();
         self.late_trailers.take();
+        self.limit.reset();
+    }
+
+    /// Returns true if the body may be larger than its limit.
+    #[inline]
+    pub(crate) fn needs_check(&self) -> bool {
+        self.limit.is_open.get()
+    }
+
+    /// Returns the length of the body as far as it is known, and the limit, if it is known to be larger than that.
+    pub(crate) fn exceeded(&self) -> Option<(u64, u64)> {
+        let len = match &self.content {
+            Content::Empty => 0,
+            Content::Buffered(span) => span.len() as u64,
+            Content::Collected => self.collected.len() as u64,
+            // While it is being read, its reader finds out.
+            Content::Live(live) => live.try_borrow().map_or(0, |live| live.len_at_least()),
+        };
+        let most = self.limit.most.get();
+        (len > most).then_some((len, most))
     }
 
     /// Returns the trailer section, if the body was read to its end.
@@ -113,7 +186,7 @@ impl RequestBody {
     }
 
     fn await_content(&self, live: &mut Box<dyn LiveBody>) -> Result<(), BodyError> {
-        live.await_content()?;
+        live.await_content(self.limit.most.get())?;
         if live.content().is_empty() {
             self.late_trailers.get_or_init(|| live.trailers());
         }
@@ -136,7 +209,8 @@ impl fmt::Debug for RequestBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The body is larger than [`Limits::body`](field@crate::Limits::body) (413).
+    /// The body is larger than [`Limits::body`](field@crate::Limits::body), or than the
+    /// [limit](crate::RouteLimits::body) of the route (413).
     TooLarge,
     /// The body did not arrive in time (408).
     TimedOut,

@@ -183,6 +183,7 @@ impl Request {
             records_endpoint: Default::default(),
             entered: Default::default(),
             serial: Default::default(),
+            handler_time: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod context;
 mod copy;
 mod entered;
 mod forwarded;
+mod handler_time;
 mod id;
 pub(crate) mod lists;
 mod path;
@@ -28,7 +29,7 @@ use hansel_proto::{Head, Trailers};
 use http::{Method, Version};
 
 pub use body::{BodyError, BodyReader};
-pub(crate) use body::{Content, LiveBody, RequestBody};
+pub(crate) use body::{BodyLimit, Content, LiveBody, RequestBody};
 pub use build::InvalidRequest;
 #[cfg(feature = "tower")]
 pub(crate) use build::head_text;
@@ -37,6 +38,7 @@ pub(crate) use context::{Context, Mark, Shared, Values, shared_types};
 pub(crate) use copy::RequestCopy;
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
+pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
 pub use id::RequestId;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};
@@ -83,6 +85,8 @@ pub struct Request {
     entered: Entered,
     /// Zero until the id is first read.
     serial: Cell<u64>,
+    /// While a handler runs for which parts of the application may set another deadline than the server's.
+    pub(crate) handler_time: Option<HandlerTime>,
 }
 
 impl Request {
@@ -387,6 +391,18 @@ impl Request {
 
     pub(crate) fn captures(&self) -> &Captures {
         &self.captures
+    }
+
+    /// Returns how long the handler may take.
+    pub(crate) fn allowed(&self) -> Allowed {
+        self.handler_time.as_ref().map_or(Allowed::Server, HandlerTime::get)
+    }
+
+    /// Sets how long the handler may take, counted from its beginning.
+    pub(crate) fn allow(&self, allowed: Allowed) {
+        if let Some(time) = &self.handler_time {
+            time.set(allowed);
+        }
     }
 
     /// Makes dispatch record the pattern of the endpoint it reaches, from here on.

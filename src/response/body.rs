@@ -249,6 +249,21 @@ impl Body {
         self.content_type.is_some_and(|kind| kind.bytes() == TEXT.bytes())
     }
 
+    /// Keeps a value until a thread has sent the body, or it is dropped. If it needs no thread, the value is dropped now.
+    pub(crate) fn keep(&mut self, value: impl Send + 'static) {
+        self.kind = match std::mem::take(&mut self.kind) {
+            Kind::Reader { reader, len } => Kind::Reader {
+                reader: Box::new(Keeping { reader, _value: value }),
+                len,
+            },
+            Kind::Stream(write) => Kind::Stream(Box::new(move |client| {
+                let _value = value;
+                write(client)
+            })),
+            other => other,
+        };
+    }
+
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
@@ -301,6 +316,18 @@ fn within(len: u64, range: &impl RangeBounds<u64>) -> Option<(u64, u64)> {
         Bound::Unbounded => len,
     };
     (start <= end && end <= len).then_some((start, end))
+}
+
+/// A reader, and what is kept as long as it is read.
+struct Keeping<V> {
+    reader: Box<dyn Read + Send>,
+    _value: V,
+}
+
+impl<V> Read for Keeping<V> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(into)
+    }
 }
 
 impl fmt::Debug for Body {

@@ -108,6 +108,30 @@ impl Response {
         self
     }
 
+    /// Creates the response to a request that is refused for this reason.
+    #[cold]
+    pub(crate) fn refusal(status: StatusCode, reason: &dyn fmt::Display) -> Response {
+        Response::refusal_of(status, format!("{}: {reason}\n", status_text(status)))
+    }
+
+    /// Creates it with this text.
+    pub(crate) fn refusal_of(status: StatusCode, text: String) -> Response {
+        let response = Response::new(text).with_status(status).with_origin(Origin::Refused);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // RFC 9110 §15.6.4: "MAY send a Retry-After".
+            return response.with_header("Retry-After", "1");
+        }
+        response
+    }
+
+    /// Creates the refusal of a body that is larger than `limit` bytes. It ends the connection, because nobody reads the
+    /// body.
+    #[cold]
+    pub(crate) fn too_large(limit: u64) -> Response {
+        let reason = hansel_proto::Refusal::content_too_large(limit);
+        Response::refusal(StatusCode::PAYLOAD_TOO_LARGE, &reason).with_header("Connection", "close")
+    }
+
     /// No hook sees it from now on.
     pub(crate) fn set_seen(&mut self) {
         self.origin = None;

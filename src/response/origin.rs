@@ -23,6 +23,6 @@ pub enum Origin {
     /// A handler did not respond in time: 503. The handler still has its request, so a copy is shown.
     Overdue,
     /// The server refused the request without calling the application: 400, 408, 411, 413, 414, 417, 431, 501, 503
-    /// or 505.
+    /// or 505. Or a [limit of a route](crate::RouteLimits) did, without calling the handler: 413 or 503.
     Refused,
 }

@@ -33,7 +33,8 @@ const CONTESTED: u64 = 64;
 ///
 /// With the defaults, clients that all send a body and never finish it can use 136 KiB each, and 32 MiB together, for
 /// as long as `transfer_time` and `rate` let them. If `connections` times that is too much, lower `connections` or
-/// `body_buffer`, or set `connections_per_peer`. TLS has buffers of its own besides.
+/// `body_buffer`, or set `connections_per_peer`. TLS has buffers of its own besides. Routes that take larger bodies than
+/// `body` ([`RouteLimits`](crate::RouteLimits)) change none of this: what they allow is read by their handlers.
 ///
 /// ```
 /// use hansel::{Limits, Server};
@@ -63,7 +64,8 @@ pub struct Limits {
     pub target: usize,
     /// Header fields in a request. Beyond that, the response is 431.
     pub fields: usize,
-    /// Bytes in the body of a request. Beyond that, the response is 413.
+    /// Bytes in the body of a request. Beyond that, the response is 413. A route may take less, or more: see
+    /// [`RouteLimits`](crate::RouteLimits).
     pub body: u64,
     /// Bodies up to this many bytes are complete before the handler starts. Of a larger body as much is gathered first;
     /// the rest is read while the handler runs, which occupies a thread that waits for the client.
@@ -96,8 +98,8 @@ pub struct Limits {
     /// AWS). Otherwise the balancer may send a request on a connection that the server is just closing, and its client
     /// gets 502.
     pub idle: Duration,
-    /// How long a handler may take to respond, not counting the time it waits for its client; `None` is for ever. Then
-    /// its client gets 503 or, if responses to earlier requests are still to be sent, the connection is cut.
+    /// How long a handler may take to respond, not counting the time it waits for its client; `None` is for ever. A route
+    /// may have [another deadline](crate::RouteLimits::deadline). Then its client gets 503 or, if responses to earlier requests are still to be sent, the connection is cut.
     ///
     /// The handler itself goes on, because a thread cannot be killed. It counts as lost until the handler returns, and
     /// its response is dropped. As long as no more than half of the [`threads`](crate::Server::threads) are lost,
@@ -204,12 +206,14 @@ impl Limits {
         Limits::default()
     }
 
-    pub(crate) fn protocol(&self) -> Arc<hansel_proto::Limits> {
+    /// Returns the limits of the protocol for an application of which no route takes a larger body than this, unless all
+    /// do.
+    pub(crate) fn protocol(&self, largest_body: u64) -> Arc<hansel_proto::Limits> {
         let limits = hansel_proto::Limits::new()
             .head_bytes(self.head)
             .target_bytes(self.target)
             .fields(self.fields)
-            .body_bytes(self.body);
+            .body_bytes(self.body.max(largest_body));
         Arc::new(limits)
     }
 

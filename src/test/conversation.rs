@@ -8,7 +8,7 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
-use crate::{Application, Request, Response};
+use crate::{Application, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -23,13 +23,15 @@ pub(super) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     pub(super) fn new(
         application: &'a dyn Application,
-        limits: Arc<hansel_proto::Limits>,
-        body_buffer: usize,
+        limits: &Limits,
         pool: Arc<Pool>,
         sent: Vec<u8>,
     ) -> Conversation<'a> {
+        let of_routes = application.limit_extremes();
+        let exchange = Exchange::new(limits.protocol(of_routes.largest_body()), limits.own_body(), pool);
+        let exchange = exchange.with_body_limits(limits.body, of_routes.least_body());
         Conversation {
-            exchange: Exchange::new(limits, body_buffer, pool).with_hook(application.response_hook()),
+            exchange: exchange.with_hook(application.response_hook()),
             application,
             date: Date::now(),
             sent: Sent {

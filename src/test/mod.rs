@@ -48,7 +48,8 @@ impl Client {
         }
     }
 
-    /// Sets the limits for sizes. Limits for times and for numbers of connections or requests do not apply.
+    /// Sets the limits for sizes. Limits for times and for numbers of connections or requests do not apply; of the
+    /// [limits of routes](crate::RouteLimits), all but deadlines do.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
@@ -153,8 +154,7 @@ impl Client {
 
     fn converse_by(&self, sent: Vec<u8>) -> Conversation<'_> {
         let pool = Pool::new(self.limits.body_buffer, self.limits.body_memory);
-        let (protocol, own_body) = (self.limits.protocol(), self.limits.own_body());
-        Conversation::new(&*self.application, protocol, own_body, pool, sent)
+        Conversation::new(&*self.application, &self.limits, pool, sent)
     }
 }
 

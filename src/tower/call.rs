@@ -10,13 +10,14 @@ use crate::deadline::after;
 use crate::lock::lock;
 use crate::panics::contain;
 use crate::report;
+use crate::request::{Allowed, HandlerWatch};
 
 /// A call that has not begun, is in progress, or is over. `R` is its result.
 pub(super) struct Call<R> {
     state: Mutex<State<R>>,
     clock: Arc<Clock>,
     pool: Arc<Shared>,
-    /// How long it may take.
+    /// How long it may take, unless its route says so.
     time: Option<Duration>,
 }
 
@@ -47,6 +48,8 @@ struct Running {
     since: Instant,
     /// It waits for its client, which has its own deadlines.
     awaits_client: bool,
+    /// How long it may take.
+    time: Option<Duration>,
 }
 
 /// Why there is no response.
@@ -156,8 +159,8 @@ impl<R: Send + 'static> Call<R> {
     /// Notes that its client is waited for from now on, or no longer. That time does not count against the handler.
     pub(super) fn await_client(&self, awaits_client: bool) {
         if let Stage::Running(running) = &mut lock(&self.state).stage {
-            let since = Instant::now();
-            *running = Running { since, awaits_client };
+            running.since = Instant::now();
+            running.awaits_client = awaits_client;
         }
     }
 
@@ -174,9 +177,8 @@ impl<R: Send + 'static> Call<R> {
     /// Checks whether its time is up.
     fn look(self: &Arc<Self>) {
         let mut state = lock(&self.state);
-        let (Stage::Running(running), Some(time)) = (&state.stage, self.time) else {
-            return;
-        };
+        let Stage::Running(running) = state.stage else { return };
+        let Some(time) = running.time else { return };
         let now = Instant::now();
         let since = if running.awaits_client { now } else { running.since };
         match after(since, time) {
@@ -186,7 +188,7 @@ impl<R: Send + 'static> Call<R> {
                 state.is_lost = true;
                 let lost = self.pool.lose();
                 report::warn!(
-                    "a handler did not respond within {time:?} (`Limits::handler`): its client gets 503, and its thread is \
+                    "a handler did not respond within {time:?}, its deadline: its client gets 503, and its thread is \
                      lost until the handler returns; {lost} threads are lost now"
                 );
                 self.tell(state);
@@ -203,6 +205,7 @@ impl<R: Send + 'static> Call<R> {
         let running = Running {
             since,
             awaits_client: false,
+            time: self.time,
         };
         let by = self.time.map(|time| after(since, time));
         state.alarm = by.map(|by| self.alarm(by, Call::look));
@@ -256,6 +259,22 @@ impl<R: Send + 'static> Call<R> {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl<R: Send + 'static> HandlerWatch for Call<R> {
+    fn allow(self: Arc<Self>, allowed: Allowed) {
+        let mut state = lock(&self.state);
+        let Stage::Running(running) = &mut state.stage else {
+            return;
+        };
+        running.time = match allowed {
+            Allowed::Server => self.time,
+            Allowed::Time(time) => Some(time),
+            Allowed::Always => None,
+        };
+        let by = running.time.map(|time| after(running.since, time));
+        state.alarm = by.map(|by| self.alarm(by, Call::look));
     }
 }
 

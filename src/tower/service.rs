@@ -26,7 +26,7 @@ use crate::deadline::after;
 use crate::exchange::{self, Exchange, Source, Step, pour};
 use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
-use crate::request::head_text;
+use crate::request::{HandlerTime, HandlerWatch, head_text};
 use crate::response::Sink;
 use crate::seen::ResponseHook;
 use crate::{Application, IntoApplication, Limits, Response, report};
@@ -70,6 +70,8 @@ pub struct Service {
 /// What clones of a service share.
 struct Host {
     protocol: Arc<hansel_proto::Limits>,
+    /// The smallest limit of a body that a route has.
+    least_body: u64,
     limits: Limits,
     /// Memory for bodies.
     memory: Arc<exchange::Pool>,
@@ -97,7 +99,7 @@ impl Service {
         let limits = Limits::default();
         let application: Arc<dyn Application> = Arc::new(application.into_application());
         Service {
-            host: Host::new(&limits, THREADS, application.response_hook()),
+            host: Host::new(&limits, THREADS, &*application),
             application,
             limits,
             threads: THREADS,
@@ -108,7 +110,7 @@ impl Service {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Service {
         self.limits = limits;
-        self.host = Host::new(&self.limits, self.threads, self.application.response_hook());
+        self.host = Host::new(&self.limits, self.threads, &*self.application);
         self
     }
 
@@ -116,7 +118,7 @@ impl Service {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Service {
         self.threads = threads;
-        self.host = Host::new(&self.limits, self.threads, self.application.response_hook());
+        self.host = Host::new(&self.limits, self.threads, &*self.application);
         self
     }
 }
@@ -150,14 +152,16 @@ where
 }
 
 impl Host {
-    fn new(limits: &Limits, threads: usize, hook: Option<ResponseHook>) -> Arc<Host> {
+    fn new(limits: &Limits, threads: usize, application: &dyn Application) -> Arc<Host> {
+        let of_routes = application.limit_extremes();
         Arc::new(Host {
-            protocol: limits.protocol(),
+            protocol: limits.protocol(of_routes.largest_body()),
+            least_body: of_routes.least_body(),
             limits: limits.clone(),
             memory: exchange::Pool::new(limits.body_buffer, limits.body_memory),
             pool: Arc::new(Pool::new(threads, limits.queue)),
             clock: Arc::new(Clock::new()),
-            hook,
+            hook: application.response_hook(),
         })
     }
 
@@ -167,6 +171,7 @@ impl Host {
             self.limits.own_body(),
             Arc::clone(&self.memory),
         )
+        .with_body_limits(self.limits.body, self.least_body)
         .with_hook(self.hook.clone())
     }
 
@@ -301,10 +306,13 @@ impl Host {
             if let Some(reader) = upload {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
+            let watch: Arc<dyn HandlerWatch> = Arc::clone(call) as Arc<dyn HandlerWatch>;
+            exchange.request.handler_time = Some(HandlerTime::watched_by(watch));
             let mut response = exchange.call(
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
             );
+            exchange.request.handler_time = None;
             exchange.end_reading::<Upload<Reply>>();
             exchange.complete(&mut response);
             drop(place);

@@ -214,6 +214,8 @@ const DISPATCH: &[&[&str]] = &[
         "reply.rs",
         "map.rs",
         "needs.rs",
+        "limits.rs",
+        "in_force.rs",
         "method_set.rs",
         "urls.rs",
     ],

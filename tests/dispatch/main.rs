@@ -6,6 +6,7 @@ mod conformance;
 mod extractors;
 mod hooks_once;
 mod laws;
+mod limits;
 mod linear;
 #[cfg(feature = "regex")]
 mod matcher;

@@ -139,7 +139,10 @@ fn refusals_are_lines_with_what_is_known_of_the_request() {
         (&400.into(), &serde_json::Value::Null)
     );
     assert_eq!(server.connect().post("/large", &[0; 11]).status, 413);
-    assert_eq!(json(&told)["status"], 413);
+    let line = json(&told);
+    assert_eq!(line["status"], 413);
+    assert_eq!([&line["method"], &line["target"]], ["POST", "/large"]);
+    assert_eq!(line["id"].as_str().map(str::len), Some(16));
 }
 
 #[test]

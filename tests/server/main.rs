@@ -38,6 +38,7 @@ mod responses;
 mod restart;
 #[cfg(unix)]
 mod rounds;
+mod route_limits;
 mod streams;
 mod support;
 mod threads;

@@ -140,7 +140,7 @@ fn cases() -> Vec<Case> {
             "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n".into(),
             413,
             Origin::Refused,
-            false,
+            true,
         ),
         ("chunked", chunked, 413, Origin::Refused, true),
     ]

@@ -1,6 +1,6 @@
 //! The limits on a request: each limit at its edge, in one piece and byte by byte.
 
-use hansel_proto::{Connection, Head, Limits, Reason, Received};
+use hansel_proto::{Connection, Head, Limits, Reason, Received, Refusal};
 
 use crate::wire::{accepted_within, chunked, get, post, refused_within};
 
@@ -207,4 +207,26 @@ fn limits_of_nothing_refuse_and_do_not_panic() {
             .receive(get("").as_bytes(), &mut Head::new())
             .is_ok()
     );
+}
+
+#[test]
+fn a_head_that_only_announces_too_much_content_is_described_with_its_refusal() {
+    let head_bytes = b"POST /a?b HTTP/1.1\r\nHost: a.test\r\nX-Key: 1\r\nContent-Length: 11\r\n\r\n";
+    let bytes = [&head_bytes[..], b"not read"].concat();
+    let mut head = Head::new();
+    // The second time the same bytes come again.
+    for _ in 0..2 {
+        let refusal = Connection::new(Limits::new().body_bytes(10))
+            .receive(&bytes, &mut head)
+            .unwrap_err();
+        assert_eq!(refusal, Refusal::content_too_large(10));
+        assert_eq!(
+            (head.len(), head.method(&bytes), head.target(&bytes)),
+            (head_bytes.len(), "POST", "/a?b")
+        );
+        assert_eq!(head.field(&bytes, "X-Key"), Some(&b"1"[..]));
+        assert_eq!(head.authority(&bytes), Some("a.test"));
+    }
+    let whole = Connection::new(Limits::new().body_bytes(11)).receive(&bytes, &mut head);
+    assert_eq!(whole, Ok(Received::Head { len: head_bytes.len() }));
 }

@@ -18,11 +18,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use http::Method;
 
 use super::handler::{Bound, Handler, Shape, bind};
-use super::{Dispatch, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, Step, Walk};
+use super::{Dispatch, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, RouteLimits, Step, Walk};
 use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
@@ -159,7 +160,10 @@ impl Routes {
             panic!("two mounts at `{path}`: at {first} and at {at}; a `Chain` tries one after the other");
         }
         self.mounts.insert(pattern.key(), self.routes.len());
-        let inner = Destination::Mount(Box::new(inner.into_dispatch()));
+        let inner = Destination::Mount {
+            inner: Box::new(inner.into_dispatch()),
+            is_limited: false,
+        };
         self.push(Route::new(pattern, inner, at))
     }
 
@@ -172,6 +176,68 @@ impl Routes {
         };
         route.registration.name = Some(name.to_owned());
         self
+    }
+
+    /// Limits the route or mount that was added last; see [`RouteLimits`].
+    ///
+    /// ```
+    /// use hansel::{Request, RouteLimits, Routes};
+    /// use std::time::Duration;
+    ///
+    /// fn upload(request: &Request) -> hansel::Result<String> {
+    ///     Ok(format!("{} bytes", std::io::copy(&mut request.body(), &mut std::io::sink())?))
+    /// }
+    ///
+    /// let large = RouteLimits::new().body(1 << 30).deadline(Duration::from_secs(600));
+    /// let routes = Routes::new()
+    ///     .post("/upload", upload).limits(large)
+    ///     .post("/login", || "Hello").body_limit(1000)
+    ///     .get("/report", || "Slow").deadline(Duration::from_secs(300)).concurrency(2);
+    /// print!("{}", hansel::App::new(routes).routes());
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no route or mount yet.
+    #[track_caller]
+    #[must_use]
+    pub fn limits(mut self, limits: RouteLimits) -> Routes {
+        let Some(route) = self.routes.last_mut() else {
+            panic!("limits stand behind a route or mount, and there is none before them");
+        };
+        route.limit(limits);
+        self
+    }
+
+    /// Limits the bodies of requests to the route or mount that was added last, in bytes: see [`RouteLimits::body`].
+    ///
+    /// # Panics
+    /// As [`limits`](Routes::limits) does.
+    #[track_caller]
+    #[must_use]
+    pub fn body_limit(self, bytes: u64) -> Routes {
+        self.limits(RouteLimits::new().body(bytes))
+    }
+
+    /// Limits the time that the handler of the route or mount that was added last may take: see
+    /// [`RouteLimits::deadline`].
+    ///
+    /// # Panics
+    /// As [`limits`](Routes::limits) does.
+    #[track_caller]
+    #[must_use]
+    pub fn deadline(self, time: impl Into<Option<Duration>>) -> Routes {
+        self.limits(RouteLimits::new().deadline(time))
+    }
+
+    /// Limits how many requests to the route or mount that was added last are handled at once: see
+    /// [`RouteLimits::concurrency`].
+    ///
+    /// # Panics
+    /// As [`limits`](Routes::limits) does.
+    #[track_caller]
+    #[must_use]
+    pub fn concurrency(self, most: usize) -> Routes {
+        self.limits(RouteLimits::new().concurrency(most))
     }
 
     /// Sets the handler for paths that are not found. Its response has the status 404 unless the handler sets another.
@@ -270,7 +336,7 @@ impl Dispatch for Routes {
         for first in self.routes.iter().filter(|route| route.registration.is_first) {
             match &first.destination {
                 Destination::Handler(_) => sharing(&self.routes, first).for_each(|(route, _)| route.describe(map)),
-                Destination::Mount(_) => first.describe(map),
+                Destination::Mount { .. } => first.describe(map),
             }
         }
         if let Some((handler, at)) = &self.not_found {

@@ -9,7 +9,7 @@ use super::pattern::Pattern;
 use crate::dispatch::arguments::{PathArguments, Tail};
 use crate::dispatch::by_method::best;
 use crate::dispatch::handler::Bound;
-use crate::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+use crate::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, RouteLimits, Step, Walk};
 use crate::pace::Pace;
 
 /// A pattern, and where it leads.
@@ -28,6 +28,7 @@ pub(super) struct Registration {
     /// The name by which URLs are built.
     pub(super) name: Option<String>,
     pub(super) at: &'static Location<'static>,
+    limits: RouteLimits,
     /// Whether no earlier route has an equal pattern.
     pub(super) is_first: bool,
 }
@@ -35,7 +36,7 @@ pub(super) struct Registration {
 /// Where a pattern leads.
 pub(super) enum Destination {
     Handler(RouteHandler),
-    Mount(Box<dyn Dispatch>),
+    Mount { inner: Box<dyn Dispatch>, is_limited: bool },
 }
 
 /// The handler of a route, and what a dispatch needs to know of it.
@@ -51,6 +52,8 @@ pub(super) struct RouteHandler {
     reads_rest: bool,
     /// The next route with an equal pattern, for other methods.
     next: Option<NonZeroUsize>,
+    /// Whether the route has limits.
+    is_limited: bool,
 }
 
 impl Route {
@@ -62,6 +65,7 @@ impl Route {
                 pattern,
                 name: None,
                 at,
+                limits: RouteLimits::new(),
                 is_first: true,
             }),
         }
@@ -70,7 +74,7 @@ impl Route {
     pub(super) fn handler(&self) -> Option<&RouteHandler> {
         match &self.destination {
             Destination::Handler(handler) => Some(handler),
-            Destination::Mount(_) => None,
+            Destination::Mount { .. } => None,
         }
     }
 
@@ -79,7 +83,7 @@ impl Route {
     }
 
     pub(super) fn is_mount(&self) -> bool {
-        matches!(self.destination, Destination::Mount(_))
+        matches!(self.destination, Destination::Mount { .. })
     }
 
     /// Links to the next route with an equal pattern.
@@ -89,27 +93,46 @@ impl Route {
         }
     }
 
+    /// Adds limits.
+    pub(super) fn limit(&mut self, limits: RouteLimits) {
+        self.registration.limits.set(limits);
+        match &mut self.destination {
+            Destination::Handler(handler) => handler.is_limited = true,
+            Destination::Mount { is_limited, .. } => *is_limited = true,
+        }
+    }
+
     /// Dispatches to the mount, or to the handler for the method. The pattern has matched, and `routes` contains the
     /// other routes with an equal pattern.
     // Compiled once, with everything inlined: the code between the tree and the handler is most of a dispatch.
     #[inline(never)]
     pub(super) fn take<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
         match &self.destination {
-            Destination::Mount(inner) => self.enter(&**inner, walk, found),
-            Destination::Handler(only) if only.next.is_none() => self.call(only, walk, found),
+            Destination::Mount { inner, is_limited } => self.enter(&**inner, *is_limited, walk, found),
+            Destination::Handler(only) if only.next.is_none() && !only.is_limited => self.call(only, walk, found),
             Destination::Handler(_) => self.take_best(routes, walk, found),
         }
     }
 
-    /// Calls the handler for the method, if several have an equal pattern.
+    /// Calls the handler for the method, if several have an equal pattern, or one has limits.
     #[inline(never)]
     fn take_best<'r>(&self, routes: &[Route], walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
         best(
             sharing(routes, self),
             |(_, handler)| &handler.methods,
             walk,
-            |(route, handler), walk| route.call(handler, walk, found),
+            |(route, handler), walk| match handler.is_limited {
+                false => route.call(handler, walk, found),
+                true => route.call_limited(handler, walk, found),
+            },
         )
+    }
+
+    /// Calls the handler within the limits of the route.
+    #[cold]
+    #[inline(never)]
+    fn call_limited<'r>(&self, handler: &RouteHandler, walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+        walk.limited(&self.registration.limits, |walk| self.call(handler, walk, found))
     }
 
     #[inline(always)]
@@ -134,11 +157,14 @@ impl Route {
         })
     }
 
-    fn enter<'r>(&self, inner: &dyn Dispatch, walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
+    fn enter<'r>(&self, inner: &dyn Dispatch, is_limited: bool, walk: &mut Walk<'r>, found: &Match<'_, 'r>) -> Reply {
         let step = Step::taking_text("Routes", &self.shown, found.taken);
         walk.descend(step, |walk| {
             self.name_captures(found, walk);
-            inner.dispatch(walk)
+            match is_limited {
+                false => inner.dispatch(walk),
+                true => walk.limited(&self.registration.limits, |walk| inner.dispatch(walk)),
+            }
         })
     }
 
@@ -154,8 +180,12 @@ impl Route {
     }
 
     pub(super) fn describe(&self, map: &mut Map) {
+        map.limited(&self.registration.limits, |map| self.describe_destination(map));
+    }
+
+    fn describe_destination(&self, map: &mut Map) {
         match &self.destination {
-            Destination::Mount(inner) => map.below(&self.shown, |map| inner.describe(map)),
+            Destination::Mount { inner, .. } => map.below(&self.shown, |map| inner.describe(map)),
             Destination::Handler(handler) => {
                 let signature = handler.bound.0.signature();
                 map.endpoint("Routes", &handler.methods, &self.shown, &signature.text());
@@ -181,6 +211,7 @@ impl RouteHandler {
             reads_rest: signature.reads_by_name() && tail == Tail::Joined,
             bound,
             next: None,
+            is_limited: false,
         }
     }
 }

@@ -6,7 +6,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use crate::deadline::after;
+use crate::deadline::{after, earlier};
+use crate::request::Allowed;
 
 use crate::server::limits::Limits;
 
@@ -34,7 +35,12 @@ pub(crate) struct Claim {
     /// In nanoseconds after `zero`.
     began: AtomicU64,
     zero: Instant,
+    /// How long the handler may take, if its route says so: nanoseconds, [`AS_SERVER_SAYS`] or [`FOR_EVER`].
+    allowed: AtomicU64,
 }
+
+const AS_SERVER_SAYS: u64 = 0;
+const FOR_EVER: u64 = u64::MAX;
 
 /// What the loop may do about an overdue call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +70,27 @@ impl Claim {
             state: AtomicU8::new(OPEN),
             began: AtomicU64::new(0),
             zero: Instant::now(),
+            allowed: AtomicU64::new(AS_SERVER_SAYS),
+        }
+    }
+
+    /// Sets how long the handler that runs may take.
+    pub(crate) fn allow(&self, allowed: Allowed) {
+        let nanoseconds = match allowed {
+            Allowed::Server => AS_SERVER_SAYS,
+            Allowed::Always => FOR_EVER,
+            // What does not fit is for ever: more than five centuries.
+            Allowed::Time(time) => u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER).max(1),
+        };
+        self.allowed.store(nanoseconds, SeqCst);
+    }
+
+    /// Returns how long the handler that runs may take.
+    pub(crate) fn allowed(&self, limits: &Limits) -> Option<Duration> {
+        match self.allowed.load(SeqCst) {
+            AS_SERVER_SAYS => limits.handler,
+            FOR_EVER => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
         }
     }
 
@@ -162,20 +189,35 @@ impl Claim {
         if self.state.load(Relaxed) != OPEN {
             self.state.store(OPEN, SeqCst);
         }
+        if self.allowed.load(Relaxed) != AS_SERVER_SAYS {
+            self.allow(Allowed::Server);
+        }
     }
 
-    /// Returns when the loop should look at the call again, if ever.
-    pub(crate) fn deadline(&self, now: Instant, limits: &Limits) -> Option<Instant> {
+    /// Returns when the loop should look at the call again, if ever. As long as the route of the request is unknown, that
+    /// is when it could be overdue on the route with the `shortest` deadline.
+    pub(crate) fn deadline(&self, now: Instant, limits: &Limits, shortest: Option<Duration>) -> Option<Instant> {
         let began = after(self.zero, Duration::from_nanos(self.began.load(SeqCst)));
         // It is not overdue, so never at once: the caller would look in an endless loop.
         let later = |limit: Duration| after(now, limit.max(SOONEST));
         match self.state.load(SeqCst) {
-            OPEN | BEHIND => match (limits.handler, limits.stream) {
-                (Some(handler), _) => Some(after(began, handler)),
-                (None, stream) => stream.map(later),
-            },
+            OPEN | BEHIND => {
+                let deadline = match (self.allowed(limits), limits.stream) {
+                    (Some(handler), _) => Some(after(began, handler)),
+                    (None, stream) => stream.map(later),
+                };
+                let is_known = shortest.is_none() || self.allowed.load(SeqCst) != AS_SERVER_SAYS;
+                if is_known {
+                    deadline
+                } else {
+                    earlier(deadline, shortest.map(later))
+                }
+            }
             READING => limits.handler.map(|handler| after(began, handler)),
-            CLAIMED => [limits.handler, limits.stream].into_iter().flatten().min().map(later),
+            CLAIMED => {
+                let times = [limits.handler, limits.stream, shortest];
+                times.into_iter().flatten().min().map(later)
+            }
             STREAMING => limits.stream.map(|stream| after(began, stream)),
             _ => None,
         }
@@ -223,6 +265,10 @@ impl Claim {
 mod tests {
     use super::*;
     use std::thread;
+
+    fn deadline(claim: &Claim, now: Instant, limits: &Limits) -> Option<Instant> {
+        claim.deadline(now, limits, None)
+    }
 
     #[test]
     fn one_of_the_two_answers_and_the_other_knows() {
@@ -279,14 +325,17 @@ mod tests {
         let start = claim.zero + Duration::from_secs(1);
         let now = start + Duration::from_secs(5);
         claim.begin(start);
-        assert_eq!(claim.deadline(now, &limits(Some(handler), None)), Some(start + handler));
-        assert_eq!(claim.deadline(now, &limits(None, Some(stream))), Some(now + stream));
-        assert_eq!(claim.deadline(now, &limits(None, None)), None);
+        assert_eq!(
+            deadline(&claim, now, &limits(Some(handler), None)),
+            Some(start + handler)
+        );
+        assert_eq!(deadline(&claim, now, &limits(None, Some(stream))), Some(now + stream));
+        assert_eq!(deadline(&claim, now, &limits(None, None)), None);
         claim.stream(now);
-        assert_eq!(claim.deadline(now, &limits(Some(handler), None)), None);
-        assert_eq!(claim.deadline(now, &limits(None, Some(stream))), Some(now + stream));
+        assert_eq!(deadline(&claim, now, &limits(Some(handler), None)), None);
+        assert_eq!(deadline(&claim, now, &limits(None, Some(stream))), Some(now + stream));
         claim.begin(now + handler);
-        let same = claim.deadline(now, &limits(None, Some(stream)));
+        let same = deadline(&claim, now, &limits(None, Some(stream)));
         assert_eq!(same, Some(now + stream), "a stream's time is a total");
     }
 
@@ -301,7 +350,7 @@ mod tests {
         let start = claim.zero + Duration::from_secs(1);
         claim.read(start);
         assert!(claim.is_reading());
-        let deadline = claim.deadline(start, &limits);
+        let deadline = deadline(&claim, start, &limits);
         assert_eq!(deadline, Some(start + Duration::from_secs(60)), "that of a handler");
         assert_eq!(claim.overrule(false), Overdue::Abandon, "the answer has begun");
         assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: false });
@@ -310,5 +359,33 @@ mod tests {
         assert_eq!(claim.claim(), Outcome::Own);
         assert!(!claim.is_reading());
         assert_eq!(claim.overrule(false), Overdue::Late);
+    }
+
+    #[test]
+    fn a_route_may_allow_more_or_less_and_until_it_is_known_the_shortest_deadline_decides_when_to_look() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let limits = |handler| Limits {
+            handler,
+            ..Limits::default()
+        };
+        let claim = Claim::new();
+        let start = claim.zero + second;
+        claim.begin(start);
+        let deadline = |handler| claim.deadline(start, &limits(handler), Some(second));
+        assert_eq!(deadline(Some(minute)), Some(start + second));
+        assert_eq!(deadline(None), Some(start + second));
+        claim.allow(Allowed::Time(10 * minute));
+        assert_eq!(deadline(Some(minute)), Some(start + 10 * minute));
+        assert_eq!(deadline(None), Some(start + 10 * minute));
+        claim.allow(Allowed::Time(Duration::ZERO));
+        assert!(deadline(None) <= Some(start + second), "it is up at once");
+        for for_ever in [Allowed::Always, Allowed::Time(Duration::MAX)] {
+            claim.allow(for_ever);
+            assert_eq!(deadline(Some(minute)), None);
+        }
+        claim.queue();
+        assert_eq!(deadline(Some(minute)), Some(start + second), "what waits has no route");
+        claim.reset();
+        assert_eq!(claim.allowed(&limits(Some(minute))), Some(minute));
     }
 }

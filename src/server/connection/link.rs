@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::claim::Claim;
 use crate::Request;
 use crate::lock::lock;
-use crate::request::RequestCopy;
+use crate::request::{Allowed, HandlerWatch, RequestCopy};
 use crate::server::net::channel::Channel;
 use crate::server::net::socket::is;
 
@@ -115,6 +115,12 @@ impl Link {
             }
             std::thread::park_timeout(left);
         }
+    }
+}
+
+impl HandlerWatch for Link {
+    fn allow(self: Arc<Self>, allowed: Allowed) {
+        self.claim.allow(allowed);
     }
 }
 

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
+use crate::deadline::earlier;
 use crate::pace::Pace;
 use crate::request::Relayed;
 use crate::server::connection::lane::Lane;
@@ -58,7 +59,6 @@ use read_ahead::ReadAhead;
 use ready::Ready;
 use sections::Sections;
 use slots::{Left, Slots};
-use timers::earlier;
 use unsent::Unsent;
 use waiting_room::WaitingRoom;
 use works::Works;

@@ -56,7 +56,7 @@ impl EventLoop {
         // cut.
         self.slots.register(key, &self.poller);
         let Some(link) = self.slots.link(key) else { return };
-        if let Some(deadline) = link.claim.deadline(self.now, &shared.limits) {
+        if let Some(deadline) = shared.deadline(link, self.now) {
             self.slots.schedule(key, deadline);
         }
     }
@@ -66,20 +66,13 @@ impl EventLoop {
         let Some(link) = self.slots.link(key).cloned() else {
             return;
         };
-        let is_due = link
-            .claim
-            .deadline(self.now, &shared.limits)
-            .is_some_and(|deadline| deadline <= self.now);
+        let is_past = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= self.now);
+        let is_due = is_past(shared.deadline(&link, self.now));
         if is_due && link.is_awaited() {
             // It waits for its client, which has its own deadlines.
             link.claim.begin(self.now);
         }
-        if is_due
-            && link
-                .claim
-                .deadline(self.now, &shared.limits)
-                .is_some_and(|deadline| deadline <= self.now)
-        {
+        if is_due && is_past(shared.deadline(&link, self.now)) {
             // A thread that reads a file is not replaced: the disk would hang the replacement as well.
             let was_reading = link.claim.is_reading();
             let is_replaced = shared.crew.lose(!was_reading);
@@ -116,10 +109,11 @@ impl EventLoop {
 
     /// Counts a thread as lost, and lets another handler run with its permit if allowed.
     fn lose(&mut self, key: usize, is_replaced: bool, shared: &Shared) {
+        let allowed = self.slots.link(key).and_then(|link| link.claim.allowed(&shared.limits));
         report::warn!(
-            "a handler did not respond within {} (`Limits::handler`): its client gets 503, and its thread is lost until the \
+            "a handler did not respond within {}, its deadline: its client gets 503, and its thread is lost until the \
              handler returns; {} threads are lost now",
-            Seconds(shared.limits.handler.unwrap_or_default()),
+            Seconds(allowed.unwrap_or_default()),
             shared.crew.lost()
         );
         shared.tally.overdue();

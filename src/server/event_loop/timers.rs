@@ -4,15 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Returns the earlier of two moments that may not exist.
-#[inline]
-pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
 /// Deadlines, soonest first.
 ///
 /// The deadline of a connection moves with every request, mostly to later. So each connection has at most a few entries

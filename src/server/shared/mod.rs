@@ -16,7 +16,7 @@ pub(crate) mod watch;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::exchange::{Exchange, Pool};
 use crate::operations::Count;
@@ -25,6 +25,7 @@ use crate::report;
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::drop_queue::DropQueue;
+use crate::server::connection::link::Link;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
 use crate::server::limits::Limits;
@@ -48,6 +49,9 @@ pub(crate) struct Shared {
     pub(crate) application: Box<dyn Application>,
     pub(crate) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
+    /// The smallest limit of a body that a route has, and the shortest deadline.
+    least_body: u64,
+    pub(crate) shortest_deadline: Option<Duration>,
     /// What sees each response before it is sent.
     pub(crate) response_hook: Option<ResponseHook>,
     /// Memory for large bodies that are gathered before their handlers start.
@@ -108,7 +112,11 @@ impl Shared {
         entrance: Entrance,
         wakers: Vec<mio::Waker>,
     ) -> Arc<Shared> {
+        let of_routes = application.limit_extremes();
         Arc::new(Shared {
+            protocol: limits.protocol(of_routes.largest_body()),
+            least_body: of_routes.least_body(),
+            shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
                 (true, None) => Some(Arc::new(send_id)),
@@ -133,7 +141,6 @@ impl Shared {
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
             lifecycle: Lifecycle::new(staffing.loops),
-            protocol: limits.protocol(),
             pool: Pool::new(limits.gathered(), limits.body_memory),
             entrance,
             limits,
@@ -175,6 +182,11 @@ impl Shared {
         response
     }
 
+    /// Returns when to look at the call of the connection of `link` again, if ever.
+    pub(crate) fn deadline(&self, link: &Link, now: Instant) -> Option<Instant> {
+        link.claim.deadline(now, &self.limits, self.shortest_deadline)
+    }
+
     /// Creates what a connection needs while something is in progress.
     pub(crate) fn new_work(&self) -> Box<Work> {
         let exchange = Exchange::new(
@@ -182,6 +194,7 @@ impl Shared {
             self.limits.own_body(),
             Arc::clone(&self.pool),
         );
+        let exchange = exchange.with_body_limits(self.limits.body, self.least_body);
         let mut work = Work::new(exchange.with_hook(self.response_hook.clone()));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {

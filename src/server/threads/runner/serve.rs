@@ -11,6 +11,7 @@ use crate::exchange::{Payload, Step};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
+use crate::request::{Allowed, HandlerTime};
 use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
@@ -116,12 +117,18 @@ impl Runner {
         if self.shared.response_hook.is_some() {
             transport.link.keep_copy(&work.exchange.request);
         }
+        if self.shared.shortest_deadline.is_some() {
+            watch_handler(work, transport);
+        }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
             self.call_live(work, transport, place.take(), &mut span)
         } else {
             self.call_application(work, &mut span)
         };
+        if self.shared.shortest_deadline.is_some() {
+            work.exchange.request.handler_time = None;
+        }
         if has_earlier {
             self.call.give_earlier_back(&mut work.out);
         }
@@ -314,6 +321,14 @@ impl Runner {
             }
         }
     }
+}
+
+/// Lets the route of the request set its deadline. The one before it on the connection may have had another.
+#[cold]
+fn watch_handler(work: &mut Work, transport: &Transport) {
+    let link = Arc::clone(&transport.link);
+    link.claim.allow(Allowed::Server);
+    work.exchange.request.handler_time = Some(HandlerTime::watched_by(link));
 }
 
 /// Drops what was set on the request, each value whatever the others do. That is user code, which must not run while
