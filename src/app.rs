@@ -15,7 +15,7 @@ use crate::report;
 use crate::request::DecodedPath;
 use crate::response::Origin;
 use crate::sealed::Seal;
-use crate::seen::{ResponseHook, Seen, both, in_subtrees};
+use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
 
 /// An application made of dispatchers.
@@ -105,7 +105,7 @@ impl App {
             observer: None,
             in_development: None,
             // First those of the parts, so that this one sees what they have made of a response.
-            response_hook: map.has_response_hook().then(|| Arc::new(in_subtrees) as ResponseHook),
+            response_hook: map.response_hook().map(|hook| Arc::new(hook) as ResponseHook),
             _life: life,
         }
     }

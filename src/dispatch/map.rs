@@ -5,6 +5,8 @@ use std::panic::Location;
 
 use super::needs::{Life, Needs, SharedState, StateCheck};
 use super::{LimitExtremes, MethodSet, RouteLimits};
+use crate::Response;
+use crate::seen::{Seen, in_subtrees};
 
 /// The map of an application: every endpoint that is known before a request.
 ///
@@ -28,13 +30,16 @@ pub struct Map {
     prefix: String,
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
-    has_response_hook: bool,
+    /// The hook that calls those of parts, if a part has one.
+    response_hook: Option<PartHooks>,
     /// The check of the state that handlers take, if this map is made for one.
     check: Option<Box<StateCheck>>,
     /// The limits of what is being described, and the extremes of all.
     limits: RouteLimits,
     extremes: LimitExtremes,
 }
+
+type PartHooks = fn(&Seen<'_>, &mut Response);
 
 /// A place on a [`Map`]: an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,14 +219,15 @@ impl Map {
         self.endpoint("", &MethodSet::any(), "/{*}", "an application");
     }
 
-    /// Notes that a part has a hook for responses.
+    /// Notes that a part has a hook for responses. Only this names the function that calls it, so the linker drops it from
+    /// programs without one.
     pub(crate) fn note_response_hook(&mut self) {
-        self.has_response_hook = true;
+        self.response_hook = Some(in_subtrees);
     }
 
-    /// Returns true if a part has a hook for responses.
-    pub(crate) fn has_response_hook(&self) -> bool {
-        self.has_response_hook
+    /// Returns the hook that calls those of parts, if a part has one.
+    pub(crate) fn response_hook(&self) -> Option<PartHooks> {
+        self.response_hook
     }
 
     /// Describes items of a type, unless that is under way already.
