@@ -144,6 +144,7 @@
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
+//! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -158,6 +159,7 @@
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
+#![cfg_attr(not(feature = "rate-limit"), doc = "[`RateLimit`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
@@ -188,6 +190,8 @@ mod page;
 mod panics;
 mod pipe;
 mod problem;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod report;
 mod request;
 mod response;
@@ -230,6 +234,8 @@ pub use http::{Method, StatusCode, Version};
 pub use operations::AccessLog;
 pub use pace::blocking;
 pub use problem::{problem_details, problem_details_by_accept};
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
 pub use seen::{ResponseHook, Seen};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::imports::Imports;
 
 /// The rooms that are parts.
-const PARTS: &[&str] = &["cors.rs"];
+const PARTS: &[&str] = &["cors.rs", "rate_limit"];
 
 /// The modules that users see.
 const PUBLIC: &[&str] = &["dispatch", "test"];

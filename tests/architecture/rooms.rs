@@ -14,6 +14,7 @@ const CRATE: Rooms = &[
     ("guide.rs", &[]),
     // Parts, which use what users can use: see `parts.rs`.
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
+    ("rate_limit", &["dispatch", "response", "request", "lib.rs"]),
     (
         "test",
         &[
