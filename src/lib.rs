@@ -143,6 +143,7 @@
 //! | `development` | [`App::development`]: a 404, 405 or 500 that explains itself |
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
+//! | `auth` | the module [`auth`]: names and passwords, and tokens |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `tls` | [`Tls`]: TLS, by rustls |
@@ -158,6 +159,7 @@
 // Where a feature is off, what it adds has no page to link to.
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
+#![cfg_attr(not(feature = "auth"), doc = "[`auth`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
 #![cfg_attr(not(feature = "rate-limit"), doc = "[`RateLimit`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
@@ -173,6 +175,8 @@
 
 mod app;
 mod application;
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg(feature = "cors")]
 mod cors;
 mod date;

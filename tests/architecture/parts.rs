@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::imports::Imports;
 
 /// The rooms that are parts.
-const PARTS: &[&str] = &["cors.rs", "rate_limit"];
+const PARTS: &[&str] = &["auth", "cors.rs", "rate_limit"];
 
 /// The modules that users see.
-const PUBLIC: &[&str] = &["dispatch", "test"];
+const PUBLIC: &[&str] = &["auth", "dispatch", "test"];
 
 #[test]
 fn parts_import_what_users_can_import() {

@@ -13,6 +13,7 @@ const CRATE: Rooms = &[
     // Text only.
     ("guide.rs", &[]),
     // Parts, which use what users can use: see `parts.rs`.
+    ("auth", &["dispatch", "response", "request", "lib.rs"]),
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
     ("rate_limit", &["dispatch", "response", "request", "lib.rs"]),
     (
