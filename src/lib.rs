@@ -146,6 +146,7 @@
 //! | `auth` | the module [`auth`]: names and passwords, and tokens |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
+//! | `security-headers` | [`SecurityHeaders`]: headers by which browsers protect users |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -162,6 +163,7 @@
 #![cfg_attr(not(feature = "auth"), doc = "[`auth`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
 #![cfg_attr(not(feature = "rate-limit"), doc = "[`RateLimit`]: #features")]
+#![cfg_attr(not(feature = "security-headers"), doc = "[`SecurityHeaders`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
@@ -200,6 +202,8 @@ mod report;
 mod request;
 mod response;
 mod sealed;
+#[cfg(feature = "security-headers")]
+mod security_headers;
 mod seen;
 mod server;
 pub mod test;
@@ -242,6 +246,8 @@ pub use problem::{problem_details, problem_details_by_accept};
 pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
+#[cfg(feature = "security-headers")]
+pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;

@@ -17,6 +17,10 @@ const CRATE: Rooms = &[
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
     ("rate_limit", &["dispatch", "response", "request", "lib.rs"]),
     (
+        "security_headers.rs",
+        &["seen.rs", "dispatch", "response", "request", "lib.rs"],
+    ),
+    (
         "test",
         &[
             "panics.rs",
