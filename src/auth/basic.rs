@@ -181,7 +181,7 @@ mod tests {
         ] {
             let response = client.send(request(&sent));
             let known = (response.status() == 200).then(|| response.text());
-            assert_eq!(known.as_deref(), expected, "{sent}");
+            assert_eq!(known, expected, "{sent}");
             assert_eq!(response.header("WWW-Authenticate").is_some(), expected.is_none());
         }
         let twice = request(&basic("gretel:a:b c")).with_header("Authorization", basic("x:y"));
@@ -209,7 +209,7 @@ mod tests {
         struct Person(usize);
         let check = |name: &str, password: &str| match name {
             "broken" => Err(Error::new(StatusCode::BAD_GATEWAY, "no database")),
-            name => Ok((name == password).then(|| Person(name.len()))),
+            name => Ok((name == password).then_some(Person(name.len()))),
         };
         let person = |request: &Request| request.value::<Person>().map(|person| person.0.to_string());
         let client = Client::new(App::new(Basic::new("x", check).on(person)));

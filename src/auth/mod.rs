@@ -2,13 +2,14 @@
 //!
 //! Both kinds read the header `Authorization`, [`Basic`] a name and a password, [`Bearer`] a token. Both answer 401 to
 //! whoever is not known, before anything inside is looked at: neither what is there nor which methods it takes shows.
-//! What the check returns for a sender is set on the request, and handlers take it as [`Extension`](crate::Extension).
+//! What the check returns for a sender is set on the request, and handlers take it as [`Extension`], or
+//! as [`User`] if it is one.
 //!
 //! ```
 //! use hansel::auth::{Bearer, User};
-//! use hansel::{App, Extension, Request, Routes, test::Client};
+//! use hansel::{App, Request, Routes, test::Client};
 //!
-//! fn whoami(user: Extension<User>) -> String {
+//! fn whoami(user: User) -> String {
 //!     format!("you are {}", user.name())
 //! }
 //!
@@ -39,7 +40,7 @@ pub use basic::Basic;
 pub use bearer::Bearer;
 pub use check::Checked;
 
-use crate::Request;
+use crate::{Error, Extension, FromRequest, Request, Response};
 
 /// A user of whom only the name is known.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -54,6 +55,19 @@ impl User {
     /// Returns the name.
     pub fn name(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromRequest for User {
+    type Rejection = Error;
+
+    /// Reads the user that [`Basic::users`] or [`Bearer::tokens`] has set.
+    fn from_request(request: &Request) -> Result<User, Error> {
+        Ok(Extension::<User>::from_request(request)?.0.as_ref().clone())
+    }
+
+    fn optional(request: &Request) -> Result<Option<User>, Response> {
+        Ok(request.value::<User>().map(|user| user.as_ref().clone()))
     }
 }
 
