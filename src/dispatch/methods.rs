@@ -192,8 +192,8 @@ impl<T: Send + Sync + 'static> Methods<T> {
         let _kept = exposed.clone();
         let problem = self.change(|table| {
             let needs = &exposed.signature().needs;
-            let taker = format_args!("the function `{name}`, at {},", exposed.at);
-            if let Some(problem) = table.surroundings.problem(needs, &taker) {
+            let taker = || format!("the function `{name}`, at {},", exposed.at);
+            if let Some(problem) = table.surroundings.problem(needs, taker) {
                 return Some(problem);
             }
             let named = table.names.entry(name.to_owned());

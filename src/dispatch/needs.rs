@@ -2,7 +2,7 @@
 //! request has to find out.
 
 use std::any::{TypeId, type_name};
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
@@ -22,7 +22,7 @@ struct Need {
     explain: Explain,
 }
 
-type Explain = fn(&Need, &dyn Display, &Around) -> String;
+type Explain = fn(&Need, &str, &Around) -> String;
 
 /// A `T` that is shared.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +90,11 @@ impl Around {
 
 impl Surroundings {
     /// Says what is wrong if something that `needs` is not shared everywhere. `taker` is who takes it.
-    pub(super) fn problem(&self, needs: &Needs, taker: &dyn Display) -> Option<String> {
+    pub(super) fn problem(&self, needs: &Needs, taker: impl FnOnce() -> String) -> Option<String> {
         let living = self.0.iter().filter(|(life, _)| life.strong_count() > 0);
         let mut unmet = living.flat_map(|(_, around)| needs.0.iter().map(move |need| (need, around)));
         let (need, around) = unmet.find(|(need, around)| !around.has(need))?;
-        Some((need.explain)(need, taker, around))
+        Some((need.explain)(need, &taker(), around))
     }
 }
 
@@ -150,7 +150,7 @@ impl StateCheck {
 }
 
 impl Need {
-    fn explain(&self, taker: &dyn Display, around: &Around) -> String {
+    fn explain(&self, taker: &str, around: &Around) -> String {
         let name = self.name;
         let mut text = format!("{taker} takes a `State<{name}>`, and nothing around it shares one: ");
         let known = || around.elsewhere.iter().chain(&around.shared);
