@@ -201,6 +201,7 @@ mod rate_limit;
 mod report;
 mod request;
 mod response;
+mod root;
 mod sealed;
 #[cfg(feature = "security-headers")]
 mod security_headers;
