@@ -62,6 +62,7 @@ const CRATE: Rooms = &[
             "lock.rs",
             "application.rs",
             "exchange",
+            "metrics",
             "operations",
             "response",
             "request",
@@ -100,6 +101,10 @@ const CRATE: Rooms = &[
             "pace.rs",
             "sealed.rs",
         ],
+    ),
+    (
+        "metrics",
+        &["operations", "response", "report.rs", "panics.rs", "sealed.rs"],
     ),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
