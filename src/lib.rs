@@ -191,6 +191,7 @@ mod problem;
 mod report;
 mod request;
 mod response;
+mod root;
 mod sealed;
 mod seen;
 mod server;

@@ -9,6 +9,7 @@ mod entered;
 mod forwarded;
 mod handler_time;
 mod id;
+mod innermost;
 pub(crate) mod lists;
 mod path;
 mod query;
@@ -40,6 +41,7 @@ pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
 pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
 pub use id::RequestId;
+use innermost::{Innermost, Outer};
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
@@ -79,6 +81,7 @@ pub struct Request {
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
     captures: Captures,
+    innermost: Innermost,
     endpoint: RefCell<String>,
     /// True if the endpoint will be read.
     records_endpoint: Cell<bool>,
@@ -387,6 +390,17 @@ impl Request {
 
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Makes `app` the application that handles it, until the result is dropped.
+    #[inline]
+    pub(crate) fn enter<T: Any + Send + Sync>(&self, app: &Arc<T>) -> Outer<'_> {
+        self.innermost.enter(app)
+    }
+
+    /// Returns the application that handles it.
+    pub(crate) fn innermost(&self) -> &Innermost {
+        &self.innermost
     }
 
     pub(crate) fn captures(&self) -> &Captures {

@@ -74,6 +74,7 @@ const CRATE: Rooms = &[
             "report.rs",
             "seen.rs",
             "page",
+            "root.rs",
             "application.rs",
             "dispatch",
             "response",
@@ -98,10 +99,11 @@ const CRATE: Rooms = &[
         "application.rs",
         &["seen.rs", "dispatch", "response", "request", "pace.rs", "sealed.rs"],
     ),
+    ("root.rs", &["dispatch", "request"]),
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
     (
         "dispatch",
-        &["seen.rs", "response", "request", "report.rs", "pace.rs", "sealed.rs"],
+        &["seen.rs", "lock.rs", "response", "request", "report.rs", "pace.rs", "sealed.rs"],
     ),
     (
         "exchange",
@@ -218,6 +220,7 @@ const DISPATCH: &[&[&str]] = &[
         "in_force.rs",
         "method_set.rs",
         "urls.rs",
+        "kept.rs",
     ],
 ];
 
