@@ -31,12 +31,12 @@
 //! # mod service {
 //! # use super::{Server, shop};
 //! # pub(crate)
-//! fn main() -> std::io::Result<()> {
-//!     Server::bind("127.0.0.1:8080")?.serve(shop())
+//! fn main() -> hansel::Result {
+//!     Ok(Server::bind("127.0.0.1:8080")?.serve(shop())?)
 //! }
 //! # }
 //! # fn main() {
-//! #     let _: fn() -> std::io::Result<()> = service::main;
+//! #     let _: fn() -> hansel::Result = service::main;
 //! #     let client = hansel::test::Client::new(shop());
 //! #     assert_eq!(client.post("/muffins/buy/2", "").text(), "2 muffins for you\n");
 //! #     assert_eq!(client.get("/muffins").text(), "10 muffins\n");
@@ -106,6 +106,8 @@
 //! With [`hansel::Result`](Result), `?` works for every error. The client gets a 500 and the log gets the error. An
 //! [`Error`] with a status of its own, made by [`Error::new`], is sent with its text. A panic is a 500 as well, and the
 //! server goes on.
+//!
+//! `main` returns it, too: what keeps a server from starting is printed as a sentence.
 //!
 //! # Testing
 //! [`test::Client`] sends a request through the protocol code to an application, without a socket:
@@ -195,6 +197,7 @@ mod root;
 mod sealed;
 mod seen;
 mod server;
+mod start_error;
 pub mod test;
 mod threads;
 #[cfg(feature = "tower")]

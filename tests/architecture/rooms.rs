@@ -65,6 +65,7 @@ const CRATE: Rooms = &[
             "date.rs",
             "deadline.rs",
             "pace.rs",
+            "start_error.rs",
         ],
     ),
     (
@@ -131,7 +132,7 @@ const CRATE: Rooms = &[
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["request", "report.rs"]),
-    ("request", &["lock.rs"]),
+    ("request", &["lock.rs", "start_error.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),
@@ -140,6 +141,7 @@ const CRATE: Rooms = &[
     ("pipe.rs", &["lock.rs"]),
     ("pace.rs", &[]),
     ("lock.rs", &[]),
+    ("start_error.rs", &[]),
     ("sealed.rs", &[]),
     ("lib.rs", &[]),
 ];

@@ -40,6 +40,7 @@ use crate::server::shared::observer::Observation;
 use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Probes};
 use crate::server::threads::engine::Engine;
+use crate::start_error::{cannot, start_error};
 
 /// The longest drain after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,8 +53,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// ```no_run
 /// use hansel::Server;
 ///
-/// fn main() -> std::io::Result<()> {
-///     Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")
+/// fn main() -> hansel::Result {
+///     Ok(Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")?)
 /// }
 /// ```
 ///
@@ -337,11 +338,15 @@ impl Server {
         let predecessor = self.predecessor.take();
         let handle = self.prepare(application, allowance)?;
         // Before the first client connects, who might take the last descriptor.
-        let (signals, listening) = Signals::listen(successor.is_some())?;
+        let unheard = |error| cannot("listen for signals, by which the server ends", &error, "");
+        let (signals, listening) = Signals::listen(successor.is_some()).map_err(unheard)?;
         #[cfg(unix)]
         let notifier = Arc::clone(&signals.notifier);
-        signals.drain_at_first(Arc::clone(&handle.engine.shared), grace, is_quiet, successor)?;
-        handle.start()?;
+        let drained = Arc::clone(&handle.engine.shared);
+        signals
+            .drain_at_first(drained, grace, is_quiet, successor)
+            .map_err(unheard)?;
+        handle.start().map_err(unthreaded)?;
         #[cfg(all(unix, feature = "activation"))]
         handle.succeed(predecessor);
         #[cfg(unix)]
@@ -385,7 +390,7 @@ impl Server {
         #[cfg(all(unix, feature = "activation"))]
         let predecessor = self.predecessor.take();
         let handle = self.prepare(application, allowance)?;
-        handle.start()?;
+        handle.start().map_err(unthreaded)?;
         #[cfg(all(unix, feature = "activation"))]
         handle.succeed(predecessor);
         Ok(handle)
@@ -408,7 +413,7 @@ impl Server {
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.listeners.iter().map(|listener| listener.door.or(&self.door)));
         if self.trust.is_none() && doors.iter().any(|door| door.proxy_protocol.is_some()) {
-            return Err(io::Error::new(
+            return Err(start_error(
                 io::ErrorKind::InvalidInput,
                 "the PROXY protocol is on, but no peer is trusted to send it; name the proxies with `Server::trust`",
             ));
@@ -423,7 +428,11 @@ impl Server {
             peers: self.limits.connections_per_peer.map(Peers::new),
             capacity: Capacity::new(allowance, self.loops, Reserve::new()),
             observation: Observation {
-                log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
+                log: self
+                    .access_log
+                    .map(|log| log.open(self.loops))
+                    .transpose()
+                    .map_err(unthreaded)?,
                 metrics: self.probes.map(|lane| (lane.metrics)(self.loops)),
             },
         };
@@ -433,7 +442,17 @@ impl Server {
         };
         let bound = self.listeners.into_iter().map(|listener| listener.bound).collect();
         let entrance = Entrance::new(bound, self.health_listeners, doors, self.trust);
-        let engine = Engine::new(application, self.limits, staffing, operations, entrance)?;
+        let engine = Engine::new(application, self.limits, staffing, operations, entrance)
+            .map_err(|error| cannot("create the event loops", &error, ""))?;
         Ok(Handle::new(engine, addresses, health_addresses))
     }
+}
+
+fn unthreaded(error: io::Error) -> io::Error {
+    let advice = match error.kind() {
+        // pthread_create(3): EAGAIN.
+        io::ErrorKind::WouldBlock => "raise TasksMax= of its service, or ulimit -u",
+        _ => "",
+    };
+    cannot("start a thread", &error, advice)
 }
