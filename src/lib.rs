@@ -65,7 +65,7 @@
 //! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on. [`RouteLimits`]
 //!   are larger or smaller ones for a part of an application.
 //! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
-//! - [`AccessLog`], [`Server::health`], [`Server::request_ids`] are for operators.
+//! - [`AccessLog`], [`Server::health`], [`Server::metrics`], [`Server::request_ids`] are for operators.
 //! - [`Trust`] names the proxies whose forwarded headers count.
 //!
 //! # Dispatch
@@ -182,6 +182,7 @@ mod exchange;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lock;
+mod metrics;
 mod mounted;
 mod operations;
 mod pace;
@@ -231,6 +232,7 @@ pub use dispatch::{
 };
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
+pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
 pub use operations::AccessLog;
 pub use pace::blocking;
 pub use problem::{problem_details, problem_details_by_accept};

@@ -6,7 +6,10 @@
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use hansel::{App, Application, Chain, Methods, Request, Routes, StatusCode, methods, mount, resource};
+use hansel::{
+    App, Application, Chain, Counter, Gauge, Histogram, Methods, Metrics, Request, Routes, StatusCode, methods, mount,
+    resource,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -80,6 +83,32 @@ fn allocations_are_counted() {
     dispatch_allocates_nothing();
     decoding_a_path_allocates_once();
     urls_and_options_cost_the_same_for_any_number_of_routes();
+    recording_metrics_allocates_nothing();
+}
+
+fn recording_metrics_allocates_nothing() {
+    static COUNTER: Counter<2> = Counter::labelled("a_total", "A.", [("b", &["x", "y"]), ("c", &["z"])]);
+    static GAUGE: Gauge = Gauge::new("d", "D.");
+    static HISTOGRAM: Histogram = Histogram::new("e", "E.", Histogram::SECONDS);
+    let metrics = Metrics::new().with(&COUNTER).with(&GAUGE).with(&HISTOGRAM);
+    let row = |row: usize| {
+        let never_declared = format!("client {row}");
+        let region = Region::new(ALLOCATOR);
+        COUNTER.add_for(["y", "z"], 1);
+        COUNTER.add_for(["x", &never_declared], 1);
+        GAUGE.set(0.5);
+        GAUGE.add(0.25);
+        HISTOGRAM.observe(0.3);
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    assert_eq!((0..ROWS).map(row).min(), Some(0));
+    let text = metrics.to_string();
+    assert!(
+        text.contains(&format!("a_total{{b=\"x\",c=\"other\"}} {ROWS}\n")),
+        "{text}"
+    );
+    assert!(!text.contains("client"), "{text}");
 }
 
 fn dispatch_allocates_nothing() {

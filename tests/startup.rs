@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use hansel::{Listener, Server, Trust};
+use hansel::{Listener, Metrics, Server, Trust};
 
 const IN_USE: &str = "address already in use; another program has it: stop that one, or choose another port";
 
@@ -144,6 +144,14 @@ fn what_is_set_wrongly_is_said() {
     is_printed(
         Server::new(behind_proxies).quiet().serve(|| "Hello, world!"),
         "the PROXY protocol is on, but no peer is trusted to send it; name the proxies with `Server::trust`",
+    );
+    is_printed(
+        Server::bind("127.0.0.1:0")
+            .unwrap()
+            .metrics(Metrics::new())
+            .quiet()
+            .serve(|| "Hello, world!"),
+        "there are metrics, but no `/metrics` that has them; serve it with `Server::health` or `Server::health_on`",
     );
     let error = Trust::peers(["10.0.0.1/40"]).unwrap_err();
     let text = error.to_string();

@@ -56,6 +56,7 @@ const CRATE: Rooms = &[
             "lock.rs",
             "application.rs",
             "exchange",
+            "metrics",
             "operations",
             "response",
             "request",
@@ -94,6 +95,10 @@ const CRATE: Rooms = &[
             "pace.rs",
             "sealed.rs",
         ],
+    ),
+    (
+        "metrics",
+        &["operations", "response", "report.rs", "panics.rs", "sealed.rs"],
     ),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (

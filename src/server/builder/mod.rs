@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::report;
-use crate::{AccessLog, Application, IntoApplication, Trust};
+use crate::{AccessLog, Application, IntoApplication, Metrics, Trust};
 
 pub use listener::Listener;
 
@@ -36,7 +36,7 @@ use crate::server::process::notify;
 #[cfg(all(unix, feature = "activation"))]
 use crate::server::process::passing::Predecessor;
 use crate::server::process::signals::Signals;
-use crate::server::shared::observer::Observation;
+use crate::server::shared::observer::{Expose, Observation};
 use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Probes};
 use crate::server::threads::engine::Engine;
@@ -86,6 +86,7 @@ pub struct Server {
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
     access_log: Option<AccessLog>,
+    own_metrics: Option<Box<dyn Expose>>,
     sends_ids: bool,
     limits: Limits,
     /// Creates the counter of connections per peer. Referenced only where limits are set, because by default there is
@@ -192,6 +193,7 @@ impl Server {
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
             access_log: None,
+            own_metrics: None,
             sends_ids: false,
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
@@ -293,6 +295,38 @@ impl Server {
     /// Writes a line for every response to this log.
     pub fn access_log(mut self, log: AccessLog) -> Server {
         self.access_log = Some(log);
+        self
+    }
+
+    /// Adds metrics of the program to `/metrics`, behind the server's own, which [`health`](Server::health) or
+    /// [`health_on`](Server::health_on) must serve. Called again, it adds more.
+    ///
+    /// ```no_run
+    /// use hansel::{Counter, Metrics, Routes, Server};
+    ///
+    /// static ORDERS: Counter = Counter::new("shop_orders_total", "Orders that were accepted.");
+    ///
+    /// fn order() -> &'static str {
+    ///     ORDERS.add(1);
+    ///     "thank you\n"
+    /// }
+    ///
+    /// fn main() -> hansel::Result {
+    ///     Server::bind("127.0.0.1:8080")?
+    ///         .health_on("127.0.0.1:9090")?
+    ///         .metrics(Metrics::new().with(&ORDERS))
+    ///         .serve(Routes::new().post("/orders", order))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If two of them have the same name. The message names the lines where they were declared.
+    pub fn metrics(mut self, metrics: Metrics) -> Server {
+        match &mut self.own_metrics {
+            Some(own) => own.extend(metrics),
+            None => self.own_metrics = Some(Box::new(metrics)),
+        }
         self
     }
 
@@ -418,6 +452,12 @@ impl Server {
                 "the PROXY protocol is on, but no peer is trusted to send it; name the proxies with `Server::trust`",
             ));
         }
+        if self.own_metrics.is_some() && self.probes.is_none() {
+            return Err(start_error(
+                io::ErrorKind::InvalidInput,
+                "there are metrics, but no `/metrics` that has them; serve it with `Server::health` or `Server::health_on`",
+            ));
+        }
         let addresses = self.local_addrs();
         let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
         let operations = Operations {
@@ -434,6 +474,7 @@ impl Server {
                     .transpose()
                     .map_err(unthreaded)?,
                 metrics: self.probes.map(|lane| (lane.metrics)(self.loops)),
+                own: self.own_metrics,
             },
         };
         let staffing = Staffing {
