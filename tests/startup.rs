@@ -13,12 +13,13 @@ const IN_USE: &str = "address already in use; another program has it: stop that 
 
 /// Builds an example as this test was built, and runs it.
 fn run(example: &str, arguments: &[&str]) -> Output {
-    let features: [(&str, bool); 9] = [
+    let features: [(&str, bool); 10] = [
         ("development", cfg!(feature = "development")),
         ("regex", cfg!(feature = "regex")),
         ("query", cfg!(feature = "query")),
         ("form", cfg!(feature = "form")),
         ("json", cfg!(feature = "json")),
+        ("cors", cfg!(feature = "cors")),
         ("tls", cfg!(feature = "tls")),
         ("activation", cfg!(feature = "activation")),
         ("tracing", cfg!(feature = "tracing")),

@@ -5,13 +5,16 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
-/// The application that handles a request. What it is, this room does not know.
+/// An application. What it is, this room does not know.
+pub(super) type App = Arc<dyn Any + Send + Sync>;
+
+/// The application that handles a request.
 ///
 /// The one that was entered last is kept, so that the next request on the same connection finds it here, and touches no
 /// counter that all threads share.
 #[derive(Default)]
 pub(crate) struct Innermost {
-    kept: RefCell<Option<Arc<dyn Any + Send + Sync>>>,
+    kept: RefCell<Option<App>>,
     /// The address of what is kept. Nothing else has it, as long as it is kept.
     address: Cell<usize>,
     is_inside: Cell<bool>,
@@ -23,7 +26,7 @@ pub(crate) struct Outer<'r> {
     innermost: &'r Innermost,
     was_inside: bool,
     /// None if the same application is still the innermost one, or there was none.
-    before: Option<Arc<dyn Any + Send + Sync>>,
+    before: Option<App>,
 }
 
 impl Innermost {
@@ -33,8 +36,19 @@ impl Innermost {
         let before = if self.address.get() == Arc::as_ptr(app).addr() {
             None
         } else {
-            self.replace(Arc::clone(app) as Arc<dyn Any + Send + Sync>)
+            self.replace(Arc::clone(app) as App)
         };
+        self.entered(before)
+    }
+
+    /// Does the same with an application that was the innermost one before.
+    pub(super) fn enter_again(&self, app: App) -> Outer<'_> {
+        let before = self.replace(app);
+        self.entered(before)
+    }
+
+    #[inline]
+    fn entered(&self, before: Option<App>) -> Outer<'_> {
         Outer {
             innermost: self,
             was_inside: self.is_inside.replace(true),
@@ -44,14 +58,16 @@ impl Innermost {
 
     /// Returns the innermost application, if it is a `T`.
     pub(crate) fn current<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        if !self.is_inside.get() {
-            return None;
-        }
-        Arc::clone(self.kept.borrow().as_ref()?).downcast().ok()
+        self.app()?.downcast().ok()
+    }
+
+    /// Returns the innermost application.
+    pub(super) fn app(&self) -> Option<App> {
+        self.kept.borrow().clone().filter(|_| self.is_inside.get())
     }
 
     #[inline(never)]
-    fn replace(&self, app: Arc<dyn Any + Send + Sync>) -> Option<Arc<dyn Any + Send + Sync>> {
+    fn replace(&self, app: App) -> Option<App> {
         self.address.set(Arc::as_ptr(&app).addr());
         self.kept.replace(Some(app))
     }

@@ -434,6 +434,19 @@ impl Request {
         &self.entered
     }
 
+    /// Notes that it has entered `subtree`.
+    pub(crate) fn enter_subtree(&self, subtree: &Subtree) {
+        self.entered.enter(subtree, self.innermost.app());
+    }
+
+    /// Calls `show` with the subtrees whose hooks see the response, each within its application.
+    pub(crate) fn show_subtrees(&self, has_endpoint: bool, mut show: impl FnMut(&Subtree)) {
+        self.entered.show_each(has_endpoint, |subtree, app| {
+            let _outer = app.map(|app| self.innermost.enter_again(app));
+            show(subtree);
+        });
+    }
+
     /// Returns the head as it was sent.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         self.head_and_body().get(..self.head.len()).unwrap_or(&[])

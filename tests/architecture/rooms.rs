@@ -109,7 +109,15 @@ const CRATE: Rooms = &[
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
     (
         "dispatch",
-        &["seen.rs", "lock.rs", "response", "request", "report.rs", "pace.rs", "sealed.rs"],
+        &[
+            "seen.rs",
+            "lock.rs",
+            "response",
+            "request",
+            "report.rs",
+            "pace.rs",
+            "sealed.rs",
+        ],
     ),
     (
         "exchange",

@@ -64,6 +64,43 @@ fn a_hook_for_responses_gets_urls_also_where_no_handler_ran() {
 }
 
 #[test]
+fn a_hook_for_the_responses_of_a_part_gets_the_urls_of_the_app_that_it_is_a_part_of() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = |what: &'static str| {
+        let seen = Arc::clone(&seen);
+        move |about: &hansel::Seen<'_>, _: &mut Response| {
+            let request = about.request().unwrap();
+            seen.lock()
+                .unwrap()
+                .push((what, url(request, "place"), url(request, "person")));
+        }
+    };
+    let place = Routes::new()
+        .get("/in/here/{id}", |id: u32| id.to_string())
+        .name("place");
+    let inner = App::new(Hooks::on(place).respond(note("inner part"))).respond(note("inner"));
+    let outer = Hooks::on(people().mount("/in", inner)).respond(note("outer part"));
+    let client = Client::new(App::new(outer).respond(note("outer")));
+    for _ in 0..2 {
+        seen.lock().unwrap().clear();
+        assert_eq!(client.get("/in/here/1").text(), "1");
+        let mut seen = seen.lock().unwrap().clone();
+        seen.sort_unstable();
+        let no = |name: &str| format!("no route is named `{name}`");
+        let (place, person) = (|| "/in/here/7".to_owned(), || "/people/7".to_owned());
+        assert_eq!(
+            seen,
+            [
+                ("inner", place(), no("person")),
+                ("inner part", place(), no("person")),
+                ("outer", no("place"), person()),
+                ("outer part", no("place"), person()),
+            ]
+        );
+    }
+}
+
+#[test]
 fn explaining_runs_hooks_that_get_urls() {
     let is_right = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&is_right);
