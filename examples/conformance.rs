@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hansel::{IntoResponse, Limits, Method, Request, Response, Server, StatusCode};
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     let port = std::env::args()
         .nth(1)
         .and_then(|port| port.parse().ok())
@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
         .body(128 * 1024)
         // `conformance/run_faults.py` waits 40 s for idle connections to be closed.
         .idle(Duration::from_secs(10));
-    Server::bind(("127.0.0.1", port))?.limits(limits).serve(respond)
+    Ok(Server::bind(("127.0.0.1", port))?.limits(limits).serve(respond)?)
 }
 
 fn respond(request: &Request) -> Response {

@@ -55,7 +55,7 @@ fn app() -> App {
     App::new(routes).development(true)
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".into());
-    Server::bind(&*address)?.serve(app())
+    Ok(Server::bind(&*address)?.serve(app())?)
 }

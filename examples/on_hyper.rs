@@ -23,14 +23,15 @@ fn app() -> impl Application {
     .into_application()
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     let own = Server::bind("127.0.0.1:8000")?.spawn(app())?;
     println!("hansel: http://{}", own.local_addr());
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:8001").await?;
         println!("hyper:  http://{}", listener.local_addr()?);
         serve_on_hyper(listener).await
-    })
+    })?;
+    Ok(())
 }
 
 /// Serves the application on hyper, HTTP/1.1 and HTTP/2.

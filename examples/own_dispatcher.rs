@@ -110,10 +110,10 @@ fn app() -> App {
     )
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     let app = app();
     print!("{}", app.routes());
-    Server::bind("127.0.0.1:8000")?.serve(app)
+    Ok(Server::bind("127.0.0.1:8000")?.serve(app)?)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn with_arguments(request: &Request, response: &mut Response, name: &str, repeat
     response.set_body(format!("{name} ").repeat(repeat));
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     // HttpServer(port, requestHandler, args=("Hansel", 2), threads=False, start=False, block=False)
     let second = Server::bind("127.0.0.1:8081")?.threads(1);
     // server.start(): it has listened since `bind` and serves from here on, while this thread continues.
@@ -28,7 +28,7 @@ fn main() -> std::io::Result<()> {
     println!("a second server is at http://{}", second.local_addr());
 
     // HttpServer(8080, requestHandler): starts, and blocks until Ctrl-C.
-    Server::bind("127.0.0.1:8080")?.serve(request_handler)
+    Ok(Server::bind("127.0.0.1:8080")?.serve(request_handler)?)
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ fn with_own_404() -> Routes {
     dispatcher().not_found("views.missing")
 }
 
-fn main() -> std::io::Result<()> {
-    Server::bind("127.0.0.1:8000")?.serve(with_own_404())
+fn main() -> hansel::Result {
+    Ok(Server::bind("127.0.0.1:8000")?.serve(with_own_404())?)
 }
 
 #[cfg(test)]

@@ -156,8 +156,8 @@ fn app(observer: impl Observer + Send + Sync + 'static) -> App {
     App::new(root).allow_always(true).observe(observer)
 }
 
-fn main() -> std::io::Result<()> {
-    Server::bind("127.0.0.1:8000")?.serve(app(Print))
+fn main() -> hansel::Result {
+    Ok(Server::bind("127.0.0.1:8000")?.serve(app(Print))?)
 }
 
 #[cfg(test)]

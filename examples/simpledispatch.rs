@@ -51,7 +51,7 @@ fn app() -> Methods<Base> {
     base().add("extended", extended)
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> hansel::Result {
     let methods = app();
     // A clone is another handle to the same functions.
     let server = Server::bind("127.0.0.1:8000")?.spawn(methods.clone())?;

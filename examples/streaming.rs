@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use hansel::{Body, IntoResponse, Request, Response, Server, StatusCode};
 
-fn main() -> std::io::Result<()> {
-    Server::bind("127.0.0.1:8080")?.serve(respond)
+fn main() -> hansel::Result {
+    Ok(Server::bind("127.0.0.1:8080")?.serve(respond)?)
 }
 
 fn respond(request: &Request) -> hansel::Result<Response> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
     Both, Dispatch, HookRuns, IntoDispatch, Life, LimitExtremes, Map, MethodSet, Miss, Observer, Outcome, Purpose,
-    Recorder, Reply, Trail, UrlError, Walk, build_url, stays_as_it_is,
+    Recorder, Reply, Trail, UrlError, Walk, stays_as_it_is,
 };
 #[cfg(feature = "development")]
 use crate::page;
@@ -14,6 +14,7 @@ use crate::panics::contain;
 use crate::report;
 use crate::request::DecodedPath;
 use crate::response::Origin;
+use crate::root::Root;
 use crate::sealed::Seal;
 use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
@@ -34,7 +35,7 @@ use crate::{IntoResponse, Method, Request, Response, StatusCode};
 /// # assert_eq!(app.explain(Method::POST, "/people/7").status(), 405);
 /// ```
 pub struct App {
-    root: Box<dyn Dispatch>,
+    root: Arc<Root>,
     /// Every response gets an `Allow` field.
     allow_always: bool,
     slashes: Slashes,
@@ -99,7 +100,7 @@ impl App {
         }
         App {
             limits: map.extremes().clone(),
-            root,
+            root: Arc::new(Root::new(root)),
             allow_always: false,
             slashes: Slashes::default(),
             observer: None,
@@ -184,7 +185,12 @@ impl App {
     /// the [test client](crate::test::Client) and the tower service do.
     #[must_use]
     pub fn respond(mut self, hook: impl Fn(&Seen<'_>, &mut Response) + Send + Sync + 'static) -> App {
-        let hook: ResponseHook = Arc::new(hook);
+        let root = Arc::clone(&self.root);
+        let hook: ResponseHook = Arc::new(move |seen, response| {
+            // It runs when `call` is over.
+            let _outer = seen.request().map(|request| request.enter(&root));
+            hook(seen, response);
+        });
         self.response_hook = Some(match self.response_hook.take() {
             None => hook,
             Some(first) => both(first, hook),
@@ -194,15 +200,14 @@ impl App {
 
     /// Returns everything that can be reached at this moment.
     pub fn routes(&self) -> Map {
-        let mut map = Map::new();
-        self.root.describe(&mut map);
-        map
+        self.root.map()
     }
 
     /// Returns the path of the route with this name, with these values in the place of its parameters.
     ///
-    /// Whether it leads there, and with these values, has been checked: also where a browser takes `.` and `..` out of
-    /// a path, and takes a path that begins with two slashes for another host.
+    /// It leads there, and with these values, which is checked: also where a browser takes `.` and `..` out of a path, and
+    /// takes a path that begins with two slashes for another host. In handlers and hooks, there is
+    /// [`Request::url_for`].
     ///
     /// ```
     /// use hansel::{App, Routes};
@@ -219,29 +224,7 @@ impl App {
     /// # Errors
     /// If there is no such name, or the values do not fit the parameters: `..` never does.
     pub fn url_for(&self, name: &str, values: &[&dyn Display]) -> Result<String, UrlError> {
-        let map = self.routes();
-        let place = map.find(name).ok_or_else(|| UrlError::UnknownName(name.to_owned()))?;
-        let url = build_url(&place.pattern, values)?;
-        let method = place.methods.iter().next().cloned().unwrap_or_default();
-        let leads_here = |request: Request| {
-            self.rematch(&request).is_some_and(|reached| reached == place.pattern)
-                && request.captured().eq(values.iter().map(|value| value.to_string()))
-        };
-        if stays_as_it_is(&url) && Request::try_new(method, &url).is_ok_and(leads_here) {
-            return Ok(url);
-        }
-        Err(UrlError::LeadsElsewhere {
-            url,
-            pattern: place.pattern.clone(),
-        })
-    }
-
-    /// The pattern of the endpoint that a request would reach.
-    fn rematch(&self, request: &Request) -> Option<String> {
-        request.record_endpoint();
-        let runs = HookRuns::default();
-        let mut walk = Walk::new(request, request.segments(), Purpose::Rematch, None, &runs);
-        self.root.dispatch(&mut walk).is_ok().then(|| request.endpoint())
+        self.root.url_for(name, values)
     }
 
     /// Returns how a request for `target` would be dispatched. Look-ups and hooks on the way run, but the endpoint does not.
@@ -266,6 +249,7 @@ impl App {
     /// # Errors
     /// If no endpoint would be reached: the response would be 404 or 405.
     pub fn reaches(&self, request: &Request) -> Result<(), Miss> {
+        let _outer = request.enter(&self.root);
         let mark = request.context().mark();
         let runs = HookRuns::default();
         let mut walk = Walk::new(request, request.segments(), Purpose::Explain, None, &runs);
@@ -276,6 +260,7 @@ impl App {
 
     /// Returns how `request` would be dispatched: see [`explain`](App::explain).
     pub fn trail(&self, request: &Request) -> Trail {
+        let _outer = request.enter(&self.root);
         let recorder = Recorder::default();
         let mark = request.context().mark();
         let runs = HookRuns::default();
@@ -293,6 +278,7 @@ impl App {
     }
 
     fn call_for(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
+        let _outer = request.enter(&self.root);
         match self.in_development {
             Some(respond) => respond(self, request, observer),
             None => self.respond_and_note(request, observer),
@@ -326,7 +312,7 @@ impl App {
         // the server in general rather than to a specific resource."
         let segments = request.segments();
         if segments.is_asterisk() {
-            return options(&self.everywhere());
+            return self.root.allowed_anywhere(options);
         }
         if let Some(observer) = observer {
             observer.begins(request);
@@ -360,7 +346,7 @@ impl App {
     #[inline]
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
         match self.slashes {
-            Slashes::Strict => self.root.dispatch(walk),
+            Slashes::Strict => self.root.dispatch.dispatch(walk),
             Slashes::Redirect | Slashes::Ignore => self.dispatch_either(walk),
         }
     }
@@ -369,12 +355,12 @@ impl App {
     fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
         walk.expect_another();
         // What is not found is only answered once the other path has led nowhere either.
-        match walk.without_last_resort(|walk| self.root.dispatch(walk)) {
+        match walk.without_last_resort(|walk| self.root.dispatch.dispatch(walk)) {
             Err(Miss::NotFound) => {}
             reply => return reply,
         }
         match self.other_path(walk) {
-            Err(Miss::NotFound) => self.root.dispatch(walk),
+            Err(Miss::NotFound) => self.root.dispatch.dispatch(walk),
             reply => reply,
         }
     }
@@ -398,7 +384,7 @@ impl App {
             Slashes::Strict | Slashes::Ignore => walk.purpose(),
         };
         let mut ahead = walk.along(decoded.segments(), purpose);
-        let reply = ahead.without_last_resort(|ahead| self.root.dispatch(ahead));
+        let reply = ahead.without_last_resort(|ahead| self.root.dispatch.dispatch(ahead));
         if self.slashes != Slashes::Redirect {
             return Ok(walk.end_with(reply.map(|arrived| ahead.into_response(arrived))?));
         }
@@ -432,19 +418,10 @@ impl App {
     fn survey(&self, request: &Request, runs: &HookRuns) -> Reply {
         let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None, runs);
         walk.expect_another();
-        match (self.root.dispatch(&mut walk), self.slashes) {
+        match (self.root.dispatch.dispatch(&mut walk), self.slashes) {
             (Err(Miss::NotFound), Slashes::Ignore) => self.other_path(&mut walk),
             (reply, _) => reply,
         }
-    }
-
-    /// The methods that are answered at some path.
-    fn everywhere(&self) -> MethodSet {
-        let mut all = MethodSet::empty();
-        for place in self.routes().places() {
-            all.merge(&place.methods);
-        }
-        all
     }
 }
 
@@ -458,24 +435,24 @@ fn missed(request: &Request, miss: &Miss) -> Response {
 
 fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
     if *request.method() == Method::OPTIONS {
-        return options(allowed);
+        return options(&allowed.allow().to_string());
     }
     // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
     naming(
-        allowed,
+        &allowed.allow().to_string(),
         StatusCode::METHOD_NOT_ALLOWED
             .into_response()
             .with_origin(Origin::Missed),
     )
 }
 
-fn options(allowed: &MethodSet) -> Response {
-    naming(allowed, ().into_response().with_origin(Origin::Automatic))
+fn options(allow: &str) -> Response {
+    naming(allow, ().into_response().with_origin(Origin::Automatic))
 }
 
 #[inline(never)]
-fn naming(allowed: &MethodSet, response: Response) -> Response {
-    response.with_header("Allow", allowed.allow().to_string())
+fn naming(allow: &str, response: Response) -> Response {
+    response.with_header("Allow", allow)
 }
 
 impl Application for App {
@@ -501,9 +478,10 @@ impl Application for App {
         if !request.endpoint_text().is_empty() {
             return;
         }
+        let _outer = request.enter(&self.root);
         let (mark, captures) = (request.context().mark(), request.captures().count());
         // Looking the way up is the program's code, and something has failed already.
-        let noted = contain(|| self.rematch(request));
+        let noted = contain(|| self.root.rematch(request));
         request.context().rewind(mark);
         request.captures().truncate(captures);
         if let Err(panic) = noted {

@@ -31,12 +31,12 @@
 //! # mod service {
 //! # use super::{Server, shop};
 //! # pub(crate)
-//! fn main() -> std::io::Result<()> {
-//!     Server::bind("127.0.0.1:8080")?.serve(shop())
+//! fn main() -> hansel::Result {
+//!     Ok(Server::bind("127.0.0.1:8080")?.serve(shop())?)
 //! }
 //! # }
 //! # fn main() {
-//! #     let _: fn() -> std::io::Result<()> = service::main;
+//! #     let _: fn() -> hansel::Result = service::main;
 //! #     let client = hansel::test::Client::new(shop());
 //! #     assert_eq!(client.post("/muffins/buy/2", "").text(), "2 muffins for you\n");
 //! #     assert_eq!(client.get("/muffins").text(), "10 muffins\n");
@@ -65,7 +65,7 @@
 //! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on. [`RouteLimits`]
 //!   are larger or smaller ones for a part of an application.
 //! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
-//! - [`AccessLog`], [`Server::health`], [`Server::request_ids`] are for operators.
+//! - [`AccessLog`], [`Server::health`], [`Server::metrics`], [`Server::request_ids`] are for operators.
 //! - [`Trust`] names the proxies whose forwarded headers count.
 //!
 //! # Dispatch
@@ -106,6 +106,8 @@
 //! With [`hansel::Result`](Result), `?` works for every error. The client gets a 500 and the log gets the error. An
 //! [`Error`] with a status of its own, made by [`Error::new`], is sent with its text. A panic is a 500 as well, and the
 //! server goes on.
+//!
+//! `main` returns it, too: what keeps a server from starting is printed as a sentence.
 //!
 //! # Testing
 //! [`test::Client`] sends a request through the protocol code to an application, without a socket:
@@ -188,6 +190,7 @@ mod exchange;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lock;
+mod metrics;
 mod mounted;
 mod operations;
 mod pace;
@@ -201,11 +204,13 @@ mod rate_limit;
 mod report;
 mod request;
 mod response;
+mod root;
 mod sealed;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 mod seen;
 mod server;
+mod start_error;
 pub mod test;
 mod threads;
 #[cfg(feature = "tower")]
@@ -239,6 +244,7 @@ pub use dispatch::{
 };
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
+pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
 pub use operations::AccessLog;
 pub use pace::blocking;
 pub use problem::{problem_details, problem_details_by_accept};

@@ -44,7 +44,7 @@ impl<A: Application> Dispatch for Mounted<A> {
             let checks_body = self.limits.body.is_none();
             walk.arrive_by(endpoint, checks_body, |request| {
                 if let Some(hook) = &self.response_hook {
-                    request.entered().enter(hook);
+                    request.enter_subtree(hook);
                 }
                 self.application.call(request)
             })

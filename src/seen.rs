@@ -55,7 +55,7 @@ pub(crate) fn subtree(hook: ResponseHook) -> Subtree {
 pub(crate) fn in_subtrees(seen: &Seen<'_>, response: &mut Response) {
     let Some(request) = seen.request() else { return };
     let is_missed = seen.origin() == Origin::Missed || seen.origin() == Origin::Automatic;
-    request.entered().show_each(!is_missed, |subtree| {
+    request.show_subtrees(!is_missed, |subtree| {
         if let Some(hook) = subtree.downcast_ref::<ResponseHook>() {
             hook(seen, response);
         }

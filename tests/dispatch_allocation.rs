@@ -6,7 +6,10 @@
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use hansel::{App, Application, Chain, Methods, Request, Routes, StatusCode, methods, mount, resource};
+use hansel::{
+    App, Application, Chain, Counter, Gauge, Histogram, Methods, Metrics, Request, Routes, StatusCode, methods, mount,
+    resource,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -79,6 +82,33 @@ fn routes() -> Routes {
 fn allocations_are_counted() {
     dispatch_allocates_nothing();
     decoding_a_path_allocates_once();
+    urls_and_options_cost_the_same_for_any_number_of_routes();
+    recording_metrics_allocates_nothing();
+}
+
+fn recording_metrics_allocates_nothing() {
+    static COUNTER: Counter<2> = Counter::labelled("a_total", "A.", [("b", &["x", "y"]), ("c", &["z"])]);
+    static GAUGE: Gauge = Gauge::new("d", "D.");
+    static HISTOGRAM: Histogram = Histogram::new("e", "E.", Histogram::SECONDS);
+    let metrics = Metrics::new().with(&COUNTER).with(&GAUGE).with(&HISTOGRAM);
+    let row = |row: usize| {
+        let never_declared = format!("client {row}");
+        let region = Region::new(ALLOCATOR);
+        COUNTER.add_for(["y", "z"], 1);
+        COUNTER.add_for(["x", &never_declared], 1);
+        GAUGE.set(0.5);
+        GAUGE.add(0.25);
+        HISTOGRAM.observe(0.3);
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    assert_eq!((0..ROWS).map(row).min(), Some(0));
+    let text = metrics.to_string();
+    assert!(
+        text.contains(&format!("a_total{{b=\"x\",c=\"other\"}} {ROWS}\n")),
+        "{text}"
+    );
+    assert!(!text.contains("client"), "{text}");
 }
 
 fn dispatch_allocates_nothing() {
@@ -115,6 +145,36 @@ fn dispatch_allocates_nothing() {
     ] {
         assert_eq!(fewest(&app, &Request::get(target), StatusCode::NOT_FOUND), 0, "{what}");
     }
+}
+
+/// A client may ask for `OPTIONS *` as often as it likes, and handlers for URLs.
+fn urls_and_options_cost_the_same_for_any_number_of_routes() {
+    let cost = |routes: usize| {
+        let routes = (0..routes).fold(Routes::new(), |routes, n| {
+            routes
+                .get(format!("/route{n:04}/{{x}}"), |_: u32| called())
+                .name(&format!("route{n:04}"))
+        });
+        let app = App::new(routes.get("/url", |request: &Request| request.url_for("route0001", &[&7]).unwrap()));
+        let (options, url) = (Request::new("OPTIONS".parse().unwrap(), "*"), Request::get("/url"));
+        assert_eq!(app.call(&url).body().bytes(), Some(&b"/route0001/7"[..]));
+        [bytes(&app, &options), bytes(&app, &url)]
+    };
+    let (few, many) = (cost(10), cost(1000));
+    assert_eq!(few, many);
+    assert!(many.iter().all(|bytes| *bytes < CALLS * 4000), "{many:?}");
+}
+
+/// How many bytes calls allocate, at best of some rows of calls.
+fn bytes(app: &App, request: &Request) -> usize {
+    let row = |_| {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..CALLS {
+            assert!(app.call(request).status().is_success());
+        }
+        region.change().bytes_allocated
+    };
+    (0..ROWS).map(row).min().unwrap_or(usize::MAX)
 }
 
 /// As often as a path without escapes, and once more if slashes are parts of its segments. A connection

@@ -11,9 +11,9 @@ use hansel::dispatch::{
 };
 use hansel::test::{Client, Stream};
 use hansel::{
-    AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Drained, Error, Handle, Html, InvalidField,
-    InvalidRequest, Limits, Listener, Origin, Pairs, Refusal, Request, RequestId, Response, Seen, Segments, Server,
-    Slashes, Trust, test,
+    AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
+    Handle, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, Pairs, Refusal, Request,
+    RequestId, Response, Seen, Segments, Server, Slashes, Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -68,7 +68,6 @@ fn types_keep_their_traits() {
     all!(is_debug: Option<fn(&dyn Application, &dyn Dispatch, &dyn Observer)>);
     all!(is_debug: Listener, Origin, Seen<'_>);
     all!(is_send: Listener, Origin);
-    all!(is_clone: Origin);
     all!(is_debug: Extension<u8>, Needs);
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);
@@ -79,6 +78,11 @@ fn types_keep_their_traits() {
     all!(is_clone: LimitExtremes, RouteLimits);
     all!(is_eq: LimitExtremes, RouteLimits);
     all!(is_display: RouteLimits);
+    all!(is_clone: Metrics, Origin);
+    all!(is_debug: Counter<2>, Gauge<2>, GaugeFn, Histogram<2>, Metrics);
+    all!(is_send: Counter<2>, Gauge<2>, GaugeFn, Histogram<2>, Metrics);
+    all!(is_sync: Counter<2>, Gauge<2>, GaugeFn, Histogram<2>, Metrics);
+    all!(is_display: Metrics);
 }
 
 #[cfg(feature = "tls")]

@@ -80,7 +80,7 @@ fn tell(text: &dyn std::fmt::Display) {
     let _ = write!(io::stdout(), "{text}");
 }
 
-fn serve(address: &str) -> io::Result<()> {
+fn serve(address: &str) -> hansel::Result {
     let server = match Server::activated()? {
         Some(server) => server,
         None => Server::bind(address)?,
@@ -88,7 +88,7 @@ fn serve(address: &str) -> io::Result<()> {
     for address in server.local_addrs() {
         tell(&format!("{}\n", app::what_to_try(&address.to_string())));
     }
-    server.restart_on_hangup()?.serve(app::app())
+    Ok(server.restart_on_hangup()?.serve(app::app())?)
 }
 
 #[cfg(test)]

@@ -437,11 +437,10 @@ impl Dispatch for Inside<'_> {
             Hook::Around(hook) => hook(walk, &inside),
             Hook::Respond(_) if !walk.keeps_refusals() => inside.dispatch(walk),
             Hook::Respond(subtree) => {
-                let entered = walk.request().entered();
-                entered.enter(subtree);
+                walk.request().enter_subtree(subtree);
                 let reply = inside.dispatch(walk);
                 if reply.is_err() {
-                    entered.miss(subtree);
+                    walk.request().entered().miss(subtree);
                 }
                 reply
             }

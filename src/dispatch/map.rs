@@ -78,6 +78,11 @@ impl Map {
         &self.places
     }
 
+    /// Returns all places, likewise.
+    pub(crate) fn into_places(self) -> Vec<Place> {
+        self.places
+    }
+
     /// Returns the place with this name.
     pub fn find(&self, name: &str) -> Option<&Place> {
         self.places.iter().find(|place| place.name.as_deref() == Some(name))

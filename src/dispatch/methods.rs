@@ -9,6 +9,7 @@ use http::Method;
 
 use super::by_method::best;
 use super::handler::{Bound, Call, Handler, MethodHandler, MethodShape, Shape, Signature, bind, bind_method};
+use super::kept::routes_changed;
 use super::needs::Surroundings;
 use super::registry::find_nowhere;
 use super::segment::plain;
@@ -224,6 +225,7 @@ impl<T: Send + Sync + 'static> Methods<T> {
         let mut table = Table::clone(&current);
         let result = change(&mut table);
         let before = std::mem::replace(&mut *current, Arc::new(table));
+        routes_changed();
         // Dropping a user's function may run any code: not under the lock.
         drop(current);
         drop(before);

@@ -49,6 +49,7 @@ mod hook_runs;
 mod hooks;
 mod in_force;
 mod into_dispatch;
+mod kept;
 mod limits;
 mod map;
 mod method_set;
@@ -76,6 +77,8 @@ pub use handler::{Handler, MethodHandler, MethodShape, Shape};
 pub(crate) use hook_runs::HookRuns;
 pub use hooks::{Hooks, Verdict};
 pub use into_dispatch::IntoDispatch;
+pub(crate) use kept::Kept;
+pub use kept::routes_changed;
 pub use limits::{LimitExtremes, RouteLimits};
 pub use map::{Map, Place};
 pub use method_set::MethodSet;
@@ -108,7 +111,7 @@ pub trait Dispatch: Send + Sync {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply;
 
     /// Adds all endpoints that can be reached to `map`. What is not described is not checked for the
-    /// [`State`] that it takes either.
+    /// [`State`] that it takes either. If they change while the server runs, call [`routes_changed`] after each change.
     fn describe(&self, map: &mut Map) {
         map.opaque();
     }

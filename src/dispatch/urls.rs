@@ -8,6 +8,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
+    /// No [`App`](crate::App) handles the request that was asked for a URL.
+    NoApp,
     /// No route has this name.
     UnknownName(String),
     /// The number of values is not the number of the pattern's parameters.
@@ -33,6 +35,10 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            UrlError::NoApp => f.write_str(
+                "no `App` handles this request, and routes have names in an `App` only: call `url_for` in its handlers and \
+                 hooks, or serve an `App`",
+            ),
             UrlError::UnknownName(name) => write!(f, "no route is named `{name}`"),
             UrlError::Count { pattern, takes, given } => {
                 write!(f, "`{pattern}` takes {takes} values, and {given} were given")

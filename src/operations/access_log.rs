@@ -25,9 +25,10 @@ use super::outlet::{self, Outlet};
 /// use hansel::{AccessLog, Server};
 /// use std::fs::OpenOptions;
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> hansel::Result {
 /// let file = OpenOptions::new().append(true).create(true).open("access.log")?;
-/// Server::bind("127.0.0.1:8080")?.access_log(AccessLog::combined(file)).serve(|| "Hello, world!")
+/// Server::bind("127.0.0.1:8080")?.access_log(AccessLog::combined(file)).serve(|| "Hello, world!")?;
+/// # Ok(())
 /// # }
 /// ```
 pub struct AccessLog {

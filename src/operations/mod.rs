@@ -11,5 +11,5 @@ pub use access_log::AccessLog;
 pub(crate) use access_log::Log;
 pub(crate) use entry::Entry;
 pub(crate) use escape::json as write_json;
-pub(crate) use metrics::{Count, Exposition, Metrics, Places};
+pub(crate) use metrics::{Count, Exposition, Metrics, Number, Places};
 pub(crate) use span::RequestSpan;

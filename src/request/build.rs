@@ -179,6 +179,7 @@ impl Request {
             trust: None,
             context: Context::default(),
             captures: Default::default(),
+            innermost: Default::default(),
             endpoint: Default::default(),
             records_endpoint: Default::default(),
             entered: Default::default(),

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use super::innermost::App;
 use crate::lock::lock;
 
 /// The hook of a subtree. Only its owner knows the type.
@@ -22,19 +23,22 @@ pub(crate) struct Entered {
 
 struct Entry {
     subtree: Subtree,
+    /// The application that it is a part of.
+    app: Option<App>,
     /// No endpoint was found in it.
     has_missed: bool,
 }
 
 impl Entered {
-    /// Notes that the request has entered `subtree`.
-    pub(crate) fn enter(&self, subtree: &Subtree) {
+    /// Notes that the request has entered `subtree`, which is a part of `app`.
+    pub(super) fn enter(&self, subtree: &Subtree, app: Option<App>) {
         let entries = self.shared();
         let mut entries = lock(&entries);
         match entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.subtree, subtree)) {
             Some(entry) => entry.has_missed = false,
             None => entries.push(Entry {
                 subtree: Arc::clone(subtree),
+                app,
                 has_missed: false,
             }),
         }
@@ -48,22 +52,22 @@ impl Entered {
         }
     }
 
-    /// Calls `show` with the subtrees whose hooks see the response, the innermost first: those that led to the endpoint or,
+    /// Calls `show` with the subtrees, and their applications, whose hooks see the response, the innermost first: those that led to the endpoint or,
     /// if there is no endpoint, all that were searched. Within that, it does nothing.
-    pub(crate) fn show_each(&self, has_endpoint: bool, mut show: impl FnMut(&Subtree)) {
+    pub(super) fn show_each(&self, has_endpoint: bool, mut show: impl FnMut(&Subtree, Option<App>)) {
         let entries = self.entries.borrow().clone();
         let Some(entries) = entries else { return };
         if self.is_showing.replace(true) {
             return;
         }
         // Nothing is locked while a hook runs.
-        let led: Vec<Subtree> = lock(&entries)
+        let led: Vec<(Subtree, Option<App>)> = lock(&entries)
             .iter()
             .rev()
             .filter(|entry| !(has_endpoint && entry.has_missed))
-            .map(|entry| Arc::clone(&entry.subtree))
+            .map(|entry| (Arc::clone(&entry.subtree), entry.app.clone()))
             .collect();
-        led.iter().for_each(&mut show);
+        led.into_iter().for_each(|(subtree, app)| show(&subtree, app));
         self.is_showing.set(false);
     }
 

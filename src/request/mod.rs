@@ -9,6 +9,7 @@ mod entered;
 mod forwarded;
 mod handler_time;
 mod id;
+mod innermost;
 pub(crate) mod lists;
 mod path;
 mod query;
@@ -40,6 +41,7 @@ pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
 pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
 pub use id::RequestId;
+use innermost::{Innermost, Outer};
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
@@ -79,6 +81,7 @@ pub struct Request {
     pub(crate) trust: Option<Arc<Trust>>,
     context: Context,
     captures: Captures,
+    innermost: Innermost,
     endpoint: RefCell<String>,
     /// True if the endpoint will be read.
     records_endpoint: Cell<bool>,
@@ -389,6 +392,17 @@ impl Request {
         &self.context
     }
 
+    /// Makes `app` the application that handles it, until the result is dropped.
+    #[inline]
+    pub(crate) fn enter<T: Any + Send + Sync>(&self, app: &Arc<T>) -> Outer<'_> {
+        self.innermost.enter(app)
+    }
+
+    /// Returns the application that handles it.
+    pub(crate) fn innermost(&self) -> &Innermost {
+        &self.innermost
+    }
+
     pub(crate) fn captures(&self) -> &Captures {
         &self.captures
     }
@@ -418,6 +432,19 @@ impl Request {
     /// The subtrees with hooks for responses that it has entered.
     pub(crate) fn entered(&self) -> &Entered {
         &self.entered
+    }
+
+    /// Notes that it has entered `subtree`.
+    pub(crate) fn enter_subtree(&self, subtree: &Subtree) {
+        self.entered.enter(subtree, self.innermost.app());
+    }
+
+    /// Calls `show` with the subtrees whose hooks see the response, each within its application.
+    pub(crate) fn show_subtrees(&self, has_endpoint: bool, mut show: impl FnMut(&Subtree)) {
+        self.entered.show_each(has_endpoint, |subtree, app| {
+            let _outer = app.map(|app| self.innermost.enter_again(app));
+            show(subtree);
+        });
     }
 
     /// Returns the head as it was sent.

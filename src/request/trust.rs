@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use crate::start_error::start_error;
+
 /// The peers that are trusted to say who the client is: your own proxies.
 ///
 /// A client can write anything into its request. So a field that names the client counts only if one of these peers sent
@@ -14,11 +16,12 @@ use std::str::FromStr;
 /// ```no_run
 /// use hansel::{Server, Trust};
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> hansel::Result {
 /// let proxies = Trust::peers(["127.0.0.1", "10.1.0.0/16", "fd00::/8"])?;
 /// Server::bind("127.0.0.1:8080")?.trust(proxies).serve(|request: &hansel::Request| {
 ///     format!("You are {:?}", request.client())
-/// })
+/// })?;
+/// # Ok(())
 /// # }
 /// ```
 ///
@@ -80,7 +83,7 @@ impl Trust {
             } else {
                 let network = peer.parse::<Network>();
                 trust.networks.push(network.map_err(|reason| {
-                    io::Error::new(io::ErrorKind::InvalidInput, format!("can't trust {peer:?}: {reason}"))
+                    start_error(io::ErrorKind::InvalidInput, format!("can't trust {peer:?}: {reason}"))
                 })?);
             }
         }
@@ -100,7 +103,7 @@ impl Trust {
     /// Use it only with proxies that set this field: many set the other fields and pass this one on as the client wrote it.
     ///
     /// ```
-    /// # fn main() -> std::io::Result<()> {
+    /// # fn main() -> hansel::Result {
     /// let trust = hansel::Trust::peers(["10.1.0.0/16"])?.forwarded_host();
     /// assert_eq!(trust.to_string(), "X-Forwarded-For and X-Forwarded-Host by 10.1.0.0/16");
     /// # Ok(())

@@ -5,7 +5,7 @@ use std::io;
 
 use http::StatusCode;
 
-use super::{IntoResponse, Response};
+use super::{IntoResponse, Response, chain, status_text};
 use crate::BodyError;
 
 /// The result of a handler that can fail, which can use `?` with any error.
@@ -20,7 +20,18 @@ use crate::BodyError;
 /// }
 /// # assert_eq!(total("1+2").unwrap(), "3");
 /// ```
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+///
+/// It is what `main` returns, too: an error is printed as a sentence, which says for example that another program listens
+/// at the address.
+///
+/// ```no_run
+/// use hansel::Server;
+///
+/// fn main() -> hansel::Result {
+///     Ok(Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")?)
+/// }
+/// ```
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Any error that a handler passes on with `?`. The response is 500, and the error is logged, not sent.
 ///
@@ -39,13 +50,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// assert_eq!(withdraw(5, 7).into_response().status(), 409);
 /// ```
-#[derive(Debug)]
 pub struct Error {
     status: StatusCode,
     source: Source,
 }
 
-#[derive(Debug)]
 enum Source {
     /// A message for the client.
     Message(String),
@@ -73,6 +82,17 @@ impl fmt::Display for Error {
         match &self.source {
             Source::Message(message) => f.write_str(message),
             Source::Internal(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Shows the text and, if the client does not see it, its causes; otherwise, the status. `main` prints the error that it
+/// returns so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Message(message) => write!(f, "{}: {message}", status_text(self.status)),
+            Source::Internal(error) => f.write_str(&chain(&**error)),
         }
     }
 }
@@ -128,6 +148,27 @@ mod tests {
         let response = error.into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.body().bytes(), Some(&b"Internal Server Error"[..]));
+    }
+
+    #[test]
+    fn an_error_is_printed_with_its_causes_and_no_type() {
+        #[derive(Debug)]
+        struct Outer(io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("can't read the settings")
+            }
+        }
+        impl std::error::Error for Outer {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = Error::from(Outer(io::Error::other("disk on fire")));
+        assert_eq!(format!("{error:?}"), "can't read the settings; caused by: disk on fire");
+        let error = Error::new(StatusCode::CONFLICT, "only 3 left");
+        assert_eq!(format!("{error:?}"), "409 Conflict: only 3 left");
+        assert_eq!(format!("{:?}", Error::from("plain text")), "plain text");
     }
 
     #[test]

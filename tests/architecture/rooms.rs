@@ -62,6 +62,7 @@ const CRATE: Rooms = &[
             "lock.rs",
             "application.rs",
             "exchange",
+            "metrics",
             "operations",
             "response",
             "request",
@@ -71,6 +72,7 @@ const CRATE: Rooms = &[
             "date.rs",
             "deadline.rs",
             "pace.rs",
+            "start_error.rs",
         ],
     ),
     (
@@ -80,6 +82,7 @@ const CRATE: Rooms = &[
             "report.rs",
             "seen.rs",
             "page",
+            "root.rs",
             "application.rs",
             "dispatch",
             "response",
@@ -99,15 +102,28 @@ const CRATE: Rooms = &[
             "sealed.rs",
         ],
     ),
+    (
+        "metrics",
+        &["operations", "response", "report.rs", "panics.rs", "sealed.rs"],
+    ),
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
         "application.rs",
         &["seen.rs", "dispatch", "response", "request", "pace.rs", "sealed.rs"],
     ),
+    ("root.rs", &["dispatch", "request"]),
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
     (
         "dispatch",
-        &["seen.rs", "response", "request", "report.rs", "pace.rs", "sealed.rs"],
+        &[
+            "seen.rs",
+            "lock.rs",
+            "response",
+            "request",
+            "report.rs",
+            "pace.rs",
+            "sealed.rs",
+        ],
     ),
     (
         "exchange",
@@ -135,7 +151,7 @@ const CRATE: Rooms = &[
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["request", "report.rs"]),
-    ("request", &["lock.rs"]),
+    ("request", &["lock.rs", "start_error.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),
@@ -144,6 +160,7 @@ const CRATE: Rooms = &[
     ("pipe.rs", &["lock.rs"]),
     ("pace.rs", &[]),
     ("lock.rs", &[]),
+    ("start_error.rs", &[]),
     ("sealed.rs", &[]),
     ("lib.rs", &[]),
 ];
@@ -224,6 +241,7 @@ const DISPATCH: &[&[&str]] = &[
         "in_force.rs",
         "method_set.rs",
         "urls.rs",
+        "kept.rs",
     ],
 ];
 

@@ -1,7 +1,7 @@
 //! Sealed traits, implemented by somebody else.
 
 use hansel::dispatch::{IntoDispatch, Routes, Verdict};
-use hansel::{App, Application, IntoApplication, Response};
+use hansel::{App, Application, IntoApplication, Metric, Response};
 
 struct Mine;
 
@@ -22,5 +22,7 @@ impl IntoApplication<Mine> for Mine {
         App::new(Routes::new())
     }
 }
+
+impl Metric for Mine {}
 
 fn main() {}

@@ -21,3 +21,4 @@ mod state;
 mod ten_mistakes;
 mod tree;
 mod urls;
+mod urls_in_handlers;

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use hansel::{AccessLog, Request, Routes};
+use std::sync::Arc;
+
+use hansel::{AccessLog, Counter, Gauge, GaugeFn, Histogram, Metrics, Request, Routes};
 
 use crate::support::{Client, Gate, OpenAtEnd, get, no_deadlines, sample, server, start};
 
@@ -47,6 +49,52 @@ fn every_line_is_a_sample_of_the_family_it_stands_in() {
             assert!(value.parse::<f64>().is_ok(), "{line}");
         }
     }
+}
+
+#[test]
+fn the_programs_own_follow_in_the_order_in_which_they_were_added_and_no_client_makes_them_grow() {
+    static ORDERS: Counter = Counter::new("shop_orders_total", "Orders.");
+    static PAYMENTS: Counter<1> = Counter::labelled("shop_payments_total", "Payments.", [("method", &["card"])]);
+    let seconds = Arc::new(Histogram::new("shop_seconds", "Seconds.", &[0.5]));
+    let guests = Arc::new(Gauge::new("shop_guests", "Guests."));
+    let (timed, entered) = (Arc::clone(&seconds), Arc::clone(&guests));
+    let routes = Routes::new().get("/pay/{method}", move |method: &str| {
+        ORDERS.add(1);
+        PAYMENTS.add_for([method], 1);
+        timed.observe(0.25);
+        entered.add(1.0);
+    });
+    let first = Metrics::new().with(&ORDERS).with(&PAYMENTS).with(seconds);
+    let second = Metrics::new()
+        .with(guests)
+        .with(GaugeFn::new("shop_broken", "Broken.", || panic!("on purpose")))
+        .with(GaugeFn::new("shop_queue", "Queue.", || 3.0));
+    let server = start(server().loops(2).health().metrics(first).metrics(second), routes);
+    let mut client = server.connect();
+    client.get("/pay/card");
+    for n in 0..100 {
+        client.get(&format!("/pay/{n}"));
+    }
+    let text = client.get("/metrics").text().to_owned();
+    let (_, own) = text.split_once("# HELP shop_orders_total ").unwrap();
+    assert!(!own.contains("hansel_"), "behind the server's own: {own}");
+    let expected = "Orders.\n# TYPE shop_orders_total counter\nshop_orders_total 101\n\
+        # HELP shop_payments_total Payments.\n# TYPE shop_payments_total counter\n\
+        shop_payments_total{method=\"card\"} 1\nshop_payments_total{method=\"other\"} 100\n\
+        # HELP shop_seconds Seconds.\n# TYPE shop_seconds histogram\n\
+        shop_seconds_bucket{le=\"0.5\"} 101\nshop_seconds_bucket{le=\"+Inf\"} 101\n\
+        shop_seconds_sum 25.25\nshop_seconds_count 101\n\
+        # HELP shop_guests Guests.\n# TYPE shop_guests gauge\nshop_guests 101\n\
+        # HELP shop_broken Broken.\n# TYPE shop_broken gauge\n\
+        # HELP shop_queue Queue.\n# TYPE shop_queue gauge\nshop_queue 3\n";
+    assert_eq!(own, expected);
+}
+
+#[test]
+#[should_panic(expected = "the metric `shop_orders_total`, declared at tests/server/metrics.rs:")]
+fn metrics_that_are_added_apart_have_names_of_their_own() {
+    let orders = || Metrics::new().with(Counter::new("shop_orders_total", "Orders."));
+    let _ = server().health().metrics(orders()).metrics(orders());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-pub(crate) use exposition::Exposition;
+pub(crate) use exposition::{Exposition, Number};
 
 /// How many endpoints have counters of their own; later ones share one.
 const TOLD_APART: usize = 256;

@@ -13,6 +13,7 @@ use crate::server::net::listen::Bound;
 use crate::server::probes;
 #[cfg(unix)]
 use crate::server::process::passing;
+use crate::start_error::{cannot, start_error};
 
 /// The variable with the names of the listeners, separated by colons; sd_listen_fds_with_names(3).
 #[cfg(unix)]
@@ -44,12 +45,13 @@ impl Server {
     /// ```no_run
     /// use hansel::Server;
     ///
-    /// fn main() -> std::io::Result<()> {
+    /// fn main() -> hansel::Result {
     ///     let server = match Server::activated()? {
     ///         Some(server) => server,
     ///         None => Server::bind("127.0.0.1:8080")?,
     ///     };
-    ///     server.serve(|| "Hello, world!")
+    ///     server.serve(|| "Hello, world!")?;
+    ///     Ok(())
     /// }
     /// ```
     ///
@@ -71,7 +73,7 @@ impl Server {
         }
         if server.listeners.is_empty() {
             let text = "all listeners that were passed are named `health`, so the application has none; pass one with another name";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            return Err(start_error(io::ErrorKind::InvalidInput, text));
         }
         Ok(Some(server))
     }
@@ -92,7 +94,9 @@ impl Server {
     /// Returns an error if the path of this program is unknown.
     pub fn restart_on_hangup(mut self) -> io::Result<Server> {
         // Now, because another file may replace it later.
-        self.successor = Some(std::env::current_exe()?);
+        let path = std::env::current_exe();
+        self.successor =
+            Some(path.map_err(|error| cannot("find the path of this program, which SIGHUP starts again", &error, ""))?);
         Ok(self)
     }
 }
@@ -125,12 +129,8 @@ fn listeners() -> io::Result<Vec<Bound>> {
     let mut passed = ListenFd::from_env();
     let listeners = (0..passed.len()).map(|index| {
         listener(&mut passed, index).map_err(|error| {
-            let text = format!(
-                "can't listen on passed socket {} (descriptor {}): {error}",
-                index,
-                FIRST + index
-            );
-            io::Error::new(error.kind(), text)
+            let what = format!("listen on passed socket {index} (descriptor {})", FIRST + index);
+            cannot(what, &error, "")
         })
     });
     listeners.collect()

@@ -20,11 +20,12 @@ use crate::server::net::tls::Tls;
 /// ```no_run
 /// use hansel::{Listener, Server, Trust};
 ///
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> hansel::Result {
 /// Server::new(Listener::unix("/run/app.sock", 0o660)?)
 ///     .listen(Listener::tcp("10.0.0.7:8080")?.proxy_protocol())
 ///     .trust(Trust::peers(["10.0.0.1"])?)
-///     .serve(|| "Hello, world!")
+///     .serve(|| "Hello, world!")?;
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]

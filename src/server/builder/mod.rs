@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::report;
-use crate::{AccessLog, Application, IntoApplication, Trust};
+use crate::{AccessLog, Application, IntoApplication, Metrics, Trust};
 
 pub use listener::Listener;
 
@@ -36,10 +36,11 @@ use crate::server::process::notify;
 #[cfg(all(unix, feature = "activation"))]
 use crate::server::process::passing::Predecessor;
 use crate::server::process::signals::Signals;
-use crate::server::shared::observer::Observation;
+use crate::server::shared::observer::{Expose, Observation};
 use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Probes};
 use crate::server::threads::engine::Engine;
+use crate::start_error::{cannot, start_error};
 
 /// The longest drain after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,8 +53,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// ```no_run
 /// use hansel::Server;
 ///
-/// fn main() -> std::io::Result<()> {
-///     Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")
+/// fn main() -> hansel::Result {
+///     Ok(Server::bind("127.0.0.1:8080")?.serve(|| "Hello, world!")?)
 /// }
 /// ```
 ///
@@ -85,6 +86,7 @@ pub struct Server {
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
     access_log: Option<AccessLog>,
+    own_metrics: Option<Box<dyn Expose>>,
     sends_ids: bool,
     limits: Limits,
     /// Creates the counter of connections per peer. Referenced only where limits are set, because by default there is
@@ -191,6 +193,7 @@ impl Server {
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
             access_log: None,
+            own_metrics: None,
             sends_ids: false,
             limits: Limits::default(),
             loops: std::thread::available_parallelism().map_or(1, usize::from),
@@ -295,6 +298,38 @@ impl Server {
         self
     }
 
+    /// Adds metrics of the program to `/metrics`, behind the server's own, which [`health`](Server::health) or
+    /// [`health_on`](Server::health_on) must serve. Called again, it adds more.
+    ///
+    /// ```no_run
+    /// use hansel::{Counter, Metrics, Routes, Server};
+    ///
+    /// static ORDERS: Counter = Counter::new("shop_orders_total", "Orders that were accepted.");
+    ///
+    /// fn order() -> &'static str {
+    ///     ORDERS.add(1);
+    ///     "thank you\n"
+    /// }
+    ///
+    /// fn main() -> hansel::Result {
+    ///     Server::bind("127.0.0.1:8080")?
+    ///         .health_on("127.0.0.1:9090")?
+    ///         .metrics(Metrics::new().with(&ORDERS))
+    ///         .serve(Routes::new().post("/orders", order))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If two of them have the same name. The message names the lines where they were declared.
+    pub fn metrics(mut self, metrics: Metrics) -> Server {
+        match &mut self.own_metrics {
+            Some(own) => own.extend(metrics),
+            None => self.own_metrics = Some(Box::new(metrics)),
+        }
+        self
+    }
+
     /// Sends the [id](crate::Request::id) of each request with its response, as `X-Request-Id`, so that a client's
     /// complaint can be found in the logs.
     pub fn request_ids(mut self) -> Server {
@@ -337,11 +372,15 @@ impl Server {
         let predecessor = self.predecessor.take();
         let handle = self.prepare(application, allowance)?;
         // Before the first client connects, who might take the last descriptor.
-        let (signals, listening) = Signals::listen(successor.is_some())?;
+        let unheard = |error| cannot("listen for signals, by which the server ends", &error, "");
+        let (signals, listening) = Signals::listen(successor.is_some()).map_err(unheard)?;
         #[cfg(unix)]
         let notifier = Arc::clone(&signals.notifier);
-        signals.drain_at_first(Arc::clone(&handle.engine.shared), grace, is_quiet, successor)?;
-        handle.start()?;
+        let drained = Arc::clone(&handle.engine.shared);
+        signals
+            .drain_at_first(drained, grace, is_quiet, successor)
+            .map_err(unheard)?;
+        handle.start().map_err(unthreaded)?;
         #[cfg(all(unix, feature = "activation"))]
         handle.succeed(predecessor);
         #[cfg(unix)]
@@ -385,7 +424,7 @@ impl Server {
         #[cfg(all(unix, feature = "activation"))]
         let predecessor = self.predecessor.take();
         let handle = self.prepare(application, allowance)?;
-        handle.start()?;
+        handle.start().map_err(unthreaded)?;
         #[cfg(all(unix, feature = "activation"))]
         handle.succeed(predecessor);
         Ok(handle)
@@ -408,9 +447,15 @@ impl Server {
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.listeners.iter().map(|listener| listener.door.or(&self.door)));
         if self.trust.is_none() && doors.iter().any(|door| door.proxy_protocol.is_some()) {
-            return Err(io::Error::new(
+            return Err(start_error(
                 io::ErrorKind::InvalidInput,
                 "the PROXY protocol is on, but no peer is trusted to send it; name the proxies with `Server::trust`",
+            ));
+        }
+        if self.own_metrics.is_some() && self.probes.is_none() {
+            return Err(start_error(
+                io::ErrorKind::InvalidInput,
+                "there are metrics, but no `/metrics` that has them; serve it with `Server::health` or `Server::health_on`",
             ));
         }
         let addresses = self.local_addrs();
@@ -423,8 +468,13 @@ impl Server {
             peers: self.limits.connections_per_peer.map(Peers::new),
             capacity: Capacity::new(allowance, self.loops, Reserve::new()),
             observation: Observation {
-                log: self.access_log.map(|log| log.open(self.loops)).transpose()?,
+                log: self
+                    .access_log
+                    .map(|log| log.open(self.loops))
+                    .transpose()
+                    .map_err(unthreaded)?,
                 metrics: self.probes.map(|lane| (lane.metrics)(self.loops)),
+                own: self.own_metrics,
             },
         };
         let staffing = Staffing {
@@ -433,7 +483,17 @@ impl Server {
         };
         let bound = self.listeners.into_iter().map(|listener| listener.bound).collect();
         let entrance = Entrance::new(bound, self.health_listeners, doors, self.trust);
-        let engine = Engine::new(application, self.limits, staffing, operations, entrance)?;
+        let engine = Engine::new(application, self.limits, staffing, operations, entrance)
+            .map_err(|error| cannot("create the event loops", &error, ""))?;
         Ok(Handle::new(engine, addresses, health_addresses))
     }
+}
+
+fn unthreaded(error: io::Error) -> io::Error {
+    let advice = match error.kind() {
+        // pthread_create(3): EAGAIN.
+        io::ErrorKind::WouldBlock => "raise TasksMax= of its service, or ulimit -u",
+        _ => "",
+    };
+    cannot("start a thread", &error, advice)
 }

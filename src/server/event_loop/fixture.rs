@@ -55,6 +55,7 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
         observation: Observation {
             log: None,
             metrics: None,
+            own: None,
         },
         sends_ids: false,
         peers: None,

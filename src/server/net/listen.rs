@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 #[cfg(all(unix, feature = "activation"))]
 use super::own_path::OwnPath;
 use super::socket::{Acceptor, is};
+use crate::start_error::cannot;
 
 /// The most connections that wait to be accepted, as many as Linux allows by default. One too many is not refused but
 /// tries again, after one second, then two, and the server looks slow to that client.
@@ -149,12 +150,15 @@ impl Bound {
 
 fn named(error: &io::Error, address: &dyn fmt::Debug) -> io::Error {
     let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
-        io::ErrorKind::AddrInUse => "; stop the program that listens there, or choose another port",
-        io::ErrorKind::AddrNotAvailable => "; no network interface of this machine has that address",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrInUse => "another program has it: stop that one, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "no network interface of this machine has that address",
+        io::ErrorKind::InvalidInput => "an address is written like 127.0.0.1:8080 or [::1]:8080",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("can't listen on {address:?}: {error}{advice}"))
+    // A text is shown without quotes.
+    let address = format!("{address:?}");
+    cannot(format_args!("listen on {}", address.trim_matches('"')), error, advice)
 }
 
 impl fmt::Display for Bound {

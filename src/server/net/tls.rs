@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::tls_session::TlsSession;
+use crate::start_error::{cannot, start_error};
 
 /// A certificate and its key, with which a server proves its identity: see [`Server::tls`](crate::Server::tls).
 ///
@@ -22,9 +23,9 @@ use super::tls_session::TlsSession;
 /// ```no_run
 /// use hansel::{Server, Tls};
 ///
-/// fn main() -> std::io::Result<()> {
+/// fn main() -> hansel::Result {
 ///     let tls = Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
-///     Server::bind("0.0.0.0:443")?.tls(tls).serve(|| "Hello, world!")
+///     Ok(Server::bind("0.0.0.0:443")?.tls(tls).serve(|| "Hello, world!")?)
 /// }
 /// ```
 #[derive(Clone)]
@@ -91,11 +92,12 @@ fn read(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
         .with_single_cert(certificates, private)
         .map_err(|error| {
             let text = format!(
-                "the certificate in {} and the key in {} do not go together: {error}",
+                "the certificate in {} and the key in {} do not go together: {error}; use the key that the certificate was \
+                 made for",
                 chain.display(),
                 key.display()
             );
-            io::Error::new(io::ErrorKind::InvalidData, text)
+            start_error(io::ErrorKind::InvalidData, text)
         })?;
     // RFC 7301: a client that offers protocols without this one is refused.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -103,10 +105,17 @@ fn read(chain: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
 }
 
 fn unusable(what: &str, file: &Path, error: pem::Error) -> io::Error {
-    let (kind, reason) = match error {
-        pem::Error::Io(error) => (error.kind(), error.to_string()),
-        pem::Error::NoItemsFound => (io::ErrorKind::InvalidData, format!("there is no {what} in it")),
-        error => (io::ErrorKind::InvalidData, error.to_string()),
+    let error = match error {
+        pem::Error::Io(error) => error,
+        pem::Error::NoItemsFound => io::Error::new(io::ErrorKind::InvalidData, format!("there is no {what} in it")),
+        error => io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
     };
-    io::Error::new(kind, format!("can't read the {what} from {}: {reason}", file.display()))
+    let here = std::env::current_dir().unwrap_or_default();
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound if file.is_relative() => &format!("the path is relative to {}", here.display()),
+        io::ErrorKind::PermissionDenied => "the user of this process may not read it",
+        io::ErrorKind::InvalidData => "the file must be in PEM, which begins with -----BEGIN",
+        _ => "",
+    };
+    cannot(format_args!("read the {what} from {}", file.display()), &error, advice)
 }

@@ -18,6 +18,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::listen::{BACKLOG, Bound, BoundPath};
 use super::own_path::{Inode, OwnPath, replaced};
 use super::socket::is;
+use crate::start_error::cannot;
 
 /// How often locking a directory is tried that another process has locked, and the pause between tries.
 const TRIES: usize = 100;
@@ -36,7 +37,18 @@ impl Bound {
     pub(crate) fn unix(path: &Path, mode: u32) -> io::Result<Bound> {
         listen(path, mode)
             .map(|listener| Bound::Unix(Box::new(listener)))
-            .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {}: {error}", path.display())))
+            .map_err(|error| {
+                let advice = match error.kind() {
+                    io::ErrorKind::AddrInUse if Inode::of_socket(path).is_some() => {
+                        "another server has it: stop that one, or choose another path"
+                    }
+                    io::ErrorKind::AddrInUse => "a file that is no socket is there: remove it, or choose another path",
+                    io::ErrorKind::NotFound => "its directory does not exist: create it",
+                    io::ErrorKind::PermissionDenied => "the user of this process may not write to its directory",
+                    _ => "",
+                };
+                cannot(format_args!("listen on {}", path.display()), &error, advice)
+            })
     }
 
     /// Returns a listener that another process has opened, with its path if that came with it.

@@ -25,6 +25,9 @@ pub(super) fn text(shared: &Shared) -> String {
         "Lines that the access log could not take.",
         dropped,
     );
+    if let Some(own) = &shared.observation.own {
+        own.expose(&mut text);
+    }
     text.into_text()
 }
 

@@ -28,6 +28,7 @@ use crate::report;
 use crate::server::net::listen::Bound;
 use crate::server::net::own_path::{Inode, OwnPath};
 use crate::server::net::socket::is;
+use crate::start_error::cannot;
 
 /// The variable that identifies the socket with the listeners, by device and inode. Processes that the successor starts
 /// have the variable too, but not the socket, so they do not mistake their own input for it.
@@ -167,14 +168,14 @@ pub(crate) fn receive() -> io::Result<Option<Inheritance>> {
         Ok(name) if name_of(input.as_fd()).is_ok_and(|here| here == name) => {}
         _ => return Ok(None),
     }
-    let socket = UnixStream::from(input.as_fd().try_clone_to_owned()?);
-    let (input, listeners) = receive_from(&socket).map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("can't take the listeners of the predecessor: {error}"),
-        )
-    })?;
-    rustix::stdio::dup2_stdin(&input)?;
+    let receive = || {
+        let socket = UnixStream::from(input.as_fd().try_clone_to_owned()?);
+        let (input, listeners) = receive_from(&socket)?;
+        rustix::stdio::dup2_stdin(&input)?;
+        Ok((socket, listeners))
+    };
+    let (socket, listeners) =
+        receive().map_err(|error: io::Error| cannot("take the listeners of the predecessor", &error, ""))?;
     Ok(Some(Inheritance {
         listeners,
         predecessor: Predecessor { socket },

@@ -3,16 +3,35 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::Request;
 use crate::date::Date;
 use crate::exchange::Answered;
-use crate::operations::{Count, Entry, Log, Places};
+use crate::operations::{Count, Entry, Exposition, Log, Places};
 use crate::request::Relayed;
+use crate::{Metrics, Request};
 
 /// What an operator wants to know about responses.
 pub(crate) struct Observation {
     pub(crate) log: Option<Box<dyn Log>>,
     pub(crate) metrics: Option<Box<dyn Count>>,
+    /// The program's own.
+    pub(crate) own: Option<Box<dyn Expose>>,
+}
+
+/// Metrics of the program. The server knows only this trait, so the linker drops them from programs without any.
+pub(crate) trait Expose: std::fmt::Debug + Send + Sync {
+    fn expose(&self, text: &mut Exposition);
+    /// Adds others.
+    fn extend(&mut self, others: Metrics);
+}
+
+impl Expose for Metrics {
+    fn expose(&self, text: &mut Exposition) {
+        self.expose(text);
+    }
+
+    fn extend(&mut self, others: Metrics) {
+        self.extend(others);
+    }
 }
 
 impl Observation {
