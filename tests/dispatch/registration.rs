@@ -173,6 +173,27 @@ fn a_mount_of_its_own_may_be_encoded() {
     assert_eq!(client.get("/a%2520b/x").status(), 404);
 }
 
+#[test]
+fn a_mount_of_its_own_may_be_the_root() {
+    let client = Client::new(Chain::new().then(mount("/", Routes::new().get("/x", || "x"))));
+    assert_eq!(client.get("/x").text(), "x");
+}
+
+#[test]
+fn a_mount_of_its_own_has_no_parameters_and_no_slash_at_its_end() {
+    for path in ["/a/", "a", ""] {
+        refuses!(
+            mount(path, || ""),
+            "begins with a slash and does not end with one",
+            format!("`{path}`")
+        );
+    }
+    refuses!(mount("/a/{id}", || ""), "`{id}` is a parameter", "`Routes::mount`");
+    for path in ["/a/{id", "/a/id}", "/a/{id}.json"] {
+        refuses!(mount(path, || ""), "mixes text and braces");
+    }
+}
+
 #[cfg(feature = "regex")]
 #[test]
 fn a_bad_expression_is_shown() {
