@@ -589,6 +589,16 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_an_endpoint_has_the_arguments_that_its_function_takes_of_the_path() {
+        let app = App::new(crate::Methods::new().add("person", |id: u32| id.to_string()));
+        let request = Request::get("/person/7");
+        request.record_endpoint();
+        assert_eq!(app.call(&request).status(), 200);
+        assert_eq!(request.endpoint(), &*app.routes().places()[0].pattern);
+        assert!(request.endpoint().contains("u32"), "{}", request.endpoint());
+    }
+
+    #[test]
     fn an_explanation_of_options_says_what_is_allowed() {
         let app = App::new(Routes::new().get("/x", || "x"));
         let trail = app.explain(Method::OPTIONS, "/x").to_string();

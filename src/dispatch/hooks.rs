@@ -391,7 +391,11 @@ mod tests {
             |_: &Request, _: &mut Response| {}
         };
         let nowhere = |_: &Request| StatusCode::NOT_FOUND;
-        let behind = Hooks::on(Routes::new().post("/x", || "x")).wrap(wrap);
+        let count = Arc::clone(&runs);
+        let after = move |_: &Request, _: &mut Response| {
+            count.fetch_add(1, Relaxed);
+        };
+        let behind = Hooks::on(Routes::new().post("/x", || "x")).wrap(wrap).after(after);
         let app = App::new(Chain::new().then(nowhere).then(behind)).allow_always(true);
         let response = app.call(&Request::get("/x"));
         assert!(response.header("Allow").is_some_and(|allow| allow.contains("POST")));
