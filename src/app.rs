@@ -551,6 +551,57 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_an_endpoint_has_a_slash_for_the_root_and_none_besides() {
+        struct Shelf;
+        struct Book;
+        crate::resource!(Shelf { get } item book);
+        crate::resource!(Book { get });
+        impl Shelf {
+            fn get(&self) -> &'static str {
+                "shelf"
+            }
+            fn book(&self, _: u32) -> Option<Book> {
+                Some(Book)
+            }
+        }
+        impl Book {
+            fn get(&self) -> &'static str {
+                "book"
+            }
+        }
+        let routes = Routes::new()
+            .get("/", || "root")
+            .mount("/a", Routes::new().get("/", || "a"));
+        let app = App::new(routes.mount("/shelf", Shelf));
+        for (target, endpoint) in [("/", "/"), ("/a", "/a"), ("/shelf/7", "/shelf/{book}")] {
+            let request = Request::get(target);
+            request.record_endpoint();
+            assert_eq!(app.call(&request).status(), 200, "{target}");
+            assert_eq!(request.endpoint(), endpoint);
+            // Nobody records it here, and it is told all the same.
+            let trail = app.explain(Method::GET, target).to_string();
+            assert!(trail.contains(endpoint.rsplit_once('/').unwrap().1), "{trail}");
+        }
+    }
+
+    #[test]
+    fn the_record_of_an_endpoint_has_the_arguments_that_its_function_takes_of_the_path() {
+        let app = App::new(crate::Methods::new().add("person", |id: u32| id.to_string()));
+        let request = Request::get("/person/7");
+        request.record_endpoint();
+        assert_eq!(app.call(&request).status(), 200);
+        assert_eq!(request.endpoint(), &*app.routes().places()[0].pattern);
+        assert!(request.endpoint().contains("u32"), "{}", request.endpoint());
+    }
+
+    #[test]
+    fn an_explanation_of_options_says_what_is_allowed() {
+        let app = App::new(Routes::new().get("/x", || "x"));
+        let trail = app.explain(Method::OPTIONS, "/x").to_string();
+        assert!(trail.ends_with("204, Allow: GET, HEAD, OPTIONS\n"), "{trail}");
+    }
+
+    #[test]
     fn a_function_without_arguments_is_get_on_the_root() {
         let app = App::new(|| "Hello");
         for (method, target, expected) in [

@@ -168,3 +168,26 @@ fn debug_works_in_the_middle_of_things() {
     let shown = catch_unwind(AssertUnwindSafe(|| format!("{request:?} {reader:?}")));
     assert!(shown.is_ok());
 }
+
+#[test]
+fn debug_of_what_dispatches_says_what_it_is() {
+    struct Field;
+    impl hansel::Resource for Field {
+        fn verbs(verbs: &mut Verbs<'_, '_, Self>) {
+            assert_eq!(format!("{verbs:?}"), "Verbs { resource: \"Field\", .. }");
+        }
+    }
+    let routes = Routes::new().get("/a", || "").name("a");
+    for (shown, part) in [
+        (format!("{routes:?}"), "Routes"),
+        (format!("{:?}", Chain::new().then(|| "")), "links: 1"),
+        (format!("{:?}", Hooks::on(|| "").before(|_: &Request| ())), "Hooks"),
+        (format!("{:?}", Methods::new()), "Methods"),
+        (format!("{:?}", Registry::new().add("x", || "")), "{\"x\"}"),
+        (format!("{:?}", hansel::mount("/a/b", || "")), "path: \"/a/b\""),
+        (format!("{:?}", App::new(Field)), "App"),
+        (format!("{:?}", MethodSet::any()), "{any}"),
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+}

@@ -65,7 +65,7 @@ impl Chain {
 
 impl Dispatch for Chain {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        walk.with_rivals(self.links.len() > 1, |walk| self.ask(walk))
+        walk.with_rivals(|walk| self.ask(walk))
     }
 
     fn describe(&self, map: &mut Map) {

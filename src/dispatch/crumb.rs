@@ -189,3 +189,73 @@ impl Observer for Both<'_> {
         self.1.ends(request, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn each_reason_is_a_sentence() {
+        let get = MethodSet::of(Method::GET);
+        let method = Why::Method {
+            method: Cow::Owned(Method::PUT),
+            allowed: Cow::Borrowed(&get),
+        };
+        for (why, text) in [
+            (method, "takes GET, HEAD, OPTIONS, not PUT"),
+            (
+                Why::Unknown("".into(), "; there is `/a`".into()),
+                "the path ends here; there is `/a`",
+            ),
+            (
+                Why::Unknown("/b".into(), "; there is `/a`".into()),
+                "nothing matches `/b`; there is `/a`",
+            ),
+            ("there is no such host".into(), "there is no such host"),
+        ] {
+            assert_eq!(why.to_string(), text);
+            assert_eq!(why.into_owned().to_string(), text);
+        }
+    }
+
+    /// Writes down what it is told.
+    #[derive(Default)]
+    struct Notes(RefCell<Vec<String>>);
+
+    impl Observer for Notes {
+        fn begins(&self, request: &Request) {
+            self.0.borrow_mut().push(format!("begins {}", request.path()));
+        }
+        fn crumb(&self, crumb: &Crumb<'_>) {
+            self.0.borrow_mut().push(crumb.handler.to_owned());
+        }
+        fn moves(&self, _: &Request, location: &str) {
+            self.0.borrow_mut().push(format!("moves to {location}"));
+        }
+        fn ends(&self, _: &Request, outcome: Result<(), &Miss>) {
+            self.0.borrow_mut().push(format!("ends {outcome:?}"));
+        }
+    }
+
+    #[test]
+    fn two_observers_are_told_the_same() {
+        let (one, other) = (Notes::default(), Notes::default());
+        let (both, request) = (Both(&one, &other), Request::get("/a"));
+        both.begins(&request);
+        both.crumb(&Crumb {
+            depth: 0,
+            dispatcher: "Routes",
+            taken: "/a",
+            handler: "/{x}",
+            decision: Decision::Descend,
+        });
+        both.moves(&request, "/a/");
+        both.ends(&request, Err(&Miss::NotFound));
+        assert_eq!(
+            *one.0.borrow(),
+            ["begins /a", "/{x}", "moves to /a/", "ends Err(NotFound)"]
+        );
+        assert_eq!(one.0, other.0);
+    }
+}

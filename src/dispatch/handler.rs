@@ -532,3 +532,17 @@ fn arrive<'r, R: IntoResponse>(
     let step = Step::taking_text(endpoint.dispatcher, name, used);
     walk.descend(step, |walk| walk.arrive(endpoint, respond))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_closure_says_where_it_is() {
+        assert_eq!(short_function_name("demo::views::person"), "person");
+        assert_eq!(
+            short_function_name("demo::views::person::{{closure}}"),
+            "person::{{closure}}"
+        );
+    }
+}

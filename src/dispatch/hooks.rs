@@ -473,6 +473,38 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_that_returns_an_error_refuses_and_no_other() {
+        let check = |request: &Request| match request.header("X-Key") {
+            Some(_) => Ok(()),
+            None => Err(StatusCode::FORBIDDEN),
+        };
+        let app = App::new(Hooks::on(|| "x").before(check));
+        assert_eq!(app.call(&Request::get("/")).status(), 403);
+        assert_eq!(app.call(&Request::get("/").with_header("X-Key", "7")).status(), 200);
+    }
+
+    #[test]
+    fn a_hook_around_what_is_only_asked_for_its_methods_does_not_run() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let wrap = move |_: &Request| {
+            count.fetch_add(1, Relaxed);
+            |_: &Request, _: &mut Response| {}
+        };
+        let nowhere = |_: &Request| StatusCode::NOT_FOUND;
+        let count = Arc::clone(&runs);
+        let after = move |_: &Request, _: &mut Response| {
+            count.fetch_add(1, Relaxed);
+        };
+        let behind = Hooks::on(Routes::new().post("/x", || "x")).wrap(wrap).after(after);
+        let app = App::new(Chain::new().then(nowhere).then(behind)).allow_always(true);
+        let response = app.call(&Request::get("/x"));
+        assert!(response.header("Allow").is_some_and(|allow| allow.contains("POST")));
+        assert_eq!(runs.load(Relaxed), 0, "the function before it has responded");
+    }
+
+    #[test]
     fn explaining_runs_hooks_and_shows_the_one_that_answers() {
         fn closed(_: &Request) -> Option<StatusCode> {
             Some(StatusCode::SERVICE_UNAVAILABLE)

@@ -282,3 +282,74 @@ impl Place {
         self.methods.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::dispatch::{Dispatch, Reply, Walk};
+    use crate::{App, Chain, Resource, Routes, Verbs, mount};
+
+    fn person(id: u32, part: &str) -> String {
+        format!("{id} {part}")
+    }
+
+    fn page() -> &'static str {
+        "page"
+    }
+
+    #[test]
+    fn as_text_it_has_a_line_for_each_place() {
+        let app = App::new(
+            Routes::new()
+                .get("/people/{id}/{part}", person)
+                .name("person")
+                .any("/", page),
+        );
+        let lines = "GET  /people/{id}/{part}  person(u32, &str)  [person]\nany  /                    page()\n";
+        assert_eq!(app.routes().to_string(), lines);
+    }
+
+    struct Shelf;
+
+    impl Shelf {
+        fn get(&self, number: Option<u32>, others: Vec<u8>) -> String {
+            format!("{number:?} {others:?}")
+        }
+    }
+
+    impl Resource for Shelf {
+        fn verbs(verbs: &mut Verbs<'_, '_, Self>) {
+            verbs.get(Self::get);
+        }
+    }
+
+    #[test]
+    fn arguments_that_may_be_absent_or_many_are_told_from_others() {
+        let map = App::new(Shelf).routes();
+        assert_eq!(map.places()[0].handler, "get(u32?, *u8)");
+    }
+
+    #[derive(Clone)]
+    struct Opaque;
+
+    impl Dispatch for Opaque {
+        fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+            Err(walk.decline("Opaque", "", || "it is closed".into()))
+        }
+    }
+
+    #[test]
+    fn what_does_not_describe_itself_is_an_application() {
+        let shared = Arc::new(Routes::new().get("/x", page));
+        let chain = Chain::new().then(mount("/a", Opaque)).then(mount("/b", shared));
+        let map = App::new(chain).routes();
+        let patterns: Vec<_> = map
+            .places()
+            .iter()
+            .map(|place| (&*place.pattern, &*place.handler))
+            .collect();
+        assert_eq!(patterns, [("/a/{*}", "an application"), ("/b/x", "page()")]);
+        assert!(map.places()[0].methods.is_any());
+    }
+}

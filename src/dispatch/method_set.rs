@@ -261,6 +261,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_set_without_methods_is_empty() {
+        let mut set = MethodSet::empty();
+        assert!(set.is_empty());
+        set.extend([Method::GET, custom("BREW")]);
+        assert_eq!(
+            format!("{set} {set:?} {:?}", MethodSet::any()),
+            "BREW, GET {BREW, GET} {any}"
+        );
+        for set in [set, MethodSet::of(custom("BREW")), MethodSet::any()] {
+            assert!(!set.is_empty(), "{set:?}");
+        }
+    }
+
+    #[test]
     fn merging_is_union() {
         let mut a = MethodSet::of(Method::GET).with(custom("A"));
         let b = MethodSet::of(custom("B")).with(Method::GET);

@@ -121,7 +121,7 @@ fn other_notation(segment: &str) -> Option<String> {
     }
     if segment.starts_with('*') || segment.ends_with('*') {
         let name = segment.trim_start_matches('*');
-        return Some(if name.len() < segment.len() && split_name(name).1.is_empty() {
+        return Some(if split_name(name).1.is_empty() {
             format!(
                 "write {}, as the last segment, for `{segment}`; a star itself is written %2A",
                 parameter(name, true)
@@ -216,6 +216,12 @@ mod tests {
             (r"(?P<id>[^", "regular expression"),
             ("([a-z]+)", "regular expression"),
             (r"\d+", "regular expression"),
+            ("x(?:y)", "regular expression"),
+            ("x[^y]", "regular expression"),
+            ("<int:path>", "write `{path}`"),
+            ("<a:b>", "write `{b}`"),
+            ("%00", "is not text"),
+            ("%FF", "is not text"),
         ] {
             let problem = literal(segment).expect_err(segment);
             assert!(problem.contains(instead), "{segment}: {problem}");
@@ -237,6 +243,9 @@ mod tests {
             ("*", "is not a name"),
             ("a b", "is not a name"),
             ("a-b", "is not a name"),
+            (":int", "is not a name"),
+            ("?", "is not a name"),
+            ("+", "is not a name"),
         ] {
             let problem = in_braces(inside);
             assert!(problem.contains(instead), "{inside}: {problem}");

@@ -93,4 +93,14 @@ mod tests {
         assert_eq!(get().merge(post()), post().merge(get()));
         assert_eq!(Miss::NotFound.merge(Miss::NotFound), Miss::NotFound);
     }
+
+    #[test]
+    fn a_miss_says_what_its_path_allows() {
+        let get = Miss::MethodNotAllowed(MethodSet::of(Method::GET));
+        assert_eq!(get.allowed(), MethodSet::of(Method::GET));
+        assert!(get.allows(&Method::HEAD) && !get.allows(&Method::PUT));
+        assert_eq!(get.to_string(), "this path allows only GET, HEAD, OPTIONS");
+        assert!(Miss::NotFound.allowed().is_empty() && !Miss::NotFound.allows(&Method::GET));
+        assert_eq!(Miss::NotFound.to_string(), "there is no endpoint at this path");
+    }
 }

@@ -146,9 +146,7 @@ enum Stage {
     Items,
     /// The verb of the request's method.
     Exact,
-    /// GET, for HEAD.
-    Head,
-    /// Other verbs, for `Allow`.
+    /// Other verbs: GET, which answers HEAD as well, and the rest for `Allow`.
     Others,
 }
 
@@ -280,20 +278,17 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
 impl Stage {
     /// Returns whether a verb with this name belongs to the stage.
     fn is_for(self, name: &str, method: &Method) -> bool {
-        let is_method = is_name_of(name, method);
-        let is_head = *method == Method::HEAD && is_name_of(name, &Method::GET);
         match self {
             Stage::Nested | Stage::Items => false,
-            Stage::Exact => is_method,
-            Stage::Head => is_head,
-            Stage::Others => !is_method && !is_head,
+            Stage::Exact => is_name_of(name, method),
+            Stage::Others => !is_name_of(name, method),
         }
     }
 }
 
 fn is_name_of(name: &str, method: &Method) -> bool {
-    let method = method.as_str().bytes();
-    name.len() == method.len() && name.bytes().map(|octet| octet.to_ascii_uppercase()).eq(method)
+    let upper = name.bytes().map(|octet| octet.to_ascii_uppercase());
+    upper.eq(method.as_str().bytes())
 }
 
 fn method(name: &str) -> Method {
@@ -358,7 +353,7 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
 /// Dispatches to a resource.
 fn dispatch<S: Resource>(resource: &S, walk: &mut Walk<'_>) -> Reply {
     let is_used_up = walk.segments().is_empty();
-    let stages = [Stage::Nested, Stage::Items, Stage::Exact, Stage::Head, Stage::Others];
+    let stages = [Stage::Nested, Stage::Items, Stage::Exact, Stage::Others];
     let mut missed = Miss::NotFound;
     for stage in stages.into_iter().skip(if is_used_up { 2 } else { 0 }) {
         let mut verbs = Verbs {

@@ -147,6 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_path_must_be_is_said_when_it_is_not() {
+        let routes = crate::Routes::new().get("/files/{*path}", |path: PathBuf| path.display().to_string());
+        let trail = crate::App::new(routes)
+            .explain(crate::Method::GET, "/files/../x")
+            .to_string();
+        assert!(trail.contains("`../x` is not a relative path without `..`"), "{trail}");
+    }
+
+    #[test]
     fn a_path_stays_below_its_folder() {
         let bad = [
             "../x",

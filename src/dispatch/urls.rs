@@ -178,6 +178,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_error_names_what_is_wrong() {
+        let (pattern, url) = ("/{a}".to_owned(), "/b/c".to_owned());
+        let count = UrlError::Count {
+            pattern: pattern.clone(),
+            takes: 1,
+            given: 2,
+        };
+        for (error, text) in [
+            (UrlError::UnknownName("x".into()), "no route is named `x`"),
+            (count, "`/{a}` takes 1 values, and 2 were given"),
+            (
+                UrlError::NotReversible("^/.".into()),
+                "no URL can be built from `^/.`: it is more than text and groups",
+            ),
+            (
+                UrlError::LeadsElsewhere { url, pattern },
+                "`/b/c` does not lead to `/{a}`, from which it was built",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
     fn values_take_the_places_of_parameters() {
         assert_eq!(build("/", &[]).unwrap(), "/");
         assert_eq!(build("/people/{id}/x", &[&7]).unwrap(), "/people/7/x");

@@ -208,11 +208,11 @@ impl<'r> Walk<'r> {
         reply
     }
 
-    /// Runs `inner`, which asks several dispatchers if there `are_rivals`. Handlers for what is not found are called
-    /// only after all dispatchers have missed: otherwise the 404 of one would hide the endpoint or the 405 of another.
+    /// Runs `inner`, which asks several dispatchers. Handlers for what is not found are called only after all
+    /// dispatchers have missed: otherwise the 404 of one would hide the endpoint or the 405 of another.
     #[inline(always)]
-    pub(super) fn with_rivals(&mut self, are_rivals: bool, mut inner: impl FnMut(&mut Walk<'r>) -> Reply) -> Reply {
-        let mut is_first = are_rivals && self.is_last_resort;
+    pub(super) fn with_rivals(&mut self, mut inner: impl FnMut(&mut Walk<'r>) -> Reply) -> Reply {
+        let mut is_first = self.is_last_resort;
         if is_first {
             (self.is_last_resort, self.is_awaited) = (false, false);
             self.may_come_again = true;

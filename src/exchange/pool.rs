@@ -61,7 +61,7 @@ impl Pool {
     }
 
     /// Counts that many bytes of memory that is not one of the pool's buffers. Returns true if the limit allows it.
-    pub(super) fn reserve(&self, size: usize) -> bool {
+    pub(crate) fn reserve(&self, size: usize) -> bool {
         let mut state = self.state();
         if state.bytes.saturating_add(size) > self.most {
             state.clear();
@@ -102,7 +102,7 @@ impl Pool {
     }
 
     /// Takes back what was lent as a buffer of `size` bytes, or reserved. Memory that is not such a buffer is freed.
-    pub(super) fn take_back(&self, buffer: Vec<u8>, size: usize) {
+    pub(crate) fn take_back(&self, buffer: Vec<u8>, size: usize) {
         let mut state = self.state();
         state.lent -= size;
         if buffer.len() == size && state.bytes <= self.most {

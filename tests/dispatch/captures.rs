@@ -61,6 +61,13 @@ fn a_rest_is_captured_like_any_other() {
     );
 }
 
+#[test]
+fn a_rest_that_may_be_absent_is_never_absent() {
+    let client = Client::new(Routes::new().get("/a/{*x}", |x: Option<String>| format!("{x:?}")));
+    assert_eq!(client.get("/a/b/c").text(), "Some(\"b/c\")");
+    assert_eq!(client.get("/a/").text(), "Some(\"\")");
+}
+
 #[cfg(feature = "regex")]
 #[test]
 fn groups_capture_what_they_match_or_nothing() {

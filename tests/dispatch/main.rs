@@ -1,6 +1,7 @@
 //! Dispatch from outside: what holds for every dispatcher, alone and under every other.
 
 mod allow;
+mod by_method;
 mod captures;
 mod conformance;
 mod extractors;

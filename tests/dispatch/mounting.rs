@@ -38,6 +38,16 @@ fn everywhere<A: Application>(make: impl Fn() -> A) -> Vec<(&'static str, Client
 }
 
 #[test]
+fn a_mount_at_the_root_is_asked_once_and_after_the_others() {
+    let inner = Routes::new().get("/b", || "b").get("/a", || "hidden");
+    let app = App::new(Routes::new().mount("/", inner).get("/a", || "a"));
+    let trail = app.explain(hansel::Method::GET, "/c").to_string();
+    assert_eq!(trail.matches("nothing matches `/c`").count(), 1, "{trail}");
+    let client = Client::new(app);
+    assert_eq!((client.get("/a").text(), client.get("/b").text()), ("a", "b"));
+}
+
+#[test]
 fn an_application_answers_all_that_is_below_it() {
     for (place, client) in everywhere(|| Echo) {
         assert_eq!(seen(&client, "GET", "/x/known"), (200, "known".into()), "{place}");

@@ -173,6 +173,47 @@ fn a_mount_of_its_own_may_be_encoded() {
     assert_eq!(client.get("/a%2520b/x").status(), 404);
 }
 
+#[test]
+fn a_pattern_has_sixteen_parameters_at_most() {
+    let here = |_: &Request| "here";
+    let template = |count| (0..count).map(|n| format!("/{{x{n}}}")).collect::<String>();
+    let path = "/a".repeat(16);
+    assert_eq!(
+        Client::new(Routes::new().get(template(16), here)).get(&path).text(),
+        "here"
+    );
+    refuses!(Routes::new().get(template(17), here), "more than 16 parameters");
+    #[cfg(feature = "regex")]
+    {
+        let client = Client::new(Routes::new().regex(&"/(a)".repeat(16), here));
+        assert_eq!(client.get(&path).text(), "here");
+        for count in [17, 18] {
+            refuses!(Routes::new().regex(&"/(a)".repeat(count), here), "more than 16 groups");
+        }
+    }
+}
+
+#[test]
+fn a_mount_of_its_own_may_be_the_root() {
+    let client = Client::new(Chain::new().then(mount("/", Routes::new().get("/x", || "x"))));
+    assert_eq!(client.get("/x").text(), "x");
+}
+
+#[test]
+fn a_mount_of_its_own_has_no_parameters_and_no_slash_at_its_end() {
+    for path in ["/a/", "a", ""] {
+        refuses!(
+            mount(path, || ""),
+            "begins with a slash and does not end with one",
+            format!("`{path}`")
+        );
+    }
+    refuses!(mount("/a/{id}", || ""), "`{id}` is a parameter", "`Routes::mount`");
+    for path in ["/a/{id", "/a/id}", "/a/{id}.json"] {
+        refuses!(mount(path, || ""), "mixes text and braces");
+    }
+}
+
 #[cfg(feature = "regex")]
 #[test]
 fn a_bad_expression_is_shown() {
@@ -192,6 +233,11 @@ fn arguments_are_counted() {
     );
     refuses!(Routes::new().get("/people", |_: u32| ""), "captures 0", "takes 1");
     refuses!(Routes::new().get("/{a}/{b}", |_: &str| ""), "captures 2", "takes 1");
+    refuses!(
+        Routes::new().get("/{a}/{*rest}", |_: &str, _: &str, _: &str| ""),
+        "captures 1 and a rest",
+        "takes 3"
+    );
     // Who sees the request can ask for the rest by name.
     let _ = Routes::new().get("/{a}/{b}", |request: &Request| {
         request.capture("b").unwrap_or("").to_owned()

@@ -1,6 +1,8 @@
 //! The limits of connections, in all and per peer.
 
-use crate::support::{no_deadlines, server, start};
+use std::time::Instant;
+
+use crate::support::{Client, NEVER, PATIENCE, no_deadlines, sample, server, start};
 
 #[test]
 fn one_peer_may_have_so_many_connections_and_has_them_back_when_it_closes_some() {
@@ -58,7 +60,7 @@ fn turning_connections_away_leaves_no_trace_in_the_count() {
         drop(clients);
         // The one that asks does not count.
         loop {
-            let text = crate::support::Client::connect(server.health_addrs()[0])
+            let text = Client::connect(server.health_addrs()[0])
                 .get("/metrics")
                 .text()
                 .to_owned();
@@ -66,5 +68,20 @@ fn turning_connections_away_leaves_no_trace_in_the_count() {
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn a_client_that_has_said_that_it_sends_no_more_is_not_waited_for() {
+    let limits = no_deadlines().linger(NEVER);
+    let server = start(server().limits(limits).health_on("127.0.0.1:0").unwrap(), || "Hello");
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.response().text(), "Hello");
+    client.end();
+    // It has not closed its own side. The one that asks does not count.
+    let until = Instant::now() + PATIENCE;
+    while sample(&mut Client::connect(server.health_addrs()[0]), "hansel_connections") > 0.0 {
+        assert!(Instant::now() < until, "it still has its place");
     }
 }

@@ -4,7 +4,7 @@
 //! ignored.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,6 +22,9 @@ const PANICS: &str = "HANSEL_TEST_LOGGER_PANICS";
 
 /// It is restarted by a hang-up, and its logger prints.
 const RESTARTS: &str = "HANSEL_TEST_RESTARTS";
+
+/// It prints nothing.
+const QUIET: &str = "HANSEL_TEST_QUIET";
 
 /// What a process ends with by SIGTERM, as a shell would say it.
 const TERMINATED: i32 = 128 + 15;
@@ -48,6 +51,7 @@ fn a_server_that_is_told_to_end() {
     } else {
         server
     };
+    let server = if is_set(QUIET) { server.quiet() } else { server };
     tell_address(server.local_addrs()[0]);
     let application = |request: &Request| match request.path() {
         "/hang" => {
@@ -132,6 +136,23 @@ impl Process {
             }
             assert!(Instant::now() < until, "it does not end");
             thread::yield_now();
+        }
+    }
+
+    /// Sends SIGTERM again and again, until it has ended.
+    #[track_caller]
+    fn end_by_signals(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "it does not end");
+            let _ = Command::new("kill")
+                .args(["-TERM", &self.child.id().to_string()])
+                .stderr(Stdio::null())
+                .status();
+            thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -249,19 +270,40 @@ fn the_same_signal_once_more_does_not_cut_the_drain() {
 fn a_second_signal_ends_it_at_once() {
     let mut server = Process::start(Stdio::null(), |_| {});
     let _client = in_flight(&server);
-    let until = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = server.child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < until, "it does not end");
-        let _ = Command::new("kill")
-            .args(["-TERM", &server.child.id().to_string()])
-            .stderr(Stdio::null())
-            .status();
-        thread::sleep(Duration::from_millis(100));
-    };
-    assert_eq!(status.code(), Some(TERMINATED));
+    assert_eq!(server.end_by_signals().code(), Some(TERMINATED));
+}
+
+#[test]
+#[cfg(feature = "activation")]
+fn a_hang_up_in_a_drain_is_no_second_signal() {
+    let mut server = Process::start(Stdio::null(), |command| {
+        command.env(RESTARTS, "1");
+    });
+    let _client = in_flight(&server);
+    server.signal("-TERM");
+    server.await_draining();
+    // From then on a second signal ends the process.
+    thread::sleep(Duration::from_secs(1));
+    server.signal("-HUP");
+    assert_eq!(server.end_by_signals().code(), Some(TERMINATED), "not by the hang-up");
+}
+
+#[test]
+fn it_says_that_it_drains_before_it_ends_unless_it_is_quiet() {
+    for is_quiet in [false, true] {
+        let mut server = Process::start(Stdio::piped(), |command| {
+            if is_quiet {
+                command.env(QUIET, "1");
+            }
+        });
+        server.serves();
+        server.signal("-TERM");
+        assert!(server.end().success());
+        let mut told = String::new();
+        server.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(told.contains("draining"), !is_quiet, "{told}");
+        assert_eq!(told.is_empty(), is_quiet, "{told}");
+    }
 }
 
 /// In a container its end would be that of its successor, too.

@@ -121,6 +121,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn json_is_what_says_so() {
+        for kind in [
+            "application/json",
+            "Application/JSON ; charset=utf-8",
+            "application/problem+json",
+        ] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in [
+            "",
+            "json",
+            "application/xml",
+            "image/x+json",
+            "application/jsonx",
+            "text/json",
+        ] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_told_without_the_names_of_types() {
         #[derive(Debug, serde::Deserialize)]
         #[expect(dead_code, reason = "only read")]

@@ -85,7 +85,7 @@ fn shown(route: &Route) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{App, Method, Routes};
+    use crate::{App, Method, Request, Routes};
 
     #[test]
     fn the_nearest_patterns_come_first_and_the_rest_is_counted() {
@@ -96,5 +96,38 @@ mod tests {
         let trail = App::new(routes).explain(Method::GET, "/people/alll").to_string();
         let near = "; there is `/people/all`, `/people/a/name`, `/people`, `/b`, `/c` and 2 more";
         assert!(trail.contains(near), "{trail}");
+    }
+
+    /// Returns the patterns in the order in which they are shown for a path that none of them matches.
+    fn shown(patterns: &[&'static str], path: &str) -> String {
+        let routes = patterns.iter().fold(Routes::new(), |routes, pattern| {
+            routes.get(*pattern, |_: &Request| "here")
+        });
+        let trail = App::new(routes).explain(Method::GET, path).to_string();
+        trail
+            .split_once("there is ")
+            .unwrap()
+            .1
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_parameter_is_nearer_than_a_segment_that_begins_otherwise() {
+        assert_eq!(
+            shown(&["/people/x", "/people/{id}"], "/people/7/z"),
+            "`/people/{id}`, `/people/x`"
+        );
+    }
+
+    #[test]
+    fn what_has_as_much_in_common_comes_in_the_order_of_registration() {
+        assert_eq!(
+            shown(&["/people/b", "/people"], "/people/a/z"),
+            "`/people/b`, `/people`"
+        );
+        assert_eq!(shown(&["/a", "/{p}/{q}/{r}"], "/a/b/c/d"), "`/a`, `/{p}/{q}/{r}`");
     }
 }

@@ -96,6 +96,12 @@ mod tests {
             (r"^/((a)b)$", r"^/((a)b)$"),
             (r"\w+", r"^\w+"),
             (r"^/cost\$", "/cost$"),
+            (r"^/((a)+)$", r"^/((a)+)$"),
+            (r"^/((a)|b)$", r"^/((a)|b)$"),
+            (r"/a^/b", r"^/a^/b"),
+            (r"^/a$/b", r"^/a$/b"),
+            (r"\b/a", r"^\b/a"),
+            (r"^/a\b", r"^/a\b"),
         ] {
             assert_eq!(shown(expression), template, "{expression}");
         }

@@ -65,7 +65,7 @@ impl Table {
     // The search is compiled twice, so that tables without mounts do not pay for mounts.
     #[inline(never)]
     fn search_among_rivals(&self, routes: &[Route], walk: &mut Walk<'_>) -> Reply {
-        walk.with_rivals(true, |walk| self.search(routes, walk))
+        walk.with_rivals(|walk| self.search(routes, walk))
     }
 
     #[inline(always)]

@@ -132,14 +132,14 @@ impl Claim {
         self.state.load(SeqCst) == READING
     }
 
-    /// Lets the thread write something that comes before the response. `write` gets true if earlier responses are not
-    /// all sent, and returns true if they still are not.
-    pub(crate) fn write_before<R>(&self, write: impl FnOnce(bool) -> (bool, R)) -> Option<R> {
+    /// Lets the thread write something that comes before the response. `write` returns true if that, or an earlier
+    /// response, is not all sent.
+    pub(crate) fn write_before<R>(&self, write: impl FnOnce() -> (bool, R)) -> Option<R> {
         let before = self.state.load(SeqCst);
         if !self.take_from(before) {
             return None;
         }
-        let (is_behind, result) = write(before == BEHIND);
+        let (is_behind, result) = write();
         let after = match before {
             OPEN | BEHIND if is_behind => BEHIND,
             OPEN | BEHIND => OPEN,
@@ -290,11 +290,20 @@ mod tests {
         claim.fall_behind();
         assert_eq!(claim.overrule(false), Overdue::Abandon);
         assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: false });
-        assert_eq!(claim.write_before(|_| (false, ())), None);
+        assert_eq!(claim.write_before(|| (false, ())), None);
+
+        for is_behind in [false, true] {
+            let claim = Claim::new();
+            if is_behind {
+                claim.fall_behind();
+            }
+            assert_eq!(claim.write_before(|| (true, "a part")), Some("a part"));
+            assert_eq!(claim.overrule(false), Overdue::Abandon);
+        }
 
         let claim = Claim::new();
         claim.fall_behind();
-        assert_eq!(claim.write_before(|_| (false, "all of it")), Some("all of it"));
+        assert_eq!(claim.write_before(|| (false, "all of it")), Some("all of it"));
         assert_eq!(claim.overrule(true), Overdue::Respond);
         assert_eq!(claim.claim(), Outcome::Overruled { is_replaced: true });
     }
@@ -337,6 +346,9 @@ mod tests {
         claim.begin(now + handler);
         let same = deadline(&claim, now, &limits(None, Some(stream)));
         assert_eq!(same, Some(now + stream), "a stream's time is a total");
+        claim.queue();
+        let next = claim.deadline(now, &limits(Some(handler), Some(stream)));
+        assert_eq!(next, Some(now + handler), "what waits is looked at again");
     }
 
     #[test]

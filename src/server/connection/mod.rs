@@ -198,7 +198,7 @@ impl Connection {
     }
 
     fn is_quiet(&self) -> bool {
-        self.state == Life::Open && !self.readiness.readable && !self.readiness.peer_finished
+        self.state == Life::Open && !self.readiness.readable
     }
 
     /// Gives the connection up: what was sent is incomplete, and nothing sent later may make it look complete.
@@ -336,7 +336,7 @@ impl Connection {
             match self.state {
                 Life::Broken => return Progress::Close,
                 Life::Closing => {
-                    if self.readiness.peer_finished || self.client_is_done() {
+                    if self.client_is_done() {
                         return Progress::Close;
                     }
                     self.transport.finish_sending();

@@ -7,7 +7,7 @@ pub(super) struct Readiness {
     pub(super) writable: bool,
     /// The client has closed its side: what has arrived must still be read, up to the end.
     pub(super) peer_is_finishing: bool,
-    /// The end was read.
+    /// The end was read. It stays readable, so whoever waits for the client continues at once.
     pub(super) peer_finished: bool,
 }
 

@@ -120,3 +120,26 @@ impl EventLoop {
         }
     }
 }
+
+#[cfg(all(test, unix, feature = "activation"))]
+mod tests {
+    use super::*;
+    use crate::server::event_loop::fixture::shared;
+    use crate::server::net::listen::Bound;
+
+    #[test]
+    fn a_drain_keeps_only_the_listeners_of_the_health_lane_and_not_even_those_if_there_is_a_successor() {
+        for has_successor in [false, true] {
+            let shared = shared();
+            let listener = || Bound::tcp("127.0.0.1:0").unwrap().for_loop().unwrap();
+            let (mut event_loop, _waker) = EventLoop::new(0, vec![listener(), listener()], 1, false).unwrap();
+            if has_successor {
+                shared.health.hand_over();
+            }
+            event_loop.drain(&shared);
+            let [of_health, of_service] = [0, 1].map(|listener| event_loop.listeners.accept(listener).is_some());
+            assert_eq!(of_health, !has_successor);
+            assert!(!of_service);
+        }
+    }
+}

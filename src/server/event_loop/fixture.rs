@@ -44,6 +44,11 @@ pub(super) fn shared() -> Arc<Shared> {
 
 /// Returns the shared state of that many loops.
 pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
+    shared_with(loops, Limits::default())
+}
+
+/// The same, with other limits.
+pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
     let allowance = Allowance {
         connections: 9,
         turned_away: 1,
@@ -66,7 +71,7 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
     let application = Box::new((|| "unused").into_application());
     let waker = |index| EventLoop::new(index, Vec::new(), 0, false).unwrap().1;
     let wakers = (0..loops).map(waker).collect();
-    Shared::new(application, Limits::default(), staffing, operations, entrance, wakers)
+    Shared::new(application, limits, staffing, operations, entrance, wakers)
 }
 
 /// Takes the connection at `key` out of its slot, to change it.

@@ -78,6 +78,7 @@ mod tests {
     use crate::server::connection::Waits;
     use crate::server::connection::link::{AWAITED, OUSTED, READABLE, Transport};
     use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_by, taken};
+    use crate::server::event_loop::waiting_room::PAUSE;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
@@ -156,6 +157,39 @@ mod tests {
             assert_eq!(given_up(&mut clients), Vec::from_iter(slowest));
             assert_eq!(are_asked(&shared), [false, false]);
         }
+    }
+
+    #[test]
+    fn what_arrives_after_a_wait_for_memory_earns_its_client_time() {
+        const BODY: usize = 150_000;
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 1);
+        event_loop.ready.take_all();
+        // All memory is in use, and so is the place of a handler that would read the body.
+        let most = shared.limits.body_memory;
+        assert!(shared.pool.reserve(most));
+        let link = event_loop.slots.link(0).unwrap().clone();
+        let _place = shared.uploads.take(None, &link).unwrap();
+        let (_, client) = &mut clients[0];
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", BODY + 1);
+        client.write_all(head.as_bytes()).unwrap();
+        client.write_all(&vec![b'x'; BODY]).unwrap();
+        event_loop.slots.at_mut(0).unwrap().note(READABLE);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert_eq!(event_loop.slots.at(0).unwrap().wait.reason, Waits::Place);
+        shared.pool.take_back(Vec::new(), most);
+        event_loop.now += PAUSE;
+        event_loop.call_waiting(&shared);
+        assert_eq!(event_loop.ready.take_all(), [0]);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        let wait = &event_loop.slots.at(0).unwrap().wait;
+        assert_eq!(wait.reason, Waits::Body);
+        let of_none = shared.limits.transfer_deadline(event_loop.now, 0);
+        assert!(
+            wait.deadline > of_none,
+            "it is charged from now on, and its bytes count"
+        );
     }
 
     #[test]

@@ -447,3 +447,33 @@ impl EventLoop {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::server::event_loop::fixture::{clients, shared_with, taken};
+
+    #[test]
+    fn a_loop_does_not_sleep_while_it_has_a_permit_for_a_request_that_waits() {
+        const NEVER: Duration = Duration::from_secs(60);
+        let shared = shared_with(1, Limits::default().head_time(NEVER));
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        event_loop.ready.take_all();
+        let waiting = taken(&mut event_loop, 0);
+        // Another loop has put it into the queue, after this one has looked there.
+        assert!(matches!(
+            shared.admission.acquire(waiting, Instant::now()),
+            Admitted::Queued
+        ));
+        // There is nothing to free that would wake it.
+        while event_loop.works.next_due().is_some() {
+            event_loop.works.tidy(Instant::now());
+        }
+        let never = event_loop.next_due(&shared).unwrap();
+        event_loop.sleep(&shared);
+        assert!(event_loop.now < never, "it would have slept until then");
+        assert!(matches!(event_loop.turn(&shared), Turn::Call(_, Some(_))));
+    }
+}

@@ -59,9 +59,10 @@ impl EventLoop {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::Limits;
     use crate::server::connection::claim::Overdue;
     use crate::server::connection::link::READABLE;
-    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_with, taken};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
@@ -128,6 +129,29 @@ mod tests {
         let granted = [(); 3].map(|()| read(&mut event_loop, &shared));
         assert_eq!(granted, [Some(1), Some(2), None]);
         assert_one_place_is_free(&shared);
+    }
+
+    #[test]
+    fn who_waits_for_a_disk_has_the_time_of_a_handler_for_it() {
+        let shared = shared();
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        event_loop.now += shared.limits.handler.unwrap() - Duration::from_nanos(1);
+        event_loop.expire(&shared);
+        assert_eq!(event_loop.disk_queue.waiting(), [1, 2]);
+        event_loop.now += Duration::from_nanos(1);
+        event_loop.expire(&shared);
+        assert_eq!(event_loop.disk_queue.waiting(), [0; 0]);
+        assert!(event_loop.slots.at(1).is_none() && event_loop.slots.at(2).is_none());
+    }
+
+    #[test]
+    fn who_waits_for_a_disk_where_handlers_have_no_limit_has_none_either() {
+        let limits = Limits::default().handler(None);
+        let shared = shared_with(1, limits);
+        let (mut event_loop, _clients) = three_who_need_a_disk(&shared);
+        event_loop.now += Duration::from_secs(24 * 3600);
+        event_loop.expire(&shared);
+        assert_eq!(event_loop.disk_queue.waiting(), [1, 2]);
     }
 
     #[test]

@@ -118,3 +118,26 @@ impl Entrance {
 fn has_stopped() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the server has stopped listening")
 }
+
+#[cfg(all(test, unix, feature = "activation"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_stopped_listening_has_nothing_to_hand_over() {
+        let bound = || vec![Bound::tcp("127.0.0.1:0").unwrap()];
+        let entrance = Entrance::new(bound(), bound(), Vec::new(), None);
+        let mut shown = Vec::new();
+        let mut show = |_: &Bound, is_health| {
+            shown.push(is_health);
+            Ok(())
+        };
+        entrance.for_each_listener(&mut show).unwrap();
+        assert_eq!(entrance.listeners().unwrap().len(), 1);
+        entrance.stop_listening();
+        let error = entrance.for_each_listener(&mut show).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        assert_eq!(entrance.listeners().unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert_eq!(shown, [false, true], "each was shown once, with its purpose");
+    }
+}

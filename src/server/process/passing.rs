@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use rustix::net::{
@@ -67,8 +67,9 @@ impl Passing {
         Ok(())
     }
 
-    /// Makes them the standard input of `successor`, which must be started now.
-    pub(crate) fn to(self, successor: &mut Command) -> io::Result<Successor> {
+    /// Starts `successor` with them as its standard input. Only the child has that end of the socket from then on: were
+    /// it open here as well, nobody would notice that the child has closed it.
+    pub(crate) fn start(self, mut successor: Command) -> io::Result<(Successor, Child)> {
         let (here, there) = UnixStream::pair()?;
         // What does not fit is an error, because nobody reads yet.
         here.set_nonblocking(true)?;
@@ -77,7 +78,7 @@ impl Passing {
         successor
             .env(SOCKET, name_of(there.as_fd())?)
             .stdin(OwnedFd::from(there));
-        Ok(Successor { socket: here })
+        Ok((Successor { socket: here }, successor.spawn()?))
     }
 
     fn send(&self, socket: &UnixStream) -> io::Result<()> {
@@ -328,14 +329,27 @@ mod tests {
         let mut passing = Passing::default();
         passing.add(&bound, false).unwrap();
         assert!(!is_inherited(&passing.records[0].1));
-        let mut successor = Command::new("true");
         let (here, there) = UnixStream::pair().unwrap();
         passing.send(&here).unwrap();
         let (_, descriptors) = receive_all(&there).unwrap();
         assert_eq!(descriptors.len(), 2);
         assert!(descriptors.iter().all(|descriptor| !is_inherited(descriptor)));
-        let successor = passing.to(&mut successor).unwrap();
+        let (successor, mut child) = passing.start(Command::new("true")).unwrap();
         assert!(!is_inherited(&successor.socket));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_successor_that_closes_its_end_is_noticed_while_it_runs() {
+        let mut successor = Command::new("sh");
+        successor.args(["-c", "read word; exec sleep 60 0</dev/null"]);
+        let (successor, mut child) = Passing::default().start(successor).unwrap();
+        assert_eq!(successor.hear(Duration::from_millis(1)).unwrap(), Heard::Silent);
+        (&successor.socket).write_all(b"\n").unwrap();
+        assert_eq!(successor.hear(Duration::from_secs(60)).unwrap(), Heard::Closed);
+        assert_eq!(child.try_wait().unwrap(), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

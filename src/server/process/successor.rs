@@ -46,13 +46,10 @@ fn start(
     patience: Duration,
     mut cancelled: impl FnMut() -> bool,
 ) -> io::Result<Child> {
-    let channel = listeners.to(&mut successor)?;
     for name in NOT_ITS_OWN {
         successor.env_remove(name);
     }
-    let mut child = successor.spawn()?;
-    // It has the other end: while that is open here as well, the end of the child would not be noticed.
-    drop(successor);
+    let (channel, mut child) = listeners.start(successor)?;
     let outcome = await_word(&channel, &mut child, patience, &mut cancelled);
     if outcome.is_err() {
         // It may be dead already. It must not be left half-started.

@@ -108,7 +108,7 @@ impl Call {
         let mut earlier = self.earlier.borrow_mut();
         if let Some(Earlier { transport, out }) = earlier.as_mut().filter(|earlier| !earlier.out.is_empty()) {
             let link = Arc::clone(&transport.link);
-            link.claim.write_before(|_| {
+            link.claim.write_before(|| {
                 // What cannot be sent now is sent with the next response.
                 out.drain(..transport.try_write(out).done());
                 (!out.is_empty(), ())

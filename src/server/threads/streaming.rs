@@ -83,7 +83,7 @@ impl Incoming for Upload {
         self.before.extend_from_slice(response);
         let deadline = self.limits.transfer_deadline(Instant::now(), self.before.len() as u64);
         let link = Arc::clone(&self.transport.link);
-        let sent = link.claim.write_before(|_| {
+        let sent = link.claim.write_before(|| {
             // If it fails, what is left still goes before the response: no byte may be missing in between.
             let sent = self.transport.drain_by(&mut self.before, deadline);
             (!self.before.is_empty(), sent)
