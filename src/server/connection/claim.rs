@@ -347,7 +347,7 @@ mod tests {
         let same = deadline(&claim, now, &limits(None, Some(stream)));
         assert_eq!(same, Some(now + stream), "a stream's time is a total");
         claim.queue();
-        let next = claim.deadline(now, &limits(Some(handler), Some(stream)));
+        let next = deadline(&claim, now, &limits(Some(handler), Some(stream)));
         assert_eq!(next, Some(now + handler), "what waits is looked at again");
     }
 

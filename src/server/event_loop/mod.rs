@@ -471,7 +471,7 @@ mod tests {
         while event_loop.works.next_due().is_some() {
             event_loop.works.tidy(Instant::now());
         }
-        let never = event_loop.next_due(&shared).unwrap();
+        let never = event_loop.now + event_loop.time_to_sleep(&shared).unwrap();
         event_loop.sleep(&shared);
         assert!(event_loop.now < never, "it would have slept until then");
         assert!(matches!(event_loop.turn(&shared), Turn::Call(_, Some(_))));
