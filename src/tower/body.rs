@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
+use super::hosted::Fed;
 use super::pool::Pool;
 use crate::lock::lock;
 use crate::pipe::Reader;
@@ -27,7 +29,10 @@ pub struct Body {
 }
 
 enum Source {
-    Whole(Option<Bytes>),
+    /// Bytes, and the trailers behind them.
+    Whole(Option<Bytes>, Option<HeaderMap>),
+    /// The handler's thread reads it from the client.
+    Fed(Fed),
     /// A thread writes it.
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
@@ -37,7 +42,23 @@ impl Body {
     pub(super) fn whole(bytes: Bytes) -> Body {
         Body {
             left: Some(bytes.len() as u64),
-            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), None),
+        }
+    }
+
+    /// Adds trailers to a body that is whole.
+    pub(super) fn with_trailers(mut self, trailers: HeaderMap) -> Body {
+        if let Source::Whole(_, at_end) = &mut self.source {
+            *at_end = Some(trailers).filter(|trailers| !trailers.is_empty());
+        }
+        self
+    }
+
+    /// Creates a body from what is still arriving.
+    pub(super) fn fed(fed: Fed, len: Option<u64>) -> Body {
+        Body {
+            source: Source::Fed(fed),
+            left: len,
         }
     }
 
@@ -78,7 +99,18 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let left = self.left;
         let polled = match &mut self.source {
-            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Whole(bytes, trailers) => {
+                let bytes = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
+                return Poll::Ready(bytes.or_else(|| trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))));
+            }
+            Source::Fed(fed) => {
+                let polled = fed.poll_frame(context);
+                if let Poll::Ready(Some(Ok(frame))) = &polled {
+                    let data = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    self.left = left.map(|left| left.saturating_sub(data));
+                }
+                return polled;
+            }
             // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
@@ -91,19 +123,19 @@ impl http_body::Body for Body {
                 Some(Ok(Frame::data(taken.into())))
             }
             Err(error) => {
-                self.source = Source::Whole(None);
+                self.source = Source::Whole(None, None);
                 Some(Err(error))
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None))
+        matches!(self.source, Source::Whole(None, None))
     }
 
     fn size_hint(&self) -> SizeHint {
         match (&self.source, self.left) {
-            (Source::Whole(bytes), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            (Source::Whole(bytes, _), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             (_, Some(left)) => SizeHint::with_exact(left),
             (_, None) => SizeHint::default(),
         }
@@ -171,7 +203,7 @@ fn room(part: &FilePart) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::block_on;
+    use super::super::hosted::block_on;
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;

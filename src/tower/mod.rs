@@ -12,8 +12,7 @@ mod hosted;
 mod pool;
 mod reply;
 mod service;
-mod wait;
 
 pub use body::Body;
-pub use hosted::application;
+pub use hosted::{Enter, Hosted, Original, application};
 pub use service::Service;

@@ -465,7 +465,7 @@ fn text_of(head: &Parts, framing: Framing) -> Result<Vec<u8>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::block_on;
+    use super::super::hosted::block_on;
     use super::*;
     use crate::Request;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
