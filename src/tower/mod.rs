@@ -8,6 +8,7 @@ mod arriving;
 mod authority;
 mod body;
 mod call;
+mod head;
 mod hosted;
 mod pool;
 mod reply;

@@ -10,15 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::StatusCode;
 use http::request::Parts;
-use http::{StatusCode, Version};
 
 use super::alarm::Clock;
 use super::arriving::{Arriving, Framing, Upload};
-use super::authority;
 use super::body::Body;
 use super::call::{Call, GivenUp, Work};
+use super::head;
 use super::pool::{Needs, Pool};
 use super::reply::{Asked, Instead, Reply};
 use crate::date::Date;
@@ -26,7 +25,7 @@ use crate::deadline::after;
 use crate::exchange::{self, Exchange, Source, Step, pour};
 use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
-use crate::request::{HandlerTime, HandlerWatch, head_text};
+use crate::request::{HandlerTime, HandlerWatch};
 use crate::response::Sink;
 use crate::seen::ResponseHook;
 use crate::{Application, IntoApplication, Limits, Response, report};
@@ -225,7 +224,7 @@ impl Host {
         asked: Asked,
     ) -> Result<(Exchange, Bytes), Reply> {
         let mut exchange = self.exchange();
-        match text_of(head, framing) {
+        match head::text(head, framing) {
             Ok(text) => exchange.receive_copy(&text),
             Err(reason) => return Err(Instead::Refused(StatusCode::BAD_REQUEST, reason).reply(exchange, None, asked)),
         }
@@ -437,37 +436,12 @@ fn in_place_of(given_up: GivenUp) -> Instead<'static> {
     }
 }
 
-/// A head as HTTP/1.1 has it: what does not pass here can't come over a connection of our own either.
-fn text_of(head: &Parts, framing: Framing) -> Result<Vec<u8>, &'static str> {
-    let target = match head.uri.path_and_query() {
-        Some(target) => target.as_str(),
-        // RFC 9112 §3.2.3: only CONNECT has an authority and nothing else.
-        None => head.uri.authority().map_or("/", |authority| authority.as_str()),
-    };
-    let host = authority::of_request(head)?;
-    let host = host.map(|host| ("host", host.as_bytes()));
-    let framed = framing.field();
-    let framed = framed.as_ref().map(|(name, value)| (*name, value.as_bytes()));
-    // HTTP/2 has no such fields (RFC 9113 §8.2.2).
-    let of_connection = [CONNECTION, TRANSFER_ENCODING, UPGRADE];
-    let is_passed = |name: &http::HeaderName| {
-        (head.version < Version::HTTP_2 || !of_connection.contains(name)) && (host.is_none() || *name != HOST)
-    };
-    let fields = head.headers.iter().filter(|(name, _)| is_passed(name));
-    let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Ok(head_text(
-        &head.method,
-        target,
-        head.version,
-        fields.chain(host).chain(framed),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::hosted::block_on;
     use super::*;
     use crate::Request;
+    use http::Version;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -527,28 +501,43 @@ mod tests {
             let host = request.header("Host").map(str::to_owned);
             format!("{:?} {host:?}", request.host().unwrap_or("-"))
         });
-        for (version, target, host, expected) in [
-            (Version::HTTP_2, "http://good.example/", None, "good.example"),
+        for (version, target, host, seen, field) in [
+            (
+                Version::HTTP_2,
+                "http://good.example/",
+                None,
+                "good.example",
+                "good.example",
+            ),
             (
                 Version::HTTP_2,
                 "http://good.example/",
                 Some("Good.example:80"),
                 "good.example",
+                "good.example",
             ),
-            (Version::HTTP_2, "/", Some("good.example"), "good.example"),
-            (Version::HTTP_2, "/", None, ""),
+            (
+                Version::HTTP_2,
+                "/",
+                Some("good.example"),
+                "good.example",
+                "good.example",
+            ),
+            (Version::HTTP_2, "/", None, "", ""),
+            // As on a connection: the field is what was sent, and does not count.
             (
                 Version::HTTP_11,
                 "http://good.example/",
                 Some("evil.example"),
                 "good.example",
+                "evil.example",
             ),
         ] {
             let request = http::Request::get(target).version(version);
             let request = host
                 .into_iter()
                 .fold(request, |request, host| request.header("host", host));
-            let expected = format!("{expected:?} {:?}", Some(expected));
+            let expected = format!("{seen:?} {:?}", Some(field));
             let answered = answered(&mut service, request.body(Whole(None)).unwrap());
             assert_eq!(answered, (StatusCode::OK, expected.into_bytes()), "{target} {host:?}");
         }

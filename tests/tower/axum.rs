@@ -196,9 +196,10 @@ fn admin() -> Routes {
 
 #[test]
 fn routes_below_a_router_see_the_path_below_its_nest() {
-    let router = Router::new()
-        .route("/", get(|| async { "theirs" }))
-        .nest_service("/admin", tower::Service::new(App::new(admin()).slashes(Slashes::Redirect)));
+    let router = Router::new().route("/", get(|| async { "theirs" })).nest_service(
+        "/admin",
+        tower::Service::new(App::new(admin()).slashes(Slashes::Redirect)),
+    );
     let hyper = Hyper::serve(router, false);
     for (target, expected) in [
         ("/", (200, "theirs")),
@@ -222,10 +223,7 @@ fn routes_that_link_to_themselves_are_routed_with_their_whole_path() {
         .route_service("/admin", service.clone())
         .route_service("/admin/{*rest}", service);
     let hyper = Hyper::serve(router, false);
-    assert_eq!(
-        ask(hyper.address, "/admin/path"),
-        (200, "/admin/path".to_owned())
-    );
+    assert_eq!(ask(hyper.address, "/admin/path"), (200, "/admin/path".to_owned()));
     let received = asked(hyper.address, &asking("/admin/folder"));
     assert_eq!(
         (received.status, received.header("location")),
@@ -260,7 +258,10 @@ fn the_body_of_a_request_can_be_read_until_its_service_has_responded() {
     let limits = Limits::new().body_buffer(1000).body_memory(0);
     // The one reads the body and responds, the other responds with what it reads.
     let router = Router::new()
-        .route("/count", post(|body: axum::body::Bytes| async move { body.len().to_string() }))
+        .route(
+            "/count",
+            post(|body: axum::body::Bytes| async move { body.len().to_string() }),
+        )
         .route("/ignore", post(|| async { "ignored" }))
         .route(
             "/echo",

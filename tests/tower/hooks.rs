@@ -5,6 +5,7 @@ use std::time::Duration;
 use hansel::{App, Application, Limits, Request, Response, Routes};
 
 use crate::servers::{Servers, asked};
+use crate::silence;
 
 /// An application that shapes all its responses in one place.
 #[cfg(feature = "json")]
@@ -41,6 +42,7 @@ fn shaped() -> impl Application {
 #[test]
 fn a_hook_for_responses_sees_the_same_everywhere() {
     let limits = Limits::new().body(100);
+    silence();
     let servers = Servers::of(shaped, limits);
     let post = |path: &str, kind: &str, body: &str| {
         format!(
@@ -75,7 +77,11 @@ fn a_hook_for_responses_sees_the_same_everywhere() {
     ] {
         let [own, hyper, client, _] = servers.responses(request.as_bytes());
         let line = request.lines().next();
-        assert_eq!((own.status, own.header("x-seen")), (status, Some(seen)), "{line:?}: {own:?}");
+        assert_eq!(
+            (own.status, own.header("x-seen")),
+            (status, Some(seen)),
+            "{line:?}: {own:?}"
+        );
         assert_eq!(hyper, own, "{line:?}");
         assert_eq!(client, own, "{line:?}");
     }
@@ -96,6 +102,7 @@ fn a_hook_sees_a_copy_of_what_a_handler_still_has() {
         })
     }
     let limits = Limits::new().handler(Some(Duration::from_millis(50)));
+    silence();
     let servers = Servers::of(hanging, limits);
     let request = b"GET /hang?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     for address in [servers.own.local_addr(), servers.hyper.address] {

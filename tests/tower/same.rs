@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use hansel::{Application, Body, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode};
 
 use crate::servers::Servers;
+use crate::silence;
 
 static STREAMS_RUN: AtomicUsize = AtomicUsize::new(0);
 
@@ -49,6 +50,7 @@ fn chunked(content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_same_request_gets_the_same_response() {
+    silence();
     let servers = Servers::of(app, Limits::default());
     let paths = [
         "/file",
@@ -84,6 +86,7 @@ fn the_same_request_gets_the_same_response() {
 #[test]
 fn a_limit_is_the_same_one_everywhere() {
     let limits = Limits::new().target(9_000).fields(103).body(3_000_000).head(100_000);
+    silence();
     let servers = Servers::of(app, limits);
     let many = |count: usize| (0..count).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
     let target = |len: usize| format!("GET /{}", "a".repeat(len - 1));
@@ -115,6 +118,7 @@ fn a_limit_is_the_same_one_everywhere() {
 
 #[test]
 fn a_request_that_names_no_host_gets_the_same_response_everywhere() {
+    silence();
     let servers = Servers::of(app, Limits::default());
     for (status, line) in [
         (400, "GET /none HTTP/1.1"),

@@ -1,6 +1,6 @@
 //! The servers that an application can run under, and what a client receives from them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 
+/// How long a client waits, for the test to fail.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server of hyper's, which ends when this is dropped.
 pub(crate) struct Hyper {
     pub(crate) address: SocketAddr,
@@ -22,7 +25,11 @@ impl Hyper {
     /// Serves HTTP/1 and HTTP/2, on one thread or on several.
     pub(crate) fn serve<S, B>(service: S, on_one_thread: bool) -> Hyper
     where
-        S: tower_service::Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S: tower_service::Service<http::Request<Incoming>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         S::Future: Send,
         B: http_body::Body + Send + 'static,
@@ -111,9 +118,17 @@ fn exchanged(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     // A request that is refused need not be read to its end.
     let _ = stream.write_all(request);
     let _ = stream.shutdown(Shutdown::Write);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut received = Vec::new();
-    let _ = stream.read_to_end(&mut received);
-    received
+    match stream.read_to_end(&mut received) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!(
+            "{address} does not close: {}\n{}",
+            request.escape_ascii(),
+            received.escape_ascii()
+        ),
+        // A server that closes before it has read everything resets the connection.
+        _ => received,
+    }
 }
 
 /// A final response, without what is the connection's or of the moment.
@@ -154,7 +169,7 @@ impl Received {
         }
     }
 
-    fn of(is_to_head: bool, status: u16, mut fields: Vec<(String, String)>, rest: &[u8]) -> Received {
+    fn of(is_to_head: bool, status: u16, fields: Vec<(String, String)>, rest: &[u8]) -> Received {
         let is_chunked = fields.iter().any(|(name, _)| name == "transfer-encoding");
         let length = fields.iter().find(|(name, _)| name == "content-length");
         let length = length.map(|(_, length)| length.parse::<usize>().unwrap());
@@ -165,25 +180,37 @@ impl Received {
             Some(length) => (rest.to_vec(), rest.len() == length),
             None => (rest.to_vec(), true),
         };
+        Received {
+            is_chunked,
+            body,
+            is_whole,
+            ..Received::of_parts(status, fields)
+        }
+    }
+
+    /// Returns a response without a body.
+    pub(crate) fn of_parts(status: u16, mut fields: Vec<(String, String)>) -> Received {
         fields.retain(|(name, _)| !OF_CONNECTION.contains(&&**name));
         fields.sort_by(|one, other| one.0.cmp(&other.0));
         Received {
             status,
             fields,
-            is_chunked,
-            body,
-            is_whole,
+            is_chunked: false,
+            body: Vec::new(),
+            is_whole: true,
         }
     }
 
+    /// Returns a response that says that it is empty.
+    pub(crate) fn empty(status: u16) -> Received {
+        Received::of_parts(status, vec![("content-length".to_owned(), "0".to_owned())])
+    }
+
     /// The connection was closed without a response.
-    fn nothing() -> Received {
+    pub(crate) fn nothing() -> Received {
         Received {
-            status: 0,
-            fields: Vec::new(),
-            is_chunked: false,
-            body: Vec::new(),
             is_whole: false,
+            ..Received::of_parts(0, Vec::new())
         }
     }
 
@@ -217,7 +244,9 @@ fn content(mut body: &[u8]) -> (Vec<u8>, bool) {
         if size == 0 {
             return (content, true);
         }
-        let Some(chunk) = body.get(end + 2..end + 2 + size) else { break };
+        let Some(chunk) = body.get(end + 2..end + 2 + size) else {
+            break;
+        };
         content.extend_from_slice(chunk);
         body = body.get(end + 2 + size + 2..).unwrap_or(&[]);
     }
