@@ -171,8 +171,11 @@ impl FileSource {
                     return Poll::Ready(Ok(bytes));
                 }
                 drop(piece);
-                let source = Arc::clone(self);
-                pool.go_on(move || source.read(part, bytes));
+                let reading = Reading {
+                    source: Arc::clone(self),
+                    part: Some(part),
+                };
+                pool.go_on(move || reading.read(bytes));
                 Poll::Pending
             }
             Piece::Wanted(_) => Poll::Pending,
@@ -183,15 +186,40 @@ impl FileSource {
         }
     }
 
-    /// Reads a piece from a disk.
-    fn read(&self, mut part: FilePart, mut into: Vec<u8>) {
-        let read = part.read_next(&mut into).map(|n| {
-            into.truncate(n);
-            into
-        });
+    /// Hands a piece over to the waiting task.
+    fn hand_over(&self, read: io::Result<Vec<u8>>, part: FilePart) {
         let before = std::mem::replace(&mut *lock(&self.0), Piece::Here(read, part));
         if let Piece::Wanted(waker) = before {
             waker.wake();
+        }
+    }
+}
+
+/// A piece of a file that a thread reads.
+struct Reading {
+    source: Arc<FileSource>,
+    /// Taken when it is read.
+    part: Option<FilePart>,
+}
+
+impl Reading {
+    /// Reads the piece from a disk.
+    fn read(mut self, mut into: Vec<u8>) {
+        if let Some(mut part) = self.part.take() {
+            let read = part.read_next(&mut into).map(|n| {
+                into.truncate(n);
+                into
+            });
+            self.source.hand_over(read, part);
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(part) = self.part.take() {
+            let error = io::Error::other("there is no thread to read the file");
+            self.source.hand_over(Err(error), part);
         }
     }
 }
@@ -207,6 +235,20 @@ mod tests {
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;
+
+    #[test]
+    fn a_file_for_which_no_thread_can_be_started_breaks_off() {
+        let mut body = crate::Body::file(std::fs::File::open("Cargo.lock").unwrap()).unwrap();
+        body.on_disk(Arc::new(|| {}));
+        let crate::response::body::Kind::File(part) = body.kind else {
+            panic!("not a file")
+        };
+        let pool = Arc::new(Pool::new(1, 0));
+        pool.shared().is_out_of_threads.store(true, std::sync::atomic::Ordering::SeqCst);
+        let mut body = std::pin::pin!(Body::file(part, pool));
+        let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
+        assert!(frame.is_some_and(|frame| frame.is_err()));
+    }
 
     #[test]
     fn a_file_on_a_slow_disk_is_read_by_threads_and_never_by_the_task() {

@@ -207,10 +207,9 @@ impl Host {
         let work = Arc::clone(&self).work(application, exchange, reader, asked);
         let shared = Arc::clone(self.pool.shared());
         let call = Call::new(work, needs, Arc::clone(&self.clock), shared, self.limits.handler);
-        let outcome = if call.enter(needs, self.limits.queue_time) {
-            outcome(&call, body, writer).await
-        } else {
-            Err(GivenUp::Full)
+        let outcome = match call.enter(needs, self.limits.queue_time) {
+            Ok(()) => outcome(&call, body, writer).await,
+            Err(given_up) => Err(given_up),
         };
         outcome.unwrap_or_else(|given_up| in_place_of(given_up).reply(self.exchange(), copy, asked))
     }
@@ -429,6 +428,7 @@ fn in_place_of(given_up: GivenUp) -> Instead<'static> {
     let unavailable = |reason| Instead::Refused(StatusCode::SERVICE_UNAVAILABLE, reason);
     match given_up {
         GivenUp::Full => unavailable("too many requests are waiting"),
+        GivenUp::NoThread => unavailable("there is no thread for the request"),
         GivenUp::Waited(Needs::Thread) => unavailable("the request waited too long for a thread"),
         GivenUp::Waited(Needs::StreamingPlace) => unavailable("the request waited too long for a place"),
         GivenUp::Overdue => Instead::Overdue,
@@ -871,6 +871,23 @@ mod tests {
         release.send(()).unwrap();
         assert_eq!(block_on(held).unwrap().status(), 200);
         assert_eq!(status(&mut service, get("/")), 200);
+    }
+
+    #[test]
+    fn a_request_for_which_no_thread_can_be_started_waits_no_longer_than_any_other() {
+        let (mut service, begun, _release) = holding(Limits::new().queue_time(SOON), 2);
+        let out_of_threads = Arc::clone(service.host.pool.shared());
+        out_of_threads.is_out_of_threads.store(true, SeqCst);
+        let text = |reply: Reply| (reply.status().as_u16(), collect(reply.into_body()).unwrap());
+        let at_once = (503, b"503 Service Unavailable: there is no thread for the request\n".to_vec());
+        assert_eq!(text(reply(&mut service, get("/"))), at_once);
+        out_of_threads.is_out_of_threads.store(false, SeqCst);
+        let mut held = service.call(get("/hold"));
+        assert!(is_pending(&mut held));
+        begun.recv().unwrap();
+        out_of_threads.is_out_of_threads.store(true, SeqCst);
+        let late = b"503 Service Unavailable: the request waited too long for a thread\n".to_vec();
+        assert_eq!(text(reply(&mut service, get("/"))), (503, late));
     }
 
     #[test]
