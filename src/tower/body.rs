@@ -130,7 +130,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None, None))
+        match &self.source {
+            Source::Whole(bytes, trailers) => bytes.is_none() && trailers.is_none(),
+            Source::Fed(fed) => fed.is_over(),
+            Source::Arriving(_) | Source::File(..) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -244,7 +248,9 @@ mod tests {
             panic!("not a file")
         };
         let pool = Arc::new(Pool::new(1, 0));
-        pool.shared().is_out_of_threads.store(true, std::sync::atomic::Ordering::SeqCst);
+        pool.shared()
+            .is_out_of_threads
+            .store(true, std::sync::atomic::Ordering::SeqCst);
         let mut body = std::pin::pin!(Body::file(part, pool));
         let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
         assert!(frame.is_some_and(|frame| frame.is_err()));

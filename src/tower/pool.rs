@@ -215,7 +215,9 @@ impl Shared {
         };
         drop(state);
         // A request that waits gets an error when it has waited too long.
-        report::error!("can't start a thread for a handler: {error}; requests wait for the {alive} threads that are running");
+        report::error!(
+            "can't start a thread for a handler: {error}; requests wait for the {alive} threads that are running"
+        );
         drop(dropped);
         Err(alive)
     }

@@ -232,6 +232,21 @@ fn routes_that_link_to_themselves_are_routed_with_their_whole_path() {
 }
 
 #[test]
+fn routes_below_a_router_have_what_its_layers_know() {
+    #[derive(Clone)]
+    struct User(&'static str);
+    let routes = Routes::new().get("/user", |request: &Request| {
+        let extensions = request.value::<http::Extensions>()?;
+        Some(extensions.get::<User>()?.0)
+    });
+    let router = Router::new()
+        .nest_service("/admin", tower::Service::new(routes))
+        .layer(Extension(User("gretel")));
+    let hyper = Hyper::serve(router, false);
+    assert_eq!(ask(hyper.address, "/admin/user"), (200, "gretel".to_owned()));
+}
+
+#[test]
 fn a_handler_that_blocks_keeps_no_task_of_its_runtime_waiting() {
     let (release, released) = channel::<()>();
     let released = std::sync::Mutex::new(released);

@@ -4,7 +4,8 @@
 //! The status, the fields but for those of the connection, and the body are compared. These are all the differences:
 //!
 //! 1. What is no request to hyper never reaches an application: the response is hyper's own 400. Hansel refuses such a
-//!    request as well, but for one with `HTTP/1.2`, which it takes for HTTP/1.1 (RFC 9110 §2.5).
+//!    request as well, but for two: with `HTTP/1.2`, which it takes for HTTP/1.1 (RFC 9110 §2.5), and for a target with a
+//!    backtick, which browsers send and `http` takes for no URI. So it is 400 through both translations as well.
 //! 2. Hyper drops a fragment (`/a#b`). Hansel refuses it (RFC 9112 §3.2).
 //! 3. Of an absolute target, `http` writes the scheme in lower case and an empty path as `/`, which is equivalent (RFC
 //!    9110 §4.2.3).
@@ -227,13 +228,13 @@ fn target() -> impl Strategy<Value = String> {
     let end = prop_oneof![
         6 => Just(String::new()),
         2 => "(/[a-z0-9._~!$&'()*+,;=:@-]{0,6}){1,3}",
-        1 => select(&["/", "//", "/..", "/./x", "/%2F", "/%2f%41", "/%FF", "/%00", "/%zz", "/%"][..]).prop_map(str::to_owned),
+        1 => select(&["/", "//", "/..", "/./x", "/[", "/]", "/{x}", "/|", "/^", "/`", "/\"", "/<", "/\\", "/%2F", "/%2f%41", "/%FF", "/%00", "/%zz", "/%"][..]).prop_map(str::to_owned),
         1 => "/[a-z]{30,80}",
     ];
     let query = prop_oneof![
         4 => Just(String::new()),
         2 => "\\?[a-z0-9=&+%._/?-]{0,10}",
-        1 => select(&["?", "?a=b%", "?%FF", "?a?b", "?a/b"][..]).prop_map(str::to_owned),
+        1 => select(&["?", "?a=b%", "?%FF", "?a?b", "?a/b", "?[]", "?{x}", "?|^`", "?\"", "?<>", "?'\\"][..]).prop_map(str::to_owned),
     ];
     let origin = (select(&KINDS[..]), end, query).prop_map(|(kind, end, query)| format!("/{kind}{end}{query}"));
     let before = prop_oneof![
@@ -336,8 +337,12 @@ enum Way {
 fn is_known(asked: &Asked, own: &Received, way: Way, other: &Received) -> bool {
     let is_refused = (400..=499).contains(&own.status) || own.status == 505;
     let of_hyper = Received::empty(400);
+    let is_uri = asked.target.parse::<http::Uri>().is_ok();
     if way == Way::Http1 && *other == of_hyper {
-        return is_refused || asked.version == "HTTP/1.2";
+        return is_refused || asked.version == "HTTP/1.2" || !is_uri;
+    }
+    if way == Way::ThereAndBack && !is_uri {
+        return other.status == 400;
     }
     if way == Way::Http1 && asked.target.contains('#') {
         return own.status == 400;

@@ -81,6 +81,11 @@ impl Drop for Feeder {
 }
 
 impl Fed {
+    /// Returns true if the service has received everything.
+    pub(in super::super) fn is_over(&self) -> bool {
+        lock(&self.0).is_over
+    }
+
     /// Returns the next frame, or asks for it.
     pub(in super::super) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut state = lock(&self.0);

@@ -19,24 +19,30 @@ const PIECE: usize = 64 * 1024;
 
 /// The request of a mounted service as hansel has it: an extension of each `http::Request` that a service gets.
 ///
-/// The service itself sees the path without the part that its mount has taken. In an [axum] handler, this is
-/// `Extension<hansel::tower::Original>`; `docs/guide.md` shows a layer that makes axum's own `OriginalUri` and `ConnectInfo`
-/// of it.
+/// The service itself sees the path without the part that its mount has taken. A layer of [axum] can make its own
+/// `OriginalUri` of this:
+///
+/// ```
+/// use axum::extract::{OriginalUri, Request};
+/// use axum::{Router, middleware::map_request, routing::get};
+/// use hansel::{Routes, test::Client, tower::Original};
+///
+/// let router: Router = Router::new()
+///     .route("/where", get(|OriginalUri(uri): OriginalUri| async move { uri.to_string() }))
+///     .layer(map_request(|mut request: Request| async move {
+///         if let Some(original) = request.extensions().get::<Original>() {
+///             let uri = OriginalUri(original.uri().clone());
+///             request.extensions_mut().insert(uri);
+///         }
+///         request
+///     }));
+/// let client = Client::new(Routes::new().mount("/api", router));
+/// assert_eq!(client.get("/api/where").text(), "/api/where");
+/// ```
 ///
 /// Requires the feature `tower`.
 ///
 /// [axum]: https://docs.rs/axum
-///
-/// ```
-/// use hansel::tower::Original;
-///
-/// fn log(request: &http::Request<hansel::tower::Body>) {
-///     if let Some(original) = request.extensions().get::<Original>() {
-///         println!("{:?} asks for {}, which is {} here", original.client(), original.uri(), request.uri());
-///     }
-/// }
-/// # log(&http::Request::new(Vec::new().into()));
-/// ```
 #[derive(Clone)]
 pub struct Original {
     uri: Uri,

@@ -183,6 +183,114 @@ fn a_service_that_fails_or_panics_is_a_500() {
     assert_eq!([status("/fails"), status("/panics"), status("/")], [500, 500, 200]);
 }
 
+/// A service that is ready when it has been asked often enough, or never.
+#[derive(Clone)]
+struct Busy(Option<u8>);
+
+impl tower_service::Service<http::Request<Body>> for Busy {
+    type Response = http::Response<Body>;
+    type Error = &'static str;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        match &mut self.0 {
+            Some(0) => Poll::Ready(Ok(())),
+            Some(more) => {
+                *more -= 1;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(Err("never ready")),
+        }
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        assert_eq!(self.0, Some(0), "it is the clone that was ready");
+        std::future::ready(Ok(empty_with(&[])))
+    }
+}
+
+#[test]
+fn a_service_is_called_when_it_is_ready_and_is_a_500_if_it_never_is() {
+    assert_eq!(Client::new(Busy(Some(3))).get("/").status(), 200);
+    assert_eq!(Client::new(Busy(None)).get("/").status(), 500);
+}
+
+#[test]
+fn a_hook_for_responses_sees_what_became_of_a_service() {
+    let service = Function(|request: http::Request<Body>| match request.uri().path() {
+        "/fails" => Err("on purpose"),
+        "/panics" => panic!("on purpose"),
+        _ => Ok(empty_with(&[])),
+    });
+    let app = crate::App::new(crate::Routes::new().mount("/a", service)).respond(|seen, response| {
+        response.set_header("X-Origin", format!("{:?} {}", seen.origin(), seen.request().is_some()));
+    });
+    let client = Client::new(app);
+    for (path, origin) in [
+        ("/a/fails", "Failed true"),
+        ("/a/panics", "Panicked true"),
+        ("/a/", "Handler true"),
+        ("/a/x`", "Handler true"),
+        ("/", "Missed true"),
+    ] {
+        assert_eq!(client.get(path).header("X-Origin"), Some(origin), "{path}");
+    }
+}
+
+#[test]
+fn a_service_reads_a_body_and_its_trailers_whole_or_piece_by_piece() {
+    async fn told(request: http::Request<Body>) -> Result<http::Response<Body>, &'static str> {
+        let hint = http_body::Body::size_hint(request.body()).exact();
+        let mut body = request.into_body();
+        let (mut length, mut trailers) = (0, 0);
+        while let Some(frame) = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await {
+            let frame = frame.map_err(|_| "broken")?;
+            length += frame.data_ref().map_or(0, |data| data.len());
+            trailers += frame.trailers_ref().map_or(0, http::HeaderMap::len);
+        }
+        assert!(http_body::Body::is_end_stream(&body));
+        Ok(http::Response::new(Body::from(
+            format!("{hint:?} {length} {trailers}").into_bytes(),
+        )))
+    }
+    #[derive(Clone)]
+    struct Told;
+    impl tower_service::Service<http::Request<Body>> for Told {
+        type Response = http::Response<Body>;
+        type Error = &'static str;
+        type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            Box::pin(told(request))
+        }
+    }
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\nA: 1\r\nB: 2\r\n\r\n",
+        200_000,
+        "x".repeat(200_000)
+    );
+    for (limits, hint) in [
+        (crate::Limits::new(), "Some(200000)"),
+        (crate::Limits::new().body_buffer(1000).body_memory(0), "None"),
+    ] {
+        let client = Client::new(Told).with_limits(limits);
+        let received = String::from_utf8(client.converse(chunked.as_bytes())).unwrap();
+        assert!(received.ends_with(&format!("{hint} 200000 2")), "{received}");
+        assert_eq!(client.post("/", "x".repeat(200_000)).text(), "Some(200000) 200000 0");
+        let cut = &chunked[..100_000];
+        let received = String::from_utf8(client.converse(cut.as_bytes())).unwrap();
+        assert!(
+            received.is_empty() || received.starts_with("HTTP/1.1 500 "),
+            "{received}"
+        );
+    }
+}
+
 #[test]
 fn the_fields_of_a_service_pass_but_those_of_the_connection() {
     let client = hosted(|_| {
