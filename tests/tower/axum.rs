@@ -79,6 +79,22 @@ fn a_router_that_is_mounted_sees_the_path_below_its_mount() {
 }
 
 #[test]
+fn a_router_sees_the_slash_that_was_sent_whatever_the_policy_for_slashes() {
+    let app = App::new(Routes::new().mount("/api", router()).get("/ours/", || "ours")).slashes(Slashes::Ignore);
+    let client = Client::new(app);
+    for (target, expected) in [
+        ("/ours", (200, "ours")),
+        ("/api", (200, "the root")),
+        ("/api/", (200, "the root")),
+        ("/api/uri", (200, "/uri")),
+        ("/api/uri/", (404, "nothing at /uri/")),
+    ] {
+        let (status, text) = expected;
+        assert_eq!(get_text(&client, target), (status, text.to_owned()), "{target}");
+    }
+}
+
+#[test]
 fn a_router_is_served_and_wrapped_in_hooks_as_anything_else() {
     let hooks = Hooks::on(Routes::new().mount("/api", router())).after(|_, response| {
         response.set_header("X-Hook", "ran");

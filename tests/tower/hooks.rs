@@ -8,7 +8,6 @@ use crate::servers::{Servers, asked};
 use crate::silence;
 
 /// An application that shapes all its responses in one place.
-#[cfg(feature = "json")]
 fn shaped() -> impl Application {
     struct Missing;
     let routes = Routes::new()
@@ -38,7 +37,6 @@ fn shaped() -> impl Application {
         })
 }
 
-#[cfg(feature = "json")]
 #[test]
 fn a_hook_for_responses_sees_the_same_everywhere() {
     let limits = Limits::new().body(100);

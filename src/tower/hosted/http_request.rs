@@ -132,15 +132,12 @@ fn uri(target: &str) -> Result<Uri, Error> {
     })
 }
 
-/// Returns the end of a path, as it was sent, that consists of the segments in `rest`.
+/// Returns the end of a path, as it was sent, that begins where `rest` does.
 fn rest_of<'p>(path: &'p str, rest: Segments<'_>) -> &'p str {
-    let left = rest.count();
-    let mut slashes = path.rmatch_indices('/').map(|(at, _)| at);
-    // `/` alone has no segments.
-    match left.checked_sub(1).and_then(|before| slashes.nth(before)) {
-        Some(start) => path.get(start..).unwrap_or("/"),
-        None => "/",
-    }
+    let mut slashes = path.match_indices('/');
+    let start = slashes.nth(rest.taken()).map(|(start, _)| start);
+    // Nothing is left of `/api`, and a URI has a path.
+    start.and_then(|start| path.get(start..)).unwrap_or("/")
 }
 
 /// Returns `uri` with another path.

@@ -44,33 +44,15 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// Requires the feature `tower`.
 ///
 /// ```
-/// use hansel::{App, Application, Request, Routes};
+/// use axum::{Router, http::Uri, routing::get};
+/// use hansel::{Application, Request, Routes, test::Client, tower};
 ///
-/// /// Any service will do: this one responds with the path it was asked for.
-/// #[derive(Clone)]
-/// struct Echo;
+/// let router: Router = Router::new().fallback(get(|uri: Uri| async move { uri.to_string() }));
+/// let client = Client::new(Routes::new().get("/", || "ours").mount("/theirs", router.clone()));
+/// assert_eq!(client.get("/theirs/x").text(), "/x");
 ///
-/// impl tower_service::Service<http::Request<hansel::tower::Body>> for Echo {
-///     type Response = http::Response<hansel::tower::Body>;
-///     type Error = std::convert::Infallible;
-///     type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
-///
-///     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-///         std::task::Poll::Ready(Ok(()))
-///     }
-///
-///     fn call(&mut self, request: http::Request<hansel::tower::Body>) -> Self::Future {
-///         let path = request.uri().path().as_bytes().to_vec();
-///         std::future::ready(Ok(http::Response::new(hansel::tower::Body::from(path))))
-///     }
-/// }
-///
-/// let app = App::new(Routes::new().get("/", || "ours").mount("/theirs", Echo));
-/// let response = app.call(&Request::get("/theirs/x"));
-/// assert_eq!(response.body().bytes(), Some(&b"/x"[..]));
-///
-/// let theirs = hansel::tower::application(Echo);
-/// assert_eq!(theirs.call(&Request::get("/theirs/x")).body().bytes(), Some(&b"/theirs/x"[..]));
+/// let application: Box<dyn Application> = Box::new(tower::application(router));
+/// assert_eq!(Client::new(application).get("/theirs/x").text(), "/theirs/x");
 /// ```
 pub fn application<S>(service: S) -> Hosted<S> {
     Hosted {
@@ -107,29 +89,24 @@ impl<S> Hosted<S> {
     /// The runtime must run by itself: of tokio's, that is a multi-threaded one. It may be given itself, or by a handle.
     ///
     /// ```
-    /// use hansel::{Routes, tower};
-    /// use tokio::runtime::{Handle, Runtime};
+    /// use axum::{Router, routing::get};
+    /// use hansel::{Routes, test::Client, tower};
+    /// use std::time::Duration;
+    /// use tokio::{runtime::{Handle, Runtime}, time::sleep};
     ///
-    /// # #[derive(Clone)]
-    /// # struct Slow;
-    /// # impl tower_service::Service<http::Request<tower::Body>> for Slow {
-    /// #     type Response = http::Response<tower::Body>;
-    /// #     type Error = std::convert::Infallible;
-    /// #     type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
-    /// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-    /// #         std::task::Poll::Ready(Ok(()))
-    /// #     }
-    /// #     fn call(&mut self, _: http::Request<tower::Body>) -> Self::Future {
-    /// #         std::future::ready(Ok(http::Response::new(tower::Body::from(Vec::new()))))
-    /// #     }
-    /// # }
-    /// # let (router, other) = (Slow, Slow);
+    /// let slow = || async {
+    ///     sleep(Duration::from_millis(1)).await;
+    ///     "at last"
+    /// };
+    /// let router: Router = Router::new().route("/", get(slow));
     /// let runtime = Runtime::new()?;
     /// let handle = runtime.handle().clone();
     /// let routes = Routes::new()
-    ///     .mount("/api", tower::application(router).runtime(handle, Handle::enter))
-    ///     .mount("/other", tower::application(other).runtime(runtime, Runtime::enter));
-    /// # drop(routes);
+    ///     .mount("/one", tower::application(router.clone()).runtime(handle, Handle::enter))
+    ///     .mount("/other", tower::application(router).runtime(runtime, Runtime::enter));
+    /// let client = Client::new(routes);
+    /// assert_eq!(client.get("/one").text(), "at last");
+    /// assert_eq!(client.get("/other").text(), "at last");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
