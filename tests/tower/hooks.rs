@@ -39,7 +39,7 @@ fn shaped() -> impl Application {
 
 #[test]
 fn a_hook_for_responses_sees_the_same_everywhere() {
-    let limits = Limits::new().body(100);
+    let limits = Limits::new().body(100).target(100).fields(10);
     silence();
     let servers = Servers::of(shaped, limits);
     let post = |path: &str, kind: &str, body: &str| {
@@ -70,6 +70,22 @@ fn a_hook_for_responses_sees_the_same_everywhere() {
         (500, "Failed true", ask("GET", "/error")),
         (500, "Failed true", ask("GET", "/state")),
         (500, "Failed true", ask("GET", "/header")),
+        (
+            400,
+            "Refused false",
+            "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+        ),
+        (414, "Refused false", ask("GET", &format!("/{}", "a".repeat(100)))),
+        (
+            431,
+            "Refused false",
+            ask("GET", "/").replace("Host: a", &format!("Host: a{}", "\r\nX: y".repeat(10))),
+        ),
+        (
+            417,
+            "Refused false",
+            ask("GET", "/").replace("Host: a", "Host: a\r\nExpect: more"),
+        ),
         (413, "Refused false", post("/upload", "text/plain", &many)),
         (413, "Refused true", chunked),
     ] {

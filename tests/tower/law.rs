@@ -224,27 +224,60 @@ fn method() -> impl Strategy<Value = &'static str> {
     ]
 }
 
+/// Ends of a path that have a meaning, or none.
+const ENDS: [&str; 19] = [
+    "/", "//", "/..", "/./x", "/[", "/]", "/{x}", "/|", "/^", "/`", "/\"", "/<", "/\\", "/%2F", "/%2f%41", "/%FF",
+    "/%00", "/%zz", "/%",
+];
+
+const QUERIES: [&str; 11] = [
+    "?", "?a=b%", "?%FF", "?a?b", "?a/b", "?[]", "?{x}", "?|^`", "?\"", "?<>", "?'\\",
+];
+
+/// What makes a path an absolute target, or nothing that can be received.
+const BEFORE: [&str; 10] = [
+    "http://a.test",
+    "http://b.test:81",
+    "https://a.test",
+    "HTTP://A.test",
+    "ftp://a.test",
+    "http://[::1]:8",
+    "http://u@a.test",
+    "http://",
+    "http://a b",
+    "a.test",
+];
+
+/// Whole targets.
+const TARGETS: [&str; 8] = [
+    "*",
+    "a.test:80",
+    "http://a.test",
+    "http://a.test?q",
+    "",
+    "x",
+    "/a#b",
+    "/a b",
+];
+
 fn target() -> impl Strategy<Value = String> {
+    let one_of = |texts: &'static [&'static str]| select(texts).prop_map(str::to_owned);
     let end = prop_oneof![
         6 => Just(String::new()),
         2 => "(/[a-z0-9._~!$&'()*+,;=:@-]{0,6}){1,3}",
-        1 => select(&["/", "//", "/..", "/./x", "/[", "/]", "/{x}", "/|", "/^", "/`", "/\"", "/<", "/\\", "/%2F", "/%2f%41", "/%FF", "/%00", "/%zz", "/%"][..]).prop_map(str::to_owned),
+        1 => one_of(&ENDS),
         1 => "/[a-z]{30,80}",
     ];
     let query = prop_oneof![
         4 => Just(String::new()),
         2 => "\\?[a-z0-9=&+%._/?-]{0,10}",
-        1 => select(&["?", "?a=b%", "?%FF", "?a?b", "?a/b", "?[]", "?{x}", "?|^`", "?\"", "?<>", "?'\\"][..]).prop_map(str::to_owned),
+        1 => one_of(&QUERIES),
     ];
+    let before = prop_oneof![8 => Just(String::new()), 3 => one_of(&BEFORE)];
     let origin = (select(&KINDS[..]), end, query).prop_map(|(kind, end, query)| format!("/{kind}{end}{query}"));
-    let before = prop_oneof![
-        8 => Just(""),
-        2 => select(&["http://a.test", "http://b.test:81", "https://a.test", "HTTP://A.test", "ftp://a.test", "http://[::1]:8"][..]),
-        1 => select(&["http://u@a.test", "http://", "http://a b", "a.test"][..]),
-    ];
     prop_oneof![
         12 => (before, origin).prop_map(|(before, origin)| format!("{before}{origin}")),
-        1 => select(&["*", "a.test:80", "http://a.test", "http://a.test?q", "", "x", "/a#b", "/a b"][..]).prop_map(str::to_owned),
+        1 => one_of(&TARGETS),
     ]
 }
 
@@ -312,8 +345,15 @@ fn content() -> impl Strategy<Value = Content> {
 }
 
 fn request() -> impl Strategy<Value = Asked> {
-    let version = prop_oneof![12 => Just("HTTP/1.1"), 2 => Just("HTTP/1.0"), 1 => select(&["HTTP/2.0", "HTTP/1.2", "http/1.1", "HTTP/3.0"][..])];
-    let fields = prop_oneof![6 => prop::collection::vec(field(), 0..4), 1 => prop::collection::vec(field(), 4..12)];
+    let version = prop_oneof![
+        12 => Just("HTTP/1.1"),
+        2 => Just("HTTP/1.0"),
+        1 => select(&["HTTP/2.0", "HTTP/1.2", "http/1.1", "HTTP/3.0"][..]),
+    ];
+    let fields = prop_oneof![
+        6 => prop::collection::vec(field(), 0..4),
+        1 => prop::collection::vec(field(), 4..12),
+    ];
     (method(), target(), version, hosts(), fields, content()).prop_map(
         |(method, target, version, hosts, fields, content)| Asked {
             method,
@@ -335,6 +375,11 @@ enum Way {
 
 /// Returns true if the difference between two responses is one of those that are known: see above. `other` came this way.
 fn is_known(asked: &Asked, own: &Received, way: Way, other: &Received) -> bool {
+    // Over HTTP/1.0, only the end of the connection is the end of a stream.
+    let breaks_off = !own.is_whole || (asked.version == "HTTP/1.0" && asked.target.contains("/cut"));
+    if way == Way::Client {
+        return breaks_off && !other.is_whole;
+    }
     let is_refused = (400..=499).contains(&own.status) || own.status == 505;
     let of_hyper = Received::empty(400);
     let is_uri = asked.target.parse::<http::Uri>().is_ok();
@@ -354,8 +399,6 @@ fn is_known(asked: &Asked, own: &Received, way: Way, other: &Received) -> bool {
     if own.status == 413 && is_chunked {
         return other.status == 413 || (way == Way::ThereAndBack && other.status == 400);
     }
-    // Over HTTP/1.0, only the end of the connection is the end of a stream.
-    let breaks_off = !own.is_whole || (asked.version == "HTTP/1.0" && asked.target.contains("/cut"));
     if breaks_off {
         return !other.is_whole || (way == Way::ThereAndBack && other.status == 500);
     }
@@ -380,7 +423,7 @@ fn the_same_request_gets_the_same_response_whichever_way_it_comes() {
         Ok(())
     };
     let config = Config {
-        cases: 1000,
+        cases: 800,
         failure_persistence: None,
         ..Config::default()
     };
@@ -402,7 +445,7 @@ fn the_same_request_gets_the_same_response_whichever_way_it_comes() {
     outcome.unwrap_or_else(|error| panic!("{error}"));
     // The known differences are exceptions.
     assert!(
-        same.get() * 10 > all.get() * 9,
+        same.get() * 5 > all.get() * 4,
         "{} of {} are the same",
         same.get(),
         all.get()

@@ -110,7 +110,7 @@ fn a_limit_is_the_same_one_everywhere() {
         let responses = servers.responses(&bytes);
         for response in &responses {
             assert_eq!(response.status, status, "{}", String::from_utf8_lossy(&bytes[..80]));
-            // The others see the size of a chunk before its content, and hyper does not tell it: there the handler has begun.
+            // Hyper does not tell the size of a chunk before its content, so the handler has begun there.
             assert!(status == 413 || *response == responses[0], "{responses:?}");
         }
     }

@@ -63,6 +63,46 @@ fn a_request_for_which_no_thread_can_be_started_waits_no_longer_than_any_other()
 }
 
 #[test]
+fn a_hook_for_responses_sees_what_waited_too_long() {
+    let (begins, begun) = mpsc::channel();
+    let (_never, gate) = mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let app = crate::App::new(move |_: &Request| {
+        begins.send(()).unwrap();
+        let _ = gate.lock().unwrap().recv_timeout(NEVER);
+    });
+    let app = app.respond(|seen, response| {
+        let target = seen.request().map_or("", Request::target);
+        response.set_header("X-Seen", format!("{:?} {target}", seen.origin()));
+    });
+    let limits = Limits::new()
+        .queue(1)
+        .queue_time(SOON)
+        .handler(5 * SOON)
+        .transfer_time(SOON);
+    let mut service = Service::new(app).with_limits(limits).with_threads(1);
+    let seen = |reply: Reply| (reply.status().as_u16(), reply.headers()["x-seen"].clone());
+    let mut held = service.call(get("/held"));
+    assert!(is_pending(&mut held));
+    begun.recv().unwrap();
+    let mut queued = service.call(get("/queued"));
+    assert!(is_pending(&mut queued));
+    assert_eq!(
+        seen(reply(&mut service, get("/full"))),
+        (503, "Refused /full".parse().unwrap())
+    );
+    assert_eq!(
+        seen(block_on(queued).unwrap()),
+        (503, "Refused /queued".parse().unwrap())
+    );
+    assert_eq!(seen(block_on(held).unwrap()), (503, "Overdue /held".parse().unwrap()));
+    let mut stalled = frames(&[]);
+    stalled.stalls = true;
+    let stalled = reply(&mut service, post("/stalled").body(stalled).unwrap());
+    assert_eq!(seen(stalled), (408, "Refused /stalled".parse().unwrap()));
+}
+
+#[test]
 fn a_handler_that_takes_too_long_is_answered_for_and_replaced() {
     let limits = Limits::new().handler(SOON).queue(0);
     let (mut service, begun, release) = holding(limits, 2);
