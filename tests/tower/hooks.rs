@@ -20,7 +20,7 @@ fn shaped() -> impl Application {
         .get("/error", || -> hansel::Result<&str> {
             Err(std::io::Error::other("on purpose").into())
         })
-        .get("/state", |_: hansel::State<Missing>| "")
+        .get("/extension", |_: hansel::Extension<Missing>| "")
         .get("/header", || Response::new("").with_header("X-Bad", "a\nb"));
     App::new(routes)
         .slashes(hansel::Slashes::Redirect)
@@ -68,7 +68,7 @@ fn a_hook_for_responses_sees_the_same_everywhere() {
         (200, "Handler true", post("/number", json, "7")),
         (500, "Panicked true", ask("GET", "/panic")),
         (500, "Failed true", ask("GET", "/error")),
-        (500, "Failed true", ask("GET", "/state")),
+        (500, "Failed true", ask("GET", "/extension")),
         (500, "Failed true", ask("GET", "/header")),
         (
             400,
@@ -86,7 +86,7 @@ fn a_hook_for_responses_sees_the_same_everywhere() {
             "Refused false",
             ask("GET", "/").replace("Host: a", "Host: a\r\nExpect: more"),
         ),
-        (413, "Refused false", post("/upload", "text/plain", &many)),
+        (413, "Refused true", post("/upload", "text/plain", &many)),
         (413, "Refused true", chunked),
     ] {
         let [own, hyper, client, _] = servers.responses(request.as_bytes());

@@ -4,6 +4,7 @@ mod axum;
 mod hooks;
 mod http2;
 mod law;
+mod limits;
 mod same;
 mod servers;
 

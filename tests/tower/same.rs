@@ -35,13 +35,13 @@ fn app() -> impl Application {
     handler.into_application()
 }
 
-fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{line} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{fields}\r\n").into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
 
-fn chunked(content: &[u8]) -> Vec<u8> {
+pub(crate) fn chunked(content: &[u8]) -> Vec<u8> {
     let mut body = format!("{:x}\r\n", content.len()).into_bytes();
     body.extend_from_slice(content);
     body.extend_from_slice(b"\r\n0\r\n\r\n");
