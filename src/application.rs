@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dispatch::{LimitExtremes, Observer};
 use crate::pace::Pace;
+use crate::request::Segments;
 use crate::sealed::Seal;
 use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
@@ -36,6 +37,12 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// If it panics, the server responds with 500 and logs the panic.
     fn call(&self, request: &Request) -> Response;
+
+    /// Does what [`call`](Application::call) does, for a request whose path a mount has taken but for `rest`.
+    #[doc(hidden)]
+    fn call_mounted(&self, request: &Request, _rest: Segments<'_>) -> Response {
+        self.call(request)
+    }
 
     /// Does what [`call`](Application::call) does, and notifies `observer` of every decision of dispatch. It is for tests and
     /// tools. By default nothing is notified, which is right for an application that does not dispatch.
@@ -75,6 +82,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).call(request)
     }
 
+    fn call_mounted(&self, request: &Request, rest: Segments<'_>) -> Response {
+        (**self).call_mounted(request, rest)
+    }
+
     fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
         (**self).call_watched(request, observer)
     }
@@ -99,6 +110,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
 impl<A: Application + ?Sized> Application for Box<A> {
     fn call(&self, request: &Request) -> Response {
         (**self).call(request)
+    }
+
+    fn call_mounted(&self, request: &Request, rest: Segments<'_>) -> Response {
+        (**self).call_mounted(request, rest)
     }
 
     fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
@@ -131,7 +146,7 @@ impl<A: Application + ?Sized> Application for Box<A> {
 /// | `Fn(&Request) -> impl IntoResponse` | every method and path |
 /// | `Fn(&Request, &mut Response)` | every method and path, by changing a response that begins as an empty 200 |
 ///
-/// What else a handler needs, a closure captures.
+/// What else a handler needs, a closure captures. With the feature `tower`, a `tower` service can be served as well.
 ///
 /// `Shape` distinguishes these, and never needs to be written. This trait is sealed: implement [`Application`] instead.
 #[diagnostic::on_unimplemented(

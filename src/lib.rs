@@ -124,7 +124,7 @@
 //!
 //! # Other servers
 //! The module [`tower`] has both directions: an [`Application`] as a `tower` service, to run on hyper with HTTP/2 or in
-//! a program that is `async` already, and a `tower` service as an application.
+//! a program that is `async` already; and a `tower` service, such as an `axum::Router`, as an application or a part of it.
 //!
 //! # Logs and spans
 //! Messages for operators go to the crate [`log`](https://docs.rs/log). With the feature `tracing`, each request that reaches a handler has a span:

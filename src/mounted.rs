@@ -38,7 +38,8 @@ impl<A: Application> Dispatch for Mounted<A> {
         let name = std::any::type_name::<A>();
         let any = MethodSet::any();
         let endpoint = Endpoint::with_pace("Application", name, &any, self.pace);
-        let all = Step::taking_text("Application", "", walk.segments().text().len());
+        let rest = walk.segments();
+        let all = Step::taking_text("Application", "", rest.text().len());
         walk.descend(all, |walk| {
             // Its routes may take more than what is set around it, or less.
             let checks_body = self.limits.body.is_none();
@@ -46,7 +47,7 @@ impl<A: Application> Dispatch for Mounted<A> {
                 if let Some(hook) = &self.response_hook {
                     request.enter_subtree(hook);
                 }
-                self.application.call(request)
+                self.application.call_mounted(request, rest)
             })
         })
     }

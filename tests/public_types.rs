@@ -97,10 +97,11 @@ fn certificates_keep_their_traits() {
 #[cfg(feature = "tower")]
 #[test]
 fn tower_types_keep_their_traits() {
-    all!(is_debug: hansel::tower::Body, hansel::tower::Service);
-    all!(is_send: hansel::tower::Body, hansel::tower::Service);
-    all!(is_sync: hansel::tower::Body, hansel::tower::Service);
-    all!(is_clone: hansel::tower::Service);
+    use hansel::tower::{Body, Hosted, Original, Service};
+    all!(is_debug: Body, Hosted<Service>, Original, Service);
+    all!(is_send: Body, Hosted<Service>, Original, Service);
+    all!(is_sync: Body, Hosted<Service>, Original, Service);
+    all!(is_clone: Hosted<Service>, Original, Service);
 }
 
 #[test]

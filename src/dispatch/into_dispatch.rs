@@ -16,6 +16,7 @@ use crate::sealed::Seal;
 /// | an [`Application`](crate::Application) | everything below the path |
 /// | a function that takes only the request, and perhaps a response | everything below the path |
 /// | any other function | GET, with the rest of the path as its arguments |
+/// | a `tower` service (feature `tower`) | everything below the path, and sees only that part of it |
 ///
 /// `Kind` is inferred and never written by hand.
 ///

@@ -167,7 +167,7 @@ impl RequestBody {
     }
 
     /// Returns the whole content, unless it is still arriving.
-    fn here<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
+    pub(super) fn here<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
         match (&self.content, self.whole.get()) {
             (_, Some(whole)) => Some(whole),
             (Content::Empty, None) => Some(&[]),

@@ -257,6 +257,12 @@ impl Request {
         self.body.bytes(self.head_and_body())
     }
 
+    /// Returns true if the body is still arriving, and has not been read as a whole.
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_live_body(&self) -> bool {
+        self.body.here(self.head_and_body()).is_none()
+    }
+
     /// Returns the whole body as text.
     ///
     /// # Errors

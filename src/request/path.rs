@@ -166,6 +166,13 @@ impl<'r> Segments<'r> {
         self.path.masked().get(self.start..).unwrap_or("")
     }
 
+    /// Returns how many slashes begin segments that were consumed.
+    #[cfg(feature = "tower")]
+    pub(crate) fn taken(&self) -> usize {
+        let before = self.path.octets().get(..self.start).unwrap_or_default();
+        before.iter().filter(|octet| **octet == b'/').count()
+    }
+
     /// Returns the whole path, including what was consumed, and one more slash.
     #[inline]
     pub(crate) fn whole(&self) -> &'r str {

@@ -283,6 +283,15 @@ impl Body {
         }
     }
 
+    /// Creates a body of bytes that have no Content-Type but that of a header.
+    #[cfg(feature = "tower")]
+    pub(crate) fn untyped(bytes: Vec<u8>) -> Body {
+        Body {
+            kind: Kind::Bytes(bytes),
+            content_type: None,
+        }
+    }
+
     /// Creates a JSON body. Its Content-Type is that of JSON unless a header says otherwise.
     #[cfg(feature = "json")]
     pub(crate) fn json(text: Vec<u8>) -> Body {

@@ -17,7 +17,7 @@ use super::call::Call;
 use crate::Limits;
 use crate::exchange::Incoming;
 use crate::pace;
-use crate::pipe::Reader;
+use crate::pipe::{Reader, Writer};
 use crate::request::BodyError;
 
 /// How the content is framed.
@@ -106,6 +106,29 @@ impl<B: Body> Arriving<B> {
             }
         }
         Poll::Ready(Some(Ok(out)))
+    }
+
+    /// Passes on what is here, as far as there is room for it.
+    pub(super) fn pass_on(&mut self, to: &mut Option<Writer>, context: &mut Context<'_>) {
+        while let Some(writer) = to {
+            match writer.poll_room(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => *to = None,
+                Poll::Pending => return,
+            }
+            let Some(writer) = to else { return };
+            match self.poll_next(context) {
+                Poll::Ready(Some(Ok(bytes))) => writer.push(&bytes),
+                // Without an end it has broken off.
+                Poll::Ready(Some(Err(_))) => *to = None,
+                Poll::Ready(None) => {
+                    if let Some(writer) = to.take() {
+                        writer.end();
+                    }
+                }
+                Poll::Pending => return,
+            }
+        }
     }
 
     fn append(&mut self, frame: Frame<B::Data>, out: &mut Vec<u8>) {

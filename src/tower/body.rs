@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
+use super::hosted::Fed;
 use super::pool::Pool;
 use crate::lock::lock;
 use crate::pipe::Reader;
@@ -27,7 +29,10 @@ pub struct Body {
 }
 
 enum Source {
-    Whole(Option<Bytes>),
+    /// Bytes, and the trailers behind them.
+    Whole(Option<Bytes>, Option<HeaderMap>),
+    /// The handler's thread reads it from the client.
+    Fed(Fed),
     /// A thread writes it.
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
@@ -37,7 +42,23 @@ impl Body {
     pub(super) fn whole(bytes: Bytes) -> Body {
         Body {
             left: Some(bytes.len() as u64),
-            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), None),
+        }
+    }
+
+    /// Adds trailers to a body that is whole.
+    pub(super) fn with_trailers(mut self, trailers: HeaderMap) -> Body {
+        if let Source::Whole(_, at_end) = &mut self.source {
+            *at_end = Some(trailers).filter(|trailers| !trailers.is_empty());
+        }
+        self
+    }
+
+    /// Creates a body from what is still arriving.
+    pub(super) fn fed(fed: Fed, len: Option<u64>) -> Body {
+        Body {
+            source: Source::Fed(fed),
+            left: len,
         }
     }
 
@@ -78,7 +99,18 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let left = self.left;
         let polled = match &mut self.source {
-            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Whole(bytes, trailers) => {
+                let bytes = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
+                return Poll::Ready(bytes.or_else(|| trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))));
+            }
+            Source::Fed(fed) => {
+                let polled = fed.poll_frame(context);
+                if let Poll::Ready(Some(Ok(frame))) = &polled {
+                    let data = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    self.left = left.map(|left| left.saturating_sub(data));
+                }
+                return polled;
+            }
             // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
@@ -91,19 +123,23 @@ impl http_body::Body for Body {
                 Some(Ok(Frame::data(taken.into())))
             }
             Err(error) => {
-                self.source = Source::Whole(None);
+                self.source = Source::Whole(None, None);
                 Some(Err(error))
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None))
+        match &self.source {
+            Source::Whole(bytes, trailers) => bytes.is_none() && trailers.is_none(),
+            Source::Fed(fed) => fed.is_over(),
+            Source::Arriving(_) | Source::File(..) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match (&self.source, self.left) {
-            (Source::Whole(bytes), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            (Source::Whole(bytes, _), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             (_, Some(left)) => SizeHint::with_exact(left),
             (_, None) => SizeHint::default(),
         }
@@ -139,8 +175,11 @@ impl FileSource {
                     return Poll::Ready(Ok(bytes));
                 }
                 drop(piece);
-                let source = Arc::clone(self);
-                pool.go_on(move || source.read(part, bytes));
+                let reading = Reading {
+                    source: Arc::clone(self),
+                    part: Some(part),
+                };
+                pool.go_on(move || reading.read(bytes));
                 Poll::Pending
             }
             Piece::Wanted(_) => Poll::Pending,
@@ -151,15 +190,40 @@ impl FileSource {
         }
     }
 
-    /// Reads a piece from a disk.
-    fn read(&self, mut part: FilePart, mut into: Vec<u8>) {
-        let read = part.read_next(&mut into).map(|n| {
-            into.truncate(n);
-            into
-        });
+    /// Hands a piece over to the waiting task.
+    fn hand_over(&self, read: io::Result<Vec<u8>>, part: FilePart) {
         let before = std::mem::replace(&mut *lock(&self.0), Piece::Here(read, part));
         if let Piece::Wanted(waker) = before {
             waker.wake();
+        }
+    }
+}
+
+/// A piece of a file that a thread reads.
+struct Reading {
+    source: Arc<FileSource>,
+    /// Taken when it is read.
+    part: Option<FilePart>,
+}
+
+impl Reading {
+    /// Reads the piece from a disk.
+    fn read(mut self, mut into: Vec<u8>) {
+        if let Some(mut part) = self.part.take() {
+            let read = part.read_next(&mut into).map(|n| {
+                into.truncate(n);
+                into
+            });
+            self.source.hand_over(read, part);
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(part) = self.part.take() {
+            let error = io::Error::other("there is no thread to read the file");
+            self.source.hand_over(Err(error), part);
         }
     }
 }
@@ -171,10 +235,26 @@ fn room(part: &FilePart) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::block_on;
+    use super::super::hosted::block_on;
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;
+
+    #[test]
+    fn a_file_for_which_no_thread_can_be_started_breaks_off() {
+        let mut body = crate::Body::file(std::fs::File::open("Cargo.lock").unwrap()).unwrap();
+        body.on_disk(Arc::new(|| {}));
+        let crate::response::body::Kind::File(part) = body.kind else {
+            panic!("not a file")
+        };
+        let pool = Arc::new(Pool::new(1, 0));
+        pool.shared()
+            .is_out_of_threads
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        let mut body = std::pin::pin!(Body::file(part, pool));
+        let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
+        assert!(frame.is_some_and(|frame| frame.is_err()));
+    }
 
     #[test]
     fn a_file_on_a_slow_disk_is_read_by_threads_and_never_by_the_task() {

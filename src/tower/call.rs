@@ -57,6 +57,8 @@ struct Running {
 pub(super) enum GivenUp {
     /// Too many are waiting already.
     Full,
+    /// There is no thread, and none can be started.
+    NoThread,
     /// It has waited too long for this.
     Waited(Needs),
     /// Its thread did not respond in time, and is lost.
@@ -86,10 +88,14 @@ impl<R: Send + 'static> Call<R> {
         })
     }
 
-    /// Has a thread make the call, for which it waits up to `queue_time`. Returns true if it may wait at all.
-    pub(super) fn enter(self: &Arc<Self>, needs: Needs, queue_time: Duration) -> bool {
+    /// Has a thread make the call, for which it waits up to `queue_time`.
+    ///
+    /// # Errors
+    /// Returns why it may not even wait.
+    pub(super) fn enter(self: &Arc<Self>, needs: Needs, queue_time: Duration) -> Result<(), GivenUp> {
         match self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) {
-            Entry::Full => return false,
+            Entry::Full => return Err(GivenUp::Full),
+            Entry::NoThread => return Err(GivenUp::NoThread),
             Entry::Entered => {}
             Entry::Queued => {
                 let mut state = lock(&self.state);
@@ -98,7 +104,7 @@ impl<R: Send + 'static> Call<R> {
                 }
             }
         }
-        true
+        Ok(())
     }
 
     /// Makes `rest` wait without a thread for a place to send the response from, up to `queue_time`. If it is too late,
@@ -220,12 +226,15 @@ impl<R: Send + 'static> Call<R> {
         let mut state = lock(&self.state);
         if let Stage::Waiting(_, needs) = state.stage {
             // The lock is held: it cannot expire, or be left, before it is in the queue.
-            if self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) == Entry::Full {
-                let rest = std::mem::replace(&mut state.stage, Stage::GivenUp(GivenUp::Full));
-                state.alarm = None;
-                self.tell(state);
-                drop_contained(rest);
-            }
+            let given_up = match self.pool.enter(Arc::clone(self) as Arc<dyn Job>, needs) {
+                Entry::Entered | Entry::Queued => return,
+                Entry::Full => GivenUp::Full,
+                Entry::NoThread => GivenUp::NoThread,
+            };
+            let rest = std::mem::replace(&mut state.stage, Stage::GivenUp(given_up));
+            state.alarm = None;
+            self.tell(state);
+            drop_contained(rest);
             return;
         }
         state.alarm = None;

@@ -1,6 +1,7 @@
 //! Threads for work that may block: a limited number, and a limited queue.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(super) struct Shared {
     called: Condvar,
     threads: usize,
     queue: usize,
+    /// True if no thread can be started.
+    #[cfg(test)]
+    pub(super) is_out_of_threads: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -64,6 +68,8 @@ pub(super) enum Entry {
     Queued,
     /// The queue is full.
     Full,
+    /// There is no thread, and none can be started.
+    NoThread,
 }
 
 impl Pool {
@@ -75,6 +81,8 @@ impl Pool {
             called: Condvar::new(),
             threads: threads.max(1),
             queue,
+            #[cfg(test)]
+            is_out_of_threads: Default::default(),
         }))
     }
 
@@ -83,11 +91,11 @@ impl Pool {
     }
 
     /// Runs a piece of work on a thread before any job. It belongs to a response that has begun, of which there are as
-    /// many as the outer server has connections.
+    /// many as the outer server has connections. Where there is no thread, and none can be started, it is dropped.
     pub(super) fn go_on(&self, piece: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.0.state);
         state.pieces.push_back(Box::new(piece));
-        self.0.call(state);
+        let _ = self.0.call(state);
     }
 }
 
@@ -116,13 +124,19 @@ impl Shared {
         if !has_all && line.len() >= self.queue.saturating_add(at_once) {
             return Entry::Full;
         }
-        line.push_back(job);
-        self.call(state);
-        if has_all { Entry::Entered } else { Entry::Queued }
+        line.push_back(Arc::clone(&job));
+        match self.call(state) {
+            // Nobody would take it out of the line. If somebody has already, there is a thread again.
+            Err(0) if self.forget(&job) => Entry::NoThread,
+            // It waits for those that are busy.
+            Err(1..) => Entry::Queued,
+            Ok(()) | Err(0) if has_all => Entry::Entered,
+            Ok(()) | Err(0) => Entry::Queued,
+        }
     }
 
-    /// Removes a job that need not be run any more.
-    pub(super) fn forget(&self, job: &Arc<dyn Job>) {
+    /// Removes a job that need not be run any more. Returns true if it was waiting.
+    pub(super) fn forget(&self, job: &Arc<dyn Job>) -> bool {
         let forgotten = {
             let State {
                 jobs, streaming_jobs, ..
@@ -132,7 +146,7 @@ impl Shared {
                 line.iter().position(is_it).and_then(|place| line.remove(place))
             })
         };
-        drop(forgotten);
+        forgotten.is_some()
     }
 
     /// Notes that a thread has not come back from its job in time. Another may replace it. Returns how many are lost.
@@ -140,7 +154,7 @@ impl Shared {
         let mut state = lock(&self.state);
         state.lost += 1;
         let lost = state.lost;
-        self.call(state);
+        let _ = self.call(state);
         lost
     }
 
@@ -180,26 +194,42 @@ impl Shared {
         self.threads + state.lost.min(self.threads / 2)
     }
 
-    /// Gets a thread for what waits, a new one if needed.
-    fn call(self: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
+    /// Gets a thread for what waits, a new one if needed. If that can't be started, returns how many there are.
+    fn call(self: &Arc<Shared>, mut state: MutexGuard<'_, State>) -> Result<(), usize> {
         let waiting = state.pieces.len() + self.ready(&state);
         let needs_thread = waiting > state.alive - state.busy && state.alive < self.capacity(&state);
         state.alive += usize::from(needs_thread);
         drop(state);
         self.called.notify_one();
-        if needs_thread {
-            let shared = Arc::clone(self);
-            let started = thread::Builder::new()
-                .name("hansel-tower".into())
-                .spawn(move || shared.live());
-            if let Err(error) = started {
-                lock(&self.state).alive -= 1;
-                // A waiting request gets an error when it has waited too long.
-                report::error!(
-                    "can't start a thread for a handler: {error}; requests wait for the threads that are running"
-                );
-            }
+        if !needs_thread {
+            return Ok(());
         }
+        let Err(error) = self.start() else { return Ok(()) };
+        let mut state = lock(&self.state);
+        state.alive -= 1;
+        let alive = state.alive;
+        let dropped = if alive == 0 {
+            std::mem::take(&mut state.pieces)
+        } else {
+            VecDeque::new()
+        };
+        drop(state);
+        // A request that waits gets an error when it has waited too long.
+        report::error!(
+            "can't start a thread for a handler: {error}; requests wait for the {alive} threads that are running"
+        );
+        drop(dropped);
+        Err(alive)
+    }
+
+    fn start(self: &Arc<Shared>) -> io::Result<()> {
+        #[cfg(test)]
+        if self.is_out_of_threads.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let shared = Arc::clone(self);
+        let thread = thread::Builder::new().name("hansel-tower".into());
+        thread.spawn(move || shared.live()).map(drop)
     }
 
     fn live(self: &Arc<Shared>) {
@@ -260,7 +290,7 @@ impl Drop for StreamingPlace {
         let mut state = lock(&self.0.state);
         state.streams -= 1;
         if !state.streaming_jobs.is_empty() {
-            self.0.call(state);
+            let _ = self.0.call(state);
         }
     }
 }
@@ -268,6 +298,7 @@ impl Drop for StreamingPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::Ordering::SeqCst;
     use std::sync::{Barrier, mpsc};
 
     struct Work(Mutex<Option<Piece>>);
@@ -485,6 +516,26 @@ mod tests {
         assert!(pool.shared().streaming_place().is_none(), "it is as good as taken");
         hold.release.send(()).unwrap();
         of_streaming.begun.recv().unwrap();
+    }
+
+    #[test]
+    fn where_no_thread_can_be_started_work_waits_for_those_that_run_and_is_given_up_if_there_are_none() {
+        let pool = Pool::new(2, 1);
+        let out_of_threads = |is: bool| pool.shared().is_out_of_threads.store(is, SeqCst);
+        out_of_threads(true);
+        assert_eq!(pool.enter(job(|| {})), Entry::NoThread);
+        let (dropped, seen) = mpsc::channel::<()>();
+        pool.go_on(move || drop(dropped));
+        assert!(seen.recv().is_err(), "it is dropped");
+        out_of_threads(false);
+        let (first, hold) = held();
+        assert_eq!(pool.enter(first), Entry::Entered);
+        hold.begun.recv().unwrap();
+        out_of_threads(true);
+        let (second, of_second) = held();
+        assert_eq!(pool.enter(second), Entry::Queued);
+        hold.release.send(()).unwrap();
+        of_second.begun.recv().unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{code, sources};
+use super::{code, is_named_tests, sources};
 
 /// The path of a module below the root of its crate.
 type Module = Vec<String>;
@@ -172,7 +172,7 @@ impl Imports {
 
 /// Files that only tests have.
 fn is_of_tests(path: &Path) -> bool {
-    path.ends_with("event_loop/fixture.rs") || path.ends_with("threads/models.rs")
+    is_named_tests(path) || path.ends_with("event_loop/fixture.rs") || path.ends_with("threads/models.rs")
 }
 
 fn reachable<'p>(arrows: &BTreeMap<&'p Path, BTreeSet<&'p Path>>, from: &Path) -> BTreeSet<&'p Path> {

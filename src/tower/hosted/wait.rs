@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::pace;
 
 /// Waits for a future on the calling thread.
-pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(in super::super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waited = wait(future, || {
         thread::park();
         Ok::<_, Infallible>(())
@@ -31,8 +31,13 @@ pub(super) fn block_on_while<T>(
     waited.ok()
 }
 
+/// Returns a waker that unparks the calling thread.
+pub(super) fn unparking() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
 fn wait<T, E>(future: impl Future<Output = T>, mut park: impl FnMut() -> Result<(), E>) -> Result<T, E> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = unparking();
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
