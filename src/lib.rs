@@ -173,6 +173,8 @@ mod app;
 mod application;
 #[cfg(feature = "cors")]
 mod cors;
+#[cfg(feature = "cookies")]
+pub mod cookies;
 mod date;
 mod deadline;
 pub mod dispatch;
@@ -208,6 +210,9 @@ pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
 #[cfg(feature = "cors")]
 pub use cors::Cors;
+#[cfg(feature = "cookies")]
+#[doc(inline)]
+pub use cookies::{Cookie, Cookies, Keys, SameSite};
 #[cfg(feature = "form")]
 #[doc(inline)]
 pub use dispatch::Form;
