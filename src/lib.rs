@@ -196,6 +196,8 @@ mod response;
 mod sealed;
 mod seen;
 mod server;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 pub mod test;
 mod threads;
 #[cfg(feature = "tower")]
@@ -241,3 +243,6 @@ pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
 pub use server::{Drained, Handle, Limits, Listener, Server};
+#[cfg(feature = "sessions")]
+#[doc(inline)]
+pub use sessions::{Session, Sessions};

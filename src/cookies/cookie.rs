@@ -125,7 +125,11 @@ impl Cookie {
     /// Keeps the cookie for this time, also when the browser closes. Fractions of a second are cut off; nothing is left of
     /// less than one, and the cookie is removed.
     pub fn max_age(mut self, age: Duration) -> Cookie {
-        self.age = if age.as_secs() == 0 { Age::Over } else { Age::Lasting(age) };
+        self.age = if age.as_secs() == 0 {
+            Age::Over
+        } else {
+            Age::Lasting(age)
+        };
         self
     }
 
@@ -256,7 +260,10 @@ impl Cookie {
         }
         let is_path = self.path.starts_with('/') && is_attribute(&self.path);
         let is_domain = |domain: &String| {
-            domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) && is_attribute(domain)
+            domain
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+                && is_attribute(domain)
         };
         if !is_path {
             return Err(Problem::Attribute("Path"));
@@ -356,7 +363,8 @@ impl fmt::Display for InvalidCookie {
 impl std::error::Error for InvalidCookie {}
 
 fn has_prefix(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// RFC 9110 §5.6.2.
@@ -395,7 +403,10 @@ mod tests {
             "a=b; Path=/; Secure; HttpOnly; SameSite=Lax"
         );
         let open = Cookie::unprefixed("a", "").without_secure().without_http_only();
-        assert_eq!(written(open.same_site(SameSite::Strict)).unwrap(), "a=; Path=/; SameSite=Strict");
+        assert_eq!(
+            written(open.same_site(SameSite::Strict)).unwrap(),
+            "a=; Path=/; SameSite=Strict"
+        );
     }
 
     #[test]
@@ -418,7 +429,17 @@ mod tests {
 
     #[test]
     fn s4_1_1_what_would_be_read_as_something_else_is_refused() {
-        for value in ["a b", "a;b", "a,b", "a\"", "a\\", "a\r\nSet-Cookie: b=c", "é", "\0", "\u{7f}"] {
+        for value in [
+            "a b",
+            "a;b",
+            "a,b",
+            "a\"",
+            "a\\",
+            "a\r\nSet-Cookie: b=c",
+            "é",
+            "\0",
+            "\u{7f}",
+        ] {
             assert!(written(Cookie::new("a", value)).is_err(), "{value:?}");
         }
         for name in ["", "a b", "a=b", "a;b", "é", "a\n", "[a]"] {
@@ -428,7 +449,10 @@ mod tests {
             assert!(written(Cookie::unprefixed("a", "b").path(path)).is_err(), "{path:?}");
         }
         for domain in ["", "a b", "a;b", "é.example", "a/b"] {
-            assert!(written(Cookie::unprefixed("a", "b").domain(domain)).is_err(), "{domain:?}");
+            assert!(
+                written(Cookie::unprefixed("a", "b").domain(domain)).is_err(),
+                "{domain:?}"
+            );
         }
         assert!(written(Cookie::unprefixed("a", "b").without_secure().same_site(SameSite::None)).is_err());
     }

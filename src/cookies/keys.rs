@@ -166,7 +166,9 @@ impl Keys {
         let (salt, sealed) = sealed.split_first_chunk::<SALT>()?;
         self.0.iter().find_map(|pair| {
             let mut sealed = sealed.to_vec();
-            let text = pair.message_key(salt)?.open_in_place(nonce(), Aad::from(name), &mut sealed);
+            let text = pair
+                .message_key(salt)?
+                .open_in_place(nonce(), Aad::from(name), &mut sealed);
             let (expires, value) = text.ok()?.split_first_chunk()?;
             if now >= u64::from_be_bytes(*expires) {
                 return None;
@@ -216,7 +218,9 @@ fn random<const N: usize>() -> Option<[u8; N]>
 where
     [u8; N]: rand::RandomlyConstructable,
 {
-    rand::generate::<[u8; N]>(&SystemRandom::new()).ok().map(|random| random.expose())
+    rand::generate::<[u8; N]>(&SystemRandom::new())
+        .ok()
+        .map(|random| random.expose())
 }
 
 fn key_of_hex(text: &str) -> Option<[u8; KEY]> {
@@ -311,9 +315,18 @@ mod tests {
     fn keys_rotate() {
         let (old, new) = (Keys::new(&A), Keys::new(&B).with_old(&A));
         for (seal, open) in SEALS {
-            assert!(open(&new, 0, "a", &seal(&old, "a", "value", 1)).is_some(), "the old one still counts");
-            assert!(open(&old, 0, "a", &seal(&new, "a", "value", 1)).is_none(), "the new one signs");
-            assert!(open(&Keys::new(&B), 0, "a", &seal(&old, "a", "value", 1)).is_none(), "until it is removed");
+            assert!(
+                open(&new, 0, "a", &seal(&old, "a", "value", 1)).is_some(),
+                "the old one still counts"
+            );
+            assert!(
+                open(&old, 0, "a", &seal(&new, "a", "value", 1)).is_none(),
+                "the new one signs"
+            );
+            assert!(
+                open(&Keys::new(&B), 0, "a", &seal(&old, "a", "value", 1)).is_none(),
+                "until it is removed"
+            );
         }
     }
 
@@ -339,7 +352,10 @@ mod tests {
             assert!(error.to_string().starts_with("key 2 "), "{error}");
             assert!(!format!("{error} {error:?}").contains(wrong), "{error}");
         }
-        assert_eq!(Keys::from_env("HANSEL_NO_SUCH_VARIABLE").unwrap_err(), InvalidKeys(Cause::Missing));
+        assert_eq!(
+            Keys::from_env("HANSEL_NO_SUCH_VARIABLE").unwrap_err(),
+            InvalidKeys(Cause::Missing)
+        );
     }
 
     proptest! {

@@ -38,5 +38,8 @@ pub use received::Cookies;
 /// Returns the seconds since 1970.
 fn seconds() -> u64 {
     // A clock before 1970 was never set.
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }

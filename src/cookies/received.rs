@@ -119,7 +119,12 @@ mod tests {
             (b"a=x y,z; b=\xc3\xa9", &[("a", "x y,z"), ("b", "é")]),
             (b"", &[]),
         ] {
-            assert_eq!(cookies(&[sent]).iter().collect::<Vec<_>>(), expected, "{}", sent.escape_ascii());
+            assert_eq!(
+                cookies(&[sent]).iter().collect::<Vec<_>>(),
+                expected,
+                "{}",
+                sent.escape_ascii()
+            );
         }
         let split = cookies(&[b"a=1", b"b=2; c=3"]);
         assert_eq!(split.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2"), ("c", "3")]);
@@ -127,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_cookie_that_another_host_can_set_is_not_taken_for_ours() {
-        let sent = cookies(&[b"theme=evil; __Secure-theme=evil; __host-theme=evil; __Host-theme=dark; __Host-theme=late"]);
+        let sent =
+            cookies(&[b"theme=evil; __Secure-theme=evil; __host-theme=evil; __Host-theme=dark; __Host-theme=late"]);
         assert_eq!(sent.value("theme"), Some("dark"));
         assert_eq!(sent.unprefixed("theme"), Some("evil"));
         assert_eq!(cookies(&[b"theme=evil"]).value("theme"), None);

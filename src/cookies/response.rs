@@ -73,7 +73,9 @@ impl Response {
 
     /// Keeps all Set-Cookie headers but those of this name.
     fn forget(&mut self, name: &str) {
-        let cookies = self.headers().filter(|(header, _)| header.eq_ignore_ascii_case("set-cookie"));
+        let cookies = self
+            .headers()
+            .filter(|(header, _)| header.eq_ignore_ascii_case("set-cookie"));
         let kept = cookies.filter(|header| !sets(*header, name));
         let kept: Vec<Vec<u8>> = kept.map(|(_, value)| value.to_vec()).collect();
         self.remove_header("Set-Cookie");
@@ -115,7 +117,9 @@ mod tests {
     fn an_invalid_cookie_is_a_500_and_never_sent() {
         let client = Client::new(|| {
             let evil = Cookie::new("a", "b\r\nInjected: 1");
-            Response::new("body").with_cookie(evil).with_status(crate::StatusCode::OK)
+            Response::new("body")
+                .with_cookie(evil)
+                .with_status(crate::StatusCode::OK)
         });
         let response = client.get("/");
         assert_eq!(response.status(), 500);

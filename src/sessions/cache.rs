@@ -26,7 +26,11 @@ pub(super) fn mark(response: &mut Response, sets_cookie: bool) {
 fn lists(response: &Response, name: &str, words: &[&str]) -> bool {
     let lines = response.headers().filter(|(other, _)| other.eq_ignore_ascii_case(name));
     let mut elements = lines.flat_map(|(_, line)| line.split(|byte| *byte == b','));
-    elements.any(|element| words.iter().any(|word| element.trim_ascii().eq_ignore_ascii_case(word.as_bytes())))
+    elements.any(|element| {
+        words
+            .iter()
+            .any(|word| element.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 #[cfg(test)]
@@ -69,6 +73,9 @@ mod tests {
         let mut response = Response::default().with_header("Vary", "Accept");
         mark(&mut response, false);
         let all = response.headers().filter(|(name, _)| *name == "Vary");
-        assert_eq!(all.map(|(_, value)| value).collect::<Vec<_>>(), [&b"Accept"[..], b"Cookie"]);
+        assert_eq!(
+            all.map(|(_, value)| value).collect::<Vec<_>>(),
+            [&b"Accept"[..], b"Cookie"]
+        );
     }
 }

@@ -19,7 +19,9 @@ impl Id {
     /// Creates a random id.
     pub(super) fn random() -> Result<Id, NoRandomness> {
         let random = rand::generate::<[u8; LENGTH]>(&SystemRandom::new());
-        random.map(|random| Id(random.expose())).map_err(|Unspecified| NoRandomness)
+        random
+            .map(|random| Id(random.expose()))
+            .map_err(|Unspecified| NoRandomness)
     }
 
     /// Reads an id that a client sent.
@@ -80,7 +82,14 @@ mod tests {
     #[test]
     fn what_is_no_id_is_none() {
         let text = Id::random().unwrap().text();
-        for wrong in ["", "x", &text[1..], &format!("{text}A"), &format!("{text}="), &"é".repeat(43)] {
+        for wrong in [
+            "",
+            "x",
+            &text[1..],
+            &format!("{text}A"),
+            &format!("{text}="),
+            &"é".repeat(43),
+        ] {
             assert!(Id::parse(wrong).is_none(), "{wrong}");
         }
     }

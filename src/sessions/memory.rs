@@ -93,7 +93,10 @@ fn is_last_change(by_key: &HashMap<StoreKey, Entry>, key: &StoreKey, change: u64
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 impl Store for MemoryStore {
@@ -124,7 +127,9 @@ impl Store for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,7 +168,9 @@ mod tests {
         }
         store.replace(&key(0), 1, &session(2)).unwrap();
         store.insert(&key(3), &session(1)).unwrap();
-        let there: Vec<_> = (0..4).map(|number| store.load(&key(number)).unwrap().is_some()).collect();
+        let there: Vec<_> = (0..4)
+            .map(|number| store.load(&key(number)).unwrap().is_some())
+            .collect();
         assert_eq!(there, [true, false, true, true]);
     }
 
@@ -171,7 +178,9 @@ mod tests {
     fn what_has_expired_makes_room_first() {
         let store = MemoryStore::new(10);
         for number in 0..5 {
-            store.insert(&key(number), &Stored::new(1, u64::from(number), "")).unwrap();
+            store
+                .insert(&key(number), &Stored::new(1, u64::from(number), ""))
+                .unwrap();
         }
         store.insert(&key(5), &session(1)).unwrap();
         assert_eq!(store.len(), 1);

@@ -87,7 +87,11 @@ mod tests {
         record.touch(4000);
         assert_eq!(record.end(LIFETIME), 5000);
         record.touch(4500);
-        assert_eq!(record.end(LIFETIME), 5100, "use does not prolong it beyond its absolute end");
+        assert_eq!(
+            record.end(LIFETIME),
+            5100,
+            "use does not prolong it beyond its absolute end"
+        );
         record.restart(u64::MAX - 1);
         assert_eq!(record.end(LIFETIME), u64::MAX);
     }
