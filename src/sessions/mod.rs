@@ -1,6 +1,7 @@
 //! Sessions: what a service remembers of a browser from one request to the next; and protection against forged requests.
 mod builder;
 mod cache;
+mod csrf;
 mod flash;
 mod host;
 mod id;
@@ -13,6 +14,7 @@ mod state;
 mod store;
 
 pub use builder::Sessions;
+pub use csrf::{Csrf, CsrfToken};
 pub use flash::Flash;
 pub use memory::MemoryStore;
 pub use session::Session;

@@ -59,7 +59,9 @@ impl Settings {
         if self.is_persistent {
             cookie = cookie.max_age(Duration::from_secs(seconds));
         }
-        response.set_cookie(cookie);
+        if let Err(error) = response.try_set_cookie(cookie) {
+            response.fail(format!("a session can't be kept: {error}; keep less in it, or sessions in a store"));
+        }
         cache::mark(response, true);
     }
 

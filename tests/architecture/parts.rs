@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::imports::Imports;
 
 /// The rooms that are parts.
-const PARTS: &[&str] = &["cors.rs"];
+const PARTS: &[&str] = &["cookies", "cors.rs", "sessions"];
 
 /// The modules that users see.
-const PUBLIC: &[&str] = &["dispatch", "test"];
+const PUBLIC: &[&str] = &["cookies", "dispatch", "sessions", "test"];
 
 #[test]
 fn parts_import_what_users_can_import() {

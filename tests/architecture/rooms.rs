@@ -14,11 +14,14 @@ const CRATE: Rooms = &[
     ("guide.rs", &[]),
     // Parts, which use what users can use: see `parts.rs`.
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
+    ("sessions", &["cookies", "dispatch", "response", "request", "lib.rs"]),
+    ("cookies", &["dispatch", "response", "request", "lib.rs"]),
     (
         "test",
         &[
             "panics.rs",
             "seen.rs",
+            "lock.rs",
             "server",
             "application.rs",
             "dispatch",
