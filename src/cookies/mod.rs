@@ -1,10 +1,10 @@
 //! Cookies: read, set, removed; plain, signed or encrypted.
 //!
 //! ```
-//! use hansel::{Cookie, Cookies, Request, Response, Routes, test::Client};
+//! use hansel::{Cookie, Cookies, Response, Routes, test::Client};
 //!
-//! fn page(request: &Request) -> String {
-//!     format!("The theme is {}.", Cookies::of(request).value("theme").unwrap_or("light"))
+//! fn page(cookies: Cookies) -> String {
+//!     format!("The theme is {}.", cookies.value("theme").unwrap_or("light"))
 //! }
 //!
 //! fn choose(theme: &str) -> Response {

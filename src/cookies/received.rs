@@ -1,12 +1,13 @@
 //! The cookies that a client sent.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use super::Keys;
 use super::cookie::HOST;
-use crate::Request;
+use crate::{FromRequest, Request};
 
-/// The cookies that a client sent.
+/// The cookies that a client sent, as an argument of a handler.
 ///
 /// [`value`](Cookies::value), [`signed`](Cookies::signed) and [`encrypted`](Cookies::encrypted) take the name that
 /// [`Cookie::new`](super::Cookie::new) was given, and read only a cookie whose name has the prefix `__Host-`: one without
@@ -15,16 +16,16 @@ use crate::Request;
 /// Requires the feature `cookies`.
 ///
 /// ```
-/// use hansel::{Cookies, Request};
+/// use hansel::{Cookies, Request, Routes};
 ///
-/// fn greeting(request: &Request) -> &'static str {
-///     match Cookies::of(request).value("theme") {
+/// fn greeting(cookies: Cookies) -> &'static str {
+///     match cookies.value("theme") {
 ///         Some("dark") => "Good night",
 ///         _ => "Good morning",
 ///     }
 /// }
 ///
-/// let client = hansel::test::Client::new(greeting);
+/// let client = hansel::test::Client::new(Routes::new().get("/", greeting));
 /// assert_eq!(client.send(Request::get("/").with_header("Cookie", "__Host-theme=dark")).text(), "Good night");
 /// assert_eq!(client.send(Request::get("/").with_header("Cookie", "theme=dark")).text(), "Good morning");
 /// ```
@@ -83,6 +84,14 @@ impl Cookies {
             let name = name.trim_matches([' ', '\t']);
             (!name.is_empty()).then_some((name, value.trim_matches([' ', '\t'])))
         })
+    }
+}
+
+impl FromRequest for Cookies {
+    type Rejection = Infallible;
+
+    fn from_request(request: &Request) -> Result<Cookies, Infallible> {
+        Ok(Cookies::of(request))
     }
 }
 

@@ -124,8 +124,9 @@ impl Sessions {
     /// `Vary: Cookie` and, unless the handler has said something else of caches, `Cache-Control: private, no-cache`.
     #[track_caller]
     pub fn on<K>(self, inner: impl IntoDispatch<K>) -> Hooks {
-        let settings = Arc::new(self.0);
-        Hooks::on(inner).wrap(move |request: &Request| {
+        let settings = Arc::new(self.0.clone());
+        // As state, so that a handler that takes a session is found at start if there are none around it.
+        Hooks::on(inner).state(self).wrap(move |request: &Request| {
             let session = Session::unloaded(Arc::clone(&settings));
             session.put_on(request);
             move |request: &Request, response: &mut Response| session.finish(request, response)

@@ -2,6 +2,7 @@
 mod builder;
 mod cache;
 mod csrf;
+mod extract;
 mod flash;
 mod host;
 mod id;

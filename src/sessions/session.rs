@@ -14,7 +14,7 @@ use super::state::State;
 use super::{Flash, flash};
 use crate::{IntoResponse, Request, Response};
 
-/// The session of a request: values that a service remembers of a browser, by name.
+/// The session of a request, as an argument of a handler: values that a service remembers of a browser, by name.
 ///
 /// [`Sessions`](super::Sessions) puts sessions around routes. A session begins when the first value is set. It is kept, and
 /// the cookie is set, once the handler has returned, whatever its response is; if the handler panics, its changes are
@@ -25,27 +25,25 @@ use crate::{IntoResponse, Request, Response};
 ///
 /// ```
 /// use hansel::sessions::MemoryStore;
-/// use hansel::{Request, Response, Routes, Session, Sessions, test::Client};
+/// use hansel::{Response, Routes, Session, Sessions, test::Client};
 ///
-/// fn login(request: &Request) -> hansel::Result<Response> {
+/// fn login(session: Session) -> Response {
 ///     // .. having checked the password:
-///     let session = Session::of(request)?;
 ///     session.renew();
 ///     session.set("user", "gretel");
-///     Ok(Response::see_other("/"))
+///     Response::see_other("/")
 /// }
 ///
-/// fn home(request: &Request) -> hansel::Result<String> {
-///     let session = Session::of(request)?;
-///     Ok(match session.read::<String>("user") {
+/// fn home(session: Session) -> String {
+///     match session.read::<String>("user") {
 ///         Some(user) => format!("Hello {user}"),
 ///         None => "Who are you?".into(),
-///     })
+///     }
 /// }
 ///
-/// fn logout(request: &Request) -> hansel::Result<Response> {
-///     Session::of(request)?.end();
-///     Ok(Response::see_other("/"))
+/// fn logout(session: Session) -> Response {
+///     session.end();
+///     Response::see_other("/")
 /// }
 ///
 /// let routes = Routes::new().get("/", home).post("/login", login).post("/logout", logout);
@@ -81,11 +79,12 @@ impl Session {
         request.set(Here(self.clone()));
     }
 
-    /// Returns the session of this request. It is empty if none has begun, and if the client's has expired.
+    /// Returns the session of this request, for hooks and for extractors of your own. It is empty if none has begun, and if
+    /// the client's has expired.
     ///
     /// # Errors
-    /// If there are no [`Sessions`](super::Sessions) around the handler, or the store fails. Passed on with `?`, the response
-    /// is a 500, and the log names the error.
+    /// If there are no [`Sessions`](super::Sessions) around it, or the store fails. Passed on with `?`, the response is a
+    /// 500, and the log names the error.
     pub fn of(request: &Request) -> crate::Result<Session> {
         let here = request.value::<Here>();
         let here = here.ok_or("a handler takes a session, and there are no `Sessions` around it")?;
@@ -154,15 +153,15 @@ impl Session {
     /// A session keeps 16 messages; a new one beyond that replaces the oldest.
     ///
     /// ```
-    /// # use hansel::{Request, Response, Routes, Session, Sessions, sessions::MemoryStore, test::Client};
-    /// fn save(request: &Request) -> hansel::Result<Response> {
-    ///     Session::of(request)?.flash("info", "Saved.");
-    ///     Ok(Response::see_other("/"))
+    /// # use hansel::{Response, Routes, Session, Sessions, sessions::MemoryStore, test::Client};
+    /// fn save(session: Session) -> Response {
+    ///     session.flash("info", "Saved.");
+    ///     Response::see_other("/")
     /// }
     ///
-    /// fn page(request: &Request) -> hansel::Result<String> {
-    ///     let messages = Session::of(request)?.flashes();
-    ///     Ok(messages.iter().map(|message| format!("{}: {}\n", message.kind(), message.text())).collect())
+    /// fn page(session: Session) -> String {
+    ///     let messages = session.flashes();
+    ///     messages.iter().map(|message| format!("{}: {}\n", message.kind(), message.text())).collect()
     /// }
     /// # let routes = Routes::new().get("/", page).post("/", save);
     /// # let client = Client::new(Sessions::in_store(MemoryStore::new(9)).on(routes)).with_cookies();

@@ -60,7 +60,9 @@ impl Settings {
             cookie = cookie.max_age(Duration::from_secs(seconds));
         }
         if let Err(error) = response.try_set_cookie(cookie) {
-            response.fail(format!("a session can't be kept: {error}; keep less in it, or sessions in a store"));
+            response.fail(format!(
+                "a session can't be kept: {error}; keep less in it, or sessions in a store"
+            ));
         }
         cache::mark(response, true);
     }

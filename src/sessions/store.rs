@@ -66,12 +66,11 @@ use crate::Result;
 /// # fs::create_dir_all(&folder).unwrap();
 /// # let store = Folder(folder.clone(), std::sync::Mutex::new(()));
 /// # let sessions = hansel::Sessions::in_store(store);
-/// # let count = |request: &hansel::Request| -> hansel::Result<String> {
-/// #     let session = hansel::Session::of(request)?;
+/// # let count = |session: hansel::Session| {
 /// #     let count = session.read::<u32>("count").unwrap_or(0) + 1;
 /// #     session.set("count", &count);
 /// #     if count == 3 { session.end() }
-/// #     Ok(count.to_string())
+/// #     count.to_string()
 /// # };
 /// # let client = hansel::test::Client::new(sessions.on(hansel::Routes::new().get("/", count))).with_cookies();
 /// # let counts: Vec<_> = (0..4).map(|_| client.get("/").text().to_owned()).collect();

@@ -8,8 +8,7 @@ use crate::support::{Counting, Later, cookie, in_store, routes, send_with};
 /// A client whose `/while/{action}` uses the session, then lets another request of it run, and then does the action.
 fn client(later: &Later, store: &std::sync::Arc<Counting>, other: &'static str) -> Client {
     let inner = later.clone();
-    let slow = move |request: &Request, action: String| -> hansel::Result<()> {
-        let session = Session::of(request)?;
+    let slow = move |session: Session, action: String| {
         session.read::<String>("user");
         // Its own client's jar is the same browser.
         assert!(inner.client().post(other, "").status().is_success());
@@ -23,7 +22,6 @@ fn client(later: &Later, store: &std::sync::Arc<Counting>, other: &'static str) 
             "read" => {}
             _ => session.end(),
         }
-        Ok(())
     };
     Client::new(in_store(store).on(routes().post("/while/{action}", slow))).with_cookies()
 }

@@ -8,24 +8,18 @@ use crate::support::{Counting, cookie, in_cookie, in_store};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 fn routes() -> Routes {
-    let form = |request: &Request| -> hansel::Result<Html<String>> { Ok(Html(CsrfToken::of(request)?.field())) };
-    let login = |request: &Request| -> hansel::Result<&str> {
-        let session = Session::of(request)?;
+    let login = |session: Session| {
         session.renew();
         session.set("user", "gretel");
-        Ok("welcome")
-    };
-    let renew = |request: &Request| -> hansel::Result<()> {
-        Session::of(request)?.renew();
-        Ok(())
+        "welcome"
     };
     Routes::new()
-        .get("/form", form)
+        .get("/form", |token: CsrfToken| Html(token.field()))
         .post("/form", || "done")
         .put("/form", || "done")
         .delete("/form", || "done")
         .post("/login", login)
-        .get("/renew", renew)
+        .get("/renew", |session: Session| session.renew())
 }
 
 fn client() -> Client {
@@ -262,8 +256,11 @@ fn a_refusal_hides_what_is_inside() {
 
 #[test]
 fn it_works_without_sessions_and_without_tls_in_development() {
-    let form = |request: &Request| -> hansel::Result<String> { Ok(CsrfToken::of(request)?.text()) };
-    let routes = || Routes::new().get("/", form).post("/", || "done");
+    let routes = || {
+        Routes::new()
+            .get("/", |token: CsrfToken| token.text())
+            .post("/", || "done")
+    };
     let csrf = Csrf::new().allow_plain_http_on_localhost(true);
     let clients = [
         Client::new(Csrf::new().on(routes())).with_cookies(),
@@ -274,24 +271,24 @@ fn it_works_without_sessions_and_without_tls_in_development() {
         let sent = client.send(Request::post("/").with_header("X-CSRF-Token", token));
         assert_eq!(sent.text(), "done");
     }
-    assert_eq!(
-        Client::new(routes()).get("/").status(),
-        500,
-        "there is no `Csrf` around it"
-    );
+}
+
+#[test]
+#[should_panic(expected = "Csrf")]
+fn a_form_that_nothing_checks_is_found_at_start() {
+    let _ = hansel::App::new(in_cookie().on(routes()));
 }
 
 #[test]
 fn a_session_that_begins_after_the_token_is_found_by_the_first_request() {
-    let late = |request: &Request| -> hansel::Result<String> {
-        let field = CsrfToken::of(request)?.field();
-        Session::of(request)?.set("visits", &1);
-        Ok(field)
+    let late = |token: CsrfToken, session: Session| {
+        let field = token.field();
+        session.set("visits", &1);
+        field
     };
-    let early = |request: &Request| -> hansel::Result<Html<String>> {
-        let token = CsrfToken::of(request)?;
-        Session::of(request)?.set("visits", &1);
-        Ok(Html(token.field()))
+    let early = |token: CsrfToken, session: Session| {
+        session.set("visits", &1);
+        Html(token.field())
     };
     let csrf = |routes: Routes| Client::new(in_cookie().on(Csrf::new().on(routes))).with_cookies();
     assert_eq!(csrf(Routes::new().get("/form", late)).get("/form").status(), 500);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use hansel::sessions::MemoryStore;
 use hansel::test::Client;
-use hansel::{Keys, Request, Response, Routes, Session, Sessions};
+use hansel::{Hooks, Keys, Request, Routes, Session, Sessions};
 
 use crate::support::{Counting, client, cookie, in_cookie, in_store, routes, send_with};
 
@@ -92,11 +92,9 @@ fn a_copy_of_a_session_in_a_cookie_is_not_recalled_as_is_said() {
 #[test]
 fn what_is_set_after_the_end_is_in_a_new_session() {
     let store = Counting::new();
-    let again = |request: &Request| -> hansel::Result<()> {
-        let session = Session::of(request)?;
+    let again = |session: Session| {
         session.end();
         session.flash("info", "You are logged out.");
-        Ok(())
     };
     let client = Client::new(in_store(&store).on(routes().post("/again", again))).with_cookies();
     client.post("/login/gretel", "");
@@ -189,12 +187,12 @@ fn plain_http_is_for_localhost_and_only_if_it_is_allowed() {
 #[test]
 fn a_session_is_kept_with_every_response_but_that_of_a_panic() {
     let store = Counting::new();
-    let fails = |request: &Request| -> hansel::Result<()> {
-        Session::of(request)?.set("a", "failed");
+    let fails = |session: Session| -> hansel::Result<()> {
+        session.set("a", "failed");
         Err("on purpose".into())
     };
-    let panics = |request: &Request| {
-        Session::of(request).unwrap().set("a", "panicked");
+    let panics = |request: &Request, session: Session| {
+        session.set("a", "panicked");
         if request.path() == "/panics" {
             panic!("on purpose")
         }
@@ -208,8 +206,7 @@ fn a_session_is_kept_with_every_response_but_that_of_a_panic() {
 }
 
 #[test]
-fn a_handler_without_sessions_around_it_and_a_store_that_fails_are_500() {
-    assert_eq!(Client::new(routes()).get("/read/a").status(), 500);
+fn a_store_that_fails_is_a_500() {
     let store = Counting::new();
     let client = client(in_store(&store));
     client.post("/login/gretel", "");
@@ -225,10 +222,7 @@ fn a_handler_without_sessions_around_it_and_a_store_that_fails_are_500() {
 #[test]
 fn what_can_not_be_json_is_a_500_and_nothing_is_kept() {
     let store = Counting::new();
-    let set = |request: &Request| -> hansel::Result<()> {
-        Session::of(request)?.set("map", &std::collections::HashMap::from([((1, 2), 3)]));
-        Ok(())
-    };
+    let set = |session: Session| session.set("map", &std::collections::HashMap::from([((1, 2), 3)]));
     let client = Client::new(in_store(&store).on(Routes::new().post("/", set))).with_cookies();
     assert_eq!(client.post("/", "").status(), 500);
     assert_eq!((store.len(), cookie(&client).as_str()), (0, ""));
@@ -237,11 +231,10 @@ fn what_can_not_be_json_is_a_500_and_nothing_is_kept() {
 #[test]
 fn a_value_of_another_type_is_as_good_as_missing() {
     let store = Counting::new();
-    let count = |request: &Request| -> hansel::Result<String> {
-        let session = Session::of(request)?;
+    let count = |session: Session| {
         let count = session.read::<u32>("count").unwrap_or(0) + 1;
         session.set("count", &count);
-        Ok(format!("{count} {:?}", session.read::<String>("count")))
+        format!("{count} {:?}", session.read::<String>("count"))
     };
     let client = Client::new(in_store(&store).on(routes().get("/count", count))).with_cookies();
     client.post("/set/count/many", "");
@@ -252,16 +245,12 @@ fn a_value_of_another_type_is_as_good_as_missing() {
 #[test]
 fn messages_are_shown_once_and_no_more_than_a_page_can_take() {
     let store = Counting::new();
-    let add = |request: &Request, text: String| -> hansel::Result<Response> {
-        Session::of(request)?.flash("info", &text);
-        Ok(Response::see_other("/"))
-    };
-    let show = |request: &Request| -> hansel::Result<String> {
-        let messages = Session::of(request)?.flashes();
-        Ok(messages
-            .iter()
+    let add = |session: Session, text: String| session.flash("info", &text);
+    let show = |session: Session| {
+        let messages = session.flashes().into_iter();
+        messages
             .map(|message| format!("{}:{} ", message.kind(), message.text()))
-            .collect())
+            .collect::<String>()
     };
     let routes = Routes::new().get("/", show).post("/{text}", add);
     let client = Client::new(in_store(&store).on(routes)).with_cookies();
@@ -281,11 +270,9 @@ fn messages_are_shown_once_and_no_more_than_a_page_can_take() {
 fn nothing_of_a_session_is_shown() {
     let shown = Arc::new(std::sync::Mutex::new(String::new()));
     let noted = Arc::clone(&shown);
-    let debug = move |request: &Request| -> hansel::Result<()> {
-        let session = Session::of(request)?;
+    let debug = move |session: Session| {
         session.set("password", "breadcrumbs");
         *noted.lock().unwrap() = format!("{session:?}");
-        Ok(())
     };
     let sessions = in_store(&Counting::new());
     let settings = format!("{sessions:?} {:?}", in_cookie());
@@ -295,6 +282,19 @@ fn nothing_of_a_session_is_shown() {
         settings.contains("\"store\"") && settings.contains("\"cookie\"") && !settings.contains('7'),
         "{settings}"
     );
+}
+
+#[test]
+#[should_panic(expected = "Sessions")]
+fn a_handler_that_takes_a_session_where_there_are_none_is_found_at_start() {
+    let _ = hansel::App::new(routes());
+}
+
+#[test]
+fn a_hook_that_takes_a_session_where_there_are_none_is_a_500() {
+    let hooks =
+        Hooks::on(|| "x").before(|request: &Request| -> hansel::Result<()> { Session::of(request).map(|_| ()) });
+    assert_eq!(Client::new(hooks).get("/").status(), 500);
 }
 
 #[test]

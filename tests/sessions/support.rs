@@ -102,32 +102,17 @@ pub(crate) fn in_cookie() -> Sessions {
 /// Routes that set, read and end what they are asked to.
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .get(
-            "/read/{key}",
-            |request: &Request, key: String| -> hansel::Result<String> {
-                Ok(Session::of(request)?.read::<String>(&key).unwrap_or_default())
-            },
-        )
-        .post(
-            "/set/{key}/{value}",
-            |request: &Request, key: String, value: String| -> hansel::Result<()> {
-                Session::of(request)?.set(&key, &value);
-                Ok(())
-            },
-        )
-        .post(
-            "/login/{user}",
-            |request: &Request, user: String| -> hansel::Result<()> {
-                let session = Session::of(request)?;
-                session.renew();
-                session.set("user", &user);
-                Ok(())
-            },
-        )
-        .post("/logout", |request: &Request| -> hansel::Result<()> {
-            Session::of(request)?.end();
-            Ok(())
+        .get("/read/{key}", |session: Session, key: String| {
+            session.read::<String>(&key).unwrap_or_default()
         })
+        .post("/set/{key}/{value}", |session: Session, key: String, value: String| {
+            session.set(&key, &value);
+        })
+        .post("/login/{user}", |session: Session, user: String| {
+            session.renew();
+            session.set("user", &user);
+        })
+        .post("/logout", |session: Session| session.end())
         .get("/plain", || "nothing of a session")
 }
 

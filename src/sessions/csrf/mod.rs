@@ -34,9 +34,8 @@ use token::Tokens;
 /// use hansel::sessions::MemoryStore;
 /// use hansel::{Csrf, CsrfToken, Html, Request, Routes, Sessions, test::Client};
 ///
-/// fn form(request: &Request) -> hansel::Result<Html<String>> {
-///     let token = CsrfToken::of(request)?;
-///     Ok(Html(format!("<form method=post>{}<button>Buy</button></form>", token.field())))
+/// fn form(token: CsrfToken) -> Html<String> {
+///     Html(format!("<form method=post>{}<button>Buy</button></form>", token.field()))
 /// }
 ///
 /// let routes = Routes::new().get("/buy", form).post("/buy", || "bought");
@@ -104,11 +103,13 @@ impl Csrf {
     #[track_caller]
     pub fn on<K>(self, inner: impl IntoDispatch<K>) -> Hooks {
         let allows_plain_http = self.allows_plain_http;
-        let hooks = Hooks::on(inner).wrap(move |request: &Request| {
+        let trusted = self.trusted.clone();
+        // As state, so that a handler that takes a token is found at start if nothing checks it.
+        let hooks = Hooks::on(inner).state(self).wrap(move |request: &Request| {
             let tokens = Arc::new(Tokens::of(request, allows_plain_http));
             tokens.put_on(request);
             move |request: &Request, response: &mut Response| tokens.finish(request, response)
         });
-        hooks.before(move |request: &Request| check(&self.trusted, request))
+        hooks.before(move |request: &Request| check(&trusted, request))
     }
 }

@@ -24,16 +24,15 @@ const PURPOSE: &[u8] = b"hansel CSRF token, version 1";
 /// The letters of the salt, which make each token different: 256 random bits.
 const SALT: usize = 43;
 
-/// The token that a form needs, for pages around which there is [`Csrf`](super::Csrf).
+/// The token that a form needs, as an argument of a handler: for pages around which there is [`Csrf`](super::Csrf).
 ///
 /// Requires the feature `sessions`.
 ///
 /// ```
-/// use hansel::{CsrfToken, Html, Request};
+/// use hansel::{CsrfToken, Html};
 ///
-/// fn page(request: &Request) -> hansel::Result<Html<String>> {
-///     let token = CsrfToken::of(request)?;
-///     Ok(Html(format!("<form method=post>{}<button>Log in</button></form>", token.field())))
+/// fn page(token: CsrfToken) -> Html<String> {
+///     Html(format!("<form method=post>{}<button>Log in</button></form>", token.field()))
 /// }
 /// # let client = hansel::test::Client::new(hansel::Csrf::new().on(hansel::Routes::new().get("/", page)));
 /// # assert!(client.get("/").text().contains("csrf_token"));
@@ -71,10 +70,10 @@ struct Made {
 struct Here(Arc<Tokens>);
 
 impl CsrfToken {
-    /// Returns the token for the client of this request.
+    /// Returns the token for the client of this request, for hooks and for extractors of your own.
     ///
     /// # Errors
-    /// If there is no [`Csrf`](super::Csrf) around the handler, or the store of the sessions fails.
+    /// If there is no [`Csrf`](super::Csrf) around it, or the store of the sessions fails.
     pub fn of(request: &Request) -> Result<CsrfToken> {
         let here = request.value::<Here>();
         let here = here.ok_or("a handler takes a CSRF token, and there is no `Csrf` around it")?;
