@@ -96,8 +96,9 @@
 //! | [`State<T>`](State) | a value that [`Hooks::state`] shares |
 //! | [`Extension<T>`](Extension) | a value that a hook has [set](Request::set) for the request |
 //! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
+//! | [`Cookies`], [`Session`], [`CsrfToken`] | the cookies that were sent; the browser's session; what a form needs |
 //! | your own types, by [`FromRequest`] | what they read from the request, such as a user from a session |
-//! | `Option<T>`, `Result<T, E>` | any of the last four, where a refusal is for the handler to deal with |
+//! | `Option<T>`, `Result<T, E>` | any of the last five, where a refusal is for the handler to deal with |
 //!
 //! # Responses and errors
 //! A handler returns anything that is [`IntoResponse`]: text, bytes, [`Html`], a [`StatusCode`], an `Option` (`None` is
@@ -143,7 +144,9 @@
 //! | `development` | [`App::development`]: a 404, 405 or 500 that explains itself |
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
+//! | `cookies` | [`Cookie`] and [`Cookies`]: set and read, signed, encrypted |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
+//! | `sessions` | [`Sessions`], and [`Csrf`] against forged requests: the module [`sessions`] |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -157,10 +160,15 @@
 // Where a feature is off, what it adds has no page to link to.
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
+#![cfg_attr(not(feature = "cookies"), doc = "[`Cookie`]: #features\n[`Cookies`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
+#![cfg_attr(
+    not(feature = "sessions"),
+    doc = "[`Session`]: #features\n[`Sessions`]: #features\n[`Csrf`]: #features\n[`CsrfToken`]: #features\n[`sessions`]: #features"
+)]
 #![cfg_attr(not(feature = "tls"), doc = "[`Tls`]: #features")]
 #![cfg_attr(
     not(feature = "activation"),
