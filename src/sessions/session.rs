@@ -119,11 +119,12 @@ impl Session {
     #[track_caller]
     pub fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) {
         let at = Location::caller();
-        self.with(|state, now| match serde_json::to_value(value) {
+        // Before the session is locked: this is the program's code.
+        let value = serde_json::to_value(value)
+            .map_err(|error| format!("the value {key:?} of a session can't be JSON: {error} (set at {at})"));
+        self.with(|state, now| match value {
             Ok(value) => state.set(key, value, now),
-            Err(error) => {
-                state.fail(format!("the value {key:?} of a session can't be JSON: {error} (set at {at})").into())
-            }
+            Err(error) => state.fail(error.into()),
         });
     }
 

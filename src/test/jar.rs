@@ -133,13 +133,12 @@ impl Jar {
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         let is_prefixed = has_prefix("__Secure-") || has_prefix("__Host-");
-        let keeps_prefix = set.is_secure && !set.name.is_empty();
-        let is_for_host = domain.is_empty() && set.path == "/";
+        let breaks_prefix = is_prefixed && (!set.is_secure || set.name.is_empty());
+        let is_of_all_hosts = !domain.is_empty() || set.path != "/";
+        let is_open_to_all = set.is_same_site_none && !set.is_secure;
         is_of_host
-            && !(set.is_secure && self.is_plain)
-            && !(set.is_same_site_none && !set.is_secure)
-            && (!is_prefixed || keeps_prefix)
-            && (!has_prefix("__Host-") || is_for_host)
+            && !(set.is_secure && self.is_plain || is_open_to_all)
+            && !(breaks_prefix || has_prefix("__Host-") && is_of_all_hosts)
     }
 }
 
