@@ -267,7 +267,7 @@ impl Response {
     /// [`set_header`](Response::set_header) does.
     ///
     /// ```
-    /// use hansel::{Response, test::Client};
+    /// use hansel::{Response, Routes, test::Client};
     ///
     /// fn set_rating(response: &mut Response, stars: u8) {
     ///     match stars {
@@ -276,7 +276,8 @@ impl Response {
     ///     }
     /// }
     ///
-    /// let client = Client::new(|response: &mut Response| set_rating(response, 6));
+    /// let routes = Routes::new().get("/", |response: &mut Response| set_rating(response, 6));
+    /// let client = Client::new(routes);
     /// assert_eq!(client.get("/").status(), 500);
     /// ```
     #[track_caller]
