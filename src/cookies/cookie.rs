@@ -122,8 +122,8 @@ impl Cookie {
         }
     }
 
-    /// Keeps the cookie for this time, also when the browser closes. Fractions of a second are cut off; nothing is left of
-    /// less than one, and the cookie is removed.
+    /// Keeps the cookie for this time, also when the browser closes. Fractions of a second are cut off, so less than one
+    /// second removes it.
     pub fn max_age(mut self, age: Duration) -> Cookie {
         self.age = if age.as_secs() == 0 {
             Age::Over

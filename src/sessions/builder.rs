@@ -18,13 +18,13 @@ use crate::{Cookie, Hooks, Keys, Request, Response, SameSite};
 ///
 /// | default | why |
 /// |---|---|
-/// | a session ends after 30 minutes without use, and after 12 hours in any case | what NIST SP 800-63B asks for where a session matters |
+/// | a session ends after 30 minutes without use, and after 12 hours in any case | what NIST SP 800-63B-3 asks for at AAL2 |
 /// | the cookie is `__Host-session`, with `Secure`, `HttpOnly` and `SameSite=Lax`, and ends when the browser closes | see [`Cookie`] |
 ///
-/// | where | | |
+/// | place | the client has | when a session ends |
 /// |---|---|---|
-/// | [`in_store`](Sessions::in_store) | the client has a random id, and the values are on the server | a session that ends has ended for everybody who has a copy of the cookie |
-/// | [`in_cookie`](Sessions::in_cookie) | the client has all values, encrypted | nothing is kept on the server; what ends is only the browser's own copy |
+/// | [`in_store`](Sessions::in_store) | a random id | it has ended for everybody who has a copy of the cookie |
+/// | [`in_cookie`](Sessions::in_cookie) | all values, encrypted | only the browser's own cookie is removed |
 #[derive(Clone)]
 #[must_use = "sessions do nothing until they are put `on` routes"]
 pub struct Sessions(Settings);
@@ -105,8 +105,8 @@ impl Sessions {
     /// Leaves out `Secure` and `__Host-` where a request comes over plain HTTP and is for `localhost`, `127.0.0.1` or `[::1]`.
     ///
     /// It is for development, with clients that do not count `localhost` as secure: Safari, and many that are no browser.
-    /// Chrome, Firefox and curl need it not. **Not for production**: behind a proxy that does not pass on the host, all
-    /// requests are for `localhost`. Use [`cfg!(debug_assertions)`](cfg) to switch it on.
+    /// Chrome, Firefox and curl do not need it. **Not for production**: behind a proxy that does not pass on the host, all
+    /// requests are for `localhost`. `cfg!(debug_assertions)` switches it on in development only.
     pub fn allow_plain_http_on_localhost(mut self, allow: bool) -> Sessions {
         self.0.allows_plain_http = allow;
         self

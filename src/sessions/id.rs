@@ -12,7 +12,7 @@ use super::StoreKey;
 const LENGTH: usize = 32;
 
 /// A random secret: the id of a session, or what takes its place where there is no session.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id([u8; LENGTH]);
 
 impl Id {

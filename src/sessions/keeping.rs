@@ -96,13 +96,17 @@ fn keep_in_store(store: &dyn Store, mut state: State, lifetime: Lifetime, now: u
         return Ok(Outcome::Nothing);
     };
     if let Some(old) = &state.found {
-        if !store.remove(&old.id.store_key())? {
-            // Another request has ended it meanwhile. What it contained has ended too.
-            state.record.values.clear();
-            state.changes.apply(&mut state.record.values);
-            if state.changes.is_empty() {
-                return Ok(Outcome::Nothing);
-            }
+        let key = old.id.store_key();
+        // What other requests have changed meanwhile stays. If one has ended it, what it contained has ended too.
+        let latest = load_stored(store, &key)?;
+        let is_ended = !store.remove(&key)?;
+        state.record.values = latest
+            .filter(|_| !is_ended)
+            .map(|(_, latest)| latest.values)
+            .unwrap_or_default();
+        state.changes.apply(&mut state.record.values);
+        if is_ended && state.changes.is_empty() {
+            return Ok(Outcome::Nothing);
         }
     }
     let session = Stored::new(1, state.record.end(lifetime), state.record.text());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cache;
+use super::id::Id;
 use super::keeping::{Outcome, keep, load};
 use super::settings::Settings;
 use super::state::State;
@@ -136,7 +137,8 @@ impl Session {
     /// Gives the session a new id, and ends the old one. Its values stay, and its time begins again.
     ///
     /// Call it when a user logs in or gets more rights: whoever has planted or seen the old id has nothing then. A session
-    /// that begins with this response has a new id anyway.
+    /// that begins with this response has a new id anyway. Requests that began before still have the old id, and what they
+    /// change later than this is forgotten.
     pub fn renew(&self) {
         self.with(State::renew);
     }
@@ -179,9 +181,9 @@ impl Session {
         self.with(|state, _| flash::take(state))
     }
 
-    /// Returns a key that only this session has, if it has begun. It changes with the session's id.
-    pub(super) fn key(&self) -> Option<ring::hmac::Key> {
-        self.with(|state, _| state.id().map(|id| id.key()))
+    /// Returns the id that the client has after this response, if the session has begun.
+    pub(super) fn id(&self) -> Option<Id> {
+        self.with(|state, _| state.id().copied())
     }
 
     fn load(&self, request: &Request) -> crate::Result<()> {

@@ -70,6 +70,12 @@ fn a_request_that_began_before_a_login_does_not_undo_it() {
 }
 
 #[test]
+fn a_login_keeps_what_others_have_changed_meanwhile() {
+    assert_eq!(left("renew", "/set/user/hansel"), text("hansel", "0", 1));
+    assert_eq!(left("login", "/set/user/hansel"), text("hansel", "7", 1));
+}
+
+#[test]
 fn the_old_id_is_gone_after_two_logins_at_once() {
     let (later, store) = (Later::default(), Counting::new());
     let client = later.is(client(&later, &store, "/login/hansel"));

@@ -280,7 +280,24 @@ fn a_form_that_nothing_checks_is_found_at_start() {
 }
 
 #[test]
-fn a_session_that_begins_after_the_token_is_found_by_the_first_request() {
+fn a_session_that_changes_after_the_token_is_found_by_the_first_request() {
+    for change in [Session::renew, Session::end] {
+        let late = move |token: CsrfToken, session: Session| {
+            let field = token.field();
+            change(&session);
+            field
+        };
+        let routes = routes().get("/late", late);
+        let client = Client::new(in_cookie().on(Csrf::new().on(routes))).with_cookies();
+        assert_eq!(
+            client.get("/late").status(),
+            200,
+            "there is no session that could change"
+        );
+        let login = post(&client, "/login", &token(&client));
+        assert_eq!(login.text(), "welcome");
+        assert_eq!(client.get("/late").status(), 500);
+    }
     let late = |token: CsrfToken, session: Session| {
         let field = token.field();
         session.set("visits", &1);

@@ -106,7 +106,7 @@ impl Csrf {
         let trusted = self.trusted.clone();
         // As state, so that a handler that takes a token is found at start if nothing checks it.
         let hooks = Hooks::on(inner).state(self).wrap(move |request: &Request| {
-            let tokens = Arc::new(Tokens::of(request, allows_plain_http));
+            let tokens = Arc::new(Tokens::new(allows_plain_http));
             tokens.put_on(request);
             move |request: &Request, response: &mut Response| tokens.finish(request, response)
         });

@@ -38,30 +38,29 @@ const SALT: usize = 43;
 /// # assert!(client.get("/").text().contains("csrf_token"));
 /// ```
 ///
-/// A token belongs to the session as it is when the token is [written](CsrfToken::text). So let a session begin, or
-/// renew it, before you write one; the response is a 500 if it begins only afterwards.
+/// A token belongs to the session as it is when the token is [written](CsrfToken::text). So let a session begin, renew it
+/// or end it before you write one: a token that is worth nothing any more when it is sent makes the response a 500.
 #[derive(Clone)]
 pub struct CsrfToken {
     tokens: Arc<Tokens>,
     session: Option<Session>,
+    /// What the client has sent instead of a session.
+    sent: Option<Id>,
 }
 
 /// The tokens of one request.
+#[derive(Default)]
 pub(super) struct Tokens {
-    /// What its client has sent instead of a session.
-    sent: Option<Id>,
-    is_plain: bool,
-    made: Mutex<Made>,
+    allows_plain_http: bool,
+    written: Mutex<Written>,
 }
 
-/// What was made for the response.
+/// What was written for the response.
 #[derive(Default)]
-struct Made {
-    /// A token was written.
-    is_used: bool,
-    /// A token was written that belongs to no session.
-    is_without_session: bool,
-    /// The secret that the client gets, where it has sent none.
+struct Written {
+    /// The sessions that tokens were written for, or none. There is more than one only by mistake.
+    sessions: Vec<Option<Id>>,
+    /// The secret that the client gets, where it has neither a session nor sent one.
     fresh: Option<Id>,
     failure: Option<NoRandomness>,
 }
@@ -80,6 +79,7 @@ impl CsrfToken {
         Ok(CsrfToken {
             tokens: Arc::clone(&here.0),
             session: Session::if_any(request)?,
+            sent: here.0.sent(request),
         })
     }
 
@@ -91,14 +91,15 @@ impl CsrfToken {
     /// Returns the token alone, for a script that sends it as `X-CSRF-Token`. Each call returns another one, and all of them
     /// are valid.
     pub fn text(&self) -> String {
-        let of_session = self.session.as_ref().and_then(Session::key);
-        match self.tokens.write(of_session) {
-            Ok(token) => token,
-            Err(failure) => {
-                self.tokens.made().failure = Some(failure);
-                String::new()
-            }
-        }
+        let session = self.session.as_ref().and_then(Session::id);
+        let mut written = self.tokens.written();
+        let token = written
+            .secret(session, self.sent)
+            .and_then(|secret| write(&secret.key()));
+        token.unwrap_or_else(|failure| {
+            written.failure = Some(failure);
+            String::new()
+        })
     }
 }
 
@@ -110,17 +111,10 @@ impl fmt::Debug for CsrfToken {
 }
 
 impl Tokens {
-    pub(super) fn of(request: &Request, allows_plain_http: bool) -> Tokens {
-        let is_plain = allows_plain_http && is_plain_localhost(request);
-        let cookies = Cookies::of(request);
-        let sent = match is_plain {
-            true => cookies.unprefixed(COOKIE),
-            false => cookies.value(COOKIE),
-        };
+    pub(super) fn new(allows_plain_http: bool) -> Tokens {
         Tokens {
-            sent: sent.and_then(Id::parse),
-            is_plain,
-            made: Mutex::default(),
+            allows_plain_http,
+            ..Tokens::default()
         }
     }
 
@@ -132,55 +126,66 @@ impl Tokens {
     /// Returns true if the token is one of those that the client of this request may have: one of its session, or if it has
     /// none, of its cookie.
     pub(super) fn admit(request: &Request, token: &str) -> Result<bool> {
-        let session = Session::if_any(request)?;
-        let of_session = session.as_ref().and_then(Session::key);
-        let here = request.value::<Here>();
-        let of_cookie = || here.as_ref().and_then(|here| here.0.sent.as_ref().map(Id::key));
-        Ok(of_session.or_else(of_cookie).is_some_and(|key| is_right(&key, token)))
+        let session = Session::if_any(request)?.and_then(|session| session.id());
+        let of_cookie = || request.value::<Here>().and_then(|here| here.0.sent(request));
+        let secret = session.or_else(of_cookie);
+        Ok(secret.is_some_and(|secret| is_right(&secret.key(), token)))
     }
 
-    fn write(&self, of_session: Option<hmac::Key>) -> std::result::Result<String, NoRandomness> {
-        let mut made = self.made();
-        made.is_used = true;
-        let key = match of_session {
-            Some(key) => key,
-            None => {
-                made.is_without_session = true;
-                let id = match self.sent.or(made.fresh) {
-                    Some(id) => id,
-                    None => *made.fresh.insert(Id::random()?),
-                };
-                id.key()
-            }
+    /// Returns what the client has sent instead of a session.
+    fn sent(&self, request: &Request) -> Option<Id> {
+        let cookies = Cookies::of(request);
+        let sent = match self.is_plain(request) {
+            true => cookies.unprefixed(COOKIE),
+            false => cookies.value(COOKIE),
         };
-        write(&key)
+        sent.and_then(Id::parse)
     }
 
     /// Sets the cookie for the tokens that were written.
     pub(super) fn finish(&self, request: &Request, response: &mut Response) {
-        let made = std::mem::take(&mut *self.made());
-        if !made.is_used {
+        let written = std::mem::take(&mut *self.written());
+        if written.sessions.is_empty() {
             return;
         }
-        cache::mark(response, made.fresh.is_some());
-        if let Some(failure) = made.failure {
+        cache::mark(response, written.fresh.is_some());
+        if let Some(failure) = written.failure {
             response.fail(failure);
         }
-        if let Some(fresh) = made.fresh {
-            response.set_cookie(match self.is_plain {
+        if let Some(fresh) = written.fresh {
+            response.set_cookie(match self.is_plain(request) {
                 true => Cookie::unprefixed(COOKIE, fresh.text()).without_secure(),
                 false => Cookie::new(COOKIE, fresh.text()),
             });
         }
-        let has_begun = || Session::if_any(request).is_ok_and(|session| session.is_some_and(|s| s.key().is_some()));
-        if made.is_without_session && has_begun() {
-            response.fail("a session began after a CSRF token was written: set its first value before that");
+        let session = Session::if_any(request).ok().flatten().and_then(|session| session.id());
+        if written.sessions.iter().any(|other| *other != session) {
+            response.fail(
+                "a CSRF token was written for a session before that began, was renewed or ended: write it afterwards",
+            );
         }
     }
 
-    fn made(&self) -> MutexGuard<'_, Made> {
+    fn is_plain(&self, request: &Request) -> bool {
+        self.allows_plain_http && is_plain_localhost(request)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
         // Nothing that panics runs while it is held.
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Written {
+    /// Returns the secret for a token of this session, or if there is none, of what was `sent` instead of one.
+    fn secret(&mut self, session: Option<Id>, sent: Option<Id>) -> std::result::Result<Id, NoRandomness> {
+        if !self.sessions.contains(&session) {
+            self.sessions.push(session);
+        }
+        if let Some(known) = session.or(sent).or(self.fresh) {
+            return Ok(known);
+        }
+        Ok(*self.fresh.insert(Id::random()?))
     }
 }
 
