@@ -105,7 +105,7 @@ impl Sessions {
     /// Leaves out `Secure` and `__Host-` where a request comes over plain HTTP and is for `localhost`, `127.0.0.1` or `[::1]`.
     ///
     /// It is for development, with clients that do not count `localhost` as secure: Safari, and many that are no browser.
-    /// Chrome, Firefox and curl do not need it. **Not for production**: behind a proxy that does not pass on the host, all
+    /// Chrome and curl do not need it. **Not for production**: behind a proxy that does not pass on the host, all
     /// requests are for `localhost`. `cfg!(debug_assertions)` switches it on in development only.
     pub fn allow_plain_http_on_localhost(mut self, allow: bool) -> Sessions {
         self.0.allows_plain_http = allow;
