@@ -18,7 +18,7 @@
 //!
 //! A [`Cookie`] is safe as it is made; what weakens it has a name that says so. A value that may not be changed by the
 //! client is [signed](Cookie::signed), one that may not be read either is [encrypted](Cookie::encrypted), with [`Keys`].
-//! To remember who somebody is, use [`Sessions`](crate::Sessions) (feature `sessions`).
+//! To remember who somebody is, use `Sessions` (feature `sessions`).
 //!
 //! The rules are those of [RFC 6265bis](https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html).
 //!
