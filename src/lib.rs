@@ -96,8 +96,9 @@
 //! | [`State<T>`](State) | a value that [`Hooks::state`] shares |
 //! | [`Extension<T>`](Extension) | a value that a hook has [set](Request::set) for the request |
 //! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
+//! | [`Cookies`], [`Session`], [`CsrfToken`] | the cookies that were sent; the browser's session; what a form needs |
 //! | your own types, by [`FromRequest`] | what they read from the request, such as a user from a session |
-//! | `Option<T>`, `Result<T, E>` | any of the last four, where a refusal is for the handler to deal with |
+//! | `Option<T>`, `Result<T, E>` | any of the last five, where a refusal is for the handler to deal with |
 //!
 //! # Responses and errors
 //! A handler returns anything that is [`IntoResponse`]: text, bytes, [`Html`], a [`StatusCode`], an `Option` (`None` is
@@ -146,9 +147,11 @@
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
 //! | `auth` | the module [`auth`]: names and passwords, and tokens |
+//! | `cookies` | [`Cookie`] and [`Cookies`]: set and read, signed, encrypted |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `security-headers` | [`SecurityHeaders`]: headers by which browsers protect users |
+//! | `sessions` | [`Sessions`], and [`Csrf`] against forged requests: the module [`sessions`] |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -163,12 +166,17 @@
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
 #![cfg_attr(not(feature = "auth"), doc = "[`auth`]: #features")]
+#![cfg_attr(not(feature = "cookies"), doc = "[`Cookie`]: #features\n[`Cookies`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
 #![cfg_attr(not(feature = "rate-limit"), doc = "[`RateLimit`]: #features")]
 #![cfg_attr(not(feature = "security-headers"), doc = "[`SecurityHeaders`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
+#![cfg_attr(
+    not(feature = "sessions"),
+    doc = "[`Session`]: #features\n[`Sessions`]: #features\n[`Csrf`]: #features\n[`CsrfToken`]: #features\n[`sessions`]: #features"
+)]
 #![cfg_attr(not(feature = "tls"), doc = "[`Tls`]: #features")]
 #![cfg_attr(
     not(feature = "activation"),
@@ -181,6 +189,8 @@ mod app;
 mod application;
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "cookies")]
+pub mod cookies;
 #[cfg(feature = "cors")]
 mod cors;
 mod date;
@@ -210,6 +220,8 @@ mod sealed;
 mod security_headers;
 mod seen;
 mod server;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 mod start_error;
 pub mod test;
 mod threads;
@@ -223,6 +235,9 @@ mod readme {}
 
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "cookies")]
+#[doc(inline)]
+pub use cookies::{Cookie, Cookies, Keys, SameSite};
 #[cfg(feature = "cors")]
 pub use cors::Cors;
 #[cfg(feature = "form")]
@@ -258,3 +273,6 @@ pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
 pub use server::{Drained, Handle, Limits, Listener, Server};
+#[cfg(feature = "sessions")]
+#[doc(inline)]
+pub use sessions::{Csrf, CsrfToken, Session, Sessions};

@@ -94,6 +94,33 @@ fn certificates_keep_their_traits() {
     all!(is_clone: hansel::Tls);
 }
 
+#[cfg(feature = "cookies")]
+#[test]
+fn cookies_keep_their_traits() {
+    use hansel::cookies::{InvalidCookie, InvalidKeys};
+    use hansel::{Cookie, Cookies, Keys, SameSite};
+    all!(is_debug: Cookie, Cookies, InvalidCookie, InvalidKeys, Keys, SameSite);
+    all!(is_send: Cookie, Cookies, InvalidCookie, InvalidKeys, Keys, SameSite);
+    all!(is_sync: Cookie, Cookies, InvalidCookie, InvalidKeys, Keys, SameSite);
+    all!(is_clone: Cookie, Cookies, InvalidCookie, InvalidKeys, Keys, SameSite);
+    all!(is_eq: InvalidCookie, InvalidKeys, SameSite);
+    all!(is_error: InvalidCookie, InvalidKeys);
+}
+
+#[cfg(feature = "sessions")]
+#[test]
+fn sessions_keep_their_traits() {
+    use hansel::sessions::{Flash, MemoryStore, Store, StoreKey, Stored};
+    use hansel::{Csrf, CsrfToken, Session, Sessions};
+    all!(is_debug: Csrf, CsrfToken, Flash, MemoryStore, Session, Sessions, StoreKey, Stored);
+    all!(is_send: Csrf, CsrfToken, Flash, MemoryStore, Session, Sessions, StoreKey, Stored, Box<dyn Store>);
+    all!(is_sync: Csrf, CsrfToken, Flash, MemoryStore, Session, Sessions, StoreKey, Stored, Box<dyn Store>);
+    all!(is_clone: Csrf, CsrfToken, Flash, Session, Sessions, StoreKey, Stored);
+    all!(is_eq: Flash, StoreKey, Stored);
+    all!(is_hash: StoreKey);
+    all!(is_display: StoreKey);
+}
+
 #[cfg(feature = "tower")]
 #[test]
 fn tower_types_keep_their_traits() {

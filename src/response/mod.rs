@@ -49,9 +49,9 @@ pub struct Response {
 
 /// What is wrong with a response. It is logged, and not sent to the client.
 enum Fault {
-    /// A header that must not be sent, and where it was set.
-    Field {
-        error: InvalidField,
+    /// Why it can't be sent, such as an invalid header, and where that was set.
+    Unsendable {
+        error: Box<dyn std::error::Error + Send + Sync>,
         at: &'static Location<'static>,
     },
     /// The error for which it is the response.
@@ -260,12 +260,42 @@ impl Response {
         self
     }
 
+    /// Makes this a response that can't be sent: the client gets a 500, whatever else is set on it, and the log names the
+    /// error and the line of this call. Of several errors, the first counts.
+    ///
+    /// It is for code that adds something to a response and finds that it is invalid, as
+    /// [`set_header`](Response::set_header) does.
+    ///
+    /// ```
+    /// use hansel::{Response, Routes, test::Client};
+    ///
+    /// fn set_rating(response: &mut Response, stars: u8) {
+    ///     match stars {
+    ///         0..=5 => response.set_header("X-Stars", stars.to_string()),
+    ///         _ => response.fail(format!("{stars} of 5 stars")),
+    ///     }
+    /// }
+    ///
+    /// let routes = Routes::new().get("/", |response: &mut Response| set_rating(response, 6));
+    /// let client = Client::new(routes);
+    /// assert_eq!(client.get("/").status(), 500);
+    /// ```
+    #[track_caller]
+    pub fn fail(&mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
+        self.note_unsendable(error.into(), Location::caller());
+    }
+
     fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
-        // The first error is reported.
         if let Err(error) = outcome {
-            if !matches!(self.fault.as_deref(), Some(Fault::Field { .. })) {
-                self.fault = Some(Box::new(Fault::Field { error, at }));
-            }
+            self.note_unsendable(error.into(), at);
+        }
+    }
+
+    #[cold]
+    fn note_unsendable(&mut self, error: Box<dyn std::error::Error + Send + Sync>, at: &'static Location<'static>) {
+        // The first error is reported.
+        if !matches!(self.fault.as_deref(), Some(Fault::Unsendable { .. })) {
+            self.fault = Some(Box::new(Fault::Unsendable { error, at }));
         }
     }
 
@@ -286,7 +316,7 @@ impl Response {
     pub(crate) fn report_fault(&mut self, request: Option<&Request>) -> Option<String> {
         let (what, text) = match self.fault.take().map(|fault| *fault) {
             Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
-            Some(Fault::Field { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
+            Some(Fault::Unsendable { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
             _ if self.status.is_informational() => {
                 let status = status_text(self.status);

@@ -1,16 +1,22 @@
 //! An in-process client: tests of an application without a socket, over the real protocol code.
 
 mod conversation;
+mod cookie_date;
+mod jar;
 mod response;
 mod stream;
+
+use std::sync::Mutex;
 
 use http::Method;
 
 use crate::dispatch::Recorder;
 use crate::exchange::{Payload, Pool};
+use crate::lock::lock;
 use crate::{Application, IntoApplication, Limits, Request};
 
 use conversation::Conversation;
+use jar::Jar;
 
 pub use response::Response;
 pub use stream::Stream;
@@ -33,6 +39,7 @@ pub use stream::Stream;
 pub struct Client {
     application: Box<dyn Application>,
     limits: Limits,
+    cookies: Option<Mutex<Jar>>,
 }
 
 impl Client {
@@ -45,6 +52,7 @@ impl Client {
         Client {
             application: Box::new(application.into_application()),
             limits: Limits::default(),
+            cookies: None,
         }
     }
 
@@ -54,6 +62,50 @@ impl Client {
     pub fn with_limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
+    }
+
+    /// Keeps cookies as a browser does that reaches the application over TLS (RFC 6265bis §5): what responses set is sent with
+    /// later requests, where host, path and age fit. A request that has a Cookie header of its own is sent as it is.
+    ///
+    /// Without it each request stands for itself.
+    ///
+    /// ```
+    /// use hansel::{Request, Response, test::Client};
+    ///
+    /// let client = Client::new(|request: &Request| match request.header("Cookie") {
+    ///     None => Response::new("Welcome").with_header("Set-Cookie", "seen=1; Max-Age=3600"),
+    ///     Some(_) => Response::new("Welcome back"),
+    /// })
+    /// .with_cookies();
+    /// assert_eq!(client.get("/").text(), "Welcome");
+    /// assert_eq!(client.get("/").text(), "Welcome back");
+    /// assert_eq!(client.cookie("seen").as_deref(), Some("1"));
+    /// client.forget_cookies();
+    /// assert_eq!(client.get("/").text(), "Welcome");
+    /// ```
+    #[must_use]
+    pub fn with_cookies(mut self) -> Client {
+        self.cookies = Some(Mutex::default());
+        self
+    }
+
+    /// Keeps cookies as [`with_cookies`](Client::with_cookies) does, as a browser without TLS: `Secure` cookies are not kept.
+    #[must_use]
+    pub fn with_cookies_over_plain_http(mut self) -> Client {
+        self.cookies = Some(Mutex::new(Jar::over_plain_http()));
+        self
+    }
+
+    /// Returns the value of a cookie that is kept, by its whole name, prefix included.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.as_ref().and_then(|jar| lock(jar).value(name))
+    }
+
+    /// Removes all cookies, as if the next request came from another browser.
+    pub fn forget_cookies(&self) {
+        if let Some(jar) = &self.cookies {
+            lock(jar).clear();
+        }
     }
 
     /// Sends a GET request for `target`, and returns the complete response. For a response without an end, use
@@ -90,13 +142,14 @@ impl Client {
     /// Sends a request. If it has a body and neither Content-Length nor Transfer-Encoding, a Content-Length is added.
     pub fn send(&self, request: Request) -> Response {
         let recorder = Recorder::default();
-        let mut conversation = self.converse_by(written(&request));
+        let mut conversation = self.converse_by(self.written(&request));
         if let Some(payload) = conversation.next(|request| self.application.call_watched(request, &recorder)) {
             conversation.gather(payload);
         }
         // This crate can parse what it writes; of a response that was cut, the parsed part remains.
         let mut response = Response::read(&conversation.out, request.method() == Method::HEAD);
         response.trail = recorder.into_trail(&request);
+        self.keep_cookies(&request, &response);
         response
     }
 
@@ -123,10 +176,11 @@ impl Client {
     /// ```
     pub fn open(&self, request: Request) -> Stream {
         let recorder = Recorder::default();
-        let mut conversation = self.converse_by(written(&request));
+        let mut conversation = self.converse_by(self.written(&request));
         let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
         let (mut response, begun) = Response::begin(&conversation.out);
         response.trail = recorder.into_trail(&request);
+        self.keep_cookies(&request, &response);
         let begun = begun.to_vec();
         Stream::new(response, begun, payload.unwrap_or(Payload::None))
     }
@@ -152,6 +206,33 @@ impl Client {
         conversation.out
     }
 
+    /// Returns the bytes of a request, with the cookies that are kept for it.
+    fn written(&self, request: &Request) -> Vec<u8> {
+        let mut bytes = request.head_bytes().to_vec();
+        let body = request.bytes().unwrap_or(&[]);
+        let has = |name| request.header_bytes(name).is_some();
+        bytes.truncate(bytes.len().saturating_sub("\r\n".len()));
+        if !body.is_empty() && !has("Content-Length") && !has("Transfer-Encoding") {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        }
+        let jar = self.cookies.as_ref().filter(|_| !has("Cookie"));
+        if let Some(cookies) = jar.and_then(|jar| lock(jar).cookies_for(request)) {
+            bytes.extend_from_slice(format!("Cookie: {cookies}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    fn keep_cookies(&self, request: &Request, response: &Response) {
+        if let Some(jar) = &self.cookies {
+            let set = response
+                .headers()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+            lock(jar).receive(request, set.map(|(_, value)| value));
+        }
+    }
+
     fn converse_by(&self, sent: Vec<u8>) -> Conversation<'_> {
         let pool = Pool::new(self.limits.body_buffer, self.limits.body_memory);
         Conversation::new(&*self.application, &self.limits, pool, sent)
@@ -164,22 +245,6 @@ impl std::fmt::Debug for Client {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the bytes of a request.
-fn written(request: &Request) -> Vec<u8> {
-    let mut bytes = request.head_bytes().to_vec();
-    let body = request.bytes().unwrap_or(&[]);
-    let is_framed = request
-        .header_bytes("Content-Length")
-        .or(request.header_bytes("Transfer-Encoding"))
-        .is_some();
-    if !body.is_empty() && !is_framed {
-        bytes.truncate(bytes.len() - "\r\n".len());
-        bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
-    }
-    bytes.extend_from_slice(body);
-    bytes
 }
 
 #[cfg(test)]

@@ -50,6 +50,32 @@ impl Response {
         }
     }
 
+    /// Returns the body, JSON, read as a `T`.
+    ///
+    /// Requires the feature `json`.
+    ///
+    /// ```
+    /// use hansel::{Json, test::Client};
+    ///
+    /// let client = Client::new(|| Json([1, 2, 3]));
+    /// assert_eq!(client.get("/").json::<Vec<u32>>(), [1, 2, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the body is not a `T`.
+    #[cfg(feature = "json")]
+    #[track_caller]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        match serde_json::from_slice(&self.body) {
+            Ok(value) => value,
+            Err(error) => panic!(
+                "the body of the response is not JSON of type {}: {error}; it is {:?}",
+                std::any::type_name::<T>(),
+                String::from_utf8_lossy(&self.body)
+            ),
+        }
+    }
+
     /// Returns true if the body is complete. It is not if a stream or a reader failed.
     pub fn is_whole(&self) -> bool {
         self.is_whole

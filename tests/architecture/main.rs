@@ -229,6 +229,7 @@ fn documents_name_files_that_exist() {
         "SECURITY.md",
         "docs/design.md",
         "docs/guide.md",
+        "docs/sessions.md",
     ] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for quoted in text.split('`').skip(1).step_by(2) {

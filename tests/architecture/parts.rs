@@ -6,10 +6,17 @@ use std::collections::BTreeSet;
 use super::imports::Imports;
 
 /// The rooms that are parts.
-const PARTS: &[&str] = &["auth", "cors.rs", "rate_limit", "security_headers.rs"];
+const PARTS: &[&str] = &[
+    "auth",
+    "cookies",
+    "cors.rs",
+    "rate_limit",
+    "security_headers.rs",
+    "sessions",
+];
 
 /// The modules that users see.
-const PUBLIC: &[&str] = &["auth", "dispatch", "test"];
+const PUBLIC: &[&str] = &["auth", "cookies", "dispatch", "sessions", "test"];
 
 #[test]
 fn parts_import_what_users_can_import() {

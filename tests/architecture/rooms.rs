@@ -20,11 +20,14 @@ const CRATE: Rooms = &[
         "security_headers.rs",
         &["seen.rs", "dispatch", "response", "request", "lib.rs"],
     ),
+    ("sessions", &["cookies", "dispatch", "response", "request", "lib.rs"]),
+    ("cookies", &["dispatch", "response", "request", "lib.rs"]),
     (
         "test",
         &[
             "panics.rs",
             "seen.rs",
+            "lock.rs",
             "server",
             "application.rs",
             "dispatch",

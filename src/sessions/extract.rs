@@ -1,0 +1,29 @@
+//! Sessions and tokens as arguments of handlers. That they are there is checked when an application is created.
+
+use super::{Csrf, CsrfToken, Session, Sessions};
+use crate::dispatch::Needs;
+use crate::{Error, FromRequest, Request, Result};
+
+impl FromRequest for Session {
+    type Rejection = Error;
+
+    fn from_request(request: &Request) -> Result<Session> {
+        Session::of(request)
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.state::<Sessions>();
+    }
+}
+
+impl FromRequest for CsrfToken {
+    type Rejection = Error;
+
+    fn from_request(request: &Request) -> Result<CsrfToken> {
+        CsrfToken::of(request)
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.state::<Csrf>();
+    }
+}
