@@ -149,6 +149,7 @@
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `security-headers` | [`SecurityHeaders`]: headers by which browsers protect users |
+//! | `files` | [`files::Files`]: a directory, a file, or files in the program by [`embed!`] |
 //! | `tls` | [`Tls`]: TLS, by rustls |
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
@@ -169,6 +170,7 @@
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
 #![cfg_attr(not(feature = "form"), doc = "[`Form`]: #features")]
 #![cfg_attr(not(feature = "json"), doc = "[`Json`]: #features")]
+#![cfg_attr(not(feature = "files"), doc = "[`files::Files`]: #features\n[`embed!`]: #features")]
 #![cfg_attr(not(feature = "tls"), doc = "[`Tls`]: #features")]
 #![cfg_attr(
     not(feature = "activation"),
@@ -187,6 +189,8 @@ mod date;
 mod deadline;
 pub mod dispatch;
 mod exchange;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lock;

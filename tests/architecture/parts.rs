@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::imports::Imports;
 
 /// The rooms that are parts.
-const PARTS: &[&str] = &["auth", "cors.rs", "rate_limit", "security_headers.rs"];
+const PARTS: &[&str] = &["auth", "cors.rs", "files", "rate_limit", "security_headers.rs"];
 
 /// The modules that users see.
 const PUBLIC: &[&str] = &["auth", "dispatch", "test"];
