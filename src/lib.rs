@@ -149,6 +149,7 @@
 //! | `auth` | the module [`auth`]: names and passwords, and tokens |
 //! | `cookies` | [`Cookie`] and [`Cookies`]: set and read, signed, encrypted |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
+//! | `files` | [`files::Files`]: a directory, a file, or files in the program by [`embed!`] |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `security-headers` | [`SecurityHeaders`]: headers by which browsers protect users |
 //! | `sessions` | [`Sessions`], and [`Csrf`] against forged requests: the module [`sessions`] |
@@ -177,6 +178,7 @@
     not(feature = "sessions"),
     doc = "[`Session`]: #features\n[`Sessions`]: #features\n[`Csrf`]: #features\n[`CsrfToken`]: #features\n[`sessions`]: #features"
 )]
+#![cfg_attr(not(feature = "files"), doc = "[`files::Files`]: #features\n[`embed!`]: #features")]
 #![cfg_attr(not(feature = "tls"), doc = "[`Tls`]: #features")]
 #![cfg_attr(
     not(feature = "activation"),
@@ -197,6 +199,8 @@ mod date;
 mod deadline;
 pub mod dispatch;
 mod exchange;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod lock;

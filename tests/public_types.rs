@@ -219,3 +219,15 @@ fn debug_of_what_dispatches_says_what_it_is() {
         assert!(shown.contains(part), "{shown}");
     }
 }
+
+#[cfg(feature = "files")]
+#[test]
+fn types_of_files_keep_their_traits() {
+    use hansel::files::{Cache, Embedded, Files, Source};
+    all!(is_debug: Cache, Embedded, Files, Source);
+    all!(is_send: Cache, Embedded, Files, Source);
+    all!(is_sync: Cache, Embedded, Files, Source);
+    all!(is_clone: Cache, Embedded);
+    all!(is_eq: Cache);
+    all!(is_hash: Cache);
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +111,33 @@ impl Body {
             )
         })?;
         Ok(Body::file_part(file, start, end - start))
+    }
+
+    /// Creates a body from several parts of a file, each after a text of its own, such as several ranges in one response
+    /// (RFC 9110 §14.6). It is sent as [`file`](Body::file) sends one: without a thread while the client is slow, and with a
+    /// Content-Length.
+    ///
+    /// ```no_run
+    /// use hansel::Body;
+    ///
+    /// fn begin_and_end() -> std::io::Result<Body> {
+    ///     let file = std::fs::File::open("report.txt")?;
+    ///     let len = file.metadata()?.len();
+    ///     Ok(Body::file_sections(file, [
+    ///         (b"It begins:\n".to_vec(), 0..len.min(80)),
+    ///         (b"\nIt ends:\n".to_vec(), len.saturating_sub(80)..len),
+    ///         (b"\n".to_vec(), 0..0),
+    ///     ]))
+    /// }
+    /// ```
+    ///
+    /// The file is not asked how long it is. If it does not have all of these bytes when they are sent, the connection is
+    /// closed early, so that the client does not mistake a part for the whole.
+    pub fn file_sections(file: File, sections: impl IntoIterator<Item = (Vec<u8>, Range<u64>)>) -> Body {
+        Body {
+            kind: Kind::File(FilePart::of_sections(file, sections)),
+            content_type: None,
+        }
     }
 
     fn file_part(file: File, start: u64, len: u64) -> Body {

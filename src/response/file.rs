@@ -1,20 +1,38 @@
-//! A part of a file, as the body of a response.
+//! Parts of a file, as the body of a response.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
+use std::vec;
 
-/// A number of bytes of a file, from a position on.
+/// A number of bytes of a file, from a position on; or several such parts, with text around them.
 ///
 /// Each read names its position. So it does not matter who else reads from the same open file or moves its cursor.
 pub(crate) struct FilePart {
     file: File,
     position: u64,
+    /// How many bytes are left of the part at `position`.
     left: u64,
+    /// What there is besides, if this is not only a part.
+    around: Option<Box<Around>>,
     /// True if the file system may report what it has in memory.
     may_be_cached: bool,
     /// Simulates a slow disk, in tests.
     #[cfg(test)]
     disk: Option<Disk>,
+}
+
+/// A text, and the bytes of the file that follow it.
+pub(crate) type Section = (Vec<u8>, Range<u64>);
+
+/// The text before a part of a file, and the sections behind that part.
+struct Around {
+    text: Vec<u8>,
+    /// How much of `text` has been read.
+    read: usize,
+    later: vec::IntoIter<Section>,
+    /// How many bytes are left of the text and of the later sections.
+    left: u64,
 }
 
 /// What a read from a simulated slow disk waits for.
@@ -27,10 +45,31 @@ impl FilePart {
             file,
             position,
             left,
+            around: None,
             may_be_cached: true,
             #[cfg(test)]
             disk: None,
         }
+    }
+
+    /// Of several parts, one after the other. A range that ends before it starts is empty.
+    pub(crate) fn of_sections(file: File, sections: impl IntoIterator<Item = Section>) -> FilePart {
+        let mut sections = sections.into_iter();
+        let (text, first) = sections.next().unwrap_or_default();
+        let mut part = FilePart::new(file, first.start, len(&first));
+        let later: Vec<Section> = sections.collect();
+        if !(text.is_empty() && later.is_empty()) {
+            let lens = later
+                .iter()
+                .map(|(text, range)| len(range).saturating_add(text.len() as u64));
+            part.around = Some(Box::new(Around {
+                left: lens.fold(text.len() as u64, u64::saturating_add),
+                text,
+                read: 0,
+                later: later.into_iter(),
+            }));
+        }
+        part
     }
 
     /// Simulates a disk from which nothing is in memory.
@@ -41,7 +80,37 @@ impl FilePart {
 
     /// Returns how many bytes have not been read.
     pub(crate) fn left(&self) -> u64 {
-        self.left
+        let around = self.around.as_ref().map_or(0, |around| around.left);
+        self.left.saturating_add(around)
+    }
+
+    /// Reads the text that comes next, if it is the turn of one.
+    #[inline]
+    fn read_text(&mut self, into: &mut [u8]) -> Option<usize> {
+        let around = self.around.as_mut()?;
+        loop {
+            let text = around.text.get(around.read..).unwrap_or_default();
+            if !text.is_empty() {
+                let n = text.len().min(into.len());
+                into[..n].copy_from_slice(&text[..n]);
+                around.read += n;
+                around.left = around.left.saturating_sub(n as u64);
+                return Some(n).filter(|&n| n > 0);
+            }
+            if self.left > 0 {
+                return None;
+            }
+            let (text, range) = around.later.next()?;
+            (around.text, around.read) = (text, 0);
+            (self.position, self.left) = (range.start, len(&range));
+            around.left = around.left.saturating_sub(self.left);
+        }
+    }
+
+    /// Returns how much of `into` the part at `position` can fill.
+    fn room<'b>(&self, into: &'b mut [u8]) -> &'b mut [u8] {
+        let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        &mut into[..most]
     }
 
     /// Reads the next bytes that the system has in memory, and never waits for a disk. If there are none, only
@@ -51,10 +120,13 @@ impl FilePart {
         if self.disk.is_some() {
             return None;
         }
+        if let Some(n) = self.read_text(into) {
+            return Some(n);
+        }
         if !self.may_be_cached {
             return None;
         }
-        let n = self.read_without_waiting(into).filter(|&n| n > 0)?;
+        let n = self.read_without_waiting(self.room(into)).filter(|&n| n > 0)?;
         self.advance(n);
         Some(n)
     }
@@ -91,6 +163,10 @@ impl FilePart {
         if let Some(disk) = &self.disk {
             disk();
         }
+        if let Some(n) = self.read_text(into) {
+            return Ok(n);
+        }
+        let into = self.room(into);
         loop {
             match self.read_here(into) {
                 Ok(0) if self.left > 0 && !into.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -126,11 +202,14 @@ impl FilePart {
     }
 }
 
-/// Reads up to the end of the part.
+fn len(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
+}
+
+/// Reads up to the end of the part, or of the last one.
 impl Read for FilePart {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.read_next(&mut into[..most])
+        self.read_next(into)
     }
 }
 
@@ -175,6 +254,52 @@ mod tests {
         part.on(std::sync::Arc::new(|| ()));
         assert_eq!(part.read_cached(&mut into), None);
         assert_eq!(part.left(), 10 - n as u64, "nothing is skipped");
+    }
+
+    #[test]
+    fn sections_are_read_one_after_the_other_in_pieces_of_any_size() {
+        let whole = std::fs::read(MANIFEST).unwrap();
+        // As a range that is turned around may come out of a computation.
+        let (late, early) = (9, 3);
+        let sections = || {
+            vec![
+                (b"begin ".to_vec(), 3..9),
+                (Vec::new(), 20..21),
+                (b"between".to_vec(), 5..5),
+                (Vec::new(), late..early),
+                (b" ".to_vec(), 0..4),
+                (b" end".to_vec(), 0..0),
+            ]
+        };
+        let mut expected = Vec::new();
+        for (text, range) in sections() {
+            expected.extend_from_slice(&text);
+            expected.extend_from_slice(whole.get(range.start as usize..range.end as usize).unwrap_or_default());
+        }
+        for size in [1, 2, 3, 7, 1000] {
+            for waits in [true, false] {
+                let mut part = FilePart::of_sections(File::open(MANIFEST).unwrap(), sections());
+                assert_eq!(part.left(), expected.len() as u64);
+                let (mut read, mut piece) = (Vec::new(), vec![0; size]);
+                while part.left() > 0 {
+                    let cached = if waits { None } else { part.read_cached(&mut piece) };
+                    let n = cached.unwrap_or_else(|| part.read_next(&mut piece).unwrap());
+                    read.extend_from_slice(&piece[..n]);
+                    assert_eq!(part.left(), (expected.len() - read.len()) as u64);
+                }
+                assert_eq!(read, expected);
+                assert_eq!(part.read(&mut piece).unwrap(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn no_section_is_nothing_and_one_without_text_is_a_part() {
+        let open = || File::open(MANIFEST).unwrap();
+        assert_eq!(FilePart::of_sections(open(), []).left(), 0);
+        let part = FilePart::of_sections(open(), [(Vec::new(), 1..4)]);
+        assert!(part.around.is_none());
+        assert_eq!(part.left(), 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ const PARTS: &[&str] = &[
     "auth",
     "cookies",
     "cors.rs",
+    "files",
     "rate_limit",
     "security_headers.rs",
     "sessions",

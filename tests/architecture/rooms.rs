@@ -81,6 +81,7 @@ const CRATE: Rooms = &[
             "start_error.rs",
         ],
     ),
+    ("files", &["dispatch", "response", "request", "pace.rs"]),
     (
         "app.rs",
         &[

@@ -1,0 +1,281 @@
+//! Conditional requests: RFC 9110 §13.
+
+use std::time::UNIX_EPOCH;
+
+use super::fields::{Only, lines, only};
+use super::validators::Validators;
+use crate::Request;
+
+/// What the conditions of a request make of its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All of them hold, or there are none.
+    Perform,
+    /// 304: the client has the current version.
+    NotModified,
+    /// 412: the client expects another version.
+    Failed,
+}
+
+/// Evaluates the conditions of a request by GET or HEAD for something that exists, in the order of RFC 9110 §13.2.2.
+pub(super) fn evaluate(request: &Request, current: &Validators) -> Outcome {
+    // "1. When recipient is the origin server and If-Match is present, evaluate the If-Match precondition: .. if false,
+    // respond 412".
+    match matches(request, "if-match", |tag| current.is_strongly(tag)) {
+        Some(true) => {}
+        Some(false) => return Outcome::Failed,
+        // "2. .. If-Match is not present, and If-Unmodified-Since is present, evaluate ..".
+        None if is_unmodified_since(request, "if-unmodified-since", current) == Some(false) => return Outcome::Failed,
+        None => {}
+    }
+    // "3. When If-None-Match is present, evaluate .. if false for GET/HEAD, respond 304".
+    match matches(request, "if-none-match", |tag| current.is_weakly(tag)) {
+        Some(true) => Outcome::NotModified,
+        Some(false) => Outcome::Perform,
+        // "4. When the method is GET or HEAD, If-None-Match is not present, and If-Modified-Since is present ..".
+        None if is_unmodified_since(request, "if-modified-since", current) == Some(true) => Outcome::NotModified,
+        None => Outcome::Perform,
+    }
+}
+
+/// Returns whether the range that is asked for is one of the current version: RFC 9110 §13.1.5.
+pub(super) fn is_range_current(request: &Request, current: &Validators) -> bool {
+    match only(request, "if-range") {
+        Only::Absent => true,
+        Only::Value(value) => current.is_strongly(value) || current.is_date_in_range(value),
+        Only::Several => false,
+    }
+}
+
+/// Returns whether a list of entity tags has one that `is_current`, or is `*`. None if there is no such header.
+fn matches(request: &Request, name: &'static str, is_current: impl Fn(&[u8]) -> bool) -> Option<bool> {
+    let mut found = None;
+    for line in lines(request, name) {
+        // RFC 9110 §13.1.1, §13.1.2: `*` is true if "the origin server has a current representation".
+        let is_match = line == b"*" || Tags(line).any(&is_current);
+        found = Some(found.unwrap_or(false) || is_match);
+    }
+    found
+}
+
+/// Returns whether the file has not been modified since the date in this header. None if there is no such header, or
+/// it does not count.
+fn is_unmodified_since(request: &Request, name: &'static str, current: &Validators) -> Option<bool> {
+    // RFC 9110 §13.1.3: "A recipient MUST ignore the If-Modified-Since header field if the received field value is not
+    // a valid HTTP-date, the field value has more than one member", and "if the resource does not have a modification
+    // date available". §13.1.4 says the same of If-Unmodified-Since.
+    let modified = current.modified()?;
+    let Only::Value(value) = only(request, name) else {
+        return None;
+    };
+    // What a client has got it usually sends back.
+    if current.last_modified().is_some_and(|date| date.bytes() == value) {
+        return Some(true);
+    }
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    Some(modified <= date.duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
+/// The entity tags of a list: RFC 9110 §8.8.3.
+///
+/// `entity-tag = [ weak ] opaque-tag`, `opaque-tag = DQUOTE *etagc DQUOTE`: there may be commas in one. What is no tag is
+/// left out.
+struct Tags<'v>(&'v [u8]);
+
+impl<'v> Iterator for Tags<'v> {
+    type Item = &'v [u8];
+
+    fn next(&mut self) -> Option<&'v [u8]> {
+        loop {
+            let begin = self.0.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
+            let rest = self.0.get(begin..)?;
+            let opened = usize::from(rest.starts_with(b"W/")) * 2;
+            let len = match rest.get(opened..).and_then(|tag| tag.strip_prefix(b"\"")) {
+                // A quote that is never closed takes the rest.
+                Some(opaque) => {
+                    opened
+                        + 1
+                        + opaque
+                            .iter()
+                            .position(|&byte| byte == b'"')
+                            .map_or(opaque.len(), |at| at + 1)
+                }
+                None => 0,
+            };
+            let behind = rest.get(len..).unwrap_or_default();
+            let skipped = behind.iter().position(|&byte| byte == b',').unwrap_or(behind.len());
+            self.0 = behind.get(skipped..).unwrap_or_default();
+            let tag = rest.get(..len).unwrap_or_default();
+            if tag.len() > opened + 1 && tag.ends_with(b"\"") && behind[..skipped].trim_ascii().is_empty() {
+                return Some(tag);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(list: &str) -> Vec<&str> {
+        Tags(list.as_bytes())
+            .map(|tag| std::str::from_utf8(tag).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn s8_8_3_a_list_of_tags_is_taken_apart() {
+        assert_eq!(tags(r#""a""#), [r#""a""#]);
+        assert_eq!(tags(r#""a", W/"b" ,"c""#), [r#""a""#, r#"W/"b""#, r#""c""#]);
+        assert_eq!(
+            tags(r#" , ,"a,b",, """#),
+            [r#""a,b""#, r#""""#],
+            "a comma in a tag, and an empty one"
+        );
+        assert_eq!(tags(r#"a, "b""#), [r#""b""#], "what is no tag is left out");
+        assert_eq!(tags(r#"w/"a", W"b", "c"x, "d""#), [r#""d""#]);
+        assert_eq!(tags(r#""a", "b"#), [r#""a""#], "never closed");
+        for none in ["", ",", "\"", "W/", "W/\"", "*", "a"] {
+            assert_eq!(tags(none), [""; 0], "{none}");
+        }
+    }
+
+    /// Of a version with a strong tag, which was modified at 08:49:37.
+    fn outcome(fields: &[(&str, &str)]) -> Outcome {
+        let mut request = Request::get("/");
+        for (name, value) in fields {
+            request = request.with_header(name, value);
+        }
+        evaluate(&request, &Validators::of_test("\"v\"", 784_111_777))
+    }
+
+    const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    #[test]
+    fn s13_1_1_if_match_compares_strongly() {
+        for (value, expected) in [
+            ("\"v\"", Outcome::Perform),
+            ("*", Outcome::Perform),
+            ("\"x\", \"v\"", Outcome::Perform),
+            ("\"x\"", Outcome::Failed),
+            ("W/\"v\"", Outcome::Failed),
+            ("v", Outcome::Failed),
+            ("", Outcome::Failed),
+        ] {
+            assert_eq!(outcome(&[("If-Match", value)]), expected, "{value}");
+        }
+        assert_eq!(
+            outcome(&[("If-Match", "\"x\""), ("If-Match", "\"v\"")]),
+            Outcome::Perform,
+            "lines are one list"
+        );
+    }
+
+    #[test]
+    fn s13_1_2_if_none_match_compares_weakly() {
+        for (value, expected) in [
+            ("\"v\"", Outcome::NotModified),
+            ("W/\"v\"", Outcome::NotModified),
+            ("*", Outcome::NotModified),
+            ("\"x\",\"v\"", Outcome::NotModified),
+            ("\"x\"", Outcome::Perform),
+            ("v", Outcome::Perform),
+            ("\"x\", *", Outcome::Perform),
+        ] {
+            assert_eq!(outcome(&[("If-None-Match", value)]), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn s13_1_3_and_4_dates_are_compared_by_the_second() {
+        for (date, since, unmodified) in [
+            (EARLIER, Outcome::Perform, Outcome::Failed),
+            (SAME, Outcome::NotModified, Outcome::Perform),
+            (LATER, Outcome::NotModified, Outcome::Perform),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Outcome::NotModified, Outcome::Perform),
+            ("Sun Nov  6 08:49:37 1994", Outcome::NotModified, Outcome::Perform),
+            ("yesterday", Outcome::Perform, Outcome::Perform),
+            ("", Outcome::Perform, Outcome::Perform),
+            ("784111777", Outcome::Perform, Outcome::Perform),
+        ] {
+            assert_eq!(outcome(&[("If-Modified-Since", date)]), since, "{date}");
+            assert_eq!(outcome(&[("If-Unmodified-Since", date)]), unmodified, "{date}");
+        }
+        let twice = [("If-Modified-Since", SAME), ("If-Modified-Since", SAME)];
+        assert_eq!(outcome(&twice), Outcome::Perform, "more than one member");
+    }
+
+    #[test]
+    fn s13_2_2_conditions_have_an_order() {
+        for (fields, expected) in [
+            (
+                &[("If-Match", "\"v\""), ("If-Unmodified-Since", EARLIER)][..],
+                Outcome::Perform,
+            ),
+            (
+                &[("If-Match", "\"x\""), ("If-Unmodified-Since", LATER)],
+                Outcome::Failed,
+            ),
+            (
+                &[("If-None-Match", "\"x\""), ("If-Modified-Since", LATER)],
+                Outcome::Perform,
+            ),
+            (
+                &[("If-None-Match", "\"v\""), ("If-Modified-Since", EARLIER)],
+                Outcome::NotModified,
+            ),
+            (&[("If-Match", "\"x\""), ("If-None-Match", "\"v\"")], Outcome::Failed),
+            (
+                &[("If-Match", "\"v\""), ("If-None-Match", "\"v\"")],
+                Outcome::NotModified,
+            ),
+            (
+                &[("If-Unmodified-Since", EARLIER), ("If-None-Match", "\"v\"")],
+                Outcome::Failed,
+            ),
+            (
+                &[("If-Unmodified-Since", LATER), ("If-Modified-Since", LATER)],
+                Outcome::NotModified,
+            ),
+        ] {
+            assert_eq!(outcome(fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_validator_only_what_exists_matches() {
+        let outcome = |name, value| evaluate(&Request::get("/").with_header(name, value), &Validators::default());
+        assert_eq!(outcome("If-Match", "*"), Outcome::Perform);
+        assert_eq!(outcome("If-Match", "\"\""), Outcome::Failed);
+        assert_eq!(outcome("If-None-Match", "*"), Outcome::NotModified);
+        assert_eq!(outcome("If-None-Match", "\"\""), Outcome::Perform);
+        assert_eq!(outcome("If-Modified-Since", LATER), Outcome::Perform);
+        assert_eq!(outcome("If-Unmodified-Since", EARLIER), Outcome::Perform);
+    }
+
+    #[test]
+    fn s13_1_5_if_range_is_the_exact_strong_validator() {
+        let current = Validators::of_test("\"v\"", 784_111_777);
+        let is_current = |value| is_range_current(&Request::get("/").with_header("If-Range", value), &current);
+        assert!(is_range_current(&Request::get("/"), &current));
+        assert!(is_current("\"v\"") && is_current(SAME));
+        for stale in [
+            "W/\"v\"",
+            "\"x\"",
+            EARLIER,
+            LATER,
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "*",
+            "",
+            "\"v\", \"v\"",
+        ] {
+            assert!(!is_current(stale), "{stale}");
+        }
+        let twice = Request::get("/")
+            .with_header("If-Range", "\"v\"")
+            .with_header("If-Range", "\"v\"");
+        assert!(!is_range_current(&twice, &current));
+    }
+}
