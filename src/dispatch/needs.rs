@@ -20,6 +20,8 @@ struct Need {
     name: &'static str,
     // Behind a pointer that only `Needs::state` has, so the linker drops the text from programs without state.
     explain: Explain,
+    /// What to do if there is none; empty where that is the same for all.
+    remedy: &'static str,
 }
 
 type Explain = fn(&Need, &str, &Around) -> String;
@@ -67,6 +69,49 @@ impl Needs {
             types: shared_types::<T>(),
             name: type_name::<T>(),
             explain: Need::explain,
+            remedy: "",
+        });
+    }
+
+    /// Notes that hooks are needed around the handler, which share themselves as a [`State<T>`](crate::State). `remedy` says
+    /// what to do if there are none.
+    ///
+    /// ```
+    /// use hansel::dispatch::Needs;
+    /// use hansel::{Extension, FromRequest, Hooks, Request, dispatch::IntoDispatch};
+    ///
+    /// /// Notes the language of each request.
+    /// struct Languages;
+    ///
+    /// impl Languages {
+    ///     fn on<K>(self, inner: impl IntoDispatch<K>) -> Hooks {
+    ///         Hooks::on(inner).state(self).before(|request: &Request| request.set(Language("de")))
+    ///     }
+    /// }
+    ///
+    /// #[derive(Clone, Copy)]
+    /// struct Language(&'static str);
+    ///
+    /// impl FromRequest for Language {
+    ///     type Rejection = hansel::Error;
+    ///
+    ///     fn from_request(request: &Request) -> hansel::Result<Language> {
+    ///         Extension::<Language>::from_request(request).map(|language| *language)
+    ///     }
+    ///
+    ///     fn needs(needs: &mut Needs) {
+    ///         needs.hooks::<Languages>("put `Languages.on(..)` around its routes");
+    ///     }
+    /// }
+    /// # let app = hansel::App::new(Languages.on(hansel::Routes::new().get("/", |language: Language| language.0)));
+    /// # assert_eq!(hansel::test::Client::new(app).get("/").text(), "de");
+    /// ```
+    pub fn hooks<T: ?Sized + Send + Sync + 'static>(&mut self, remedy: &'static str) {
+        self.0.push(Need {
+            types: shared_types::<T>(),
+            name: type_name::<T>(),
+            explain: Need::explain_hooks,
+            remedy,
         });
     }
 }
@@ -150,6 +195,13 @@ impl StateCheck {
 }
 
 impl Need {
+    fn explain_hooks(&self, taker: &str, _: &Around) -> String {
+        // Where it is defined tells nothing: users know it by what they import.
+        let (path, _) = self.name.split_once('<').unwrap_or((self.name, ""));
+        let name = path.rsplit("::").next().unwrap_or(path);
+        format!("{taker} needs `{name}` around it, and there is none: {}", self.remedy)
+    }
+
     fn explain(&self, taker: &str, around: &Around) -> String {
         let name = self.name;
         let mut text = format!("{taker} takes a `State<{name}>`, and nothing around it shares one: ");

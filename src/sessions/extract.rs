@@ -12,7 +12,7 @@ impl FromRequest for Session {
     }
 
     fn needs(needs: &mut Needs) {
-        needs.state::<Sessions>();
+        needs.hooks::<Sessions>("put `Sessions::in_store(..).on(..)` around its routes");
     }
 }
 
@@ -24,6 +24,6 @@ impl FromRequest for CsrfToken {
     }
 
     fn needs(needs: &mut Needs) {
-        needs.state::<Csrf>();
+        needs.hooks::<Csrf>("put `Csrf::new().on(..)` around its routes, so that the token is checked");
     }
 }

@@ -274,7 +274,7 @@ fn it_works_without_sessions_and_without_tls_in_development() {
 }
 
 #[test]
-#[should_panic(expected = "Csrf")]
+#[should_panic(expected = "needs `Csrf` around it, and there is none: put `Csrf::new()")]
 fn a_form_that_nothing_checks_is_found_at_start() {
     let _ = hansel::App::new(in_cookie().on(routes()));
 }

@@ -285,7 +285,7 @@ fn nothing_of_a_session_is_shown() {
 }
 
 #[test]
-#[should_panic(expected = "Sessions")]
+#[should_panic(expected = "needs `Sessions` around it, and there is none: put `Sessions::in_store")]
 fn a_handler_that_takes_a_session_where_there_are_none_is_found_at_start() {
     let _ = hansel::App::new(routes());
 }
