@@ -50,7 +50,8 @@ def below(*flags):
 
 def sources():
     """Where the sources of each crate are."""
-    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--locked", "--format-version", "1"]))
+    command = ["cargo", "metadata", "--locked", "--all-features", "--format-version", "1"]
+    metadata = json.loads(subprocess.check_output(command))
     return {
         (package["name"], "v" + package["version"]): pathlib.Path(package["manifest_path"]).parent / "src"
         for package in metadata["packages"]

@@ -75,7 +75,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
-use crate::{Error, IntoResponse, Method, Request, Response};
+use crate::{Error, IntoResponse, Method, Request, Response, StatusCode};
 
 pub use cache::Cache;
 pub use embedded::Embedded;
@@ -392,7 +392,7 @@ impl Files {
 
     fn list(&self, request: &Request, directory: Option<File>, below: &str) -> Response {
         let Place::Tree(tree) = &self.place else {
-            return Response::default();
+            return StatusCode::NOT_FOUND.into_response();
         };
         match Listing::read(tree, directory, below, self.shows_hidden) {
             Ok(listing) => {

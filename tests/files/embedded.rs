@@ -48,8 +48,8 @@ fn nothing_else_is_there() {
     for target in [
         "/",
         "/nothing",
-        "/../tower.rs",
-        "/%2e%2e/tower.rs",
+        "/../public_types.rs",
+        "/%2e%2e/public_types.rs",
         "//embedded.rs",
         "/embedded.rs/",
         "/embedded",
@@ -60,17 +60,17 @@ fn nothing_else_is_there() {
 
 #[test]
 fn directories_in_the_program_have_an_index_a_slash_and_a_listing() {
-    let client = client(Files::new(hansel::embed!("tests").always()).index("main.rs").listing());
-    assert!(client.get("/files/").text().starts_with("//! Files over HTTP"));
-    assert_eq!(client.get("/files").header("Location"), Some("./files/"));
+    let client = client(Files::new(sources().always()).index("inside.txt").listing());
+    assert_eq!(client.get("/links/a/").text(), "inside\n");
+    assert_eq!(client.get("/links/a").header("Location"), Some("./a/"));
     let page = client.get("/");
     assert!(
-        page.text().contains("<a href=\"./files/\">files/</a>"),
+        page.text().contains("<a href=\"./links/\">links/</a>"),
         "{}",
         page.text()
     );
     assert!(
-        page.text().contains("<a href=\"./tower.rs\">tower.rs</a>"),
+        page.text().contains("<a href=\"./embedded.rs\">embedded.rs</a>"),
         "{}",
         page.text()
     );
