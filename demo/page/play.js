@@ -72,6 +72,7 @@ const actions = {
     stop.onclick = () => controller.abort();
     [button.disabled, stop.disabled] = [true, false];
     const [out, text, since] = [output(button), make("pre"), performance.now()];
+    out.replaceChildren(text);
     try {
       const response = await send(["GET", "/stream"], { signal: controller.signal });
       out.replaceChildren(statusLine(response.status, response.statusText, milliseconds(since), "until it began"), text);

@@ -44,6 +44,7 @@ fn routes(app: &Weak<App>) -> Routes {
         .get("/people/{id}", people::person)
         .mount("/field", Field::new())
         .mount("/bakery", bakery::bakery())
+        .get("/share/{muffins}/{among}", bakery::share)
         .post("/upload", upload::upload)
         .body_limit(64 * 1024 * 1024)
         .post("/note", upload::upload)

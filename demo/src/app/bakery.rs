@@ -10,10 +10,7 @@ struct Bakery {
 }
 
 pub(super) fn bakery() -> Hooks {
-    let routes = Routes::new()
-        .get("/muffins", count)
-        .post("/muffins/buy/{wanted}", buy)
-        .get("/share/{muffins}/{among}", share);
+    let routes = Routes::new().get("/muffins", count).post("/muffins/buy/{wanted}", buy);
     let muffins = AtomicU32::new(12);
     Hooks::on(routes).state(Bakery { muffins }).respond(problem_details())
 }
@@ -31,7 +28,7 @@ fn buy(wanted: u32, bakery: State<Bakery>) -> hansel::Result<String> {
 }
 
 /// Among nobody it panics, which is a 500. The server goes on.
-fn share(muffins: u32, among: u32) -> String {
+pub(super) fn share(muffins: u32, among: u32) -> String {
     format!("{} muffins each\n", muffins / among)
 }
 
@@ -45,15 +42,23 @@ mod tests {
         let client = Client::new(app());
         assert_eq!(client.post("/bakery/muffins/buy/2", "").text(), "2 muffins for you\n");
         assert_eq!(client.get("/bakery/muffins").text(), "10 muffins\n");
-        assert_eq!(client.get("/bakery/share/10/5").text(), "2 muffins each\n");
+        assert_eq!(client.get("/share/10/5").text(), "2 muffins each\n");
 
         let refused = client.post("/bakery/muffins/buy/100", "");
         assert_eq!(refused.status(), 409);
         assert_eq!(refused.header("Content-Type"), Some("application/problem+json"));
-        assert!(refused.text().contains(r#""detail":"only 10 left""#), "{}", refused.text());
+        assert!(
+            refused.text().contains(r#""detail":"only 10 left""#),
+            "{}",
+            refused.text()
+        );
 
-        let panicked = client.get("/bakery/share/10/0");
+        let panicked = client.get("/share/10/0");
         assert_eq!(panicked.status(), 500);
-        assert!(panicked.text().contains("demo/src/app/bakery.rs:"), "{}", panicked.text());
+        assert!(
+            panicked.text().contains("demo/src/app/bakery.rs:"),
+            "{}",
+            panicked.text()
+        );
     }
 }
