@@ -67,7 +67,7 @@ const actions = {
 
   // A stream, shown as it arrives.
   async stream(button) {
-    const stop = button.parentElement.querySelector("[data-do=stop]");
+    const stop = button.parentElement.querySelector(".stop");
     const controller = new AbortController();
     stop.onclick = () => controller.abort();
     [button.disabled, stop.disabled] = [true, false];
@@ -90,10 +90,7 @@ const actions = {
     }
   },
 
-  stop() {},
-
   upload: button => upload(output(button), new Uint8Array(+button.dataset.size)),
-  file() {},
 
   // More requests than the limit allows.
   async burst(button) {
