@@ -151,6 +151,10 @@ impl<'a> Story<'a> {
             text::text(self).into_response()
         };
         let mut told = told.with_status(self.status);
+        // Hooks for responses must see how it was made: `problem_details` tells nothing of a panic.
+        if let Some(origin) = response.origin() {
+            told = told.with_origin(origin);
+        }
         for (name, value) in response.headers() {
             let is_replaced = [
                 "Content-Type",

@@ -130,3 +130,25 @@ fn the_innermost_comes_first_and_that_of_the_application_last() {
     ]);
     assert_eq!(seen, all);
 }
+
+#[cfg(feature = "development")]
+#[test]
+fn in_development_a_problem_has_no_text_of_a_panic_either() {
+    let api = Routes::new()
+        .get("/panic", || -> &str { panic!("s3cret") })
+        .get("/error", || -> hansel::Result<&str> {
+            Err(std::io::Error::other("s3cret").into())
+        });
+    let api = Hooks::on(api).respond(hansel::problem_details());
+    let app = App::new(Routes::new().mount("/api", api)).development(true);
+    let server = start(server().limits(no_deadlines()), app);
+    for path in ["/api/panic", "/api/error", "/api/nothing", "/api/panic"] {
+        let response = server.connect().get(path);
+        assert_eq!(
+            response.field("Content-Type"),
+            Some("application/problem+json"),
+            "{path}"
+        );
+        assert!(!response.text().contains("s3cret"), "{path}: {}", response.text());
+    }
+}
