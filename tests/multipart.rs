@@ -26,7 +26,7 @@ fn read(reader: impl BufRead) -> Result<Vec<Sent>, u16> {
         read.push(Sent {
             name: part.name().to_owned(),
             file_name: part.untrusted_file_name().map(str::to_owned),
-            content: part.bytes(usize::MAX).map_err(|error| error.status().as_u16())?,
+            content: part.read_bytes(usize::MAX).map_err(|error| error.status().as_u16())?,
         });
     }
     Ok(read)
@@ -102,17 +102,18 @@ impl Read for Pieces<'_> {
 
 /// Content that is full of what boundaries consist of.
 fn content() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        Just(&b"\r"[..]),
-        Just(b"\n"),
-        Just(b"\r\n"),
-        Just(b"--"),
-        Just(b"\r\n--"),
-        Just(b"\r\n------hu"),
-        Just(b"------hut"),
-        Just(b"x"),
-        Just(b"\0\xff"),
+    const PIECES: &[&[u8]] = &[
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"--",
+        b"\r\n--",
+        b"\r\n------hu",
+        b"------hut",
+        b"x",
+        b"\0\xff",
     ];
+    let piece = prop::sample::select(PIECES);
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
@@ -135,6 +136,20 @@ fn part() -> impl Strategy<Value = Sent> {
     })
 }
 
+/// What forms consist of.
+const BROKEN: &[&[u8]] = &[
+    b"------hut",
+    b"\r\n------hut",
+    b"--",
+    b"\r\n",
+    b" ",
+    b"x",
+    b"\r",
+    b"\n",
+    b"A: b\r\n",
+    b"Content-Disposition: form-data; name=a\r\n\r\n",
+];
+
 proptest! {
     #[test]
     fn what_was_written_is_read_in_whatever_pieces_it_comes(
@@ -148,10 +163,7 @@ proptest! {
 
     #[test]
     fn whatever_arrives_is_read_or_refused_alike_in_all_pieces(
-        pieces in prop::collection::vec(prop_oneof![
-            Just(&b"------hut"[..]), Just(b"\r\n------hut"), Just(b"--"), Just(b"\r\n"), Just(b" "), Just(b"x"), Just(b"\r"),
-            Just(b"Content-Disposition: form-data; name=a\r\n\r\n"), Just(b"\n"), Just(b"A: b\r\n"),
-        ], 0..14),
+        pieces in prop::collection::vec(prop::sample::select(BROKEN), 0..14),
         sizes in prop::collection::vec(1_usize..20, 1..4),
     ) {
         let body = [&b"------hut\r\nContent-Disposition: form-data; name=a\r\n\r\n"[..], &pieces.concat()].concat();
@@ -219,7 +231,7 @@ fn what_could_not_be_read_is_not_read_on() {
 }
 
 fn form(parts: &[(&str, Option<&str>, &str)]) -> Vec<u8> {
-    let parts: Vec<_> = parts.iter().map(|(name, file_name, content)| Sent {
+    let parts = parts.iter().map(|(name, file_name, content)| Sent {
         name: (*name).to_owned(),
         file_name: file_name.map(str::to_owned),
         content: (*content).into(),
@@ -269,10 +281,10 @@ fn a_form_has_its_fields_and_files_in_memory_or_in_one_temporary_file() {
 fn what_is_malformed_too_large_or_no_form_gets_the_right_status() {
     let options = || {
         MultipartOptions::new()
-            .parts(2)
+            .parts(3)
             .header_bytes(100)
             .part_bytes(50)
-            .text_bytes(30)
+            .text_bytes(130)
     };
     let streaming = |request: &Request| -> hansel::Result<String> {
         let mut parts = Multipart::of(request)?;
@@ -290,12 +302,28 @@ fn what_is_malformed_too_large_or_no_form_gets_the_right_status() {
     let client = Client::new(routes.state(options())).with_limits(limits);
     for (body, form_status, stream_status) in [
         (form(&[("a", None, "x"), ("f", Some("x"), "y")]), 200, 200),
-        (form(&[("a", None, "1"), ("a", None, "2"), ("a", None, "3")]), 413, 413),
+        (
+            form(&[("a", None, "1"), ("a", None, "2"), ("a", None, "3"), ("a", None, "4")]),
+            413,
+            413,
+        ),
         (form(&[(&"n".repeat(100), None, "")]), 413, 413),
-        (form(&[("f", Some("x"), &"y".repeat(50))]), 413, 200),
+        (form(&[("f", Some("x"), &"y".repeat(50))]), 200, 200),
         (form(&[("f", None, &"y".repeat(51))]), 413, 413),
-        (form(&[("a", None, &"y".repeat(29))]), 200, 200),
-        (form(&[("a", None, &"y".repeat(30))]), 413, 200),
+        (
+            form(&[("a", None, &"y".repeat(50)), ("b", None, &"y".repeat(50))]),
+            200,
+            200,
+        ),
+        (
+            form(&[
+                ("a", None, &"y".repeat(50)),
+                ("b", None, &"y".repeat(50)),
+                ("c", None, &"y".repeat(50)),
+            ]),
+            413,
+            200,
+        ),
         (vec![b'x'; 999], 400, 400),
         (vec![b'x'; 1001], 413, 413),
         (b"------hut\r\n".to_vec(), 400, 400),
@@ -349,7 +377,7 @@ fn a_handler_reads_the_beginning_of_a_file_while_its_end_has_not_been_sent() {
         .limits(Limits::new().body_buffer(1000))
         .quiet();
     let server = server.spawn(Routes::new().post("/", handler)).unwrap();
-    let mut stream = TcpStream::connect(server.local_addrs()[0].to_string()).unwrap();
+    let mut stream = TcpStream::connect(server.local_addr()).unwrap();
     let body = form(&[("f", Some("x"), &"x".repeat(5000))]);
     let (start, end) = body.split_at(3000);
     let head = format!(

@@ -56,7 +56,7 @@ impl MultipartForm {
                 form.files.extend(room.file(part)?);
             } else {
                 room.take(part.name().len())?;
-                let text = part.text(room.text)?;
+                let text = part.read_text(room.text)?;
                 room.take(text.len())?;
                 form.texts.push((part.into_head().name, text));
             }

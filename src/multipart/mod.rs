@@ -29,7 +29,7 @@
 //!     let mut received = String::new();
 //!     while let Some(mut part) = parts.next_part()? {
 //!         match part.name() {
-//!             "comment" => received += &part.text(1000)?,
+//!             "comment" => received += &part.read_text(1000)?,
 //!             "file" => {
 //!                 let file = part.save_temporary()?;
 //!                 received += &format!(" and {} bytes\n", file.metadata()?.len());

@@ -65,8 +65,8 @@ impl MultipartOptions {
         self
     }
 
-    /// Sets how many bytes all names and all text fields of a [`MultipartForm`](crate::MultipartForm) may have together.
-    /// Beyond that, the response is 413.
+    /// Sets how many bytes all names, all text fields and all headers of files of a [`MultipartForm`](crate::MultipartForm)
+    /// may have together. Beyond that, the response is 413.
     pub fn text_bytes(mut self, most: usize) -> MultipartOptions {
         self.text_bytes = most;
         self

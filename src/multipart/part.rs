@@ -96,7 +96,7 @@ impl<'m, R: BufRead> Part<'m, R> {
     ///
     /// # Errors
     /// If it is longer (413) or can't be read.
-    pub fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
+    pub fn read_bytes(&mut self, most: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         loop {
             let content = self.fill_buf()?;
@@ -116,8 +116,8 @@ impl<'m, R: BufRead> Part<'m, R> {
     ///
     /// # Errors
     /// If it is longer (413), not UTF-8 (400), or can't be read.
-    pub fn text(&mut self, most: usize) -> Result<String> {
-        String::from_utf8(self.bytes(most)?).map_err(|_| malformed("a field that is not UTF-8").into())
+    pub fn read_text(&mut self, most: usize) -> Result<String> {
+        String::from_utf8(self.read_bytes(most)?).map_err(|_| malformed("a field that is not UTF-8").into())
     }
 
     /// Writes the rest of it to `writer` as it arrives. Returns how many bytes these were.
