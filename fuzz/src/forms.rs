@@ -11,7 +11,7 @@ pub type Form = Result<Vec<(String, Vec<u8>)>, usize>;
 const LIMIT: usize = 256;
 
 /// Reads a form whose boundary is `b`.
-pub fn read(body: impl BufRead) -> Form {
+fn read(body: impl BufRead) -> Form {
     let options = MultipartOptions::new().header_bytes(LIMIT);
     let parts = Multipart::from_reader("multipart/form-data; boundary=b", body);
     let mut parts = parts.expect("the boundary is valid").options(options);
@@ -37,8 +37,16 @@ pub fn read(body: impl BufRead) -> Form {
     }
 }
 
+/// Returns the form in `body`, which must be the same in pieces of these sizes, and for the naive reader.
+pub fn read_in_pieces(body: &[u8], sizes: &[u8]) -> Form {
+    let whole = read(body);
+    assert_eq!(read(Pieces::of(body, sizes)), whole, "in pieces it is another form");
+    assert_eq!(naive(body), whole, "the naive reader reads another form");
+    whole
+}
+
 /// Reads the same form by splitting it. It takes hansel's word for headers, one part at a time.
-pub fn naive(body: &[u8]) -> Form {
+fn naive(body: &[u8]) -> Form {
     const DELIMITER: &[u8] = b"\r\n--b";
     let mut read = Vec::new();
     // A body begins at the beginning of a line.
@@ -88,14 +96,14 @@ fn split_at<'b>(bytes: &'b [u8], by: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
 }
 
 /// A reader that has pieces of these sizes, again and again.
-pub struct Pieces<'b> {
+struct Pieces<'b> {
     rest: &'b [u8],
     sizes: std::iter::Cycle<std::slice::Iter<'b, u8>>,
     left: usize,
 }
 
 impl<'b> Pieces<'b> {
-    pub fn of(body: &'b [u8], sizes: &'b [u8]) -> Pieces<'b> {
+    fn of(body: &'b [u8], sizes: &'b [u8]) -> Pieces<'b> {
         let sizes = if sizes.is_empty() { &[0] } else { sizes };
         Pieces {
             rest: body,

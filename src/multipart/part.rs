@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Read, Seek, Write};
 
 use super::head::PartHead;
-use super::{Multipart, malformed, temporary, too_large};
+use super::scanner::Scanner;
+use super::{MultipartOptions, malformed, temporary, too_large};
 use crate::Result;
 
 /// One part of a form: a field or a file. It is read by [`BufRead`], or as a whole by a method.
@@ -37,16 +38,21 @@ use crate::Result;
 ///
 /// Requires the feature `multipart`.
 pub struct Part<'m, R> {
-    form: &'m mut Multipart<R>,
+    scanner: &'m mut Scanner<R>,
+    options: &'m MultipartOptions,
     head: PartHead,
     /// How many bytes may still come.
     left: u64,
 }
 
 impl<'m, R: BufRead> Part<'m, R> {
-    pub(super) fn new(form: &'m mut Multipart<R>, head: PartHead) -> Part<'m, R> {
-        let left = form.options.most_part_bytes();
-        Part { form, head, left }
+    pub(super) fn new(scanner: &'m mut Scanner<R>, options: &'m MultipartOptions, head: PartHead) -> Part<'m, R> {
+        Part {
+            scanner,
+            options,
+            head,
+            left: options.most_part_bytes(),
+        }
     }
 
     /// Returns the name of the field.
@@ -146,7 +152,7 @@ impl<'m, R: BufRead> Part<'m, R> {
     /// # Errors
     /// As [`save_to`](Part::save_to).
     pub fn save_temporary(&mut self) -> Result<File> {
-        let mut file = temporary::unnamed(self.form.options.temporary_directory())?;
+        let mut file = temporary::unnamed(self.options.temporary_directory())?;
         // Clients may send their body in tiny chunks.
         let mut writer = BufWriter::new(&file);
         self.save_to(&mut writer)?;
@@ -163,7 +169,7 @@ impl<'m, R: BufRead> Part<'m, R> {
 
 impl<R: BufRead> BufRead for Part<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let content = self.form.scanner.content()?;
+        let content = self.scanner.content()?;
         let allowed = usize::try_from(self.left).unwrap_or(usize::MAX).min(content.len());
         if allowed == 0 && !content.is_empty() {
             return Err(too_large("a part is too large"));
@@ -173,7 +179,7 @@ impl<R: BufRead> BufRead for Part<'_, R> {
 
     fn consume(&mut self, amount: usize) {
         self.left = self.left.saturating_sub(amount as u64);
-        self.form.scanner.consume(amount);
+        self.scanner.consume(amount);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{BodyReader, Request, Result};
 ///
 /// Requires the feature `multipart`.
 pub struct Multipart<R> {
-    pub(super) scanner: Scanner<R>,
+    scanner: Scanner<R>,
     pub(super) options: Arc<MultipartOptions>,
     /// How many parts have begun.
     parts: usize,
@@ -87,7 +87,7 @@ impl<R: BufRead> Multipart<R> {
         self.state = State::Broken;
         let head = self.next_head()?;
         self.state = if head.is_some() { State::Within } else { State::Ended };
-        Ok(head.map(|head| Part::new(self, head)))
+        Ok(head.map(|head| Part::new(&mut self.scanner, &self.options, head)))
     }
 
     fn next_head(&mut self) -> Result<Option<PartHead>> {
