@@ -96,9 +96,10 @@
 //! | [`State<T>`](State) | a value that [`Hooks::state`] shares |
 //! | [`Extension<T>`](Extension) | a value that a hook has [set](Request::set) for the request |
 //! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
+//! | [`MultipartForm`] | the body, a form with files |
 //! | [`Cookies`], [`Session`], [`CsrfToken`] | the cookies that were sent; the browser's session; what a form needs |
 //! | your own types, by [`FromRequest`] | what they read from the request, such as a user from a session |
-//! | `Option<T>`, `Result<T, E>` | any of the last five, where a refusal is for the handler to deal with |
+//! | `Option<T>`, `Result<T, E>` | any of the last six, where a refusal is for the handler to deal with |
 //!
 //! # Responses and errors
 //! A handler returns anything that is [`IntoResponse`]: text, bytes, [`Html`], a [`StatusCode`], an `Option` (`None` is
@@ -150,6 +151,7 @@
 //! | `cookies` | [`Cookie`] and [`Cookies`]: set and read, signed, encrypted |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
 //! | `files` | [`files::Files`]: a directory, a file, or files in the program by [`embed!`] |
+//! | `multipart` | [`MultipartForm`] and [`Multipart`]: forms with files, whole or part by part as they arrive |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
 //! | `security-headers` | [`SecurityHeaders`]: headers by which browsers protect users |
 //! | `sessions` | [`Sessions`], and [`Csrf`] against forged requests: the module [`sessions`] |
@@ -169,6 +171,10 @@
 #![cfg_attr(not(feature = "auth"), doc = "[`auth`]: #features")]
 #![cfg_attr(not(feature = "cookies"), doc = "[`Cookie`]: #features\n[`Cookies`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
+#![cfg_attr(
+    not(feature = "multipart"),
+    doc = "[`Multipart`]: #features\n[`MultipartForm`]: #features"
+)]
 #![cfg_attr(not(feature = "rate-limit"), doc = "[`RateLimit`]: #features")]
 #![cfg_attr(not(feature = "security-headers"), doc = "[`SecurityHeaders`]: #features")]
 #![cfg_attr(not(feature = "query"), doc = "[`Query`]: #features")]
@@ -206,6 +212,8 @@ pub mod guide;
 mod lock;
 mod metrics;
 mod mounted;
+#[cfg(feature = "multipart")]
+pub mod multipart;
 mod operations;
 mod pace;
 #[cfg(feature = "development")]
@@ -264,6 +272,9 @@ pub use dispatch::{
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
 pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
+#[cfg(feature = "multipart")]
+#[doc(inline)]
+pub use multipart::{Multipart, MultipartForm};
 pub use operations::AccessLog;
 pub use pace::blocking;
 pub use problem::{problem_details, problem_details_by_accept};

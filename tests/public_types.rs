@@ -107,6 +107,18 @@ fn cookies_keep_their_traits() {
     all!(is_error: InvalidCookie, InvalidKeys);
 }
 
+#[cfg(feature = "multipart")]
+#[test]
+fn forms_with_files_keep_their_traits() {
+    use hansel::multipart::{MultipartOptions, Part, UploadedFile};
+    use hansel::{Multipart, MultipartForm};
+    all!(is_debug: Multipart<&[u8]>, MultipartForm, MultipartOptions, Part<'_, &[u8]>, UploadedFile);
+    all!(is_send: Multipart<&[u8]>, MultipartForm, MultipartOptions, Part<'_, &[u8]>, UploadedFile);
+    all!(is_sync: Multipart<&[u8]>, MultipartForm, MultipartOptions, Part<'_, &[u8]>, UploadedFile);
+    all!(is_clone: MultipartOptions);
+    all!(is_eq: MultipartOptions);
+}
+
 #[cfg(feature = "sessions")]
 #[test]
 fn sessions_keep_their_traits() {

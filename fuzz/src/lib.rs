@@ -2,6 +2,7 @@
 //! ours ([`differences`]), and patterns tried one by one ([`patterns`]).
 
 pub mod differences;
+pub mod forms;
 mod hyper;
 mod naive;
 pub mod patterns;

@@ -38,7 +38,8 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// A [`BodyError`], and an error from [`Error::new`], have a status of their own; then the response has that status and the
 /// text of the error.
 ///
-/// It does not implement [`std::error::Error`], because it is converted from every type that does.
+/// It does not implement [`std::error::Error`], because it is converted from every type that does. Where only an
+/// [`io::Error`] passes, as through [`io::copy`], it can be one meanwhile, and comes back by `?` with its status.
 ///
 /// ```
 /// use hansel::{Error, IntoResponse, StatusCode};
@@ -101,14 +102,75 @@ impl fmt::Debug for Error {
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
     fn from(error: E) -> Error {
         let error = error.into();
-        match body_error(&*error) {
-            Some(body) => Error::new(body.status(), body.to_string()),
-            None => Error {
+        if let Some(body) = body_error(&*error) {
+            return Error::new(body.status(), body.to_string());
+        }
+        match carried(error) {
+            Ok(error) => error,
+            Err(error) => Error {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 source: Source::Internal(error),
             },
         }
     }
+}
+
+/// For readers and writers of your own, whose errors have a status.
+///
+/// ```
+/// use std::io;
+///
+/// use hansel::{Error, StatusCode};
+///
+/// fn read() -> io::Result<()> {
+///     Err(Error::new(StatusCode::UNPROCESSABLE_ENTITY, "not an image").into())
+/// }
+///
+/// fn handler() -> hansel::Result {
+///     Ok(read()?)
+/// }
+/// # assert_eq!(handler().unwrap_err().status(), 422);
+/// ```
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match error.status {
+            StatusCode::PAYLOAD_TOO_LARGE => io::ErrorKind::FileTooLarge,
+            status if status.is_client_error() => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, Carried(error))
+    }
+}
+
+/// An error within an `io::Error`.
+#[derive(Debug)]
+struct Carried(Error);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Carried {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Source::Message(_) => None,
+            Source::Internal(error) => error.source(),
+        }
+    }
+}
+
+/// Returns the [`Error`] that an `io::Error` carries, or else what it is given.
+fn carried(
+    error: Box<dyn std::error::Error + Send + Sync>,
+) -> std::result::Result<Error, Box<dyn std::error::Error + Send + Sync>> {
+    let error = error.downcast::<io::Error>()?;
+    if !error.get_ref().is_some_and(|inner| inner.is::<Carried>()) {
+        return Err(error);
+    }
+    let inner = error.into_inner().ok_or("an error without its cause")?;
+    inner.downcast::<Carried>().map(|carried| carried.0)
 }
 
 /// Returns the [`BodyError`] that `error` is, or that an `io::Error` of a body's reader contains.
@@ -169,6 +231,23 @@ mod tests {
         let error = Error::new(StatusCode::CONFLICT, "only 3 left");
         assert_eq!(format!("{error:?}"), "409 Conflict: only 3 left");
         assert_eq!(format!("{:?}", Error::from("plain text")), "plain text");
+    }
+
+    #[test]
+    fn an_error_keeps_its_status_and_its_cause_within_an_io_error() {
+        let error = || Error::new(StatusCode::CONFLICT, "only 3 left");
+        assert_eq!(io::Error::from(error()).to_string(), "only 3 left");
+        let back = Error::from(io::Error::from(error()));
+        assert_eq!(
+            (back.status(), &*back.to_string()),
+            (StatusCode::CONFLICT, "only 3 left")
+        );
+        let internal = Error::from(io::Error::from(Error::from("x".parse::<u8>().unwrap_err())));
+        assert_eq!(internal.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let response = internal.into_response();
+        assert_eq!(response.body().bytes(), Some(&b"Internal Server Error"[..]));
+        let other = Error::from(io::Error::other("disk on fire"));
+        assert_eq!(other.to_string(), "disk on fire");
     }
 
     #[test]

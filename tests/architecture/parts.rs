@@ -11,13 +11,14 @@ const PARTS: &[&str] = &[
     "cookies",
     "cors.rs",
     "files",
+    "multipart",
     "rate_limit",
     "security_headers.rs",
     "sessions",
 ];
 
 /// The modules that users see.
-const PUBLIC: &[&str] = &["auth", "cookies", "dispatch", "sessions", "test"];
+const PUBLIC: &[&str] = &["auth", "cookies", "dispatch", "multipart", "sessions", "test"];
 
 #[test]
 fn parts_import_what_users_can_import() {

@@ -15,6 +15,7 @@ const CRATE: Rooms = &[
     // Parts, which use what users can use: see `parts.rs`.
     ("auth", &["dispatch", "response", "request", "lib.rs"]),
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
+    ("multipart", &["dispatch", "response", "request", "lib.rs"]),
     ("rate_limit", &["dispatch", "response", "request", "lib.rs"]),
     (
         "security_headers.rs",
