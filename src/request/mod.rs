@@ -5,6 +5,7 @@ mod build;
 mod captures;
 mod context;
 mod copy;
+mod encodings;
 mod entered;
 mod forwarded;
 mod handler_time;
@@ -173,6 +174,21 @@ impl Request {
         self.head.fields(self.head_and_body())
     }
 
+    /// Returns those of the `offered` content codings that the client accepts and does not like less than none
+    /// (RFC 9110 §12.5.3), the one that it likes best first. Of those that it likes equally, the order is that of the offer.
+    ///
+    /// A response that depends on it must say so: `response.vary_by("Accept-Encoding")`.
+    ///
+    /// ```
+    /// use hansel::Request;
+    ///
+    /// let request = Request::get("/").with_header("Accept-Encoding", "gzip, deflate, br;q=0.5, zstd;q=0");
+    /// assert_eq!(request.accepted_encodings(&["br", "zstd", "gzip"]), ["gzip", "br"]);
+    /// ```
+    pub fn accepted_encodings<'o>(&self, offered: &[&'o str]) -> Vec<&'o str> {
+        encodings::accepted(self, offered)
+    }
+
     /// Returns the address at the other end of the connection: that of the client, or of a proxy in front of this server.
     /// Clients on Unix sockets and in tests have none.
     pub fn peer(&self) -> Option<SocketAddr> {
@@ -255,6 +271,37 @@ impl Request {
     /// If the body cannot be read. Passed on from a handler with `?`, the error becomes the right response.
     pub fn bytes(&self) -> Result<&[u8], BodyError> {
         self.body.bytes(self.head_and_body())
+    }
+
+    /// Makes `bytes` the body: for a hook that decompresses, decrypts or checks it before a handler reads it. The headers stay
+    /// as they were sent.
+    ///
+    /// ```
+    /// use hansel::{App, BodyError, Hooks, Request, Routes, test::Client};
+    ///
+    /// fn reverse(request: &Request) -> Result<(), BodyError> {
+    ///     let mut bytes = Vec::new();
+    ///     std::io::Read::read_to_end(&mut request.body(), &mut bytes).map_err(|_| BodyError::Disconnected)?;
+    ///     bytes.reverse();
+    ///     request.replace_body(bytes)
+    /// }
+    ///
+    /// let echo = |request: &Request| -> hansel::Result<String> { Ok(request.text()?.to_owned()) };
+    /// let client = Client::new(App::new(Hooks::on(Routes::new().post("/", echo)).before(reverse)));
+    /// assert_eq!(client.post("/", "ham").text(), "mah");
+    /// ```
+    ///
+    /// # Errors
+    /// [`BodyError::InUse`] if the body was replaced before, if it was still arriving when [`bytes`](Request::bytes) or
+    /// [`text`](Request::text) returned it, and while a reader looks at it.
+    pub fn replace_body(&self, bytes: impl Into<Vec<u8>>) -> Result<(), BodyError> {
+        self.body.replace(bytes.into())
+    }
+
+    /// Returns true if a hook has replaced the body.
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_replaced_body(&self) -> bool {
+        self.body.is_replaced()
     }
 
     /// Returns true if the body is still arriving, and has not been read as a whole.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hansel_proto::FieldValue;
 
 use super::FilePart;
+use super::filter::BodyFilter;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -207,6 +208,43 @@ impl Body {
         }
     }
 
+    /// Sends the body through a filter, which changes its bytes: see [`BodyFilter`]. Of a file, a reader or a stream it
+    /// does so piece by piece while the body is sent, so a file needs a thread then. Bytes are filtered at once.
+    ///
+    /// ```
+    /// use hansel::{Body, BodyFilter, Request, Response};
+    /// use std::io;
+    ///
+    /// /// Adds the sum of all bytes at the end.
+    /// struct Sum(u32);
+    ///
+    /// impl BodyFilter for Sum {
+    ///     fn filter(&mut self, piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    ///         self.0 = piece.iter().fold(self.0, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+    ///         out.extend_from_slice(piece);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    ///         out.extend_from_slice(&self.0.to_be_bytes());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let body = Body::from("ab").through(Sum(0))?;
+    /// assert_eq!(body.bytes(), Some(&b"ab\0\0\0\xc3"[..]));
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the body is in memory, and the filter fails. If it fails later, the connection is closed early.
+    pub fn through(self, filter: impl BodyFilter + 'static) -> io::Result<Body> {
+        Ok(Body {
+            kind: self.kind.through(filter)?,
+            content_type: self.content_type,
+        })
+    }
+
     /// Returns the number of bytes, if it is known before they are sent.
     pub fn len(&self) -> Option<u64> {
         match &self.kind {
@@ -224,13 +262,12 @@ impl Body {
 
     /// Returns the bytes, if they are in memory.
     pub fn bytes(&self) -> Option<&[u8]> {
-        match &self.kind {
-            Kind::Empty => Some(&[]),
-            Kind::Static(bytes) => Some(bytes),
-            Kind::Bytes(bytes) => Some(bytes),
-            Kind::Shared(bytes) => Some(bytes),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
-        }
+        self.kind.bytes()
+    }
+
+    /// Returns true if it is a file, of which the server sends the bytes as they are on the disk.
+    pub fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File(_))
     }
 
     /// Returns the Content-Type that the response gets unless a header sets another: that of text, of bytes or of JSON, and
@@ -326,6 +363,18 @@ impl Body {
         Body {
             kind: Kind::Bytes(text),
             content_type: Some(JSON),
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Kind::Empty => Some(&[]),
+            Kind::Static(bytes) => Some(bytes),
+            Kind::Bytes(bytes) => Some(bytes),
+            Kind::Shared(bytes) => Some(bytes),
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
         }
     }
 }
@@ -446,6 +495,26 @@ pub(crate) trait Sink {
     }
 }
 
+/// Sends everything that `reader` returns, or exactly `len` bytes of it.
+pub(crate) fn copy(mut reader: Box<dyn Read + Send>, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
+    let mut left = len.unwrap_or(u64::MAX);
+    let mut piece = vec![0; 32 * 1024];
+    while left > 0 {
+        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match reader.read(&mut piece[..most]) {
+            Ok(0) if len.is_some() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) => break,
+            Ok(n) => {
+                sink.send(&piece[..n])?;
+                left -= n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Writes the body of a response while it is sent: see [`Body::stream`].
 ///
 /// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
@@ -459,6 +528,11 @@ pub struct BodyWriter<'c> {
 impl<'c> BodyWriter<'c> {
     pub(crate) fn new(sink: &'c mut dyn Sink) -> BodyWriter<'c> {
         BodyWriter { sink, line: Vec::new() }
+    }
+
+    /// Returns where everything goes.
+    pub(super) fn sink(&mut self) -> &mut dyn Sink {
+        self.sink
     }
 
     /// Returns true if the client is still connected, as far as is known, and the server is not stopping. It is for loops that

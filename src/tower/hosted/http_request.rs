@@ -102,6 +102,9 @@ pub(super) fn http_request(
         None => uri.clone(),
     };
     for (name, value) in request.headers() {
+        if request.has_replaced_body() && is_of_body_as_sent(name) {
+            continue;
+        }
         // What the protocol takes for a field, `http` takes as well.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
             // It fails where there are more than `http` has room for.
@@ -116,6 +119,13 @@ pub(super) fn http_request(
         scheme: request.scheme(),
     });
     Ok((made, feeder))
+}
+
+/// Returns true for the headers that say how a body was sent, which do not hold for one that a hook has replaced.
+fn is_of_body_as_sent(name: &str) -> bool {
+    ["Content-Encoding", "Content-Length"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Returns a target as a URI.
