@@ -95,16 +95,13 @@ enum Outcome {
 
 /// Evaluates the conditions of a request that would get this 200, in the order of RFC 9110 §13.2.2.
 fn outcome(request: &Request, response: &Response) -> Outcome {
-    let tag = response.header("ETag").map(str::as_bytes);
+    let tag = response.header("ETag");
     // "1. When recipient is the origin server and If-Match is present, evaluate the If-Match precondition".
-    // §13.1.1: it is compared strongly.
-    let is_strongly = |known: &[u8]| tag == Some(known) && !known.starts_with(b"W/");
-    if matches(request, "If-Match", is_strongly) == Some(false) {
+    if request.if_match(tag) == Some(false) {
         return Outcome::Failed;
     }
-    // "3. When If-None-Match is present, evaluate the If-None-Match precondition". §13.1.2: it is compared weakly.
-    let is_weakly = |known: &[u8]| tag.map(opaque) == Some(opaque(known));
-    match matches(request, "If-None-Match", is_weakly) {
+    // "3. When If-None-Match is present, evaluate the If-None-Match precondition".
+    match request.if_none_match(tag) {
         Some(true) => return Outcome::NotModified,
         Some(false) => return Outcome::Go,
         None => {}
@@ -115,51 +112,6 @@ fn outcome(request: &Request, response: &Response) -> Outcome {
         (Some(since), Some(modified)) if since == modified => Outcome::NotModified,
         _ => Outcome::Go,
     }
-}
-
-/// Returns whether a list of entity tags has one that `is_current`, or is `*`. None if there is no such header.
-fn matches(request: &Request, name: &str, is_current: impl Fn(&[u8]) -> bool) -> Option<bool> {
-    let mut found = None;
-    for (_, line) in request.headers().filter(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        let is_match = line == b"*" || Tags(line).any(&is_current);
-        found = Some(found.unwrap_or(false) || is_match);
-    }
-    found
-}
-
-fn opaque(tag: &[u8]) -> &[u8] {
-    tag.strip_prefix(b"W/").unwrap_or(tag)
-}
-
-/// The entity tags of a list. RFC 9110 §8.8.3: `entity-tag = [ weak ] opaque-tag`, `opaque-tag = DQUOTE *etagc DQUOTE`,
-/// so there may be commas in one. What is no tag is left out.
-struct Tags<'v>(&'v [u8]);
-
-impl<'v> Iterator for Tags<'v> {
-    type Item = &'v [u8];
-
-    fn next(&mut self) -> Option<&'v [u8]> {
-        loop {
-            let begin = self.0.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
-            let rest = self.0.get(begin..)?;
-            let len = tag_len(rest);
-            let behind = rest.get(len..).unwrap_or_default();
-            let skipped = behind.iter().position(|byte| *byte == b',').unwrap_or(behind.len());
-            let (behind, next) = behind.split_at(skipped);
-            self.0 = next;
-            if len > 0 && behind.trim_ascii().is_empty() {
-                return rest.get(..len);
-            }
-        }
-    }
-}
-
-/// Returns the length of the tag at the beginning, or 0.
-fn tag_len(text: &[u8]) -> usize {
-    let opaque = opaque(text);
-    let inner = opaque.strip_prefix(b"\"");
-    let end = inner.and_then(|inner| inner.iter().position(|byte| *byte == b'"'));
-    end.map_or(0, |end| text.len() - opaque.len() + end + 2)
 }
 
 /// RFC 9110 §15.4.5: a 304 has "Content-Location, Date, ETag, and Vary" and "Cache-Control and Expires" of the 200, and

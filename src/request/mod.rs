@@ -7,6 +7,7 @@ mod context;
 mod copy;
 mod encodings;
 mod entered;
+mod entity_tags;
 mod forwarded;
 mod handler_time;
 mod id;
@@ -187,6 +188,37 @@ impl Request {
     /// ```
     pub fn accepted_encodings<'o>(&self, offered: &[&'o str]) -> Vec<&'o str> {
         encodings::accepted(self, offered)
+    }
+
+    /// Returns whether `If-Match` lists this entity tag, which is that of what exists now, or is `*`. It is `None` if the
+    /// request has no such header. Tags are compared strongly (RFC 9110 §13.1.1).
+    ///
+    /// A client sends it so as not to overwrite what others have changed meanwhile:
+    ///
+    /// ```
+    /// use hansel::{Request, StatusCode};
+    ///
+    /// fn may_write(request: &Request) -> Result<(), StatusCode> {
+    ///     match request.if_match(Some("\"version-7\"")) {
+    ///         Some(true) => Ok(()),
+    ///         Some(false) => Err(StatusCode::PRECONDITION_FAILED),
+    ///         None => Err(StatusCode::PRECONDITION_REQUIRED),
+    ///     }
+    /// }
+    /// # let put = |tag| Request::post("/").with_header("If-Match", tag);
+    /// # assert!(may_write(&put("\"version-7\"")).is_ok());
+    /// # assert_eq!(may_write(&put("\"version-6\"")).unwrap_err(), 412);
+    /// # assert_eq!(may_write(&Request::post("/")).unwrap_err(), 428);
+    /// ```
+    pub fn if_match(&self, current: Option<&str>) -> Option<bool> {
+        entity_tags::if_match(self, current)
+    }
+
+    /// Returns whether `If-None-Match` lists this entity tag, which is that of what exists now, or is `*`: then the response
+    /// to GET and HEAD is 304, and 412 to other methods. It is `None` if the request has no such header. Tags are compared
+    /// weakly (RFC 9110 §13.1.2).
+    pub fn if_none_match(&self, current: Option<&str>) -> Option<bool> {
+        entity_tags::if_none_match(self, current)
     }
 
     /// Returns the address at the other end of the connection: that of the client, or of a proxy in front of this server.
