@@ -38,6 +38,7 @@ use crate::{Body, Hooks, Method, Request, Response, Seen, StatusCode};
 /// Requires the feature `etags`.
 #[derive(Clone, Debug, Default)]
 #[must_use = "it sets nothing until it is used: `etags.on(routes)`"]
+#[non_exhaustive]
 pub struct ETags {}
 
 impl ETags {

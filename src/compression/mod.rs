@@ -56,9 +56,9 @@ use types::Types;
 /// what a client chose beside a secret, mask the secret differently each time, or set `Cache-Control: no-transform`.
 ///
 /// # Memory and time
-/// Up to 350 KiB for gzip, and for Brotli from 1 MiB to 30 MiB with the length, while a response in memory is compressed.
-/// A stream needs 350 KiB or up to 4 MiB as long as it lasts. With one core, a page of 20 KiB takes about 0.5 ms and 1 MiB
-/// about 50 ms.
+/// For a response in memory, gzip allocates about 350 KiB, and Brotli from 1.4 MiB in all for 20 KiB to 34 MiB for 1 MiB.
+/// A stream keeps its compressor as long as it lasts: some hundred KiB with gzip, some MiB with Brotli. A page of 20 KiB
+/// takes about a millisecond of a core, and 1 MiB up to 100 ms.
 ///
 /// Requires the feature `compression`.
 #[derive(Clone)]

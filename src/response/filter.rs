@@ -173,7 +173,7 @@ mod tests {
             || b"ham".to_vec().into(),
             || Body::reader(&b"ham"[..]),
             || Body::sized_reader(&b"ham and eggs"[..], 3),
-            || Body::stream(|client| client.write_all(b"h").and_then(|()| write!(client, "{}", "am"))),
+            || Body::stream(|client| client.write_all(b"h").and_then(|()| write!(client, "am"))),
             || file("ham"),
         ];
         for body in bodies {

@@ -155,7 +155,7 @@ fn the_bounds_are_exact() {
 #[test]
 fn the_limit_of_the_server_holds_for_what_is_sent() {
     let client = client(Decompression::new()).with_limits(hansel::Limits::new().body(100).body_buffer(10));
-    let body: Vec<u8> = (0..2000_u32).map(|n| (n * n >> 3) as u8).collect();
+    let body: Vec<u8> = (0..2000_u32).map(|n| ((n * n) >> 3) as u8).collect();
     assert_eq!(client.send(sent("gzip", gzip(&body))).status(), 413);
     assert_eq!(client.send(sent("gzip", gzip(&[b'x'; 2000]))).bytes(), [b'x'; 2000]);
     let chunked = io::Cursor::new(gzip(&body));
