@@ -42,6 +42,8 @@ use types::Types;
 /// - what has a digest of its bytes (`Content-Digest`, `Repr-Digest`);
 /// - files: they would need a thread for as long as a slow client takes them. Compress them before they are served.
 ///
+/// To leave out a part of what is inside, let a hook set `no-transform` there.
+///
 /// A compressed response has a weak `ETag` (RFC 9110 §8.8.3.3) and no `Accept-Ranges`, because its bytes may differ next
 /// time. All that depend on `Accept-Encoding` name it in `Vary`.
 ///

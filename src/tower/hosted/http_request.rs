@@ -221,6 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_a_hook_has_replaced_comes_without_the_headers_of_the_one_that_was_sent() {
+        let request = Request::post("/")
+            .with_header("Content-Encoding", "gzip")
+            .with_header("content-length", "3");
+        let request = request.with_header("X-A", "1").with_body("zip");
+        let names = |request: &Request| -> Vec<String> {
+            let (made, _) = http_request(request, None, Waker::noop().clone()).unwrap();
+            made.headers().keys().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&request), ["content-encoding", "content-length", "x-a"]);
+        request.replace_body("unzipped").unwrap();
+        assert_eq!(names(&request), ["x-a"]);
+        assert_eq!(request.replace_body("again"), Err(BodyError::InUse));
+    }
+
+    #[test]
     fn what_debug_shows_of_the_original_is_no_query() {
         let (made, _) = http_request(&Request::get("/a?token=secret"), None, Waker::noop().clone()).unwrap();
         let original = made.extensions().get::<Original>().unwrap();
