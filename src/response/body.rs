@@ -11,7 +11,6 @@ use std::time::Duration;
 use hansel_proto::FieldValue;
 
 use super::FilePart;
-use super::filter::BodyFilter;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -206,43 +205,6 @@ impl Body {
             kind: Kind::Stream(Box::new(write)),
             content_type: None,
         }
-    }
-
-    /// Sends the body through a filter, which changes its bytes: see [`BodyFilter`]. Of a file, a reader or a stream it
-    /// does so piece by piece while the body is sent, so a file needs a thread then. Bytes are filtered at once.
-    ///
-    /// ```
-    /// use hansel::{Body, BodyFilter, Request, Response};
-    /// use std::io;
-    ///
-    /// /// Adds the sum of all bytes at the end.
-    /// struct Sum(u32);
-    ///
-    /// impl BodyFilter for Sum {
-    ///     fn filter(&mut self, piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    ///         self.0 = piece.iter().fold(self.0, |sum, byte| sum.wrapping_add(u32::from(*byte)));
-    ///         out.extend_from_slice(piece);
-    ///         Ok(())
-    ///     }
-    ///
-    ///     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-    ///         out.extend_from_slice(&self.0.to_be_bytes());
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// let body = Body::from("ab").through(Sum(0))?;
-    /// assert_eq!(body.bytes(), Some(&b"ab\0\0\0\xc3"[..]));
-    /// # Ok::<(), io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the body is in memory, and the filter fails. If it fails later, the connection is closed early.
-    pub fn through(self, filter: impl BodyFilter + 'static) -> io::Result<Body> {
-        Ok(Body {
-            kind: self.kind.through(filter)?,
-            content_type: self.content_type,
-        })
     }
 
     /// Returns the number of bytes, if it is known before they are sent.

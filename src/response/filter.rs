@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::body::{BodyWriter, Kind, Sink, copy};
+use super::body::{Body, BodyWriter, Kind, Sink, copy};
 
 /// Changes the bytes of a body while they are sent: it compresses, encrypts or counts them. See
 /// [`Body::through`](crate::Body::through).
@@ -25,9 +25,48 @@ pub trait BodyFilter: Send {
     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
 }
 
+impl Body {
+    /// Sends the body through a filter, which changes its bytes: see [`BodyFilter`]. Of a file, a reader or a stream it
+    /// does so piece by piece while the body is sent, so a file needs a thread then. Bytes are filtered at once.
+    ///
+    /// ```
+    /// use hansel::{Body, BodyFilter, Request, Response};
+    /// use std::io;
+    ///
+    /// /// Adds the sum of all bytes at the end.
+    /// struct Sum(u32);
+    ///
+    /// impl BodyFilter for Sum {
+    ///     fn filter(&mut self, piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    ///         self.0 = piece.iter().fold(self.0, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+    ///         out.extend_from_slice(piece);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    ///         out.extend_from_slice(&self.0.to_be_bytes());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let body = Body::from("ab").through(Sum(0))?;
+    /// assert_eq!(body.bytes(), Some(&b"ab\0\0\0\xc3"[..]));
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the body is in memory, and the filter fails. If it fails later, the connection is closed early.
+    pub fn through(self, filter: impl BodyFilter + 'static) -> io::Result<Body> {
+        Ok(Body {
+            kind: self.kind.through(filter)?,
+            content_type: self.content_type,
+        })
+    }
+}
+
 impl Kind {
     /// Returns what `filter` makes of the body: of bytes now, of all else while it is sent.
-    pub(super) fn through(self, mut filter: impl BodyFilter + 'static) -> io::Result<Kind> {
+    fn through(self, mut filter: impl BodyFilter + 'static) -> io::Result<Kind> {
         let read = |reader: Box<dyn Read + Send>, len: Option<u64>, mut filter: Box<dyn BodyFilter>| {
             Kind::Stream(Box::new(move |client| {
                 pass(client, &mut *filter, |filtered| copy(reader, len, filtered))
@@ -120,7 +159,7 @@ impl Sink for Filtered<'_> {
 mod tests {
     use super::*;
     use crate::test::Client;
-    use crate::{App, Body, Request, Response, Routes};
+    use crate::{App, Request, Response, Routes};
     use std::io::Write;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
