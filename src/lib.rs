@@ -148,8 +148,10 @@
 //! | `regex` | [`Routes::regex`] and [`regex()`]: routes by regular expression |
 //! | `query`, `form`, `json` | [`Query`], [`Form`], [`Json`] as arguments of handlers, by serde |
 //! | `auth` | the module [`auth`]: names and passwords, and tokens |
+//! | `compression` | [`Compression`] and [`Decompression`]: responses and requests in gzip or Brotli |
 //! | `cookies` | [`Cookie`] and [`Cookies`]: set and read, signed, encrypted |
 //! | `cors` | [`Cors`]: which pages of other origins may use a part of an application |
+//! | `etags` | [`ETags`]: responses that a client has already are not sent again |
 //! | `files` | [`files::Files`]: a directory, a file, or files in the program by [`embed!`] |
 //! | `multipart` | [`MultipartForm`] and [`Multipart`]: forms with files, whole or part by part as they arrive |
 //! | `rate-limit` | [`RateLimit`]: how many requests a client may send in a time |
@@ -169,8 +171,13 @@
 #![cfg_attr(not(feature = "development"), doc = "[`App::development`]: #features")]
 #![cfg_attr(not(feature = "regex"), doc = "[`Routes::regex`]: #features\n[`regex()`]: #features")]
 #![cfg_attr(not(feature = "auth"), doc = "[`auth`]: #features")]
+#![cfg_attr(
+    not(feature = "compression"),
+    doc = "[`Compression`]: #features\n[`Decompression`]: #features"
+)]
 #![cfg_attr(not(feature = "cookies"), doc = "[`Cookie`]: #features\n[`Cookies`]: #features")]
 #![cfg_attr(not(feature = "cors"), doc = "[`Cors`]: #features")]
+#![cfg_attr(not(feature = "etags"), doc = "[`ETags`]: #features")]
 #![cfg_attr(
     not(feature = "multipart"),
     doc = "[`Multipart`]: #features\n[`MultipartForm`]: #features"
@@ -197,6 +204,8 @@ mod app;
 mod application;
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "compression")]
+mod compression;
 #[cfg(feature = "cookies")]
 pub mod cookies;
 #[cfg(feature = "cors")]
@@ -204,6 +213,8 @@ mod cors;
 mod date;
 mod deadline;
 pub mod dispatch;
+#[cfg(feature = "etags")]
+mod etags;
 mod exchange;
 #[cfg(feature = "files")]
 pub mod files;
@@ -247,6 +258,8 @@ mod readme {}
 
 pub use app::{App, Slashes};
 pub use application::{Application, IntoApplication};
+#[cfg(feature = "compression")]
+pub use compression::{Compression, Decompression};
 #[cfg(feature = "cookies")]
 #[doc(inline)]
 pub use cookies::{Cookie, Cookies, Keys, SameSite};
@@ -269,6 +282,8 @@ pub use dispatch::{
     Chain, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State,
     Verbs, mount,
 };
+#[cfg(feature = "etags")]
+pub use etags::ETags;
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
 pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
@@ -281,7 +296,7 @@ pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
-pub use response::{Body, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
+pub use response::{Body, BodyFilter, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
 #[cfg(feature = "security-headers")]
 pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};

@@ -77,6 +77,18 @@ fn types_keep_their_traits() {
     all!(is_sync: LimitExtremes, RouteLimits);
     all!(is_clone: LimitExtremes, RouteLimits);
     all!(is_eq: LimitExtremes, RouteLimits);
+    #[cfg(feature = "compression")]
+    {
+        all!(is_debug: hansel::Compression, hansel::Decompression);
+        all!(is_send: hansel::Compression, hansel::Decompression);
+        all!(is_clone: hansel::Compression, hansel::Decompression);
+    }
+    #[cfg(feature = "etags")]
+    {
+        all!(is_debug: hansel::ETags);
+        all!(is_clone: hansel::ETags);
+    }
+    all!(is_debug: Option<fn(&dyn hansel::BodyFilter)>);
     all!(is_display: RouteLimits);
     all!(is_clone: Metrics, Origin);
     all!(is_debug: Counter<2>, Gauge<2>, GaugeFn, Histogram<2>, Metrics);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansel_proto::chunk;
 
 use super::COPIED;
-use crate::response::{BodyWriter, FilePart, Sink, StreamFn};
+use crate::response::{BodyWriter, FilePart, Sink, StreamFn, copy};
 
 pub(crate) enum Payload {
     None,
@@ -55,23 +55,7 @@ pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mu
     };
     match source {
         Source::Stream(write) => write(&mut BodyWriter::new(&mut framed))?,
-        Source::Reader { mut reader, len } => {
-            let mut left = len.unwrap_or(u64::MAX);
-            let mut piece = vec![0; 32 * 1024];
-            while left > 0 {
-                let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                match reader.read(&mut piece[..most]) {
-                    Ok(0) if len.is_some() => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(0) => break,
-                    Ok(n) => {
-                        framed.send(&piece[..n])?;
-                        left -= n as u64;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        Source::Reader { reader, len } => copy(reader, len, &mut framed)?,
     }
     framed.finish()
 }

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::fields::{Only, lines, only};
+use super::fields::{Only, only};
 use super::validators::Validators;
 use crate::Request;
 
@@ -21,7 +21,7 @@ pub(super) enum Outcome {
 pub(super) fn evaluate(request: &Request, current: &Validators) -> Outcome {
     // "1. When recipient is the origin server and If-Match is present, evaluate the If-Match precondition: .. if false,
     // respond 412".
-    match matches(request, "if-match", |tag| current.is_strongly(tag)) {
+    match request.if_match(current.tag()) {
         Some(true) => {}
         Some(false) => return Outcome::Failed,
         // "2. .. If-Match is not present, and If-Unmodified-Since is present, evaluate ..".
@@ -29,7 +29,7 @@ pub(super) fn evaluate(request: &Request, current: &Validators) -> Outcome {
         None => {}
     }
     // "3. When If-None-Match is present, evaluate .. if false for GET/HEAD, respond 304".
-    match matches(request, "if-none-match", |tag| current.is_weakly(tag)) {
+    match request.if_none_match(current.tag()) {
         Some(true) => Outcome::NotModified,
         Some(false) => Outcome::Perform,
         // "4. When the method is GET or HEAD, If-None-Match is not present, and If-Modified-Since is present ..".
@@ -45,17 +45,6 @@ pub(super) fn is_range_current(request: &Request, current: &Validators) -> bool 
         Only::Value(value) => current.is_strongly(value) || current.is_date_in_range(value),
         Only::Several => false,
     }
-}
-
-/// Returns whether a list of entity tags has one that `is_current`, or is `*`. None if there is no such header.
-fn matches(request: &Request, name: &'static str, is_current: impl Fn(&[u8]) -> bool) -> Option<bool> {
-    let mut found = None;
-    for line in lines(request, name) {
-        // RFC 9110 §13.1.1, §13.1.2: `*` is true if "the origin server has a current representation".
-        let is_match = line == b"*" || Tags(line).any(&is_current);
-        found = Some(found.unwrap_or(false) || is_match);
-    }
-    found
 }
 
 /// Returns whether the file has not been modified since the date in this header. None if there is no such header, or
@@ -76,69 +65,9 @@ fn is_unmodified_since(request: &Request, name: &'static str, current: &Validato
     Some(modified <= date.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// The entity tags of a list: RFC 9110 §8.8.3.
-///
-/// `entity-tag = [ weak ] opaque-tag`, `opaque-tag = DQUOTE *etagc DQUOTE`: there may be commas in one. What is no tag is
-/// left out.
-struct Tags<'v>(&'v [u8]);
-
-impl<'v> Iterator for Tags<'v> {
-    type Item = &'v [u8];
-
-    fn next(&mut self) -> Option<&'v [u8]> {
-        loop {
-            let begin = self.0.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
-            let rest = self.0.get(begin..)?;
-            let opened = usize::from(rest.starts_with(b"W/")) * 2;
-            let len = match rest.get(opened..).and_then(|tag| tag.strip_prefix(b"\"")) {
-                // A quote that is never closed takes the rest.
-                Some(opaque) => {
-                    opened
-                        + 1
-                        + opaque
-                            .iter()
-                            .position(|&byte| byte == b'"')
-                            .map_or(opaque.len(), |at| at + 1)
-                }
-                None => 0,
-            };
-            let behind = rest.get(len..).unwrap_or_default();
-            let skipped = behind.iter().position(|&byte| byte == b',').unwrap_or(behind.len());
-            self.0 = behind.get(skipped..).unwrap_or_default();
-            let tag = rest.get(..len).unwrap_or_default();
-            if tag.len() > opened + 1 && tag.ends_with(b"\"") && behind[..skipped].trim_ascii().is_empty() {
-                return Some(tag);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tags(list: &str) -> Vec<&str> {
-        Tags(list.as_bytes())
-            .map(|tag| std::str::from_utf8(tag).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn s8_8_3_a_list_of_tags_is_taken_apart() {
-        assert_eq!(tags(r#""a""#), [r#""a""#]);
-        assert_eq!(tags(r#""a", W/"b" ,"c""#), [r#""a""#, r#"W/"b""#, r#""c""#]);
-        assert_eq!(
-            tags(r#" , ,"a,b",, """#),
-            [r#""a,b""#, r#""""#],
-            "a comma in a tag, and an empty one"
-        );
-        assert_eq!(tags(r#"a, "b""#), [r#""b""#], "what is no tag is left out");
-        assert_eq!(tags(r#"w/"a", W"b", "c"x, "d""#), [r#""d""#]);
-        assert_eq!(tags(r#""a", "b"#), [r#""a""#], "never closed");
-        for none in ["", ",", "\"", "W/", "W/\"", "*", "a"] {
-            assert_eq!(tags(none), [""; 0], "{none}");
-        }
-    }
 
     /// Of a version with a strong tag, which was modified at 08:49:37.
     fn outcome(fields: &[(&str, &str)]) -> Outcome {

@@ -2,14 +2,6 @@
 
 use crate::Request;
 
-/// Returns the values of all header lines with that name, in order.
-pub(super) fn lines<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
-    let named = request
-        .headers()
-        .filter(move |(field, _)| field.eq_ignore_ascii_case(name));
-    named.map(|(_, value)| value)
-}
-
 /// The value of a header that a request has at most once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Only<'r> {
@@ -21,7 +13,10 @@ pub(super) enum Only<'r> {
 
 /// Returns the value of a header that is no list.
 pub(super) fn only<'r>(request: &'r Request, name: &'static str) -> Only<'r> {
-    let mut lines = lines(request, name);
+    let mut lines = request
+        .headers()
+        .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value);
     match (lines.next(), lines.next()) {
         (None, _) => Only::Absent,
         (Some(value), None) => Only::Value(value),

@@ -53,8 +53,9 @@ pub(crate) struct RequestBody {
     pub(crate) trailers: Span,
     /// The position of readers in content that has arrived.
     position: Cell<usize>,
-    /// A live body that was read as a whole.
+    /// A live body that was read as a whole, or what has replaced the body.
     whole: OnceCell<Vec<u8>>,
+    is_replaced: Cell<bool>,
     /// The trailer section of a live body that was read to its end.
     late_trailers: OnceCell<Vec<u8>>,
     /// The largest body that may be read.
@@ -114,6 +115,7 @@ impl RequestBody {
         self.collected.clear();
         self.position.set(0);
         self.whole.take();
+        self.is_replaced.set(false);
         self.trailers = Span::default();
         self.late_trailers.take();
         self.limit.reset();
@@ -175,6 +177,22 @@ impl RequestBody {
             (Content::Collected, None) => Some(&self.collected),
             (Content::Live(_), None) => None,
         }
+    }
+
+    /// Makes `content` the body, which readers read from its beginning.
+    pub(super) fn replace(&self, content: Vec<u8>) -> Result<(), BodyError> {
+        if let Content::Live(live) = &self.content {
+            live.try_borrow_mut().map_err(|_| BodyError::InUse)?;
+        }
+        self.whole.set(content).map_err(|_| BodyError::InUse)?;
+        self.position.set(0);
+        self.is_replaced.set(true);
+        Ok(())
+    }
+
+    #[cfg(feature = "tower")]
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_replaced.get()
     }
 
     /// Returns the live body, which has one reader at a time.

@@ -5,7 +5,9 @@ mod build;
 mod captures;
 mod context;
 mod copy;
+mod encodings;
 mod entered;
+mod entity_tags;
 mod forwarded;
 mod handler_time;
 mod id;
@@ -173,6 +175,52 @@ impl Request {
         self.head.fields(self.head_and_body())
     }
 
+    /// Returns those of the `offered` content codings that the client accepts and does not like less than none
+    /// (RFC 9110 §12.5.3), the one that it likes best first. Of those that it likes equally, the order is that of the offer.
+    ///
+    /// A response that depends on it must say so: `response.vary_by("Accept-Encoding")`.
+    ///
+    /// ```
+    /// use hansel::Request;
+    ///
+    /// let request = Request::get("/").with_header("Accept-Encoding", "gzip, deflate, br;q=0.5, zstd;q=0");
+    /// assert_eq!(request.accepted_encodings(&["br", "zstd", "gzip"]), ["gzip", "br"]);
+    /// ```
+    pub fn accepted_encodings<'o>(&self, offered: &[&'o str]) -> Vec<&'o str> {
+        encodings::accepted(self, offered)
+    }
+
+    /// Returns whether `If-Match` lists this entity tag, which is that of what exists now, or is `*`. It is `None` if the
+    /// request has no such header. Tags are compared strongly (RFC 9110 §13.1.1).
+    ///
+    /// A client sends it so as not to overwrite what others have changed meanwhile:
+    ///
+    /// ```
+    /// use hansel::{Request, StatusCode};
+    ///
+    /// fn may_write(request: &Request) -> Result<(), StatusCode> {
+    ///     match request.if_match(Some("\"version-7\"")) {
+    ///         Some(true) => Ok(()),
+    ///         Some(false) => Err(StatusCode::PRECONDITION_FAILED),
+    ///         None => Err(StatusCode::PRECONDITION_REQUIRED),
+    ///     }
+    /// }
+    /// # let put = |tag| Request::post("/").with_header("If-Match", tag);
+    /// # assert!(may_write(&put("\"version-7\"")).is_ok());
+    /// # assert_eq!(may_write(&put("\"version-6\"")).unwrap_err(), 412);
+    /// # assert_eq!(may_write(&Request::post("/")).unwrap_err(), 428);
+    /// ```
+    pub fn if_match(&self, current: Option<&str>) -> Option<bool> {
+        entity_tags::if_match(self, current)
+    }
+
+    /// Returns whether `If-None-Match` lists this entity tag, which is that of what exists now, or is `*`: then the response
+    /// to GET and HEAD is 304, and 412 to other methods. It is `None` if the request has no such header. Tags are compared
+    /// weakly (RFC 9110 §13.1.2).
+    pub fn if_none_match(&self, current: Option<&str>) -> Option<bool> {
+        entity_tags::if_none_match(self, current)
+    }
+
     /// Returns the address at the other end of the connection: that of the client, or of a proxy in front of this server.
     /// Clients on Unix sockets and in tests have none.
     pub fn peer(&self) -> Option<SocketAddr> {
@@ -255,6 +303,37 @@ impl Request {
     /// If the body cannot be read. Passed on from a handler with `?`, the error becomes the right response.
     pub fn bytes(&self) -> Result<&[u8], BodyError> {
         self.body.bytes(self.head_and_body())
+    }
+
+    /// Makes `bytes` the body: for a hook that decompresses, decrypts or checks it before a handler reads it. The headers stay
+    /// as they were sent.
+    ///
+    /// ```
+    /// use hansel::{App, BodyError, Hooks, Request, Routes, test::Client};
+    ///
+    /// fn reverse(request: &Request) -> Result<(), BodyError> {
+    ///     let mut bytes = Vec::new();
+    ///     std::io::Read::read_to_end(&mut request.body(), &mut bytes).map_err(|_| BodyError::Disconnected)?;
+    ///     bytes.reverse();
+    ///     request.replace_body(bytes)
+    /// }
+    ///
+    /// let echo = |request: &Request| -> hansel::Result<String> { Ok(request.text()?.to_owned()) };
+    /// let client = Client::new(App::new(Hooks::on(Routes::new().post("/", echo)).before(reverse)));
+    /// assert_eq!(client.post("/", "ham").text(), "mah");
+    /// ```
+    ///
+    /// # Errors
+    /// [`BodyError::InUse`] if the body was replaced before, if it was still arriving when [`bytes`](Request::bytes) or
+    /// [`text`](Request::text) returned it, and while a reader looks at it.
+    pub fn replace_body(&self, bytes: impl Into<Vec<u8>>) -> Result<(), BodyError> {
+        self.body.replace(bytes.into())
+    }
+
+    /// Returns true if a hook has replaced the body.
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_replaced_body(&self) -> bool {
+        self.body.is_replaced()
     }
 
     /// Returns true if the body is still arriving, and has not been read as a whole.

@@ -224,13 +224,12 @@ impl Body {
 
     /// Returns the bytes, if they are in memory.
     pub fn bytes(&self) -> Option<&[u8]> {
-        match &self.kind {
-            Kind::Empty => Some(&[]),
-            Kind::Static(bytes) => Some(bytes),
-            Kind::Bytes(bytes) => Some(bytes),
-            Kind::Shared(bytes) => Some(bytes),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
-        }
+        self.kind.bytes()
+    }
+
+    /// Returns true if it is a file, of which the server sends the bytes as they are on the disk.
+    pub fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File(_))
     }
 
     /// Returns the Content-Type that the response gets unless a header sets another: that of text, of bytes or of JSON, and
@@ -326,6 +325,18 @@ impl Body {
         Body {
             kind: Kind::Bytes(text),
             content_type: Some(JSON),
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Kind::Empty => Some(&[]),
+            Kind::Static(bytes) => Some(bytes),
+            Kind::Bytes(bytes) => Some(bytes),
+            Kind::Shared(bytes) => Some(bytes),
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
         }
     }
 }
@@ -446,6 +457,26 @@ pub(crate) trait Sink {
     }
 }
 
+/// Sends everything that `reader` returns, or exactly `len` bytes of it.
+pub(crate) fn copy(mut reader: Box<dyn Read + Send>, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
+    let mut left = len.unwrap_or(u64::MAX);
+    let mut piece = vec![0; 32 * 1024];
+    while left > 0 {
+        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match reader.read(&mut piece[..most]) {
+            Ok(0) if len.is_some() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) => break,
+            Ok(n) => {
+                sink.send(&piece[..n])?;
+                left -= n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Writes the body of a response while it is sent: see [`Body::stream`].
 ///
 /// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
@@ -459,6 +490,11 @@ pub struct BodyWriter<'c> {
 impl<'c> BodyWriter<'c> {
     pub(crate) fn new(sink: &'c mut dyn Sink) -> BodyWriter<'c> {
         BodyWriter { sink, line: Vec::new() }
+    }
+
+    /// Returns where everything goes.
+    pub(super) fn sink(&mut self) -> &mut dyn Sink {
+        self.sink
     }
 
     /// Returns true if the client is still connected, as far as is known, and the server is not stopping. It is for loops that

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod error;
 mod file;
+mod filter;
 mod into_response;
 mod origin;
 mod redirect;
@@ -17,9 +18,10 @@ use crate::Request;
 use crate::report;
 
 pub use body::{Body, BodyWriter};
-pub(crate) use body::{Sink, StreamFn};
+pub(crate) use body::{Sink, StreamFn, copy};
 pub use error::{Error, Result};
 pub(crate) use file::FilePart;
+pub use filter::BodyFilter;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
 pub use redirect::local_path;

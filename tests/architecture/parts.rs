@@ -8,8 +8,10 @@ use super::imports::Imports;
 /// The rooms that are parts.
 const PARTS: &[&str] = &[
     "auth",
+    "compression",
     "cookies",
     "cors.rs",
+    "etags.rs",
     "files",
     "multipart",
     "rate_limit",

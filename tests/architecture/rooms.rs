@@ -14,7 +14,9 @@ const CRATE: Rooms = &[
     ("guide.rs", &[]),
     // Parts, which use what users can use: see `parts.rs`.
     ("auth", &["dispatch", "response", "request", "lib.rs"]),
+    ("compression", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
     ("cors.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
+    ("etags.rs", &["seen.rs", "dispatch", "response", "request", "lib.rs"]),
     ("multipart", &["dispatch", "response", "request", "lib.rs"]),
     ("rate_limit", &["dispatch", "response", "request", "lib.rs"]),
     (

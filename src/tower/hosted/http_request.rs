@@ -102,6 +102,9 @@ pub(super) fn http_request(
         None => uri.clone(),
     };
     for (name, value) in request.headers() {
+        if request.has_replaced_body() && is_of_body_as_sent(name) {
+            continue;
+        }
         // What the protocol takes for a field, `http` takes as well.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
             // It fails where there are more than `http` has room for.
@@ -116,6 +119,13 @@ pub(super) fn http_request(
         scheme: request.scheme(),
     });
     Ok((made, feeder))
+}
+
+/// Returns true for the headers that say how a body was sent, which do not hold for one that a hook has replaced.
+fn is_of_body_as_sent(name: &str) -> bool {
+    ["Content-Encoding", "Content-Length"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Returns a target as a URI.
@@ -208,6 +218,24 @@ mod tests {
             rest.by_ref().take(taken).for_each(drop);
             assert_eq!(rest_of(path, rest), expected, "{path} without {taken}");
         }
+    }
+
+    #[test]
+    fn a_body_that_a_hook_has_replaced_comes_without_the_headers_of_the_one_that_was_sent() {
+        let request = Request::post("/")
+            .with_header("Content-Encoding", "gzip")
+            .with_header("content-length", "3");
+        let request = request.with_header("X-A", "1").with_body("zip");
+        let names = |request: &Request| -> Vec<String> {
+            let (made, _) = http_request(request, None, Waker::noop().clone()).unwrap();
+            let mut names: Vec<_> = made.headers().keys().map(ToString::to_string).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&request), ["content-encoding", "content-length", "host", "x-a"]);
+        request.replace_body("unzipped").unwrap();
+        assert_eq!(names(&request), ["host", "x-a"]);
+        assert_eq!(request.replace_body("again"), Err(BodyError::InUse));
     }
 
     #[test]
