@@ -1,6 +1,6 @@
 //! A login: a form that nobody can forge, a session, pages for users only, and messages for the next page.
 //!
-//! `cargo run --example login --features sessions,form`, then open <http://localhost:8000/> and log in as `gretel` with
+//! `cargo run --example login --features sessions`, then open <http://localhost:8000/> and log in as `gretel` with
 //! the password `breadcrumbs`. To copy it, add `ring = "0.17"` to your dependencies, or use a crate such as `argon2`.
 
 use std::num::NonZeroU32;

@@ -1,7 +1,7 @@
 //! The WSGI regex dispatcher's document, in hansel: URLs are mapped by regular expressions, "just like
 //! Django uses".
 //!
-//! `cargo run --example regex_dispatcher`, then `curl http://127.0.0.1:8000/hello/Gretel/`.
+//! `cargo run --example regex_dispatcher --features regex`, then `curl http://127.0.0.1:8000/hello/Gretel/`.
 
 use hansel::{Registry, Routes, Server};
 
