@@ -1,4 +1,4 @@
-// Links of chapters to chapters lead to files there, and to modules here: of two definitions of a link the first counts.
+// Links between chapters lead to files there, and to modules here: of two definitions of a link the first counts.
 #![cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #![doc = include_str!("../docs/guide/README.md")]
 
