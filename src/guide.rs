@@ -1,13 +1,71 @@
-//! [ten-mistakes]: self::ten_mistakes
-#![cfg_attr(feature = "sessions", doc = "[sessions]: self::sessions\n\n")]
-#![doc = include_str!("../docs/guide.md")]
+// Links between chapters lead to files there, and to modules here: of two definitions of a link the first counts.
+#![cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#![doc = include_str!("../docs/guide/README.md")]
 
-#[cfg(feature = "sessions")]
-#[doc = include_str!("../docs/sessions.md")]
-pub mod sessions {}
+#[cfg(any(not(doctest), all(feature = "development", feature = "json", feature = "query")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/first-five-minutes.md")]
+pub mod first_five_minutes {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/dispatch.md")]
+pub mod dispatch {}
 
 // Its pieces of code go to one application, so none of them compiles by itself: `tests/dispatch/ten_mistakes.rs`
 // runs what it shows.
 #[cfg(not(doctest))]
-#[doc = include_str!("../docs/ten-mistakes.md")]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/ten-mistakes.md")]
 pub mod ten_mistakes {}
+
+#[cfg(any(not(doctest), all(feature = "development", feature = "json")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/errors.md")]
+pub mod errors {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/state.md")]
+pub mod state {}
+
+#[cfg(any(not(doctest), all(feature = "form", feature = "multipart", feature = "query")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/forms.md")]
+pub mod forms {}
+
+#[cfg(any(not(doctest), feature = "files"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/files.md")]
+pub mod files {}
+
+#[cfg(any(not(doctest), feature = "sessions"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/sessions.md")]
+pub mod sessions {}
+
+#[cfg(any(
+    not(doctest),
+    all(
+        feature = "auth",
+        feature = "cors",
+        feature = "rate-limit",
+        feature = "security-headers"
+    )
+))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/access.md")]
+pub mod access {}
+
+#[cfg(any(not(doctest), feature = "json"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/testing.md")]
+pub mod testing {}
+
+#[cfg(any(not(doctest), all(feature = "activation", feature = "tls")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/deploying.md")]
+pub mod deploying {}
+
+#[cfg(any(not(doctest), feature = "tower"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/tower.md")]
+pub mod tower {}

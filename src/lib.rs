@@ -136,8 +136,8 @@
 //! that came too late to be sent is missing.
 //!
 //! # Guide
-//! - [`guide`]: a tour in five minutes
-//! - [`guide::ten_mistakes`]: what newcomers do wrong, and what hansel prints
+//! The module [`guide`] begins with [the first five minutes](guide::first_five_minutes). [`guide::ten_mistakes`] shows
+//! what newcomers do wrong, and what hansel prints.
 //!
 //! # Features
 //! `development` and `regex` are on by default. A feature never changes what happens without it.

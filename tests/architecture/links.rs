@@ -31,8 +31,8 @@ fn every_relative_link_leads_somewhere() {
 
 #[test]
 fn a_dead_link_is_found() {
-    let text = "[a](docs/guide.md#handlers), [b](docs/nowhere.md), `[c](code.md)`\n\
-                [d](https://a.test/), [e](docs/guide.md#nowhere), [f](#here-it-is)\n\
+    let text = "[a](docs/design.md#dispatch), [b](docs/nowhere.md), `[c](code.md)`\n\
+                [d](https://a.test/), [e](docs/design.md#nowhere), [f](#here-it-is)\n\
                 ```\n[g](code.md)\n```\n\
                 ## Here `it` is\n\
                 [h]: docs/nothing.md\n";
@@ -40,9 +40,9 @@ fn a_dead_link_is_found() {
     assert_eq!(
         links,
         [
-            "docs/guide.md#handlers",
+            "docs/design.md#dispatch",
             "docs/nowhere.md",
-            "docs/guide.md#nowhere",
+            "docs/design.md#nowhere",
             "#here-it-is",
             "docs/nothing.md"
         ]

@@ -1,5 +1,6 @@
 //! The rules of the project that a machine can check: who must not import whom, and what files may contain.
 
+mod guide;
 mod imports;
 mod links;
 mod parts;
@@ -222,16 +223,18 @@ fn names_are_the_standard_terms_of_the_field() {
 
 #[test]
 fn documents_name_files_that_exist() {
-    for document in [
+    let documents = [
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/design.md",
-        "docs/guide.md",
-        "docs/sessions.md",
-    ] {
-        let text = fs::read_to_string(root().join(document)).unwrap();
+    ];
+    let chapters = guide::chapters()
+        .into_iter()
+        .map(|chapter| format!("docs/guide/{chapter}"));
+    for document in documents.map(str::to_owned).into_iter().chain(chapters) {
+        let text = fs::read_to_string(root().join(&document)).unwrap();
         for quoted in text.split('`').skip(1).step_by(2) {
             let is_path = quoted.contains('/') && quoted.ends_with(".rs");
             assert!(

@@ -1,4 +1,4 @@
-//! Writes and checks `docs/ten-mistakes.md`, which shows what newcomers' mistakes really print.
+//! Writes and checks `docs/guide/ten-mistakes.md`, which shows what newcomers' mistakes really print.
 //!
 //! To write it again: `WRITE_DOCS=1 cargo test --test dispatch ten_mistakes`.
 
@@ -9,7 +9,7 @@ use hansel::{App, Application, Method, Methods, Request, Routes};
 
 use super::panics::refused;
 
-const FILE: &str = "docs/ten-mistakes.md";
+const FILE: &str = "docs/guide/ten-mistakes.md";
 
 const OPENING: &str = "# Ten mistakes, and what each prints
 
