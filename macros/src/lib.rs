@@ -150,3 +150,25 @@ fn string(text: &str) -> TokenStream {
 fn group(delimiter: Delimiter, tokens: TokenStream) -> TokenStream {
     TokenTree::from(Group::new(delimiter, tokens)).into()
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_in_a_circle_have_an_end() {
+        let root = std::env::temp_dir().join(format!("hansel-macros-{}", std::process::id()));
+        fs::create_dir_all(root.join("a")).unwrap();
+        fs::create_dir_all(root.join("b")).unwrap();
+        fs::write(root.join("a/inside.txt"), "inside").unwrap();
+        symlink("../b", root.join("a/to_b")).unwrap();
+        symlink("../a", root.join("b/to_a")).unwrap();
+        let mut files = BTreeMap::new();
+        let collected = collect(&mut vec![fs::canonicalize(&root).unwrap()], "", &mut files);
+        fs::remove_dir_all(&root).unwrap();
+        collected.unwrap();
+        let paths: Vec<_> = files.keys().collect();
+        assert_eq!(paths, ["a/inside.txt", "b/to_a/inside.txt"]);
+    }
+}

@@ -90,10 +90,11 @@ fn the_content_is_there_for_the_program_itself() {
     assert!(format!("{:?}", sources()).contains("tests/files"));
 }
 
-/// The directory has links from `a` to `b` and back, one that leads outside, one that leads nowhere, and a hidden file.
+/// The directory has a link that leads to a file inside, one that leads outside, one that leads nowhere, and a hidden file.
+/// Links in a circle are tested where files are collected, in `macros/`: cargo would warn of them here.
 #[cfg(unix)]
 #[test]
-fn links_lead_to_what_is_inside_and_have_an_end() {
+fn links_lead_to_what_is_inside() {
     let files = hansel::embed!("tests/files/links");
     let content = |path| {
         files
@@ -101,8 +102,8 @@ fn links_lead_to_what_is_inside_and_have_an_end() {
             .map(|content| String::from_utf8_lossy(content).into_owned())
     };
     assert_eq!(content("a/inside.txt").as_deref(), Some("inside\n"));
-    assert_eq!(content("b/to_a/inside.txt").as_deref(), Some("inside\n"));
-    for nothing in ["b/outside.rs", ".hidden", "b/to_a/to_b/to_a/inside.txt", "nowhere"] {
+    assert_eq!(content("b/inside.txt").as_deref(), Some("inside\n"));
+    for nothing in ["b/outside.rs", ".hidden", "nowhere"] {
         assert_eq!(content(nothing), None, "{nothing}");
     }
 }
