@@ -45,7 +45,7 @@ impl Refusal {
     }
 
     /// Returns the refusal of content that is larger than `limit` bytes, for a caller with limits of its own, such as
-    /// one for each route, besides [`Limits::body_bytes`](field@crate::Limits::body_bytes).
+    /// one for each route, besides `Limits::body_bytes`.
     ///
     /// ```
     /// let refusal = hansel_proto::Refusal::content_too_large(1000);
