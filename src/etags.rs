@@ -32,7 +32,7 @@ use crate::{Body, Hooks, Method, Request, Response, Seen, StatusCode};
 ///
 /// Other methods are not looked at, because their handler has already acted: a handler of PUT compares `If-Match` itself.
 ///
-/// With [compression](#features), put this inside, so that the hash is of what was not compressed:
+/// With the feature `compression`, put this inside `Compression`, so that the hash is of what was not compressed:
 /// `Compression::new().on(ETags::new().on(routes))`. In any order the tags are right.
 ///
 /// Requires the feature `etags`.
