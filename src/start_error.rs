@@ -50,11 +50,12 @@ pub(crate) fn reason(error: &io::Error) -> String {
         return text;
     };
     let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
-    let mut letters = text.chars();
-    match letters.next() {
-        // A word that is written in capitals stays so.
-        Some(first) if !letters.as_str().starts_with(char::is_uppercase) => {
-            first.to_lowercase().chain(letters).collect()
+    // A word that is written in capitals stays so. Messages of the system are ASCII where they begin.
+    match text.as_bytes() {
+        [_, second, ..] if second.is_ascii_uppercase() => text.to_owned(),
+        [first, ..] if first.is_ascii() => {
+            let (first, rest) = text.split_at(1);
+            first.to_ascii_lowercase() + rest
         }
         _ => text.to_owned(),
     }
