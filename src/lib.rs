@@ -239,6 +239,7 @@ mod request;
 mod response;
 mod root;
 mod sealed;
+mod seconds;
 #[cfg(feature = "security-headers")]
 mod security_headers;
 mod seen;

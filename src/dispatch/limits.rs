@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use crate::request::Allowed;
+use crate::seconds::Seconds;
 
 /// Limits of a route, or of everything below a mount or behind [`Hooks`](crate::Hooks): larger or smaller than the
 /// [`Limits`](crate::Limits) of the server.
@@ -155,7 +156,7 @@ impl fmt::Display for RouteLimits {
             write!(f, "{}body {bytes} bytes", next())?;
         }
         match self.deadline {
-            Some(Some(time)) => write!(f, "{}within {time:?}", next())?,
+            Some(Some(time)) => write!(f, "{}within {}", next(), Seconds(time))?,
             Some(None) => write!(f, "{}no deadline", next())?,
             None => {}
         }

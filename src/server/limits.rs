@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-use crate::server::seconds::Seconds;
+use crate::seconds::Seconds;
 
 /// A body up to this many bytes is gathered in its connection's own memory.
 const OWN_BODY: usize = 64 * 1024;

@@ -14,7 +14,7 @@
 //! | `shared/` | what all loops and threads share: phase, permits, threads, counters |
 //! | `connection/` | one connection: its socket, its bytes in progress, what it waits for |
 //! | `net/` | listeners, sockets, encryption, who may connect |
-//! | `limits.rs`, `seconds.rs` | what clients may use |
+//! | `limits.rs` | what clients may use |
 
 mod builder;
 mod connection;
@@ -24,7 +24,6 @@ mod limits;
 mod net;
 mod probes;
 mod process;
-mod seconds;
 mod shared;
 mod threads;
 

@@ -67,6 +67,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "seconds.rs",
             "seen.rs",
             "lock.rs",
             "application.rs",
@@ -126,6 +127,7 @@ const CRATE: Rooms = &[
     (
         "dispatch",
         &[
+            "seconds.rs",
             "seen.rs",
             "lock.rs",
             "response",
@@ -171,6 +173,7 @@ const CRATE: Rooms = &[
     ("pace.rs", &[]),
     ("lock.rs", &[]),
     ("start_error.rs", &[]),
+    ("seconds.rs", &[]),
     ("sealed.rs", &[]),
     ("lib.rs", &[]),
 ];
@@ -190,7 +193,7 @@ const SERVER: Rooms = &[
         ],
     ),
     ("server/handle.rs", &["server/process", "server/threads"]),
-    ("server/process", &["server/shared", "server/net", "server/seconds.rs"]),
+    ("server/process", &["server/shared", "server/net"]),
     (
         "server/threads",
         &[
@@ -203,13 +206,7 @@ const SERVER: Rooms = &[
     ),
     (
         "server/event_loop",
-        &[
-            "server/shared",
-            "server/connection",
-            "server/net",
-            "server/limits.rs",
-            "server/seconds.rs",
-        ],
+        &["server/shared", "server/connection", "server/net", "server/limits.rs"],
     ),
     ("server/probes", &["server/shared"]),
     (
@@ -218,8 +215,7 @@ const SERVER: Rooms = &[
     ),
     ("server/connection", &["server/net", "server/limits.rs"]),
     ("server/net", &[]),
-    ("server/limits.rs", &["server/seconds.rs"]),
-    ("server/seconds.rs", &[]),
+    ("server/limits.rs", &[]),
 ];
 
 /// The parts of dispatch, from the top: each may import from those below it. What is in the first part meets as

@@ -7,13 +7,13 @@ use crate::deadline::after;
 use crate::report;
 
 use super::EventLoop;
+use crate::seconds::Seconds;
 use crate::server::connection::Connection;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::Transport;
 use crate::server::net::peers::Visitor;
 use crate::server::net::room::{Room, Want};
 use crate::server::net::socket::{Accepted, is};
-use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::Arrival;

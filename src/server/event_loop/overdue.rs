@@ -9,10 +9,10 @@ use std::time::Instant;
 use crate::report;
 
 use super::EventLoop;
+use crate::seconds::Seconds;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Overdue;
 use crate::server::connection::link::Transport;
-use crate::server::seconds::Seconds;
 use crate::server::shared::Shared;
 
 impl EventLoop {

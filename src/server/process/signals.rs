@@ -51,8 +51,8 @@ mod unix {
     use super::super::successor;
     use super::*;
     use crate::lock::lock;
+    use crate::seconds::Seconds;
     use crate::server::net::socket::is;
-    use crate::server::seconds::Seconds;
     use crate::{report, threads};
 
     /// The status of a process that a second signal has ended, by the shell's convention: 128 plus the signal.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::passing::{Heard, Passing, Successor};
-use crate::server::seconds::Seconds;
+use crate::seconds::Seconds;
 use crate::server::shared::Shared;
 
 /// How often is checked whether the successor has died or is no longer wanted.

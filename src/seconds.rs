@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// The `Debug` of [`Duration`] writes the same, with other units if it is short. It supports any precision and width,
 /// which costs 2 KiB in every program.
-pub(super) struct Seconds(pub(super) Duration);
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
