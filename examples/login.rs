@@ -13,7 +13,7 @@ use hansel::{
 use ring::pbkdf2;
 use serde::Deserialize;
 
-/// What OWASP recommends for PBKDF2-HMAC-SHA256. It takes a good part of a second, which is the purpose.
+/// The number of rounds that OWASP recommends for PBKDF2-HMAC-SHA256. It takes a good part of a second, which is the purpose.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
 /// Those who may log in. A service has them in a database.

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hansel::{App, Error, Hooks, Html, Multipart, Request, Response, Routes, Server, State, StatusCode};
 
-/// What an upload may have at most. It is never in memory as a whole.
+/// The largest upload, in bytes. It is never in memory as a whole.
 const MOST: u64 = 1024 * 1024 * 1024;
 
 /// Where uploads are stored.

@@ -44,7 +44,7 @@ pub struct App {
     /// so the linker drops the page from programs that never do so.
     in_development: Option<Respond>,
     response_hook: Option<ResponseHook>,
-    /// What is added to the routes later is checked while this exists.
+    /// While this exists, functions that are added to the routes are checked.
     _life: Life,
     /// The extremes of the limits of all routes.
     limits: LimitExtremes,

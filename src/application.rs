@@ -146,7 +146,7 @@ impl<A: Application + ?Sized> Application for Box<A> {
 /// | `Fn(&Request) -> impl IntoResponse` | every method and path |
 /// | `Fn(&Request, &mut Response)` | every method and path, by changing a response that begins as an empty 200 |
 ///
-/// What else a handler needs, a closure captures. With the feature `tower`, a `tower` service can be served as well.
+/// A closure captures whatever else a handler needs. With the feature `tower`, a `tower` service can be served as well.
 ///
 /// `Shape` distinguishes these, and never needs to be written. This trait is sealed: implement [`Application`] instead.
 #[diagnostic::on_unimplemented(

@@ -4,7 +4,7 @@ use hansel::Method;
 
 use crate::app::request_line;
 
-/// What the command line requests.
+/// A request of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Serve { address: String },

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use subtle::{ConditionallySelectable, ConstantTimeEq};
-
-use super::{Checked, Credentials, User, is_same_choice, quoted};
+use super::check::set_user;
+use super::{Checked, Credentials, User, index_of, is_same_choice, quoted};
 use crate::dispatch::IntoDispatch;
 use crate::{Hooks, IntoResponse, Request, Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// Lets only those in who send a name and a password that are known. Browsers ask the user for both.
 ///
@@ -46,21 +45,14 @@ impl Basic {
         Basic {
             // RFC 7617 §2.1: so that browsers send UTF-8.
             challenge: format!("Basic realm={}, charset=\"UTF-8\"", quoted(realm)),
-            check: Box::new(move |request, name, password| {
-                let user = check(name, password).checked()?;
-                let is_known = user.is_some();
-                if let Some(user) = user {
-                    request.set(user);
-                }
-                Ok(is_known)
-            }),
+            check: Box::new(move |request, name, password| set_user(request, check(name, password))),
         }
     }
 
     /// Creates a check against a list of names and passwords. A [`User`] is set on the request.
     ///
     /// # Panics
-    /// As [`new`](Basic::new) does, and if a name contains a colon: it would end there.
+    /// If a name contains a colon, because it would end there; and as [`new`](Basic::new) does.
     #[track_caller]
     pub fn users<N, P>(realm: &str, users: impl IntoIterator<Item = (N, P)>) -> Basic
     where
@@ -117,16 +109,10 @@ impl fmt::Debug for Basic {
 
 /// Compares with all users, each time, so that the time tells neither whether a name is known nor where it stands.
 fn find(users: &[(String, String)], name: &str, password: &str) -> Option<User> {
-    let mut found = u64::MAX;
-    for (at, (known, secret)) in (0_u64..).zip(users) {
-        let is_user =
-            is_same_choice(name.as_bytes(), known.as_bytes()) & is_same_choice(password.as_bytes(), secret.as_bytes());
-        found.conditional_assign(&at, is_user);
-    }
-    if bool::from(found.ct_eq(&u64::MAX)) {
-        return None;
-    }
-    let (name, _) = users.get(usize::try_from(found).ok()?)?;
+    let is_user = |(known, secret): &(String, String)| {
+        is_same_choice(name.as_bytes(), known.as_bytes()) & is_same_choice(password.as_bytes(), secret.as_bytes())
+    };
+    let (name, _) = users.get(index_of(users.iter().map(is_user))?)?;
     Some(User::new(name))
 }
 

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use subtle::{ConditionallySelectable, ConstantTimeEq};
-
-use super::{Checked, Credentials, User, is_same_choice, quoted};
+use super::check::set_user;
+use super::{Checked, Credentials, User, index_of, is_same_choice, quoted};
 use crate::dispatch::IntoDispatch;
 use crate::{Hooks, IntoResponse, Request, Response, StatusCode};
 
@@ -50,21 +49,14 @@ impl Bearer {
     pub fn new<C: Checked>(realm: &str, check: impl Fn(&str) -> C + Send + Sync + 'static) -> Bearer {
         Bearer {
             realm: quoted(realm),
-            check: Box::new(move |request, token| {
-                let user = check(token).checked()?;
-                let is_known = user.is_some();
-                if let Some(user) = user {
-                    request.set(user);
-                }
-                Ok(is_known)
-            }),
+            check: Box::new(move |request, token| set_user(request, check(token))),
         }
     }
 
     /// Creates a check against a list of tokens, each with the name of its user. A [`User`] is set on the request.
     ///
     /// # Panics
-    /// As [`new`](Bearer::new) does, and if a token is none that can be sent.
+    /// If a token can't be sent, and as [`new`](Bearer::new) does.
     #[track_caller]
     pub fn tokens<T, N>(realm: &str, tokens: impl IntoIterator<Item = (T, N)>) -> Bearer
     where
@@ -125,14 +117,8 @@ impl fmt::Debug for Bearer {
 
 /// Compares with all tokens, each time, so that the time does not tell where one stands.
 fn find(tokens: &[(String, String)], token: &str) -> Option<User> {
-    let mut found = u64::MAX;
-    for (at, (known, _)) in (0_u64..).zip(tokens) {
-        found.conditional_assign(&at, is_same_choice(token.as_bytes(), known.as_bytes()));
-    }
-    if bool::from(found.ct_eq(&u64::MAX)) {
-        return None;
-    }
-    let (_, name) = tokens.get(usize::try_from(found).ok()?)?;
+    let is_token = |(known, _): &(String, String)| is_same_choice(token.as_bytes(), known.as_bytes());
+    let (_, name) = tokens.get(index_of(tokens.iter().map(is_token))?)?;
     Some(User::new(name))
 }
 

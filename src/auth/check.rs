@@ -1,6 +1,6 @@
 //! The result of a check of a sender.
 
-use crate::{IntoResponse, Response};
+use crate::{IntoResponse, Request, Response};
 
 /// The result of a program's own check.
 ///
@@ -39,6 +39,16 @@ impl<U: Send + Sync + 'static, E: IntoResponse> Checked for Result<Option<U>, E>
     fn checked(self) -> Result<Option<U>, Response> {
         self.map_err(E::into_response)
     }
+}
+
+/// Sets the user of a check on the request. Returns true if there is one.
+pub(super) fn set_user(request: &Request, checked: impl Checked) -> Result<bool, Response> {
+    let user = checked.checked()?;
+    let is_known = user.is_some();
+    if let Some(user) = user {
+        request.set(user);
+    }
+    Ok(is_known)
 }
 
 mod sealed {

@@ -34,7 +34,7 @@ mod basic;
 mod bearer;
 mod check;
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub use basic::Basic;
 pub use bearer::Bearer;
@@ -91,6 +91,21 @@ fn is_same_choice(given: &[u8], secret: &[u8]) -> Choice {
         same &= byte.ct_eq(expected);
     }
     same
+}
+
+/// Returns the index of the entry that is the same, if one is. It looks at all of them, so that the time does not tell where
+/// it stands.
+fn index_of(entries: impl Iterator<Item = Choice>) -> Option<usize> {
+    let mut found = u64::MAX;
+    for (at, is_same) in (0_u64..).zip(entries) {
+        found.conditional_assign(&at, is_same);
+    }
+    let is_found = !found.ct_eq(&u64::MAX);
+    if is_found.into() {
+        usize::try_from(found).ok()
+    } else {
+        None
+    }
 }
 
 /// What a request says of its sender.

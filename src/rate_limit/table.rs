@@ -17,7 +17,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(requests: u32, window: Duration) -> Rate {
-        // A century is never over, and a thousand of them fit.
+        // Longer windows than a quarter of what fits, which is more than a century, would overflow below.
         let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 4);
         let interval = (window / u64::from(requests)).max(1);
         Rate {

@@ -1,4 +1,4 @@
-//! What to try from a terminal.
+//! Commands to try from a terminal.
 
 /// Commands, each with a description of the result.
 const EXAMPLES: &[(&str, &str)] = &[
