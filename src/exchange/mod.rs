@@ -522,6 +522,9 @@ impl Exchange {
             _ => hansel_proto::Version::Http11,
         };
         let len = response.body.len();
+        if len.is_none() {
+            self.begin_subscription(response);
+        }
         // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
         // sent in the content of a response if the same request had used the GET method". An endpoint that makes no
         // body may do so because the method is HEAD.
@@ -557,6 +560,17 @@ impl Exchange {
             Kind::File(part) => Payload::File(part),
             Kind::Reader { reader, len } => Payload::Source(Source::Reader { reader, len }, plan == BodyPlan::Chunked),
             Kind::Stream(write) => Payload::Source(Source::Stream(write), plan == BodyPlan::Chunked),
+            Kind::Pushed(subscription) => Payload::Pushed(subscription, plan == BodyPlan::Chunked),
+        }
+    }
+
+    /// Finds out where a subscription begins, if the response is one.
+    #[cold]
+    fn begin_subscription(&mut self, response: &mut Response) {
+        if let Some(subscription) = response.subscription() {
+            subscription.subscriber.begin(self.request.header("Last-Event-ID"));
+            // It has no other end than that of the connection.
+            self.protocol.close_after_response();
         }
     }
 

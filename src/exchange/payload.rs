@@ -7,6 +7,7 @@ use hansel_proto::chunk;
 
 use super::COPIED;
 use crate::response::{BodyWriter, FilePart, Sink, StreamFn, copy};
+use crate::topic::Subscription;
 
 pub(crate) enum Payload {
     None,
@@ -18,6 +19,8 @@ pub(crate) enum Payload {
     File(FilePart),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
+    /// What is sent to a topic; and whether in chunks.
+    Pushed(Box<Subscription>, bool),
 }
 
 /// A source that is written while it is sent.

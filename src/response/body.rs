@@ -11,6 +11,7 @@ use std::time::Duration;
 use hansel_proto::FieldValue;
 
 use super::FilePart;
+use crate::topic::Subscription;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -38,6 +39,8 @@ pub(crate) enum Kind {
         len: Option<u64>,
     },
     Stream(StreamFn),
+    /// What is sent to a topic.
+    Pushed(Box<Subscription>),
 }
 
 /// The Content-Type of text.
@@ -212,7 +215,7 @@ impl Body {
         match &self.kind {
             Kind::File(part) => Some(part.left()),
             Kind::Reader { len, .. } => *len,
-            Kind::Stream(_) => None,
+            Kind::Stream(_) | Kind::Pushed(_) => None,
             _ => self.bytes().map(|bytes| bytes.len() as u64),
         }
     }
@@ -230,6 +233,11 @@ impl Body {
     /// Returns true if it is a file, of which the server sends the bytes as they are on the disk.
     pub fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File(_))
+    }
+
+    /// Returns true if it is a subscription to a [`Topic`](crate::Topic), which filters leave as it is.
+    pub fn is_pushed(&self) -> bool {
+        matches!(self.kind, Kind::Pushed(_))
     }
 
     /// Returns the Content-Type that the response gets unless a header sets another: that of text, of bytes or of JSON, and
@@ -336,7 +344,7 @@ impl Kind {
             Kind::Static(bytes) => Some(bytes),
             Kind::Bytes(bytes) => Some(bytes),
             Kind::Shared(bytes) => Some(bytes),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) | Kind::Pushed(_) => None,
         }
     }
 }
@@ -385,6 +393,7 @@ impl fmt::Debug for Body {
             Kind::File(_) => "file",
             Kind::Reader { .. } => "reader",
             Kind::Stream(_) => "stream",
+            Kind::Pushed(_) => "subscription",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

@@ -8,6 +8,7 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
+use crate::topic::Next;
 use crate::{Application, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -86,6 +87,17 @@ impl<'a> Conversation<'a> {
                 Ok(())
             }
             Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
+            // What is there already: the rest never ends.
+            Payload::Pushed(subscription, chunked) => {
+                let mut subscriber = subscription.subscriber;
+                while let Next::Message(message) = subscriber.next() {
+                    self.out.extend_from_slice(message.bytes(subscriber.form, chunked));
+                }
+                if chunked {
+                    self.out.extend_from_slice(b"0\r\n\r\n");
+                }
+                Ok(())
+            }
             Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
         matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)

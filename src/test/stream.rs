@@ -3,12 +3,15 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 
 use super::Response;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
 use crate::response::{FilePart, Sink};
+use crate::topic::Feed;
 
 /// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
 ///
@@ -27,6 +30,7 @@ pub struct Stream {
 enum Rest {
     None,
     File(FilePart),
+    Pushed(Feed),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
 
@@ -40,6 +44,7 @@ impl Stream {
                 Rest::None
             }
             Payload::File(part) => Rest::File(part),
+            Payload::Pushed(subscription, _) => Rest::Pushed(Feed::new(subscription.subscriber)),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
@@ -82,6 +87,28 @@ fn write(source: Source, writer: Writer) -> io::Result<()> {
     outcome
 }
 
+/// Waits for the next message of a topic. Returns nothing at the end.
+fn await_message(feed: &mut Feed) -> Vec<u8> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match feed.poll(&mut context) {
+            // One without bytes in this form is not the end.
+            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
+            Poll::Ready(message) => return message.map_or_else(Vec::new, |message| feed.bytes(&message).to_vec()),
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 fn panicked() -> io::Error {
     io::Error::other("the stream panicked")
 }
@@ -110,6 +137,7 @@ impl BufRead for Stream {
                     piece.truncate(n);
                     piece
                 }
+                Rest::Pushed(feed) => await_message(feed),
                 Rest::Arriving(reader, _) => reader.take(None)?,
             };
             self.bytes = io::Cursor::new(next);

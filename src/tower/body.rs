@@ -15,6 +15,7 @@ use super::pool::Pool;
 use crate::lock::lock;
 use crate::pipe::Reader;
 use crate::response::FilePart;
+use crate::topic::Feed;
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 * 1024;
@@ -36,6 +37,8 @@ enum Source {
     /// A thread writes it.
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
+    /// What is sent to a topic.
+    Pushed(Feed),
 }
 
 impl Body {
@@ -59,6 +62,14 @@ impl Body {
         Body {
             source: Source::Fed(fed),
             left: len,
+        }
+    }
+
+    /// Creates a body from what is sent to a topic.
+    pub(super) fn pushed(feed: Feed) -> Body {
+        Body {
+            source: Source::Pushed(feed),
+            left: None,
         }
     }
 
@@ -113,6 +124,7 @@ impl http_body::Body for Body {
             }
             // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
+            Source::Pushed(feed) => return poll_message(feed, context),
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
             Source::File(file, pool) => file.poll(pool, context),
         };
@@ -133,7 +145,7 @@ impl http_body::Body for Body {
         match &self.source {
             Source::Whole(bytes, trailers) => bytes.is_none() && trailers.is_none(),
             Source::Fed(fed) => fed.is_over(),
-            Source::Arriving(_) | Source::File(..) => false,
+            Source::Arriving(_) | Source::File(..) | Source::Pushed(_) => false,
         }
     }
 
@@ -142,6 +154,20 @@ impl http_body::Body for Body {
             (Source::Whole(bytes, _), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             (_, Some(left)) => SizeHint::with_exact(left),
             (_, None) => SizeHint::default(),
+        }
+    }
+}
+
+/// Returns the next message of a topic that has bytes.
+fn poll_message(feed: &mut Feed, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    loop {
+        match feed.poll(context) {
+            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
+            Poll::Ready(message) => {
+                let bytes = message.map(|message| Bytes::copy_from_slice(feed.bytes(&message)));
+                return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Poll::Pending => return Poll::Pending,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
 use crate::response::Origin;
+use crate::topic::Feed;
 use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
@@ -51,6 +52,7 @@ impl Asked {
             Payload::None => Body::from(begun.to_vec()),
             Payload::Bytes { bytes, .. } => Body::whole(bytes::Bytes::from_owner(Owned(bytes))),
             Payload::File(part) => Body::file(part, Arc::clone(pool)),
+            Payload::Pushed(subscription, _) => Body::pushed(Feed::new(subscription.subscriber)),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 let len = match &source {

@@ -170,7 +170,7 @@ impl Work {
         let part = match &mut self.payload {
             Payload::None => return Ok(Piece::End),
             Payload::File(part) => part,
-            Payload::Bytes { .. } | Payload::Source(..) => {
+            Payload::Bytes { .. } | Payload::Source(..) | Payload::Pushed(..) => {
                 self.payload = Payload::None;
                 return Ok(Piece::End);
             }
