@@ -165,7 +165,11 @@ mod tests {
 
     #[test]
     fn each_field_is_a_line_and_so_is_each_line_of_the_data() {
-        let event = Event::new("a\nb\r\nc\rd\n").with_name("n").unwrap().with_id("7").unwrap();
+        let event = Event::new("a\nb\r\nc\rd\n")
+            .with_name("n")
+            .unwrap()
+            .with_id("7")
+            .unwrap();
         let event = event.with_retry(Duration::from_millis(1500));
         let expected = "event: n\nid: 7\nretry: 1500\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \n\n";
         assert_eq!(text(&event), expected);

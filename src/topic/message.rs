@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn a_message_is_a_chunk_or_what_is_in_it() {
         let message = Message::new(Event::new("hi"), 3, "e");
-        assert_eq!(message.bytes(Form::EventStream, true), b"13\r\nid: e-3\ndata: hi\n\n\r\n");
+        assert_eq!(
+            message.bytes(Form::EventStream, true),
+            b"12\r\nid: e-3\ndata: hi\n\n\r\n"
+        );
         assert_eq!(message.bytes(Form::EventStream, false), b"id: e-3\ndata: hi\n\n");
         assert_eq!(message.bytes(Form::Plain, true), b"2\r\nhi\r\n");
         assert_eq!(Message::of(Event::new(""), None).bytes(Form::Plain, true), b"");

@@ -36,14 +36,14 @@ pub use subscription::Subscription;
 /// same topic. Anyone may send, from any thread; sending never waits for a client.
 ///
 /// ```
-/// use hansel::{Event, Routes, Topic, test::Client};
+/// use hansel::{Event, Request, Routes, Topic, test::Client};
 /// use std::io::BufRead;
 ///
 /// let news = Topic::new();
 /// let subscribed = news.clone();
 /// let client = Client::new(Routes::new().get("/news", move || subscribed.subscribe()));
 ///
-/// let mut stream = client.open(client.request("GET", "/news"));
+/// let mut stream = client.open(Request::get("/news"));
 /// news.send(Event::new("it works"));
 /// let lines: Vec<_> = stream.lines().take(2).collect::<Result<_, _>>()?;
 /// assert!(lines[0].starts_with("id: "));
@@ -230,6 +230,90 @@ impl Default for Topic {
 
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic").field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("Topic")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One step of a topic and a client.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Send,
+        Receive,
+        /// The client's connection breaks, and it comes back with its last id.
+        Return,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![3 => Just(Step::Send), 3 => Just(Step::Receive), 1 => Just(Step::Return)];
+        proptest::collection::vec(step, 0..60)
+    }
+
+    /// Returns the number that a message with an id has, and its id.
+    fn id_of(topic: &Topic, message: &Message) -> Option<(u64, String)> {
+        let id = message.id()?;
+        Some((topic.0.number_of(id)?, id.to_owned()))
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_doubled_unless_a_gap_or_the_count_of_dropped_ones_says_so(
+            steps in steps(),
+            kept in 1..20_usize,
+        ) {
+            let topic = Topic::with(TopicSettings::new().backlog(kept).replay(kept));
+            let mut subscriber = topic.join(Form::EventStream);
+            subscriber.begin(None);
+            let (mut expected, mut last_id) = (0, None);
+            let mut has_gap = false;
+            for step in steps.into_iter().chain(vec![Step::Receive; 100]) {
+                match step {
+                    Step::Send => topic.send("x"),
+                    Step::Receive => {
+                        let Next::Message(message) = subscriber.next() else { continue };
+                        let Some((number, id)) = id_of(&topic, &message) else {
+                            has_gap = true;
+                            continue;
+                        };
+                        let missed = number - expected;
+                        let dropped = topic.0.dropped.swap(0, Ordering::Relaxed);
+                        prop_assert!(missed == dropped || has_gap, "{missed} are missing, {dropped} were dropped");
+                        has_gap = false;
+                        (expected, last_id) = (number + 1, Some(id));
+                    }
+                    Step::Return => {
+                        topic.0.dropped.store(0, Ordering::Relaxed);
+                        // One that has seen nothing yet has no id to continue behind.
+                        let Some(id) = &last_id else { continue };
+                        subscriber = topic.join(Form::EventStream);
+                        subscriber.begin(Some(id));
+                    }
+                }
+            }
+            prop_assert_eq!(expected, topic.status().sent);
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_life_is_not_taken_for_one_of_this() {
+        let (topic, other) = (Topic::new(), Topic::new());
+        topic.send("a");
+        assert_eq!(topic.0.number_of(&format!("{}-0", topic.0.epoch)), Some(0));
+        assert_eq!(topic.0.number_of(&format!("{}-0", other.0.epoch)), None);
+    }
+
+    #[test]
+    fn nobody_is_forgotten_and_nobody_stays() {
+        let topic = Topic::new();
+        let one = topic.subscribe();
+        assert_eq!(topic.status().subscribers, 1);
+        drop(one);
+        assert_eq!(topic.status(), TopicStatus::default());
     }
 }

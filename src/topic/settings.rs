@@ -102,10 +102,7 @@ impl TopicSettings {
     /// It is called on the handler's thread, after the client has subscribed: a message that it returns and that is sent
     /// meanwhile is sent to the client once, by its id.
     #[must_use]
-    pub fn replay_by(
-        mut self,
-        replay: impl Fn(&str) -> Option<Vec<Event>> + Send + Sync + 'static,
-    ) -> TopicSettings {
+    pub fn replay_by(mut self, replay: impl Fn(&str) -> Option<Vec<Event>> + Send + Sync + 'static) -> TopicSettings {
         self.replay_by = Some(Arc::new(replay));
         self
     }

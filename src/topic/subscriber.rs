@@ -74,7 +74,9 @@ impl Subscriber {
             self.position = next;
             return;
         }
-        let replayed = last_id.zip(settings.replay_by.as_ref()).and_then(|(id, replay)| replay(id));
+        let replayed = last_id
+            .zip(settings.replay_by.as_ref())
+            .and_then(|(id, replay)| replay(id));
         let mut first = First::default();
         if let Some(events) = replayed {
             first.until = inner.ring(|ring| ring.next());

@@ -118,7 +118,9 @@ impl Connection {
                     Next::Close => return Outcome::Ends,
                 },
             };
-            let bytes = begun.bytes.bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
+            let bytes = begun
+                .bytes
+                .bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
             let rest = bytes.get(begun.sent..).unwrap_or(&[]);
             if rest.is_empty() {
                 continue;
@@ -177,7 +179,9 @@ impl Connection {
         let pushed = self.pushed.take()?;
         let work = self.work.as_mut()?;
         if let Some(begun) = &pushed.begun {
-            let bytes = begun.bytes.bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
+            let bytes = begun
+                .bytes
+                .bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
             work.out.extend_from_slice(bytes.get(begun.sent..).unwrap_or(&[]));
         }
         let events = pushed.subscription.subscriber.form == Form::EventStream;

@@ -27,9 +27,7 @@ impl EventLoop {
         }
         if let Some(pushed) = &mut connection.pushed {
             let topic = pushed.subscription.subscriber.topic().clone();
-            pushed.place = self
-                .subscribers
-                .join(&topic, connection.key, &shared.loops[self.index]);
+            pushed.place = self.subscribers.join(&topic, connection.key, &shared.loops[self.index]);
         }
         self.go_on_pushing(connection, shared);
         if self.phase != Phase::Running {

@@ -179,7 +179,10 @@ impl Runner {
     /// Takes a part of the share of those who subscribe, or refuses.
     #[cold]
     fn count_subscription(&self, response: &mut Response, connection: &Connection) {
-        let is_head = connection.work.as_ref().is_some_and(|work| work.exchange.request.method() == Method::HEAD);
+        let is_head = connection
+            .work
+            .as_ref()
+            .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
         let Some(subscription) = response.subscription().filter(|_| !is_head) else {
             return;
         };
