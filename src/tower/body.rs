@@ -267,6 +267,18 @@ mod tests {
     use std::future::poll_fn;
 
     #[test]
+    fn what_is_sent_to_a_topic_wakes_the_task_that_waits_for_it() {
+        let topic = crate::Topic::new();
+        let mut body = std::pin::pin!(Body::pushed(Feed::new(topic.subscribe_plain().subscriber)));
+        let waits = poll_fn(|context| Poll::Ready(body.as_mut().poll_frame(context).is_pending()));
+        assert!(block_on(waits));
+        let sender = std::thread::spawn(move || topic.send("news"));
+        let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
+        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "news");
+        sender.join().unwrap();
+    }
+
+    #[test]
     fn a_file_for_which_no_thread_can_be_started_breaks_off() {
         let mut body = crate::Body::file(std::fs::File::open("Cargo.lock").unwrap()).unwrap();
         body.on_disk(Arc::new(|| {}));

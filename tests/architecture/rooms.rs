@@ -40,11 +40,13 @@ const CRATE: Rooms = &[
             "panics.rs",
             "pipe.rs",
             "date.rs",
+            "topic",
         ],
     ),
     (
         "tower",
         &[
+            "topic",
             "seen.rs",
             "lock.rs",
             "server",
@@ -67,6 +69,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "topic",
             "seconds.rs",
             "seen.rs",
             "lock.rs",
@@ -140,6 +143,7 @@ const CRATE: Rooms = &[
     (
         "exchange",
         &[
+            "topic",
             "seen.rs",
             "lock.rs",
             "response",
@@ -162,8 +166,9 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["request", "report.rs"]),
+    ("response", &["request", "topic", "report.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
+    ("topic", &["lock.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),

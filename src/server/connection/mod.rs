@@ -5,6 +5,7 @@ pub(crate) mod drop_queue;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
+mod pushed;
 pub(crate) mod pushing;
 mod readiness;
 mod receiving;
@@ -23,7 +24,7 @@ use crate::server::limits::Limits;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 use link::{Transport, WRITABLE};
 use places::Place;
-use pushing::Pushed;
+use pushed::Pushed;
 pub(crate) use wait::Waits;
 
 use readiness::Readiness;

@@ -1,44 +1,20 @@
 //! A connection that subscribes to a topic: what it is sent, as far as its client takes it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::Attempt;
+use super::pushed::{Begun, Piece, Pushed};
 use super::{Connection, Waits};
-use crate::deadline::{after, earlier};
+use crate::deadline::after;
 use crate::exchange::Payload;
 use crate::server::limits::Limits;
-use crate::topic::{Form, Message, Next, Subscription};
+use crate::topic::{Form, Next};
 
 /// How much of what a client has sent behind its request is read, and dropped, at once.
 const DISCARDED: usize = 512;
 
 /// The most messages that are sent to one connection before others have their turn.
 const TOGETHER: usize = 64;
-
-/// What a connection knows of its subscription.
-pub(crate) struct Pushed {
-    pub(crate) subscription: Subscription,
-    is_chunked: bool,
-    /// What was not sent whole: the client takes nothing else before.
-    begun: Option<Begun>,
-    /// When the last message was sent, and when all this ends.
-    last: Instant,
-    ends: Option<Instant>,
-    /// Its place in the list of its topic.
-    pub(crate) place: usize,
-}
-
-/// Bytes that were not sent whole, and how many of them were.
-struct Begun {
-    bytes: Piece,
-    sent: usize,
-}
-
-enum Piece {
-    Message(Arc<Message>),
-    Own(Box<[u8]>),
-}
 
 /// What came of pushing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -197,33 +173,5 @@ impl Connection {
             hansel_proto::chunk::finish(&mut work.out);
         }
         Some(pushed)
-    }
-}
-
-impl Pushed {
-    fn heartbeat_due(&self) -> Option<Instant> {
-        let subscriber = &self.subscription.subscriber;
-        // In plain bytes nothing means nothing.
-        let time = subscriber.topic().inner().settings.heartbeat;
-        (subscriber.form == Form::EventStream).then(|| after(self.last, time))
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        earlier(self.heartbeat_due(), self.ends)
-    }
-}
-
-impl Begun {
-    fn new(bytes: Piece) -> Begun {
-        Begun { bytes, sent: 0 }
-    }
-}
-
-impl Piece {
-    fn bytes(&self, form: Form, is_chunked: bool) -> &[u8] {
-        match self {
-            Piece::Message(message) => message.bytes(form, is_chunked),
-            Piece::Own(bytes) => bytes,
-        }
     }
 }

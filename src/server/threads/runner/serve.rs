@@ -197,6 +197,12 @@ impl Runner {
     fn has_place_to_send(&self, connection: &mut Connection) -> bool {
         let peer = self.shared.told_apart(connection.peer);
         connection.place = self.shared.downloads.take(peer, &connection.transport.link);
+        if let (None, Some(most)) = (&connection.place, self.shared.downloads.used_up()) {
+            report::warn!(
+                "all {most} places for streams are in use, half of `Server::threads`: the next stream waits for one, and \
+                 gets 503 after `Limits::queue_time`; a `Topic` needs none (this is said once)"
+            );
+        }
         connection.place.is_some()
     }
 
