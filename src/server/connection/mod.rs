@@ -1,5 +1,6 @@
 //! A connection: its socket, the bytes in progress, and what it waits for.
 
+mod call_time;
 pub(crate) mod claim;
 pub(crate) mod drop_queue;
 pub(crate) mod lane;
