@@ -351,7 +351,7 @@ impl App {
         }
     }
 
-    /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
+    /// Does what [`dispatch`](App::dispatch) does, where a slash at the end may be missing or too many.
     fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
         walk.expect_another();
         // What is not found is only answered once the other path has led nowhere either.
@@ -365,7 +365,7 @@ impl App {
         }
     }
 
-    /// What comes of the path with a slash more or less at its end.
+    /// Looks up the path with a slash more or less at its end.
     fn other_path(&self, walk: &mut Walk<'_>) -> Reply {
         let request = walk.request();
         let path = request.path();

@@ -9,10 +9,10 @@ use crate::Response;
 use crate::exchange::{Exchange, KEPT, Payload};
 use crate::operations::RequestSpan;
 
-/// How much of a file is read at once.
+/// The number of bytes of a file that are read at once.
 const FILE_PIECE: usize = 64 * 1024;
 
-/// Whether a thread may wait for a disk. A thread that holds a loop never may.
+/// The permission of a thread to wait for a disk. A thread that holds a loop never may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Disk {
     Never,
@@ -30,13 +30,13 @@ pub(crate) enum Piece {
     End,
 }
 
-/// What is in progress on a connection. It passes from connection to connection.
+/// The work in progress on a connection. It passes from connection to connection.
 pub(crate) struct Work {
     pub(crate) exchange: Exchange,
     /// The bytes to send, and how many of them are sent.
     pub(crate) out: Vec<u8>,
     pub(crate) sent: usize,
-    /// What is to be sent after them.
+    /// The payload to be sent after them.
     pub(crate) payload: Payload,
     /// A response that waits for a place to be sent from.
     pub(crate) parked: Option<Box<Parked>>,

@@ -18,7 +18,7 @@ use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Shared};
 use crate::{IntoApplication, Limits};
 
-/// How much longer each client has been idle than the next one.
+/// The time by which each client has been idle longer than the next one.
 const APART: Duration = Duration::from_millis(100);
 
 pub(super) fn event_loop() -> EventLoop {

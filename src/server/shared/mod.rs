@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     /// The smallest limit of a body that a route has, and the shortest deadline.
     least_body: u64,
     pub(crate) shortest_deadline: Option<Duration>,
-    /// What sees each response before it is sent.
+    /// The hook that sees each response before it is sent.
     pub(crate) response_hook: Option<ResponseHook>,
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
@@ -90,7 +90,7 @@ pub(crate) struct Probes {
     pub(crate) metrics: fn(usize) -> Box<dyn Count>,
 }
 
-/// What an operator has configured.
+/// The configuration by an operator.
 pub(crate) struct Operations {
     pub(crate) probes: Option<Probes>,
     pub(crate) probes_beside_service: bool,
