@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dispatch::{LimitExtremes, Observer};
 use crate::pace::Pace;
 use crate::request::Segments;
+use crate::scheduling::Scheduling;
 use crate::sealed::Seal;
 use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
@@ -75,6 +76,20 @@ pub trait Application: Send + Sync + 'static {
     fn limit_extremes(&self) -> LimitExtremes {
         LimitExtremes::default()
     }
+
+    /// Returns the part that the application takes in scheduling its calls, for handlers that share a lock. The default,
+    /// `None`, costs nothing.
+    ///
+    /// A server asks once, at its start. An application around another one returns what that returns.
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        None
+    }
+
+    /// Returns true if each call is timed inside: all calls together would say nothing.
+    #[doc(hidden)]
+    fn times_itself(&self) -> bool {
+        false
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
@@ -105,6 +120,14 @@ impl<A: Application + ?Sized> Application for Arc<A> {
     fn limit_extremes(&self) -> LimitExtremes {
         (**self).limit_extremes()
     }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        (**self).scheduling()
+    }
+
+    fn times_itself(&self) -> bool {
+        (**self).times_itself()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
@@ -134,6 +157,14 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn limit_extremes(&self) -> LimitExtremes {
         (**self).limit_extremes()
+    }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        (**self).scheduling()
+    }
+
+    fn times_itself(&self) -> bool {
+        (**self).times_itself()
     }
 }
 
@@ -211,6 +242,10 @@ struct Function<F>(F);
 impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Application for Function<F> {
     fn call(&self, request: &Request) -> Response {
         (self.0)(request)
+    }
+
+    fn times_itself(&self) -> bool {
+        true
     }
 }
 

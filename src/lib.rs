@@ -220,6 +220,7 @@ mod exchange;
 pub mod files;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod limiter;
 mod lock;
 mod metrics;
 mod mounted;
@@ -238,6 +239,7 @@ mod report;
 mod request;
 mod response;
 mod root;
+mod scheduling;
 mod sealed;
 mod seconds;
 #[cfg(feature = "security-headers")]
@@ -287,17 +289,19 @@ pub use dispatch::{
 pub use etags::ETags;
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
+pub use limiter::Limiter;
 pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
 #[cfg(feature = "multipart")]
 #[doc(inline)]
 pub use multipart::{Multipart, MultipartForm};
 pub use operations::AccessLog;
-pub use pace::blocking;
+pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{Body, BodyFilter, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
+pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
 pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};

@@ -153,7 +153,7 @@ impl<'a> Endpoint<'a> {
             dispatcher,
             name,
             methods,
-            pace: Pace::of_name(name),
+            pace: Pace::of_key(name),
         }
     }
 

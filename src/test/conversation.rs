@@ -8,6 +8,7 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
+use crate::scheduling;
 use crate::{Application, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -72,6 +73,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn response(&mut self, mut response: Response) -> Payload {
+        scheduling::rest(self.application.scheduling().as_ref());
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
@@ -88,6 +90,7 @@ impl<'a> Conversation<'a> {
             Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
             Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
+        scheduling::rest(self.application.scheduling().as_ref());
         matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)
     }
 }

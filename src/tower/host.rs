@@ -24,6 +24,7 @@ use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
 use crate::request::{HandlerTime, HandlerWatch};
 use crate::response::Sink;
+use crate::scheduling;
 use crate::seen::ResponseHook;
 use crate::{Application, Limits, Response, report};
 
@@ -49,7 +50,7 @@ impl Host {
             least_body: of_routes.least_body(),
             limits: limits.clone(),
             memory: exchange::Pool::new(limits.body_buffer, limits.body_memory),
-            pool: Arc::new(Pool::new(threads, limits.queue)),
+            pool: Arc::new(Pool::of(threads, limits.queue, application.scheduling())),
             clock: Arc::new(Clock::new()),
             hook: application.response_hook(),
         })
@@ -206,6 +207,8 @@ impl Host {
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
             );
+            // Its body may wait for the client.
+            scheduling::rest(application.scheduling().as_ref());
             exchange.request.handler_time = None;
             exchange.end_reading::<Upload<Reply>>();
             exchange.complete(&mut response);

@@ -28,6 +28,7 @@ const CRATE: Rooms = &[
     (
         "test",
         &[
+            "scheduling.rs",
             "panics.rs",
             "seen.rs",
             "lock.rs",
@@ -45,6 +46,7 @@ const CRATE: Rooms = &[
     (
         "tower",
         &[
+            "scheduling.rs",
             "seen.rs",
             "lock.rs",
             "server",
@@ -67,6 +69,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "scheduling.rs",
             "seconds.rs",
             "seen.rs",
             "lock.rs",
@@ -89,6 +92,7 @@ const CRATE: Rooms = &[
     (
         "app.rs",
         &[
+            "scheduling.rs",
             "panics.rs",
             "report.rs",
             "seen.rs",
@@ -120,7 +124,15 @@ const CRATE: Rooms = &[
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
         "application.rs",
-        &["seen.rs", "dispatch", "response", "request", "pace.rs", "sealed.rs"],
+        &[
+            "scheduling.rs",
+            "seen.rs",
+            "dispatch",
+            "response",
+            "request",
+            "pace.rs",
+            "sealed.rs",
+        ],
     ),
     ("root.rs", &["dispatch", "request"]),
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
@@ -164,6 +176,8 @@ const CRATE: Rooms = &[
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["request", "report.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
+    ("limiter.rs", &["scheduling.rs", "pace.rs"]),
+    ("scheduling.rs", &["report.rs", "panics.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),

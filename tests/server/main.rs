@@ -39,6 +39,7 @@ mod restart;
 #[cfg(unix)]
 mod rounds;
 mod route_limits;
+mod scheduling;
 mod streams;
 mod support;
 mod threads;

@@ -176,7 +176,7 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        if self.permits.take() {
+        if shared.admission.is_open() && self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
@@ -410,6 +410,7 @@ impl EventLoop {
         } else {
             self.time_to_sleep(shared)
         };
+        shared.rest();
         self.poller.wait(timeout);
         link.inbox.wake_up();
         self.now = Instant::now();
@@ -427,6 +428,7 @@ impl EventLoop {
             .flatten();
         let of_connections = earlier(self.slots.next_due(), self.waiting.next_due());
         let of_loop = earlier(self.listeners.again(), self.works.next_due());
+        let of_loop = earlier(of_loop, shared.admission.ask_again(self.now));
         let next = earlier(next_phase, earlier(of_connections, of_loop))?;
         // The clock is not read again: deadlines are of seconds, and the last time is exact enough. An occasional
         // unnecessary wake-up is better than more milliseconds than the system call accepts.

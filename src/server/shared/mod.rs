@@ -12,6 +12,7 @@ pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
 pub(crate) mod watch;
+pub(crate) mod whole_pace;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::exchange::{Exchange, Pool};
 use crate::operations::Count;
 use crate::panics::contain;
 use crate::report;
+use crate::scheduling::{self, Scheduling};
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::drop_queue::DropQueue;
@@ -44,9 +46,13 @@ use observer::Observation;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
 use watch::Watch;
+use whole_pace::WholePace;
 
 pub(crate) struct Shared {
     pub(crate) application: Box<dyn Application>,
+    pub(crate) scheduling: Option<Arc<dyn Scheduling>>,
+    /// The pace of the whole application, if it does not time its calls itself.
+    pub(crate) pace: WholePace,
     pub(crate) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
     /// The smallest limit of a body that a route has, and the shortest deadline.
@@ -113,6 +119,7 @@ impl Shared {
         wakers: Vec<mio::Waker>,
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
+        let scheduling = application.scheduling();
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
@@ -123,12 +130,14 @@ impl Shared {
                 // First, so that the application sees the id.
                 (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
             },
+            pace: WholePace::of(&*application),
             application,
             loops: wakers.into_iter().map(LoopLink::new).collect(),
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
-            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
+            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue, scheduling.clone()),
+            scheduling,
             watch: Watch::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
@@ -145,6 +154,12 @@ impl Shared {
             entrance,
             limits,
         })
+    }
+
+    /// Has the application give back what it keeps on this thread between two calls, because the thread is about to wait.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        scheduling::rest(self.scheduling.as_ref());
     }
 
     /// Sets how threads are started from now on.

@@ -27,6 +27,9 @@ const CLOSE_TICKS: u32 = 64;
 /// After how many ticks a handler that is still computing loses the loop as well.
 const PATIENCE: u32 = 4;
 
+/// After how many ticks a loop is passed on although its handler waits for something that others need as well.
+const PATIENCE_WITH_QUEUES: u32 = 30;
+
 /// After how many calm ticks without any handler it goes to sleep.
 const IDLE_TICKS: u32 = 8;
 
@@ -82,8 +85,14 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) ->
         return false;
     }
     sight.ticks += 1;
+    let is_queueing = cell.is_queueing.load(Ordering::Relaxed);
+    if is_queueing && sight.ticks < PATIENCE_WITH_QUEUES {
+        // Other handlers would wait for the same.
+        return true;
+    }
     if !sight.was_passed && (sight.ticks >= PATIENCE || is_sleeping(cell.thread.load(Ordering::Relaxed))) {
-        if let Some(endpoint) = cell.endpoint.load(Ordering::Relaxed).checked_sub(1) {
+        let endpoint = cell.endpoint.load(Ordering::Relaxed).checked_sub(1);
+        if let Some(endpoint) = endpoint.filter(|_| !is_queueing) {
             // Marked before the call returns, so that the next one delays nobody.
             Pace::of_index(endpoint as u16).found_slow();
         }

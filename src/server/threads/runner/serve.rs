@@ -255,7 +255,10 @@ impl Runner {
         *span = RequestSpan::of(request);
         span.run(|| {
             contain_or(
-                || self.shared.application.call(request),
+                || match self.shared.pace.current() {
+                    None => self.shared.application.call(request),
+                    Some(pace) => pace.run(|| self.shared.application.call(request)),
+                },
                 |panic| self.panicked(request, panic),
             )
         })
@@ -309,6 +312,8 @@ impl Runner {
     /// Puts what is not in the send buffer where it can be sent, or sends it if a thread has to.
     #[inline(never)]
     fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
+        // It may have to wait for the client or a disk.
+        self.shared.rest();
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
             payload => {
