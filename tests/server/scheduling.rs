@@ -102,6 +102,17 @@ fn a_long_wait_for_a_shared_lock_gives_the_loop_away_and_makes_nothing_slow() {
     assert!(passes(&mut other, "watch") >= 2);
 }
 
+#[test]
+fn the_time_for_which_a_call_waits_for_a_shared_lock_is_not_its_own() {
+    let routes = Routes::new().get("/", || queueing(|| thread::sleep(Duration::from_micros(300))));
+    let server = start(server().limits(no_deadlines()).health(), routes);
+    let mut client = server.connect();
+    for _ in 0..200 {
+        client.get("/");
+    }
+    assert_eq!(passes(&mut client, "slow"), 0, "others would wait as well");
+}
+
 /// Lets handlers begin as long as it is open.
 #[derive(Clone, Default)]
 struct Door(Arc<AtomicBool>);
@@ -269,7 +280,7 @@ fn what_a_thread_keeps_between_calls_is_given_back_before_every_wait() {
         .get("/stream", move || {
             lock.count();
             // More than the client takes at once.
-            Body::stream(|out| (0..64).try_for_each(|_| out.write_all(&[b'x'; 64 * 1024])))
+            Body::stream(|out| (0..256).try_for_each(|_| out.write_all(&[b'x'; 64 * 1024])))
         })
         .get("/file", move || {
             lock.count();
@@ -317,6 +328,13 @@ fn what_a_thread_keeps_between_calls_is_given_back_before_every_wait() {
             }
         });
     });
+    // A client that does not read keeps nobody from the lock.
+    let mut idle = server.connect();
+    idle.send(get("/stream"));
+    idle.take(1);
+    for _ in 0..3 {
+        server.connect().get("/quick");
+    }
     // Whoever has it now is not about to give it back: every thread rests.
     let until = Instant::now() + PATIENCE;
     loop {

@@ -177,7 +177,6 @@ impl Runner {
             let was_quick = self.call.is_expected_back.replace(false);
             connection.note_pace(!was_quick);
             let Some(again) = cell.baton.take_up() else {
-                shared.rest();
                 if let Some((since, waiting)) = self.give_back(connection) {
                     self.stand_in(since, waiting);
                 }
@@ -243,6 +242,7 @@ impl Runner {
             self.call.endpoint.set(None);
             self.call.queued.set(Duration::ZERO);
             self.serve(&mut connection, Some(since));
+            // Whoever has the loop may wait for what it keeps.
             self.shared.rest();
             // There was no loop for others to take over, so the opinion on the endpoint decides.
             let pace = self.call.endpoint.get();
