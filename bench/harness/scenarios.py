@@ -31,7 +31,12 @@ class Scenario:
 
     @property
     def blocks(self) -> bool:
-        return self.work in ("sleep", "mix")
+        return self.work in ("sleep", "mix") or self.locks
+
+    @property
+    def locks(self) -> bool:
+        """Returns whether all handlers share a lock."""
+        return self.work in ("locked", "lock-mix")
 
     def load_arguments(self) -> list[str]:
         arguments = [self.work, "--connections", self.connections, "--depth", self.depth]
@@ -86,6 +91,40 @@ SCENARIOS = [
         threads=256,
         warm_up=0.3,
         least_seconds=0.6,
+    ),
+    Scenario(
+        "locked-64",
+        "A lock that all handlers share, held for 20 µs by each, 64 connections",
+        "locked",
+        threads=64,
+        warm_up=0.3,
+        least_seconds=0.6,
+    ),
+    Scenario(
+        "locked-256",
+        "The same, 256 connections",
+        "locked",
+        connections=256,
+        threads=256,
+        warm_up=0.3,
+        least_seconds=0.6,
+    ),
+    Scenario(
+        "lock-mix-64",
+        "The same lock, held for 20 µs by 90 % and for 5 ms by 10 %, 64 connections",
+        "lock-mix",
+        threads=64,
+        warm_up=0.3,
+        least_seconds=1.0,
+    ),
+    Scenario(
+        "lock-mix-256",
+        "The same, 256 connections",
+        "lock-mix",
+        connections=256,
+        threads=256,
+        warm_up=0.3,
+        least_seconds=1.0,
     ),
     named(HELLO, "idle-10000", "Keep-alive, 64 connections, beside 10,000 idle ones", idle=10_000, **MANY),
     named(HELLO, "memory", "Memory of 5,000 idle connections", idle=5_000, weighs_memory=True, share_of_rounds=0.2),

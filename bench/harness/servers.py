@@ -47,6 +47,8 @@ class Server:
         """Returns how to start it for a scenario."""
         if scenario.blocks and self.name == "limit":
             raise Unable("it parses nothing, so it can't tell what is slow")
+        if scenario.locks and self.name not in ("hansel", "axum", "actix-web"):
+            raise Unable("its handlers share no lock here")
         if scenario.blocks and self.name == "nginx":
             raise Unable("it has no handlers")
         if self.name == "nginx":
@@ -56,6 +58,7 @@ class Server:
             arguments += [scenario.work, scenario.body, "close" if scenario.close else "keep"]
         else:
             arguments += [256 if self.keeps_threads else scenario.threads]
+        arguments += ["locks"] if scenario.locks else []
         return [str(self.binary), *map(str, arguments)]
 
 

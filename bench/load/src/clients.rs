@@ -94,9 +94,11 @@ pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, i
     let hello = || work::HELLO.to_owned();
     let number = random.number(6);
     let (line, expected) = match options.work {
+        Work::LockMix if is_slow => (format!("GET /held?n={number}"), hello()),
         _ if is_slow => (format!("GET /sleep?n={number}"), hello()),
         Work::Smallest => return (smallest(options), hello()),
         Work::Hello | Work::Mix | Work::Sleep => (format!("GET /?n={number}"), hello()),
+        Work::Locked | Work::LockMix => (format!("GET /locked?n={number}"), hello()),
         Work::Item => return item(options, client, random),
         Work::Json => {
             let json = String::from_utf8_lossy(&work::json()).into_owned();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: bench-load ADDRESS WORK [OPTION ...]
 
-WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello,
-10 % sleep).
+WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep, mix (90 % hello,
+10 % sleep), locked or lock-mix (90 % locked, 10 % held).
 
   --connections N   at the same time (64)
   --threads N       that ask, each with its part of the connections (1)
@@ -36,6 +36,8 @@ pub(crate) enum Work {
     Upload,
     Sleep,
     Mix,
+    Locked,
+    LockMix,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +102,7 @@ impl Options {
                 other => return Err(format!("what is {other:?}?")),
             }
         }
-        if options.work == Work::Mix && options.depth > 1 {
+        if options.work.is_mixed() && options.depth > 1 {
             return Err("requests of a mix are not sent together: a quick response would wait for a slow one".into());
         }
         if options.closes && options.depth > 1 {
@@ -114,6 +116,11 @@ impl Options {
 }
 
 impl Work {
+    /// Returns true if some requests are quick, and others slow.
+    pub(crate) fn is_mixed(self) -> bool {
+        matches!(self, Work::Mix | Work::LockMix)
+    }
+
     fn named(name: &str) -> Result<Work, String> {
         Ok(match name {
             "smallest" => Work::Smallest,
@@ -125,6 +132,8 @@ impl Work {
             "upload" => Work::Upload,
             "sleep" => Work::Sleep,
             "mix" => Work::Mix,
+            "locked" => Work::Locked,
+            "lock-mix" => Work::LockMix,
             other => return Err(format!("no work is named {other:?}")),
         })
     }

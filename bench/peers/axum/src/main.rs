@@ -48,6 +48,8 @@ fn routes() -> Router {
         .route("/1m", get(|| async { work::one_mb() }))
         .route("/upload", post(upload))
         .route("/sleep", get(sleep))
+        .route("/locked", get(locked))
+        .route("/held", get(held))
 }
 
 async fn item_page(
@@ -70,5 +72,15 @@ async fn upload(mut body: Body) -> Result<String, StatusCode> {
 
 async fn sleep() -> &'static str {
     let _ = tokio::task::spawn_blocking(work::sleep).await;
+    work::HELLO
+}
+
+async fn locked() -> &'static str {
+    let _ = tokio::task::spawn_blocking(|| work::locked(work::lock())).await;
+    work::HELLO
+}
+
+async fn held() -> &'static str {
+    let _ = tokio::task::spawn_blocking(|| work::held(work::lock())).await;
     work::HELLO
 }
