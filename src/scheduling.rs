@@ -35,7 +35,8 @@ use crate::report;
 pub trait Scheduling: Send + Sync + 'static {
     /// Runs a thread of the server: calls `run` once, which returns when the thread ends.
     ///
-    /// Every thread that calls the application runs inside it, also those that send its streams. The in-process
+    /// Every thread that calls the application runs inside it, also those that send its streams. Values of a response that is
+    /// given up may be dropped on another thread. The in-process
     /// [`Client`](crate::test::Client) calls the application on the thread of the test instead.
     fn run_thread(&self, run: &mut dyn FnMut()) {
         run();

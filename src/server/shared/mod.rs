@@ -136,7 +136,8 @@ impl Shared {
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
-            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue, scheduling.clone()),
+            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue)
+                .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
             health: Health::new(operations.probes_beside_service),
