@@ -162,7 +162,7 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["request", "report.rs"]),
+    ("response", &["panics.rs", "request", "report.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
