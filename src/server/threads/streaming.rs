@@ -149,7 +149,7 @@ fn send(
     let limits = &shared.limits;
     let deadline = limits.transfer_deadline(Instant::now(), before.len() as u64);
     transport.write_by(before, deadline).map_err(Broken::ByClient)?;
-    if let Source::Stream(_) = source {
+    if source.is_stream() {
         // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
     }
