@@ -159,6 +159,8 @@ mod target;
 mod trailers;
 mod value;
 mod version;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]
