@@ -1,6 +1,6 @@
 //! The head of a frame (RFC 6455 §5.2), and masking.
 
-use super::receiver::Failure;
+use super::failure::Failure;
 
 /// RFC 6455 §5.5: "All control frames MUST have a payload length of 125 bytes or less".
 pub(super) const MOST_CONTROL: usize = 125;

@@ -1,7 +1,7 @@
 //! WebSockets (RFC 6455), without I/O: the opening handshake, and frames in both directions.
 //!
 //! A [`Receiver`] is given received bytes and returns one [`Received`] at a time. It unmasks in the caller's buffer and
-//! keeps nothing of a message: 200 bytes are all that it needs. It checks everything that the RFC requires, text as
+//! keeps nothing of a message: 256 bytes are more than it needs. It checks everything that the RFC requires, text as
 //! UTF-8 included, as soon as the first wrong byte is there. Outgoing frames are appended to the caller's buffer by
 //! [`encode`].
 //!
@@ -26,6 +26,7 @@
 
 mod close;
 mod encode;
+mod failure;
 mod frame;
 mod handshake;
 mod receiver;
@@ -34,7 +35,8 @@ mod utf8;
 
 pub use close::{Close, CloseCode};
 pub use encode::{encode, encode_close, encode_masked};
+pub use failure::Failure;
 pub use frame::Opcode;
 pub use handshake::{BadOpening, Opening, OpeningFault, accept_key};
-pub use receiver::{Failure, Limits, Piece, Received, Receiver};
+pub use receiver::{Limits, Piece, Received, Receiver};
 pub use utf8::Utf8;

@@ -38,7 +38,7 @@ fn fed<'p>(mut receiver: Receiver, pieces: impl IntoIterator<Item = &'p [u8]>) -
             };
             match received {
                 Some(Received::Data(piece)) => {
-                    assert_eq!(piece.starts && !message.is_empty(), false);
+                    assert!(!piece.starts || message.is_empty(), "no message begins within another");
                     message.extend_from_slice(&rest[piece.start..piece.end]);
                     if piece.ends {
                         let message = std::mem::take(&mut message);
@@ -340,6 +340,11 @@ fn a_handshake_has_all_that_it_must_have() {
         let fields = [&good[..], &[good[twice]]].concat();
         assert!(of("GET", &fields).is_err(), "{twice}");
     }
+}
+
+#[test]
+fn an_idle_socket_needs_little() {
+    assert!(size_of::<Receiver>() <= 256, "{}", size_of::<Receiver>());
 }
 
 proptest! {
