@@ -18,6 +18,7 @@ async fn main() -> std::io::Result<()> {
             .route("/1m", web::get().to(|| async { work::one_mb() }))
             .route("/upload", web::post().to(upload))
             .route("/sleep", web::get().to(sleep))
+            .service(actix_files::Files::new("/files", work::files()))
     };
     HttpServer::new(app)
         .workers(settings.loops)

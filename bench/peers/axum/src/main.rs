@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use http_body_util::BodyExt;
+use tower_http::services::ServeDir;
 use work::{ITEM_HEADERS, Settings};
 
 fn main() {
@@ -48,6 +49,7 @@ fn routes() -> Router {
         .route("/1m", get(|| async { work::one_mb() }))
         .route("/upload", post(upload))
         .route("/sleep", get(sleep))
+        .nest_service("/files", ServeDir::new(work::files()))
 }
 
 async fn item_page(

@@ -2,7 +2,8 @@
 
 use std::io::BufRead;
 
-use hansel::{Application, IntoApplication, IntoResponse, Limits, Request, Response, Server, StatusCode};
+use hansel::files::Files;
+use hansel::{App, Application, IntoApplication, IntoResponse, Limits, Request, Response, Routes, Server, StatusCode};
 use work::{ITEM_HEADERS, Settings};
 
 fn main() -> std::io::Result<()> {
@@ -16,19 +17,22 @@ fn main() -> std::io::Result<()> {
         .serve(Work {
             quick: quick.into_application(),
             slow: slow.into_application(),
+            files: App::new(Routes::new().mount("/files", Files::new(work::files()))),
         })
 }
 
-/// Two functions, so that what the server learns about the pace of one does not affect the other.
-struct Work<Q, S> {
+/// Functions of their own, so that what the server learns about the pace of one does not affect the other.
+struct Work<Q, S, F> {
     quick: Q,
     slow: S,
+    files: F,
 }
 
-impl<Q: Application, S: Application> Application for Work<Q, S> {
+impl<Q: Application, S: Application, F: Application> Application for Work<Q, S, F> {
     fn call(&self, request: &Request) -> Response {
         match request.segment(0) {
             Some("sleep") => self.slow.call(request),
+            Some("files") => self.files.call(request),
             _ => self.quick.call(request),
         }
     }
