@@ -38,6 +38,10 @@ class Scenario:
         """Returns whether all handlers share a lock."""
         return self.work in ("locked", "lock-mix")
 
+    @property
+    def needs_files(self) -> bool:
+        return self.work.startswith("file-")
+
     def load_arguments(self) -> list[str]:
         arguments = [self.work, "--connections", self.connections, "--depth", self.depth]
         arguments += ["--threads", self.load_threads, "--clients", self.clients, "--body", self.body, "--idle", self.idle]
@@ -70,6 +74,10 @@ SCENARIOS = [
     named(HELLO, "close", "A connection for each request", close=True),
     Scenario("10k", "Answers of 10 kB", "10k"),
     Scenario("1m", "Answers of 1 MB, 16 connections", "1m", connections=16),
+    Scenario("file-10k", "Files of 10 kB", "file-10k"),
+    Scenario("file-1m", "Files of 1 MB, 16 connections", "file-1m", connections=16),
+    Scenario("file-range", "10 kB of a file of 1 MB", "file-range"),
+    Scenario("file-304", "A file that the client has already", "file-304"),
     Scenario("upload-1k", "Uploads of 1 kB", "upload", body=1000),
     # A body that is read as it arrives may block its handler; some servers allow that for half of their threads.
     Scenario("upload-1m", "Uploads of 1 MB, 16 connections", "upload", body=1_000_000, connections=16, threads=64),

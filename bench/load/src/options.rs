@@ -5,8 +5,8 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: bench-load ADDRESS WORK [OPTION ...]
 
-WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep, mix (90 % hello,
-10 % sleep), locked or lock-mix (90 % locked, 10 % held).
+WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep, mix (90 % hello, 10 % sleep),
+locked, lock-mix (90 % locked, 10 % held), file-10k, file-1m, file-range (10 kB of 1 MB) or file-304.
 
   --connections N   at the same time (64)
   --threads N       that ask, each with its part of the connections (1)
@@ -38,6 +38,10 @@ pub(crate) enum Work {
     Mix,
     Locked,
     LockMix,
+    FileTenKb,
+    FileOneMb,
+    FileRange,
+    FileUnchanged,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +125,15 @@ impl Work {
         matches!(self, Work::Mix | Work::LockMix)
     }
 
+    /// Returns the status of the right response.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Work::FileRange => 206,
+            Work::FileUnchanged => 304,
+            _ => 200,
+        }
+    }
+
     fn named(name: &str) -> Result<Work, String> {
         Ok(match name {
             "smallest" => Work::Smallest,
@@ -134,6 +147,10 @@ impl Work {
             "mix" => Work::Mix,
             "locked" => Work::Locked,
             "lock-mix" => Work::LockMix,
+            "file-10k" => Work::FileTenKb,
+            "file-1m" => Work::FileOneMb,
+            "file-range" => Work::FileRange,
+            "file-304" => Work::FileUnchanged,
             other => return Err(format!("no work is named {other:?}")),
         })
     }

@@ -11,11 +11,14 @@
 //! | `GET /sleep` | [`HELLO`], after blocking its thread by [`sleep`] |
 //! | `GET /locked` | [`HELLO`], after holding the lock that all handlers share for 20 µs, by [`locked`] |
 //! | `GET /held` | [`HELLO`], after holding it for 5 ms, by [`held`] |
+//! | `GET /files/{name}` | a file of [`files`], by servers that have a part for that |
 //! | any other | 404 |
 
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use socket2::{Domain, Socket, Type};
@@ -154,6 +157,26 @@ pub fn json() -> Vec<u8> {
         is_new: true,
     };
     serde_json::to_vec(&message).expect("it can be written as JSON")
+}
+
+/// The directory with `10k.txt` and `1m.txt`: [`ten_kb`] and [`one_mb`], last modified on Thu, 02 Jan 2020 03:04:05 GMT.
+///
+/// # Panics
+/// Panics if it can't be written.
+pub fn files() -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/files");
+    fs::create_dir_all(&directory).expect("a directory");
+    for (name, content) in [("10k.txt", ten_kb()), ("1m.txt", one_mb())] {
+        let path = directory.join(name);
+        // Other servers may be sending it.
+        if fs::read(&path).ok().as_deref() != Some(content.as_bytes()) {
+            fs::write(&path, content).expect("to write a file");
+        }
+        let file = File::options().append(true).open(&path).expect("a file");
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_934_245);
+        file.set_modified(modified).expect("to set its time");
+    }
+    directory
 }
 
 /// 10 kB of text.

@@ -20,6 +20,7 @@ async fn main() -> std::io::Result<()> {
             .route("/sleep", web::get().to(sleep))
             .route("/locked", web::get().to(locked))
             .route("/held", web::get().to(held))
+            .service(actix_files::Files::new("/files", work::files()))
     };
     HttpServer::new(app)
         .workers(settings.loops)

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use http_body_util::BodyExt;
+use tower_http::services::ServeDir;
 use work::{ITEM_HEADERS, Settings};
 
 fn main() {
@@ -50,6 +51,7 @@ fn routes() -> Router {
         .route("/sleep", get(sleep))
         .route("/locked", get(locked))
         .route("/held", get(held))
+        .nest_service("/files", ServeDir::new(work::files()))
 }
 
 async fn item_page(

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
+use hansel::files::Files;
 use hansel::{App, IntoResponse, Limiter, Limits, Request, Response, Routes, Server};
 use work::{ITEM_HEADERS, Settings};
 
@@ -30,7 +31,7 @@ fn main() -> std::io::Result<()> {
             work::held(held.wait(work::lock));
             work::HELLO
         });
-    let mut app = App::new(routes);
+    let mut app = App::new(routes.mount("/files", Files::new(work::files())));
     if settings.locks {
         app = app.scheduling(limiter);
     }
