@@ -268,7 +268,8 @@ impl Body {
     /// never to be sent. Hooks that were added before are called as well.
     ///
     /// It is called where the body ends: on a thread of the server that may block, never while an event loop waits for it,
-    /// and not before all of a file, a reader or a stream is read. A panic is logged, and changes nothing.
+    /// and not before all of a file, a reader or a stream is read. If the server ends first, it is called when its
+    /// [`Handle`](crate::Handle) is dropped, at the latest. A panic is logged, and changes nothing.
     ///
     /// ```
     /// use hansel::{Body, Done, test::Client};
