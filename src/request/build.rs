@@ -83,7 +83,7 @@ impl Request {
     /// Creates a GET request for `target`.
     ///
     /// # Panics
-    /// As [`new`](Request::new) does.
+    /// Panics if [`new`](Request::new) does.
     #[track_caller]
     pub fn get(target: &str) -> Request {
         Request::new(Method::GET, target)
@@ -92,7 +92,7 @@ impl Request {
     /// Creates a POST request for `target`.
     ///
     /// # Panics
-    /// As [`new`](Request::new) does.
+    /// Panics if [`new`](Request::new) does.
     #[track_caller]
     pub fn post(target: &str) -> Request {
         Request::new(Method::POST, target)

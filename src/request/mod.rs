@@ -355,7 +355,7 @@ impl Request {
     /// Returns the whole body as text.
     ///
     /// # Errors
-    /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] if the body is not UTF-8.
+    /// Those of [`bytes`](Request::bytes), and [`BodyError::NotText`] if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| BodyError::NotText)
     }

@@ -21,7 +21,7 @@ pub trait BodyFilter: Send {
     /// Appends to `out` what ends a complete body, such as a checksum. It is not called if the body breaks off.
     ///
     /// # Errors
-    /// As [`filter`](BodyFilter::filter).
+    /// Those of [`filter`](BodyFilter::filter).
     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
 }
 

@@ -392,7 +392,7 @@ impl Response {
         self.with_origin(Origin::Failed)
     }
 
-    /// Whether something is wrong with it that the log should tell.
+    /// Returns true if something is wrong with it that the log should tell.
     pub(crate) fn is_faulty(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.fault.is_some()) || self.status.is_informational()
     }

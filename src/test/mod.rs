@@ -121,7 +121,7 @@ impl Client {
     /// Sends a POST request with `body` to `target`.
     ///
     /// # Panics
-    /// As [`get`](Client::get) does.
+    /// Panics if [`get`](Client::get) does.
     #[track_caller]
     pub fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Response {
         self.send(Request::post(target).with_body(body))
@@ -130,7 +130,7 @@ impl Client {
     /// Sends a request with any method and without a body.
     ///
     /// # Panics
-    /// As [`get`](Client::get) does, and if `method` is not a token.
+    /// Panics if [`get`](Client::get) does, and if `method` is not a token.
     #[track_caller]
     pub fn call(&self, method: &str, target: &str) -> Response {
         match Method::from_bytes(method.as_bytes()) {

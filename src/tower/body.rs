@@ -17,7 +17,7 @@ use crate::lock::lock;
 use crate::pipe::Reader;
 use crate::response::{FilePart, OnDone};
 
-/// How much of a file is read at once.
+/// The amount of a file that is read at once.
 const PIECE: usize = 64 * 1024;
 
 /// The body of a request or a response, as `http-body` defines one.
