@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::panics::contain;
 use crate::report;
 
-/// What an application tells the server about its threads, and is told about them:
+/// The part of an application in scheduling its calls, by what it tells the server about its threads and is told of them:
 /// see [`Application::scheduling`](crate::Application::scheduling).
 ///
 /// It is for applications whose handlers share something: the lock of an interpreter, one connection to a database, a large

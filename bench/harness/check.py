@@ -34,7 +34,7 @@ EXCHANGES = {
     ],
     "sleep": [("GET", "/sleep", None, 200, HELLO, {})],
     "locked": [("GET", "/locked", None, 200, HELLO, {})],
-    "lock-mix": [("GET", "/locked", None, 200, HELLO, {}), ("GET", "/held", None, 200, HELLO, {})],
+    "held": [("GET", "/held", None, 200, HELLO, {})],
     "file-10k": [("GET", "/files/10k.txt", None, 200, TEN_KB, {"last-modified": DATE})],
     "file-1m": [("GET", "/files/1m.txt", None, 200, ONE_MB, {"last-modified": DATE})],
     "file-range": [("GET", "/files/1m.txt", RANGE, 206, ONE_MB[9:10_009], {"content-range": "bytes 9-10008/1000000"})],
@@ -52,9 +52,9 @@ def mistakes(server: Server, running: Running) -> dict[str, str]:
                 found[work] = mistake
     if server.name == "nginx":
         found.pop("sleep", None)
-    if server.name not in ("hansel", "axum", "actix-web"):
+    if not server.shares_lock:
         found.pop("locked", None)
-        found.pop("lock-mix", None)
+        found.pop("held", None)
     return found
 
 

@@ -35,6 +35,8 @@ class Server:
     # A thread stays with a connection, so there must be one for each.
     keeps_threads: bool = False
     serves_files: bool = False
+    # Its handlers can share a lock here.
+    shares_lock: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -52,7 +54,7 @@ class Server:
             raise Unable("it has no part that serves files")
         if scenario.blocks and self.name == "limit":
             raise Unable("it parses nothing, so it can't tell what is slow")
-        if scenario.locks and self.name not in ("hansel", "axum", "actix-web"):
+        if scenario.locks and not self.shares_lock:
             raise Unable("its handlers share no lock here")
         if scenario.blocks and self.name == "nginx":
             raise Unable("it has no handlers")
@@ -69,10 +71,10 @@ class Server:
 
 SERVERS = [
     Server("limit"),
-    Server("hansel", "hansel", serves_files=True),
+    Server("hansel", "hansel", serves_files=True, shares_lock=True),
     Server("hyper", "hyper"),
-    Server("axum", "axum", serves_files=True),
-    Server("actix-web", "actix-web", serves_files=True),
+    Server("axum", "axum", serves_files=True, shares_lock=True),
+    Server("actix-web", "actix-web", serves_files=True, shares_lock=True),
     Server("may_minihttp", "may_minihttp"),
     Server("ntex", "ntex"),
     Server("xitca", "xitca-web"),

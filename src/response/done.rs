@@ -7,7 +7,7 @@ use crate::report;
 
 type Hook = Box<dyn FnOnce(Done) + Send>;
 
-/// What became of the body of a response: see [`Body::on_done`](crate::Body::on_done).
+/// The end of the body of a response: see [`Body::on_done`](crate::Body::on_done).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Done {

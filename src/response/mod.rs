@@ -49,7 +49,7 @@ pub struct Response {
     pub(crate) body: Body,
     /// None once a hook has seen it, and for what no hook sees: the responses of the health lane.
     origin: Option<Origin>,
-    /// What few responses have.
+    /// Parts that few responses have.
     rare: Option<Box<Rare>>,
 }
 

@@ -1,4 +1,4 @@
-//! What became of a body is told once, whatever its client does.
+//! The end of a body is told once, whatever its client does.
 
 use std::fs::File;
 use std::io::Write;

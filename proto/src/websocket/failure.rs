@@ -1,4 +1,4 @@
-//! What is wrong with received frames.
+//! The mistakes in received frames.
 
 use std::error::Error;
 use std::fmt;

@@ -51,7 +51,7 @@ impl Limits {
     }
 }
 
-/// What was received.
+/// A piece of what was received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Received {
