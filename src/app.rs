@@ -15,6 +15,7 @@ use crate::report;
 use crate::request::DecodedPath;
 use crate::response::Origin;
 use crate::root::Root;
+use crate::scheduling::Scheduling;
 use crate::sealed::Seal;
 use crate::seen::{ResponseHook, Seen, both};
 use crate::{IntoResponse, Method, Request, Response, StatusCode};
@@ -48,6 +49,7 @@ pub struct App {
     _life: Life,
     /// The extremes of the limits of all routes.
     limits: LimitExtremes,
+    scheduling: Option<Arc<dyn Scheduling>>,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
@@ -100,6 +102,7 @@ impl App {
         }
         App {
             limits: map.extremes().clone(),
+            scheduling: None,
             root: Arc::new(Root::new(root)),
             allow_always: false,
             slashes: Slashes::default(),
@@ -195,6 +198,16 @@ impl App {
             None => hook,
             Some(first) => both(first, hook),
         });
+        self
+    }
+
+    /// Sets the part that this application takes in scheduling its calls: a [`Limiter`](crate::Limiter) for a lock that its
+    /// handlers share, or one of your own. If it was set before, this one takes its place.
+    ///
+    /// It is in force where this application is served, not where it is mounted under another one.
+    #[must_use]
+    pub fn scheduling(mut self, scheduling: impl Scheduling) -> App {
+        self.scheduling = Some(Arc::new(scheduling));
         self
     }
 
@@ -351,7 +364,7 @@ impl App {
         }
     }
 
-    /// As [`dispatch`](App::dispatch), where a slash at the end may be missing or too many.
+    /// Does what [`dispatch`](App::dispatch) does, where a slash at the end may be missing or too many.
     fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
         walk.expect_another();
         // What is not found is only answered once the other path has led nowhere either.
@@ -365,7 +378,7 @@ impl App {
         }
     }
 
-    /// What comes of the path with a slash more or less at its end.
+    /// Looks up the path with a slash more or less at its end.
     fn other_path(&self, walk: &mut Walk<'_>) -> Reply {
         let request = walk.request();
         let path = request.path();
@@ -495,6 +508,14 @@ impl Application for App {
 
     fn limit_extremes(&self) -> LimitExtremes {
         self.limits.clone()
+    }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        self.scheduling.clone()
+    }
+
+    fn times_itself(&self) -> bool {
+        true
     }
 }
 

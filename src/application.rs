@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dispatch::{LimitExtremes, Observer};
 use crate::pace::Pace;
 use crate::request::Segments;
+use crate::scheduling::Scheduling;
 use crate::sealed::Seal;
 use crate::seen::ResponseHook;
 use crate::{IntoResponse, Request, Response};
@@ -75,6 +76,48 @@ pub trait Application: Send + Sync + 'static {
     fn limit_extremes(&self) -> LimitExtremes {
         LimitExtremes::default()
     }
+
+    /// Returns the part that the application takes in scheduling its calls, for handlers that share a lock. The default,
+    /// `None`, costs nothing.
+    ///
+    /// A server asks once, at its start. An application around another one returns what that returns.
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        None
+    }
+
+    /// Returns true if each call is timed inside: all calls together would say nothing.
+    #[doc(hidden)]
+    fn times_itself(&self) -> bool {
+        false
+    }
+
+    /// Returns true if the application takes paths that are not UTF-8 once they are decoded, such as `/%FF`. They are
+    /// refused otherwise, which is the default. It reads them by [`Request::path_octets`]; in
+    /// [`Request::segments`], each invalid sequence of octets is a replacement character.
+    ///
+    /// It is for gateways to programs that expect octets. A server asks once, at its start.
+    ///
+    /// ```
+    /// use hansel::{Application, Request, Response, test::Client};
+    ///
+    /// struct Octets;
+    ///
+    /// impl Application for Octets {
+    ///     fn call(&self, request: &Request) -> Response {
+    ///         Response::new(request.path_octets().into_owned())
+    ///     }
+    ///
+    ///     fn takes_any_path(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// let received = Client::new(Octets).converse(b"GET /%FF HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// assert!(received.ends_with(b"/\xFF"));
+    /// ```
+    fn takes_any_path(&self) -> bool {
+        false
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
@@ -105,6 +148,18 @@ impl<A: Application + ?Sized> Application for Arc<A> {
     fn limit_extremes(&self) -> LimitExtremes {
         (**self).limit_extremes()
     }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        (**self).scheduling()
+    }
+
+    fn times_itself(&self) -> bool {
+        (**self).times_itself()
+    }
+
+    fn takes_any_path(&self) -> bool {
+        (**self).takes_any_path()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
@@ -134,6 +189,18 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn limit_extremes(&self) -> LimitExtremes {
         (**self).limit_extremes()
+    }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        (**self).scheduling()
+    }
+
+    fn times_itself(&self) -> bool {
+        (**self).times_itself()
+    }
+
+    fn takes_any_path(&self) -> bool {
+        (**self).takes_any_path()
     }
 }
 
@@ -211,6 +278,10 @@ struct Function<F>(F);
 impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Application for Function<F> {
     fn call(&self, request: &Request) -> Response {
         (self.0)(request)
+    }
+
+    fn times_itself(&self) -> bool {
+        true
     }
 }
 

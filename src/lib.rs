@@ -64,6 +64,7 @@
 //! - A [`Listener`] is one address, TCP or a Unix socket, in clear text or with [`Tls`].
 //! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on. [`RouteLimits`]
 //!   are larger or smaller ones for a part of an application.
+//! - [`Limiter`] and [`Scheduling`] are for applications whose handlers share a lock.
 //! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
 //! - [`AccessLog`], [`Server::health`], [`Server::metrics`], [`Server::request_ids`] are for operators.
 //! - [`Trust`] names the proxies whose forwarded headers count.
@@ -220,6 +221,7 @@ mod exchange;
 pub mod files;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod limiter;
 mod lock;
 mod metrics;
 mod mounted;
@@ -238,6 +240,7 @@ mod report;
 mod request;
 mod response;
 mod root;
+mod scheduling;
 mod sealed;
 mod seconds;
 #[cfg(feature = "security-headers")]
@@ -288,17 +291,21 @@ pub use dispatch::{
 pub use etags::ETags;
 pub use hansel_proto::{InvalidField, Refusal};
 pub use http::{Method, StatusCode, Version};
+pub use limiter::Limiter;
 pub use metrics::{Counter, Gauge, GaugeFn, Histogram, Metric, Metrics};
 #[cfg(feature = "multipart")]
 #[doc(inline)]
 pub use multipart::{Multipart, MultipartForm};
 pub use operations::AccessLog;
-pub use pace::blocking;
+pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
-pub use response::{Body, BodyFilter, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
+pub use response::{
+    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
+};
+pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
 pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};

@@ -1,6 +1,6 @@
 //! Locks that do not care whether somebody has panicked while holding them.
 //!
-//! What a lock of this crate guards is whole at every moment at which its holder may panic, so poisoning tells nothing.
+//! Data behind a lock of this crate is whole at every moment at which its holder may panic, so poisoning tells nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -5,6 +5,7 @@
 //! server pays for one thread-local lookup.
 
 use std::cell::OnceCell;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI8, AtomicUsize, Ordering::Relaxed};
 
 /// How many endpoints are distinguished. Beyond that, two endpoints may share a pace. This can cost one of them an
@@ -46,6 +47,8 @@ pub(crate) trait Hook {
     fn finished(&self, pace: Pace);
     /// The handler on this thread is about to wait for something.
     fn about_to_block(&self);
+    /// The handler on this thread is about to wait for something that others need as well, or has waited for it.
+    fn queueing(&self, is_waiting: bool);
 }
 
 thread_local! {
@@ -65,6 +68,7 @@ enum Told {
     Starting(Pace),
     Finished(Pace),
     AboutToBlock,
+    Queueing(bool),
 }
 
 /// Notifies the hook of this thread. Returns true if there is one.
@@ -74,6 +78,7 @@ fn hear(told: Told) -> bool {
         Told::Starting(pace) => hook.starting(pace),
         Told::Finished(pace) => hook.finished(pace),
         Told::AboutToBlock => hook.about_to_block(),
+        Told::Queueing(is_waiting) => hook.queueing(is_waiting),
     };
     // A thread that is about to end no longer has one.
     HOOK.try_with(|cell| cell.get().map(|hook| tell(&**hook)).is_some())
@@ -87,12 +92,12 @@ impl Pace {
         Pace((NEXT.fetch_add(1, Relaxed) % TOLD_APART) as u16)
     }
 
-    /// Returns the pace of the endpoint with this name, for those that have no place to keep one. Names are
-    /// distinguished by their address, which is unique for the name of a function.
-    pub(crate) fn of_name(name: &str) -> Pace {
-        // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
-        let spread = (name.as_ptr() as usize as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Pace((spread >> 48) as u16 % TOLD_APART as u16)
+    /// Returns the pace of everything with this key, by its content.
+    pub(crate) fn of_key(key: &(impl Hash + ?Sized)) -> Pace {
+        let mut hasher = KeyHasher::default();
+        key.hash(&mut hasher);
+        // The upper bits of the last product depend on all bits of the key.
+        Pace((hasher.finish() >> 48) as u16 % TOLD_APART as u16)
     }
 
     /// Calls an endpoint.
@@ -155,6 +160,91 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Runs `work`, timed by itself: together with everything that has the same key, and apart from everything else.
+///
+/// The server learns which endpoints are slow, and lets other requests pass those. A route is an endpoint, and so is a
+/// function that is served as a whole. Where one function or [`Application`](crate::Application) responds to different
+/// requests, this call tells them apart, so that one slow path does not make all of them slow. Up to some thousand keys are
+/// told apart; beyond that two may share a pace, which costs a hand-over between threads now and then and nothing else.
+///
+/// Keys are compared by content. Call it around all that takes time, and not twice: of calls in each other, the innermost
+/// counts. Outside a hansel server it only runs `work`.
+///
+/// ```
+/// use hansel::{Application, IntoResponse, Request, Response, paced};
+///
+/// struct Legacy;
+///
+/// impl Application for Legacy {
+///     fn call(&self, request: &Request) -> Response {
+///         // Reports are slow, and pages are not.
+///         paced(request.segment(0), || match request.segment(0) {
+///             Some("reports") => "a long report".into_response(),
+///             _ => "a page".into_response(),
+///         })
+///     }
+/// }
+/// # assert_eq!(Legacy.call(&Request::get("/reports")).body().bytes(), Some(&b"a long report"[..]));
+/// ```
+pub fn paced<R>(key: impl Hash, work: impl FnOnce() -> R) -> R {
+    Pace::of_key(&key).run(work)
+}
+
+/// Runs `wait`, which waits for something that other handlers need as well: a lock, an interpreter, a connection to a
+/// database that all share. Returns the result of `wait`.
+///
+/// While a handler blocks, the server starts others on other threads. If these need the same lock, they can only wait for
+/// it as well, so this call tells the server not to: the wait does not make the endpoint slow, and other requests are not
+/// started because of it. If the wait takes longer than about 30 ms, they are, because there may be some that don't need
+/// the lock.
+///
+/// [`Limiter::wait`](crate::Limiter::wait) does the same, and also limits how many handlers wait. Outside a hansel server
+/// this call only runs `wait`.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// let counter = Mutex::new(0);
+/// let mut counter = hansel::queueing(|| counter.lock().unwrap());
+/// *counter += 1;
+/// ```
+pub fn queueing<R>(wait: impl FnOnce() -> R) -> R {
+    /// Also says that the wait is over if it panics.
+    struct Waiting;
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            hear(Told::Queueing(false));
+        }
+    }
+    hear(Told::Queueing(true));
+    let _waiting = Waiting;
+    wait()
+}
+
+/// The hash of keys, eight bytes at a time. Whoever chooses keys with equal hashes only makes them share a pace.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..piece.len()].copy_from_slice(piece);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Does what [`blocking`] does, for code in this crate that waits on behalf of a handler.
 pub(crate) fn about_to_block() {
     hear(Told::AboutToBlock);
@@ -183,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_told_apart_by_content() {
+        let same = [String::from("reports"), String::from("reports")];
+        assert_eq!(Pace::of_key(&same[0]), Pace::of_key(&same[1]));
+        assert_eq!(Pace::of_key("reports"), Pace::of_key(&same[0]));
+        let paces: std::collections::HashSet<u16> = (0..100).map(|n| Pace::of_key(&("route", n)).index()).collect();
+        assert!(paces.len() > 95, "of 100 keys only {} are told apart", paces.len());
+    }
+
+    #[test]
     fn a_hook_hears_of_calls_on_its_own_thread_only() {
         struct Ear(Rc<RefCell<Vec<&'static str>>>);
         impl Hook for Ear {
@@ -195,12 +294,23 @@ mod tests {
             fn about_to_block(&self) {
                 self.0.borrow_mut().push("block");
             }
+            fn queueing(&self, is_waiting: bool) {
+                self.0.borrow_mut().push(if is_waiting { "queue" } else { "queued" });
+            }
         }
         std::thread::spawn(|| {
             let heard = Rc::new(RefCell::new(Vec::new()));
             listen(Box::new(Ear(Rc::clone(&heard))));
             assert_eq!(Pace::new().run(|| blocking(|| 7)), 7);
             assert_eq!(*heard.borrow(), ["starting", "block", "finished"]);
+            heard.borrow_mut().clear();
+            let panicked = crate::panics::contain(|| paced("a", || queueing(|| panic!("poisoned"))));
+            assert!(panicked.is_err());
+            assert_eq!(
+                *heard.borrow(),
+                ["starting", "queue", "queued"],
+                "a panic ends the wait"
+            );
         })
         .join()
         .unwrap();

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `work`. If it panics, returns the message of the panic.
 ///
-/// What `work` leaves unfinished must not be used again, or must be repaired by the caller.
+/// Anything that `work` leaves unfinished must not be used again, or must be repaired by the caller.
 #[inline]
 pub(crate) fn contain<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(text_of)

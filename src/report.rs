@@ -17,10 +17,10 @@ use log::{Level, LevelFilter, Record};
 use crate::deadline::after;
 use crate::panics::contain;
 
-/// How many texts may wait to be printed. If nobody reads the standard error, those beyond are lost.
+/// The number of texts that may wait to be printed. If nobody reads the standard error, those beyond are lost.
 const WAITING: usize = 16;
 
-/// How long a caller waits for its text to be printed.
+/// The time for which a caller waits for its text to be printed.
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// Logs an event of that level, if such events are wanted.
@@ -60,7 +60,7 @@ pub(crate) fn is_wanted(level: Level) -> bool {
     level <= log::STATIC_MAX_LEVEL && (level <= log::max_level() || level == Level::Error && is_without_logger())
 }
 
-/// Whether the program has no logger, or one that is switched off: then errors go to the standard error, for a 500 that
+/// Returns true if the program has no logger, or one that is switched off: then errors go to the standard error, for a 500 that
 /// says nothing anywhere helps nobody.
 fn is_without_logger() -> bool {
     log::max_level() == LevelFilter::Off

@@ -1,4 +1,4 @@
-//! What an application asks its dispatchers, other than to dispatch: the URLs of its routes, and all methods that it takes.
+//! The questions of an application to its dispatchers, besides dispatch: the URLs of its routes, and all methods that it takes.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use crate::{Method, Request};
 
 /// The dispatchers of an application.
 ///
-/// What is made of their map is kept, so that neither a URL nor `OPTIONS *` takes longer the more routes there are.
+/// The answers made of their map are kept, so that neither a URL nor `OPTIONS *` takes longer the more routes there are.
 pub(crate) struct Root {
     pub(crate) dispatch: Box<dyn Dispatch>,
     /// Sorted by name. A map by hash would be linked into programs that build no URL, too: it must be dropped.

@@ -11,13 +11,15 @@ use crate::report;
 ///
 /// The work is boxed, so that the program contains this code once, not once for each kind of thread.
 pub(crate) fn start(name: String, work: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
-    let is_called = name.clone();
-    let guarded = move || {
-        if let Err(panic) = contain(work) {
-            end_process(&is_called, &panic);
-        }
-    };
+    let guarded = move || guard(work);
     Ok(Builder::new().name(name).spawn(guarded)?.thread().clone())
+}
+
+/// Runs the work of the calling thread. If it panics, the process ends with a message.
+pub(crate) fn guard(work: impl FnOnce()) {
+    if let Err(panic) = contain(work) {
+        end_process(std::thread::current().name().unwrap_or_default(), &panic);
+    }
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 //!
 //! Both kinds read the header `Authorization`, [`Basic`] a name and a password, [`Bearer`] a token. Both answer 401 to
 //! whoever is not known, before anything inside is looked at: neither what is there nor which methods it takes shows.
-//! What the check returns for a sender is set on the request, and handlers take it as [`Extension`], or
+//! The value that the check returns for a sender is set on the request, and handlers take it as [`Extension`], or
 //! as [`User`] if it is one.
 //!
 //! ```
@@ -108,7 +108,7 @@ fn index_of(entries: impl Iterator<Item = Choice>) -> Option<usize> {
     }
 }
 
-/// What a request says of its sender.
+/// The credentials of a request.
 enum Credentials<'r> {
     None,
     /// Of the scheme that is asked for.

@@ -52,7 +52,7 @@ pub struct Decompression {
     ratio: u64,
 }
 
-/// What a body may become however small it was sent: the ratio of less tells nothing.
+/// The size that any body may have after decompression, however small it was sent: the ratio of less tells nothing.
 const ANYWAY: u64 = 64 * 1024;
 
 impl Decompression {

@@ -54,7 +54,7 @@ use types::Types;
 /// `Authorization` are not compressed, unless you [allow it](Compression::cross_site). Browsers send that header since
 /// 2023 at the latest, over HTTPS.
 ///
-/// What remains: older browsers, and attackers who can put scripts or links into your own site. Where a response repeats
+/// That leaves older browsers, and attackers who can put scripts or links into your own site. Where a response repeats
 /// what a client chose beside a secret, mask the secret differently each time, or set `Cache-Control: no-transform`.
 ///
 /// # Memory and time

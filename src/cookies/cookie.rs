@@ -13,7 +13,7 @@ const MOST: usize = 4096;
 /// The most bytes of a path or a domain: browsers ignore an attribute with more (RFC 6265bis §5.6).
 const MOST_OF_ATTRIBUTE: usize = 1024;
 
-/// What a name must begin with so that browsers take the cookie only from this host, encrypted, for all paths.
+/// The beginning of a name by which browsers take the cookie only from this host, encrypted, for all paths.
 pub(super) const HOST: &str = "__Host-";
 
 /// A cookie that a response sets: see [`Response::set_cookie`](crate::Response::set_cookie).
@@ -46,7 +46,7 @@ pub(super) const HOST: &str = "__Host-";
 #[derive(Clone)]
 #[must_use = "a cookie does nothing until a response sets it"]
 pub struct Cookie {
-    /// As it is sent.
+    /// The value as it is sent.
     name: String,
     value: String,
     seal: Option<(Seal, Keys)>,
@@ -60,7 +60,7 @@ pub struct Cookie {
     is_prefixed_twice: bool,
 }
 
-/// How long a browser keeps a cookie.
+/// The time for which a browser keeps a cookie.
 #[derive(Clone, Copy)]
 enum Age {
     UntilClosed,

@@ -48,7 +48,7 @@ const SIGNATURE_TEXT: usize = SIGNATURE.div_ceil(3) * 4 - 2;
 #[derive(Clone)]
 pub struct Keys(Arc<[Pair]>);
 
-/// What one key is used for, each with a key of its own that is derived from it.
+/// The uses of one key, each with a key of its own that is derived from it.
 #[derive(Clone)]
 struct Pair {
     signing: hmac::Key,
@@ -100,7 +100,7 @@ impl Keys {
     /// ```
     ///
     /// # Errors
-    /// As [`from_hex`](Keys::from_hex). A variable that is not set is like an empty one.
+    /// Those of [`from_hex`](Keys::from_hex). A variable that is not set is like an empty one.
     pub fn from_env(variable: &str) -> Result<Keys, InvalidKeys> {
         Keys::from_hex(&std::env::var(variable).unwrap_or_default())
     }
@@ -209,7 +209,7 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; 12])
 }
 
-/// What is signed. A name has no `=`, so no two cookies have the same text.
+/// The text that is signed. A name has no `=`, so no two cookies have the same text.
 fn signed_text(name: &str, value: &str, expires: u64) -> Vec<u8> {
     [&expires.to_be_bytes(), name.as_bytes(), b"=", value.as_bytes()].concat()
 }

@@ -120,7 +120,7 @@ pub struct Verbs<'v, 'r, S> {
     listed_for: ListedFor<'v, 'r>,
     /// The reply so far.
     reply: Option<Reply>,
-    /// Whether the reply is final.
+    /// True if the reply is final.
     is_decided: bool,
 }
 
@@ -343,7 +343,7 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
             full_name
         },
         methods: &methods,
-        pace: Pace::of_name(full_name),
+        pace: Pace::of_key(full_name),
     };
     let pattern = walk.named(|| Signature::new(full_name, H::arguments(), Needs::new()).pattern);
     let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);

@@ -81,7 +81,7 @@ pub trait Metric: Send + Sync + 'static {
     fn expose(&self, text: &mut Exposition);
 }
 
-/// What is known of a metric before it is used.
+/// The description of a metric before it is used.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Declared<'m> {

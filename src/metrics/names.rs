@@ -1,4 +1,4 @@
-//! What names, labels and bounds metrics may have.
+//! The names, labels and bounds that metrics may have.
 
 use super::Declared;
 use super::labels::{MOST_SERIES, OTHER};
@@ -6,7 +6,7 @@ use super::labels::{MOST_SERIES, OTHER};
 /// The prefix of the names of the server's own metrics.
 const OWN: &str = "hansel_";
 
-/// What a histogram's samples are called, behind its name.
+/// The endings of the names of a histogram's samples.
 const OF_HISTOGRAMS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 /// Checks a metric that is added to `others`. The error is what is wrong, as the rest of a sentence about the metric.

@@ -40,7 +40,7 @@ use table::{Rate, Table, Taken};
 /// such as a key of the program's.
 ///
 /// # How it counts
-/// What is used comes back evenly: with a limit of 60 a minute, one request each second. So a client may send all at once
+/// Used requests come back evenly: with a limit of 60 a minute, one request each second. So a client may send all at once
 /// after a pause, and no client gets twice its limit around the end of a minute (the generic cell rate algorithm).
 ///
 /// A request that a hook inside refuses has been counted; one that a hook around the limit refuses has not.
@@ -74,7 +74,7 @@ struct Limiter {
     begun: Instant,
 }
 
-/// What came of counting a request.
+/// The result of counting a request.
 struct Counted(Taken);
 
 impl RateLimit {

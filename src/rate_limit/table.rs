@@ -9,9 +9,9 @@ const WAYS: usize = 8;
 /// The rate at which what a client has used comes back. Times are nanoseconds since the limit began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    /// How long one request takes to come back.
+    /// The time that one request takes to come back.
     interval: u64,
-    /// How long all of them take together.
+    /// The time that all of them take together.
     whole: u64,
 }
 
@@ -27,7 +27,7 @@ impl Rate {
     }
 }
 
-/// What came of a request.
+/// The result of counting a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Taken {
     /// It was counted: so many are left, and all are back after this time.

@@ -35,6 +35,7 @@ impl From<Subscription> for Body {
         Body {
             kind: Kind::Pushed(Box::new(subscription)),
             content_type: Some(content_type),
+            on_done: None,
         }
     }
 }

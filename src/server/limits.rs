@@ -83,7 +83,7 @@ pub struct Limits {
     /// From the beginning of a connection, or the first byte of a later request, to the end of the head. Then the
     /// response is 408.
     pub head_time: Duration,
-    /// How long a body, a response or a piece of a stream may take, beyond what its length takes at `rate`. Then the
+    /// The time that a body, a response or a piece of a stream may take, beyond what its length takes at `rate`. Then the
     /// response is 408 if one is still possible, and the connection is cut. For a body that a handler reads, only the
     /// time counts in which the handler waits for the client.
     pub transfer_time: Duration,
@@ -98,7 +98,7 @@ pub struct Limits {
     /// AWS). Otherwise the balancer may send a request on a connection that the server is just closing, and its client
     /// gets 502.
     pub idle: Duration,
-    /// How long a handler may take to respond, not counting the time it waits for its client; `None` is for ever. A route
+    /// The time that a handler may take to respond, not counting the time it waits for its client; `None` is for ever. A route
     /// may have [another deadline](crate::RouteLimits::deadline). Then its client gets 503 or, if responses to earlier requests are still to be sent, the connection is cut.
     ///
     /// The handler itself goes on, because a thread cannot be killed. It counts as lost until the handler returns, and
@@ -108,9 +108,9 @@ pub struct Limits {
     /// A read of a file that is being sent has as long, and so has the wait for its turn. Then the connection is cut,
     /// and a thread that still reads counts as lost.
     pub handler: Option<Duration>,
-    /// How long a handler may stream its response, in all; `None` is for ever. Then the connection is cut.
+    /// The time that a handler may stream its response, in all; `None` is for ever. Then the connection is cut.
     pub stream: Option<Duration>,
-    /// How long a closing connection is still read, so that its client gets the last response, unless the client has
+    /// The time for which a closing connection is still read, so that its client gets the last response, unless the client has
     /// announced with its request that it sends no other. A drain waits as long for clients that do not close, because
     /// only their closing shows that they have the response.
     pub linger: Duration,
@@ -140,7 +140,7 @@ pub struct Limits {
     /// Requests that wait for a thread; and as many on each loop that wait for memory for a body, or for a place to
     /// read it as it arrives or to stream a response. The next one gets 503.
     pub queue: usize,
-    /// How long a request may wait for a thread, or for a place. Then it gets 503.
+    /// The time that a request may wait for a thread, or for a place. Then it gets 503.
     pub queue_time: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What caches may do with a response that depends on a session.
+//! The rules for caches of a response that depends on a session.
 
 use crate::Response;
 
@@ -8,7 +8,7 @@ const PRIVATE: &str = "private, no-cache";
 
 /// Keeps a response that depends on a cookie from those that have another one.
 ///
-/// What a handler has said of caches stays, unless the response sets a session's cookie and a shared cache might keep it:
+/// A handler's own rules for caches stay, unless the response sets a session's cookie and a shared cache might keep it:
 /// then others would be in the same session.
 pub(super) fn mark(response: &mut Response, sets_cookie: bool) {
     // RFC 9110 §12.5.5: what the response was selected by.

@@ -7,10 +7,10 @@ use super::state::{Changes, Found, State};
 use super::{Store, StoreKey, Stored};
 use crate::{Request, Result};
 
-/// How often a change is tried that others get in the way of.
+/// The number of times a change is tried that others get in the way of.
 const ATTEMPTS: usize = 16;
 
-/// What the client has to be told.
+/// The news for the client.
 pub(super) enum Outcome {
     Nothing,
     /// Its session, and after how many seconds that ends at the latest.

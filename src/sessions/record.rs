@@ -1,4 +1,4 @@
-//! What is kept of a session: its times and its values, as one text.
+//! The record of a session: its times and its values, as one text.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::settings::Lifetime;
 /// The version of the text.
 const VERSION: &str = "1";
 
-/// What is kept of a session. Times are in seconds since 1970.
+/// The record of a session. Times are in seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Record {
     /// When it began, or got its id.

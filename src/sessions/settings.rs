@@ -26,7 +26,7 @@ pub(super) enum Place {
     Store(Arc<dyn Store>),
 }
 
-/// How long sessions last, in seconds.
+/// The time that sessions last, in seconds.
 #[derive(Clone, Copy)]
 pub(super) struct Lifetime {
     pub(super) idle: u64,

@@ -1,4 +1,4 @@
-//! What one request does with its session.
+//! The state of a session during one request.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct State {
     pub(super) ended: Option<Found>,
     pub(super) is_ended: bool,
     pub(super) record: Record,
-    /// What was set, and what was removed.
+    /// The values that were set or removed.
     pub(super) changes: Changes,
     pub(super) failure: Option<Failure>,
 }

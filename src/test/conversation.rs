@@ -8,8 +8,9 @@ use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
+use crate::scheduling;
 use crate::topic::Next;
-use crate::{Application, Limits, Request, Response};
+use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -32,7 +33,9 @@ impl<'a> Conversation<'a> {
         let exchange = Exchange::new(limits.protocol(of_routes.largest_body()), limits.own_body(), pool);
         let exchange = exchange.with_body_limits(limits.body, of_routes.least_body());
         Conversation {
-            exchange: exchange.with_hook(application.response_hook()),
+            exchange: exchange
+                .with_hook(application.response_hook())
+                .with_paths(application.takes_any_path()),
             application,
             date: Date::now(),
             sent: Sent {
@@ -73,6 +76,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn response(&mut self, mut response: Response) -> Payload {
+        scheduling::rest(self.application.scheduling().as_ref());
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
@@ -82,24 +86,37 @@ impl<'a> Conversation<'a> {
         // second case the response is whole.
         let sent = contain(|| match payload {
             Payload::None => Ok(()),
-            Payload::Bytes { bytes, .. } => {
-                self.out.extend_from_slice((*bytes).as_ref());
+            mut whole @ Payload::Bytes { .. } => {
+                if let Payload::Bytes { bytes, .. } = &whole {
+                    self.out.extend_from_slice((**bytes).as_ref());
+                }
+                whole.end(Done::Sent);
                 Ok(())
             }
-            Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
+            Payload::File(mut part, on_done) => {
+                io::copy(&mut part, &mut self.out)?;
+                if let Some(on_done) = on_done {
+                    on_done.call(Done::Sent);
+                }
+                Ok(())
+            }
             // What is there already: the rest never ends.
-            Payload::Pushed(subscription, chunked) => {
-                let mut subscriber = subscription.subscriber;
-                while let Next::Message(message) = subscriber.next() {
-                    self.out.extend_from_slice(message.bytes(subscriber.form, chunked));
+            Payload::Pushed(mut subscription, chunked, on_done) => {
+                while let Next::Message(message) = subscription.subscriber.next() {
+                    let form = subscription.subscriber.form;
+                    self.out.extend_from_slice(message.bytes(form, chunked));
                 }
                 if chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");
+                }
+                if let Some(on_done) = on_done {
+                    on_done.call(Done::Sent);
                 }
                 Ok(())
             }
             Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
+        scheduling::rest(self.application.scheduling().as_ref());
         matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)
     }
 }

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 
 use super::Response;
+use crate::Done;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
-use crate::response::{FilePart, Sink};
+use crate::response::{FilePart, OnDone, Sink};
 use crate::topic::Feed;
 
 /// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
@@ -29,8 +30,8 @@ pub struct Stream {
 /// The rest of a body.
 enum Rest {
     None,
-    File(FilePart),
-    Pushed(Feed),
+    File(FilePart, Option<Box<OnDone>>),
+    Pushed(Feed, Option<Box<OnDone>>),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
 
@@ -39,12 +40,15 @@ impl Stream {
         let mut bytes = begun;
         let rest = match payload {
             Payload::None => Rest::None,
-            Payload::Bytes { bytes: long, .. } => {
-                bytes = (*long).as_ref().to_vec();
+            mut whole @ Payload::Bytes { .. } => {
+                if let Payload::Bytes { bytes: long, .. } = &whole {
+                    bytes = (**long).as_ref().to_vec();
+                }
+                whole.end(Done::Sent);
                 Rest::None
             }
-            Payload::File(part) => Rest::File(part),
-            Payload::Pushed(subscription, _) => Rest::Pushed(Feed::new(subscription.subscriber)),
+            Payload::File(part, on_done) => Rest::File(part, on_done),
+            Payload::Pushed(subscription, _, on_done) => Rest::Pushed(Feed::new(subscription.subscriber), on_done),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
@@ -130,14 +134,23 @@ impl BufRead for Stream {
         if self.bytes.fill_buf()?.is_empty() {
             let next = match &mut self.rest {
                 Rest::None => Vec::new(),
-                Rest::File(part) => {
+                Rest::File(part, on_done) => {
                     let mut piece = vec![0; 32 * 1024];
                     // This fails if the file is shorter than announced.
                     let n = part.read(&mut piece)?;
                     piece.truncate(n);
+                    if let Some(on_done) = on_done.take_if(|_| part.left() == 0) {
+                        on_done.call(Done::Sent);
+                    }
                     piece
                 }
-                Rest::Pushed(feed) => await_message(feed),
+                Rest::Pushed(feed, on_done) => {
+                    let message = await_message(feed);
+                    if let Some(on_done) = on_done.take_if(|_| message.is_empty()) {
+                        on_done.call(Done::Sent);
+                    }
+                    message
+                }
                 Rest::Arriving(reader, _) => reader.take(None)?,
             };
             self.bytes = io::Cursor::new(next);

@@ -24,6 +24,7 @@ use crate::panics::contain;
 use crate::pipe::{Reader, Writer, pipe};
 use crate::request::{HandlerTime, HandlerWatch};
 use crate::response::Sink;
+use crate::scheduling;
 use crate::seen::ResponseHook;
 use crate::{Application, Limits, Response, report};
 
@@ -39,6 +40,8 @@ pub(super) struct Host {
     clock: Arc<Clock>,
     /// What sees each response before it is sent.
     hook: Option<ResponseHook>,
+    /// Paths need not be text.
+    takes_any_path: bool,
 }
 
 impl Host {
@@ -49,9 +52,10 @@ impl Host {
             least_body: of_routes.least_body(),
             limits: limits.clone(),
             memory: exchange::Pool::new(limits.body_buffer, limits.body_memory),
-            pool: Arc::new(Pool::new(threads, limits.queue)),
+            pool: Arc::new(Pool::of(threads, limits.queue, application.scheduling())),
             clock: Arc::new(Clock::new()),
             hook: application.response_hook(),
+            takes_any_path: application.takes_any_path(),
         })
     }
 
@@ -62,6 +66,7 @@ impl Host {
             Arc::clone(&self.memory),
         )
         .with_body_limits(self.limits.body, self.least_body)
+        .with_paths(self.takes_any_path)
         .with_hook(self.hook.clone())
     }
 
@@ -206,6 +211,8 @@ impl Host {
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
             );
+            // Its body may wait for the client.
+            scheduling::rest(application.scheduling().as_ref());
             exchange.request.handler_time = None;
             exchange.end_reading::<Upload<Reply>>();
             exchange.complete(&mut response);

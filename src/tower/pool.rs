@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::lock::lock;
 use crate::panics::contain;
 use crate::report;
+use crate::scheduling::{self, Scheduling};
 
-/// How long a thread stays without work.
+/// The time that a thread stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
 /// Something that a thread does. It may panic, and it may turn out to be unnecessary.
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     called: Condvar,
     threads: usize,
     queue: usize,
+    scheduling: Option<Arc<dyn Scheduling>>,
     /// True if no thread can be started.
     #[cfg(test)]
     pub(super) is_out_of_threads: std::sync::atomic::AtomicBool,
@@ -51,9 +53,9 @@ struct State {
     /// Jobs that also need a place to stream from.
     streaming_jobs: VecDeque<Arc<dyn Job>>,
     alive: usize,
-    /// How many of these have something to do.
+    /// The number of these that have something to do.
     busy: usize,
-    /// How many of the busy ones are lost.
+    /// The number of the busy ones that are lost.
     lost: usize,
     streams: usize,
     is_closed: bool,
@@ -74,9 +76,10 @@ pub(super) enum Entry {
 
 impl Pool {
     /// Creates a pool of up to `threads`, and up to `queue` jobs that wait for one; as many others may wait for a place
-    /// to stream from.
-    pub(super) fn new(threads: usize, queue: usize) -> Pool {
+    /// to stream from. Its threads call an application, which may have a part in scheduling.
+    pub(super) fn of(threads: usize, queue: usize, scheduling: Option<Arc<dyn Scheduling>>) -> Pool {
         Pool(Arc::new(Shared {
+            scheduling,
             state: Mutex::default(),
             called: Condvar::new(),
             threads: threads.max(1),
@@ -84,6 +87,11 @@ impl Pool {
             #[cfg(test)]
             is_out_of_threads: Default::default(),
         }))
+    }
+
+    #[cfg(test)]
+    pub(super) fn new(threads: usize, queue: usize) -> Pool {
+        Pool::of(threads, queue, None)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -229,7 +237,8 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         let thread = thread::Builder::new().name("hansel-tower".into());
-        thread.spawn(move || shared.live()).map(drop)
+        let live = move || scheduling::run_thread(shared.scheduling.as_ref(), || shared.live());
+        thread.spawn(live).map(drop)
     }
 
     fn live(self: &Arc<Shared>) {
@@ -242,6 +251,7 @@ impl Shared {
                 if let Err(panic) = contain(work) {
                     report::error!("a value that belonged to a request panicked when it was dropped: {panic}");
                 }
+                scheduling::rest(self.scheduling.as_ref());
                 state = lock(&self.state);
                 state.busy -= 1;
                 if state.alive > self.capacity(&state) {

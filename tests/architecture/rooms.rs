@@ -28,6 +28,7 @@ const CRATE: Rooms = &[
     (
         "test",
         &[
+            "scheduling.rs",
             "panics.rs",
             "seen.rs",
             "lock.rs",
@@ -47,6 +48,7 @@ const CRATE: Rooms = &[
         "tower",
         &[
             "topic",
+            "scheduling.rs",
             "seen.rs",
             "lock.rs",
             "server",
@@ -70,6 +72,7 @@ const CRATE: Rooms = &[
         "server",
         &[
             "topic",
+            "scheduling.rs",
             "seconds.rs",
             "seen.rs",
             "lock.rs",
@@ -92,6 +95,7 @@ const CRATE: Rooms = &[
     (
         "app.rs",
         &[
+            "scheduling.rs",
             "panics.rs",
             "report.rs",
             "seen.rs",
@@ -123,7 +127,15 @@ const CRATE: Rooms = &[
     ("page", &["dispatch", "response", "request", "report.rs", "lib.rs"]),
     (
         "application.rs",
-        &["seen.rs", "dispatch", "response", "request", "pace.rs", "sealed.rs"],
+        &[
+            "scheduling.rs",
+            "seen.rs",
+            "dispatch",
+            "response",
+            "request",
+            "pace.rs",
+            "sealed.rs",
+        ],
     ),
     ("root.rs", &["dispatch", "request"]),
     ("problem.rs", &["seen.rs", "operations", "response", "request"]),
@@ -166,9 +178,11 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["request", "topic", "report.rs"]),
-    ("request", &["lock.rs", "start_error.rs"]),
+    ("response", &["panics.rs", "request", "topic", "report.rs"]),
     ("topic", &["lock.rs"]),
+    ("request", &["lock.rs", "start_error.rs"]),
+    ("limiter.rs", &["scheduling.rs", "pace.rs"]),
+    ("scheduling.rs", &["report.rs", "panics.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),

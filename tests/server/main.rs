@@ -6,6 +6,7 @@
 mod access_log;
 mod blocking;
 mod bodies;
+mod body_done;
 mod connections;
 mod corpus;
 mod crew;
@@ -39,6 +40,7 @@ mod restart;
 #[cfg(unix)]
 mod rounds;
 mod route_limits;
+mod scheduling;
 mod streams;
 mod support;
 mod threads;

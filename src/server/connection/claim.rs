@@ -3,12 +3,12 @@
 //! Both may try at the same moment, so one atomic word decides; the loser writes nothing. The usual request never gets
 //! here: while its thread holds the loop, nobody else could overrule it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use super::call_time::CallTime;
 use crate::deadline::{after, earlier};
 use crate::request::Allowed;
-
 use crate::server::limits::Limits;
 
 /// The handler runs, and nothing of its response is sent.
@@ -26,23 +26,16 @@ const REPLACED: u8 = 5;
 /// The response is being sent, and its thread reads a file.
 const READING: u8 = 6;
 
-/// How soon a call that is not overdue yet is looked at again.
+/// The time after which a call that is not overdue yet is looked at again, at the earliest.
 const SOONEST: Duration = Duration::from_millis(1);
 
-/// Decides who responds to the current request, and since when its handler runs.
+/// Decides who responds to the current request.
 pub(crate) struct Claim {
     state: AtomicU8,
-    /// In nanoseconds after `zero`.
-    began: AtomicU64,
-    zero: Instant,
-    /// How long the handler may take, if its route says so: nanoseconds, [`AS_SERVER_SAYS`] or [`FOR_EVER`].
-    allowed: AtomicU64,
+    time: CallTime,
 }
 
-const AS_SERVER_SAYS: u64 = 0;
-const FOR_EVER: u64 = u64::MAX;
-
-/// What the loop may do about an overdue call.
+/// The steps that the loop may take about an overdue call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Overdue {
     /// Respond in place of the handler.
@@ -55,7 +48,7 @@ pub(crate) enum Overdue {
     Late,
 }
 
-/// What a thread finds when its handler returns.
+/// The state that a thread finds when its handler returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     /// The thread sends the response.
@@ -68,43 +61,31 @@ impl Claim {
     pub(crate) fn new() -> Claim {
         Claim {
             state: AtomicU8::new(OPEN),
-            began: AtomicU64::new(0),
-            zero: Instant::now(),
-            allowed: AtomicU64::new(AS_SERVER_SAYS),
+            time: CallTime::new(),
         }
     }
 
     /// Sets how long the handler that runs may take.
     pub(crate) fn allow(&self, allowed: Allowed) {
-        let nanoseconds = match allowed {
-            Allowed::Server => AS_SERVER_SAYS,
-            Allowed::Always => FOR_EVER,
-            // What does not fit is for ever: more than five centuries.
-            Allowed::Time(time) => u64::try_from(time.as_nanos()).unwrap_or(FOR_EVER).max(1),
-        };
-        self.allowed.store(nanoseconds, SeqCst);
+        self.time.allow(allowed);
     }
 
     /// Returns how long the handler that runs may take.
     pub(crate) fn allowed(&self, limits: &Limits) -> Option<Duration> {
-        match self.allowed.load(SeqCst) {
-            AS_SERVER_SAYS => limits.handler,
-            FOR_EVER => None,
-            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
-        }
+        self.time.allowed(limits)
     }
 
     /// Notes that a handler begins to run at `now`; or that it has waited for its client until `now`, which does not
     /// count.
     pub(crate) fn begin(&self, now: Instant) {
         if self.state.load(Relaxed) != STREAMING {
-            self.set_began(now);
+            self.time.begin(now);
         }
     }
 
     /// Notes that a request that has waited in the queue, or for its thread, is about to be handled.
     pub(crate) fn begin_queued(&self, now: Instant) {
-        self.set_began(now);
+        self.time.begin(now);
         self.state.store(OPEN, SeqCst);
     }
 
@@ -123,7 +104,7 @@ impl Claim {
 
     /// Notes that a thread is about to read a file for the response at `now`. Reading has the time of a handler.
     pub(crate) fn read(&self, now: Instant) {
-        self.set_began(now);
+        self.time.begin(now);
         self.state.store(READING, SeqCst);
     }
 
@@ -164,7 +145,7 @@ impl Claim {
     pub(crate) fn stream(&self, now: Instant) -> bool {
         let may = self.claim() == Outcome::Own;
         if may {
-            self.set_began(now);
+            self.time.begin(now);
             self.state.store(STREAMING, SeqCst);
         }
         may
@@ -189,15 +170,13 @@ impl Claim {
         if self.state.load(Relaxed) != OPEN {
             self.state.store(OPEN, SeqCst);
         }
-        if self.allowed.load(Relaxed) != AS_SERVER_SAYS {
-            self.allow(Allowed::Server);
-        }
+        self.time.reset();
     }
 
     /// Returns when the loop should look at the call again, if ever. As long as the route of the request is unknown, that
     /// is when it could be overdue on the route with the `shortest` deadline.
     pub(crate) fn deadline(&self, now: Instant, limits: &Limits, shortest: Option<Duration>) -> Option<Instant> {
-        let began = after(self.zero, Duration::from_nanos(self.began.load(SeqCst)));
+        let began = self.time.began();
         // It is not overdue, so never at once: the caller would look in an endless loop.
         let later = |limit: Duration| after(now, limit.max(SOONEST));
         match self.state.load(SeqCst) {
@@ -206,7 +185,7 @@ impl Claim {
                     (Some(handler), _) => Some(after(began, handler)),
                     (None, stream) => stream.map(later),
                 };
-                let is_known = shortest.is_none() || self.allowed.load(SeqCst) != AS_SERVER_SAYS;
+                let is_known = shortest.is_none() || self.time.is_of_route();
                 if is_known {
                     deadline
                 } else {
@@ -249,15 +228,6 @@ impl Claim {
             OPEN | BEHIND | READING => self.state.compare_exchange(state, CLAIMED, SeqCst, SeqCst).is_ok(),
             _ => false,
         }
-    }
-
-    // Only for calls that have lost their loop, or wait.
-    #[inline(never)]
-    fn set_began(&self, now: Instant) {
-        let nanoseconds = now.saturating_duration_since(self.zero).as_nanos();
-        let nanoseconds = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
-        // The loop's note of when the call began may arrive after the thread's own.
-        self.began.fetch_max(nanoseconds, Relaxed);
     }
 }
 
@@ -331,7 +301,7 @@ mod tests {
             ..Limits::default()
         };
         let claim = Claim::new();
-        let start = claim.zero + Duration::from_secs(1);
+        let start = claim.time.zero() + Duration::from_secs(1);
         let now = start + Duration::from_secs(5);
         claim.begin(start);
         assert_eq!(
@@ -359,7 +329,7 @@ mod tests {
             ..Limits::default()
         };
         let claim = Claim::new();
-        let start = claim.zero + Duration::from_secs(1);
+        let start = claim.time.zero() + Duration::from_secs(1);
         claim.read(start);
         assert!(claim.is_reading());
         let deadline = deadline(&claim, start, &limits);
@@ -381,7 +351,7 @@ mod tests {
             ..Limits::default()
         };
         let claim = Claim::new();
-        let start = claim.zero + second;
+        let start = claim.time.zero() + second;
         claim.begin(start);
         let deadline = |handler| claim.deadline(start, &limits(handler), Some(second));
         assert_eq!(deadline(Some(minute)), Some(start + second));

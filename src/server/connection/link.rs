@@ -31,7 +31,7 @@ pub(crate) const AWAITED: u8 = 16;
 /// Others wait for the place of this slow upload: it should end.
 pub(crate) const OUSTED: u8 = 128;
 
-/// What the loop and a thread with a checked-out connection both know of it.
+/// State of a connection that its loop shares with the thread that has checked it out.
 ///
 /// Whoever has the connection reads and writes the socket. The loop still gets its events; while the connection is
 /// checked out, they are noted here.
@@ -40,7 +40,7 @@ pub(crate) struct Link {
     noted: AtomicU8,
     waiting: Mutex<Option<Thread>>,
     pub(crate) claim: Claim,
-    /// What a hook sees of the request in case its handler is overdue.
+    /// The parts of the request that a hook sees in case its handler is overdue.
     copy: Mutex<Option<Box<RequestCopy>>>,
 }
 

@@ -1,5 +1,6 @@
 //! A connection: its socket, the bytes in progress, and what it waits for.
 
+mod call_time;
 pub(crate) mod claim;
 pub(crate) mod drop_queue;
 pub(crate) mod lane;
@@ -42,7 +43,7 @@ const LIKELY_SLOW: u8 = 2;
 
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
-    /// What a connection needs only while something is in progress; an idle one has none.
+    /// State that a connection needs only while something is in progress; an idle one has none.
     pub(crate) work: Option<Box<Work>>,
     pub(crate) peer: Option<std::net::SocketAddr>,
     /// The client for which the peer has connected.
@@ -63,7 +64,7 @@ pub(crate) struct Connection {
     state: Life,
     /// True once it has had a response.
     pub(crate) is_used: bool,
-    /// How many of its last handlers in a row were slow.
+    /// The number of its last handlers in a row that were slow.
     slow_calls: u8,
     /// True if the loop has its response, and sends that before anything else of it.
     pub(crate) has_unsent: bool,
@@ -83,7 +84,7 @@ enum Life {
     Broken,
 }
 
-/// What a connection needs after it has continued.
+/// The next step of a connection that has continued.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// It waits for an event, or its deadline.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::deadline::{after, earlier};
+use crate::response::OnDone;
 use crate::topic::{Form, Message, Subscription};
 
 /// What a connection knows of its subscription.
@@ -15,6 +16,8 @@ pub(crate) struct Pushed {
     /// When the last message was sent, and when all this ends.
     pub(super) last: Instant,
     pub(super) ends: Option<Instant>,
+    /// Who wants to know what becomes of it.
+    pub(super) on_done: Option<Box<OnDone>>,
     /// Its place in the list of its topic.
     pub(crate) place: usize,
 }

@@ -7,6 +7,7 @@ use super::pushed::{Begun, Piece, Pushed};
 use super::{Connection, Waits};
 use crate::deadline::after;
 use crate::exchange::Payload;
+use crate::response::Done;
 use crate::server::limits::Limits;
 use crate::topic::{Form, Next};
 
@@ -35,7 +36,8 @@ impl Connection {
     /// Makes it one that subscribes, by the payload of its response. Returns the number of its topic.
     pub(crate) fn subscribe(&mut self, now: Instant) -> Option<u64> {
         let work = self.work.as_mut()?;
-        let Payload::Pushed(subscription, is_chunked) = std::mem::replace(&mut work.payload, Payload::None) else {
+        let Payload::Pushed(subscription, is_chunked, on_done) = std::mem::replace(&mut work.payload, Payload::None)
+        else {
             return None;
         };
         let topic = subscription.subscriber.topic().inner();
@@ -46,6 +48,7 @@ impl Connection {
             is_chunked,
             begun: None,
             last: now,
+            on_done,
             place: 0,
         }));
         Some(number)
@@ -152,7 +155,7 @@ impl Connection {
 
     /// Ends the subscription in order: what is left to be sent is in `out` of its work. Returns what it was.
     pub(crate) fn end_push(&mut self, retry: Option<Duration>) -> Option<Box<Pushed>> {
-        let pushed = self.pushed.take()?;
+        let mut pushed = self.pushed.take()?;
         let work = self.work.as_mut()?;
         if let Some(begun) = &pushed.begun {
             let bytes = begun
@@ -171,6 +174,9 @@ impl Connection {
         }
         if pushed.is_chunked {
             hansel_proto::chunk::finish(&mut work.out);
+        }
+        if let Some(on_done) = &mut pushed.on_done {
+            on_done.set(Done::Sent);
         }
         Some(pushed)
     }

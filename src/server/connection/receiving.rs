@@ -7,10 +7,10 @@ use super::{Connection, Life, Progress};
 use crate::server::net::channel::SHORT_READ_DRAINS;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 
-/// How much of a closing connection is read at most, at once.
+/// The most that is read of a closing connection at once.
 const DISCARDED: usize = 16 * 1024;
 
-/// How much is read at once while a PROXY header is expected: more than any usual header.
+/// The number of bytes read at once while a PROXY header is expected: more than any usual header.
 const PROXY_PIECE: usize = 512;
 
 impl Connection {

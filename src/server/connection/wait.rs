@@ -10,7 +10,7 @@ pub(crate) struct Wait {
     pub(crate) reason: Waits,
     pub(crate) deadline: Instant,
     since: Instant,
-    /// How many bytes were transferred since.
+    /// The number of bytes transferred since.
     passed: u64,
 }
 

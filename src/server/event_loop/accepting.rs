@@ -26,10 +26,10 @@ const ACCEPTED: usize = 64;
 /// The most connections of the health lane on each loop.
 const PROBING: usize = 64;
 
-/// How long accepting pauses when the system has no descriptor for another connection.
+/// The time for which accepting pauses when the system has no descriptor for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many more connections than the least busy loop this one may have before it gives a new connection away.
+/// The number of connections that this loop may have more than the least busy one before it gives a new connection away.
 const IMBALANCE: usize = 4;
 
 impl EventLoop {

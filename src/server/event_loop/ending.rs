@@ -9,7 +9,7 @@ use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 
-/// How long a connection may still send a request when the server stops, if it has sent none yet, or was busy until now
+/// The time for which a connection may still send a request when the server stops, if it has sent none yet, or was busy until now
 /// and its next request is probably on its way.
 const LAST_WORD: Duration = Duration::from_secs(1);
 

@@ -16,9 +16,9 @@ use crate::server::probes;
 use crate::server::shared::observer::Observation;
 use crate::server::shared::staffing::Staffing;
 use crate::server::shared::{Operations, Shared};
-use crate::{IntoApplication, Limits};
+use crate::{Application, IntoApplication, Limits};
 
-/// How much longer each client has been idle than the next one.
+/// The time by which each client has been idle longer than the next one.
 const APART: Duration = Duration::from_millis(100);
 
 pub(super) fn event_loop() -> EventLoop {
@@ -38,7 +38,7 @@ pub(super) fn connected() -> (UnixStream, Accepted) {
 }
 
 /// Returns the shared state of a single loop.
-pub(super) fn shared() -> Arc<Shared> {
+pub(crate) fn shared() -> Arc<Shared> {
     shared_by(1)
 }
 
@@ -49,6 +49,11 @@ pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
 
 /// The same, with other limits.
 pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
+    shared_serving((|| "unused").into_application(), loops, limits)
+}
+
+/// The same, with another application.
+pub(super) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
     let allowance = Allowance {
         connections: 9,
         turned_away: 1,
@@ -68,10 +73,9 @@ pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
     };
     let staffing = Staffing { loops, threads: 1 };
     let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
-    let application = Box::new((|| "unused").into_application());
     let waker = |index| EventLoop::new(index, Vec::new(), 0, false).unwrap().1;
     let wakers = (0..loops).map(waker).collect();
-    Shared::new(application, limits, staffing, operations, entrance, wakers)
+    Shared::new(Box::new(application), limits, staffing, operations, entrance, wakers)
 }
 
 /// Takes the connection at `key` out of its slot, to change it.

@@ -6,11 +6,11 @@ use crate::deadline::after;
 
 use super::slots::Slots;
 
-/// How long a connection must have been idle. The next request of one that was just opened or served is probably on its
+/// The time for which a connection must have been idle. The next request of one that was just opened or served is probably on its
 /// way.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
 
-/// How long a loop that found no connection to close does not search again, for each 16,384 of its slots.
+/// The time for which a loop that found no connection to close does not search again, for each 16,384 of its slots.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that had been idle for a [`MOMENT`] when this list was made, and since when. The one that has been idle

@@ -26,7 +26,7 @@ mod collecting;
 mod deadlines;
 mod ending;
 #[cfg(all(test, unix))]
-mod fixture;
+pub(crate) mod fixture;
 mod making_room;
 mod memory;
 mod overdue;
@@ -181,7 +181,7 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        if self.permits.take() {
+        if shared.admission.is_open() && self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
@@ -430,6 +430,7 @@ impl EventLoop {
         } else {
             self.time_to_sleep(shared)
         };
+        shared.rest();
         self.poller.wait(timeout);
         link.inbox.wake_up();
         self.now = Instant::now();
@@ -447,6 +448,7 @@ impl EventLoop {
             .flatten();
         let of_connections = earlier(self.slots.next_due(), self.waiting.next_due());
         let of_loop = earlier(self.listeners.again(), self.works.next_due());
+        let of_loop = earlier(of_loop, shared.admission.ask_again(self.now));
         let next = earlier(next_phase, earlier(of_connections, of_loop))?;
         // The clock is not read again: deadlines are of seconds, and the last time is exact enough. An occasional
         // unnecessary wake-up is better than more milliseconds than the system call accepts.
@@ -471,8 +473,15 @@ impl EventLoop {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::Limits;
-    use crate::server::event_loop::fixture::{clients, shared_with, taken};
+    use crate::server::event_loop::fixture::{clients, shared_serving, shared_with, taken};
+    use crate::{App, Limits, Scheduling};
+
+    /// Frees everything, so that nothing is left to free that would wake the loop.
+    fn free_all(event_loop: &mut EventLoop) {
+        while event_loop.works.next_due().is_some() {
+            event_loop.works.tidy(Instant::now());
+        }
+    }
 
     #[test]
     fn a_loop_does_not_sleep_while_it_has_a_permit_for_a_request_that_waits() {
@@ -489,14 +498,36 @@ mod tests {
             shared.admission.acquire(waiting, Instant::now()),
             Admitted::Queued
         ));
-        // There is nothing to free that would wake it.
-        while event_loop.works.next_due().is_some() {
-            event_loop.works.tidy(Instant::now());
-        }
+        free_all(&mut event_loop);
         assert!(event_loop.time_to_sleep(&shared).unwrap() > NEVER / 2);
         let begun = Instant::now();
         event_loop.sleep(&shared);
         assert!(begun.elapsed() < NEVER / 2, "it has slept until the next deadline");
         assert!(matches!(event_loop.turn(&shared), Turn::Call(_, Some(_))));
+    }
+
+    #[test]
+    fn an_application_that_lets_nothing_begin_is_asked_again_soon_while_requests_wait() {
+        struct Closed;
+        impl Scheduling for Closed {
+            fn may_begin(&self) -> bool {
+                false
+            }
+        }
+        let app = App::new(|| "unused").scheduling(Closed);
+        let shared = shared_serving(app, 1, Limits::default().head_time(Duration::from_secs(60)));
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        event_loop.ready.take_all();
+        let connection = taken(&mut event_loop, 0);
+        free_all(&mut event_loop);
+        let before = event_loop.time_to_sleep(&shared);
+        assert!(
+            before.is_none_or(|time| time > Duration::from_millis(100)),
+            "{before:?}"
+        );
+        assert!(event_loop.admit(connection, &shared).is_none(), "there is a permit");
+        assert!(event_loop.permits.next(&shared.admission).is_none());
+        assert!(event_loop.time_to_sleep(&shared).unwrap() < Duration::from_millis(100));
     }
 }

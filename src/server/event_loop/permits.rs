@@ -46,7 +46,7 @@ impl Permits {
             return Some(next);
         }
         if !self.reserve {
-            return None;
+            return admission.next_with_permit();
         }
         let next = admission.next_waiting()?;
         self.reserve = false;
@@ -60,6 +60,6 @@ impl Permits {
 
     /// Returns true if a waiting connection can get a permit.
     pub(super) fn may_grant(&self, admission: &Admission<Box<Connection>>) -> bool {
-        self.reserve && admission.has_waiting()
+        self.reserve && admission.has_waiting() && admission.is_open()
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Poller {
     poll: Poll,
     events: Events,
     batch: Vec<(usize, u8)>,
-    /// How many events of the round were handled.
+    /// The number of events of the round that were handled.
     seen: usize,
 }
 

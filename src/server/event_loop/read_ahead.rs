@@ -9,7 +9,7 @@ use crate::server::connection::Connection;
 /// The most connections that are read together. Each waits for the others.
 const TOGETHER: usize = 32;
 
-/// What was read and not yet processed. It belongs to the loop, so that the next holder continues with it. The
+/// Bytes that were read and not yet processed. The buffer belongs to the loop, so that the next holder continues with it. The
 /// connections are in their slots meanwhile.
 #[derive(Default)]
 pub(super) struct ReadAhead {

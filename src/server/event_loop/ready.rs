@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(super) struct Ready {
     keys: VecDeque<usize>,
-    /// How many of them belong to the current round.
+    /// The number of those that belong to the current round.
     now: usize,
 }
 

@@ -38,7 +38,7 @@ struct Slot {
     scheduled: Option<Instant>,
 }
 
-/// What a closed connection leaves in its slot.
+/// The remains of a closed connection in its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Left {
     /// Another connection may use the slot.

@@ -9,7 +9,7 @@ use crate::server::net::socket::Accepted;
 use crate::server::shared::Shared;
 use crate::server::shared::tally::TurnedAway;
 
-/// How much is read of what has arrived on a connection that is closed at once.
+/// The most that is read of what has arrived on a connection that is closed at once.
 const DISCARDED: usize = 16 * 1024;
 
 impl EventLoop {

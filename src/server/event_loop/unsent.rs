@@ -8,9 +8,9 @@ use std::time::Duration;
 /// The most responses that are sent together. Each waits for the others.
 const TOGETHER: usize = 32;
 
-/// After a call that takes no longer, the next one follows so soon that the response may wait for it. Without
-/// optimisation the same call takes several times as long, and tests should see what clients see.
-const BRISK: Duration = Duration::from_micros(if cfg!(debug_assertions) { 80 } else { 10 });
+/// The longest that a response waits for those of other calls. Without optimisation the same calls take several times as
+/// long, and tests should see what clients see.
+const LONGEST_WAIT: Duration = Duration::from_micros(if cfg!(debug_assertions) { 1000 } else { 300 });
 
 /// Responses that are complete and not yet sent, and the connections that they belong to.
 ///
@@ -21,8 +21,8 @@ pub(super) struct Unsent {
     keys: Vec<usize>,
     /// The first of these contain the responses, in the same order; the others are spare.
     buffers: Vec<Vec<u8>>,
-    /// The last call that was timed took next to no time.
-    is_brisk: bool,
+    /// The number of responses that are sent together while calls take as long as the last one that was timed.
+    together: usize,
 }
 
 impl Unsent {
@@ -32,16 +32,18 @@ impl Unsent {
 
     /// Takes note of how long a call took.
     pub(super) fn note_call(&mut self, took: Duration) {
-        self.is_brisk = took <= BRISK;
+        // The time is estimated by the number of calls: the clock is not read for each of them.
+        let calls = LONGEST_WAIT.as_nanos() / took.as_nanos().max(1);
+        self.together = usize::try_from(calls).unwrap_or(TOGETHER).min(TOGETHER);
     }
 
-    /// True if the next call ends so soon that a response may wait for it.
+    /// Returns true if a response may wait for the next call.
     pub(super) fn may_wait(&self) -> bool {
-        self.is_brisk
+        self.together > 1
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.keys.len() >= TOGETHER
+        self.keys.len() >= self.together
     }
 
     /// Takes the content of `out`, and leaves another buffer.
@@ -77,12 +79,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_response_may_wait_for_the_next_as_long_as_the_last_call_was_brisk() {
+    fn so_many_responses_wait_for_each_other_as_take_no_longer_together_than_is_allowed() {
         let mut unsent = Unsent::default();
         assert!(!unsent.may_wait(), "nothing is known yet");
-        for (took, may_wait) in [(BRISK / 2, true), (BRISK * 2, false), (BRISK, true)] {
+        for (took, together) in [
+            (Duration::ZERO, TOGETHER),
+            (LONGEST_WAIT / 100, TOGETHER),
+            (LONGEST_WAIT / 5, 5),
+            (LONGEST_WAIT / 2, 2),
+            (LONGEST_WAIT, 1),
+            (LONGEST_WAIT * 2, 0),
+        ] {
             unsent.note_call(took);
-            assert_eq!(unsent.may_wait(), may_wait, "after {took:?}");
+            assert_eq!(unsent.may_wait(), together > 1, "after {took:?}");
+            if together > 1 {
+                (1..together).for_each(|key| unsent.keep(key, &mut Vec::new()));
+                assert!(!unsent.is_full(), "after {took:?}");
+                unsent.keep(together, &mut Vec::new());
+                assert!(unsent.is_full(), "after {took:?}");
+                unsent.clear();
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::after;
 
-/// How long a place stays free at most while a connection waits for it.
+/// The longest time for which a place stays free while a connection waits for it.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// The connections that came first are in front.

@@ -9,7 +9,7 @@ use crate::server::connection::Work;
 /// The most that are kept.
 const MOST: usize = 256;
 
-/// How long unused ones are kept; at most twice as long.
+/// The time for which unused ones are kept; at most twice as long.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Unused [`Work`]s. Each has buffers as large as what it was used for, so after a rush they are freed.
@@ -20,7 +20,7 @@ pub(super) struct Works {
         reason = "a connection has its work in a box, which goes back and forth"
     )]
     kept: Vec<Box<Work>>,
-    /// How many were not needed since the period began.
+    /// The number of those not needed since the period began.
     spare: usize,
     period_ends: Instant,
 }
@@ -74,7 +74,10 @@ mod tests {
     use std::sync::Arc;
 
     fn work() -> Box<Work> {
-        Box::new(Work::new(Exchange::new(Arc::default(), 0, Arc::default())))
+        Box::new(Work::new(
+            Exchange::new(Arc::default(), 0, Arc::default()),
+            Arc::default(),
+        ))
     }
 
     #[test]

@@ -9,12 +9,12 @@ pub(crate) use unix::Reserve;
 #[cfg(not(unix))]
 pub(crate) struct Reserve;
 
-/// How many are in reserve. When all others are used up, this many probes of the health lane have a place, and clients
+/// The number in reserve. When all others are used up, this many probes of the health lane have a place, and clients
 /// get 503, one after the other.
 #[cfg(unix)]
 const RESERVE: usize = 8;
 
-/// What else a server opens before the first client connects: for signals, the service manager and the access log.
+/// Everything else that a server opens before the first client connects: for signals, the service manager and the access log.
 #[cfg(unix)]
 const OTHERS: usize = 8;
 
@@ -42,7 +42,7 @@ pub(crate) struct Allowance {
 pub(crate) struct Lowered {
     asked: usize,
     given: usize,
-    /// How many descriptors the process may have.
+    /// The number of descriptors that the process may have.
     limit: u64,
 }
 
@@ -138,7 +138,7 @@ mod unix {
     use crate::lock::lock;
     use crate::report;
 
-    /// How many descriptors are assumed to be open if the system does not say.
+    /// The number of descriptors assumed to be open if the system does not say.
     const UNKNOWN: usize = 64;
 
     /// Returns how many descriptors the process has open.

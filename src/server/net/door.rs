@@ -6,7 +6,7 @@ use super::channel::Channel;
 use super::proxy_header::ParseProxyHeader;
 use super::socket::Stream;
 
-/// How a listener receives its connections.
+/// The way in which a listener receives its connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Door {
     /// Parses the PROXY header with which trusted peers begin. Referenced only where that is switched on, so the linker

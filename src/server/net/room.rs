@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::descriptors::{Allowance, Reserve};
 
-/// Whether one more connection is allowed.
+/// The answer to a new connection that asks for a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Room {
     Enough,
@@ -28,7 +28,7 @@ impl Room {
     }
 }
 
-/// What a new connection lacks.
+/// The reason for which a new connection has no place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Want {
     /// All places are taken.
@@ -37,7 +37,7 @@ pub(crate) enum Want {
     Descriptor,
 }
 
-/// What all loops know of the available places.
+/// The number of available places, shared by all loops.
 pub(crate) struct Capacity {
     allowance: Allowance,
     pub(crate) reserve: Reserve,

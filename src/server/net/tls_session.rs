@@ -11,7 +11,7 @@ use crate::report;
 
 use super::socket::Stream;
 
-/// How much is encrypted at once: four records. It bounds what waits for a client that does not read.
+/// The number of bytes encrypted at once: four records. It bounds what waits for a client that does not read.
 const PIECE: usize = 64 * 1024;
 
 /// An outgoing buffer that has grown beyond this is freed when it is empty.

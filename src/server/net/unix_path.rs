@@ -20,7 +20,7 @@ use super::own_path::{Inode, OwnPath, replaced};
 use super::socket::is;
 use crate::start_error::cannot;
 
-/// How often locking a directory is tried that another process has locked, and the pause between tries.
+/// The number of tries to lock a directory that another process has locked, and the pause between them.
 const TRIES: usize = 100;
 const APART: Duration = Duration::from_millis(10);
 

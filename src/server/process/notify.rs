@@ -18,7 +18,7 @@ pub(crate) const READY: &str = "READY=1";
 /// It is stopping.
 pub(crate) const STOPPING: &str = "STOPPING=1";
 
-/// How long a notification may take.
+/// The time that a notification may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Notifies the service manager, if there is one, by its address and a socket.

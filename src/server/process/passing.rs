@@ -109,7 +109,7 @@ pub(crate) struct Successor {
     socket: UnixStream,
 }
 
-/// What a successor reports.
+/// A report of a successor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing yet.
@@ -137,7 +137,7 @@ impl Successor {
     }
 }
 
-/// What a predecessor has passed.
+/// The listeners and the channel that a predecessor has passed.
 pub(crate) struct Inheritance {
     /// Each listener, and whether it belongs to the health lane.
     pub(crate) listeners: Vec<(Bound, bool)>,

@@ -62,7 +62,7 @@ mod unix {
     /// terminal sends Ctrl-C to all programs, some of which pass it on.
     const AGAIN: Duration = Duration::from_secs(1);
 
-    /// How long a successor may take until it serves.
+    /// The time that a successor may take until it serves.
     #[cfg(feature = "activation")]
     const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -10,13 +10,13 @@ use super::passing::{Heard, Passing, Successor};
 use crate::seconds::Seconds;
 use crate::server::shared::Shared;
 
-/// How often is checked whether the successor has died or is no longer wanted.
+/// The interval between checks whether the successor has died or is no longer wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a successor that has closed the listeners may take to end, and to report why.
+/// The time that a successor that has closed the listeners may take to end, and to report why.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// What a service manager would have passed does not belong to the successor.
+/// Variables by which a service manager passes something, which does not belong to the successor.
 const NOT_ITS_OWN: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDS_FIRST_FD", "LISTEN_FDNAMES"];
 
 /// Starts `successor` with this server's listeners, and leaves them and what belongs to them to it once it serves.

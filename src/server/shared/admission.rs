@@ -1,10 +1,16 @@
 //! A bound on the handlers that run at once, and the queue of requests when no more may.
 
-use crate::lock::lock;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::deadline::after;
+use crate::lock::lock;
+use crate::scheduling::{Scheduling, may_begin};
+
+/// The time after which an application that lets no handler begin is asked again, while requests wait.
+const ASK_AGAIN: Duration = Duration::from_millis(4);
 
 /// Hands out the permits to run a handler, in order.
 ///
@@ -14,6 +20,10 @@ pub(crate) struct Admission<T> {
     /// How many wait, to be read without the lock.
     waiting: AtomicUsize,
     most_waiting: usize,
+    /// Asked before each permit is given.
+    scheduling: Option<Arc<dyn Scheduling>>,
+    /// The longest that something waits because the application says no.
+    longest: Duration,
 }
 
 struct Queue<T> {
@@ -41,13 +51,32 @@ impl<T> Admission<T> {
             }),
             waiting: AtomicUsize::new(0),
             most_waiting,
+            scheduling: None,
+            longest: Duration::MAX,
         }
+    }
+
+    /// Has an application asked before each permit is given. Whatever has waited for longer than `longest` gets one all the
+    /// same, to be told that it has waited too long.
+    pub(crate) fn asking(self, scheduling: Option<Arc<dyn Scheduling>>, longest: Duration) -> Admission<T> {
+        Admission {
+            scheduling,
+            longest,
+            ..self
+        }
+    }
+
+    /// Returns true if the application lets one more handler begin.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.scheduling.as_deref().is_none_or(may_begin)
     }
 
     /// Takes a permit for `thing`, or queues it.
     pub(crate) fn acquire(&self, thing: T, now: Instant) -> Admitted<T> {
+        let is_open = self.is_open();
         let mut state = lock(&self.state);
-        if state.permits > 0 {
+        if is_open && state.permits > 0 {
             state.permits -= 1;
             return Admitted::Entered(thing);
         }
@@ -61,8 +90,9 @@ impl<T> Admission<T> {
 
     /// Returns a permit, or passes it on: to what has waited longest, which is returned with the time since when.
     pub(crate) fn release(&self) -> Option<(Instant, T)> {
+        let is_open = !self.has_waiting() || self.is_open();
         let mut state = lock(&self.state);
-        let next = state.waiting.pop_front();
+        let next = self.next_of(&mut state, is_open);
         match next {
             Some(_) => self.waiting.store(state.waiting.len(), Ordering::SeqCst),
             None => state.permits += 1,
@@ -79,21 +109,54 @@ impl<T> Admission<T> {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
+    /// Returns when to ask the application again whether a handler may begin, for what waits although there are permits.
+    #[inline]
+    pub(crate) fn ask_again(&self, now: Instant) -> Option<Instant> {
+        (self.scheduling.is_some() && self.has_waiting()).then(|| after(now, ASK_AGAIN))
+    }
+
     /// Takes what has waited longest, for a caller that already has a permit.
     pub(crate) fn next_waiting(&self) -> Option<(Instant, T)> {
         if !self.has_waiting() {
             return None;
         }
+        let is_open = self.is_open();
         let mut state = lock(&self.state);
-        let next = state.waiting.pop_front();
+        let next = self.next_of(&mut state, is_open);
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         next
+    }
+
+    /// Takes what has waited longest, with a permit. Both are here at once only if the application has said no.
+    #[inline]
+    pub(crate) fn next_with_permit(&self) -> Option<(Instant, T)> {
+        if self.scheduling.is_none() || !self.has_waiting() {
+            return None;
+        }
+        let is_open = self.is_open();
+        let mut state = lock(&self.state);
+        if state.permits == 0 {
+            return None;
+        }
+        let next = self.next_of(&mut state, is_open)?;
+        state.permits -= 1;
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+        Some(next)
+    }
+
+    fn next_of(&self, state: &mut Queue<T>, is_open: bool) -> Option<(Instant, T)> {
+        let is_late = |(since, _): &(Instant, T)| since.elapsed() > self.longest;
+        if is_open || state.waiting.front().is_some_and(is_late) {
+            return state.waiting.pop_front();
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn a_permit_goes_to_whoever_has_waited_longest() {
@@ -110,5 +173,51 @@ mod tests {
         assert_eq!(admission.release(), None);
         assert_eq!(admission.acquire('f', now), Admitted::Entered('f'));
         assert_eq!(admission.next_waiting(), None);
+    }
+
+    #[test]
+    fn while_the_application_says_no_everything_waits_and_no_permit_is_lost() {
+        struct Door(AtomicBool);
+        impl Scheduling for Door {
+            fn may_begin(&self) -> bool {
+                self.0.load(Ordering::Relaxed)
+            }
+        }
+        let now = Instant::now();
+        let door = Arc::new(Door(AtomicBool::new(true)));
+        let admission = Admission::new(1, 2).asking(Some(Arc::clone(&door) as Arc<dyn Scheduling>), Duration::MAX);
+        assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
+        assert_eq!(admission.ask_again(now), None, "nothing waits");
+        door.0.store(false, Ordering::Relaxed);
+        assert_eq!(admission.acquire('b', now), Admitted::Queued);
+        assert_eq!(admission.release(), None);
+        assert_eq!(admission.acquire('c', now), Admitted::Queued, "there is a permit");
+        assert_eq!(admission.acquire('d', now), Admitted::Full('d'));
+        assert_eq!(admission.next_waiting(), None);
+        assert_eq!(admission.next_with_permit(), None);
+        assert!(admission.ask_again(now).is_some());
+        door.0.store(true, Ordering::Relaxed);
+        assert_eq!(admission.next_with_permit(), Some((now, 'b')));
+        assert_eq!(admission.next_with_permit(), None, "the permit is taken");
+        assert_eq!(admission.release(), Some((now, 'c')));
+        assert_eq!(admission.release(), None);
+        assert_eq!(admission.acquire('e', now), Admitted::Entered('e'));
+    }
+
+    #[test]
+    fn whatever_waits_too_long_goes_on_although_the_application_says_no() {
+        struct Closed;
+        impl Scheduling for Closed {
+            fn may_begin(&self) -> bool {
+                false
+            }
+        }
+        let longest = Duration::from_secs(1);
+        let admission = Admission::new(1, 2).asking(Some(Arc::new(Closed)), longest);
+        let late = Instant::now().checked_sub(2 * longest).unwrap();
+        assert_eq!(admission.acquire('a', late), Admitted::Queued);
+        assert_eq!(admission.acquire('b', Instant::now()), Admitted::Queued);
+        assert_eq!(admission.next_with_permit(), Some((late, 'a')));
+        assert_eq!(admission.release(), None, "the other has not waited that long");
     }
 }

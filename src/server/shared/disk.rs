@@ -11,13 +11,13 @@ use std::sync::Mutex;
 /// A connection without one waits at its own loop, in order. Only their number is known here, and loops take turns.
 pub(crate) struct DiskPlaces {
     state: Mutex<Turns>,
-    /// How many may read at once.
+    /// The number of threads that may read at once.
     most: usize,
 }
 
 struct Turns {
     reading: usize,
-    /// How many wait on each loop.
+    /// The number of connections that wait on each loop.
     waiting: Vec<usize>,
     /// The loop whose turn is next, if a connection waits there.
     next: usize,

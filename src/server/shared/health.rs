@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::Request;
 use crate::server::connection::lane::Lane;
 
-/// What a probe may ask.
+/// The questions of probes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Probe {
     Alive,
@@ -29,7 +29,7 @@ impl Probe {
     }
 }
 
-/// What the application and a successor report about readiness.
+/// The reports of the application and of a successor about readiness.
 pub(crate) struct Health {
     /// True if probes are served on the application's listeners, too.
     beside_service: bool,

@@ -18,7 +18,7 @@ pub(crate) struct LoopLink {
     connections: AtomicUsize,
 }
 
-/// What comes to a loop from other threads.
+/// A message to a loop from another thread.
 pub(crate) enum Arrival {
     /// A connection of this loop, handled by a thread that has lost the loop.
     Returned(Box<Connection>),

@@ -13,6 +13,7 @@ pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
 pub(crate) mod watch;
+pub(crate) mod whole_pace;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::exchange::{Exchange, Pool};
 use crate::operations::Count;
 use crate::panics::contain;
 use crate::report;
+use crate::scheduling::{self, Scheduling};
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::drop_queue::DropQueue;
@@ -46,20 +48,26 @@ use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
 use watch::Watch;
+use whole_pace::WholePace;
 
 pub(crate) struct Shared {
     pub(crate) application: Box<dyn Application>,
+    pub(crate) scheduling: Option<Arc<dyn Scheduling>>,
+    /// The pace of the whole application, if it does not time its calls itself.
+    pub(crate) pace: WholePace,
     pub(crate) limits: Limits,
     protocol: Arc<hansel_proto::Limits>,
     /// The smallest limit of a body that a route has, and the shortest deadline.
     least_body: u64,
     pub(crate) shortest_deadline: Option<Duration>,
-    /// What sees each response before it is sent.
+    /// The hook that sees each response before it is sent.
     pub(crate) response_hook: Option<ResponseHook>,
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
     pub(crate) entrance: Entrance,
     pub(crate) loops: Vec<Arc<LoopLink>>,
+    /// Paths need not be text.
+    takes_any_path: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -94,7 +102,7 @@ pub(crate) struct Probes {
     pub(crate) metrics: fn(usize) -> Box<dyn Count>,
 }
 
-/// What an operator has configured.
+/// The configuration by an operator.
 pub(crate) struct Operations {
     pub(crate) probes: Option<Probes>,
     pub(crate) probes_beside_service: bool,
@@ -117,9 +125,11 @@ impl Shared {
         wakers: Vec<mio::Waker>,
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
+        let scheduling = application.scheduling();
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
+            takes_any_path: application.takes_any_path(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
@@ -127,12 +137,15 @@ impl Shared {
                 // First, so that the application sees the id.
                 (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
             },
+            pace: WholePace::of(&*application),
             application,
             loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
-            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue),
+            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue)
+                .asking(scheduling.clone(), limits.queue_time),
+            scheduling,
             watch: Watch::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
@@ -150,6 +163,12 @@ impl Shared {
             entrance,
             limits,
         })
+    }
+
+    /// Has the application give back what it keeps on this thread between two calls, because the thread is about to wait.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        scheduling::rest(self.scheduling.as_ref());
     }
 
     /// Sets how threads are started from now on.
@@ -199,8 +218,11 @@ impl Shared {
             self.limits.own_body(),
             Arc::clone(&self.pool),
         );
-        let exchange = exchange.with_body_limits(self.limits.body, self.least_body);
-        let mut work = Work::new(exchange.with_hook(self.response_hook.clone()));
+        let exchange = exchange
+            .with_body_limits(self.limits.body, self.least_body)
+            .with_paths(self.takes_any_path)
+            .with_hook(self.response_hook.clone());
+        let mut work = Work::new(exchange, Arc::clone(&self.drop_queue));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();

@@ -9,7 +9,7 @@ use crate::operations::{Count, Entry, Exposition, Log, Places};
 use crate::request::Relayed;
 use crate::{Metrics, Request};
 
-/// What an operator wants to know about responses.
+/// The access log, metrics and spans, which an operator wants to know of responses.
 pub(crate) struct Observation {
     pub(crate) log: Option<Box<dyn Log>>,
     pub(crate) metrics: Option<Box<dyn Count>>,

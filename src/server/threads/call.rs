@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::pace::{Hook, Opinion, Pace};
 
@@ -24,6 +24,9 @@ pub(crate) struct Call {
     pub(crate) endpoint: Cell<Option<Pace>>,
     /// Since when an endpoint that is not known to be fast has been running.
     since: Cell<Option<Instant>>,
+    /// Since when the handler has been waiting for something that others need as well, and how long it has waited before.
+    queueing_since: Cell<Option<Instant>>,
+    pub(crate) queued: Cell<Duration>,
     earlier: RefCell<Option<Earlier>>,
 }
 
@@ -42,6 +45,8 @@ impl Call {
             moves: Cell::new(0),
             endpoint: Cell::new(None),
             since: Cell::new(None),
+            queueing_since: Cell::new(None),
+            queued: Cell::new(Duration::ZERO),
             earlier: RefCell::new(None),
         }
     }
@@ -50,9 +55,11 @@ impl Call {
     pub(crate) fn leave_loop(&self, index: usize) {
         self.index.set(index);
         self.endpoint.set(None);
+        self.queued.set(Duration::ZERO);
         self.is_expected_back.set(true);
         let cell = &self.engine.cells[index];
         cell.endpoint.store(0, Ordering::Relaxed);
+        cell.is_queueing.store(false, Ordering::Relaxed);
         self.moves.set(cell.baton.moves() + 1);
     }
 
@@ -120,6 +127,7 @@ impl Call {
 impl Hook for Rc<Call> {
     fn starting(&self, pace: Pace) {
         self.endpoint.set(Some(pace));
+        self.engine.shared.pace.note(pace);
         match pace.opinion() {
             // Left over from a call that panicked.
             Opinion::Quick => self.since.set(None),
@@ -143,7 +151,8 @@ impl Hook for Rc<Call> {
 
     fn finished(&self, pace: Pace) {
         if let Some(since) = self.since.take() {
-            if since.elapsed() < LONG {
+            // The time for which it has waited for others is not its own.
+            if since.elapsed().saturating_sub(self.queued.get()) < LONG {
                 pace.found_quick();
             } else if pace.opinion() == Opinion::Slow {
                 pace.found_slow();
@@ -157,5 +166,18 @@ impl Hook for Rc<Call> {
             pace.found_slow();
         }
         self.pass(PassReason::Said);
+    }
+
+    fn queueing(&self, is_waiting: bool) {
+        if is_waiting {
+            self.queueing_since.set(Some(Instant::now()));
+        } else if let Some(since) = self.queueing_since.take() {
+            self.queued.set(self.queued.get().saturating_add(since.elapsed()));
+        }
+        // Whoever has the loop now is not the one that waits.
+        if !self.has_lost_loop() {
+            let cell = &self.engine.cells[self.index.get()];
+            cell.is_queueing.store(is_waiting, Ordering::Relaxed);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use super::baton::Baton;
 use crate::Application;
@@ -24,6 +24,8 @@ pub(crate) struct LoopCell {
     pub(crate) thread: AtomicU32,
     /// The endpoint that runs while the loop is released, as [`Pace::index`](crate::pace::Pace::index) plus one.
     pub(crate) endpoint: AtomicU32,
+    /// True if that endpoint waits for something that others need as well.
+    pub(crate) is_queueing: AtomicBool,
 }
 
 impl Engine {
@@ -53,11 +55,12 @@ impl Engine {
 }
 
 impl LoopCell {
-    fn new(event_loop: EventLoop) -> LoopCell {
+    pub(super) fn new(event_loop: EventLoop) -> LoopCell {
         LoopCell {
             baton: Baton::new(event_loop),
             thread: AtomicU32::new(0),
             endpoint: AtomicU32::new(0),
+            is_queueing: AtomicBool::new(false),
         }
     }
 }

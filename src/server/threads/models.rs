@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use loom::sync::{Arc, Condvar, Mutex};
+use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 use loom::thread;
 
 use super::baton::{Baton, Held};
@@ -91,6 +91,11 @@ impl Server {
     /// The same as `EventLoop::turn`: takes back what has come, sleeps when there is nothing to do, and returns what is
     /// to be handled next; nothing once every request has its response.
     fn turn(&self, held: &mut Held<'_, Loop>) -> Option<u32> {
+        self.turn_resting(held, || ())
+    }
+
+    /// The same, with what the application gives back before the thread waits.
+    fn turn_resting(&self, held: &mut Held<'_, Loop>, mut rest: impl FnMut()) -> Option<u32> {
         loop {
             while let Some(connection) = self.inbox.pop() {
                 held.answered.push(connection);
@@ -102,6 +107,7 @@ impl Server {
                 return None;
             }
             if self.inbox.fall_asleep() {
+                rest();
                 self.poll.sleep();
             }
             self.inbox.wake_up();
@@ -158,6 +164,60 @@ fn two_threads_answer_two_connections_whoever_has_the_loop() {
 #[test]
 fn three_threads_answer_two_connections_whoever_has_the_loop() {
     check_serving(&[1, 2], 3);
+}
+
+/// A lock of the application that a thread keeps from one call to the next, as `Scheduling` allows.
+struct Kept<'l> {
+    lock: &'l Mutex<u32>,
+    guard: Option<MutexGuard<'l, u32>>,
+}
+
+impl Kept<'_> {
+    /// A handler that needs the lock.
+    fn call(&mut self) {
+        let guard = self.guard.get_or_insert_with(|| self.lock.lock().unwrap());
+        **guard += 1;
+    }
+
+    fn rest(&mut self) {
+        self.guard = None;
+    }
+}
+
+/// Every thread gives the lock back before it waits for events, for another order, or for the end: otherwise a thread that
+/// needs the lock to bring its connection back would wait for one that waits for the connection.
+#[test]
+fn a_lock_that_is_kept_between_calls_is_never_kept_over_a_wait() {
+    check(|| {
+        let server = Server::new(&[1, 2]);
+        let lock = Arc::new(Mutex::new(0));
+        let over = Arc::new(Poll::new());
+        // The same as `Runner::live`: what it keeps is dropped with the model, so it must not end before all is over.
+        let live = |server: &Server, lock: &Mutex<u32>, over: &Poll| {
+            let mut kept = Kept { lock, guard: None };
+            let Some(mut held) = server.baton.take_up() else { return };
+            while let Some(connection) = server.turn_resting(&mut held, || kept.rest()) {
+                server.baton.put_down(held);
+                kept.call();
+                let Some(again) = server.baton.take_up() else {
+                    kept.rest();
+                    server.leave(connection);
+                    return over.sleep();
+                };
+                held = again;
+                held.answered.push(connection);
+            }
+            kept.rest();
+            over.wake();
+        };
+        let other = {
+            let (server, lock, over) = (Arc::clone(&server), Arc::clone(&lock), Arc::clone(&over));
+            thread::spawn(move || live(&server, &lock, &over))
+        };
+        live(&server, &lock, &over);
+        other.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 2);
+    });
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) const FIELD: &str = "csrf_token";
 /// The cookie of clients that have no session, without its prefix.
 const COOKIE: &str = "csrf";
 
-/// What a token is a MAC of, before its salt.
+/// The text before the salt of which a token is a MAC.
 const PURPOSE: &[u8] = b"hansel CSRF token, version 1";
 
 /// The letters of the salt, which make each token different: 256 random bits.
@@ -44,7 +44,7 @@ const SALT: usize = 43;
 pub struct CsrfToken {
     tokens: Arc<Tokens>,
     session: Option<Session>,
-    /// What the client has sent instead of a session.
+    /// The value that the client has sent instead of a session.
     sent: Option<Id>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Tokens {
     written: Mutex<Written>,
 }
 
-/// What was written for the response.
+/// The token that was written for the response.
 #[derive(Default)]
 struct Written {
     /// The sessions that tokens were written for, or none. There is more than one only by mistake.

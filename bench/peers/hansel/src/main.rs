@@ -1,62 +1,54 @@
-//! hansel, with its defaults except for the deadline of idle connections.
+//! hansel as its documentation shows it, with its defaults except for the deadline of idle connections.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
-use hansel::{Application, IntoApplication, IntoResponse, Limits, Request, Response, Server, StatusCode};
+use hansel::files::Files;
+use hansel::{App, IntoResponse, Limiter, Limits, Request, Response, Routes, Server};
 use work::{ITEM_HEADERS, Settings};
 
 fn main() -> std::io::Result<()> {
     let settings = Settings::of_arguments();
     let limits = Limits::new().idle(work::IDLE);
+    let limiter = Arc::new(Limiter::new());
+    let [locked, held] = [Arc::clone(&limiter), Arc::clone(&limiter)];
+    let routes = Routes::new()
+        .get("/", || work::HELLO)
+        .get("/user/{id}", |id: &str| work::user(id))
+        .get("/shops/{shop}/items/{item}", item_page)
+        .get("/json", || {
+            Response::new(work::json()).with_header("Content-Type", "application/json")
+        })
+        .get("/10k", || work::ten_kb())
+        .get("/1m", || work::one_mb())
+        .post("/upload", upload)
+        .get("/sleep", slow)
+        .get("/locked", move || {
+            work::locked(locked.wait(work::lock));
+            work::HELLO
+        })
+        .get("/held", move || {
+            work::held(held.wait(work::lock));
+            work::HELLO
+        });
+    let mut app = App::new(routes.mount("/files", Files::new(work::files())));
+    if settings.locks {
+        app = app.scheduling(limiter);
+    }
     Server::bind(settings.address())?
         .loops(settings.loops)
         .threads(settings.threads)
         .limits(limits)
         .quiet()
-        .serve(Work {
-            quick: quick.into_application(),
-            slow: slow.into_application(),
-        })
+        .serve(app)
 }
 
-/// Two functions, so that what the server learns about the pace of one does not affect the other.
-struct Work<Q, S> {
-    quick: Q,
-    slow: S,
-}
-
-impl<Q: Application, S: Application> Application for Work<Q, S> {
-    fn call(&self, request: &Request) -> Response {
-        match request.segment(0) {
-            Some("sleep") => self.slow.call(request),
-            _ => self.quick.call(request),
-        }
-    }
-}
-
-fn quick(request: &Request) -> Response {
-    let mut path = request.segments();
-    let route = [(); 5].map(|()| path.next());
-    match (request.method().as_str(), route) {
-        ("GET", [None, ..]) => work::HELLO.into_response(),
-        ("GET", [Some("user"), Some(id), None, ..]) => work::user(id).into_response(),
-        ("GET", [Some("shops"), Some(shop), Some("items"), Some(item), None]) => item_page(request, shop, item),
-        ("GET", [Some("json"), None, ..]) => {
-            Response::new(work::json()).with_header("Content-Type", "application/json")
-        }
-        ("GET", [Some("10k"), None, ..]) => work::ten_kb().into_response(),
-        ("GET", [Some("1m"), None, ..]) => work::one_mb().into_response(),
-        ("POST", [Some("upload"), None, ..]) => upload(request).into_response(),
-        _ => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-fn slow(_: &Request) -> &'static str {
+fn slow() -> &'static str {
     work::sleep();
     work::HELLO
 }
 
-fn item_page(request: &Request, shop: &str, item: &str) -> Response {
+fn item_page(shop: &str, item: &str, request: &Request) -> Response {
     let page = work::item_page(shop, item, request.query(), request.header("Cookie"));
     let mut response = page.into_response();
     for (name, value) in ITEM_HEADERS {

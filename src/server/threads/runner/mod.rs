@@ -7,11 +7,12 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::date::Date;
 use crate::pace::{self, Opinion};
 use crate::report;
+use crate::scheduling;
 use crate::threads;
 
 use super::call::Call;
@@ -43,8 +44,15 @@ fn hire(
 ) -> io::Result<()> {
     let hired = Arc::clone(engine);
     let live = move || {
-        let first = first().unwrap_or_else(|| hired.shared.crew.wait(Duty::Sent));
-        Runner::new(hired).live(first);
+        let shared = Arc::clone(&hired.shared);
+        scheduling::run_thread(shared.scheduling.as_ref(), || {
+            // A panic in here is one of this crate, and must end the process whatever runs around it.
+            threads::guard(|| {
+                let first = first().unwrap_or_else(|| hired.shared.crew.wait(Duty::Sent));
+                Runner::new(hired).live(first);
+            });
+        });
+        shared.crew.left();
     };
     threads::start(format!("hansel-{}", engine.shared.crew.alive()), Box::new(live))?;
     Ok(())
@@ -110,9 +118,9 @@ impl Runner {
                 }
                 Order::Leave => break,
             };
+            self.shared.rest();
             order = self.shared.crew.wait(duty);
         }
-        self.shared.crew.left();
     }
 
     /// Acquires loop `index`, and works until it loses the loop or the loop ends. Returns its duty then.
@@ -185,7 +193,8 @@ impl Runner {
                 held.now = Instant::now();
             }
             if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
-                let took = held.now - began;
+                // The time for which it has waited for others is not its own.
+                let took = (held.now - began).saturating_sub(self.call.queued.get());
                 held.observe_call(pace, took);
             }
             self.bring_back(connection, &mut held, index);
@@ -231,7 +240,10 @@ impl Runner {
             self.date.refresh(Instant::now());
             self.observer.begin(since);
             self.call.endpoint.set(None);
+            self.call.queued.set(Duration::ZERO);
             self.serve(&mut connection, Some(since));
+            // Whoever has the loop may wait for what it keeps.
+            self.shared.rest();
             // There was no loop for others to take over, so the opinion on the endpoint decides.
             let pace = self.call.endpoint.get();
             connection.note_pace(pace.is_some_and(|pace| pace.opinion() == Opinion::Slow));

@@ -170,7 +170,6 @@ impl Runner {
             mut response,
             span,
             since,
-            drop_queue: _,
         } = parked;
         self.observer.begin(since);
         self.send_response(&mut response, span, connection)
@@ -214,7 +213,6 @@ impl Runner {
                 response,
                 span,
                 since: self.observer.since(),
-                drop_queue: Arc::clone(&self.shared.drop_queue),
             }));
         }
     }
@@ -281,7 +279,10 @@ impl Runner {
         *span = RequestSpan::of(request);
         span.run(|| {
             contain_or(
-                || self.shared.application.call(request),
+                || match self.shared.pace.current() {
+                    None => self.shared.application.call(request),
+                    Some(pace) => pace.run(|| self.shared.application.call(request)),
+                },
                 |panic| self.panicked(request, panic),
             )
         })
@@ -335,6 +336,8 @@ impl Runner {
     /// Puts what is not in the send buffer where it can be sent, or sends it if a thread has to.
     #[inline(never)]
     fn send_payload(&self, payload: Payload, work: &mut Work, transport: &Transport) -> io::Result<()> {
+        // It may have to wait for the client or a disk.
+        self.shared.rest();
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
             payload => {
