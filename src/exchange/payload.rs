@@ -100,7 +100,7 @@ impl Payload {
         match self {
             Payload::None => hook.call(Done::Sent),
             Payload::Bytes { on_done, .. } | Payload::File(_, on_done) | Payload::Pushed(_, _, on_done) => {
-                *on_done = Some(hook)
+                *on_done = Some(hook);
             }
             Payload::Source(source, _) => source.on_done = Some(hook),
         }
