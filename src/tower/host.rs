@@ -233,7 +233,7 @@ impl Host {
 
     /// Responds to a call, and writes the body as far as that takes a thread.
     fn finish(&self, call: &Call<Reply>, mut exchange: Exchange, mut response: Response, asked: Asked) {
-        let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
+        let (reply, rest) = asked.respond(&mut exchange, &mut response, (&self.pool, &self.clock));
         if call.respond(reply).is_err() {
             let request = &exchange.request;
             report::warn!(

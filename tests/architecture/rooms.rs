@@ -179,7 +179,7 @@ const CRATE: Rooms = &[
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["panics.rs", "request", "topic", "report.rs"]),
-    ("topic", &["lock.rs"]),
+    ("topic", &["lock.rs", "deadline.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
     ("limiter.rs", &["scheduling.rs", "pace.rs"]),
     ("scheduling.rs", &["report.rs", "panics.rs"]),

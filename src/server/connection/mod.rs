@@ -6,7 +6,7 @@ pub(crate) mod drop_queue;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
-mod pushed;
+pub(crate) mod pushed;
 pub(crate) mod pushing;
 mod readiness;
 mod receiving;
@@ -17,7 +17,7 @@ pub(crate) mod work;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::Step;
+use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
 use crate::server::connection::lane::Lane;
@@ -172,6 +172,12 @@ impl Connection {
         } else {
             self.readiness.writable && self.wait.reason == Waits::Client
         }
+    }
+
+    /// Returns true if it subscribes to a topic, or is about to.
+    pub(crate) fn subscribes(&self) -> bool {
+        let is_about_to = |work: &Work| matches!(work.payload, Payload::Pushed(_));
+        self.pushed.is_some() || self.work.as_deref().is_some_and(is_about_to)
     }
 
     /// Makes the response that is being sent the last one.

@@ -186,7 +186,10 @@ impl Runner {
             return;
         };
         match self.shared.share.take(self.shared.told_apart(connection.peer)) {
-            Some(part) => subscription.counted = Some(Box::new(part)),
+            Some(part) => {
+                subscription.counted = Some(Box::new(part));
+                self.shared.topics.add(subscription.subscriber.topic());
+            }
             None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
         }
     }
@@ -311,13 +314,23 @@ impl Runner {
     #[inline(never)]
     fn report(&mut self, work: &mut Work) {
         let answered = work.exchange.answered.take();
-        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        let request = &work.exchange.request;
+        let is_probe = self.shared.health.takes(Lane::Service, request);
+        let is_whole = match (&mut work.payload, &answered) {
+            // Its line is written when it ends.
+            (Payload::Pushed(subscribed), Some(answered)) => {
+                subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
+                false
+            }
+            _ => true,
+        };
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(
                 &self.shared.observation,
                 self.call.index.get(),
-                &work.exchange.request,
+                request,
                 answered,
+                is_whole,
                 &mut self.date,
             );
         }
