@@ -300,7 +300,7 @@ pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
-pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
+pub use request::{BodyError, BodyReader, HeaderError, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{
     Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
 };

@@ -60,7 +60,6 @@ mod conditions;
 mod content_types;
 mod embedded;
 mod encodings;
-mod fields;
 mod listing;
 mod names;
 mod ranges;
