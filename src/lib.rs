@@ -283,8 +283,8 @@ pub use dispatch::Query;
 pub use dispatch::regex;
 #[doc(inline)]
 pub use dispatch::{
-    Chain, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State,
-    Verbs, mount,
+    Chain, ClientDeadline, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits,
+    Routes, State, Verbs, mount,
 };
 #[cfg(feature = "etags")]
 pub use etags::ETags;

@@ -75,11 +75,11 @@ fn types_keep_their_traits() {
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);
     all!(is_clone: Extension<Server>, Needs);
-    all!(is_debug: LimitExtremes, RouteLimits);
-    all!(is_send: LimitExtremes, RouteLimits);
-    all!(is_sync: LimitExtremes, RouteLimits);
-    all!(is_clone: LimitExtremes, RouteLimits);
-    all!(is_eq: LimitExtremes, RouteLimits);
+    all!(is_debug: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_send: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_sync: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_clone: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_eq: hansel::ClientDeadline, LimitExtremes, RouteLimits);
     #[cfg(feature = "compression")]
     {
         all!(is_debug: hansel::Compression, hansel::Decompression);

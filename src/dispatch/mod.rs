@@ -42,6 +42,7 @@
 mod arguments;
 mod by_method;
 mod chain;
+mod client_deadline;
 mod crumb;
 mod extract;
 mod handler;
@@ -70,6 +71,7 @@ use std::sync::Arc;
 
 pub use arguments::Argument;
 pub use chain::Chain;
+pub use client_deadline::ClientDeadline;
 pub(crate) use crumb::Both;
 pub use crumb::{Crumb, Decision, Observer, Why};
 pub use extract::*;

@@ -10,7 +10,7 @@ use super::in_force::InForce;
 use super::{Arrived, Crumb, Decision, Dispatch, MethodSet, Miss, Observer, Reply, RouteLimits, Why};
 use crate::Response;
 use crate::pace::Pace;
-use crate::request::{Allowed, Mark, Request, Segments};
+use crate::request::{Mark, Request, Segments, TimeLimits};
 
 /// A walk along the path of a request.
 ///
@@ -71,9 +71,11 @@ struct Position<'r> {
 struct Outside {
     /// The limit of a body, if the part has another.
     body: Option<(u64, bool)>,
-    allowed: Allowed,
-    /// The number of bounds on concurrency.
-    levels: usize,
+    time: TimeLimits,
+    /// The number of bounds on concurrency, if anything is in force.
+    levels: Option<usize>,
+    /// What was wrong with the client's deadline, if the part has another one.
+    malformed: Option<Option<String>>,
 }
 
 /// The purpose of a walk.
@@ -245,13 +247,13 @@ impl<'r> Walk<'r> {
     fn unless_it_hides(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
         let pattern = self.request.endpoint_record().map(|record| record.borrow().len());
         let before = self.position(pattern);
-        let allowed = self.request.allowed();
+        let time = self.request.time_limits();
         self.follows_miss = true;
         let reply = inner(self);
         let is_404 = |response: &Response| response.status() == http::StatusCode::NOT_FOUND;
         if reply.is_ok() && self.has_taken_any && self.response.as_ref().is_some_and(is_404) {
             self.response = None;
-            self.request.allow(allowed);
+            self.request.limit_time(time);
             self.go_back(before);
             return Err(Miss::NotFound);
         }
@@ -501,7 +503,11 @@ impl<'r> Walk<'r> {
             return true;
         }
         let exceeded = checks_body.then(|| self.request.body.exceeded()).flatten();
-        let (refusal, why) = if let Some((len, most)) = exceeded {
+        let malformed = self.in_force.as_ref().and_then(|limits| limits.malformed.as_deref());
+        let (refusal, why) = if let Some(reason) = malformed {
+            let refusal = Response::refusal(http::StatusCode::BAD_REQUEST, &reason);
+            (refusal, Why::Other(reason.to_owned().into()))
+        } else if let Some((len, most)) = exceeded {
             (Response::too_large(most), Why::TooLarge { len, most })
         } else if let Some(most) = self.fills_up() {
             let reason = "too many requests are being handled";
@@ -582,13 +588,26 @@ impl<'r> Walk<'r> {
         if self.observer.is_some() && !limits.is_empty() {
             self.tell("Limits", "", &limits.to_string(), Decision::Descend);
         }
-        let outside = Outside {
+        let mut outside = Outside {
             body: limits.body_bytes().map(|most| self.request.body.limit.set(most)),
-            allowed: self.request.allowed(),
-            levels: self.in_force.as_ref().map_or(0, |limits| limits.levels()),
+            time: self.request.time_limits(),
+            levels: self.in_force.as_ref().map(|limits| limits.levels()),
+            malformed: None,
         };
-        if let (Some(allowed), true) = (limits.allowed(), self.keeps_refusals()) {
-            self.request.allow(allowed);
+        let mut time = outside.time;
+        if let Some(allowed) = limits.allowed() {
+            time.of_route = allowed;
+        }
+        if let Some(deadline) = limits.of_clients() {
+            let (of_client, malformed) = match deadline.read(self.request) {
+                Ok(of_client) => (of_client, None),
+                Err(reason) => (None, Some(reason)),
+            };
+            time.of_client = of_client;
+            outside.malformed = Some(self.set_malformed(malformed));
+        }
+        if self.keeps_refusals() {
+            self.request.limit_time(time);
         }
         if let Some(concurrency) = limits.concurrent() {
             self.in_force.get_or_insert_default().add(concurrency);
@@ -603,12 +622,23 @@ impl<'r> Walk<'r> {
         }
         // Once an endpoint was called, its time is that of the response.
         if !(has_arrived && self.purpose == Purpose::Respond) {
-            self.request.allow(outside.allowed);
+            self.request.limit_time(outside.time);
         }
-        match &mut self.in_force {
-            Some(limits) if outside.levels > 0 => limits.truncate(outside.levels),
-            limits => *limits = None,
+        if let Some(malformed) = outside.malformed {
+            self.set_malformed(malformed);
         }
+        match (&mut self.in_force, outside.levels) {
+            (Some(limits), Some(levels)) => limits.truncate(levels),
+            (limits, _) => *limits = None,
+        }
+    }
+
+    /// Sets what is wrong with the client's deadline. Returns what was before.
+    fn set_malformed(&mut self, malformed: Option<String>) -> Option<String> {
+        if malformed.is_none() && self.in_force.is_none() {
+            return None;
+        }
+        std::mem::replace(&mut self.in_force.get_or_insert_default().malformed, malformed)
     }
 
     #[cold]

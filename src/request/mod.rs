@@ -42,7 +42,7 @@ pub(crate) use context::{Context, Mark, Shared, Values, shared_types};
 pub(crate) use copy::RequestCopy;
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
-pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
+pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch, TimeLimits};
 pub use id::RequestId;
 use innermost::{Innermost, Outer};
 pub use path::Segments;
@@ -523,14 +523,14 @@ impl Request {
     }
 
     /// Returns how long the handler may take.
-    pub(crate) fn allowed(&self) -> Allowed {
-        self.handler_time.as_ref().map_or(Allowed::Server, HandlerTime::get)
+    pub(crate) fn time_limits(&self) -> TimeLimits {
+        self.handler_time.as_ref().map(HandlerTime::get).unwrap_or_default()
     }
 
     /// Sets how long the handler may take, counted from its beginning.
-    pub(crate) fn allow(&self, allowed: Allowed) {
+    pub(crate) fn limit_time(&self, limits: TimeLimits) {
         if let Some(time) = &self.handler_time {
-            time.set(allowed);
+            time.set(limits);
         }
     }
 
