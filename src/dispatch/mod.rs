@@ -48,7 +48,6 @@ mod extract;
 mod handler;
 mod hook_runs;
 mod hooks;
-mod in_force;
 mod into_dispatch;
 mod kept;
 mod limits;

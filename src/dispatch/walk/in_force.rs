@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::limits::{Concurrency, Running};
+use crate::dispatch::limits::{Concurrency, Running};
 
 /// Bounds on how many requests are handled at once, the outermost first, and what is wrong with the deadline of the client.
 ///
