@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod done;
+mod download;
 mod error;
 mod file;
 mod filter;

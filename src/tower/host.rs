@@ -206,7 +206,7 @@ impl Host {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
             let watch: Arc<dyn HandlerWatch> = Arc::clone(call) as Arc<dyn HandlerWatch>;
-            exchange.request.handler_time = Some(HandlerTime::watched_by(watch));
+            exchange.request.handler_time = Some(HandlerTime::watched_by(watch, self.limits.handler));
             let mut response = exchange.call(
                 |request| application.call(request),
                 |request| application.note_endpoint(request),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 
@@ -118,7 +118,7 @@ impl Runner {
             transport.link.keep_copy(&work.exchange.request);
         }
         if self.shared.shortest_deadline.is_some() {
-            watch_handler(work, transport);
+            watch_handler(work, transport, self.shared.limits.handler);
         }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
@@ -367,10 +367,10 @@ impl Runner {
 
 /// Lets the route of the request set its deadline. The one before it on the connection may have had another.
 #[cold]
-fn watch_handler(work: &mut Work, transport: &Transport) {
+fn watch_handler(work: &mut Work, transport: &Transport, of_server: Option<Duration>) {
     let link = Arc::clone(&transport.link);
     link.claim.allow(Allowed::Server);
-    work.exchange.request.handler_time = Some(HandlerTime::watched_by(link));
+    work.exchange.request.handler_time = Some(HandlerTime::watched_by(link, of_server));
 }
 
 /// Drops what was set on the request, each value whatever the others do. That is user code, which must not run while
