@@ -32,7 +32,8 @@ pub use redirect::local_path;
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///
 /// The server adds what is missing: Content-Length or chunked framing, Date, Connection, and a Content-Type for text. Most
-/// handlers return something simpler that is converted into one: see [`IntoResponse`].
+/// handlers return something simpler that is converted into one: see [`IntoResponse`]. [`Response::new`] converts it where a
+/// header is to be added.
 ///
 /// ```
 /// use hansel::{Response, StatusCode};
@@ -78,9 +79,20 @@ impl Default for Response {
 }
 
 impl Response {
-    /// Creates a response with status 200 and this body.
-    pub fn new(body: impl Into<Body>) -> Response {
-        Response::of(body.into())
+    /// Creates the response that a handler would give by returning this value: for text, bytes and a [`Body`], 200 with that
+    /// body; see [`IntoResponse`] for the others.
+    ///
+    /// ```
+    /// use hansel::{Html, Response, StatusCode};
+    ///
+    /// let busy = Response::new(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "10");
+    /// assert_eq!(busy.status(), 503);
+    /// let page = Response::new(Html("<h1>Hansel</h1>")).with_header("Cache-Control", "no-store");
+    /// assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
+    /// ```
+    #[inline]
+    pub fn new(value: impl IntoResponse) -> Response {
+        value.into_response()
     }
 
     #[inline]
