@@ -502,6 +502,10 @@ impl Application for App {
         }
     }
 
+    fn patterns_of(&self, pace: u16) -> String {
+        self.routes().patterns_of(pace)
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         self.response_hook.clone()
     }

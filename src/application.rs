@@ -62,6 +62,12 @@ pub trait Application: Send + Sync + 'static {
     #[doc(hidden)]
     fn note_endpoint(&self, _request: &Request) {}
 
+    /// Returns the patterns of the endpoint whose pace has this index, for a server that ends before its handler does.
+    #[doc(hidden)]
+    fn patterns_of(&self, _pace: u16) -> String {
+        String::new()
+    }
+
     /// Returns the hook that is called with each response before it is sent, also with those that the server makes without
     /// the application. The default, `None`, costs nothing.
     fn response_hook(&self) -> Option<ResponseHook> {
@@ -141,6 +147,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).note_endpoint(request);
     }
 
+    fn patterns_of(&self, pace: u16) -> String {
+        (**self).patterns_of(pace)
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
     }
@@ -181,6 +191,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn note_endpoint(&self, request: &Request) {
         (**self).note_endpoint(request);
+    }
+
+    fn patterns_of(&self, pace: u16) -> String {
+        (**self).patterns_of(pace)
     }
 
     fn response_hook(&self) -> Option<ResponseHook> {

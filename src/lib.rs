@@ -311,7 +311,7 @@ pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Drained, Handle, Limits, Listener, Server};
+pub use server::{Drained, Handle, Limits, Listener, RunningHandler, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
 pub use sessions::{Csrf, CsrfToken, Session, Sessions};

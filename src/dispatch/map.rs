@@ -6,6 +6,7 @@ use std::panic::Location;
 use super::needs::{Life, Needs, SharedState, StateCheck};
 use super::{LimitExtremes, MethodSet, RouteLimits};
 use crate::Response;
+use crate::pace::Pace;
 use crate::seen::{Seen, in_subtrees};
 
 /// The map of an application: every endpoint that is known before a request.
@@ -27,6 +28,8 @@ use crate::seen::{Seen, in_subtrees};
 #[derive(Clone, Debug, Default)]
 pub struct Map {
     places: Vec<Place>,
+    /// The paces by which places are timed, each with the index of its place.
+    paces: Vec<(Pace, usize)>,
     prefix: String,
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
@@ -126,6 +129,23 @@ impl Map {
             name: None,
             limits: self.limits.clone(),
         });
+    }
+
+    /// Notes the pace by which the place that was added last is timed.
+    pub(super) fn timed_by(&mut self, pace: Pace) {
+        if let Some(last) = self.places.len().checked_sub(1) {
+            self.paces.push((pace, last));
+        }
+    }
+
+    /// Returns the patterns that are timed by the pace with this index. There are several if they lead to the same function.
+    pub(crate) fn patterns_of(&self, index: u16) -> String {
+        let pace = Pace::of_index(index);
+        let timed = self.paces.iter().filter(|(other, _)| *other == pace);
+        let patterns: Vec<&str> = timed
+            .filter_map(|(_, index)| Some(&*self.places.get(*index)?.pattern))
+            .collect();
+        patterns.join(" or ")
     }
 
     /// Names the place that was added last.

@@ -43,6 +43,7 @@ pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
 pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
 pub use id::RequestId;
+pub(crate) use id::after_fork;
 use innermost::{Innermost, Outer};
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};

@@ -41,6 +41,8 @@ mod restart;
 mod rounds;
 mod route_limits;
 mod scheduling;
+#[cfg(unix)]
+mod sharing;
 mod streams;
 mod support;
 mod threads;

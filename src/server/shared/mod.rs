@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
 pub(crate) mod observer;
+pub(crate) mod runs;
 pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
@@ -44,6 +45,7 @@ use health::Health;
 use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
+use runs::Runs;
 use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
@@ -74,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) disk: DiskPlaces,
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
+    pub(crate) runs: Runs,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -147,6 +150,7 @@ impl Shared {
                 .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
+            runs: Runs::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,
