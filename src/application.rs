@@ -91,6 +91,14 @@ pub trait Application: Send + Sync + 'static {
         None
     }
 
+    /// Returns true if handlers may begin their responses before they return: see
+    /// [`Request::respond_now`]. The default, `false`, costs nothing.
+    ///
+    /// A server asks once, at its start. An application around another one returns what that returns.
+    fn responds_early(&self) -> bool {
+        false
+    }
+
     /// Returns true if each call is timed inside: all calls together would say nothing.
     #[doc(hidden)]
     fn times_itself(&self) -> bool {
@@ -163,6 +171,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).scheduling()
     }
 
+    fn responds_early(&self) -> bool {
+        (**self).responds_early()
+    }
+
     fn times_itself(&self) -> bool {
         (**self).times_itself()
     }
@@ -207,6 +219,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         (**self).scheduling()
+    }
+
+    fn responds_early(&self) -> bool {
+        (**self).responds_early()
     }
 
     fn times_itself(&self) -> bool {

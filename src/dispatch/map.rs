@@ -35,6 +35,8 @@ pub struct Map {
     within: Vec<&'static str>,
     /// The hook that calls those of parts, if a part has one.
     response_hook: Option<PartHooks>,
+    /// True if a part has handlers that may respond before they return.
+    responds_early: bool,
     /// The check of the state that handlers take, if this map is made for one.
     check: Option<Box<StateCheck>>,
     /// The limits of what is being described, and the extremes of all.
@@ -253,6 +255,16 @@ impl Map {
     /// Returns the hook that calls those of parts, if a part has one.
     pub(crate) fn response_hook(&self) -> Option<PartHooks> {
         self.response_hook
+    }
+
+    /// Notes that a part has handlers that may respond before they return.
+    pub(crate) fn note_early_responses(&mut self) {
+        self.responds_early = true;
+    }
+
+    /// Returns true if a part has handlers that may respond before they return.
+    pub(crate) fn responds_early(&self) -> bool {
+        self.responds_early
     }
 
     /// Describes items of a type, unless that is under way already.

@@ -12,6 +12,7 @@ mod corpus;
 mod crew;
 mod crowds;
 mod deadlines;
+mod early;
 #[cfg(unix)]
 mod endings;
 #[cfg(unix)]

@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
+    /// Handlers may respond before they return.
+    pub(crate) responds_early: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -133,6 +135,7 @@ impl Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
+            responds_early: application.responds_early(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
