@@ -11,6 +11,7 @@ mod origin;
 mod pushed;
 mod rare;
 mod redirect;
+mod writer;
 
 use std::fmt;
 use std::panic::Location;
@@ -33,6 +34,8 @@ pub use origin::Origin;
 pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
+pub(crate) use writer::Answer;
+pub use writer::ResponseWriter;
 
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///
