@@ -1,0 +1,158 @@
+//! The environ of a request: a copy of a template, and what differs from it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use hansel::{Request, Version};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// So many spellings of header names are remembered. Clients choose them.
+const REMEMBERED: usize = 1024;
+
+pub(crate) struct Environ {
+    template: Py<PyDict>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    keys: HashMap<Box<str>, Option<Py<PyString>>>,
+    address: Option<(IpAddr, Py<PyString>)>,
+}
+
+impl Environ {
+    pub(crate) fn new(template: Py<PyDict>) -> Environ {
+        Environ {
+            template,
+            remembered: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn of<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.template.bind(py).copy()?;
+        let method = request.method().as_str();
+        if method != "GET" {
+            environ.set_item(intern!(py, "REQUEST_METHOD"), method)?;
+        }
+        let path = request.path();
+        if path != "/" {
+            environ.set_item(intern!(py, "PATH_INFO"), decoded(py, path))?;
+        }
+        if let Some(query) = request.query().filter(|query| !query.is_empty()) {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes()))?;
+        }
+        if request.version() == Version::HTTP_10 {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+        }
+        if request.scheme() == "https" {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
+        }
+        // Copying and setting may run a finalizer, which may let another thread run: it must not wait for this one.
+        let mut remembered = self.remembered.try_lock().ok();
+        if let Some(client) = request.client() {
+            let text = client_address(py, client, remembered.as_deref_mut());
+            environ.set_item(intern!(py, "REMOTE_ADDR"), text)?;
+        }
+        if let Some(peer) = request.peer() {
+            environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+        }
+        for (name, value) in request.headers() {
+            let Some(key) = key_of(py, name, remembered.as_deref_mut()) else {
+                continue;
+            };
+            let text = latin1(py, value);
+            // Only a repeated field is there already: the template has none.
+            match environ.get_item(&key)? {
+                None => environ.set_item(key, text)?,
+                Some(first) => {
+                    // RFC 9110 §5.3; RFC 6265 §5.4 for the exception.
+                    let between = if name.eq_ignore_ascii_case("cookie") {
+                        "; "
+                    } else {
+                        ", "
+                    };
+                    environ.set_item(key, format!("{first}{between}{text}"))?;
+                }
+            }
+        }
+        Ok(environ)
+    }
+}
+
+fn client_address<'py>(py: Python<'py>, client: IpAddr, remembered: Option<&mut Remembered>) -> Bound<'py, PyString> {
+    let new = || PyString::new(py, &client.to_canonical().to_string());
+    let Some(remembered) = remembered else {
+        return new();
+    };
+    match &remembered.address {
+        Some((known, text)) if *known == client => text.bind(py).clone(),
+        _ => {
+            let text = new();
+            remembered.address = Some((client, text.clone().unbind()));
+            text
+        }
+    }
+}
+
+/// Returns the key of a field, or `None` for a field that is not passed on.
+fn key_of<'py>(py: Python<'py>, name: &str, remembered: Option<&mut Remembered>) -> Option<Bound<'py, PyString>> {
+    if let Some(known) = remembered.as_ref().and_then(|remembered| remembered.keys.get(name)) {
+        return known.as_ref().map(|key| key.bind(py).clone());
+    }
+    let key = environ_name(name).map(|key| PyString::intern(py, &key));
+    if let Some(remembered) = remembered.filter(|remembered| remembered.keys.len() < REMEMBERED) {
+        let kept = key.clone().map(Bound::unbind);
+        remembered.keys.insert(name.into(), kept);
+    }
+    key
+}
+
+/// `X_Y` and `X-Y` would be one key, so the first is dropped; `Proxy` would become `HTTP_PROXY`, which programs believe to
+/// be their own setting (CVE-2016-5385).
+fn environ_name(name: &str) -> Option<String> {
+    if name.contains('_') || name.eq_ignore_ascii_case("proxy") {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase().replace('-', "_");
+    Some(match upper.as_str() {
+        "CONTENT_TYPE" | "CONTENT_LENGTH" => upper,
+        _ => format!("HTTP_{upper}"),
+    })
+}
+
+/// PEP 3333: a native string whose characters are the octets.
+fn latin1<'py>(py: Python<'py>, octets: &[u8]) -> Bound<'py, PyString> {
+    match std::str::from_utf8(octets) {
+        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        _ => PyString::new(py, &octets.iter().map(|&octet| char::from(octet)).collect::<String>()),
+    }
+}
+
+fn decoded<'py>(py: Python<'py>, path: &str) -> Bound<'py, PyString> {
+    if !path.contains('%') {
+        return latin1(py, path.as_bytes());
+    }
+    let mut octets = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, left)) = rest.split_first() {
+        rest = left;
+        match (first, left) {
+            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    octets.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => octets.push(first),
+            },
+            _ => octets.push(first),
+        }
+    }
+    latin1(py, &octets)
+}
+
+fn digit(octet: u8) -> Option<u8> {
+    char::from(octet).to_digit(16).and_then(|digit| digit.try_into().ok())
+}

@@ -1,0 +1,99 @@
+"""`python -m hansel`: signals, exits and workers, by processes of their own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import os, sys, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/exit":
+        sys.exit(7)
+    if path == "/interrupt":
+        raise KeyboardInterrupt
+    if path == "/sleep":
+        time.sleep(float(environ["QUERY_STRING"]))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+
+def factory():
+    return application
+"""
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Any]:
+    processes: list[subprocess.Popen[str]] = []
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], int]:
+        command = [sys.executable, "-m", "hansel", "--bind", "127.0.0.1:0", *arguments]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stderr is not None
+        return process, int(process.stderr.readline().rpartition(":")[2])
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(port: int, target: str = "/") -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", target)
+    return connection.getresponse().read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_without_an_error(started: Any, number: signal.Signals) -> None:
+    process, port = started("program:factory()")
+    assert int(ask(port)) == process.pid
+    process.send_signal(number)
+    assert process.wait(10) == 0
+
+
+def test_exits_of_the_application_are_the_servers(started: Any) -> None:
+    process, port = started("program")
+    assert ask(port, "/exit").startswith(b"Internal Server Error")
+    assert process.wait(10) == 7
+    process, port = started("program")
+    ask(port, "/interrupt")
+    assert process.wait(10) == -signal.SIGINT
+
+
+def test_a_handler_that_is_cut_off_does_not_abort_the_process(started: Any) -> None:
+    process, port = started("program", "--grace", "0.1")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/sleep?1")
+    # Another request shows that the first has begun.
+    ask(port)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_workers_share_a_listener_and_are_replaced(started: Any) -> None:
+    process, port = started("program", "--workers", "2")
+    first = int(ask(port))
+    assert first != process.pid
+    os.kill(first, signal.SIGKILL)
+    assert int(ask(port)) not in (process.pid, first)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_an_application_that_cannot_be_loaded_ends_all_workers(started: Any) -> None:
+    process, _ = started("missing", "--workers", "2")
+    assert process.wait(20) == 3
