@@ -7,15 +7,12 @@ import subprocess
 command = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
 metadata = json.loads(subprocess.check_output(command))
 default_members = set(metadata["workspace_default_members"])
-features = set()
-for package in metadata["packages"]:
-    if package["id"] in default_members:
-        features.update(package["features"])
-features.discard("default")
 
 # By itself, because another member would switch its features on again.
 print("--package hansel --no-default-features")
-for feature in sorted(features):
-    print(f"--package hansel --no-default-features --features {feature}")
+for package in metadata["packages"]:
+    if package["id"] in default_members:
+        for feature in sorted(set(package["features"]) - {"default"}):
+            print(f"--package {package['name']} --no-default-features --features {feature}")
 print("")
 print("--all-features")

@@ -90,6 +90,34 @@ pub trait Application: Send + Sync + 'static {
     fn times_itself(&self) -> bool {
         false
     }
+
+    /// Returns true if the application takes paths that are not UTF-8 once they are decoded, such as `/%FF`. They are
+    /// refused otherwise, which is the default. It reads them by [`Request::path_octets`]; in
+    /// [`Request::segments`], each invalid sequence of octets is a replacement character.
+    ///
+    /// It is for gateways to programs that expect octets. A server asks once, at its start.
+    ///
+    /// ```
+    /// use hansel::{Application, Request, Response, test::Client};
+    ///
+    /// struct Octets;
+    ///
+    /// impl Application for Octets {
+    ///     fn call(&self, request: &Request) -> Response {
+    ///         Response::new(request.path_octets().into_owned())
+    ///     }
+    ///
+    ///     fn takes_any_path(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// let received = Client::new(Octets).converse(b"GET /%FF HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// assert!(received.ends_with(b"/\xFF"));
+    /// ```
+    fn takes_any_path(&self) -> bool {
+        false
+    }
 }
 
 impl<A: Application + ?Sized> Application for Arc<A> {
@@ -128,6 +156,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
     fn times_itself(&self) -> bool {
         (**self).times_itself()
     }
+
+    fn takes_any_path(&self) -> bool {
+        (**self).takes_any_path()
+    }
 }
 
 impl<A: Application + ?Sized> Application for Box<A> {
@@ -165,6 +197,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn times_itself(&self) -> bool {
         (**self).times_itself()
+    }
+
+    fn takes_any_path(&self) -> bool {
+        (**self).takes_any_path()
     }
 }
 

@@ -64,6 +64,7 @@
 //! - A [`Listener`] is one address, TCP or a Unix socket, in clear text or with [`Tls`].
 //! - [`Limits`] are the sizes and deadlines that a client must keep to. All have defaults that are on. [`RouteLimits`]
 //!   are larger or smaller ones for a part of an application.
+//! - [`Limiter`] and [`Scheduling`] are for applications whose handlers share a lock.
 //! - [`blocking`] announces that a handler is about to wait. It is never necessary: a handler that blocks is noticed.
 //! - [`AccessLog`], [`Server::health`], [`Server::metrics`], [`Server::request_ids`] are for operators.
 //! - [`Trust`] names the proxies whose forwarded headers count.
@@ -300,7 +301,9 @@ pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
 pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
-pub use response::{Body, BodyFilter, BodyWriter, Error, Html, IntoResponse, Origin, Response, Result, local_path};
+pub use response::{
+    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
+};
 pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
 pub use security_headers::SecurityHeaders;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::panics::contain;
 use crate::report;
 
-/// What an application tells the server about its threads, and is told about them:
+/// The part of an application in scheduling its calls, by what it tells the server about its threads and is told of them:
 /// see [`Application::scheduling`](crate::Application::scheduling).
 ///
 /// It is for applications whose handlers share something: the lock of an interpreter, one connection to a database, a large
@@ -35,7 +35,8 @@ use crate::report;
 pub trait Scheduling: Send + Sync + 'static {
     /// Runs a thread of the server: calls `run` once, which returns when the thread ends.
     ///
-    /// Every thread that calls the application runs inside it, also those that send its streams. The in-process
+    /// Every thread that calls the application runs inside it, also those that send its streams. Values of a response that is
+    /// given up may be dropped on another thread. The in-process
     /// [`Client`](crate::test::Client) calls the application on the thread of the test instead.
     fn run_thread(&self, run: &mut dyn FnMut()) {
         run();

@@ -15,6 +15,10 @@ PAGE_FIELDS = {
 }
 COOKIE = {"Cookie": "theme=dark; session=abc; consent=all"}
 
+DATE = "Thu, 02 Jan 2020 03:04:05 GMT"
+# In place of a body.
+RANGE, UNCHANGED = {"Range": "bytes=9-10008"}, {"If-Modified-Since": DATE}
+
 # The requests, and the expected status, body and fields of each response.
 EXCHANGES = {
     "hello": [("GET", "/?n=1", None, 200, HELLO, {})],
@@ -29,6 +33,12 @@ EXCHANGES = {
         ("POST", "/upload", b"u" * 1_000_000, 200, b"1000000", {}),
     ],
     "sleep": [("GET", "/sleep", None, 200, HELLO, {})],
+    "locked": [("GET", "/locked", None, 200, HELLO, {})],
+    "held": [("GET", "/held", None, 200, HELLO, {})],
+    "file-10k": [("GET", "/files/10k.txt", None, 200, TEN_KB, {"last-modified": DATE})],
+    "file-1m": [("GET", "/files/1m.txt", None, 200, ONE_MB, {"last-modified": DATE})],
+    "file-range": [("GET", "/files/1m.txt", RANGE, 206, ONE_MB[9:10_009], {"content-range": "bytes 9-10008/1000000"})],
+    "file-304": [("GET", "/files/10k.txt", UNCHANGED, 304, b"", {})],
     "other": [("GET", "/nothing", None, 404, None, {}), ("GET", "/user", None, 404, None, {})],
 }
 
@@ -42,6 +52,9 @@ def mistakes(server: Server, running: Running) -> dict[str, str]:
                 found[work] = mistake
     if server.name == "nginx":
         found.pop("sleep", None)
+    if not server.shares_lock:
+        found.pop("locked", None)
+        found.pop("held", None)
     return found
 
 
@@ -51,7 +64,8 @@ def mistake_in(running: Running, method, path, body, status, expected, fields) -
     try:
         # Twice on one connection: the second shows whether the first was read completely.
         for _ in range(2):
-            connection.request(method, path, body=body, headers=COOKIE)
+            more, content = (body, None) if isinstance(body, dict) else ({}, body)
+            connection.request(method, path, body=content, headers={**COOKIE, **more})
             answer = connection.getresponse()
             got = answer.read()
             asked = f"{method} {path}"

@@ -9,6 +9,8 @@ REQUESTS = {
     "proxied": ("item --connections 32", 600),
     "json": ("json --connections 32", 600),
     "pipelined": ("hello --connections 32 --depth 16", 60),
+    "file": ("file-10k --connections 32", 600),
+    "file-304": ("file-304 --connections 32", 600),
 }
 
 

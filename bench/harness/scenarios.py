@@ -31,7 +31,16 @@ class Scenario:
 
     @property
     def blocks(self) -> bool:
-        return self.work in ("sleep", "mix")
+        return self.work in ("sleep", "mix") or self.locks
+
+    @property
+    def locks(self) -> bool:
+        """Returns whether all handlers share a lock."""
+        return self.work in ("locked", "lock-mix")
+
+    @property
+    def needs_files(self) -> bool:
+        return self.work.startswith("file-")
 
     def load_arguments(self) -> list[str]:
         arguments = [self.work, "--connections", self.connections, "--depth", self.depth]
@@ -65,6 +74,10 @@ SCENARIOS = [
     named(HELLO, "close", "A connection for each request", close=True),
     Scenario("10k", "Answers of 10 kB", "10k"),
     Scenario("1m", "Answers of 1 MB, 16 connections", "1m", connections=16),
+    Scenario("file-10k", "Files of 10 kB", "file-10k"),
+    Scenario("file-1m", "Files of 1 MB, 16 connections", "file-1m", connections=16),
+    Scenario("file-range", "10 kB of a file of 1 MB", "file-range"),
+    Scenario("file-304", "A file that the client has already", "file-304"),
     Scenario("upload-1k", "Uploads of 1 kB", "upload", body=1000),
     # A body that is read as it arrives may block its handler; some servers allow that for half of their threads.
     Scenario("upload-1m", "Uploads of 1 MB, 16 connections", "upload", body=1_000_000, connections=16, threads=64),
@@ -86,6 +99,40 @@ SCENARIOS = [
         threads=256,
         warm_up=0.3,
         least_seconds=0.6,
+    ),
+    Scenario(
+        "locked-64",
+        "A lock that all handlers share, held for 20 µs by each, 64 connections",
+        "locked",
+        threads=64,
+        warm_up=0.3,
+        least_seconds=0.6,
+    ),
+    Scenario(
+        "locked-256",
+        "The same, 256 connections",
+        "locked",
+        connections=256,
+        threads=256,
+        warm_up=0.3,
+        least_seconds=0.6,
+    ),
+    Scenario(
+        "lock-mix-64",
+        "The same lock, held for 20 µs by 90 % and for 5 ms by 10 %, 64 connections",
+        "lock-mix",
+        threads=64,
+        warm_up=0.3,
+        least_seconds=1.0,
+    ),
+    Scenario(
+        "lock-mix-256",
+        "The same, 256 connections",
+        "lock-mix",
+        connections=256,
+        threads=256,
+        warm_up=0.3,
+        least_seconds=1.0,
     ),
     named(HELLO, "idle-10000", "Keep-alive, 64 connections, beside 10,000 idle ones", idle=10_000, **MANY),
     named(HELLO, "memory", "Memory of 5,000 idle connections", idle=5_000, weighs_memory=True, share_of_rounds=0.2),

@@ -19,6 +19,8 @@ SERVER_PROCESSOR, LOAD_PROCESSOR = 0, 1
 
 TEN_KB = b"ten bytes\n" * 1000
 ONE_MB = b"ten bytes\n" * 100_000
+# Thu, 02 Jan 2020 03:04:05 GMT, which the load asks about.
+MODIFIED = 1577934245
 
 
 class Unable(Exception):
@@ -32,6 +34,9 @@ class Server:
     crate: str | None = None
     # A thread stays with a connection, so there must be one for each.
     keeps_threads: bool = False
+    serves_files: bool = False
+    # Its handlers can share a lock here.
+    shares_lock: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -45,8 +50,12 @@ class Server:
 
     def command(self, port: int, scenario: Scenario) -> list[str]:
         """Returns how to start it for a scenario."""
+        if scenario.needs_files and not self.serves_files:
+            raise Unable("it has no part that serves files")
         if scenario.blocks and self.name == "limit":
             raise Unable("it parses nothing, so it can't tell what is slow")
+        if scenario.locks and not self.shares_lock:
+            raise Unable("its handlers share no lock here")
         if scenario.blocks and self.name == "nginx":
             raise Unable("it has no handlers")
         if self.name == "nginx":
@@ -56,19 +65,20 @@ class Server:
             arguments += [scenario.work, scenario.body, "close" if scenario.close else "keep"]
         else:
             arguments += [256 if self.keeps_threads else scenario.threads]
+        arguments += ["locks"] if scenario.locks else []
         return [str(self.binary), *map(str, arguments)]
 
 
 SERVERS = [
     Server("limit"),
-    Server("hansel", "hansel"),
+    Server("hansel", "hansel", serves_files=True, shares_lock=True),
     Server("hyper", "hyper"),
-    Server("axum", "axum"),
-    Server("actix-web", "actix-web"),
+    Server("axum", "axum", serves_files=True, shares_lock=True),
+    Server("actix-web", "actix-web", serves_files=True, shares_lock=True),
     Server("may_minihttp", "may_minihttp"),
     Server("ntex", "ntex"),
     Server("xitca", "xitca-web"),
-    Server("nginx"),
+    Server("nginx", serves_files=True),
     Server("astra", "astra", keeps_threads=True),
     Server("tiny_http", "tiny_http"),
     Server("rouille", "rouille"),
@@ -115,6 +125,11 @@ def nginx_configuration(port: int, loops: int) -> Path:
     files.mkdir(parents=True, exist_ok=True)
     (files / "10k").write_bytes(TEN_KB)
     (files / "1m").write_bytes(ONE_MB)
+    # What `work::files` writes for the other servers.
+    (files / "files").mkdir(exist_ok=True)
+    for name, data in {"10k.txt": TEN_KB, "1m.txt": ONE_MB}.items():
+        (files / "files" / name).write_bytes(data)
+        os.utime(files / "files" / name, (MODIFIED, MODIFIED))
     text = (BENCH / "nginx/nginx.conf").read_text()
     filled = {"PORT": str(port), "LOOPS": str(loops), "FILES": str(files)}
     filled["LISTEN"] = " reuseport" if loops > 1 else ""

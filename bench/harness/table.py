@@ -18,7 +18,7 @@ def markdown(scenario: Scenario, servers: list[Server], results: Results) -> str
     if scenario.weighs_memory:
         head, row = MEMORY_HEAD, memory_row
     else:
-        head, row = HEADS["mix" if scenario.work == "mix" else "others"], speed_row
+        head, row = HEADS["mix" if scenario.work in ("mix", "lock-mix") else "others"], speed_row
     lines = [f"### {scenario.name}: {scenario.title}", "", *head]
     present = (server for server in servers if server.name in found)
     for server in sorted(present, key=lambda server: rank(server, found[server.name])):

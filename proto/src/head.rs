@@ -72,6 +72,11 @@ impl Head {
         self.line.target.whole.text(bytes)
     }
 
+    /// Returns the index of the byte after the target. The version follows, in nine bytes, and a line end.
+    pub fn target_end(&self) -> usize {
+        self.line.target.whole.end as usize
+    }
+
     /// Returns which of the four forms the target has.
     pub fn target_form(&self) -> TargetForm {
         self.line.target.form

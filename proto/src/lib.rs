@@ -129,6 +129,7 @@
 //! | responses of unknown length | chunked; for 1.0 they end with the connection |
 //! | interim responses other than 100, trailers in responses | no |
 //! | `Upgrade`, tunnels behind CONNECT | ignored; a 2xx to CONNECT closes the connection |
+//! | WebSockets | handshake and frames, with the feature `websocket`; the 101 is the caller's to send |
 //! | clients, HTTP/2, compression, decoding of paths | no: that is for other crates |
 //!
 //! # Minimum Rust version
@@ -159,6 +160,8 @@ mod target;
 mod trailers;
 mod value;
 mod version;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

@@ -31,6 +31,8 @@ pub struct ResponseHead<'a> {
     pub default_content_type: Option<FieldValue<'static>>,
     /// The version in the status line. HTTP/1.0 is for clients that need it: then nothing is chunked.
     pub version: Version,
+    /// The reason phrase, in place of the one that belongs to the status.
+    pub reason: Option<FieldValue<'a>>,
 }
 
 impl<'a> ResponseHead<'a> {
@@ -44,6 +46,7 @@ impl<'a> ResponseHead<'a> {
             date: None,
             default_content_type: None,
             version: Version::Http11,
+            reason: None,
         }
     }
 
@@ -84,6 +87,23 @@ impl<'a> ResponseHead<'a> {
     #[must_use]
     pub const fn version(mut self, version: Version) -> ResponseHead<'a> {
         self.version = version;
+        self
+    }
+
+    /// Sets the reason phrase. RFC 9112 §4 allows the same bytes in it as in the value of a field. Clients should ignore
+    /// it.
+    ///
+    /// ```
+    /// use hansel_proto::{BodyLength, FieldBlock, FieldValue, ResponseHead};
+    ///
+    /// let fields = FieldBlock::new();
+    /// let head = ResponseHead::new(404, &fields, BodyLength::None).reason(FieldValue::new(b"No Such Crumb"));
+    /// assert_eq!(head.reason, FieldValue::new(b"No Such Crumb"));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<Option<FieldValue<'a>>>) -> ResponseHead<'a> {
+        self.reason = reason.into();
         self
     }
 }
@@ -169,7 +189,7 @@ impl Encoder {
     /// Appends the head of a response to `out`.
     pub(crate) fn encode(&mut self, response: &ResponseHead<'_>, asked: Asked, out: &mut Vec<u8>) -> Framed {
         if !self.last.as_ref().is_some_and(|last| last.is_of(response, asked)) {
-            self.prepare(Basis::of(response, asked));
+            self.prepare(Basis::of(response, asked), response.reason);
         }
         // One allocation for the head and for the content of most responses.
         out.reserve(response.fields.encoded_len() + 512);
@@ -217,10 +237,10 @@ impl Encoder {
 
     /// Derives everything that does not depend on the length.
     #[inline(never)]
-    fn prepare(&mut self, basis: Basis) {
+    fn prepare(&mut self, basis: Basis, reason: Option<FieldValue<'_>>) {
         let text = &mut self.text;
         text.clear();
-        status_line(basis.status, basis.version, text);
+        status_line(basis.status, basis.version, reason, text);
         if let Some(date) = basis.needed_date() {
             text.extend_from_slice(b"Date: ");
             text.extend_from_slice(date.bytes());
@@ -233,7 +253,8 @@ impl Encoder {
         }
         self.opening = text.len() as u32;
         self.outline = Outline::of(&basis);
-        self.last = Some(basis);
+        // A head with a reason of its own is not kept: hardly any other would be the same.
+        self.last = if reason.is_none() { Some(basis) } else { None };
     }
 
     /// Makes `text` a head that ends with this length.
@@ -304,6 +325,7 @@ impl Basis {
     #[inline]
     fn is_of(&self, response: &ResponseHead<'_>, asked: Asked) -> bool {
         self.status == response.status
+            && response.reason.is_none()
             && self.asked.octets() == asked.octets()
             && self.extent == Extent::of(response.body)
             && self.special == response.fields.special()
@@ -441,14 +463,14 @@ fn final_status(status: u16) -> u16 {
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. "A server MUST
 /// send the space that separates the status-code from the reason-phrase even when the
 /// reason-phrase is absent".
-fn status_line(status: u16, version: Version, out: &mut Vec<u8>) {
+fn status_line(status: u16, version: Version, reason: Option<FieldValue<'_>>, out: &mut Vec<u8>) {
     out.extend_from_slice(match version {
         Version::Http11 => b"HTTP/1.1 ",
         Version::Http10 => b"HTTP/1.0 ",
     });
     let digit = |of: u16| b'0' + (of % 10) as u8;
     out.extend_from_slice(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
-    out.extend_from_slice(reason_phrase(status).as_bytes());
+    out.extend_from_slice(reason.map_or(reason_phrase(status).as_bytes(), FieldValue::bytes));
     out.extend_from_slice(b"\r\n");
 }
 

@@ -120,7 +120,7 @@ pub struct Verbs<'v, 'r, S> {
     listed_for: ListedFor<'v, 'r>,
     /// The reply so far.
     reply: Option<Reply>,
-    /// Whether the reply is final.
+    /// True if the reply is final.
     is_decided: bool,
 }
 

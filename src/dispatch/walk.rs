@@ -33,13 +33,13 @@ pub struct Walk<'r> {
     /// There may be another walk for the request, which hooks do not run for again.
     may_come_again: bool,
     is_last_resort: bool,
-    /// Whether a handler for what is not found was passed over, because this was not the last resort.
+    /// True if a handler for what is not found was passed over, because this was not the last resort.
     is_awaited: bool,
-    /// Whether others than the handler may ask for captures by name.
+    /// True if others than the handler may ask for captures by name.
     keeps_captures: bool,
-    /// Whether an earlier dispatcher has missed, so this one is asked next.
+    /// True if an earlier dispatcher has missed, so this one is asked next.
     follows_miss: bool,
-    /// Whether the endpoint that was called takes any method.
+    /// True if the endpoint that was called takes any method.
     has_taken_any: bool,
     /// The bounds on concurrency that the walk is inside of, if any.
     in_force: Option<Box<InForce>>,
@@ -294,7 +294,7 @@ impl<'r> Walk<'r> {
         self.may_come_again = true;
     }
 
-    /// Whether another walk for the request may come, or has come before.
+    /// Returns true if another walk for the request may come, or has come before.
     pub(super) fn is_one_of_several(&self) -> bool {
         self.may_come_again
     }
@@ -303,12 +303,12 @@ impl<'r> Walk<'r> {
         self.runs
     }
 
-    /// Whether only the methods at the path are asked for.
+    /// Returns true if only the methods at the path are asked for.
     pub(super) fn is_survey(&self) -> bool {
         matches!(self.purpose, Purpose::Survey | Purpose::Preflight)
     }
 
-    /// Whether what a hook forbids is the response.
+    /// Returns true if what a hook forbids is the response.
     pub(super) fn keeps_refusals(&self) -> bool {
         matches!(self.purpose, Purpose::Respond | Purpose::LookAhead)
     }

@@ -23,11 +23,11 @@ use crate::date::Date;
 use crate::report;
 use crate::request::{BodyLimit, Content, Relayed, Request};
 use crate::response::body::{Kind, TEXT};
-use crate::response::{Origin, Response, status_text};
+use crate::response::{Done, Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
 
 pub(crate) use live::{Coming, LiveInput};
-pub(crate) use payload::{Payload, Source, pour};
+pub(crate) use payload::{Payload, Source, Written, pour};
 pub(crate) use pool::Pool;
 pub(crate) use reading::Incoming;
 
@@ -147,6 +147,12 @@ impl Exchange {
         self.unquestioned = self.unquestioned.min(most).min(least);
         self.least_body = least;
         self.request.body.limit = BodyLimit::of_server(most);
+        self
+    }
+
+    /// The same, where paths need not be text if `takes_any_path`.
+    pub(crate) fn with_paths(mut self, takes_any_path: bool) -> Exchange {
+        self.request.takes_any_path = takes_any_path;
         self
     }
 
@@ -452,7 +458,7 @@ impl Exchange {
 
     /// Appends a final response, whose body must be bytes: nobody would read a file or write a stream here.
     #[cold]
-    fn refuse_by(&mut self, response: Response, is_head: bool, date: &Date, out: &mut Vec<u8>) {
+    fn refuse_by(&mut self, mut response: Response, is_head: bool, date: &Date, out: &mut Vec<u8>) {
         let content = response.body.bytes().unwrap_or_else(|| {
             report::error!("the body of a refusal must be bytes; it was left out");
             &[]
@@ -463,6 +469,7 @@ impl Exchange {
             BodyLength::Known(content.len() as u64),
         )
         .date(date.value())
+        .reason(response.own_reason())
         .default_content_type(response.body.content_type);
         let plan = self.protocol.respond(&head, out);
         let is_sent = plan == BodyPlan::Plain && !is_head;
@@ -474,6 +481,9 @@ impl Exchange {
             content: if is_sent { content.len() as u64 } else { 0 },
             has_request: self.stage != Stage::Head,
         });
+        if let Some(on_done) = response.body.on_done.take() {
+            on_done.call(if is_sent { Done::Sent } else { Done::Omitted });
+        }
     }
 
     /// Returns true if the client sends nothing more, and everything that it has sent was used.
@@ -534,6 +544,7 @@ impl Exchange {
         )
         .date(date.value())
         .default_content_type(response.body.content_type)
+        .reason(response.own_reason())
         .version(version);
         let plan = self.protocol.respond(&head, out);
         self.answered = Some(Answered {
@@ -546,18 +557,27 @@ impl Exchange {
             has_request: true,
         });
         if plan == BodyPlan::Omit {
+            if let Some(on_done) = response.body.on_done.take() {
+                on_done.call(Done::Omitted);
+            }
             return Payload::None;
         }
-        match std::mem::take(&mut response.body.kind) {
+        let is_chunked = plan == BodyPlan::Chunked;
+        let mut payload = match std::mem::take(&mut response.body.kind) {
             Kind::Empty => Payload::None,
             Kind::Static(bytes) => Payload::of_bytes(bytes, out),
             Kind::Bytes(bytes) => Payload::of_bytes(bytes, out),
             Kind::Shared(bytes) => Payload::of_bytes(bytes, out),
+            Kind::Owned(bytes) => Payload::of_owned(bytes, out),
             Kind::File(part) if part.left() == 0 => Payload::None,
-            Kind::File(part) => Payload::File(part),
-            Kind::Reader { reader, len } => Payload::Source(Source::Reader { reader, len }, plan == BodyPlan::Chunked),
-            Kind::Stream(write) => Payload::Source(Source::Stream(write), plan == BodyPlan::Chunked),
+            Kind::File(part) => Payload::File(*part, None),
+            Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
+            Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
+        };
+        if let Some(on_done) = response.body.on_done.take() {
+            payload.tell(on_done);
         }
+        payload
     }
 
     /// Notes that the response is complete. Returns true if the connection goes on.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansel_proto::chunk;
 
 use super::COPIED;
-use crate::response::{BodyWriter, FilePart, Sink, StreamFn, copy};
+use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 
 pub(crate) enum Payload {
     None,
@@ -14,19 +14,50 @@ pub(crate) enum Payload {
     Bytes {
         bytes: Box<dyn AsRef<[u8]> + Send>,
         sent: usize,
+        /// True if dropping them runs code of the program.
+        are_owned: bool,
+        on_done: Option<Box<OnDone>>,
     },
-    File(FilePart),
+    File(FilePart, Option<Box<OnDone>>),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
 }
 
 /// A source that is written while it is sent.
-pub(crate) enum Source {
+pub(crate) struct Source {
+    pub(crate) content: Written,
+    /// Who wants to know what becomes of it.
+    pub(super) on_done: Option<Box<OnDone>>,
+}
+
+pub(crate) enum Written {
     Reader {
         reader: Box<dyn Read + Send>,
         len: Option<u64>,
     },
-    Stream(StreamFn),
+    Stream {
+        write: StreamFn,
+        len: Option<u64>,
+    },
+}
+
+impl Source {
+    pub(super) fn new(content: Written) -> Source {
+        Source { content, on_done: None }
+    }
+
+    /// Returns how long it is, if that is known.
+    #[cfg(feature = "tower")]
+    pub(crate) fn len(&self) -> Option<u64> {
+        match self.content {
+            Written::Reader { len, .. } | Written::Stream { len, .. } => len,
+        }
+    }
+
+    /// Returns true if the program writes it, and may never end.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.content, Written::Stream { .. })
+    }
 }
 
 impl Payload {
@@ -36,11 +67,53 @@ impl Payload {
             out.extend_from_slice(bytes.as_ref());
             Payload::None
         } else {
-            Payload::Bytes {
-                bytes: Box::new(bytes),
-                sent: 0,
-            }
+            Payload::of_long(Box::new(bytes), false)
         }
+    }
+
+    /// Does the same for bytes that belong to a value of the program.
+    pub(super) fn of_owned(bytes: Box<dyn AsRef<[u8]> + Send>, out: &mut Vec<u8>) -> Payload {
+        let content = (*bytes).as_ref();
+        if content.len() <= COPIED {
+            out.extend_from_slice(content);
+            Payload::None
+        } else {
+            Payload::of_long(bytes, true)
+        }
+    }
+
+    fn of_long(bytes: Box<dyn AsRef<[u8]> + Send>, are_owned: bool) -> Payload {
+        Payload::Bytes {
+            bytes,
+            sent: 0,
+            are_owned,
+            on_done: None,
+        }
+    }
+
+    /// Has `hook` called when all of it is sent, or nothing more will be.
+    #[cold]
+    pub(super) fn tell(&mut self, hook: Box<OnDone>) {
+        match self {
+            Payload::None => hook.call(Done::Sent),
+            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
+            Payload::Source(source, _) => source.on_done = Some(hook),
+        }
+    }
+
+    /// Notes what became of it, for what is told so when it is dropped. Returns true if dropping it runs code of the
+    /// program.
+    pub(crate) fn end(&mut self, outcome: Done) -> bool {
+        let (on_done, is_owned) = match self {
+            Payload::None => return false,
+            Payload::Bytes { on_done, are_owned, .. } => (on_done, *are_owned),
+            Payload::File(_, on_done) => (on_done, false),
+            Payload::Source(source, _) => (&mut source.on_done, true),
+        };
+        if let Some(on_done) = on_done {
+            on_done.set(outcome);
+        }
+        is_owned || on_done.is_some()
     }
 }
 
@@ -53,11 +126,15 @@ pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mu
         chunked,
         frame: Vec::new(),
     };
-    match source {
-        Source::Stream(write) => write(&mut BodyWriter::new(&mut framed))?,
-        Source::Reader { reader, len } => copy(reader, len, &mut framed)?,
+    match source.content {
+        Written::Stream { write, len } => write_exactly(write, len, &mut framed)?,
+        Written::Reader { reader, len } => copy(reader, len, &mut framed)?,
     }
-    framed.finish()
+    framed.finish()?;
+    if let Some(on_done) = source.on_done {
+        on_done.call(Done::Sent);
+    }
+    Ok(())
 }
 
 /// Adds chunk framing to what is sent, if needed.
@@ -111,6 +188,7 @@ impl Sink for Framed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BodyWriter;
     use std::io::Write;
 
     struct Client(Vec<u8>);
@@ -133,11 +211,16 @@ mod tests {
         (String::from_utf8(client.0).unwrap(), outcome)
     }
 
+    fn written(len: Option<u64>, write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static) -> Source {
+        let write = Box::new(write);
+        Source::new(Written::Stream { write, len })
+    }
+
     fn stream() -> Source {
-        Source::Stream(Box::new(|client| {
+        written(None, |client| {
             write!(client, "{}-", 1)?;
             client.write_all(b"two")
-        }))
+        })
     }
 
     #[test]
@@ -148,9 +231,9 @@ mod tests {
 
     #[test]
     fn a_reader_is_sent_to_its_end_or_to_its_announced_length() {
-        let reader = |len| Source::Reader {
-            reader: Box::new(&b"abcdef"[..]),
-            len,
+        let reader = |len| {
+            let reader = Box::new(&b"abcdef"[..]);
+            Source::new(Written::Reader { reader, len })
         };
         assert_eq!(poured(reader(None), true).0, "6\r\nabcdef\r\n0\r\n\r\n");
         assert_eq!(poured(reader(Some(4)), false).0, "abcd");
@@ -160,11 +243,36 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_known_length_writes_exactly_that() {
+        let two = |len| {
+            poured(
+                written(Some(len), |client| write!(client, "one ").and(write!(client, "two"))),
+                false,
+            )
+        };
+        let (sent, outcome) = two(7);
+        assert_eq!((&*sent, outcome.is_ok()), ("one two", true));
+        let (sent, outcome) = two(8);
+        assert_eq!(sent, "one two");
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let (sent, outcome) = two(6);
+        assert_eq!(sent, "one ", "nothing of a piece that is too long");
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let stubborn = written(Some(3), |client| {
+            let _ = client.write_all(b"more");
+            let _ = client.write_all(b"one");
+            Ok(())
+        });
+        let (sent, outcome) = poured(stubborn, false);
+        assert_eq!((&*sent, outcome.is_err()), ("", true), "who ignores the error, too");
+    }
+
+    #[test]
     fn a_stream_that_fails_has_no_end() {
-        let failing = Source::Stream(Box::new(|client| {
+        let failing = written(None, |client| {
             client.write_all(b"x")?;
             Err(io::Error::other("no more"))
-        }));
+        });
         let (sent, outcome) = poured(failing, true);
         assert_eq!(sent, "1\r\nx\r\n");
         assert!(outcome.is_err());

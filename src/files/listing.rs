@@ -10,7 +10,7 @@ use super::names;
 use super::source::Tree;
 use crate::{Html, IntoResponse, Response};
 
-/// How many names of a directory are read. The system decides which come first.
+/// The number of names of a directory that are read. The system decides which come first.
 const MOST: usize = 10_000;
 
 /// What is encoded in one segment of a link: also a colon, before which a browser would see a scheme.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// How many ranges a request may ask for. One that asks for more gets the whole file.
+/// The number of ranges that a request may ask for. One that asks for more gets the whole file.
 pub(super) const MAX: usize = 16;
 
 /// Two ranges with fewer bytes between them are sent as one: the head of another part is longer.

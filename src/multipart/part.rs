@@ -41,7 +41,7 @@ pub struct Part<'m, R> {
     scanner: &'m mut Scanner<R>,
     options: &'m MultipartOptions,
     head: PartHead,
-    /// How many bytes may still come.
+    /// The number of bytes that may still come.
     left: u64,
 }
 
@@ -150,7 +150,7 @@ impl<'m, R: BufRead> Part<'m, R> {
     /// where it is to be by [`save_to`](Part::save_to).
     ///
     /// # Errors
-    /// As [`save_to`](Part::save_to).
+    /// Those of [`save_to`](Part::save_to).
     pub fn save_temporary(&mut self) -> Result<File> {
         let mut file = temporary::unnamed(self.options.temporary_directory())?;
         // Clients may send their body in tiny chunks.

@@ -22,7 +22,7 @@ use crate::{BodyReader, Request, Result};
 pub struct Multipart<R> {
     scanner: Scanner<R>,
     pub(super) options: Arc<MultipartOptions>,
-    /// How many parts have begun.
+    /// The number of parts that have begun.
     parts: usize,
     state: State,
 }
@@ -55,7 +55,7 @@ impl<R: BufRead> Multipart<R> {
     /// Begins to read a form that is not the body of a request, with the Content-Type that came with it.
     ///
     /// # Errors
-    /// As [`of`](Multipart::of).
+    /// Those of [`of`](Multipart::of).
     pub fn from_reader(content_type: &str, reader: R) -> Result<Multipart<R>> {
         Ok(Multipart {
             scanner: Scanner::new(reader, &boundary(content_type)?),

@@ -17,13 +17,13 @@ pub(super) struct Scanner<R> {
     /// RFC 2046 §5.1.1: "the boundary delimiter MUST occur at the beginning of a line, i.e., following a CRLF, and the
     /// initial CRLF is considered to be attached to the boundary delimiter line rather than part of the preceding part".
     delimiter: Vec<u8>,
-    /// How many bytes of the delimiter have been consumed. They are content if another byte follows than it has.
+    /// The number of bytes of the delimiter that have been consumed. They are content if another byte follows than it has.
     matched: usize,
     /// Which of these were consumed as content: not the CRLF of a line before it.
     matched_from: usize,
     /// What of the delimiter turned out to be content and is to be read.
     replayed: Range<usize>,
-    /// How many bytes in front of the reader are known to be content, so that nothing is searched twice.
+    /// The number of bytes in front of the reader that are known to be content, so that nothing is searched twice.
     known: usize,
     is_at_delimiter: bool,
 }

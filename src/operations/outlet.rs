@@ -12,13 +12,13 @@ use crate::panics::contain;
 use crate::report;
 use crate::threads;
 
-/// How long lines gather before they are written together.
+/// The time that lines gather before they are written together.
 const GATHERING: Duration = Duration::from_millis(20);
 
 /// How long no further warning about lost lines is logged after one.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes are passed to the writer at once; more if a line is longer.
+/// The number of bytes that are passed to the writer at once; more if a line is longer.
 const AT_ONCE: usize = 64 * 1024;
 
 /// Lines on their way to a writer.

@@ -20,7 +20,7 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// How many lines are shown before and after the one that panicked.
+/// The number of lines that are shown before and after the one that panicked.
 const AROUND: usize = 4;
 /// Larger files were hardly written by hand.
 const LARGEST: u64 = 1024 * 1024;

@@ -83,7 +83,7 @@ impl Request {
     /// Creates a GET request for `target`.
     ///
     /// # Panics
-    /// As [`new`](Request::new) does.
+    /// Panics if [`new`](Request::new) does.
     #[track_caller]
     pub fn get(target: &str) -> Request {
         Request::new(Method::GET, target)
@@ -92,7 +92,7 @@ impl Request {
     /// Creates a POST request for `target`.
     ///
     /// # Panics
-    /// As [`new`](Request::new) does.
+    /// Panics if [`new`](Request::new) does.
     #[track_caller]
     pub fn post(target: &str) -> Request {
         Request::new(Method::POST, target)
@@ -141,10 +141,15 @@ impl Request {
     ) -> Result<Request, InvalidRequest> {
         let mut count = 0;
         let buffer = head_text(method, target, version, fields.into_iter().inspect(|_| count += 1));
-        Request::read(buffer, count, body)
+        Request::read(buffer, count, body, false)
     }
 
-    pub(super) fn read(buffer: Vec<u8>, fields: usize, body: Vec<u8>) -> Result<Request, InvalidRequest> {
+    pub(super) fn read(
+        buffer: Vec<u8>,
+        fields: usize,
+        body: Vec<u8>,
+        takes_any_path: bool,
+    ) -> Result<Request, InvalidRequest> {
         let mut head = Head::new();
         match Connection::new(UNLIMITED).receive(&buffer, &mut head) {
             Ok(Received::Head { len }) if len == buffer.len() && head.fields(&buffer).len() == fields => {}
@@ -154,6 +159,7 @@ impl Request {
         let mut request = Request {
             buffer,
             head,
+            takes_any_path,
             ..Request::empty()
         };
         request.begin().map_err(|bad| InvalidRequest(Cause::Path(bad)))?;
@@ -185,6 +191,7 @@ impl Request {
             entered: Default::default(),
             serial: Default::default(),
             handler_time: None,
+            takes_any_path: false,
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct RequestCopy {
     is_secure: bool,
     trust: Option<Arc<Trust>>,
     serial: u64,
+    takes_any_path: bool,
     entered: Entered,
 }
 
@@ -43,6 +44,7 @@ impl RequestCopy {
         self.peer = request.peer;
         self.relayed = request.relayed;
         self.is_secure = request.is_secure;
+        self.takes_any_path = request.takes_any_path;
         if self.trust.is_none() {
             self.trust.clone_from(&request.trust);
         }
@@ -52,7 +54,7 @@ impl RequestCopy {
 
     /// The copy as a request. None if nothing was copied.
     pub(crate) fn to_request(&self) -> Option<Request> {
-        let mut request = Request::read(self.head.clone(), self.fields, Vec::new()).ok()?;
+        let mut request = Request::read(self.head.clone(), self.fields, Vec::new(), self.takes_any_path).ok()?;
         request.peer = self.peer;
         request.relayed = self.relayed;
         request.is_secure = self.is_secure;

@@ -1,10 +1,10 @@
-//! How long the handler of a request may take, told to whoever watches it.
+//! The time that the handler of a request may take, told to whoever watches it.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a handler may take.
+/// The time that a handler may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Allowed {
     /// As long as the server says.

@@ -92,6 +92,8 @@ pub struct Request {
     serial: Cell<u64>,
     /// While a handler runs for which parts of the application may set another deadline than the server's.
     pub(crate) handler_time: Option<HandlerTime>,
+    /// True if its path may be no text.
+    pub(crate) takes_any_path: bool,
 }
 
 impl Request {
@@ -336,16 +338,24 @@ impl Request {
         self.body.is_replaced()
     }
 
-    /// Returns true if the body is still arriving, and has not been read as a whole.
-    #[cfg(feature = "tower")]
-    pub(crate) fn has_live_body(&self) -> bool {
-        self.body.here(self.head_and_body()).is_none()
+    /// Returns true if all of the body is here, so that reading it waits for nobody.
+    ///
+    /// ```
+    /// # use hansel::Request;
+    /// /// A body that has arrived is read at once, and another one elsewhere.
+    /// fn is_quick(request: &Request) -> bool {
+    ///     request.body_is_here()
+    /// }
+    /// assert!(is_quick(&Request::post("/").with_body("ham")));
+    /// ```
+    pub fn body_is_here(&self) -> bool {
+        self.body.here(self.head_and_body()).is_some()
     }
 
     /// Returns the whole body as text.
     ///
     /// # Errors
-    /// As [`bytes`](Request::bytes), and [`BodyError::NotText`] if the body is not UTF-8.
+    /// Those of [`bytes`](Request::bytes), and [`BodyError::NotText`] if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| BodyError::NotText)
     }
@@ -532,6 +542,36 @@ impl Request {
         });
     }
 
+    /// Returns the header section as it was sent: the lines of all headers with their line ends, in order, without the
+    /// request line and without the empty line at the end. A request that was [built](Request::new), or came from another
+    /// server, has the lines that it would be sent with.
+    ///
+    /// ```
+    /// use hansel::Request;
+    ///
+    /// let request = Request::get("/").with_header("X-Crumb", "1");
+    /// assert_eq!(request.header_section(), b"Host: localhost\r\nX-Crumb: 1\r\n");
+    /// ```
+    pub fn header_section(&self) -> &[u8] {
+        let head = self.head_bytes();
+        // The target is followed by a version of nine bytes, and a line end.
+        let begin = self.head.target_end() + " HTTP/1.1\r\n".len();
+        head.get(begin..head.len().saturating_sub(2)).unwrap_or(&[])
+    }
+
+    /// Returns the octets of the path, percent-decoded once, as gateways to other languages need them. They may be no
+    /// text: see [`Application::takes_any_path`](crate::Application::takes_any_path).
+    ///
+    /// An encoded slash becomes one that nobody can tell from others, so use [`segments`](Request::segments) to decide what
+    /// a path means.
+    ///
+    /// ```
+    /// assert_eq!(&*hansel::Request::get("/a%2Fb%20c?d").path_octets(), b"/a/b c");
+    /// ```
+    pub fn path_octets(&self) -> Cow<'_, [u8]> {
+        percent_encoding::percent_decode(self.head.path_bytes(self.head_and_body())).into()
+    }
+
     /// Returns the head as it was sent.
     pub(crate) fn head_bytes(&self) -> &[u8] {
         self.head_and_body().get(..self.head.len()).unwrap_or(&[])
@@ -566,7 +606,14 @@ impl Request {
         let bytes = self.buffer.get(self.origin..).unwrap_or(&[]);
         let path = self.head.path(bytes);
         if self.head.path_has_escapes() {
-            return self.decoded.decode(path);
+            let decoded = self.decoded.decode(path);
+            return match decoded {
+                Err(BadPath::NotUtf8) if self.takes_any_path => {
+                    self.decoded.decode_lossy(path);
+                    Ok(())
+                }
+                decoded => decoded,
+            };
         }
         self.decoded.take_plain(path);
         Ok(())

@@ -76,6 +76,16 @@ impl DecodedPath {
         Ok(())
     }
 
+    /// Decodes a path that is no text, with a replacement character for each octet that is none. Nobody dispatches by it.
+    #[cold]
+    pub(crate) fn decode_lossy(&mut self, raw: &str) {
+        self.masked.clear();
+        self.extended.clear();
+        self.extended.push_str(&percent_decode_str(raw).decode_utf8_lossy());
+        self.len = self.extended.len();
+        self.extended.push('/');
+    }
+
     #[cold]
     fn mask(&mut self, raw: &str) {
         self.masked.reserve(self.len);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hansel_proto::FieldValue;
 
-use super::FilePart;
+use super::{Done, FilePart, OnDone};
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -21,6 +21,8 @@ pub struct Body {
     pub(crate) kind: Kind,
     /// The Content-Type of these bytes, if it is known and the handler sets none.
     pub(crate) content_type: Option<FieldValue<'static>>,
+    /// Who wants to know what becomes of it.
+    pub(crate) on_done: Option<Box<OnDone>>,
 }
 
 pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
@@ -32,12 +34,17 @@ pub(crate) enum Kind {
     Static(&'static [u8]),
     Bytes(Vec<u8>),
     Shared(Arc<[u8]>),
-    File(FilePart),
+    /// Bytes of a value of the program.
+    Owned(Box<dyn AsRef<[u8]> + Send>),
+    File(Box<FilePart>),
     Reader {
         reader: Box<dyn Read + Send>,
         len: Option<u64>,
     },
-    Stream(StreamFn),
+    Stream {
+        write: StreamFn,
+        len: Option<u64>,
+    },
 }
 
 /// The Content-Type of text.
@@ -50,6 +57,7 @@ impl Body {
         Body {
             kind: Kind::Empty,
             content_type: None,
+            on_done: None,
         }
     }
 
@@ -134,17 +142,11 @@ impl Body {
     /// The file is not asked how long it is. If it does not have all of these bytes when they are sent, the connection is
     /// closed early, so that the client does not mistake a part for the whole.
     pub fn file_sections(file: File, sections: impl IntoIterator<Item = (Vec<u8>, Range<u64>)>) -> Body {
-        Body {
-            kind: Kind::File(FilePart::of_sections(file, sections)),
-            content_type: None,
-        }
+        Body::of(Kind::File(Box::new(FilePart::of_sections(file, sections))))
     }
 
     fn file_part(file: File, start: u64, len: u64) -> Body {
-        Body {
-            kind: Kind::File(FilePart::new(file, start, len)),
-            content_type: None,
-        }
+        Body::of(Kind::File(Box::new(FilePart::new(file, start, len))))
     }
 
     /// Makes a file behave as one on a slow disk.
@@ -159,25 +161,19 @@ impl Body {
     /// of HTTP/1.0. If reading fails after the head was sent, the connection is closed early, so that the client does not
     /// mistake a part for the whole.
     pub fn reader(reader: impl Read + Send + 'static) -> Body {
-        Body {
-            kind: Kind::Reader {
-                reader: Box::new(reader),
-                len: None,
-            },
-            content_type: None,
-        }
+        Body::of(Kind::Reader {
+            reader: Box::new(reader),
+            len: None,
+        })
     }
 
     /// Creates a body from exactly `len` bytes of `reader`, announced as Content-Length. If the reader ends early, the connection
     /// is closed.
     pub fn sized_reader(reader: impl Read + Send + 'static, len: u64) -> Body {
-        Body {
-            kind: Kind::Reader {
-                reader: Box::new(reader),
-                len: Some(len),
-            },
-            content_type: None,
-        }
+        Body::of(Kind::Reader {
+            reader: Box::new(reader),
+            len: Some(len),
+        })
     }
 
     /// Creates a body from what `write` writes. It runs on a separate thread after the handler has returned and the head was
@@ -201,9 +197,110 @@ impl Body {
     /// }
     /// ```
     pub fn stream(write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static) -> Body {
+        Body::of(Kind::Stream {
+            write: Box::new(write),
+            len: None,
+        })
+    }
+
+    /// Creates a body from exactly `len` bytes that `write` writes, announced as Content-Length. Otherwise it is sent as
+    /// [`stream`](Body::stream) sends one.
+    ///
+    /// A write beyond `len` is an error, of which nothing is sent. If `write` ends with fewer or after such an error, the
+    /// connection is closed early, so that the client does not mistake a part for the whole.
+    ///
+    /// ```
+    /// use hansel::{Response, Body, test::Client};
+    /// use std::io::Write;
+    ///
+    /// let client = Client::new(|| Body::sized_stream(6, |client| {
+    ///     write!(client, "ham")?;
+    ///     write!(client, "egg")
+    /// }));
+    /// let response = client.get("/");
+    /// assert_eq!((response.header("Content-Length"), response.text()), (Some("6"), "hamegg"));
+    /// ```
+    pub fn sized_stream(len: u64, write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static) -> Body {
+        Body::of(Kind::Stream {
+            write: Box::new(write),
+            len: Some(len),
+        })
+    }
+
+    /// Creates a body from the bytes of a value that somebody else has made, without copying them: a mapped file, or a
+    /// string of another language. The value is dropped, by any thread, when all is sent or nothing more will be.
+    ///
+    /// `as_ref` is called several times, also by a thread that serves others meanwhile. So it must be quick, and return the
+    /// same bytes each time.
+    ///
+    /// ```
+    /// use hansel::Body;
+    ///
+    /// struct Table(Box<[u8]>);
+    /// impl AsRef<[u8]> for Table {
+    ///     fn as_ref(&self) -> &[u8] {
+    ///         &self.0
+    ///     }
+    /// }
+    /// let body = Body::owned(Table(b"a,b".as_slice().into()));
+    /// assert_eq!(body.bytes(), Some(&b"a,b"[..]));
+    /// ```
+    pub fn owned(bytes: impl AsRef<[u8]> + Send + 'static) -> Body {
+        Body::octets(Kind::Owned(Box::new(bytes)))
+    }
+
+    /// Creates a body without a Content-Type of its own: it is that of a header, or none.
+    ///
+    /// ```
+    /// use hansel::Body;
+    ///
+    /// assert_eq!(Body::from("hello").content_type(), Some("text/plain; charset=utf-8"));
+    /// assert_eq!(Body::untyped("hello").content_type(), None);
+    /// ```
+    pub fn untyped(body: impl Into<Body>) -> Body {
         Body {
-            kind: Kind::Stream(Box::new(write)),
             content_type: None,
+            ..body.into()
+        }
+    }
+
+    /// Has `hook` called exactly once, when the server has no more use for the body: it is sent, or given up, or was
+    /// never to be sent. Hooks that were added before are called as well.
+    ///
+    /// It is called where the body ends: on a thread of the server that may block, never while an event loop waits for it,
+    /// and not before all of a file, a reader or a stream is read. If the server ends first, it is called when its
+    /// [`Handle`](crate::Handle) is dropped, at the latest. A panic is logged, and changes nothing.
+    ///
+    /// ```
+    /// use hansel::{Body, Done, test::Client};
+    /// use std::sync::mpsc::channel;
+    ///
+    /// let (tell, told) = channel();
+    /// let client = Client::new(move || {
+    ///     let tell = tell.clone();
+    ///     Body::from("ham").on_done(move |done| tell.send(done).unwrap())
+    /// });
+    /// client.get("/");
+    /// client.call("HEAD", "/");
+    /// assert_eq!(told.try_iter().collect::<Vec<_>>(), [Done::Sent, Done::Omitted]);
+    /// ```
+    #[must_use]
+    pub fn on_done(mut self, hook: impl FnOnce(Done) + Send + 'static) -> Body {
+        self.on_done = Some(match self.on_done.take() {
+            None => OnDone::new(hook),
+            Some(before) => OnDone::new(move |done| {
+                before.call(done);
+                hook(done);
+            }),
+        });
+        self
+    }
+
+    fn of(kind: Kind) -> Body {
+        Body {
+            kind,
+            content_type: None,
+            on_done: None,
         }
     }
 
@@ -212,7 +309,7 @@ impl Body {
         match &self.kind {
             Kind::File(part) => Some(part.left()),
             Kind::Reader { len, .. } => *len,
-            Kind::Stream(_) => None,
+            Kind::Stream { len, .. } => *len,
             _ => self.bytes().map(|bytes| bytes.len() as u64),
         }
     }
@@ -251,6 +348,7 @@ impl Body {
         let left = Body {
             kind: Kind::Empty,
             content_type: self.content_type,
+            on_done: None,
         };
         std::mem::replace(self, left)
     }
@@ -262,6 +360,7 @@ impl Body {
         *self = Body {
             kind: body.kind,
             content_type: taken.or(body.content_type),
+            on_done: body.on_done,
         };
     }
 
@@ -282,23 +381,27 @@ impl Body {
                 reader: Box::new(Keeping { reader, _value: value }),
                 len,
             },
-            Kind::Stream(write) => Kind::Stream(Box::new(move |client| {
-                let _value = value;
-                write(client)
-            })),
+            Kind::Stream { write, len } => Kind::Stream {
+                write: Box::new(move |client| {
+                    let _value = value;
+                    write(client)
+                }),
+                len,
+            },
             other => other,
         };
     }
 
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
-        matches!(self.kind, Kind::Reader { .. } | Kind::Stream(_))
+        matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
     }
 
     fn text(kind: Kind) -> Body {
         Body {
             kind,
             content_type: Some(TEXT),
+            on_done: None,
         }
     }
 
@@ -306,15 +409,7 @@ impl Body {
         Body {
             kind,
             content_type: Some(OCTETS),
-        }
-    }
-
-    /// Creates a body of bytes that have no Content-Type but that of a header.
-    #[cfg(feature = "tower")]
-    pub(crate) fn untyped(bytes: Vec<u8>) -> Body {
-        Body {
-            kind: Kind::Bytes(bytes),
-            content_type: None,
+            on_done: None,
         }
     }
 
@@ -325,6 +420,7 @@ impl Body {
         Body {
             kind: Kind::Bytes(text),
             content_type: Some(JSON),
+            on_done: None,
         }
     }
 }
@@ -336,7 +432,8 @@ impl Kind {
             Kind::Static(bytes) => Some(bytes),
             Kind::Bytes(bytes) => Some(bytes),
             Kind::Shared(bytes) => Some(bytes),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream(_) => None,
+            Kind::Owned(bytes) => Some((**bytes).as_ref()),
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } => None,
         }
     }
 }
@@ -381,10 +478,10 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             Kind::Empty => "empty",
-            Kind::Static(_) | Kind::Bytes(_) | Kind::Shared(_) => "bytes",
+            Kind::Static(_) | Kind::Bytes(_) | Kind::Shared(_) | Kind::Owned(_) => "bytes",
             Kind::File(_) => "file",
             Kind::Reader { .. } => "reader",
-            Kind::Stream(_) => "stream",
+            Kind::Stream { .. } => "stream",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),
@@ -475,6 +572,52 @@ pub(crate) fn copy(mut reader: Box<dyn Read + Send>, len: Option<u64>, sink: &mu
         }
     }
     Ok(())
+}
+
+/// Sends what `write` writes, which must be `len` bytes if that is known.
+pub(crate) fn write_exactly(write: StreamFn, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
+    let Some(len) = len else {
+        return write(&mut BodyWriter::new(sink));
+    };
+    let mut sized = Sized { sink, left: Some(len) };
+    write(&mut BodyWriter::new(&mut sized))?;
+    match sized.left {
+        Some(0) => Ok(()),
+        Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        None => Err(beyond()),
+    }
+}
+
+/// The receiver of a stream whose length is known.
+struct Sized<'s> {
+    sink: &'s mut dyn Sink,
+    /// `None` once somebody has tried to write more.
+    left: Option<u64>,
+}
+
+impl Sink for Sized<'_> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));
+        match self.left {
+            Some(_) => self.sink.send(bytes),
+            None => Err(beyond()),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.sink.is_open()
+    }
+
+    fn wait(&self, time: Duration, filler: &[u8]) -> bool {
+        self.sink.wait(time, filler)
+    }
+}
+
+fn beyond() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the stream has written more than the length that it was made with",
+    )
 }
 
 /// Writes the body of a response while it is sent: see [`Body::stream`].

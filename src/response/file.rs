@@ -11,7 +11,7 @@ use std::vec;
 pub(crate) struct FilePart {
     file: File,
     position: u64,
-    /// How many bytes are left of the part at `position`.
+    /// The number of bytes that are left of the part at `position`.
     left: u64,
     /// What there is besides, if this is not only a part.
     around: Option<Box<Around>>,
@@ -31,7 +31,7 @@ struct Around {
     /// How much of `text` has been read.
     read: usize,
     later: vec::IntoIter<Section>,
-    /// How many bytes are left of the text and of the later sections.
+    /// The number of bytes that are left of the text and of the later sections.
     left: u64,
 }
 

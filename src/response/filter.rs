@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::body::{Body, BodyWriter, Kind, Sink, copy};
+use super::body::{Body, BodyWriter, Kind, Sink, copy, write_exactly};
 
 /// Changes the bytes of a body while they are sent: it compresses, encrypts or counts them. See
 /// [`Body::through`](crate::Body::through).
@@ -21,7 +21,7 @@ pub trait BodyFilter: Send {
     /// Appends to `out` what ends a complete body, such as a checksum. It is not called if the body breaks off.
     ///
     /// # Errors
-    /// As [`filter`](BodyFilter::filter).
+    /// Those of [`filter`](BodyFilter::filter).
     fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()>;
 }
 
@@ -60,6 +60,7 @@ impl Body {
         Ok(Body {
             kind: self.kind.through(filter)?,
             content_type: self.content_type,
+            on_done: self.on_done,
         })
     }
 }
@@ -68,19 +69,17 @@ impl Kind {
     /// Returns what `filter` makes of the body: of bytes now, of all else while it is sent.
     fn through(self, mut filter: impl BodyFilter + 'static) -> io::Result<Kind> {
         let read = |reader: Box<dyn Read + Send>, len: Option<u64>, mut filter: Box<dyn BodyFilter>| {
-            Kind::Stream(Box::new(move |client| {
-                pass(client, &mut *filter, |filtered| copy(reader, len, filtered))
-            }))
+            stream(move |client| pass(client, &mut *filter, |filtered| copy(reader, len, filtered)))
         };
         Ok(match self {
             Kind::File(part) => {
                 let len = part.left();
-                read(Box::new(part), Some(len), Box::new(filter))
+                read(part, Some(len), Box::new(filter))
             }
             Kind::Reader { reader, len } => read(reader, len, Box::new(filter)),
-            Kind::Stream(write) => Kind::Stream(Box::new(move |client| {
-                pass(client, &mut filter, |filtered| write(&mut BodyWriter::new(filtered)))
-            })),
+            Kind::Stream { write, len } => {
+                stream(move |client| pass(client, &mut filter, |filtered| write_exactly(write, len, filtered)))
+            }
             in_memory => {
                 let mut out = Vec::new();
                 let bytes = in_memory.bytes().unwrap_or_default();
@@ -91,6 +90,13 @@ impl Kind {
                 Kind::Bytes(out)
             }
         })
+    }
+}
+
+fn stream(write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static) -> Kind {
+    Kind::Stream {
+        write: Box::new(write),
+        len: None,
     }
 }
 

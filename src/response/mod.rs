@@ -1,6 +1,7 @@
 //! A response: what a handler returns.
 
 pub(crate) mod body;
+mod done;
 mod error;
 mod file;
 mod filter;
@@ -11,14 +12,16 @@ mod redirect;
 use std::fmt;
 use std::panic::Location;
 
-use hansel_proto::{FieldBlock, InvalidField};
+use hansel_proto::{FieldBlock, FieldValue, InvalidField};
 use http::{StatusCode, Version};
 
 use crate::Request;
 use crate::report;
 
 pub use body::{Body, BodyWriter};
-pub(crate) use body::{Sink, StreamFn, copy};
+pub(crate) use body::{Sink, StreamFn, copy, write_exactly};
+pub use done::Done;
+pub(crate) use done::OnDone;
 pub use error::{Error, Result};
 pub(crate) use file::FilePart;
 pub use filter::BodyFilter;
@@ -46,7 +49,15 @@ pub struct Response {
     pub(crate) body: Body,
     /// None once a hook has seen it, and for what no hook sees: the responses of the health lane.
     origin: Option<Origin>,
-    fault: Option<Box<Fault>>,
+    /// Parts that few responses have.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    fault: Option<Fault>,
+    /// The reason phrase, if it is not that of the status.
+    reason: Option<Box<[u8]>>,
 }
 
 /// What is wrong with a response. It is logged, and not sent to the client.
@@ -80,7 +91,7 @@ impl Response {
             fields: FieldBlock::new(),
             body,
             origin: Some(Origin::Handler),
-            fault: None,
+            rare: None,
         }
     }
 
@@ -89,15 +100,69 @@ impl Response {
         self.status
     }
 
-    /// Sets the status. An interim status (1xx) cannot end a request: it is logged, and the response is 500.
+    /// Sets the status, with its usual reason phrase. An interim status (1xx) cannot end a request: it is logged, and the
+    /// response is 500.
     pub fn set_status(&mut self, status: StatusCode) {
         self.status = status;
+        if let Some(rare) = &mut self.rare {
+            rare.reason = None;
+        }
     }
 
     /// Sets the status, and returns the response.
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.set_status(status);
         self
+    }
+
+    /// Sets the text after the status, in place of the usual one, until another status is set. Hardly anybody reads it, and
+    /// a client should ignore it (RFC 9112 §4); it is for gateways whose applications set it.
+    ///
+    /// It may have any bytes but control characters, tabs excepted. With others, the response becomes a 500, as with an
+    /// [invalid header](Response::set_header).
+    ///
+    /// ```
+    /// use hansel::{Response, StatusCode};
+    ///
+    /// let response = Response::new("eaten by birds")
+    ///     .with_status(StatusCode::NOT_FOUND)
+    ///     .with_reason("No Such Crumb");
+    /// assert_eq!(response.reason(), b"No Such Crumb");
+    /// ```
+    #[track_caller]
+    pub fn set_reason(&mut self, reason: impl AsRef<[u8]>) {
+        let reason = reason.as_ref();
+        if FieldValue::new(reason).is_some() {
+            self.rare.get_or_insert_default().reason = Some(reason.into());
+        } else {
+            self.fail(format!(
+                "the reason phrase \"{}\" has a control character (RFC 9112 §4)",
+                reason.escape_ascii()
+            ));
+        }
+    }
+
+    /// Sets the text after the status as [`set_reason`](Response::set_reason) does, and returns the response.
+    #[track_caller]
+    pub fn with_reason(mut self, reason: impl AsRef<[u8]>) -> Response {
+        self.set_reason(reason);
+        self
+    }
+
+    /// Returns the text after the status: the one that was set, or else the usual one, which may be empty.
+    pub fn reason(&self) -> &[u8] {
+        self.own_reason_bytes().unwrap_or(reason(self.status).as_bytes())
+    }
+
+    /// Returns the text after the status, if it was set.
+    #[inline]
+    pub(crate) fn own_reason(&self) -> Option<FieldValue<'_>> {
+        self.own_reason_bytes().and_then(FieldValue::new)
+    }
+
+    #[inline]
+    fn own_reason_bytes(&self) -> Option<&[u8]> {
+        self.rare.as_ref()?.reason.as_deref()
     }
 
     /// How it came about; a response that a handler makes is the handler's.
@@ -191,6 +256,25 @@ impl Response {
         value: impl AsRef<[u8]>,
     ) -> std::result::Result<(), InvalidField> {
         self.fields.set(name.as_ref(), value.as_ref())
+    }
+
+    /// Adds a header as [`append_header`](Response::append_header) does, if it is valid.
+    ///
+    /// # Errors
+    /// If the header is invalid; the error names it and the rule that it breaks. The response is unchanged.
+    ///
+    /// ```
+    /// let mut response = hansel::Response::default();
+    /// assert!(response.try_append_header("X-Crumb", "1").is_ok());
+    /// assert!(response.try_append_header("X-Crumb", "2\r\nSet-Cookie: a=b").is_err());
+    /// assert_eq!(response.headers().count(), 1);
+    /// ```
+    pub fn try_append_header(
+        &mut self,
+        name: impl AsRef<str>,
+        value: impl AsRef<[u8]>,
+    ) -> std::result::Result<(), InvalidField> {
+        self.fields.append(name.as_ref(), value.as_ref())
     }
 
     /// Removes all headers of that name. Returns true if there were any.
@@ -296,27 +380,28 @@ impl Response {
     #[cold]
     fn note_unsendable(&mut self, error: Box<dyn std::error::Error + Send + Sync>, at: &'static Location<'static>) {
         // The first error is reported.
-        if !matches!(self.fault.as_deref(), Some(Fault::Unsendable { .. })) {
-            self.fault = Some(Box::new(Fault::Unsendable { error, at }));
+        let fault = &mut self.rare.get_or_insert_default().fault;
+        if !matches!(fault, Some(Fault::Unsendable { .. })) {
+            *fault = Some(Fault::Unsendable { error, at });
         }
     }
 
     /// Marks it as the response to an error that is not shown to the client.
     pub(crate) fn with_failure(mut self, error: Box<dyn std::error::Error + Send + Sync>) -> Response {
-        self.fault = Some(Box::new(Fault::Failure(error)));
+        self.rare.get_or_insert_default().fault = Some(Fault::Failure(error));
         self.with_origin(Origin::Failed)
     }
 
-    /// Whether something is wrong with it that the log should tell.
+    /// Returns true if something is wrong with it that the log should tell.
     pub(crate) fn is_faulty(&self) -> bool {
-        self.fault.is_some() || self.status.is_informational()
+        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some()) || self.status.is_informational()
     }
 
     /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.
     /// Returns what was logged.
     #[cold]
     pub(crate) fn report_fault(&mut self, request: Option<&Request>) -> Option<String> {
-        let (what, text) = match self.fault.take().map(|fault| *fault) {
+        let (what, text) = match self.rare.as_mut().and_then(|rare| rare.fault.take()) {
             Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
             Some(Fault::Unsendable { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
@@ -392,6 +477,24 @@ mod tests {
         assert_eq!(response.version(), Version::HTTP_11);
         assert_eq!(response.headers().count(), 0);
         assert_eq!(response.body().len(), Some(0));
+    }
+
+    #[test]
+    fn a_reason_is_of_one_status_and_never_breaks_its_line() {
+        let client = crate::test::Client::new(|request: &Request| match request.path() {
+            "/own" => Response::default().with_reason("Well Done"),
+            "/other" => Response::default()
+                .with_reason("Well Done")
+                .with_status(StatusCode::NOT_FOUND),
+            _ => Response::default().with_reason("a\r\nSet-Cookie: b=c"),
+        });
+        let line = |path: &str| {
+            let received = client.converse(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            String::from_utf8(received).unwrap().lines().next().unwrap().to_owned()
+        };
+        assert_eq!(line("/own"), "HTTP/1.1 200 Well Done");
+        assert_eq!(line("/other"), "HTTP/1.1 404 Not Found");
+        assert_eq!(line("/broken"), "HTTP/1.1 500 Internal Server Error");
     }
 
     #[test]

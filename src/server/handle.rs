@@ -21,7 +21,7 @@ use super::threads::{runner, watching};
 /// How long the threads of handlers whose connections were cut are waited for. They cannot be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
-/// How long the access log may take to write what is left.
+/// The time that the access log may take to write what is left.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A server that is serving. Dropping the handle changes nothing: the server goes on.

@@ -9,7 +9,7 @@ use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
 use crate::scheduling;
-use crate::{Application, Limits, Request, Response};
+use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -32,7 +32,9 @@ impl<'a> Conversation<'a> {
         let exchange = Exchange::new(limits.protocol(of_routes.largest_body()), limits.own_body(), pool);
         let exchange = exchange.with_body_limits(limits.body, of_routes.least_body());
         Conversation {
-            exchange: exchange.with_hook(application.response_hook()),
+            exchange: exchange
+                .with_hook(application.response_hook())
+                .with_paths(application.takes_any_path()),
             application,
             date: Date::now(),
             sent: Sent {
@@ -83,11 +85,20 @@ impl<'a> Conversation<'a> {
         // second case the response is whole.
         let sent = contain(|| match payload {
             Payload::None => Ok(()),
-            Payload::Bytes { bytes, .. } => {
-                self.out.extend_from_slice((*bytes).as_ref());
+            mut whole @ Payload::Bytes { .. } => {
+                if let Payload::Bytes { bytes, .. } = &whole {
+                    self.out.extend_from_slice((**bytes).as_ref());
+                }
+                whole.end(Done::Sent);
                 Ok(())
             }
-            Payload::File(mut part) => io::copy(&mut part, &mut self.out).map(|_| ()),
+            Payload::File(mut part, on_done) => {
+                io::copy(&mut part, &mut self.out)?;
+                if let Some(on_done) = on_done {
+                    on_done.call(Done::Sent);
+                }
+                Ok(())
+            }
             Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
         scheduling::rest(self.application.scheduling().as_ref());

@@ -121,7 +121,7 @@ impl Client {
     /// Sends a POST request with `body` to `target`.
     ///
     /// # Panics
-    /// As [`get`](Client::get) does.
+    /// Panics if [`get`](Client::get) does.
     #[track_caller]
     pub fn post(&self, target: &str, body: impl Into<Vec<u8>>) -> Response {
         self.send(Request::post(target).with_body(body))
@@ -130,7 +130,7 @@ impl Client {
     /// Sends a request with any method and without a body.
     ///
     /// # Panics
-    /// As [`get`](Client::get) does, and if `method` is not a token.
+    /// Panics if [`get`](Client::get) does, and if `method` is not a token.
     #[track_caller]
     pub fn call(&self, method: &str, target: &str) -> Response {
         match Method::from_bytes(method.as_bytes()) {
@@ -250,10 +250,29 @@ impl std::fmt::Debug for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{App, Body, BodyError, Hooks, IntoResponse, Response, Routes, Slashes};
+    use crate::{App, Body, BodyError, Hooks, IntoResponse, Response, Routes, Scheduling, Slashes};
     use std::io::{BufRead, Read, Write};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    #[test]
+    fn the_application_is_told_to_rest_after_each_call_and_each_body() {
+        struct Rests(AtomicUsize);
+        impl Scheduling for Rests {
+            fn rest(&self) {
+                self.0.fetch_add(1, SeqCst);
+            }
+        }
+        let rests = Arc::new(Rests(AtomicUsize::new(0)));
+        let keeps = Arc::clone(&rests);
+        let routes = Routes::new().get("/", move || {
+            let (at_call, keeps) = (keeps.0.load(SeqCst), Arc::clone(&keeps));
+            Body::stream(move |out| write!(out, "{}", keeps.0.load(SeqCst) - at_call))
+        });
+        let client = Client::new(App::new(routes).scheduling(Arc::clone(&rests)));
+        assert_eq!(client.get("/").text(), "1", "before the body is written");
+        assert_eq!(rests.0.load(SeqCst), 2, "and after it");
+    }
 
     #[test]
     fn a_body_arrives_and_its_response_comes_back() {

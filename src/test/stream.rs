@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use super::Response;
+use crate::Done;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
-use crate::response::{FilePart, Sink};
+use crate::response::{FilePart, OnDone, Sink};
 
 /// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
 ///
@@ -26,7 +27,7 @@ pub struct Stream {
 /// The rest of a body.
 enum Rest {
     None,
-    File(FilePart),
+    File(FilePart, Option<Box<OnDone>>),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
 
@@ -35,11 +36,14 @@ impl Stream {
         let mut bytes = begun;
         let rest = match payload {
             Payload::None => Rest::None,
-            Payload::Bytes { bytes: long, .. } => {
-                bytes = (*long).as_ref().to_vec();
+            mut whole @ Payload::Bytes { .. } => {
+                if let Payload::Bytes { bytes: long, .. } = &whole {
+                    bytes = (**long).as_ref().to_vec();
+                }
+                whole.end(Done::Sent);
                 Rest::None
             }
-            Payload::File(part) => Rest::File(part),
+            Payload::File(part, on_done) => Rest::File(part, on_done),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
@@ -103,11 +107,14 @@ impl BufRead for Stream {
         if self.bytes.fill_buf()?.is_empty() {
             let next = match &mut self.rest {
                 Rest::None => Vec::new(),
-                Rest::File(part) => {
+                Rest::File(part, on_done) => {
                     let mut piece = vec![0; 32 * 1024];
                     // This fails if the file is shorter than announced.
                     let n = part.read(&mut piece)?;
                     piece.truncate(n);
+                    if let Some(on_done) = on_done.take_if(|_| part.left() == 0) {
+                        on_done.call(Done::Sent);
+                    }
                     piece
                 }
                 Rest::Arriving(reader, _) => reader.take(None)?,

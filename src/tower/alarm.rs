@@ -8,7 +8,7 @@ use crate::lock::lock;
 use crate::panics::contain;
 use crate::{report, threads};
 
-/// How long the thread stays when there is nothing to wait for.
+/// The time that the thread stays when there is nothing to wait for.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
 type Ring = Box<dyn FnOnce() + Send>;

@@ -12,11 +12,12 @@ use http_body::{Frame, SizeHint};
 
 use super::hosted::Fed;
 use super::pool::Pool;
+use crate::Done;
 use crate::lock::lock;
 use crate::pipe::Reader;
-use crate::response::FilePart;
+use crate::response::{FilePart, OnDone};
 
-/// How much of a file is read at once.
+/// The amount of a file that is read at once.
 const PIECE: usize = 64 * 1024;
 
 /// The body of a request or a response, as `http-body` defines one.
@@ -26,6 +27,29 @@ pub struct Body {
     source: Source,
     /// How much has not been read, if that is known.
     left: Option<u64>,
+    /// Who wants to know when it has been read.
+    told: Option<Told>,
+}
+
+/// A function of the program that is called by a thread of the pool, never by a task.
+struct Told {
+    on_done: Option<Box<OnDone>>,
+    pool: Arc<Pool>,
+}
+
+impl Told {
+    fn call(mut self, outcome: Done) {
+        if let Some(on_done) = &mut self.on_done {
+            on_done.set(outcome);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let on_done = self.on_done.take();
+        self.pool.go_on(move || drop(on_done));
+    }
 }
 
 enum Source {
@@ -43,6 +67,22 @@ impl Body {
         Body {
             left: Some(bytes.len() as u64),
             source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), None),
+            told: None,
+        }
+    }
+
+    /// Has the function called when the body was read, or is dropped.
+    pub(super) fn telling(mut self, on_done: Option<Box<OnDone>>, pool: &Arc<Pool>) -> Body {
+        self.told = on_done.map(|on_done| Told {
+            on_done: Some(on_done),
+            pool: Arc::clone(pool),
+        });
+        self
+    }
+
+    fn tell_sent(&mut self) {
+        if let Some(told) = self.told.take() {
+            told.call(Done::Sent);
         }
     }
 
@@ -59,6 +99,7 @@ impl Body {
         Body {
             source: Source::Fed(fed),
             left: len,
+            told: None,
         }
     }
 
@@ -67,6 +108,7 @@ impl Body {
         Body {
             source: Source::Arriving(reader),
             left: len,
+            told: None,
         }
     }
 
@@ -76,6 +118,7 @@ impl Body {
         Body {
             left: Some(part.left()),
             source: Source::File(Arc::new(FileSource(Mutex::new(Piece::No(part)))), pool),
+            told: None,
         }
     }
 }
@@ -101,7 +144,9 @@ impl http_body::Body for Body {
         let polled = match &mut self.source {
             Source::Whole(bytes, trailers) => {
                 let bytes = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
-                return Poll::Ready(bytes.or_else(|| trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))));
+                let next = bytes.or_else(|| trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+                self.tell_sent();
+                return Poll::Ready(next);
             }
             Source::Fed(fed) => {
                 let polled = fed.poll_frame(context);
@@ -120,10 +165,14 @@ impl http_body::Body for Body {
             Ok(taken) if taken.is_empty() => None,
             Ok(taken) => {
                 self.left = left.map(|left| left.saturating_sub(taken.len() as u64));
+                if self.left == Some(0) {
+                    self.tell_sent();
+                }
                 Some(Ok(Frame::data(taken.into())))
             }
             Err(error) => {
                 self.source = Source::Whole(None, None);
+                self.told = None;
                 Some(Err(error))
             }
         })
@@ -251,7 +300,7 @@ mod tests {
         pool.shared()
             .is_out_of_threads
             .store(true, std::sync::atomic::Ordering::SeqCst);
-        let mut body = std::pin::pin!(Body::file(part, pool));
+        let mut body = std::pin::pin!(Body::file(*part, pool));
         let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
         assert!(frame.is_some_and(|frame| frame.is_err()));
     }
@@ -264,7 +313,7 @@ mod tests {
         let crate::response::body::Kind::File(part) = body.kind else {
             panic!("not a file")
         };
-        let mut body = std::pin::pin!(Body::file(part, Arc::new(Pool::new(1, 0))));
+        let mut body = std::pin::pin!(Body::file(*part, Arc::new(Pool::new(1, 0))));
         let expected = std::fs::read("Cargo.lock").unwrap();
         assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
         let mut read = Vec::new();

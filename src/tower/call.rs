@@ -17,7 +17,7 @@ pub(super) struct Call<R> {
     state: Mutex<State<R>>,
     clock: Arc<Clock>,
     pool: Arc<Shared>,
-    /// How long it may take, unless its route says so.
+    /// The time that it may take, unless its route says so.
     time: Option<Duration>,
 }
 
@@ -48,7 +48,7 @@ struct Running {
     since: Instant,
     /// It waits for its client, which has its own deadlines.
     awaits_client: bool,
-    /// How long it may take.
+    /// The time that it may take.
     time: Option<Duration>,
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Host {
     clock: Arc<Clock>,
     /// What sees each response before it is sent.
     hook: Option<ResponseHook>,
+    /// Paths need not be text.
+    takes_any_path: bool,
 }
 
 impl Host {
@@ -53,6 +55,7 @@ impl Host {
             pool: Arc::new(Pool::of(threads, limits.queue, application.scheduling())),
             clock: Arc::new(Clock::new()),
             hook: application.response_hook(),
+            takes_any_path: application.takes_any_path(),
         })
     }
 
@@ -63,6 +66,7 @@ impl Host {
             Arc::clone(&self.memory),
         )
         .with_body_limits(self.limits.body, self.least_body)
+        .with_paths(self.takes_any_path)
         .with_hook(self.hook.clone())
     }
 

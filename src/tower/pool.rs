@@ -11,7 +11,7 @@ use crate::panics::contain;
 use crate::report;
 use crate::scheduling::{self, Scheduling};
 
-/// How long a thread stays without work.
+/// The time that a thread stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
 /// Something that a thread does. It may panic, and it may turn out to be unnecessary.
@@ -53,9 +53,9 @@ struct State {
     /// Jobs that also need a place to stream from.
     streaming_jobs: VecDeque<Arc<dyn Job>>,
     alive: usize,
-    /// How many of these have something to do.
+    /// The number of these that have something to do.
     busy: usize,
-    /// How many of the busy ones are lost.
+    /// The number of the busy ones that are lost.
     lost: usize,
     streams: usize,
     is_closed: bool,

@@ -49,14 +49,13 @@ impl Asked {
         let mut rest = None;
         let body = match payload {
             Payload::None => Body::from(begun.to_vec()),
-            Payload::Bytes { bytes, .. } => Body::whole(bytes::Bytes::from_owner(Owned(bytes))),
-            Payload::File(part) => Body::file(part, Arc::clone(pool)),
+            Payload::Bytes { bytes, on_done, .. } => {
+                Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
+            }
+            Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
-                let len = match &source {
-                    Source::Reader { len, .. } => *len,
-                    Source::Stream(_) => None,
-                };
+                let len = source.len();
                 rest = Some((source, writer));
                 Body::arriving(reader, len)
             }

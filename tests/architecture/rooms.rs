@@ -174,7 +174,7 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["request", "report.rs"]),
+    ("response", &["panics.rs", "request", "report.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
     ("limiter.rs", &["scheduling.rs", "pace.rs"]),
     ("scheduling.rs", &["report.rs", "panics.rs"]),

@@ -6,6 +6,7 @@
 mod access_log;
 mod blocking;
 mod bodies;
+mod body_done;
 mod connections;
 mod corpus;
 mod crew;

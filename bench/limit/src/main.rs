@@ -43,6 +43,7 @@ fn main() -> io::Result<()> {
         port: port.parse().expect("a port"),
         loops: loops.parse().expect("a number of loops"),
         threads: 0,
+        locks: false,
     };
     let wish = Wish {
         settings,

@@ -94,9 +94,11 @@ pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, i
     let hello = || work::HELLO.to_owned();
     let number = random.number(6);
     let (line, expected) = match options.work {
+        Work::LockMix if is_slow => (format!("GET /held?n={number}"), hello()),
         _ if is_slow => (format!("GET /sleep?n={number}"), hello()),
         Work::Smallest => return (smallest(options), hello()),
         Work::Hello | Work::Mix | Work::Sleep => (format!("GET /?n={number}"), hello()),
+        Work::Locked | Work::LockMix => (format!("GET /locked?n={number}"), hello()),
         Work::Item => return item(options, client, random),
         Work::Json => {
             let json = String::from_utf8_lossy(&work::json()).into_owned();
@@ -105,6 +107,8 @@ pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, i
         Work::TenKb => (format!("GET /10k?n={number}"), String::new()),
         Work::OneMb => (format!("GET /1m?n={number}"), String::new()),
         Work::Upload => (format!("POST /upload?n={number}"), options.body.to_string()),
+        Work::FileTenKb | Work::FileUnchanged => (format!("GET /files/10k.txt?n={number}"), String::new()),
+        Work::FileOneMb | Work::FileRange => (format!("GET /files/1m.txt?n={number}"), String::new()),
     };
     let mut text = format!(
         "{line} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n",
@@ -115,6 +119,15 @@ pub(crate) fn written(options: &Options, client: &Client, random: &mut Random, i
     }
     if options.work == Work::Upload {
         let _ = write!(text, "Content-Length: {}\r\n", options.body);
+    }
+    match options.work {
+        // Of the same length each time.
+        Work::FileRange => {
+            let first = 100_000 + random.below(800_000);
+            let _ = write!(text, "Range: bytes={first}-{}\r\n", first + 9_999);
+        }
+        Work::FileUnchanged => text.push_str("If-Modified-Since: Thu, 02 Jan 2020 03:04:05 GMT\r\n"),
+        _ => {}
     }
     text.push_str("\r\n");
     if options.work == Work::Upload {

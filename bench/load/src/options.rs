@@ -5,8 +5,8 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: bench-load ADDRESS WORK [OPTION ...]
 
-WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep or mix (90 % hello,
-10 % sleep).
+WORK is smallest (the same request each time), hello, item, json, 10k, 1m, upload, sleep, mix (90 % hello, 10 % sleep),
+locked, lock-mix (90 % locked, 10 % held), file-10k, file-1m, file-range (10 kB of 1 MB) or file-304.
 
   --connections N   at the same time (64)
   --threads N       that ask, each with its part of the connections (1)
@@ -36,6 +36,12 @@ pub(crate) enum Work {
     Upload,
     Sleep,
     Mix,
+    Locked,
+    LockMix,
+    FileTenKb,
+    FileOneMb,
+    FileRange,
+    FileUnchanged,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +106,7 @@ impl Options {
                 other => return Err(format!("what is {other:?}?")),
             }
         }
-        if options.work == Work::Mix && options.depth > 1 {
+        if options.work.is_mixed() && options.depth > 1 {
             return Err("requests of a mix are not sent together: a quick response would wait for a slow one".into());
         }
         if options.closes && options.depth > 1 {
@@ -114,6 +120,20 @@ impl Options {
 }
 
 impl Work {
+    /// Returns true if some requests are quick, and others slow.
+    pub(crate) fn is_mixed(self) -> bool {
+        matches!(self, Work::Mix | Work::LockMix)
+    }
+
+    /// Returns the status of the right response.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Work::FileRange => 206,
+            Work::FileUnchanged => 304,
+            _ => 200,
+        }
+    }
+
     fn named(name: &str) -> Result<Work, String> {
         Ok(match name {
             "smallest" => Work::Smallest,
@@ -125,6 +145,12 @@ impl Work {
             "upload" => Work::Upload,
             "sleep" => Work::Sleep,
             "mix" => Work::Mix,
+            "locked" => Work::Locked,
+            "lock-mix" => Work::LockMix,
+            "file-10k" => Work::FileTenKb,
+            "file-1m" => Work::FileOneMb,
+            "file-range" => Work::FileRange,
+            "file-304" => Work::FileUnchanged,
             other => return Err(format!("no work is named {other:?}")),
         })
     }

@@ -73,7 +73,7 @@ impl Requests {
     fn push(&mut self, options: &Options, client: &Client, random: &mut Random) {
         let is_slow = match options.work {
             Work::Sleep => true,
-            Work::Mix => self.all.len() % SLOW == SLOW - 1,
+            Work::Mix | Work::LockMix => self.all.len() % SLOW == SLOW - 1,
             _ => false,
         };
         let (text, expected) = written(options, client, random, is_slow);

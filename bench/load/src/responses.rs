@@ -10,7 +10,7 @@ use crate::requests::{Batch, Kind, Requests};
 const SAMPLE: u32 = 61;
 /// Responses up to this length are checked with their bodies.
 const SMALL: usize = 32 * 1024;
-const START: &[u8] = b"HTTP/1.1 200";
+const START: &[u8] = b"HTTP/1.1 ";
 
 /// The lengths of responses by kind, head included, once known.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ fn varying(body: &[u8]) -> usize {
 /// Why a response counts as failed. The connection can continue only after `Status` and `Body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// Complete, but not 200.
+    /// Complete, but of another status.
     Status,
     /// A body other than the expected one.
     Body,
@@ -114,7 +114,7 @@ impl Responses {
         if self.whole.is_empty() {
             self.since_sample += 1;
             self.is_sample = self.since_sample >= SAMPLE;
-            if let (Length::More(more), false, true) = (*length, self.is_sample, input.starts_with(START)) {
+            if let (Length::More(more), false, true) = (*length, self.is_sample, check.begins_right(input)) {
                 self.left = more + varying(check.due(self.batch, self.ended));
                 return Ok(input);
             }
@@ -133,7 +133,7 @@ impl Responses {
             self.ended += 1;
         }
         let body = self.whole.get(head.len..total);
-        if head.status != 200 {
+        if head.status != check.status {
             complain(Wrong::Status);
         } else {
             let due = check.due(self.batch, index);
@@ -154,9 +154,21 @@ impl Responses {
 pub(crate) struct Check<'r> {
     pub(crate) requests: &'r Requests,
     pub(crate) bodies: bool,
+    /// The status of the right responses.
+    pub(crate) status: u16,
 }
 
 impl<'r> Check<'r> {
+    fn begins_right(&self, input: &[u8]) -> bool {
+        let status = input.strip_prefix(START).and_then(|rest| rest.get(..3));
+        status.is_some_and(|digits| {
+            digits
+                .iter()
+                .fold(0, |n, digit| n * 10 + u16::from(digit.wrapping_sub(b'0')))
+                == self.status
+        })
+    }
+
     /// Returns the body that is expected at `index` of a batch; empty if it is not checked, and then all have the same
     /// length.
     fn due(&self, batch: Batch, index: usize) -> &'r [u8] {
@@ -211,6 +223,11 @@ impl Head {
         let status = status
             .and_then(|line| line.get(..3)?.parse().ok())
             .ok_or(Wrong::Malformed)?;
+        // RFC 9110 §6.4.1: a 304 has no content, whatever its Content-Length says.
+        if status == 304 {
+            let len = end + 4;
+            return Ok(Some(Head { status, len, body: 0 }));
+        }
         let body = lines
             .filter_map(|line| line.split_once(':'))
             .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
@@ -236,6 +253,7 @@ mod tests {
         let check = Check {
             requests: &requests,
             bodies: true,
+            status: 200,
         };
         let (mut lengths, mut wrong, mut responses) = (Lengths::default(), Vec::new(), Responses::default());
         responses.expect(Batch::default(), Kind::Quick, depth);
@@ -289,6 +307,7 @@ mod tests {
         let check = Check {
             requests: &requests,
             bodies: true,
+            status: 200,
         };
         let batch = requests.batch(0, 0);
         let body = |index| String::from_utf8_lossy(requests.expected(batch, index));

@@ -74,6 +74,7 @@ impl<'r> Rounds<'r> {
             check: Check {
                 requests,
                 bodies: options.checks_bodies,
+                status: options.work.status(),
             },
             lengths: Lengths::default(),
             depth: options.depth,

@@ -9,11 +9,16 @@
 //! | `GET /10k`, `GET /1m` | [`ten_kb`], [`one_mb`] |
 //! | `POST /upload` | how many bytes the body has, in decimal digits |
 //! | `GET /sleep` | [`HELLO`], after blocking its thread by [`sleep`] |
+//! | `GET /locked` | [`HELLO`], after holding the lock that all handlers share for 20 µs, by [`locked`] |
+//! | `GET /held` | [`HELLO`], after holding it for 5 ms, by [`held`] |
+//! | `GET /files/{name}` | a file of [`files`], by servers that have a part for that |
 //! | any other | 404 |
 
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use socket2::{Domain, Socket, Type};
@@ -34,7 +39,7 @@ pub const IDLE: Duration = Duration::from_secs(75);
 /// How many connections may wait to be accepted, if that can be set.
 pub const BACKLOG: u16 = 4096;
 
-/// The settings of a server: `PORT LOOPS THREADS`.
+/// The settings of a server: `PORT LOOPS THREADS`, and `locks` if its handlers share a lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Where to listen, on 127.0.0.1.
@@ -43,6 +48,8 @@ pub struct Settings {
     pub loops: usize,
     /// The number of handlers that may block at once.
     pub threads: usize,
+    /// All requests are for handlers that share a lock.
+    pub locks: bool,
 }
 
 impl Settings {
@@ -53,13 +60,19 @@ impl Settings {
     pub fn of_arguments() -> Settings {
         let numbers: Vec<usize> = std::env::args()
             .skip(1)
+            .take_while(|argument| argument != "locks")
             .map(|argument| argument.parse().expect("PORT LOOPS THREADS are numbers"))
             .collect();
         let [port, loops, threads] = numbers[..] else {
             panic!("usage: SERVER PORT LOOPS THREADS");
         };
         let port = u16::try_from(port).expect("a port is below 65536");
-        Settings { port, loops, threads }
+        Settings {
+            port,
+            loops,
+            threads,
+            locks: std::env::args().any(|argument| argument == "locks"),
+        }
     }
 
     /// The address to listen on.
@@ -85,6 +98,27 @@ impl Settings {
 /// Blocks the thread, as a database query in a handler at `/sleep` would.
 pub fn sleep() {
     std::thread::sleep(Duration::from_millis(10));
+}
+
+/// The lock that the handlers at `/locked` and `/held` share, as an application shares one connection to a database.
+static LOCK: Mutex<()> = Mutex::new(());
+
+/// Waits for the lock.
+pub fn lock() -> MutexGuard<'static, ()> {
+    LOCK.lock().expect("no holder panics")
+}
+
+/// Computes for 20 µs with the lock.
+pub fn locked(_lock: MutexGuard<'_, ()>) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_micros(20) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Blocks its thread for 5 ms with the lock.
+pub fn held(_lock: MutexGuard<'_, ()>) {
+    std::thread::sleep(Duration::from_millis(5));
 }
 
 /// The text at `/user/{id}`.
@@ -123,6 +157,26 @@ pub fn json() -> Vec<u8> {
         is_new: true,
     };
     serde_json::to_vec(&message).expect("it can be written as JSON")
+}
+
+/// The directory with `10k.txt` and `1m.txt`: [`ten_kb`] and [`one_mb`], last modified on Thu, 02 Jan 2020 03:04:05 GMT.
+///
+/// # Panics
+/// Panics if it can't be written.
+pub fn files() -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/files");
+    fs::create_dir_all(&directory).expect("a directory");
+    for (name, content) in [("10k.txt", ten_kb()), ("1m.txt", one_mb())] {
+        let path = directory.join(name);
+        // Other servers may be sending it.
+        if fs::read(&path).ok().as_deref() != Some(content.as_bytes()) {
+            fs::write(&path, content).expect("to write a file");
+        }
+        let file = File::options().append(true).open(&path).expect("a file");
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_934_245);
+        file.set_modified(modified).expect("to set its time");
+    }
+    directory
 }
 
 /// 10 kB of text.

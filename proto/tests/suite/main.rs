@@ -14,4 +14,6 @@ mod rfc9112_s5_fields;
 mod rfc9112_s6_framing;
 mod rfc9112_s7_chunked;
 mod rfc9112_s9_connection;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod wire;

@@ -185,6 +185,31 @@ fn s4_status_lines() {
 /// RFC 9110 §15: "values outside the range 100..599 are invalid" for a recipient; an interim or
 /// impossible final status of the application is its mistake, and must not end up on the wire.
 #[test]
+fn s4_a_reason_of_its_own_is_of_one_response() {
+    let fields = FieldBlock::new();
+    let usual = ResponseHead::new(404, &fields, BodyLength::None);
+    let own = usual.reason(FieldValue::new(b"No Such Crumb"));
+    assert_eq!(FieldValue::new(b"two\r\nlines"), None);
+    let mut connection = Connection::new(Limits::default());
+    for (head, line) in [
+        (usual, "HTTP/1.1 404 Not Found\r\n"),
+        (own, "HTTP/1.1 404 No Such Crumb\r\n"),
+        (own.reason(FieldValue::new(b"")), "HTTP/1.1 404 \r\n"),
+        (usual, "HTTP/1.1 404 Not Found\r\n"),
+    ] {
+        let request = get("");
+        let mut parsed = Head::new();
+        let received = connection.receive(request.as_bytes(), &mut parsed);
+        assert!(matches!(received, Ok(Received::Head { .. })), "{received:?}");
+        let mut out = Vec::new();
+        connection.respond(&head, &mut out);
+        assert!(out.starts_with(line.as_bytes()), "{}", out.escape_ascii());
+        let _ = connection.receive(b"", &mut parsed);
+        let _ = connection.finish();
+    }
+}
+
+#[test]
 fn a_status_that_is_none_is_500() {
     let fields = FieldBlock::new();
     for status in [0, 1, 99, 100, 101, 199, 1000, 65535] {

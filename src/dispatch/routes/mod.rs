@@ -211,7 +211,7 @@ impl Routes {
     /// Limits the bodies of requests to the route or mount that was added last, in bytes: see [`RouteLimits::body`].
     ///
     /// # Panics
-    /// As [`limits`](Routes::limits) does.
+    /// Panics if [`limits`](Routes::limits) does.
     #[track_caller]
     #[must_use]
     pub fn body_limit(self, bytes: u64) -> Routes {
@@ -222,7 +222,7 @@ impl Routes {
     /// [`RouteLimits::deadline`].
     ///
     /// # Panics
-    /// As [`limits`](Routes::limits) does.
+    /// Panics if [`limits`](Routes::limits) does.
     #[track_caller]
     #[must_use]
     pub fn deadline(self, time: impl Into<Option<Duration>>) -> Routes {
@@ -233,7 +233,7 @@ impl Routes {
     /// [`RouteLimits::concurrency`].
     ///
     /// # Panics
-    /// As [`limits`](Routes::limits) does.
+    /// Panics if [`limits`](Routes::limits) does.
     #[track_caller]
     #[must_use]
     pub fn concurrency(self, most: usize) -> Routes {

@@ -29,7 +29,7 @@ pub(super) struct Registration {
     pub(super) name: Option<String>,
     pub(super) at: &'static Location<'static>,
     limits: RouteLimits,
-    /// Whether no earlier route has an equal pattern.
+    /// True if no earlier route has an equal pattern.
     pub(super) is_first: bool,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct RouteHandler {
     function: &'static str,
     pace: Pace,
     tail: Tail,
-    /// Whether the handler may ask for captures by name.
+    /// True if the handler may ask for captures by name.
     asks_by_name: bool,
-    /// Whether the handler also reads the rest of the path by name, because no argument takes it.
+    /// True if the handler also reads the rest of the path by name, because no argument takes it.
     reads_rest: bool,
     /// The next route with an equal pattern, for other methods.
     next: Option<NonZeroUsize>,
-    /// Whether the route has limits.
+    /// True if the route has limits.
     is_limited: bool,
 }
 

@@ -13,7 +13,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Literal, Look};
 struct Needs {
     /// The text of each segment, or `None` for any text.
     segments: Vec<Option<String>>,
-    /// Whether more segments may follow.
+    /// True if more segments may follow.
     is_open: bool,
 }
 

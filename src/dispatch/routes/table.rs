@@ -169,7 +169,7 @@ struct Search<'t, 'w, 'r> {
     walk: &'w mut Walk<'r>,
     /// The merged misses of the routes that were tried.
     missed: Miss,
-    /// Whether a pattern has matched. If so, a crumb says why its route was not taken.
+    /// True if a pattern has matched. If so, a crumb says why its route was not taken.
     has_matched: bool,
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use exposition::{Exposition, Number};
 
-/// How many endpoints have counters of their own; later ones share one.
+/// The number of endpoints that have counters of their own; later ones share one.
 const TOLD_APART: usize = 256;
 
 /// The label of requests that reached no endpoint, or one without a pattern.

@@ -34,7 +34,7 @@ pub(super) fn flush(
     loop {
         let rest = work.out.get(work.sent..).unwrap_or(&[]);
         let behind = match &work.payload {
-            Payload::Bytes { bytes, sent } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
+            Payload::Bytes { bytes, sent, .. } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
             _ => &[],
         };
         if rest.is_empty() && behind.is_empty() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::drop_queue::DropQueue;
-use crate::Response;
 use crate::exchange::{Exchange, KEPT, Payload};
 use crate::operations::RequestSpan;
+use crate::{Done, Response};
 
 /// The number of bytes of a file that are read at once.
 const FILE_PIECE: usize = 64 * 1024;
@@ -42,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) parked: Option<Box<Parked>>,
     /// Where the response begins in `out` while it is being made: complete responses come before it.
     begun_at: usize,
+    /// Where values of the program go that are to be dropped, because the loop may be held here.
+    drop_queue: Arc<DropQueue>,
 }
 
 /// No response is being made.
@@ -53,20 +55,10 @@ pub(crate) struct Parked {
     pub(crate) span: RequestSpan,
     /// When its request was complete.
     pub(crate) since: Instant,
-    /// Where it goes if it is not sent.
-    pub(crate) drop_queue: Arc<DropQueue>,
-}
-
-/// Drops a response that is not sent. The loop may be held here, and what a handler has put into the response is user
-/// code.
-#[cold]
-fn forget(parked: Box<Parked>) {
-    let drop_queue = Arc::clone(&parked.drop_queue);
-    drop_queue.push(parked);
 }
 
 impl Work {
-    pub(crate) fn new(exchange: Exchange) -> Work {
+    pub(crate) fn new(exchange: Exchange, drop_queue: Arc<DropQueue>) -> Work {
         Work {
             exchange,
             out: Vec::new(),
@@ -74,6 +66,7 @@ impl Work {
             payload: Payload::None,
             parked: None,
             begun_at: NOT_BEGUN,
+            drop_queue,
         }
     }
 
@@ -95,7 +88,7 @@ impl Work {
             return true;
         }
         self.out.truncate(begun_at);
-        self.payload = Payload::None;
+        self.end_payload(Done::GivenUp);
         begun_at > 0
     }
 
@@ -144,10 +137,18 @@ impl Work {
         self.out.clear();
         self.sent = 0;
         if !matches!(self.payload, Payload::None) {
-            self.payload = Payload::None;
+            self.end_payload(Done::GivenUp);
         }
         if let Some(parked) = self.parked.take() {
-            forget(parked);
+            self.drop_queue.push(parked);
+        }
+    }
+
+    /// Notes that nothing more of the payload is sent.
+    fn end_payload(&mut self, outcome: Done) {
+        let mut payload = std::mem::replace(&mut self.payload, Payload::None);
+        if payload.end(outcome) {
+            self.drop_queue.push(Box::new(payload));
         }
     }
 
@@ -156,7 +157,7 @@ impl Work {
     /// # Errors
     /// Returns an error if it cannot be read.
     pub(crate) fn first_piece(&mut self) -> io::Result<()> {
-        if let Payload::File(_) = self.payload {
+        if let Payload::File(..) = self.payload {
             self.next_piece(Disk::MayWait)?;
         }
         Ok(())
@@ -169,9 +170,9 @@ impl Work {
     pub(crate) fn next_piece(&mut self, disk: Disk) -> io::Result<Piece> {
         let part = match &mut self.payload {
             Payload::None => return Ok(Piece::End),
-            Payload::File(part) => part,
+            Payload::File(part, _) => part,
             Payload::Bytes { .. } | Payload::Source(..) => {
-                self.payload = Payload::None;
+                self.end_payload(Done::Sent);
                 return Ok(Piece::End);
             }
         };
@@ -185,9 +186,15 @@ impl Work {
         };
         self.out.truncate(begin + read.as_ref().map_or(0, |n| n.unwrap_or(0)));
         if part.left() == 0 {
-            self.payload = Payload::None;
+            self.end_payload(Done::Sent);
         }
         Ok(read?.map_or(Piece::OnDisk, |_| Piece::Here))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.send_nothing();
     }
 }
 
@@ -199,7 +206,7 @@ mod tests {
     use std::sync::Arc;
 
     fn work() -> Work {
-        Work::new(Exchange::new(Arc::default(), 1024, Pool::new(0, 0)))
+        Work::new(Exchange::new(Arc::default(), 1024, Pool::new(0, 0)), Arc::default())
     }
 
     #[test]
@@ -211,6 +218,8 @@ mod tests {
         work.payload = Payload::Bytes {
             bytes: Box::new("the rest"),
             sent: 0,
+            are_owned: false,
+            on_done: None,
         };
         assert!(work.withdraw_response(), "what stands before it is sent");
         assert_eq!(work.out, b"whole");
@@ -261,7 +270,6 @@ mod tests {
             })),
             span: RequestSpan::none(),
             since: Instant::now(),
-            drop_queue: Arc::default(),
         }));
         assert!(work.needs_place());
         work.send_nothing();

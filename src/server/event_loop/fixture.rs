@@ -38,7 +38,7 @@ pub(super) fn connected() -> (UnixStream, Accepted) {
 }
 
 /// Returns the shared state of a single loop.
-pub(super) fn shared() -> Arc<Shared> {
+pub(crate) fn shared() -> Arc<Shared> {
     shared_by(1)
 }
 

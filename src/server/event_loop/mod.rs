@@ -25,7 +25,7 @@ mod collecting;
 mod deadlines;
 mod ending;
 #[cfg(all(test, unix))]
-mod fixture;
+pub(crate) mod fixture;
 mod making_room;
 mod memory;
 mod overdue;

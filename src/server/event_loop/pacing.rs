@@ -23,9 +23,9 @@ pub(crate) const LONG: Duration = Duration::from_micros(100);
 /// request.
 const SAMPLED: u8 = 8;
 
-/// How many calls are timed after a long one.
+/// The number of calls that are timed after a long one.
 const WATCHED: u8 = 32;
-/// How many of them must be long.
+/// The number of them that must be long.
 const PROVEN: u8 = 6;
 
 /// Counts long calls of the endpoint that had the last one.

@@ -46,7 +46,7 @@ impl Permits {
             return Some(next);
         }
         if !self.reserve {
-            return None;
+            return admission.next_with_permit();
         }
         let next = admission.next_waiting()?;
         self.reserve = false;

@@ -79,7 +79,6 @@ mod tests {
     use crate::operations::RequestSpan;
     use crate::server::connection::work::Parked;
     use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
-    use std::sync::Arc;
 
     /// Gives the connection at `key` a response that a thread has to send.
     fn has_response(event_loop: &mut EventLoop, key: usize, shared: &Shared) {
@@ -88,7 +87,6 @@ mod tests {
             response: Response::new("unused"),
             span: RequestSpan::none(),
             since: event_loop.now,
-            drop_queue: Arc::clone(&shared.drop_queue),
         }));
         event_loop.slots.at_mut(key).unwrap().work = Some(work);
     }

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn memory_is_taken_when_it_is_needed_and_given_back() {
         let mut sections = Sections::default();
-        let mut work = Work::new(Exchange::new(Arc::default(), 0, Arc::default()));
+        let mut work = Work::new(Exchange::new(Arc::default(), 0, Arc::default()), Arc::default());
         assert_eq!(sections.0.capacity(), 0);
         sections.recall(7, &mut work);
         sections.remember(PLACES + 7, &mut work);

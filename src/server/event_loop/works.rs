@@ -74,7 +74,10 @@ mod tests {
     use std::sync::Arc;
 
     fn work() -> Box<Work> {
-        Box::new(Work::new(Exchange::new(Arc::default(), 0, Arc::default())))
+        Box::new(Work::new(
+            Exchange::new(Arc::default(), 0, Arc::default()),
+            Arc::default(),
+        ))
     }
 
     #[test]

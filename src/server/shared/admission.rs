@@ -22,6 +22,8 @@ pub(crate) struct Admission<T> {
     most_waiting: usize,
     /// Asked before each permit is given.
     scheduling: Option<Arc<dyn Scheduling>>,
+    /// The longest that something waits because the application says no.
+    longest: Duration,
 }
 
 struct Queue<T> {
@@ -41,7 +43,7 @@ pub(crate) enum Admitted<T> {
 }
 
 impl<T> Admission<T> {
-    pub(crate) fn new(permits: usize, most_waiting: usize, scheduling: Option<Arc<dyn Scheduling>>) -> Admission<T> {
+    pub(crate) fn new(permits: usize, most_waiting: usize) -> Admission<T> {
         Admission {
             state: Mutex::new(Queue {
                 permits,
@@ -49,7 +51,18 @@ impl<T> Admission<T> {
             }),
             waiting: AtomicUsize::new(0),
             most_waiting,
+            scheduling: None,
+            longest: Duration::MAX,
+        }
+    }
+
+    /// Has an application asked before each permit is given. Whatever has waited for longer than `longest` gets one all the
+    /// same, to be told that it has waited too long.
+    pub(crate) fn asking(self, scheduling: Option<Arc<dyn Scheduling>>, longest: Duration) -> Admission<T> {
+        Admission {
             scheduling,
+            longest,
+            ..self
         }
     }
 
@@ -79,7 +92,7 @@ impl<T> Admission<T> {
     pub(crate) fn release(&self) -> Option<(Instant, T)> {
         let is_open = !self.has_waiting() || self.is_open();
         let mut state = lock(&self.state);
-        let next = if is_open { state.waiting.pop_front() } else { None };
+        let next = self.next_of(&mut state, is_open);
         match next {
             Some(_) => self.waiting.store(state.waiting.len(), Ordering::SeqCst),
             None => state.permits += 1,
@@ -104,13 +117,39 @@ impl<T> Admission<T> {
 
     /// Takes what has waited longest, for a caller that already has a permit.
     pub(crate) fn next_waiting(&self) -> Option<(Instant, T)> {
-        if !self.has_waiting() || !self.is_open() {
+        if !self.has_waiting() {
             return None;
         }
+        let is_open = self.is_open();
         let mut state = lock(&self.state);
-        let next = state.waiting.pop_front();
+        let next = self.next_of(&mut state, is_open);
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         next
+    }
+
+    /// Takes what has waited longest, with a permit. Both are here at once only if the application has said no.
+    #[inline]
+    pub(crate) fn next_with_permit(&self) -> Option<(Instant, T)> {
+        if self.scheduling.is_none() || !self.has_waiting() {
+            return None;
+        }
+        let is_open = self.is_open();
+        let mut state = lock(&self.state);
+        if state.permits == 0 {
+            return None;
+        }
+        let next = self.next_of(&mut state, is_open)?;
+        state.permits -= 1;
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+        Some(next)
+    }
+
+    fn next_of(&self, state: &mut Queue<T>, is_open: bool) -> Option<(Instant, T)> {
+        let is_late = |(since, _): &(Instant, T)| since.elapsed() > self.longest;
+        if is_open || state.waiting.front().is_some_and(is_late) {
+            return state.waiting.pop_front();
+        }
+        None
     }
 }
 
@@ -122,7 +161,7 @@ mod tests {
     #[test]
     fn a_permit_goes_to_whoever_has_waited_longest() {
         let now = Instant::now();
-        let admission = Admission::new(1, 2, None);
+        let admission = Admission::new(1, 2);
         assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
         assert_eq!(admission.acquire('b', now), Admitted::Queued);
         assert_eq!(admission.acquire('c', now), Admitted::Queued);
@@ -146,7 +185,7 @@ mod tests {
         }
         let now = Instant::now();
         let door = Arc::new(Door(AtomicBool::new(true)));
-        let admission = Admission::new(1, 2, Some(Arc::clone(&door) as Arc<dyn Scheduling>));
+        let admission = Admission::new(1, 2).asking(Some(Arc::clone(&door) as Arc<dyn Scheduling>), Duration::MAX);
         assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
         assert_eq!(admission.ask_again(now), None, "nothing waits");
         door.0.store(false, Ordering::Relaxed);
@@ -155,11 +194,30 @@ mod tests {
         assert_eq!(admission.acquire('c', now), Admitted::Queued, "there is a permit");
         assert_eq!(admission.acquire('d', now), Admitted::Full('d'));
         assert_eq!(admission.next_waiting(), None);
+        assert_eq!(admission.next_with_permit(), None);
         assert!(admission.ask_again(now).is_some());
         door.0.store(true, Ordering::Relaxed);
-        assert_eq!(admission.next_waiting(), Some((now, 'b')));
+        assert_eq!(admission.next_with_permit(), Some((now, 'b')));
+        assert_eq!(admission.next_with_permit(), None, "the permit is taken");
         assert_eq!(admission.release(), Some((now, 'c')));
         assert_eq!(admission.release(), None);
         assert_eq!(admission.acquire('e', now), Admitted::Entered('e'));
+    }
+
+    #[test]
+    fn whatever_waits_too_long_goes_on_although_the_application_says_no() {
+        struct Closed;
+        impl Scheduling for Closed {
+            fn may_begin(&self) -> bool {
+                false
+            }
+        }
+        let longest = Duration::from_secs(1);
+        let admission = Admission::new(1, 2).asking(Some(Arc::new(Closed)), longest);
+        let late = Instant::now().checked_sub(2 * longest).unwrap();
+        assert_eq!(admission.acquire('a', late), Admitted::Queued);
+        assert_eq!(admission.acquire('b', Instant::now()), Admitted::Queued);
+        assert_eq!(admission.next_with_permit(), Some((late, 'a')));
+        assert_eq!(admission.release(), None, "the other has not waited that long");
     }
 }

@@ -14,16 +14,16 @@ use crate::report;
 
 use super::sync::{Condvar, Mutex, MutexGuard};
 
-/// How long a thread beyond the few that are always kept stays without work.
+/// The time that a thread beyond the few that are always kept stays without work.
 const SPARE_TIME: Duration = Duration::from_secs(10);
 
 /// All threads that may run handlers on the connections `C`.
 pub(crate) struct Crew<C> {
     state: Mutex<Roster<C>>,
     gone: Condvar,
-    /// How many there may be.
+    /// The number of threads that there may be.
     most: usize,
-    /// How many lost ones may be replaced.
+    /// The number of lost ones that may be replaced.
     most_replaced: usize,
     /// How many stay, even without work.
     kept: usize,

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
     pub(crate) entrance: Entrance,
+    /// Paths need not be text.
+    takes_any_path: bool,
     pub(crate) loops: Vec<LoopLink>,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
@@ -123,6 +125,7 @@ impl Shared {
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
+            takes_any_path: application.takes_any_path(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
@@ -136,7 +139,8 @@ impl Shared {
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
-            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue, scheduling.clone()),
+            admission: Admission::new(staffing.permits_beyond_reserves(), limits.queue)
+                .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
             health: Health::new(operations.probes_beside_service),
@@ -209,8 +213,11 @@ impl Shared {
             self.limits.own_body(),
             Arc::clone(&self.pool),
         );
-        let exchange = exchange.with_body_limits(self.limits.body, self.least_body);
-        let mut work = Work::new(exchange.with_hook(self.response_hook.clone()));
+        let exchange = exchange
+            .with_body_limits(self.limits.body, self.least_body)
+            .with_paths(self.takes_any_path)
+            .with_hook(self.response_hook.clone());
+        let mut work = Work::new(exchange, Arc::clone(&self.drop_queue));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
         if self.observation.is_wanted() {
             work.exchange.request.record_endpoint();

@@ -82,6 +82,11 @@ impl Tally {
         self.accept_failures.fetch_add(1, Relaxed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn passes(&self, reason: PassReason) -> u64 {
+        self.passes[reason as usize].load(Relaxed)
+    }
+
     pub(crate) fn passed(&self, reason: PassReason) {
         self.passes[reason as usize].fetch_add(1, Relaxed);
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::sync::{AtomicBool, Ordering, thread};
 
-/// Whether the watch sleeps, and how to wake it.
+/// The state of the watch, and the way to wake it.
 pub(crate) struct Watch {
     asleep: AtomicBool,
     /// True if it checks closely.

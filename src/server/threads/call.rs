@@ -174,7 +174,8 @@ impl Hook for Rc<Call> {
         } else if let Some(since) = self.queueing_since.take() {
             self.queued.set(self.queued.get().saturating_add(since.elapsed()));
         }
-        if self.is_expected_back.get() {
+        // Whoever has the loop now is not the one that waits.
+        if !self.has_lost_loop() {
             let cell = &self.engine.cells[self.index.get()];
             cell.is_queueing.store(is_waiting, Ordering::Relaxed);
         }

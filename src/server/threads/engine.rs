@@ -55,7 +55,7 @@ impl Engine {
 }
 
 impl LoopCell {
-    fn new(event_loop: EventLoop) -> LoopCell {
+    pub(super) fn new(event_loop: EventLoop) -> LoopCell {
         LoopCell {
             baton: Baton::new(event_loop),
             thread: AtomicU32::new(0),

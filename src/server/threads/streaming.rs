@@ -122,8 +122,14 @@ pub(crate) fn respond(
     // From here on it is being sent, and after an error nothing of it may be sent again.
     let mut before = work.take_out();
     let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
-    let (transport, limits) = (transport.clone(), &shared.limits);
-    let outcome = send(source, chunked, &before, transport, limits, sent.unwrap_or(&mut 0));
+    let outcome = send(
+        source,
+        chunked,
+        &before,
+        transport.clone(),
+        shared,
+        sent.unwrap_or(&mut 0),
+    );
     outcome.map_err(|broken| broken.report(&work.exchange.request, shared))?;
     before.clear();
     work.out = before;
@@ -137,17 +143,19 @@ fn send(
     chunked: bool,
     before: &[u8],
     mut transport: Transport,
-    limits: &Limits,
+    shared: &Shared,
     sent: &mut u64,
 ) -> Result<(), Broken> {
+    let limits = &shared.limits;
     let deadline = limits.transfer_deadline(Instant::now(), before.len() as u64);
     transport.write_by(before, deadline).map_err(Broken::ByClient)?;
-    if let Source::Stream(_) = source {
+    if source.is_stream() {
         // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
     }
     let mut client = Client {
         transport,
+        shared,
         limits,
         is_probed: Cell::new(false),
         is_asked: Cell::new(false),
@@ -183,6 +191,7 @@ impl Broken {
 
 struct Client<'l> {
     transport: Transport,
+    shared: &'l Shared,
     limits: &'l Limits,
     /// The system finds out by itself when the client has left.
     is_probed: Cell<bool>,
@@ -210,6 +219,8 @@ impl Sink for Client<'_> {
                 "the server is stopping",
             ));
         }
+        // What makes the body may keep something that others need, and the client may be slow.
+        self.shared.rest();
         // The clock runs only while the client is waited for, not between two writes.
         let deadline = self.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
         let outcome = self.transport.write_by(bytes, deadline);

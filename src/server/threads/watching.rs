@@ -38,6 +38,8 @@ const IDLE_TICKS: u32 = 8;
 struct Sight {
     moves: u64,
     ticks: u32,
+    /// Ticks during which its handler has waited for something that others need as well.
+    queueing_ticks: u32,
     was_passed: bool,
 }
 
@@ -84,13 +86,22 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) ->
     if !lies {
         return false;
     }
-    sight.ticks += 1;
-    let is_queueing = cell.is_queueing.load(Ordering::Relaxed);
-    if is_queueing && sight.ticks < PATIENCE_WITH_QUEUES {
+    let is_queueing = || cell.is_queueing.load(Ordering::Relaxed);
+    if is_queueing() {
+        sight.queueing_ticks += 1;
+    } else {
+        sight.ticks += 1;
+    }
+    let is_stuck = sight.ticks >= PATIENCE
+        || sight.queueing_ticks >= PATIENCE_WITH_QUEUES
+        || is_sleeping(cell.thread.load(Ordering::Relaxed));
+    // It may have begun to wait after its thread was seen to sleep.
+    let is_queueing = is_queueing();
+    if is_queueing && sight.queueing_ticks < PATIENCE_WITH_QUEUES {
         // Other handlers would wait for the same.
         return true;
     }
-    if !sight.was_passed && (sight.ticks >= PATIENCE || is_sleeping(cell.thread.load(Ordering::Relaxed))) {
+    if is_stuck && !sight.was_passed {
         let endpoint = cell.endpoint.load(Ordering::Relaxed).checked_sub(1);
         if let Some(endpoint) = endpoint.filter(|_| !is_queueing) {
             // Marked before the call returns, so that the next one delays nobody.
@@ -145,6 +156,8 @@ pub(crate) fn thread_number() -> u32 {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::pace::Opinion;
+    use crate::server::event_loop::{EventLoop, fixture};
     use std::sync::mpsc;
     use std::thread;
 
@@ -166,5 +179,30 @@ mod tests {
         release.send(()).unwrap();
         waiting.join().unwrap();
         assert!(!is_sleeping(0));
+    }
+
+    #[test]
+    fn a_wait_for_what_others_need_as_well_counts_apart_and_blames_nobody() {
+        let (event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, false).unwrap();
+        let cell = LoopCell::new(event_loop);
+        let shared = fixture::shared();
+        let pace = Pace::new();
+        cell.endpoint.store(u32::from(pace.index()) + 1, Ordering::Relaxed);
+        cell.baton.put_down(cell.baton.take_up().unwrap());
+        let mut sight = Sight::default();
+        let mut passes = |ticks: u32, is_queueing: bool| {
+            cell.is_queueing.store(is_queueing, Ordering::Relaxed);
+            (0..ticks).for_each(|_| assert!(look_at(0, &cell, &mut sight, &shared)));
+            shared.tally.passes(PassReason::Watched)
+        };
+        // The first look only sees that the loop has moved.
+        assert_eq!(passes(PATIENCE_WITH_QUEUES, true), 0);
+        assert_eq!(passes(PATIENCE - 1, false), 0, "the wait does not count as work");
+        assert_ne!(pace.opinion(), Opinion::Slow);
+        let passed = passes(1, true);
+        assert!(passed > 0, "it has waited for long enough");
+        assert_ne!(pace.opinion(), Opinion::Slow, "others may be quick");
+        assert!(passes(1, false) > passed);
+        assert_eq!(pace.opinion(), Opinion::Slow);
     }
 }

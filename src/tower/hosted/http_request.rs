@@ -163,7 +163,7 @@ fn below(uri: &Uri, path: &str) -> Result<Uri, Error> {
 
 /// Returns the body for a service: all of it, or the end that is fed.
 fn body(request: &Request, asked: Waker) -> Result<(Body, Option<Feeder>), BodyError> {
-    if request.has_live_body() {
+    if !request.body_is_here() {
         let length = request.header("Content-Length").and_then(|length| length.parse().ok());
         let (feeder, fed) = feed(asked);
         return Ok((Body::fed(fed, length), Some(feeder)));

@@ -19,7 +19,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// piece.
 pub(super) const WHOLE: u64 = 64 * 1024;
 
-/// How often is checked whether the client is there while its service has nothing to send.
+/// The interval between checks whether the client is there while its service has nothing to send.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Returns a response for this server. What of its body is long is read in `runtime` while it is sent.

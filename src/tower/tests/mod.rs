@@ -20,7 +20,7 @@ use super::body::Body;
 use super::hosted::block_on;
 use super::reply::Reply;
 use super::service::Service;
-use crate::{Limits, Request, Response};
+use crate::{App, Limits, Request, Response, Scheduling};
 
 /// A body that is there at once.
 struct Whole(Option<&'static [u8]>);

@@ -21,6 +21,33 @@ fn a_service_answers_as_the_application_does() {
 }
 
 #[test]
+fn the_application_runs_around_each_thread_and_is_told_to_rest_after_each_call() {
+    #[derive(Default)]
+    struct Counts {
+        threads: AtomicUsize,
+        rests: AtomicUsize,
+    }
+    impl Scheduling for Counts {
+        fn run_thread(&self, run: &mut dyn FnMut()) {
+            self.threads.fetch_add(1, SeqCst);
+            run();
+        }
+        fn rest(&self) {
+            self.rests.fetch_add(1, SeqCst);
+        }
+    }
+    let counts = Arc::new(Counts::default());
+    let seen = Arc::clone(&counts);
+    let app = App::new(move || format!("{} {}", seen.threads.load(SeqCst) > 0, seen.rests.load(SeqCst) > 0));
+    let mut service = Service::new(app.scheduling(Arc::clone(&counts)));
+    for expected in ["true false", "true true"] {
+        let request = http::Request::get("http://a.test/").header("host", "a.test");
+        let (_, body) = answered(&mut service, request.body(Whole(None)).unwrap());
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+}
+
+#[test]
 fn a_request_is_for_the_host_of_its_target() {
     let mut service = Service::new(|request: &Request| {
         let host = request.header("Host").map(str::to_owned);

@@ -67,7 +67,7 @@ fn a_hook_for_responses_sees_what_waited_too_long() {
     let (begins, begun) = mpsc::channel();
     let (_never, gate) = mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
-    let app = crate::App::new(move |_: &Request| {
+    let app = App::new(move |_: &Request| {
         begins.send(()).unwrap();
         let _ = gate.lock().unwrap().recv_timeout(NEVER);
     });

@@ -18,6 +18,9 @@ async fn main() -> std::io::Result<()> {
             .route("/1m", web::get().to(|| async { work::one_mb() }))
             .route("/upload", web::post().to(upload))
             .route("/sleep", web::get().to(sleep))
+            .route("/locked", web::get().to(locked))
+            .route("/held", web::get().to(held))
+            .service(actix_files::Files::new("/files", work::files()))
     };
     HttpServer::new(app)
         .workers(settings.loops)
@@ -65,5 +68,15 @@ async fn upload(mut body: web::Payload) -> actix_web::Result<String> {
 
 async fn sleep() -> actix_web::Result<&'static str> {
     web::block(work::sleep).await?;
+    Ok(work::HELLO)
+}
+
+async fn locked() -> actix_web::Result<&'static str> {
+    web::block(|| work::locked(work::lock())).await?;
+    Ok(work::HELLO)
+}
+
+async fn held() -> actix_web::Result<&'static str> {
+    web::block(|| work::held(work::lock())).await?;
     Ok(work::HELLO)
 }

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use http_body_util::BodyExt;
+use tower_http::services::ServeDir;
 use work::{ITEM_HEADERS, Settings};
 
 fn main() {
@@ -48,6 +49,9 @@ fn routes() -> Router {
         .route("/1m", get(|| async { work::one_mb() }))
         .route("/upload", post(upload))
         .route("/sleep", get(sleep))
+        .route("/locked", get(locked))
+        .route("/held", get(held))
+        .nest_service("/files", ServeDir::new(work::files()))
 }
 
 async fn item_page(
@@ -70,5 +74,15 @@ async fn upload(mut body: Body) -> Result<String, StatusCode> {
 
 async fn sleep() -> &'static str {
     let _ = tokio::task::spawn_blocking(work::sleep).await;
+    work::HELLO
+}
+
+async fn locked() -> &'static str {
+    let _ = tokio::task::spawn_blocking(|| work::locked(work::lock())).await;
+    work::HELLO
+}
+
+async fn held() -> &'static str {
+    let _ = tokio::task::spawn_blocking(|| work::held(work::lock())).await;
     work::HELLO
 }

@@ -1,13 +1,17 @@
 //! hansel as its documentation shows it, with its defaults except for the deadline of idle connections.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
-use hansel::{IntoResponse, Limits, Request, Response, Routes, Server};
+use hansel::files::Files;
+use hansel::{App, IntoResponse, Limiter, Limits, Request, Response, Routes, Server};
 use work::{ITEM_HEADERS, Settings};
 
 fn main() -> std::io::Result<()> {
     let settings = Settings::of_arguments();
     let limits = Limits::new().idle(work::IDLE);
+    let limiter = Arc::new(Limiter::new());
+    let [locked, held] = [Arc::clone(&limiter), Arc::clone(&limiter)];
     let routes = Routes::new()
         .get("/", || work::HELLO)
         .get("/user/{id}", |id: &str| work::user(id))
@@ -18,13 +22,25 @@ fn main() -> std::io::Result<()> {
         .get("/10k", || work::ten_kb())
         .get("/1m", || work::one_mb())
         .post("/upload", upload)
-        .get("/sleep", slow);
+        .get("/sleep", slow)
+        .get("/locked", move || {
+            work::locked(locked.wait(work::lock));
+            work::HELLO
+        })
+        .get("/held", move || {
+            work::held(held.wait(work::lock));
+            work::HELLO
+        });
+    let mut app = App::new(routes.mount("/files", Files::new(work::files())));
+    if settings.locks {
+        app = app.scheduling(limiter);
+    }
     Server::bind(settings.address())?
         .loops(settings.loops)
         .threads(settings.threads)
         .limits(limits)
         .quiet()
-        .serve(routes)
+        .serve(app)
 }
 
 fn slow() -> &'static str {

@@ -13,7 +13,7 @@ pub(super) struct Field<'a, 's> {
     pub(super) name: Cow<'a, str>,
     values: Vec<Cow<'a, str>>,
     shapes: &'s Shapes,
-    /// Whether this is one of several values.
+    /// True if this is one of several values.
     is_element: bool,
 }
 

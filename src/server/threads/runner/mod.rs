@@ -44,14 +44,15 @@ fn hire(
 ) -> io::Result<()> {
     let hired = Arc::clone(engine);
     let live = move || {
-        let scheduling = hired.shared.scheduling.clone();
-        scheduling::run_thread(scheduling.as_ref(), || {
+        let shared = Arc::clone(&hired.shared);
+        scheduling::run_thread(shared.scheduling.as_ref(), || {
             // A panic in here is one of this crate, and must end the process whatever runs around it.
             threads::guard(|| {
                 let first = first().unwrap_or_else(|| hired.shared.crew.wait(Duty::Sent));
                 Runner::new(hired).live(first);
             });
         });
+        shared.crew.left();
     };
     threads::start(format!("hansel-{}", engine.shared.crew.alive()), Box::new(live))?;
     Ok(())
@@ -120,7 +121,6 @@ impl Runner {
             self.shared.rest();
             order = self.shared.crew.wait(duty);
         }
-        self.shared.crew.left();
     }
 
     /// Acquires loop `index`, and works until it loses the loop or the loop ends. Returns its duty then.

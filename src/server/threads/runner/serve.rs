@@ -166,7 +166,6 @@ impl Runner {
             mut response,
             span,
             since,
-            drop_queue: _,
         } = parked;
         self.observer.begin(since);
         self.send_response(&mut response, span, connection)
@@ -188,7 +187,6 @@ impl Runner {
                 response,
                 span,
                 since: self.observer.since(),
-                drop_queue: Arc::clone(&self.shared.drop_queue),
             }));
         }
     }
