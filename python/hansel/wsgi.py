@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 from hansel import _hansel
+from hansel._hansel import FileWrapper
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
 
@@ -31,26 +32,7 @@ SWITCH_INTERVAL = 0.0005
 """How long a thread that computes keeps the interpreter while others wait for it, in seconds. Python's own default is ten
 times as long, and then quick requests wait for slow ones."""
 
-_ERRORS = logging.getLogger("hansel")
-
-
-class FileWrapper:
-    """`wsgi.file_wrapper`: the content of a file, in blocks."""
-
-    def __init__(self, filelike: IO[bytes], blksize: int = 64 * 1024) -> None:
-        self.filelike = filelike
-        self.blksize = blksize
-        if hasattr(filelike, "close"):
-            self.close = filelike.close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        block = self.filelike.read(self.blksize)
-        if block:
-            return block
-        raise StopIteration
+_LOGGER = logging.getLogger("hansel")
 
 
 class WSGIServer:
@@ -96,16 +78,16 @@ class WSGIServer:
         """Serves on threads of the server, and returns."""
         if self.switch_interval is not None:
             sys.setswitchinterval(self.switch_interval)
-        self._running = self._server.start(self.application, self._environ(), self._stop_by)
+        self._running = self._server.start(self.application, self._environ(), self._failed)
 
     def serve_forever(self) -> None:
         """Serves until SIGINT or SIGTERM, `shutdown`, or an application that raises `SystemExit`.
 
         Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile.
         """
-        if self._running is None:
-            self.start()
         with _Signals(self._stop):
+            if self._running is None:
+                self.start()
             self._stop.wait()
             self.close()
         if self._exception is not None:
@@ -123,7 +105,7 @@ class WSGIServer:
         running.shutdown(self.grace)
         _, cut = running.wait()
         if cut:
-            _ERRORS.warning("%d requests were cut off after %s s", cut, self.grace)
+            _LOGGER.warning("%d requests were cut off after %s s", cut, self.grace)
             # Their threads may wake while the interpreter ends, which would abort the process.
             atexit.register(_leave)
 
@@ -134,9 +116,12 @@ class WSGIServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stop_by(self, exception: BaseException) -> None:
-        self._exception = exception
-        self._stop.set()
+    def _failed(self, exception: BaseException, place: str) -> None:
+        if isinstance(exception, (SystemExit, KeyboardInterrupt)):
+            self._exception = exception
+            self._stop.set()
+        else:
+            _LOGGER.error("the application failed: %s", place, exc_info=exception)
 
     def _environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = {

@@ -12,6 +12,11 @@ use pyo3::types::{PyDict, PyString};
 /// So many spellings of header names are remembered. Clients choose them.
 const REMEMBERED: usize = 1024;
 
+/// So many header sections are remembered, with the environ that came of them: a client repeats its own.
+const SECTIONS: usize = 256;
+/// Longer ones are not.
+const SECTION_BYTES: usize = 4096;
+
 pub(crate) struct Environ {
     template: Py<PyDict>,
     remembered: Mutex<Remembered>,
@@ -20,26 +25,38 @@ pub(crate) struct Environ {
 #[derive(Default)]
 struct Remembered {
     keys: HashMap<Box<str>, Option<Py<PyString>>>,
+    sections: Vec<Option<Section>>,
     address: Option<(IpAddr, Py<PyString>)>,
+}
+
+/// A header section, and the environ of a request with nothing else.
+struct Section {
+    octets: Box<[u8]>,
+    environ: Py<PyDict>,
 }
 
 impl Environ {
     pub(crate) fn new(template: Py<PyDict>) -> Environ {
         Environ {
             template,
-            remembered: Mutex::default(),
+            remembered: Mutex::new(Remembered {
+                sections: (0..SECTIONS).map(|_| None).collect(),
+                ..Remembered::default()
+            }),
         }
     }
 
     pub(crate) fn of<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
-        let environ = self.template.bind(py).copy()?;
+        // Copying and setting may run a finalizer, which may let another thread run: it must not wait for this one.
+        let mut remembered = self.remembered.try_lock().ok();
+        let remembered = remembered.as_deref_mut();
+        let (environ, remembered) = self.with_headers(py, request, remembered)?;
         let method = request.method().as_str();
         if method != "GET" {
             environ.set_item(intern!(py, "REQUEST_METHOD"), method)?;
         }
-        let path = request.path();
-        if path != "/" {
-            environ.set_item(intern!(py, "PATH_INFO"), decoded(py, path))?;
+        if request.path() != "/" {
+            environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &request.path_octets()))?;
         }
         if let Some(query) = request.query().filter(|query| !query.is_empty()) {
             environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes()))?;
@@ -50,15 +67,50 @@ impl Environ {
         if request.scheme() == "https" {
             environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
         }
-        // Copying and setting may run a finalizer, which may let another thread run: it must not wait for this one.
-        let mut remembered = self.remembered.try_lock().ok();
         if let Some(client) = request.client() {
-            let text = client_address(py, client, remembered.as_deref_mut());
+            let text = client_address(py, client, remembered);
             environ.set_item(intern!(py, "REMOTE_ADDR"), text)?;
         }
         if let Some(peer) = request.peer() {
             environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
         }
+        Ok(environ)
+    }
+
+    /// Returns a copy of the template with the headers.
+    fn with_headers<'py, 'r>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        remembered: Option<&'r mut Remembered>,
+    ) -> PyResult<(Bound<'py, PyDict>, Option<&'r mut Remembered>)> {
+        let section = request.header_section();
+        let Some(remembered) = remembered.filter(|_| section.len() <= SECTION_BYTES) else {
+            return Ok((self.of_headers(py, request, None)?, None));
+        };
+        let place = place_of(section);
+        let known = remembered.sections.get(place).and_then(Option::as_ref);
+        if let Some(known) = known.filter(|known| *known.octets == *section) {
+            return Ok((known.environ.bind(py).copy()?, Some(remembered)));
+        }
+        let environ = self.of_headers(py, request, Some(remembered))?;
+        let kept = Section {
+            octets: section.into(),
+            environ: environ.copy()?.unbind(),
+        };
+        if let Some(slot) = remembered.sections.get_mut(place) {
+            *slot = Some(kept);
+        }
+        Ok((environ, Some(remembered)))
+    }
+
+    fn of_headers<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        mut remembered: Option<&mut Remembered>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.template.bind(py).copy()?;
         for (name, value) in request.headers() {
             let Some(key) = key_of(py, name, remembered.as_deref_mut()) else {
                 continue;
@@ -80,6 +132,21 @@ impl Environ {
         }
         Ok(environ)
     }
+}
+
+/// Returns where a header section is remembered. Who makes two of them meet has one of them parsed again, and nothing else.
+fn place_of(section: &[u8]) -> usize {
+    const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
+    let mut hash = section.len() as u64;
+    let mut rest = section;
+    while let Some((word, left)) = rest.split_first_chunk::<8>() {
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+        rest = left;
+    }
+    for octet in rest {
+        hash = (hash.rotate_left(5) ^ u64::from(*octet)).wrapping_mul(FACTOR);
+    }
+    (hash >> 56) as usize % SECTIONS
 }
 
 fn client_address<'py>(py: Python<'py>, client: IpAddr, remembered: Option<&mut Remembered>) -> Bound<'py, PyString> {
@@ -129,30 +196,4 @@ fn latin1<'py>(py: Python<'py>, octets: &[u8]) -> Bound<'py, PyString> {
         Ok(text) if text.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &octets.iter().map(|&octet| char::from(octet)).collect::<String>()),
     }
-}
-
-fn decoded<'py>(py: Python<'py>, path: &str) -> Bound<'py, PyString> {
-    if !path.contains('%') {
-        return latin1(py, path.as_bytes());
-    }
-    let mut octets = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, left)) = rest.split_first() {
-        rest = left;
-        match (first, left) {
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    octets.push(high << 4 | low);
-                    rest = after;
-                }
-                _ => octets.push(first),
-            },
-            _ => octets.push(first),
-        }
-    }
-    latin1(py, &octets)
-}
-
-fn digit(octet: u8) -> Option<u8> {
-    char::from(octet).to_digit(16).and_then(|digit| digit.try_into().ok())
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hansel::{Application, Limiter, Request, Response, Scheduling, StatusCode};
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,35 +11,40 @@ use pyo3::types::PyBytes;
 use crate::environ::Environ;
 use crate::interpreter;
 use crate::iterable;
-use crate::start_response::Start;
+use crate::start_response::Starter;
 
 pub(crate) struct Gateway {
     application: Py<PyAny>,
     /// `io.BytesIO`
     input: Py<PyAny>,
-    /// Is called with the exception, when the application wants the process to end.
-    stop: Py<PyAny>,
     environ: Environ,
     turns: Arc<Turns>,
 }
 
 /// The threads that take turns with the interpreter.
-struct Turns {
-    limiter: Arc<Limiter>,
+pub(crate) struct Turns {
+    pub(crate) limiter: Arc<Limiter>,
     /// Calls that have begun and not ended.
     calls: AtomicUsize,
+    /// Is called with each exception that an application lets out, and where that happened.
+    failed: Py<PyAny>,
 }
 
 impl Gateway {
-    pub(crate) fn new(py: Python<'_>, application: Py<PyAny>, stop: Py<PyAny>, environ: Environ) -> PyResult<Gateway> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        application: Py<PyAny>,
+        failed: Py<PyAny>,
+        environ: Environ,
+    ) -> PyResult<Gateway> {
         Ok(Gateway {
             application,
             input: py.import("io")?.getattr("BytesIO")?.unbind(),
-            stop,
             environ,
             turns: Arc::new(Turns {
                 limiter: Arc::new(Limiter::new()),
                 calls: AtomicUsize::new(0),
+                failed,
             }),
         })
     }
@@ -48,8 +52,9 @@ impl Gateway {
     fn run(&self, request: &Request) -> Response {
         let mut body = &[][..];
         if request.header_bytes("transfer-encoding").is_some() || request.header_bytes("content-length").is_some() {
-            // It may have to be waited for.
-            interpreter::give_back();
+            if !request.body_is_here() {
+                interpreter::give_back();
+            }
             body = match request.bytes() {
                 Ok(body) => body,
                 Err(error) => return Response::default().with_status(error.status()),
@@ -59,8 +64,12 @@ impl Gateway {
         let others = self.turns.calls.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(&self.turns.calls);
         let response = Python::attach(|py| {
-            self.call_application(py, request, body)
-                .unwrap_or_else(|error| self.fail(py, error))
+            self.call_application(py, request, body).unwrap_or_else(|error| {
+                let place = format!("{} {}", request.method(), request.path());
+                self.turns.report(py, &error, &place);
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Response::new("Internal Server Error\n").with_status(status)
+            })
         });
         drop(counted);
         // Kept for the next call, unless somebody waits for it.
@@ -74,22 +83,22 @@ impl Gateway {
         let environ = self.environ.of(py, request)?;
         let input = self.input.bind(py).call1((PyBytes::new(py, body),))?;
         environ.set_item(intern!(py, "wsgi.input"), input)?;
-        let start = Bound::new(py, Start::default())?;
-        let start_response = start.getattr(intern!(py, "start_response"))?;
-        let result = self.application.bind(py).call1((environ, start_response))?;
-        iterable::respond(request, &result, &start, &self.turns.limiter)
+        let starter = Starter::new(py)?;
+        let result = self.application.bind(py).call1((environ, &starter.function))?;
+        let response = iterable::respond(request, &result, starter.start.get(), &self.turns);
+        drop(result);
+        starter.spare();
+        response
     }
+}
 
-    fn fail(&self, py: Python<'_>, error: PyErr) -> Response {
-        if error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py) {
-            if let Err(error) = self.stop.call1(py, (error.value(py),)) {
-                error.display(py);
-            }
-        } else {
-            error.display(py);
+impl Turns {
+    /// Reports what an application has raised. `SystemExit` and `KeyboardInterrupt` end the server.
+    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) {
+        if let Err(error) = self.failed.call1(py, (error.value(py), place)) {
+            // There is nobody left to tell.
+            drop(error);
         }
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Response::new("Internal Server Error\n").with_status(status)
     }
 }
 
@@ -108,6 +117,11 @@ impl Application for Gateway {
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         Some(Arc::clone(&self.turns) as Arc<dyn Scheduling>)
+    }
+
+    /// The octets of PATH_INFO may be any.
+    fn takes_any_path(&self) -> bool {
+        true
     }
 }
 

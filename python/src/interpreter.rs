@@ -10,6 +10,7 @@ use std::cell::Cell;
 
 use hansel::Limiter;
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 thread_local! {
     static KEPT: Cell<Option<ffi::PyGILState_STATE>> = const { Cell::new(None) };
@@ -50,4 +51,10 @@ pub(crate) fn run_thread(run: &mut dyn FnMut()) {
         ffi::PyEval_RestoreThread(saved);
         ffi::PyGILState_Release(state);
     }
+}
+
+/// Returns how many references there are to an object.
+pub(crate) fn owners(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: it is a live object, and this thread has the lock.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }

@@ -1,105 +1,139 @@
 //! From an application's iterable to a body.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use hansel::{Body, BodyWriter, Limiter, Method, Request, Response};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use hansel::{Body, BodyWriter, Method, Request, Response};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 
+use crate::file_wrapper::FileWrapper;
+use crate::gateway::Turns;
 use crate::interpreter;
 use crate::start_response::{Start, Started};
+
+/// Chunks of so many bytes are sent from where Python has them; to copy fewer is cheaper.
+const KEPT_FROM: usize = 64 * 1024;
 
 /// Makes a response of what the application has returned. `close` is called once, at the end or by an error.
 pub(crate) fn respond(
     request: &Request,
     result: &Bound<'_, PyAny>,
-    start: &Bound<'_, Start>,
-    limiter: &Arc<Limiter>,
+    start: &Start,
+    turns: &Arc<Turns>,
 ) -> PyResult<Response> {
-    let py = result.py();
     if result.is_exact_instance_of::<PyList>() || result.is_exact_instance_of::<PyTuple>() {
-        let mut body = std::mem::take(&mut start.get().state().written);
-        for item in result.try_iter()? {
-            body.extend_from_slice(bytes(&item?)?.as_bytes());
-        }
-        return Ok(whole(request, take(start)?, body));
+        let content = gathered(result, start)?;
+        return Ok(whole(request, start.take()?, content));
+    }
+    let wrapper = result.cast_exact::<FileWrapper>().ok();
+    if let Some(response) = wrapper.map_or(Ok(None), |wrapper| of_file(wrapper, start, turns))? {
+        return Ok(response);
     }
     let mut chunks = Chunks {
         result: result.clone().unbind(),
         iterator: None,
         is_closed: false,
         left: None,
-        limiter: Arc::clone(limiter),
+        turns: Arc::clone(turns),
     };
-    let outcome = chunks.first(py, result, start);
+    let outcome = chunks.first(result, start).and_then(|first| Ok((first, start.take()?)));
     match outcome {
-        Ok(First::Whole(body)) => {
-            chunks.close(py);
-            Ok(whole(request, take(start)?, body))
+        Ok((First::Whole(body), started)) => {
+            chunks.close(result.py());
+            Ok(whole(request, started, Content::Copied(body)))
         }
-        Ok(First::Begun(body)) if request.method() == Method::HEAD => {
-            chunks.close(py);
-            drop(body);
-            let started = take(start)?;
+        Ok((First::Begun(_), started)) if request.method() == Method::HEAD => {
+            chunks.close(result.py());
             Ok(headless(started))
         }
-        Ok(First::Begun(body)) => {
-            let started = take(start)?;
-            let mut response = started.response.unwrap_or_default();
-            chunks.left = started.length.map(|length| length.saturating_sub(body.len() as u64));
-            response.set_body(match started.length {
-                Some(length) => Body::sized_reader(
-                    Sized {
-                        chunks,
-                        piece: io::Cursor::new(body),
-                    },
-                    length,
-                ),
-                None => Body::stream(move |client| chunks.pour(body, client)),
-            });
-            Ok(response)
-        }
+        Ok((First::Begun(body), started)) => Ok(begun(started, chunks, body)),
         Err(error) => {
-            chunks.close(py);
+            chunks.close(result.py());
             Err(error)
         }
     }
 }
 
-/// Takes what `start_response` was told. From here on the head counts as sent.
-fn take(start: &Bound<'_, Start>) -> PyResult<Started> {
-    let mut state = start.get().state();
-    let started = std::mem::take(&mut *state);
-    state.is_sent = true;
-    if started.response.is_none() {
-        return Err(PyRuntimeError::new_err("the application did not call start_response"));
-    }
-    Ok(started)
+/// Bytes in memory, Python's or ours.
+enum Content {
+    Copied(Vec<u8>),
+    Kept(PyBackedBytes),
 }
 
-fn whole(request: &Request, started: Started, mut body: Vec<u8>) -> Response {
+impl AsRef<[u8]> for Content {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Content::Copied(bytes) => bytes,
+            Content::Kept(bytes) => bytes,
+        }
+    }
+}
+
+/// Returns all chunks of a list or a tuple.
+fn gathered(result: &Bound<'_, PyAny>, start: &Start) -> PyResult<Content> {
+    let mut body = std::mem::take(&mut start.state().written);
+    let is_only = body.is_empty() && result.len()? == 1;
+    for item in result.try_iter()? {
+        let item = item?;
+        let chunk = bytes(&item)?;
+        if is_only && chunk.as_bytes().len() >= KEPT_FROM {
+            return Ok(Content::Kept(chunk.clone().into()));
+        }
+        body.extend_from_slice(chunk.as_bytes());
+    }
+    Ok(Content::Copied(body))
+}
+
+fn of_file(wrapper: &Bound<'_, FileWrapper>, start: &Start, turns: &Arc<Turns>) -> PyResult<Option<Response>> {
+    let length = {
+        let state = start.state();
+        if !state.written.is_empty() || state.response.is_none() {
+            return Ok(None);
+        }
+        state.length
+    };
+    let Some(body) = wrapper.get().body(wrapper.py(), length) else {
+        return Ok(None);
+    };
+    let mut response = start.take()?.response.unwrap_or_default();
+    let (file, turns) = (wrapper.clone().into_any().unbind(), Arc::clone(turns));
+    response.set_body(body.on_done(move |_| {
+        let _ = Python::try_attach(|py| close(file.bind(py), &turns));
+    }));
+    Ok(Some(response))
+}
+
+fn whole(request: &Request, started: Started, content: Content) -> Response {
+    let here = content.as_ref().len() as u64;
     let is_head = request.method() == Method::HEAD;
     match started.length {
         Some(_) if is_head => return headless(started),
-        // RFC 9110 §8.6: the rest would be read as the next response.
-        Some(length) if length < body.len() as u64 => body.truncate(usize::try_from(length).unwrap_or(usize::MAX)),
-        Some(length) if length > body.len() as u64 => {
+        Some(length) if length > here => {
             let mut response = started.response.unwrap_or_default();
             // 204 and 304 have no body, whatever length they announce.
             if !matches!(response.status().as_u16(), 204 | 304) {
                 // It ends before its length, so the connection is cut.
-                response.set_body(Body::sized_reader(io::Cursor::new(body), length));
+                let cut = io::Cursor::new(content.as_ref().to_vec());
+                response.set_body(Body::sized_reader(cut, length));
             }
             return response;
         }
         _ => {}
     }
     let mut response = started.response.unwrap_or_default();
-    response.set_body(if body.is_empty() { Body::empty() } else { body.into() });
+    response.set_body(match (started.length, content) {
+        // RFC 9110 §8.6: the rest would be read as the next response.
+        (Some(length), content) if length < here => {
+            let end = usize::try_from(length).unwrap_or(usize::MAX);
+            Body::untyped(content.as_ref().iter().take(end).copied().collect::<Vec<u8>>())
+        }
+        (_, Content::Copied(bytes)) => Body::untyped(bytes),
+        (_, kept) => Body::untyped(Body::owned(kept)),
+    });
     response
 }
 
@@ -113,11 +147,35 @@ fn headless(started: Started) -> Response {
     response
 }
 
+/// The response whose first chunk is here, and whose others are still to be asked for.
+fn begun(started: Started, mut chunks: Chunks, first: Vec<u8>) -> Response {
+    let mut response = started.response.unwrap_or_default();
+    chunks.left = started.length;
+    let pour = move |client: &mut BodyWriter<'_>| chunks.pour(&first, client);
+    response.set_body(match started.length {
+        Some(length) => Body::sized_stream(length, pour),
+        None => Body::stream(pour),
+    });
+    response
+}
+
 fn bytes<'a, 'py>(item: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
     item.cast::<PyBytes>().map_err(|_| {
         let kind = item.get_type();
         PyTypeError::new_err(format!("the body must be an iterable of bytes, and has a {kind}"))
     })
+}
+
+/// Calls an iterable's `close`, if it has one.
+fn close(result: &Bound<'_, PyAny>, turns: &Turns) {
+    let closed = match result.getattr_opt(intern!(result.py(), "close")) {
+        Ok(Some(close)) => close.call0().map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        turns.report(result.py(), &error, "close() of an iterable");
+    }
 }
 
 enum First {
@@ -131,17 +189,17 @@ struct Chunks {
     iterator: Option<Py<PyIterator>>,
     is_closed: bool,
     left: Option<u64>,
-    limiter: Arc<Limiter>,
+    turns: Arc<Turns>,
 }
 
 impl Chunks {
     /// Asks for chunks up to the first that is not empty: until then the head may still be replaced.
-    fn first(&mut self, py: Python<'_>, result: &Bound<'_, PyAny>, start: &Bound<'_, Start>) -> PyResult<First> {
+    fn first(&mut self, result: &Bound<'_, PyAny>, start: &Start) -> PyResult<First> {
         let is_only = result.len().is_ok_and(|len| len == 1);
         let iterator = result.try_iter()?;
         self.iterator = Some(iterator.unbind());
-        let chunk = self.next(py)?;
-        let mut state = start.get().state();
+        let chunk = self.next(result.py())?;
+        let mut state = start.state();
         let mut body = std::mem::take(&mut state.written);
         let is_over = chunk.is_none()
             || is_only
@@ -174,23 +232,16 @@ impl Chunks {
     }
 
     fn close(&mut self, py: Python<'_>) {
-        if std::mem::replace(&mut self.is_closed, true) {
-            return;
-        }
-        self.iterator = None;
-        let result = self.result.bind(py);
-        let Ok(Some(close)) = result.getattr_opt(intern!(py, "close")) else {
-            return;
-        };
-        if let Err(error) = close.call0() {
-            error.display(py);
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.iterator = None;
+            close(self.result.bind(py), &self.turns);
         }
     }
 
     /// Asks for the next chunk on a thread that does not have the lock. At the end, and after an error, it closes.
     fn ask(&mut self) -> io::Result<Option<PyBackedBytes>> {
-        let limiter = Arc::clone(&self.limiter);
-        interpreter::take(&limiter);
+        let turns = Arc::clone(&self.turns);
+        interpreter::take(&turns.limiter);
         let next = Python::attach(|py| match self.next(py) {
             Ok(Some(chunk)) => Ok(Some(chunk)),
             Ok(None) => {
@@ -198,7 +249,7 @@ impl Chunks {
                 Ok(None)
             }
             Err(error) => {
-                error.display(py);
+                turns.report(py, &error, "a response that had begun");
                 self.close(py);
                 Err(io::Error::other("the application failed while it made its response"))
             }
@@ -207,40 +258,33 @@ impl Chunks {
         next
     }
 
-    fn pour(mut self, first: Vec<u8>, client: &mut BodyWriter<'_>) -> io::Result<()> {
-        client.write_all(&first)?;
-        while let Some(chunk) = self.ask()? {
-            client.write_all(&chunk)?;
+    fn pour(mut self, first: &[u8], client: &mut BodyWriter<'_>) -> io::Result<()> {
+        self.send(first, client)?;
+        while self.left != Some(0) {
+            let Some(chunk) = self.ask()? else {
+                return Ok(());
+            };
+            self.send(&chunk, client)?;
         }
         Ok(())
+    }
+
+    /// Sends what fits into the length.
+    fn send(&mut self, chunk: &[u8], client: &mut BodyWriter<'_>) -> io::Result<()> {
+        let Some(left) = self.left else {
+            return client.write_all(chunk);
+        };
+        let fits = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
+        self.left = Some(left - fits as u64);
+        client.write_all(chunk.get(..fits).unwrap_or(chunk))
     }
 }
 
 impl Drop for Chunks {
     fn drop(&mut self) {
         if !self.is_closed {
-            Python::attach(|py| self.close(py));
+            // While the interpreter ends, nothing can be called any more.
+            let _ = Python::try_attach(|py| self.close(py));
         }
-    }
-}
-
-/// Chunks whose total length is known.
-struct Sized {
-    chunks: Chunks,
-    piece: io::Cursor<Vec<u8>>,
-}
-
-impl Read for Sized {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.piece.read(into)?;
-        if n > 0 || self.chunks.left == Some(0) {
-            return Ok(n);
-        }
-        let Some(chunk) = self.chunks.ask()? else {
-            return Ok(0);
-        };
-        self.chunks.left = self.chunks.left.map(|left| left.saturating_sub(chunk.len() as u64));
-        self.piece = io::Cursor::new(chunk.to_vec());
-        self.piece.read(into)
     }
 }

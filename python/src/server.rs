@@ -50,13 +50,19 @@ impl Server {
         })
     }
 
-    /// Serves `application` on threads of its own. `environ` is what every request has in its environ; `stop` is called
-    /// with the exception when the application raises `SystemExit` or `KeyboardInterrupt`.
-    fn start(&self, py: Python<'_>, application: Py<PyAny>, environ: Py<PyDict>, stop: Py<PyAny>) -> PyResult<Running> {
+    /// Serves `application` on threads of its own. `environ` is what every request has in its environ; `failed` is called
+    /// with each exception that the application lets out, and where that happened.
+    fn start(
+        &self,
+        py: Python<'_>,
+        application: Py<PyAny>,
+        environ: Py<PyDict>,
+        failed: Py<PyAny>,
+    ) -> PyResult<Running> {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let server = server.ok_or_else(|| PyRuntimeError::new_err("the server was started already"))?;
         logging::begin();
-        let gateway = Gateway::new(py, application, stop, Environ::new(environ))?;
+        let gateway = Gateway::new(py, application, failed, Environ::new(environ))?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
     }

@@ -1,11 +1,16 @@
 //! `start_response` and `write`: what an application says about its response.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hansel::{Response, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::interpreter;
 
 /// The object behind one call's `start_response`.
 #[pyclass(frozen)]
@@ -23,10 +28,54 @@ pub(crate) struct Started {
     pub(crate) written: Vec<u8>,
 }
 
+/// A `Start`, and its bound method `start_response`. A thread uses them again, unless an application has kept one.
+pub(crate) struct Starter<'py> {
+    pub(crate) start: Bound<'py, Start>,
+    pub(crate) function: Bound<'py, PyAny>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<(Py<Start>, Py<PyAny>)>> = const { Cell::new(None) };
+}
+
+impl<'py> Starter<'py> {
+    pub(crate) fn new(py: Python<'py>) -> PyResult<Starter<'py>> {
+        if let Some((start, function)) = SPARE.take() {
+            return Ok(Starter {
+                start: start.into_bound(py),
+                function: function.into_bound(py),
+            });
+        }
+        let start = Bound::new(py, Start::default())?;
+        let function = start.getattr(intern!(py, "start_response"))?;
+        Ok(Starter { start, function })
+    }
+
+    /// Keeps it for the next call of this thread, if nobody else has it.
+    pub(crate) fn spare(self) {
+        // The other owner of the object is its method.
+        if interpreter::owners(&self.function) == 1 && interpreter::owners(self.start.as_any()) == 2 {
+            *self.start.get().state() = Started::default();
+            SPARE.set(Some((self.start.unbind(), self.function.unbind())));
+        }
+    }
+}
+
 impl Start {
     /// No Python runs while this is locked.
     pub(crate) fn state(&self) -> MutexGuard<'_, Started> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what `start_response` was told. From here on the head counts as sent.
+    pub(crate) fn take(&self) -> PyResult<Started> {
+        let mut state = self.state();
+        let started = std::mem::take(&mut *state);
+        state.is_sent = true;
+        if started.response.is_none() {
+            return Err(PyRuntimeError::new_err("the application did not call start_response"));
+        }
+        Ok(started)
     }
 }
 
@@ -61,7 +110,7 @@ impl Start {
             state.response = Some(response);
             state.length = length;
         }
-        slf.getattr(pyo3::intern!(slf.py(), "write"))
+        slf.getattr(intern!(slf.py(), "write"))
     }
 
     fn write(&self, data: &Bound<'_, PyBytes>) -> PyResult<()> {
@@ -75,7 +124,7 @@ impl Start {
 }
 
 fn response_of(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<(Response, Option<u64>)> {
-    let mut response = Response::default().with_status(status_of(status)?);
+    let mut response = with_status(&octets(status, "the status")?)?;
     let headers = headers
         .cast::<PyList>()
         .map_err(|_| PyTypeError::new_err("headers must be a list"))?;
@@ -87,16 +136,7 @@ fn response_of(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResul
             .filter(|pair| pair.len() == 2)
             .ok_or_else(|| PyTypeError::new_err("a header must be a tuple of a name and a value"))?;
         let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
-        let (name, value) = (octets(&name, "a header's name")?, octets(&value, "a header's value")?);
-        let name = std::str::from_utf8(&name)
-            .ok()
-            .filter(|name| is_token(name))
-            .ok_or_else(|| PyValueError::new_err("a header's name has characters that names can't have"))?;
-        if value.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
-            return Err(PyValueError::new_err(format!(
-                "the value of {name} has a line end or NUL"
-            )));
-        }
+        let (name, value) = (text(&name, "a header's name")?, octets(&value, "a header's value")?);
         if name.eq_ignore_ascii_case("content-length") {
             length = Some(length_of(&value)?);
         } else if name.eq_ignore_ascii_case("connection") && is_about_keeping(&value) {
@@ -106,38 +146,52 @@ fn response_of(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResul
                 "{name} is the server's to set (PEP 3333: hop-by-hop)"
             )));
         } else {
-            response.append_header(name, value);
+            response
+                .try_append_header(name, value)
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
         }
     }
     Ok((response, length))
 }
 
-fn status_of(status: &Bound<'_, PyAny>) -> PyResult<StatusCode> {
-    let status = octets(status, "the status")?;
+/// Makes a response of `404 Not Found`.
+fn with_status(status: &[u8]) -> PyResult<Response> {
     if status.iter().any(u8::is_ascii_control) {
         return Err(PyValueError::new_err("the status has a control character"));
     }
-    let code = match status.split_at_checked(3) {
-        Some((code, [] | [b' ', ..])) => StatusCode::from_bytes(code).ok(),
-        _ => None,
+    let (code, reason) = match status.split_at_checked(3) {
+        Some((code, [b' ', reason @ ..])) => (StatusCode::from_bytes(code).ok(), reason),
+        Some((code, [])) => (StatusCode::from_bytes(code).ok(), &[][..]),
+        _ => (None, &[][..]),
     };
-    code.filter(|code| !code.is_informational())
-        .ok_or_else(|| PyValueError::new_err("the status must be three digits from 200, a space, and a reason"))
+    let code = code
+        .filter(|code| !code.is_informational())
+        .ok_or_else(|| PyValueError::new_err("the status must be three digits from 200, a space, and a reason"))?;
+    let response = Response::default().with_status(code);
+    if reason.is_empty() || code.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
+        return Ok(response);
+    }
+    Ok(response.with_reason(reason))
 }
 
 /// PEP 3333: the octets of a native string are its characters.
-fn octets(text: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
-    let text = text
-        .cast::<PyString>()
-        .map_err(|_| PyTypeError::new_err(format!("{what} must be a str")))?;
-    let text = text.to_str()?;
+fn octets<'t>(object: &'t Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'t, [u8]>> {
+    let text = text(object, what)?;
     if text.is_ascii() {
-        return Ok(text.as_bytes().to_vec());
+        return Ok(text.as_bytes().into());
     }
     text.chars()
         .map(|character| u8::try_from(u32::from(character)).ok())
-        .collect::<Option<_>>()
+        .collect::<Option<Vec<u8>>>()
+        .map(Cow::Owned)
         .ok_or_else(|| PyValueError::new_err(format!("{what} has a character beyond U+00FF")))
+}
+
+fn text<'t>(object: &'t Bound<'_, PyAny>, what: &str) -> PyResult<&'t str> {
+    object
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err(format!("{what} must be a str")))?
+        .to_str()
 }
 
 fn length_of(value: &[u8]) -> PyResult<u64> {
@@ -147,12 +201,6 @@ fn length_of(value: &[u8]) -> PyResult<u64> {
         .filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| PyValueError::new_err("Content-Length is not a number"))
-}
-
-fn is_token(name: &str) -> bool {
-    // RFC 9110 §5.6.2.
-    let is_of_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    !name.is_empty() && name.bytes().all(is_of_token)
 }
 
 fn is_about_keeping(value: &[u8]) -> bool {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
+import io
 import sys
 import threading
 from typing import Any
@@ -305,6 +307,98 @@ def test_a_file_wrapper_sends_a_file_and_closes_it(served: Any, tmp_path: Any) -
 
     assert served(application).request()[2] == path.read_bytes()
     assert opened[0].closed
+
+
+@pytest.mark.parametrize("blocks", ["buffered", "unbuffered", "in memory", "compressed"])
+@pytest.mark.parametrize("skipped", [0, 70_000])
+def test_a_file_is_sent_from_where_it_is(served: Any, tmp_path: Any, blocks: str, skipped: int) -> None:
+    content = bytes(range(256)) * 1000
+    path = tmp_path / "file"
+    opens: dict[str, Any] = {
+        "buffered": lambda: path.open("rb"),
+        "unbuffered": lambda: path.open("rb", buffering=0),
+        "in memory": lambda: io.BytesIO(content),
+        # It has the number of a file whose content is another.
+        "compressed": lambda: gzip.open(path),
+    }
+    path.write_bytes(gzip.compress(content) if blocks == "compressed" else content)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        file = opens[blocks]()
+        file.read(skipped)
+        start_response("200 OK", TEXT)
+        return environ["wsgi.file_wrapper"](file, 1000)
+
+    _, headers, body = served(application).request()
+    assert body == content[skipped:]
+    assert headers.get("content-length") == (str(len(body)) if "buffered" in blocks else None)
+
+
+def test_a_file_has_the_length_that_was_announced(served: Any, tmp_path: Any) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+
+    def sent(length: int) -> bytes:
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [*TEXT, ("Content-Length", str(length))])
+            return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+
+        return bytes(served(application).request()[2])
+
+    assert sent(3) == b"123"
+    with pytest.raises(http.client.IncompleteRead):
+        sent(6)
+
+
+def test_the_reason_is_the_applications(served: Any) -> None:
+    def line(status: str) -> bytes:
+        request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        return bytes(served(returning([b""], [], status)).exchange(request).partition(b"\r\n")[0])
+
+    assert line("404 No Such Crumb") == b"HTTP/1.1 404 No Such Crumb"
+    assert line("200 Tr\xe8s bien") == b"HTTP/1.1 200 Tr\xe8s bien"
+    assert line("299 Mine") == b"HTTP/1.1 299 Mine"
+    assert line("200 OK") == b"HTTP/1.1 200 OK"
+
+
+def test_nothing_is_added_to_the_headers_but_what_frames_and_dates(served: Any) -> None:
+    assert sorted(served(returning([b"a"], [])).request()[1]) == ["content-length", "date"]
+
+
+def test_a_path_may_have_any_octets(served: Any) -> None:
+    assert environ_of(served, "/%FF/a%2Fb")["PATH_INFO"] == "/\xff/a/b"
+
+
+def test_what_a_client_repeats_is_as_what_it_sends_first(served: Any) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        seen = environ["HTTP_X_A"], environ["PATH_INFO"], "left" in environ
+        environ["left"] = environ["HTTP_X_A"] = "changed"
+        start_response("200 OK", TEXT)
+        return [repr(seen).encode()]
+
+    client = served(application)
+    for value, path in (("1", "/a"), ("1", "/b"), ("2", "/a"), ("1", "/a")):
+        assert client.request(path, headers={"X-A": value})[2] == repr((value, path, False)).encode()
+
+
+def test_a_large_chunk_is_sent_whole(served: Any) -> None:
+    large = bytes(range(256)) * 4096
+    client = served(returning([large], TEXT))
+    assert client.request()[2] == client.request()[2] == large
+    assert served(returning([large], [*TEXT, ("Content-Length", "70000")])).request()[2] == large[:70000]
+
+
+def test_what_an_application_raises_is_logged(served: Any, caplog: Any) -> None:
+    def late(_environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        yield b"a"
+        raise ValueError("late")
+
+    served(lambda *_: 1 / 0).request("/broken")
+    with pytest.raises(http.client.HTTPException):
+        served(late).request()
+    logged = [(record.name, record.getMessage(), record.exc_info[0]) for record in caplog.records if record.exc_info]
+    assert ("hansel", "the application failed: GET /broken", ZeroDivisionError) in logged
+    assert logged[-1][2] is ValueError
 
 
 def test_requests_run_beside_each_other(served: Any) -> None:

@@ -25,7 +25,22 @@ def application(environ, start_response):
     if path == "/sleep":
         time.sleep(float(environ["QUERY_STRING"]))
     start_response("200 OK", [("Content-Type", "text/plain")])
+    if path == "/generator":
+        return exiting()
+    if path == "/close":
+        return Exiting()
     return [str(os.getpid()).encode()]
+
+def exiting():
+    yield b"a"
+    sys.exit(8)
+
+class Exiting:
+    def __iter__(self):
+        return iter((b"a", b"b"))
+
+    def close(self):
+        sys.exit(9)
 
 def factory():
     return application
@@ -69,6 +84,13 @@ def test_exits_of_the_application_are_the_servers(started: Any) -> None:
     process, port = started("program")
     assert ask(port, "/exit").startswith(b"Internal Server Error")
     assert process.wait(10) == 7
+    for target, status in (("/generator", 8), ("/close", 9)):
+        process, port = started("program")
+        try:
+            ask(port, target)
+        except http.client.IncompleteRead:
+            pass
+        assert process.wait(10) == status
     process, port = started("program")
     ask(port, "/interrupt")
     assert process.wait(10) == -signal.SIGINT
