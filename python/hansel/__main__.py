@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
-import os
-import signal
 import sys
+import threading
+import traceback
 from typing import Any
 
 from hansel import _hansel
+from hansel._reload import files_of, watch
+from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
 from hansel.wsgi import DEFAULT_THREADS, WSGIServer
 
 
@@ -21,18 +23,67 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     name: str = options.pop("application")
     addresses: list[str] = options.pop("bind") or ["127.0.0.1:8000"]
-    workers: int = options.pop("workers")
-
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
-        raise RuntimeError("the application is not loaded yet")
-
-    server = WSGIServer(application, addresses, multiprocess=workers > 1, **options)
+    workers: int | None = options.pop("workers")
+    reloads: bool = options.pop("reload")
+    is_multiprocess = workers is not None and workers > 1
+    server = WSGIServer(_not_loaded, addresses, multiprocess=is_multiprocess, **options)
+    for address in addresses:
+        if address.startswith("unix:"):
+            print(address, file=sys.stderr, flush=True)
     for host, port in server.addresses:
-        print(f"http://{host}:{port}", file=sys.stderr, flush=True)
-    if workers > 1:
-        _supervise(server, name, workers)
+        shown = f"[{host}]" if ":" in host else host
+        print(f"http{'s' if options['certificate'] else ''}://{shown}:{port}", file=sys.stderr, flush=True)
+    if workers is None and not reloads:
+        server.application = load(name)
+        server.serve_forever()
     else:
-        _work(server, name)
+        work = _work_and_watch if reloads else _work
+        sys.exit(supervise(workers or 1, lambda worker: work(worker, server, name)))
+
+
+def _not_loaded(_environ: dict[str, Any], _start_response: Any) -> Any:
+    raise RuntimeError("the application is not loaded yet")
+
+
+def _work(worker: Worker, server: WSGIServer, name: str) -> None:
+    try:
+        server.application = load(name)
+    except BaseException:
+        logging.getLogger("hansel").exception("can't load %s", name)
+        sys.exit(LOADING_FAILED)
+    worker.when_orphaned(server.shutdown)
+    server.serve_forever(worker.is_ready)
+
+
+def _work_and_watch(worker: Worker, server: WSGIServer, name: str) -> None:
+    """Serves until a file changes. An application that can't be loaded is a page that says why."""
+    changed = threading.Event()
+
+    def end() -> None:
+        changed.set()
+        server.shutdown()
+
+    try:
+        server.application = load(name)
+        watch(end)
+    except BaseException as error:
+        logging.getLogger("hansel").exception("can't load %s", name)
+        server.application = _page_of(error)
+        watch(end, files_of(error))
+    worker.when_orphaned(server.shutdown)
+    server.serve_forever(worker.is_ready)
+    if changed.is_set():
+        sys.exit(CHANGED)
+
+
+def _page_of(error: BaseException) -> Any:
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+
+    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"The application can't be loaded.\n\n", text]
+
+    return application
 
 
 def load(name: str) -> Any:
@@ -45,77 +96,14 @@ def load(name: str) -> Any:
     return target() if attribute.endswith("()") else target
 
 
-def _work(server: WSGIServer, name: str) -> None:
-    server.application = load(name)
-    server.serve_forever()
-
-
-def _supervise(server: WSGIServer, name: str, workers: int) -> None:
-    """Keeps so many processes serving on the same listeners."""
-    processes: set[int] = set()
-    is_stopping = False
-    outcome = 0
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal is_stopping
-        is_stopping = True
-        for process in processes:
-            os.kill(process, signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    signals = {signal.SIGINT, signal.SIGTERM}
-    while True:
-        while len(processes) < workers and not is_stopping:
-            # A signal in between would miss the new process, or be handled by it as if it were the parent.
-            signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-            process = os.fork()
-            if process == 0:
-                _child(server, name)
-            processes.add(process)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-        if not processes:
-            sys.exit(outcome)
-        ended, status = os.wait()
-        processes.discard(ended)
-        if not is_stopping and os.waitstatus_to_exitcode(status) == LOADING_FAILED:
-            outcome = LOADING_FAILED
-            stop(0, None)
-
-
-LOADING_FAILED = 3
-"""The exit status of a worker that can't load the application: another one could not, either."""
-
-
-def _child(server: WSGIServer, name: str) -> None:
-    status = 1
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            server.application = load(name)
-        except BaseException:
-            status = LOADING_FAILED
-            raise
-        server.serve_forever()
-        status = 0
-    except SystemExit as exit_:
-        status = exit_.code if isinstance(exit_.code, int) else 1
-    except BaseException:
-        logging.getLogger("hansel").exception("a worker failed")
-    finally:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.")
     parser.add_argument("application", help="module:application, or module:factory()")
     parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated")
-    parser.add_argument("--workers", type=int, default=1, help="processes that share the listeners")
+    parser.add_argument(
+        "--workers", type=int, help="processes that share the listeners; SIGHUP restarts them without losing a request"
+    )
+    parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
     parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds for requests in flight at the end")
     for name in ("body", "head", "target", "fields", "connections", "queue"):

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -68,7 +69,8 @@ class WSGIServer:
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
         self._server = _hansel.Server(addresses, **options)
         self._running: _hansel.Running | None = None
-        self._stop = threading.Event()
+        # Signal handlers may put into it at any moment, where an `Event` would wait for the thread that they interrupt.
+        self._stop: SimpleQueue[None] = SimpleQueue()
         self._exception: BaseException | None = None
         self.addresses = self._server.addresses
         host, port = self.addresses[0] if self.addresses else ("localhost", 80)
@@ -80,22 +82,25 @@ class WSGIServer:
             sys.setswitchinterval(self.switch_interval)
         self._running = self._server.start(self.application, self._environ(), self._failed)
 
-    def serve_forever(self) -> None:
+    def serve_forever(self, when_serving: Callable[[], None] | None = None) -> None:
         """Serves until SIGINT or SIGTERM, `shutdown`, or an application that raises `SystemExit`.
 
-        Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile.
+        Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile. `when_serving`
+        is called as soon as it serves.
         """
         with _Signals(self._stop):
             if self._running is None:
                 self.start()
-            self._stop.wait()
+            if when_serving is not None:
+                when_serving()
+            self._stop.get()
             self.close()
         if self._exception is not None:
             raise self._exception
 
     def shutdown(self) -> None:
         """Has `serve_forever` end, from any thread."""
-        self._stop.set()
+        self._stop.put(None)
 
     def close(self) -> None:
         """Stops serving: finishes what is in flight within `grace`, and cuts the rest."""
@@ -119,7 +124,7 @@ class WSGIServer:
     def _failed(self, exception: BaseException, place: str) -> None:
         if isinstance(exception, (SystemExit, KeyboardInterrupt)):
             self._exception = exception
-            self._stop.set()
+            self._stop.put(None)
         else:
             _LOGGER.error("the application failed: %s", place, exc_info=exception)
 
@@ -161,9 +166,9 @@ def _address(host: str, port: int) -> str:
 
 
 class _Signals:
-    """Sets an event at SIGINT and SIGTERM. A shell has its background jobs ignore SIGINT, so both are set explicitly."""
+    """Puts into a queue at SIGINT and SIGTERM. A shell has its background jobs ignore SIGINT, so both are set explicitly."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: SimpleQueue[None]) -> None:
         self._stop = stop
         self._before: dict[signal.Signals, Any] = {}
 
@@ -177,7 +182,7 @@ class _Signals:
             signal.signal(number, before)
 
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.set()
+        self._stop.put(None)
 
 
 def _leave() -> None:

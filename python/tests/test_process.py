@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,15 @@ def ask(port: int, target: str = "/") -> bytes:
     return connection.getresponse().read()
 
 
+def until(read: Any, holds: Any) -> Any:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if holds(value := read()):
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"still {value!r}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_without_an_error(started: Any, number: signal.Signals) -> None:
     process, port = started("program:factory()")
@@ -112,6 +122,46 @@ def test_workers_share_a_listener_and_are_replaced(started: Any) -> None:
     assert first != process.pid
     os.kill(first, signal.SIGKILL)
     assert int(ask(port)) not in (process.pid, first)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_workers_end_with_their_supervisor(started: Any) -> None:
+    process, port = started("program", "--workers", "2")
+    ask(port)
+    process.kill()
+    # The workers have the pipe, too: it ends with the last of them.
+    assert process.stderr.read() is not None
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
+def test_a_hangup_restarts_the_workers_and_loses_nothing(started: Any, tmp_path: Path) -> None:
+    process, port = started("program", "--workers", "1")
+    first = ask(port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/sleep?0.3")
+    (tmp_path / "program.py").write_text(PROGRAM.replace("str(os.getpid())", "'new'"))
+    process.send_signal(signal.SIGHUP)
+    assert until(lambda: ask(port), lambda body: body != first) == b"new"
+    assert connection.getresponse().read() == first
+    # A program that can't be loaded changes nothing.
+    (tmp_path / "program.py").write_text("1 / 0")
+    process.send_signal(signal.SIGHUP)
+    while "old ones go on" not in process.stderr.readline():
+        pass
+    assert ask(port) == b"new"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_a_program_that_changes_is_loaded_again(started: Any, tmp_path: Path) -> None:
+    process, port = started("program", "--reload")
+    first = ask(port)
+    (tmp_path / "program.py").write_text("1 / 0")
+    assert b"ZeroDivisionError" in until(lambda: ask(port), lambda body: body != first)
+    (tmp_path / "program.py").write_text(PROGRAM.replace("str(os.getpid())", "'mended'"))
+    assert until(lambda: ask(port), lambda body: b"Error" not in body) == b"mended"
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
 
