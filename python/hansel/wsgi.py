@@ -11,10 +11,11 @@ import atexit
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -69,8 +70,7 @@ class WSGIServer:
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
         self._server = _hansel.Server(addresses, **options)
         self._running: _hansel.Running | None = None
-        # Signal handlers may put into it at any moment, where an `Event` would wait for the thread that they interrupt.
-        self._stop: SimpleQueue[None] = SimpleQueue()
+        self._stop: _Stop | None = None
         self._exception: BaseException | None = None
         self.addresses = self._server.addresses
         host, port = self.addresses[0] if self.addresses else ("localhost", 80)
@@ -80,6 +80,7 @@ class WSGIServer:
         """Serves on threads of the server, and returns."""
         if self.switch_interval is not None:
             sys.setswitchinterval(self.switch_interval)
+        self._stop = self._stop or _Stop()
         self._running = self._server.start(self.application, self._environ(), self._failed)
 
     def serve_forever(self, when_serving: Callable[[], None] | None = None) -> None:
@@ -88,19 +89,21 @@ class WSGIServer:
         Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile. `when_serving`
         is called as soon as it serves.
         """
-        with _Signals(self._stop):
+        stop = self._stop = self._stop or _Stop()
+        with stop.at_signals():
             if self._running is None:
                 self.start()
             if when_serving is not None:
                 when_serving()
-            self._stop.get()
+            stop.wait()
             self.close()
         if self._exception is not None:
             raise self._exception
 
     def shutdown(self) -> None:
-        """Has `serve_forever` end, from any thread."""
-        self._stop.put(None)
+        """Has `serve_forever` end, from any thread. Does nothing before the server was started."""
+        if self._stop is not None:
+            self._stop.set()
 
     def close(self) -> None:
         """Stops serving: finishes what is in flight within `grace`, and cuts the rest."""
@@ -124,7 +127,7 @@ class WSGIServer:
     def _failed(self, exception: BaseException, place: str) -> None:
         if isinstance(exception, (SystemExit, KeyboardInterrupt)):
             self._exception = exception
-            self._stop.put(None)
+            self.shutdown()
         else:
             _LOGGER.error("the application failed: %s", place, exc_info=exception)
 
@@ -165,24 +168,47 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class _Signals:
-    """Puts into a queue at SIGINT and SIGTERM. A shell has its background jobs ignore SIGINT, so both are set explicitly."""
+class _Stop:
+    """Something to wait for that a signal or another thread can set.
 
-    def __init__(self, stop: SimpleQueue[None]) -> None:
-        self._stop = stop
-        self._before: dict[signal.Signals, Any] = {}
+    A signal writes into it before Python runs its handler. A lock would not do: a signal that comes just before the main
+    thread waits for one is handled when that has ended.
+    """
 
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._heard)
+    def __init__(self) -> None:
+        self._here, self._there = socket.socketpair()
+        self._there.setblocking(False)
 
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
+    def set(self) -> None:
+        try:
+            self._there.send(b"\0")
+        except BlockingIOError:
+            # It is full of others.
+            pass
 
-    def _heard(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.put(None)
+    def wait(self) -> None:
+        while self._here.recv(1)[0] not in (0, signal.SIGINT, signal.SIGTERM):
+            pass
+
+    @contextmanager
+    def at_signals(self) -> Iterator[None]:
+        """Sets it at SIGINT and SIGTERM, on the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        # A shell has its background jobs ignore SIGINT, so both are set explicitly.
+        before = {number: signal.signal(number, _noted) for number in (signal.SIGINT, signal.SIGTERM)}
+        descriptor = signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(descriptor)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    pass
 
 
 def _leave() -> None:

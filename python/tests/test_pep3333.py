@@ -7,6 +7,7 @@ import http.client
 import io
 import sys
 import threading
+import time
 from typing import Any
 from wsgiref.validate import validator
 
@@ -298,15 +299,22 @@ def test_an_unread_body_is_not_the_next_request(served: Any) -> None:
 def test_a_file_wrapper_sends_a_file_and_closes_it(served: Any, tmp_path: Any) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(256)) * 1000)
-    opened: list[Any] = []
+    closed = threading.Semaphore(0)
+
+    class File(io.FileIO):
+        def close(self) -> None:
+            if not self.closed:
+                closed.release()
+            super().close()
 
     def application(environ: Any, start_response: Any) -> Any:
-        opened.append(path.open("rb"))
         start_response("200 OK", TEXT)
-        return environ["wsgi.file_wrapper"](opened[0])
+        return environ["wsgi.file_wrapper"](io.BufferedReader(File(path)))
 
-    assert served(application).request()[2] == path.read_bytes()
-    assert opened[0].closed
+    client = served(application)
+    for method in ("GET", "HEAD"):
+        assert client.request(method=method)[2] == (path.read_bytes() if method == "GET" else b"")
+        assert closed.acquire(timeout=10)
 
 
 @pytest.mark.parametrize("blocks", ["buffered", "unbuffered", "in memory", "compressed"])
@@ -332,6 +340,24 @@ def test_a_file_is_sent_from_where_it_is(served: Any, tmp_path: Any, blocks: str
     _, headers, body = served(application).request()
     assert body == content[skipped:]
     assert headers.get("content-length") == (str(len(body)) if "buffered" in blocks else None)
+
+
+def test_a_file_that_the_server_sends_is_closed_in_the_end(served: Any, tmp_path: Any) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    opened: list[Any] = []
+
+    def application(environ: Any, start_response: Any) -> Any:
+        opened.append((tmp_path / "file").open("rb"))
+        start_response("200 OK", TEXT)
+        return environ["wsgi.file_wrapper"](opened[-1])
+
+    client = served(application)
+    for method in ("GET", "HEAD"):
+        client.request(method=method)
+        end = time.monotonic() + 10
+        while not opened[-1].closed:
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
 
 def test_a_file_has_the_length_that_was_announced(served: Any, tmp_path: Any) -> None:
