@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--proxy-protocol", action="store_true", help="expect a PROXY header of trusted peers")
     parser.add_argument("--trust", action="append", metavar="ADDRESS", help="a proxy; may be repeated")
     parser.add_argument("--request-ids", action="store_true", help="send an X-Request-Id")
+    parser.add_argument("--development", action="store_true", help="show tracebacks and what dispatch has tried to clients")
     parser.add_argument("--version", action="version", version=_hansel.__version__)
     return parser
 

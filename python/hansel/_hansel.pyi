@@ -20,7 +20,7 @@ class Server:
         self,
         application: Callable[..., Any],
         environ: dict[str, Any],
-        failed: Callable[[BaseException, str], None],
+        failed: Callable[[BaseException, str], str | None],
     ) -> Running: ...
 
 @final

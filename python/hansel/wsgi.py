@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -50,7 +51,8 @@ class WSGIServer:
     - `access_log`: `"-"` or a path;
     - `health`: serves `/livez`, `/readyz` and `/metrics`; `health_on`: serves them on an address of their own;
     - `proxy_protocol`, `trust`: the PROXY protocol, and the addresses of the proxies whose headers count;
-    - `request_ids`: sends an `X-Request-Id` with each response.
+    - `request_ids`: sends an `X-Request-Id` with each response;
+    - `development`: a 500 shows its traceback, and a 404 of `hansel.dispatch` what it has tried. Not for the public.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class WSGIServer:
         *,
         grace: float = 10.0,
         multiprocess: bool = False,
+        development: bool = False,
         switch_interval: float | None = SWITCH_INTERVAL,
         **options: Any,
     ) -> None:
         self.application = application
         self.grace = grace
         self.multiprocess = multiprocess
+        self.development = development
         self.switch_interval = switch_interval
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
         self._server = _hansel.Server(addresses, **options)
@@ -124,12 +128,14 @@ class WSGIServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _failed(self, exception: BaseException, place: str) -> None:
+    def _failed(self, exception: BaseException, place: str) -> str | None:
+        """Notes what the application has raised; returns what the client is told of it."""
         if isinstance(exception, (SystemExit, KeyboardInterrupt)):
             self._exception = exception
             self.shutdown()
         else:
             _LOGGER.error("the application failed: %s", place, exc_info=exception)
+        return "".join(traceback.format_exception(exception)) if self.development else None
 
     def _environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = {
@@ -137,6 +143,7 @@ class WSGIServer:
             "SCRIPT_NAME": "",
             "PATH_INFO": "/",
             "QUERY_STRING": "",
+            "REQUEST_URI": "/",
             "SERVER_NAME": self.server_name,
             "SERVER_PORT": str(self.server_port),
             "SERVER_PROTOCOL": "HTTP/1.1",
@@ -151,6 +158,8 @@ class WSGIServer:
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
         }
+        if self.development:
+            environ["hansel.development"] = True
         return {sys.intern(key): value for key, value in environ.items()}
 
 
@@ -191,7 +200,7 @@ class _Stop:
             pass
 
     @contextmanager
-    def at_signals(self) -> Iterator[None]:
+    def at_signals(self) -> Generator[None]:
         """Sets it at SIGINT and SIGTERM, on the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield

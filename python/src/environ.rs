@@ -58,6 +58,9 @@ impl Environ {
         if request.path() != "/" {
             environ.set_item(intern!(py, "PATH_INFO"), latin1(py, &request.path_octets()))?;
         }
+        if request.target() != "/" {
+            environ.set_item(intern!(py, "REQUEST_URI"), request.target())?;
+        }
         if let Some(query) = request.query().filter(|query| !query.is_empty()) {
             environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query.as_bytes()))?;
         }

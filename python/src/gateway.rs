@@ -66,9 +66,9 @@ impl Gateway {
         let response = Python::attach(|py| {
             self.call_application(py, request, body).unwrap_or_else(|error| {
                 let place = format!("{} {}", request.method(), request.path());
-                self.turns.report(py, &error, &place);
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Response::new("Internal Server Error\n").with_status(status)
+                let told = self.turns.report(py, &error, &place);
+                let text = told.unwrap_or_else(|| "Internal Server Error\n".to_owned());
+                Response::new(text).with_status(StatusCode::INTERNAL_SERVER_ERROR)
             })
         });
         drop(counted);
@@ -93,12 +93,12 @@ impl Gateway {
 }
 
 impl Turns {
-    /// Reports what an application has raised. `SystemExit` and `KeyboardInterrupt` end the server.
-    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) {
-        if let Err(error) = self.failed.call1(py, (error.value(py), place)) {
-            // There is nobody left to tell.
-            drop(error);
-        }
+    /// Reports what an application has raised, and returns what the client may be told of it. `SystemExit` and
+    /// `KeyboardInterrupt` end the server.
+    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) -> Option<String> {
+        // If the report fails, there is nobody left to tell.
+        let told = self.failed.call1(py, (error.value(py), place)).ok()?;
+        told.extract(py).ok().flatten()
     }
 }
 
