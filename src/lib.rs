@@ -252,6 +252,7 @@ pub mod sessions;
 mod start_error;
 pub mod test;
 mod threads;
+mod topic;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -314,3 +315,4 @@ pub use server::{Drained, Handle, Limits, Listener, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
 pub use sessions::{Csrf, CsrfToken, Session, Sessions};
+pub use topic::{Event, InvalidEvent, SlowSubscribers, Subscription, Topic, TopicSettings, TopicStatus};

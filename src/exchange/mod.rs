@@ -532,6 +532,9 @@ impl Exchange {
             _ => hansel_proto::Version::Http11,
         };
         let len = response.body.len();
+        if len.is_none() {
+            self.begin_subscription(response);
+        }
         // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
         // sent in the content of a response if the same request had used the GET method". An endpoint that makes no
         // body may do so because the method is HEAD.
@@ -573,11 +576,22 @@ impl Exchange {
             Kind::File(part) => Payload::File(*part, None),
             Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
             Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
+            Kind::Pushed(subscription) => Payload::Pushed(subscription, is_chunked, None),
         };
         if let Some(on_done) = response.body.on_done.take() {
             payload.tell(on_done);
         }
         payload
+    }
+
+    /// Finds out where a subscription begins, if the response is one.
+    #[cold]
+    fn begin_subscription(&mut self, response: &mut Response) {
+        if let Some(subscription) = response.subscription() {
+            subscription.subscriber.begin(self.request.header("Last-Event-ID"));
+            // It has no other end than that of the connection.
+            self.protocol.close_after_response();
+        }
     }
 
     /// Notes that the response is complete. Returns true if the connection goes on.

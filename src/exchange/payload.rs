@@ -7,6 +7,7 @@ use hansel_proto::chunk;
 
 use super::COPIED;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
+use crate::topic::Subscription;
 
 pub(crate) enum Payload {
     None,
@@ -21,6 +22,8 @@ pub(crate) enum Payload {
     File(FilePart, Option<Box<OnDone>>),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
+    /// What is sent to a topic; and whether in chunks.
+    Pushed(Box<Subscription>, bool, Option<Box<OnDone>>),
 }
 
 /// A source that is written while it is sent.
@@ -96,7 +99,9 @@ impl Payload {
     pub(super) fn tell(&mut self, hook: Box<OnDone>) {
         match self {
             Payload::None => hook.call(Done::Sent),
-            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
+            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) | Payload::Pushed(_, _, on_done) => {
+                *on_done = Some(hook);
+            }
             Payload::Source(source, _) => source.on_done = Some(hook),
         }
     }
@@ -109,6 +114,8 @@ impl Payload {
             Payload::Bytes { on_done, are_owned, .. } => (on_done, *are_owned),
             Payload::File(_, on_done) => (on_done, false),
             Payload::Source(source, _) => (&mut source.on_done, true),
+            // It may be the end of its topic, and of what the program has given to that.
+            Payload::Pushed(_, _, on_done) => (on_done, true),
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hansel_proto::FieldValue;
 
 use super::{Done, FilePart, OnDone};
+use crate::topic::Subscription;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -45,6 +46,8 @@ pub(crate) enum Kind {
         write: StreamFn,
         len: Option<u64>,
     },
+    /// What is sent to a topic.
+    Pushed(Box<Subscription>),
 }
 
 /// The Content-Type of text.
@@ -310,6 +313,7 @@ impl Body {
             Kind::File(part) => Some(part.left()),
             Kind::Reader { len, .. } => *len,
             Kind::Stream { len, .. } => *len,
+            Kind::Pushed(_) => None,
             _ => self.bytes().map(|bytes| bytes.len() as u64),
         }
     }
@@ -327,6 +331,11 @@ impl Body {
     /// Returns true if it is a file, of which the server sends the bytes as they are on the disk.
     pub fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File(_))
+    }
+
+    /// Returns true if it is a subscription to a [`Topic`](crate::Topic), which filters leave as it is.
+    pub fn is_pushed(&self) -> bool {
+        matches!(self.kind, Kind::Pushed(_))
     }
 
     /// Returns the Content-Type that the response gets unless a header sets another: that of text, of bytes or of JSON, and
@@ -433,7 +442,7 @@ impl Kind {
             Kind::Bytes(bytes) => Some(bytes),
             Kind::Shared(bytes) => Some(bytes),
             Kind::Owned(bytes) => Some((**bytes).as_ref()),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } => None,
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) => None,
         }
     }
 }
@@ -482,6 +491,7 @@ impl fmt::Debug for Body {
             Kind::File(_) => "file",
             Kind::Reader { .. } => "reader",
             Kind::Stream { .. } => "stream",
+            Kind::Pushed(_) => "subscription",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

@@ -7,6 +7,7 @@ mod file;
 mod filter;
 mod into_response;
 mod origin;
+mod pushed;
 mod redirect;
 
 use std::fmt;

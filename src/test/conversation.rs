@@ -9,6 +9,7 @@ use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::Sink;
 use crate::scheduling;
+use crate::topic::Next;
 use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -94,6 +95,20 @@ impl<'a> Conversation<'a> {
             }
             Payload::File(mut part, on_done) => {
                 io::copy(&mut part, &mut self.out)?;
+                if let Some(on_done) = on_done {
+                    on_done.call(Done::Sent);
+                }
+                Ok(())
+            }
+            // What is there already: the rest never ends.
+            Payload::Pushed(mut subscription, chunked, on_done) => {
+                while let Next::Message(message) = subscription.subscriber.next() {
+                    let form = subscription.subscriber.form;
+                    self.out.extend_from_slice(message.bytes(form, chunked));
+                }
+                if chunked {
+                    self.out.extend_from_slice(b"0\r\n\r\n");
+                }
                 if let Some(on_done) = on_done {
                     on_done.call(Done::Sent);
                 }

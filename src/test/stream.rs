@@ -3,13 +3,16 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 
 use super::Response;
 use crate::Done;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
 use crate::response::{FilePart, OnDone, Sink};
+use crate::topic::Feed;
 
 /// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
 ///
@@ -28,6 +31,7 @@ pub struct Stream {
 enum Rest {
     None,
     File(FilePart, Option<Box<OnDone>>),
+    Pushed(Feed, Option<Box<OnDone>>),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
 
@@ -44,6 +48,7 @@ impl Stream {
                 Rest::None
             }
             Payload::File(part, on_done) => Rest::File(part, on_done),
+            Payload::Pushed(subscription, _, on_done) => Rest::Pushed(Feed::new(subscription.subscriber), on_done),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
@@ -86,6 +91,28 @@ fn write(source: Source, writer: Writer) -> io::Result<()> {
     outcome
 }
 
+/// Waits for the next message of a topic. Returns nothing at the end.
+fn await_message(feed: &mut Feed) -> Vec<u8> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match feed.poll(&mut context) {
+            // One without bytes in this form is not the end.
+            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
+            Poll::Ready(message) => return message.map_or_else(Vec::new, |message| feed.bytes(&message).to_vec()),
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 fn panicked() -> io::Error {
     io::Error::other("the stream panicked")
 }
@@ -116,6 +143,13 @@ impl BufRead for Stream {
                         on_done.call(Done::Sent);
                     }
                     piece
+                }
+                Rest::Pushed(feed, on_done) => {
+                    let message = await_message(feed);
+                    if let Some(on_done) = on_done.take_if(|_| message.is_empty()) {
+                        on_done.call(Done::Sent);
+                    }
+                    message
                 }
                 Rest::Arriving(reader, _) => reader.take(None)?,
             };

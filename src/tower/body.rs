@@ -16,6 +16,7 @@ use crate::Done;
 use crate::lock::lock;
 use crate::pipe::Reader;
 use crate::response::{FilePart, OnDone};
+use crate::topic::Feed;
 
 /// The amount of a file that is read at once.
 const PIECE: usize = 64 * 1024;
@@ -60,6 +61,8 @@ enum Source {
     /// A thread writes it.
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
+    /// What is sent to a topic.
+    Pushed(Feed),
 }
 
 impl Body {
@@ -100,6 +103,15 @@ impl Body {
             source: Source::Fed(fed),
             left: len,
             told: None,
+        }
+    }
+
+    /// Creates a body from what is sent to a topic.
+    pub(super) fn pushed(feed: Feed) -> Body {
+        Body {
+            source: Source::Pushed(feed),
+            told: None,
+            left: None,
         }
     }
 
@@ -158,6 +170,7 @@ impl http_body::Body for Body {
             }
             // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
+            Source::Pushed(feed) => return poll_message(feed, context),
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
             Source::File(file, pool) => file.poll(pool, context),
         };
@@ -182,7 +195,7 @@ impl http_body::Body for Body {
         match &self.source {
             Source::Whole(bytes, trailers) => bytes.is_none() && trailers.is_none(),
             Source::Fed(fed) => fed.is_over(),
-            Source::Arriving(_) | Source::File(..) => false,
+            Source::Arriving(_) | Source::File(..) | Source::Pushed(_) => false,
         }
     }
 
@@ -191,6 +204,20 @@ impl http_body::Body for Body {
             (Source::Whole(bytes, _), _) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             (_, Some(left)) => SizeHint::with_exact(left),
             (_, None) => SizeHint::default(),
+        }
+    }
+}
+
+/// Returns the next message of a topic that has bytes.
+fn poll_message(feed: &mut Feed, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    loop {
+        match feed.poll(context) {
+            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
+            Poll::Ready(message) => {
+                let bytes = message.map(|message| Bytes::copy_from_slice(feed.bytes(&message)));
+                return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Poll::Pending => return Poll::Pending,
         }
     }
 }
@@ -288,6 +315,18 @@ mod tests {
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;
+
+    #[test]
+    fn what_is_sent_to_a_topic_wakes_the_task_that_waits_for_it() {
+        let topic = crate::Topic::new();
+        let mut body = std::pin::pin!(Body::pushed(Feed::new(topic.subscribe_plain().subscriber)));
+        let waits = poll_fn(|context| Poll::Ready(body.as_mut().poll_frame(context).is_pending()));
+        assert!(block_on(waits));
+        let sender = std::thread::spawn(move || topic.send("news"));
+        let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
+        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "news");
+        sender.join().unwrap();
+    }
 
     #[test]
     fn a_file_for_which_no_thread_can_be_started_breaks_off() {

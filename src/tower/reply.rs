@@ -12,6 +12,7 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
 use crate::response::Origin;
+use crate::topic::Feed;
 use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
@@ -53,6 +54,9 @@ impl Asked {
                 Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
             }
             Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
+            Payload::Pushed(subscription, _, on_done) => {
+                Body::pushed(Feed::new(subscription.subscriber)).telling(on_done, pool)
+            }
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 let len = source.len();

@@ -46,6 +46,7 @@ mod support;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+mod topics;
 mod trailers;
 mod trust;
 #[cfg(unix)]

@@ -23,6 +23,7 @@ impl EventLoop {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining;
             self.drain(shared);
+            self.end_subscriptions(shared);
         }
         if phase == Phase::Stopping && self.phase != Phase::Stopping {
             self.phase = Phase::Stopping;

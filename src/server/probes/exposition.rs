@@ -100,6 +100,12 @@ fn expose_bodies(shared: &Shared, text: &mut Exposition) {
         shared.downloads.taken(),
     );
     text.single(
+        "hansel_subscribers",
+        "gauge",
+        "Connections that subscribe to topics.",
+        shared.share.taken(),
+    );
+    text.single(
         "hansel_body_memory_bytes",
         "gauge",
         "Memory that connections share for bodies, in use.",

@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
 pub(crate) mod observer;
+pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
@@ -43,6 +44,7 @@ use health::Health;
 use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
+use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
 use watch::Watch;
@@ -63,9 +65,9 @@ pub(crate) struct Shared {
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
     pub(crate) entrance: Entrance,
+    pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
-    pub(crate) loops: Vec<LoopLink>,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -81,6 +83,8 @@ pub(crate) struct Shared {
     /// For handlers that read a body as it arrives, and for those whose response is a stream.
     pub(crate) uploads: Arc<Places>,
     pub(crate) downloads: Arc<Places>,
+    /// For those who subscribe to topics.
+    pub(crate) share: Share,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -135,7 +139,7 @@ impl Shared {
             },
             pace: WholePace::of(&*application),
             application,
-            loops: wakers.into_iter().map(LoopLink::new).collect(),
+            loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
@@ -150,6 +154,7 @@ impl Shared {
             peers: operations.peers,
             uploads: Places::new(staffing.most_uploads()),
             downloads: Places::new(staffing.most_downloads()),
+            share: Share::new(&limits),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
@@ -282,7 +287,7 @@ impl Shared {
 
     /// Returns how many connections there are.
     pub(crate) fn connections(&self) -> usize {
-        self.loops.iter().map(LoopLink::connections).sum()
+        self.loops.iter().map(|link| link.connections()).sum()
     }
 
     /// Returns true if more requests are welcome.

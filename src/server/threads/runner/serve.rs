@@ -142,6 +142,10 @@ impl Runner {
         if !self.shared.lifecycle.is_running() {
             work.exchange.close_after_response();
         }
+        if response.body.is_pushed() {
+            self.count_subscription(&mut response, connection);
+        }
+        let Some(work) = &mut connection.work else { return false };
         if self.shared.response_hook.is_some() {
             // It may give it another body.
             work.exchange.complete(&mut response);
@@ -171,11 +175,33 @@ impl Runner {
         self.send_response(&mut response, span, connection)
     }
 
+    /// Takes a part of the share of those who subscribe, or refuses.
+    #[cold]
+    fn count_subscription(&self, response: &mut Response, connection: &Connection) {
+        let is_head = connection
+            .work
+            .as_ref()
+            .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
+        let Some(subscription) = response.subscription().filter(|_| !is_head) else {
+            return;
+        };
+        match self.shared.share.take(self.shared.told_apart(connection.peer)) {
+            Some(part) => subscription.counted = Some(Box::new(part)),
+            None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
+        }
+    }
+
     /// Finds a place for a response that a thread has to send.
     #[cold]
     fn has_place_to_send(&self, connection: &mut Connection) -> bool {
         let peer = self.shared.told_apart(connection.peer);
         connection.place = self.shared.downloads.take(peer, &connection.transport.link);
+        if let (None, Some(most)) = (&connection.place, self.shared.downloads.used_up()) {
+            report::warn!(
+                "all {most} places for streams are in use, half of `Server::threads`: the next stream waits for one, and \
+                 gets 503 after `Limits::queue_time`; a `Topic` needs none (this is said once)"
+            );
+        }
         connection.place.is_some()
     }
 
