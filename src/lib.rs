@@ -301,9 +301,9 @@ pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
-pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
+pub use request::{BodyError, BodyReader, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust};
 pub use response::{
-    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
+    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };
 pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
@@ -311,7 +311,7 @@ pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Drained, Handle, Limits, Listener, Server};
+pub use server::{Drained, Handle, Limits, Listener, RunningHandler, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
 pub use sessions::{Csrf, CsrfToken, Session, Sessions};

@@ -81,6 +81,10 @@ impl Kind {
             Kind::Stream { write, len } => {
                 stream(move |client| pass(client, &mut filter, |filtered| write_exactly(write, len, filtered)))
             }
+            Kind::Early(mut early) => {
+                early.through(filter);
+                Kind::Early(early)
+            }
             // Each message is encoded once for all who subscribe.
             Kind::Pushed(_) => {
                 let error = "a subscription to a topic can't be sent through a filter";

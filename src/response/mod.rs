@@ -9,6 +9,7 @@ mod into_response;
 mod origin;
 mod pushed;
 mod redirect;
+mod writer;
 
 use std::fmt;
 use std::panic::Location;
@@ -29,6 +30,8 @@ pub use filter::BodyFilter;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
 pub use redirect::local_path;
+pub(crate) use writer::Answer;
+pub use writer::ResponseWriter;
 
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///

@@ -61,6 +61,24 @@ impl Stream {
         }
     }
 
+    /// A response whose body is here, as far as there is more of it.
+    pub(super) fn gathered(mut response: Response, is_whole: bool) -> Stream {
+        let bytes = response.take_body();
+        let rest = if is_whole {
+            Rest::None
+        } else {
+            let (writer, reader) = pipe();
+            drop(writer);
+            let cut = || Err(io::Error::other("the handler has not completed the body"));
+            Rest::Arriving(reader, thread::spawn(cut))
+        };
+        Stream {
+            response,
+            bytes: io::Cursor::new(bytes),
+            rest,
+        }
+    }
+
     /// Returns the status, the headers and the trail. This response has no body, because the body is read from the stream.
     pub fn response(&self) -> &Response {
         &self.response

@@ -77,7 +77,7 @@ impl Asked {
     }
 
     /// Parses a head, and returns what follows it.
-    fn read(self, out: &[u8]) -> (http::Response<()>, &[u8]) {
+    pub(super) fn read(self, out: &[u8]) -> (http::Response<()>, &[u8]) {
         // This crate can parse what it writes.
         self.try_read(out).unwrap_or_else(|| {
             let mut broken = http::Response::new(());

@@ -12,6 +12,7 @@ mod corpus;
 mod crew;
 mod crowds;
 mod deadlines;
+mod early;
 #[cfg(unix)]
 mod endings;
 #[cfg(unix)]
@@ -41,6 +42,8 @@ mod restart;
 mod rounds;
 mod route_limits;
 mod scheduling;
+#[cfg(unix)]
+mod sharing;
 mod streams;
 mod support;
 mod threads;

@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
 pub(crate) mod observer;
+pub(crate) mod runs;
 pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
@@ -44,6 +45,7 @@ use health::Health;
 use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
+use runs::Runs;
 use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
@@ -68,12 +70,15 @@ pub(crate) struct Shared {
     pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
+    /// Handlers may respond before they return.
+    pub(crate) responds_early: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
     pub(crate) disk: DiskPlaces,
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
+    pub(crate) runs: Runs,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -130,6 +135,7 @@ impl Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
+            responds_early: application.responds_early(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
@@ -147,6 +153,7 @@ impl Shared {
                 .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
+            runs: Runs::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,

@@ -7,11 +7,11 @@ use std::time::Instant;
 use http::{Method, StatusCode};
 
 use super::Runner;
-use crate::exchange::{Payload, Step};
+use crate::exchange::{EarlyEnd, Payload, Step};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
-use crate::request::{Allowed, HandlerTime};
+use crate::request::{Allowed, Early, EarlyWay, HandlerTime};
 use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
@@ -19,6 +19,7 @@ use crate::server::connection::link::{READABLE, Transport};
 use crate::server::connection::places::Place;
 use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
+use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
 use crate::{IntoResponse, Request, Response};
 
@@ -109,6 +110,7 @@ impl Runner {
             return self.send_parked(*parked, connection);
         }
         let is_live = work.exchange.has_live_body();
+        let early = self.shared.responds_early.then(|| self.expect_early(work, transport));
         let has_earlier = !work.out.is_empty() && !is_live;
         if has_earlier {
             transport.link.claim.fall_behind();
@@ -131,6 +133,12 @@ impl Runner {
         }
         if has_earlier {
             self.call.give_earlier_back(&mut work.out);
+        }
+        if let Some(early) = early {
+            if let Some(end) = self.follow_early(&early, work) {
+                drop(response);
+                return self.end_early(end, span, connection);
+            }
         }
         if transport.link.claim.outcome() != Outcome::Own {
             let request = &work.exchange.request;
@@ -161,6 +169,50 @@ impl Runner {
             return true;
         }
         self.send_response(&mut response, span, connection)
+    }
+
+    /// Lets the handler of the request respond before it returns.
+    #[cold]
+    fn expect_early(&self, work: &mut Work, transport: &Transport) -> Arc<EarlyOnWire> {
+        let before = std::mem::take(&mut work.out);
+        if !before.is_empty() {
+            transport.link.claim.fall_behind();
+        }
+        let early = EarlyOnWire::new(work.exchange.early(true), transport, &self.shared, before);
+        work.exchange.request.early = EarlyWay::of(Arc::clone(&early) as Arc<dyn Early>);
+        early
+    }
+
+    /// Takes note of what the handler has sent by itself, if it has.
+    #[cold]
+    fn follow_early(&self, early: &EarlyOnWire, work: &mut Work) -> Option<EarlyEnd> {
+        work.exchange.request.early = EarlyWay::default();
+        let end = work.exchange.follow(&early.response, &self.date);
+        if end.is_none() {
+            let mut before = early.take_before();
+            before.append(&mut work.out);
+            work.out = before;
+        }
+        end
+    }
+
+    /// Goes on after a response that the handler has sent by itself. Returns true if the connection goes on.
+    #[cold]
+    fn end_early(&mut self, end: EarlyEnd, span: RequestSpan, connection: &mut Connection) -> bool {
+        if let Some(work) = &mut connection.work {
+            let status = work.exchange.answered.as_ref().map(|answered| answered.status);
+            span.answered(&work.exchange.request, status);
+            self.observe(work);
+        }
+        // The body may have been read by another thread meanwhile, and no other event comes for what it has left.
+        connection.note(READABLE);
+        match (end, &mut connection.work) {
+            (EarlyEnd::Complete, Some(work)) => work.exchange.finish(),
+            _ => {
+                connection.break_off();
+                false
+            }
+        }
     }
 
     /// Sends a response that has waited for a place. Returns true if the connection goes on.
