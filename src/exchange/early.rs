@@ -30,8 +30,10 @@ pub(crate) struct EarlyResponse {
 pub(crate) struct Beginning {
     pub(crate) head: Vec<u8>,
     /// The length of the body, if it is known.
+    #[cfg(feature = "tower")]
     pub(crate) len: Option<u64>,
     /// True if nothing of the body is sent, as in a response to HEAD.
+    #[cfg(feature = "tower")]
     pub(crate) is_omitted: bool,
 }
 
@@ -157,7 +159,9 @@ impl EarlyResponse {
         let (plan, head, is_last) = self.encode(request, &response, is_last)?;
         let beginning = Beginning {
             head,
+            #[cfg(feature = "tower")]
             len: response.body.len(),
+            #[cfg(feature = "tower")]
             is_omitted: plan == BodyPlan::Omit,
         };
         let mut on_done = response.body.on_done.take();
