@@ -12,8 +12,9 @@ use hansel::dispatch::{
 use hansel::test::{Client, Stream};
 use hansel::{
     AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
-    Handle, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, Pairs, Refusal, Request,
-    RequestId, Response, RunningHandler, Seen, Segments, Server, Slashes, Trust, test,
+    Handle, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, OwnedBody, Pairs,
+    Refusal, Request, RequestId, Response, ResponseWriter, RunningHandler, Seen, Segments, Server, Slashes, Trust,
+    test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -66,8 +67,8 @@ fn types_keep_their_traits() {
     all!(is_error: BodyError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
     // These are used as trait objects.
     all!(is_debug: Option<fn(&dyn Application, &dyn Dispatch, &dyn Observer)>);
-    all!(is_debug: Listener, Origin, RunningHandler, Seen<'_>);
-    all!(is_send: Listener, Origin, RunningHandler);
+    all!(is_debug: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler, Seen<'_>);
+    all!(is_send: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler);
     all!(is_sync: Listener, RunningHandler);
     all!(is_display: RunningHandler);
     all!(is_debug: Extension<u8>, Needs);
