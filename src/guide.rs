@@ -37,6 +37,10 @@ pub mod forms {}
 #[doc = include_str!("../docs/guide/files.md")]
 pub mod files {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/pushing.md")]
+pub mod pushing {}
+
 #[cfg(any(not(doctest), feature = "sessions"))]
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/sessions.md")]

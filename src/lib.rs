@@ -252,6 +252,7 @@ pub mod sessions;
 mod start_error;
 pub mod test;
 mod threads;
+mod topic;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -300,9 +301,11 @@ pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
-pub use request::{BodyError, BodyReader, HeaderError, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
+pub use request::{
+    BodyError, BodyReader, HeaderError, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust,
+};
 pub use response::{
-    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
+    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };
 pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
@@ -310,7 +313,8 @@ pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Drained, Handle, Limits, Listener, Server};
+pub use server::{Drained, Handle, Limits, Listener, RunningHandler, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
 pub use sessions::{Csrf, CsrfToken, Session, Sessions};
+pub use topic::{Event, InvalidEvent, SlowSubscribers, Subscription, Topic, TopicSettings, TopicStatus};

@@ -13,7 +13,7 @@ use hansel::test::{Client, Stream};
 use hansel::{
     AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
     Handle, HeaderError, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, Pairs,
-    Refusal, Request, RequestId, Response, Seen, Segments, Server, Slashes, Trust, test,
+    Refusal, Request, RequestId, Response, RunningHandler, Seen, Segments, Server, Slashes, Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -48,9 +48,9 @@ fn types_keep_their_traits() {
         UrlError, Why<'_>, test::Response,
     );
     all!(is_sync:
-        App, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest, Limits, Map,
+        AccessLog, App, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest, Limits, Map,
         MethodSet, Methods<u8>, Miss, Mount<App>, Outcome, Pairs<'_>, Pattern, Place, Registry, RequestId<'_>, Routes,
-        Segments<'_>, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
+        Segments<'_>, Server, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
     );
     all!(is_clone:
         BodyError, Crumb<'_>, Decision<'_>, Drained, Endpoint<'_>, Html<&str>, InvalidRequest, Limits, Map, MethodSet,
@@ -69,8 +69,10 @@ fn types_keep_their_traits() {
     all!(is_clone: HeaderError);
     all!(is_eq: HeaderError);
     all!(is_hash: HeaderError);
-    all!(is_debug: Listener, Origin, Seen<'_>);
-    all!(is_send: Listener, Origin);
+    all!(is_debug: Listener, Origin, RunningHandler, Seen<'_>);
+    all!(is_send: Listener, Origin, RunningHandler);
+    all!(is_sync: Listener, RunningHandler);
+    all!(is_display: RunningHandler);
     all!(is_debug: Extension<u8>, Needs);
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);

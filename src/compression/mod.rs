@@ -172,6 +172,7 @@ impl Compression {
         is_whole
             && is_long
             && !body.is_file()
+            && !body.is_pushed()
             && content_type.is_some_and(|content_type| self.types.has(content_type))
             && ![
                 "Content-Encoding",

@@ -55,7 +55,8 @@ impl Body {
     /// ```
     ///
     /// # Errors
-    /// If the body is in memory, and the filter fails. If it fails later, the connection is closed early.
+    /// If the body is in memory, and the filter fails, or if it is a subscription ([`is_pushed`](Body::is_pushed)), which
+    /// no filter can change. If the filter fails later, the connection is closed early.
     pub fn through(self, filter: impl BodyFilter + 'static) -> io::Result<Body> {
         Ok(Body {
             kind: self.kind.through(filter)?,
@@ -79,6 +80,15 @@ impl Kind {
             Kind::Reader { reader, len } => read(reader, len, Box::new(filter)),
             Kind::Stream { write, len } => {
                 stream(move |client| pass(client, &mut filter, |filtered| write_exactly(write, len, filtered)))
+            }
+            Kind::Early(mut early) => {
+                early.through(filter);
+                Kind::Early(early)
+            }
+            // Each message is encoded once for all who subscribe.
+            Kind::Pushed(_) => {
+                let error = "a subscription to a topic can't be sent through a filter";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
             }
             in_memory => {
                 let mut out = Vec::new();

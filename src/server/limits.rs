@@ -129,6 +129,12 @@ pub struct Limits {
     /// come from a few addresses. Set it where clients connect directly, and with it a short `idle`: a peer's own idle
     /// connections are not closed to make room for its next one.
     pub connections_per_peer: Option<usize>,
+    /// Connections that subscribe to [topics](crate::Topic) at the same time. The next one gets 503. `None`, the default, is
+    /// half of [`connections`](field@Limits::connections): there is always room for ordinary requests.
+    pub subscribers: Option<usize>,
+    /// Connections from one address that subscribe, as [`connections_per_peer`](field@Limits::connections_per_peer) counts
+    /// them. `None`, the default, is any number.
+    pub subscribers_per_peer: Option<usize>,
     /// Pipelined requests of one connection that are processed before others get their turn.
     pub pipelined: usize,
     /// Requests that wait for a thread; and as many on each loop that wait for memory for a body, or for a place to
@@ -156,6 +162,8 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             connections: 16 * 1024,
             connections_per_peer: None,
+            subscribers: None,
+            subscribers_per_peer: None,
             pipelined: 64,
             queue: 1024,
             queue_time: Duration::from_secs(10),
@@ -195,6 +203,8 @@ setters! {
     linger(Duration);
     connections(usize);
     connections_per_peer(impl Into<Option<usize>>);
+    subscribers(impl Into<Option<usize>>);
+    subscribers_per_peer(impl Into<Option<usize>>);
     pipelined(usize);
     queue(usize);
     queue_time(Duration);
@@ -215,6 +225,11 @@ impl Limits {
             .fields(self.fields)
             .body_bytes(self.body.max(largest_body));
         Arc::new(limits)
+    }
+
+    /// Returns how many connections may subscribe to topics.
+    pub(super) fn most_subscribers(&self) -> usize {
+        self.subscribers.unwrap_or(self.connections / 2)
     }
 
     /// Returns up to how many bytes a connection gathers a body in its own memory.
@@ -275,6 +290,12 @@ impl fmt::Display for Limits {
             OrNone(self.connections_per_peer, "unlimited"),
             Seconds(self.idle),
             Seconds(self.linger)
+        )?;
+        writeln!(
+            f,
+            "  subscribers {}, per peer {}",
+            self.most_subscribers(),
+            OrNone(self.subscribers_per_peer, "unlimited"),
         )?;
         writeln!(
             f,
@@ -366,6 +387,7 @@ mod tests {
             "1048576",
             "33554432",
             "16384",
+            "subscribers 8192",
             "1024",
             "10s",
             "75s",

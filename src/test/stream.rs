@@ -3,13 +3,17 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
 
 use super::Response;
 use crate::Done;
 use crate::exchange::{Payload, Source, pour};
 use crate::pipe::{Reader, Writer, pipe};
 use crate::response::{FilePart, OnDone, Sink};
+use crate::topic::Feed;
 
 /// A response whose body is read while the application writes it: see [`Client::open`](super::Client::open).
 ///
@@ -28,6 +32,7 @@ pub struct Stream {
 enum Rest {
     None,
     File(FilePart, Option<Box<OnDone>>),
+    Pushed(Feed, Option<Box<OnDone>>),
     Arriving(Reader, JoinHandle<io::Result<()>>),
 }
 
@@ -44,10 +49,29 @@ impl Stream {
                 Rest::None
             }
             Payload::File(part, on_done) => Rest::File(part, on_done),
+            Payload::Pushed(pushed) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
             }
+        };
+        Stream {
+            response,
+            bytes: io::Cursor::new(bytes),
+            rest,
+        }
+    }
+
+    /// A response whose body is here, as far as there is more of it.
+    pub(super) fn gathered(mut response: Response, is_whole: bool) -> Stream {
+        let bytes = response.take_body();
+        let rest = if is_whole {
+            Rest::None
+        } else {
+            let (writer, reader) = pipe();
+            drop(writer);
+            let cut = || Err(io::Error::other("the handler has not completed the body"));
+            Rest::Arriving(reader, thread::spawn(cut))
         };
         Stream {
             response,
@@ -86,6 +110,30 @@ fn write(source: Source, writer: Writer) -> io::Result<()> {
     outcome
 }
 
+/// Waits for the next message of a topic. Returns nothing at the end.
+fn await_message(feed: &mut Feed) -> Vec<u8> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        let now = Instant::now();
+        if let Poll::Ready(bytes) = feed.poll(&mut context, now) {
+            return bytes.unwrap_or_default();
+        }
+        match feed.next_due() {
+            Some(due) => thread::park_timeout(due.saturating_duration_since(now)),
+            None => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 fn panicked() -> io::Error {
     io::Error::other("the stream panicked")
 }
@@ -116,6 +164,13 @@ impl BufRead for Stream {
                         on_done.call(Done::Sent);
                     }
                     piece
+                }
+                Rest::Pushed(feed, on_done) => {
+                    let message = await_message(feed);
+                    if let Some(on_done) = on_done.take_if(|_| message.is_empty()) {
+                        on_done.call(Done::Sent);
+                    }
+                    message
                 }
                 Rest::Arriving(reader, _) => reader.take(None)?,
             };

@@ -11,9 +11,10 @@ use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http::request::Parts;
 
-use super::alarm::Clock;
+use super::alarm::{Alarm, Clock};
 use super::arriving::{Arriving, Framing, Upload};
 use super::call::{Call, GivenUp, Work};
+use super::early::EarlyReply;
 use super::head;
 use super::pool::{Needs, Pool};
 use super::reply::{Asked, Instead, Reply};
@@ -207,6 +208,9 @@ impl Host {
             }
             let watch: Arc<dyn HandlerWatch> = Arc::clone(call) as Arc<dyn HandlerWatch>;
             exchange.request.handler_time = Some(HandlerTime::watched_by(watch, self.limits.handler));
+            let early = application
+                .responds_early()
+                .then(|| EarlyReply::expect(&self, call, asked, &mut exchange));
             let mut response = exchange.call(
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
@@ -215,6 +219,9 @@ impl Host {
             scheduling::rest(application.scheduling().as_ref());
             exchange.request.handler_time = None;
             exchange.end_reading::<Upload<Reply>>();
+            if early.is_some_and(|early| early.follow(&mut exchange)) {
+                return;
+            }
             exchange.complete(&mut response);
             drop(place);
             let needs_place = asked.needs_thread(&response);
@@ -233,7 +240,7 @@ impl Host {
 
     /// Responds to a call, and writes the body as far as that takes a thread.
     fn finish(&self, call: &Call<Reply>, mut exchange: Exchange, mut response: Response, asked: Asked) {
-        let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
+        let (reply, rest) = asked.respond(&mut exchange, &mut response, (&self.pool, &self.clock));
         if call.respond(reply).is_err() {
             let request = &exchange.request;
             report::warn!(
@@ -246,10 +253,20 @@ impl Host {
         }
     }
 
+    /// Has what `writer` writes cut when it takes too long, if that is limited.
+    pub(super) fn alarm_of_stream(&self, writer: &Writer) -> Option<Alarm> {
+        let by = self.limits.stream.map(|time| after(Instant::now(), time));
+        by.map(|by| self.clock.set(by, writer.cutter()))
+    }
+
+    /// Returns when a client must have taken this many bytes.
+    pub(super) fn transfer_deadline(&self, since: Instant, bytes: u64) -> Instant {
+        self.limits.transfer_deadline(since, bytes)
+    }
+
     /// Writes the body of a response.
     fn write(&self, source: Source, writer: Writer) {
-        let by = self.limits.stream.map(|time| after(Instant::now(), time));
-        let _alarm = by.map(|by| self.clock.set(by, writer.cutter()));
+        let _alarm = self.alarm_of_stream(&writer);
         let mut client = Client {
             writer,
             limits: &self.limits,

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 
+use super::alarm::Clock;
 use super::body::Body;
 use super::pool::Pool;
 use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
 use crate::response::Origin;
+use crate::topic::Feed;
 use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
@@ -41,7 +43,7 @@ impl Asked {
         self,
         exchange: &mut Exchange,
         response: &mut Response,
-        pool: &Arc<Pool>,
+        (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
         let mut out = Vec::new();
         let payload = exchange.respond(response, &Date::now(), &mut out);
@@ -53,6 +55,9 @@ impl Asked {
                 Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
             }
             Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
+            Payload::Pushed(pushed) => {
+                Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
+            }
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 let len = source.len();
@@ -73,7 +78,7 @@ impl Asked {
     }
 
     /// Parses a head, and returns what follows it.
-    fn read(self, out: &[u8]) -> (http::Response<()>, &[u8]) {
+    pub(super) fn read(self, out: &[u8]) -> (http::Response<()>, &[u8]) {
         // This crate can parse what it writes.
         self.try_read(out).unwrap_or_else(|| {
             let mut broken = http::Response::new(());

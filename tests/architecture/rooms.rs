@@ -41,11 +41,13 @@ const CRATE: Rooms = &[
             "panics.rs",
             "pipe.rs",
             "date.rs",
+            "topic",
         ],
     ),
     (
         "tower",
         &[
+            "topic",
             "scheduling.rs",
             "seen.rs",
             "lock.rs",
@@ -69,6 +71,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "topic",
             "scheduling.rs",
             "seconds.rs",
             "seen.rs",
@@ -152,6 +155,7 @@ const CRATE: Rooms = &[
     (
         "exchange",
         &[
+            "topic",
             "seen.rs",
             "lock.rs",
             "response",
@@ -174,7 +178,8 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["panics.rs", "request", "report.rs"]),
+    ("response", &["panics.rs", "request", "topic", "report.rs"]),
+    ("topic", &["lock.rs", "deadline.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
     ("limiter.rs", &["scheduling.rs", "pace.rs"]),
     ("scheduling.rs", &["report.rs", "panics.rs"]),

@@ -13,6 +13,7 @@ mod corpus;
 mod crew;
 mod crowds;
 mod deadlines;
+mod early;
 #[cfg(unix)]
 mod endings;
 #[cfg(unix)]
@@ -42,11 +43,14 @@ mod restart;
 mod rounds;
 mod route_limits;
 mod scheduling;
+#[cfg(unix)]
+mod sharing;
 mod streams;
 mod support;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+mod topics;
 mod trailers;
 mod trust;
 #[cfg(unix)]

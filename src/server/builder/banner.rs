@@ -16,8 +16,10 @@ impl fmt::Display for Server {
         }
         writeln!(
             f,
-            "  loops       {}, up to {} handlers at once",
-            self.loops, self.threads
+            "  loops       {}, up to {} handlers at once, {} of them writing streams",
+            self.loops,
+            self.threads,
+            (self.threads / 2).max(1)
         )?;
         if let Some(trust) = &self.trust {
             writeln!(f, "  trust       {trust}")?;

@@ -6,6 +6,8 @@ pub(crate) mod drop_queue;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
+pub(crate) mod pushed;
+pub(crate) mod pushing;
 mod readiness;
 mod receiving;
 mod sending;
@@ -15,7 +17,7 @@ pub(crate) mod work;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::Step;
+use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
 use crate::server::connection::lane::Lane;
@@ -23,6 +25,7 @@ use crate::server::limits::Limits;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 use link::{Transport, WRITABLE};
 use places::Place;
+use pushed::Pushed;
 pub(crate) use wait::Waits;
 
 use readiness::Readiness;
@@ -65,6 +68,8 @@ pub(crate) struct Connection {
     slow_calls: u8,
     /// True if the loop has its response, and sends that before anything else of it.
     pub(crate) has_unsent: bool,
+    /// What it subscribes to. It has no work then.
+    pub(crate) pushed: Option<Box<Pushed>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +102,8 @@ pub(crate) enum Progress {
     Again,
     /// There is no memory for more of its body.
     Starved,
+    /// It subscribes to a topic.
+    Subscribe,
     /// It has ended.
     Close,
 }
@@ -127,6 +134,7 @@ impl Connection {
             is_used: false,
             slow_calls: 0,
             has_unsent: false,
+            pushed: None,
         }
     }
 
@@ -164,6 +172,12 @@ impl Connection {
         } else {
             self.readiness.writable && self.wait.reason == Waits::Client
         }
+    }
+
+    /// Returns true if it subscribes to a topic, or is about to.
+    pub(crate) fn subscribes(&self) -> bool {
+        let is_about_to = |work: &Work| matches!(work.payload, Payload::Pushed(_));
+        self.pushed.is_some() || self.work.as_deref().is_some_and(is_about_to)
     }
 
     /// Makes the response that is being sent the last one.
@@ -332,6 +346,7 @@ impl Connection {
                 Flush::Blocked => return self.wait_for_client(now, limits),
                 Flush::OnDisk => return Progress::Read,
                 Flush::Enough => return Progress::Again,
+                Flush::Subscribed => return Progress::Subscribe,
                 Flush::Done => {}
             }
             let Some(work) = &mut self.work else {

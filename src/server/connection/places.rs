@@ -17,6 +17,8 @@ use crate::server::net::peers::peer_of;
 pub(crate) struct Places {
     most: usize,
     taken: Mutex<Vec<Arc<Holder>>>,
+    /// True once somebody was told that all are taken.
+    is_told: AtomicBool,
 }
 
 /// A place that is taken. Dropping it frees it.
@@ -39,12 +41,19 @@ impl Places {
         Arc::new(Places {
             most: most.max(1),
             taken: Mutex::default(),
+            is_told: AtomicBool::new(false),
         })
     }
 
     /// Returns how many are taken.
     pub(crate) fn taken(&self) -> usize {
         lock(&self.taken).len()
+    }
+
+    /// Returns how many there are, if all are taken for the first time.
+    pub(crate) fn used_up(&self) -> Option<usize> {
+        let is_first = self.taken() >= self.most && !self.is_told.swap(true, Ordering::Relaxed);
+        is_first.then_some(self.most)
     }
 
     /// Takes a place for the connection of `link`, if one is free. `peer` is `None` where clients are not

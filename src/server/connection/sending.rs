@@ -16,6 +16,8 @@ pub(super) enum Flush {
     OnDisk,
     /// Enough pieces of a file were sent that others should have their turn.
     Enough,
+    /// Everything is sent but what a topic is still to bring.
+    Subscribed,
     Failed,
 }
 
@@ -42,6 +44,9 @@ pub(super) fn flush(
             work.sent = 0;
             if let Payload::None = work.payload {
                 return Flush::Done;
+            }
+            if let Payload::Pushed(..) = work.payload {
+                return Flush::Subscribed;
             }
             if wait.reason == Waits::Disk {
                 return Flush::OnDisk;

@@ -21,6 +21,8 @@ pub(crate) enum Waits {
     Head,
     Body,
     Client,
+    /// Something that is sent to a topic.
+    Push,
     /// A place for its handler, or memory for its body.
     Place,
     /// Its turn to have a piece of a file read.

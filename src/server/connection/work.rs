@@ -217,7 +217,7 @@ impl Work {
         let part = match &mut self.payload {
             Payload::None => return Ok(Piece::End),
             Payload::File(part, _) => part,
-            Payload::Bytes { .. } | Payload::Source(..) => {
+            Payload::Bytes { .. } | Payload::Source(..) | Payload::Pushed(..) => {
                 self.end_payload(Done::Sent);
                 return Ok(Piece::End);
             }

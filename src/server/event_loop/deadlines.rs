@@ -17,6 +17,8 @@ impl EventLoop {
             }
             if connection.wait.deadline > self.now {
                 self.put(connection);
+            } else if connection.pushed.is_some() {
+                self.push_due(connection, shared);
             } else if connection.overdue(&self.date) {
                 // It just got 408, so it cannot have a request.
                 let _ = self.advance(connection, shared);

@@ -14,6 +14,7 @@ mod read_ahead;
 mod ready;
 mod sections;
 mod slots;
+mod subscribers;
 mod timers;
 mod unsent;
 mod waiting_room;
@@ -29,6 +30,7 @@ pub(crate) mod fixture;
 mod making_room;
 mod memory;
 mod overdue;
+mod pushing;
 mod reading_files;
 mod seating;
 mod turning_away;
@@ -59,6 +61,7 @@ use read_ahead::ReadAhead;
 use ready::Ready;
 use sections::Sections;
 use slots::{Left, Slots};
+use subscribers::Subscribers;
 use unsent::Unsent;
 use waiting_room::WaitingRoom;
 use works::Works;
@@ -80,6 +83,7 @@ pub(crate) struct EventLoop {
     disk_queue: DiskQueue,
     waiting: WaitingRoom,
     idlest: Idlest,
+    subscribers: Subscribers,
     works: Works,
     sections: Sections,
     pub(crate) permits: Permits,
@@ -124,6 +128,7 @@ impl EventLoop {
             disk_queue: DiskQueue::default(),
             waiting: WaitingRoom::default(),
             idlest: Idlest::default(),
+            subscribers: Subscribers::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
             permits: Permits::new(reserve),
@@ -263,6 +268,10 @@ impl EventLoop {
 
     fn advance(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         if connection.work.is_none() {
+            if connection.pushed.is_some() {
+                self.go_on_pushing(connection, shared);
+                return None;
+            }
             self.equip(&mut connection, shared);
         }
         let progress = connection.progress(self.now, &shared.limits, &self.date);
@@ -285,6 +294,7 @@ impl EventLoop {
             }
             Progress::Read => self.await_disk(connection, shared),
             Progress::Again => self.put_ready(connection),
+            Progress::Subscribe => self.subscribe(connection, shared),
             Progress::Starved => return self.starve(connection, shared),
             Progress::Wait => self.put(connection),
             Progress::Rest => {
@@ -367,6 +377,9 @@ impl EventLoop {
             self.withdraw(connection.key, shared);
         }
         connection.end_in_order();
+        if connection.subscribes() {
+            self.forget_subscription(&mut connection, shared);
+        }
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
         }
@@ -387,6 +400,9 @@ impl EventLoop {
         self.accept(shared);
         self.expire(shared);
         self.call_waiting(shared);
+        if self.subscribers.has_work() {
+            self.push_slice(shared);
+        }
         self.tidy(shared);
         self.follow(shared);
         if !self.has_ended {
@@ -403,7 +419,8 @@ impl EventLoop {
         let must_not = !self.ready.is_empty()
             || self.listeners.is_ready()
             || self.permits.has_granted()
-            || self.disk_queue.has_next();
+            || self.disk_queue.has_next()
+            || self.subscribers.has_work();
         // The queue is checked after this loop is marked as asleep, so whoever queues later sees the mark.
         let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
             Some(Duration::ZERO)

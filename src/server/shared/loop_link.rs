@@ -24,6 +24,8 @@ pub(crate) enum Arrival {
     Returned(Box<Connection>),
     /// A connection of this loop, for which a piece of a file was read.
     Read(Box<Connection>),
+    /// Something was sent to the topic of this number.
+    Pushed(u64),
     /// One more file may be read.
     ReadingPlace,
     /// The handler of a lost thread, or its read, has returned; it was that of the connection with this key.

@@ -7,10 +7,14 @@ pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
+pub(crate) mod note;
 pub(crate) mod observer;
+pub(crate) mod runs;
+pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
+pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -43,8 +47,11 @@ use health::Health;
 use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
+use runs::Runs;
+use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
+use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 
@@ -63,15 +70,18 @@ pub(crate) struct Shared {
     /// Memory for large bodies that are gathered before their handlers start.
     pub(crate) pool: Arc<Pool>,
     pub(crate) entrance: Entrance,
+    pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
-    pub(crate) loops: Vec<LoopLink>,
+    /// Handlers may respond before they return.
+    pub(crate) responds_early: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
     pub(crate) disk: DiskPlaces,
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
+    pub(crate) runs: Runs,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -81,6 +91,9 @@ pub(crate) struct Shared {
     /// For handlers that read a body as it arrives, and for those whose response is a stream.
     pub(crate) uploads: Arc<Places>,
     pub(crate) downloads: Arc<Places>,
+    /// For those who subscribe to topics.
+    pub(crate) share: Share,
+    pub(crate) topics: Topics,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -126,6 +139,7 @@ impl Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
+            responds_early: application.responds_early(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
@@ -135,7 +149,7 @@ impl Shared {
             },
             pace: WholePace::of(&*application),
             application,
-            loops: wakers.into_iter().map(LoopLink::new).collect(),
+            loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
             crew: Crew::new(staffing.most_alive(), staffing.most_replaced(), staffing.loops),
             hire: OnceLock::new(),
             disk: DiskPlaces::new(staffing.most_reading(), staffing.loops),
@@ -143,6 +157,7 @@ impl Shared {
                 .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
+            runs: Runs::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,
@@ -150,6 +165,8 @@ impl Shared {
             peers: operations.peers,
             uploads: Places::new(staffing.most_uploads()),
             downloads: Places::new(staffing.most_downloads()),
+            share: Share::new(&limits),
+            topics: Topics::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
@@ -282,7 +299,7 @@ impl Shared {
 
     /// Returns how many connections there are.
     pub(crate) fn connections(&self) -> usize {
-        self.loops.iter().map(LoopLink::connections).sum()
+        self.loops.iter().map(|link| link.connections()).sum()
     }
 
     /// Returns true if more requests are welcome.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::Runner;
-use crate::exchange::{Payload, Step};
+use crate::exchange::{EarlyEnd, Payload, Step};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
-use crate::request::{Allowed, HandlerTime};
+use crate::request::{Allowed, Early, EarlyWay, HandlerTime};
 use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
@@ -19,6 +19,7 @@ use crate::server::connection::link::{READABLE, Transport};
 use crate::server::connection::places::Place;
 use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
+use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
 use crate::{IntoResponse, Request, Response};
 
@@ -134,6 +135,7 @@ impl Runner {
             return self.send_parked(*parked, connection);
         }
         let is_live = work.exchange.has_live_body();
+        let early = self.shared.responds_early.then(|| self.expect_early(work, transport));
         let has_earlier = !work.out.is_empty() && !is_live;
         if has_earlier {
             transport.link.claim.fall_behind();
@@ -157,6 +159,12 @@ impl Runner {
         if has_earlier {
             self.call.give_earlier_back(&mut work.out);
         }
+        if let Some(early) = early {
+            if let Some(end) = self.follow_early(&early, work) {
+                drop(response);
+                return self.end_early(end, span, connection);
+            }
+        }
         if transport.link.claim.outcome() != Outcome::Own {
             let request = &work.exchange.request;
             returned_too_late(request);
@@ -167,6 +175,10 @@ impl Runner {
         if !self.shared.lifecycle.is_running() {
             work.exchange.close_after_response();
         }
+        if response.body.is_pushed() {
+            self.count_subscription(&mut response, connection);
+        }
+        let Some(work) = &mut connection.work else { return false };
         if self.shared.response_hook.is_some() {
             // It may give it another body.
             work.exchange.complete(&mut response);
@@ -184,6 +196,50 @@ impl Runner {
         self.send_response(&mut response, span, connection)
     }
 
+    /// Lets the handler of the request respond before it returns.
+    #[cold]
+    fn expect_early(&self, work: &mut Work, transport: &Transport) -> Arc<EarlyOnWire> {
+        let before = std::mem::take(&mut work.out);
+        if !before.is_empty() {
+            transport.link.claim.fall_behind();
+        }
+        let early = EarlyOnWire::new(work.exchange.early(true), transport, &self.shared, before);
+        work.exchange.request.early = EarlyWay::of(Arc::clone(&early) as Arc<dyn Early>);
+        early
+    }
+
+    /// Takes note of what the handler has sent by itself, if it has.
+    #[cold]
+    fn follow_early(&self, early: &EarlyOnWire, work: &mut Work) -> Option<EarlyEnd> {
+        work.exchange.request.early = EarlyWay::default();
+        let end = work.exchange.follow(&early.response, &self.date);
+        if end.is_none() {
+            let mut before = early.take_before();
+            before.append(&mut work.out);
+            work.out = before;
+        }
+        end
+    }
+
+    /// Goes on after a response that the handler has sent by itself. Returns true if the connection goes on.
+    #[cold]
+    fn end_early(&mut self, end: EarlyEnd, span: RequestSpan, connection: &mut Connection) -> bool {
+        if let Some(work) = &mut connection.work {
+            let status = work.exchange.answered.as_ref().map(|answered| answered.status);
+            span.answered(&work.exchange.request, status);
+            self.observe(work);
+        }
+        // The body may have been read by another thread meanwhile, and no other event comes for what it has left.
+        connection.note(READABLE);
+        match (end, &mut connection.work) {
+            (EarlyEnd::Complete, Some(work)) => work.exchange.finish(),
+            _ => {
+                connection.break_off();
+                false
+            }
+        }
+    }
+
     /// Sends a response that has waited for a place. Returns true if the connection goes on.
     #[cold]
     fn send_parked(&mut self, parked: Parked, connection: &mut Connection) -> bool {
@@ -196,11 +252,36 @@ impl Runner {
         self.send_response(&mut response, span, connection)
     }
 
+    /// Takes a part of the share of those who subscribe, or refuses.
+    #[cold]
+    fn count_subscription(&self, response: &mut Response, connection: &Connection) {
+        let is_head = connection
+            .work
+            .as_ref()
+            .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
+        let Some(subscription) = response.subscription().filter(|_| !is_head) else {
+            return;
+        };
+        match self.shared.share.take(self.shared.told_apart(connection.peer)) {
+            Some(part) => {
+                subscription.counted = Some(Box::new(part));
+                self.shared.topics.add(subscription.subscriber.topic());
+            }
+            None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
+        }
+    }
+
     /// Finds a place for a response that a thread has to send.
     #[cold]
     fn has_place_to_send(&self, connection: &mut Connection) -> bool {
         let peer = self.shared.told_apart(connection.peer);
         connection.place = self.shared.downloads.take(peer, &connection.transport.link);
+        if let (None, Some(most)) = (&connection.place, self.shared.downloads.used_up()) {
+            report::warn!(
+                "all {most} places for streams are in use, half of `Server::threads`: the next stream waits for one, and \
+                 gets 503 after `Limits::queue_time`; a `Topic` needs none (this is said once)"
+            );
+        }
         connection.place.is_some()
     }
 
@@ -310,13 +391,23 @@ impl Runner {
     #[inline(never)]
     fn report(&mut self, work: &mut Work) {
         let answered = work.exchange.answered.take();
-        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        let request = &work.exchange.request;
+        let is_probe = self.shared.health.takes(Lane::Service, request);
+        let is_whole = match (&mut work.payload, &answered) {
+            // Its line is written when it ends.
+            (Payload::Pushed(subscribed), Some(answered)) => {
+                subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
+                false
+            }
+            _ => true,
+        };
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(
                 &self.shared.observation,
                 self.call.index.get(),
-                &work.exchange.request,
+                request,
                 answered,
+                is_whole,
                 &mut self.date,
             );
         }

@@ -1,0 +1,70 @@
+//! What a connection knows of its subscription to a topic.
+
+use std::sync::Arc;
+
+use crate::exchange::{Logged, Subscribed};
+use crate::response::OnDone;
+use crate::topic::{Form, HEARTBEAT, Message, Subscription};
+
+/// What a connection knows of its subscription.
+pub(crate) struct Pushed {
+    pub(crate) subscription: Subscription,
+    pub(super) is_chunked: bool,
+    /// What was not sent whole: the client takes nothing else before.
+    pub(super) begun: Option<Begun>,
+    /// Who wants to know what becomes of it.
+    pub(super) on_done: Option<Box<OnDone>>,
+    /// What is told of it when it ends, if somebody wants to know.
+    pub(crate) logged: Option<Box<Logged>>,
+    /// Octets of content that were sent.
+    pub(crate) content: u64,
+    /// True while its client has not taken all that is there.
+    pub(crate) is_slow: bool,
+    /// True once its client sends nothing more.
+    pub(super) has_left: bool,
+    /// Its place in the list of its topic, once it is in one.
+    pub(crate) place: Option<usize>,
+}
+
+/// Bytes that were not sent whole, and how many of them were.
+pub(super) struct Begun {
+    pub(super) bytes: Piece,
+    pub(super) sent: usize,
+}
+
+pub(super) enum Piece {
+    Message(Arc<Message>),
+    Heartbeat,
+}
+
+impl Pushed {
+    pub(super) fn new(subscribed: Subscribed) -> Pushed {
+        Pushed {
+            subscription: subscribed.subscription,
+            is_chunked: subscribed.is_chunked,
+            begun: None,
+            on_done: subscribed.on_done,
+            logged: subscribed.logged,
+            content: 0,
+            is_slow: false,
+            has_left: false,
+            place: None,
+        }
+    }
+}
+
+impl Begun {
+    pub(super) fn new(bytes: Piece) -> Begun {
+        Begun { bytes, sent: 0 }
+    }
+}
+
+impl Piece {
+    pub(super) fn bytes(&self, form: Form, is_chunked: bool) -> &[u8] {
+        match self {
+            Piece::Message(message) => message.bytes(form, is_chunked),
+            Piece::Heartbeat if is_chunked => b"3\r\n:\n\n\r\n",
+            Piece::Heartbeat => HEARTBEAT,
+        }
+    }
+}
