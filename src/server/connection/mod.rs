@@ -286,6 +286,15 @@ impl Connection {
         }
     }
 
+    /// Sends what is in memory of a large file, without copying it and without waiting for the client. For a thread that holds no
+    /// loop, because the file may have left the memory meanwhile.
+    #[inline(never)]
+    pub(crate) fn send_large_file(&mut self) {
+        if let Flush::Failed = self.flush_output(Disk::Hardly) {
+            self.break_off();
+        }
+    }
+
     /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
     pub(crate) fn send_from_disk(&mut self) {
         if let Flush::Failed = self.flush_output(Disk::MayWait) {

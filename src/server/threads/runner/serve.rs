@@ -65,13 +65,14 @@ impl Runner {
     fn serve_batch(&mut self, connection: &mut Connection) {
         for answered in 1.. {
             if !self.serve_one(connection) {
-                return connection.close_after_sending();
+                connection.close_after_sending();
+                return self.send_large_file(connection);
             }
             let Some(work) = &mut connection.work else { return };
-            if answered >= self.shared.limits.pipelined
-                || !matches!(work.payload, Payload::None)
-                || work.out.len() > GATHERED
-            {
+            if !matches!(work.payload, Payload::None) {
+                return self.send_large_file(connection);
+            }
+            if answered >= self.shared.limits.pipelined || work.out.len() > GATHERED {
                 // The loop continues with what has arrived after it, once others had their turn.
                 return;
             }
@@ -85,6 +86,30 @@ impl Runner {
                 Step::Refused(_) => return connection.close_after_sending(),
             }
         }
+    }
+
+    /// Sends the beginning of a large file as far as that is in memory and the client accepts it. It is not copied, which would
+    /// take longer than all else; a loop could not do so, because the file may have left the memory meanwhile.
+    #[inline]
+    fn send_large_file(&self, connection: &mut Connection) {
+        let is_large = connection.work.as_ref().is_some_and(|work| work.has_large_file());
+        if is_large && !connection.transport.channel().is_secure() {
+            self.send_without_copying(connection);
+        }
+    }
+
+    #[inline(never)]
+    fn send_without_copying(&self, connection: &mut Connection) {
+        let claim = &connection.transport.link.claim;
+        if claim.claim() != Outcome::Own {
+            return;
+        }
+        let began = Instant::now();
+        claim.read(began);
+        connection.send_large_file();
+        // The handler has returned, so this time is not its own.
+        let waited = self.call.queued.get();
+        self.call.queued.set(waited.saturating_add(began.elapsed()));
     }
 
     /// Notes that the next of several requests is about to be handled. It has its own time, which matters only if
