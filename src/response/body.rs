@@ -46,9 +46,9 @@ pub(crate) enum Kind {
         write: StreamFn,
         len: Option<u64>,
     },
-    /// What a handler writes while it runs.
+    /// A body that a handler writes while it runs.
     Early(Box<EarlyBody>),
-    /// What is sent to a topic.
+    /// The messages of a topic.
     Pushed(Box<Subscription>),
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Kind {
 pub(crate) struct EarlyBody {
     /// The announced length, if it is known.
     len: Option<u64>,
-    /// What everything goes through that is written.
+    /// The filter that everything goes through that is written.
     filters: Vec<Box<dyn BodyFilter>>,
 }
 

@@ -1,4 +1,4 @@
-//! What changes a body while it is sent.
+//! Filters, which change a body while it is sent.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -130,7 +130,7 @@ fn pass(
 struct Filtered<'s> {
     sink: &'s mut dyn Sink,
     filter: &'s mut dyn BodyFilter,
-    /// What the filter has made of one piece.
+    /// The result of the filter for one piece.
     out: Vec<u8>,
     /// After an error nobody knows what the filter has kept, so nothing is sent any more.
     has_failed: bool,

@@ -167,7 +167,7 @@ impl Response {
         self.rare.as_ref()?.reason.as_deref()
     }
 
-    /// How it came about; a response that a handler makes is the handler's.
+    /// Sets its origin. A response that a handler makes is the handler's.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.origin
     }

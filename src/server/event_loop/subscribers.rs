@@ -32,7 +32,7 @@ struct List {
 /// whoever leaves gives its place to one that was visited.
 struct Walk {
     topic: u64,
-    /// How many are not visited.
+    /// The number of those that are not visited.
     left: usize,
     /// The first message that one of them has not taken.
     furthest: u64,

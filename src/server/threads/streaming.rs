@@ -23,7 +23,7 @@ use crate::server::shared::Shared;
 
 /// The body of a request, as it arrives on a connection.
 pub(crate) struct Upload {
-    /// What must be sent before the response.
+    /// The bytes that must be sent before the response.
     before: Vec<u8>,
     transport: Transport,
     limits: Limits,
@@ -161,7 +161,7 @@ fn send(
 enum Broken {
     /// Its client does not take it, or the server stops.
     ByClient(io::Error),
-    /// What makes it has failed.
+    /// The stream or reader that makes it has failed.
     ByProgram(io::Error),
 }
 
@@ -182,7 +182,7 @@ impl Broken {
 pub(super) struct Client {
     transport: Transport,
     shared: Arc<Shared>,
-    /// What is to be sent before the next piece.
+    /// The bytes to be sent before the next piece.
     first: Vec<u8>,
     /// True if a handler writes: what the application keeps meanwhile is its own business.
     is_within_call: bool,
