@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -51,6 +52,22 @@ class Service:
     def send_json(self, method, path, value, headers=None):
         headers = {"Content-Type": "application/json", **(headers or {})}
         return self.ask(method, path, json.dumps(value), headers)
+
+    def readme(self, claims):
+        """Runs what the README of the service shows, and compares the output: `..` stands for anything."""
+        text = (HERE / self.name / "README.md").read_text().replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
+        shown = "".join(re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+        commands = [part.split("\n", 1) for part in re.split(r"^\$ ", shown, flags=re.MULTILINE)[1:]]
+        # These run already.
+        commands = [(command, output) for command, output in commands
+                    if "cargo run" not in command and "redis-server" not in command]
+        script = "".join(f"{command}\necho '<end>'\n" for command, _ in commands)
+        ran = subprocess.run(["bash", "-c", script], cwd=self.directory, capture_output=True, text=True, timeout=120)
+        printed = ran.stdout.split("<end>\n")
+        for command, expected in commands:
+            pattern = ".*".join(map(re.escape, expected.strip().split("..")))
+            holds = re.fullmatch(pattern, printed.pop(0).strip(), re.DOTALL) is not None
+            claims.holds(f"README: {command[:90]}", holds, ran.stdout + ran.stderr)
 
 
 def build(*arguments, **environment):

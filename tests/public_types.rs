@@ -12,8 +12,9 @@ use hansel::dispatch::{
 use hansel::test::{Client, Stream};
 use hansel::{
     AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
-    Handle, HeaderError, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, Pairs,
-    Refusal, Request, RequestId, Response, RunningHandler, Seen, Segments, Server, Slashes, Trust, test,
+    Handle, HeaderError, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, OwnedBody,
+    Pairs, Refusal, Request, RequestId, Response, ResponseWriter, RunningHandler, Seen, Segments, Server, Slashes,
+    Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -69,8 +70,8 @@ fn types_keep_their_traits() {
     all!(is_clone: HeaderError);
     all!(is_eq: HeaderError);
     all!(is_hash: HeaderError);
-    all!(is_debug: Listener, Origin, RunningHandler, Seen<'_>);
-    all!(is_send: Listener, Origin, RunningHandler);
+    all!(is_debug: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler, Seen<'_>);
+    all!(is_send: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler);
     all!(is_sync: Listener, RunningHandler);
     all!(is_display: RunningHandler);
     all!(is_debug: Extension<u8>, Needs);

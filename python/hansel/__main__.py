@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
     parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds for requests in flight at the end")
-    for name in ("body", "head", "target", "fields", "connections", "queue"):
+    for name in ("body", "body-buffer", "head", "target", "fields", "connections", "queue"):
         parser.add_argument(f"--{name}", type=int, help="a limit; see hansel.wsgi.WSGIServer")
     for name in ("idle", "head-time", "transfer-time", "handler-time", "queue-time"):
         parser.add_argument(f"--{name}", type=float, metavar="SECONDS", help="a deadline")

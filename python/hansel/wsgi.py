@@ -45,6 +45,8 @@ class WSGIServer:
 
     - `threads`: requests that are handled at once, 64 by default;
     - `body`, `head`, `target`: bytes that a request may have; 1 GiB of body by default;
+    - `body_buffer`: bytes of a body that are received before the application is called, so that a slow client holds no
+      thread; it reads the rest as it arrives;
     - `fields`, `connections`, `queue`: how many there may be;
     - `idle`, `head_time`, `transfer_time`, `handler_time`, `queue_time`: how long each may take;
     - `certificate` and `key`: paths of PEM files, for TLS;

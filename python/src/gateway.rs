@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hansel::{Application, Limiter, Request, Response, Scheduling, StatusCode};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
+use crate::boundary;
 use crate::environ::Environ;
-use crate::interpreter;
+use crate::input::Input;
 use crate::iterable;
 use crate::start_response::Starter;
 
 pub(crate) struct Gateway {
     application: Py<PyAny>,
     /// `io.BytesIO`
-    input: Py<PyAny>,
+    in_memory: Py<PyAny>,
     environ: Environ,
     turns: Arc<Turns>,
 }
@@ -39,7 +40,7 @@ impl Gateway {
     ) -> PyResult<Gateway> {
         Ok(Gateway {
             application,
-            input: py.import("io")?.getattr("BytesIO")?.unbind(),
+            in_memory: py.import("io")?.getattr("BytesIO")?.unbind(),
             environ,
             turns: Arc::new(Turns {
                 limiter: Arc::new(Limiter::new()),
@@ -50,45 +51,66 @@ impl Gateway {
     }
 
     fn run(&self, request: &Request) -> Response {
-        let mut body = &[][..];
-        if request.header_bytes("transfer-encoding").is_some() || request.header_bytes("content-length").is_some() {
-            if !request.body_is_here() {
-                interpreter::give_back();
-            }
-            body = match request.bytes() {
-                Ok(body) => body,
-                Err(error) => return Response::default().with_status(error.status()),
-            };
-        }
-        interpreter::take(&self.turns.limiter);
+        boundary::take(&self.turns.limiter);
         let others = self.turns.calls.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(&self.turns.calls);
-        let response = Python::attach(|py| {
-            self.call_application(py, request, body).unwrap_or_else(|error| {
-                let place = format!("{} {}", request.method(), request.path());
-                let told = self.turns.report(py, &error, &place);
-                let text = told.unwrap_or_else(|| "Internal Server Error\n".to_owned());
-                Response::new(text).with_status(StatusCode::INTERNAL_SERVER_ERROR)
-            })
-        });
+        let response = boundary::with_request(request, || Python::attach(|py| self.call_application(py, request)));
         drop(counted);
         // Kept for the next call, unless somebody waits for it.
-        if others > 0 || response.body().len().is_none() {
-            interpreter::give_back();
+        if others > 0 {
+            boundary::give_back();
         }
         response
     }
 
-    fn call_application(&self, py: Python<'_>, request: &Request, body: &[u8]) -> PyResult<Response> {
-        let environ = self.environ.of(py, request)?;
-        let input = self.input.bind(py).call1((PyBytes::new(py, body),))?;
-        environ.set_item(intern!(py, "wsgi.input"), input)?;
+    fn call_application(&self, py: Python<'_>, request: &Request) -> Response {
+        let mut input = None;
+        let outcome = self.environ.of(py, request).and_then(|environ| {
+            if has_body(request) {
+                input = self.give_input(request, &environ)?;
+            }
+            self.call_with(request, &environ)
+        });
+        outcome.unwrap_or_else(|error| {
+            let failure = input.and_then(|input: Bound<'_, Input>| input.get().failure());
+            failure.map_or_else(
+                || self.fail(py, request, &error),
+                |status| Response::default().with_status(status),
+            )
+        })
+    }
+
+    /// Sets `wsgi.input`. Returns it, if it may fail.
+    fn give_input<'py>(&self, request: &Request, environ: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, Input>>> {
+        let py = environ.py();
+        let key = intern!(py, "wsgi.input");
+        if request.body_is_here() {
+            // Python's own file in memory is quicker.
+            let body = request.bytes().unwrap_or(&[]);
+            let body = self.in_memory.bind(py).call1((PyBytes::new(py, body),))?;
+            environ.set_item(key, body)?;
+            return Ok(None);
+        }
+        let input = Bound::new(py, Input::of(request.owned_body()))?;
+        environ.set_item(key, &input)?;
+        Ok(Some(input))
+    }
+
+    fn call_with(&self, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<Response> {
+        let py = environ.py();
         let starter = Starter::new(py)?;
         let result = self.application.bind(py).call1((environ, &starter.function))?;
         let response = iterable::respond(request, &result, starter.start.get(), &self.turns);
         drop(result);
         starter.spare();
         response
+    }
+
+    fn fail(&self, py: Python<'_>, request: &Request, error: &PyErr) -> Response {
+        let place = format!("{} {}", request.method(), request.path());
+        let told = self.turns.report(py, error, &place);
+        let text = told.unwrap_or_else(|| "Internal Server Error\n".to_owned());
+        Response::new(text).with_status(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -119,10 +141,19 @@ impl Application for Gateway {
         Some(Arc::clone(&self.turns) as Arc<dyn Scheduling>)
     }
 
+    /// By `write`, and by what is iterated.
+    fn responds_early(&self) -> bool {
+        true
+    }
+
     /// The octets of PATH_INFO may be any.
     fn takes_any_path(&self) -> bool {
         true
     }
+}
+
+fn has_body(request: &Request) -> bool {
+    request.header_bytes("content-length").is_some() || request.header_bytes("transfer-encoding").is_some()
 }
 
 /// What requests have in common that probably run the same code: the first two segments.
@@ -133,7 +164,7 @@ fn two_segments(path: &str) -> &str {
 
 impl Scheduling for Turns {
     fn run_thread(&self, run: &mut dyn FnMut()) {
-        interpreter::run_thread(run);
+        boundary::run_thread(run);
     }
 
     fn may_begin(&self) -> bool {
@@ -141,6 +172,6 @@ impl Scheduling for Turns {
     }
 
     fn rest(&self) {
-        interpreter::give_back();
+        boundary::give_back();
     }
 }

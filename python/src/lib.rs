@@ -1,9 +1,11 @@
 //! The module `hansel._hansel`: a WSGI application served by hansel.
 
+mod body_out;
+mod boundary;
 mod environ;
 mod file_wrapper;
 mod gateway;
-mod interpreter;
+mod input;
 mod iterable;
 mod logging;
 mod server;
@@ -15,6 +17,7 @@ use pyo3::prelude::*;
 fn _hansel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<file_wrapper::FileWrapper>()?;
+    module.add_class::<input::Input>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::Running>()
 }

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::environ::Environ;
 use crate::gateway::Gateway;
+use crate::input::Input;
 use crate::logging;
 
 /// Listeners that are open, and options. It may be made before a fork and started after it.
@@ -62,6 +63,10 @@ impl Server {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let server = server.ok_or_else(|| PyRuntimeError::new_err("the server was started already"))?;
         logging::begin();
+        // For all requests without a body.
+        environ
+            .bind(py)
+            .set_item("wsgi.input", Bound::new(py, Input::empty())?)?;
         let gateway = Gateway::new(py, application, failed, Environ::new(environ))?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
@@ -133,6 +138,7 @@ fn limited(limits: Limits, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Lim
         "target" => limits.target(value.extract()?),
         "fields" => limits.fields(value.extract()?),
         "body" => limits.body(value.extract()?),
+        "body_buffer" => limits.body_buffer(value.extract()?),
         "connections" => limits.connections(value.extract()?),
         "queue" => limits.queue(value.extract()?),
         "queue_time" => limits.queue_time(time()?),

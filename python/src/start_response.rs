@@ -10,7 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::interpreter;
+use crate::body_out::BodyOut;
+use crate::boundary;
 
 /// The object behind one call's `start_response`.
 #[pyclass(frozen)]
@@ -24,8 +25,8 @@ pub(crate) struct Started {
     pub(crate) length: Option<u64>,
     /// The head can't be replaced any more.
     pub(crate) is_sent: bool,
-    /// What `write` has been given.
-    pub(crate) written: Vec<u8>,
+    /// What writes the body, as soon as some of it is sent. A thread that writes has taken it.
+    pub(crate) body: Option<BodyOut>,
 }
 
 /// A `Start`, and its bound method `start_response`. A thread uses them again, unless an application has kept one.
@@ -54,7 +55,7 @@ impl<'py> Starter<'py> {
     /// Keeps it for the next call of this thread, if nobody else has it.
     pub(crate) fn spare(self) {
         // The other owner of the object is its method.
-        if interpreter::owners(&self.function) == 1 && interpreter::owners(self.start.as_any()) == 2 {
+        if boundary::owners(&self.function) == 1 && boundary::owners(self.start.as_any()) == 2 {
             *self.start.get().state() = Started::default();
             SPARE.set(Some((self.start.unbind(), self.function.unbind())));
         }
@@ -67,16 +68,39 @@ impl Start {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes what sends the body, and begins the response if that has not begun.
+    pub(crate) fn begin(&self) -> PyResult<BodyOut> {
+        let started = {
+            let mut state = self.state();
+            if let Some(body) = state.body.take() {
+                return Ok(body);
+            }
+            if state.is_sent {
+                return Err(PyRuntimeError::new_err(
+                    "the response is over, or another thread writes",
+                ));
+            }
+            std::mem::take(&mut *state)
+        };
+        let response = started.response.ok_or_else(not_started)?;
+        self.state().is_sent = true;
+        BodyOut::begin(response, started.length)
+    }
+
     /// Takes what `start_response` was told. From here on the head counts as sent.
     pub(crate) fn take(&self) -> PyResult<Started> {
         let mut state = self.state();
         let started = std::mem::take(&mut *state);
         state.is_sent = true;
         if started.response.is_none() {
-            return Err(PyRuntimeError::new_err("the application did not call start_response"));
+            return Err(not_started());
         }
         Ok(started)
     }
+}
+
+fn not_started() -> PyErr {
+    PyRuntimeError::new_err("the application did not call start_response")
 }
 
 #[pymethods]
@@ -113,13 +137,15 @@ impl Start {
         slf.getattr(intern!(slf.py(), "write"))
     }
 
+    /// Sends `data` at once, and what comes before it.
     fn write(&self, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let mut state = self.state();
-        if !data.as_bytes().is_empty() {
-            state.is_sent = true;
-            state.written.extend_from_slice(data.as_bytes());
+        if data.as_bytes().is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut body = self.begin()?;
+        let sent = body.send(data.py(), data.as_bytes());
+        self.state().body = Some(body);
+        Ok(sent?)
     }
 }
 

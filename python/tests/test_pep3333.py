@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import io
+import socket
 import sys
 import threading
 import time
@@ -270,10 +271,151 @@ def test_what_is_written_comes_before_the_iterable(served: Any) -> None:
     def application(_environ: Any, start_response: Any) -> list[bytes]:
         write = start_response("200 OK", TEXT)
         write(b"1")
+        write(b"")
         write(b"2")
         return [b"3"]
 
     assert served(application).request()[2] == b"123"
+
+
+def test_what_is_written_is_sent_at_once(served: Any) -> None:
+    may_go_on = threading.Event()
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        write = start_response("201 Created", TEXT)
+        write(b"first")
+        assert may_go_on.wait(10)
+        write(b"second")
+        return []
+
+    connection = http.client.HTTPConnection("127.0.0.1", served(application).port, timeout=10)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert (response.status, response.read1(5)) == (201, b"first")
+    may_go_on.set()
+    assert response.read() == b"second"
+
+
+def test_what_is_written_has_the_length_that_was_announced(served: Any) -> None:
+    def written(length: int, *chunks: bytes) -> Any:
+        def application(_environ: Any, start_response: Any) -> list[bytes]:
+            write = start_response("200 OK", [*TEXT, ("Content-Length", str(length))])
+            for chunk in chunks:
+                write(chunk)
+            return []
+
+        return served(application)
+
+    assert written(3, b"12", b"345").request()[2] == b"123"
+    assert written(3, b"12", b"345").request(method="HEAD")[1]["content-length"] == "3"
+    with pytest.raises(http.client.IncompleteRead):
+        written(5, b"12").request()
+
+
+def test_write_is_over_with_its_call(served: Any) -> None:
+    kept: list[Any] = []
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        kept.append(start_response("200 OK", TEXT))
+        return [b"whole"]
+
+    assert served(application).request()[2] == b"whole"
+    with pytest.raises(RuntimeError):
+        kept[0](b"late")
+
+
+def test_an_error_after_write_cuts_the_connection(served: Any) -> None:
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", TEXT)(b"begun")
+        raise ValueError("later")
+
+    with pytest.raises(http.client.HTTPException):
+        served(application).request()
+
+
+def test_a_client_that_leaves_ends_the_iteration(served: Any) -> None:
+    def endless() -> Any:
+        while True:
+            yield b"x" * 10_000
+
+    result = Closing(endless())
+    with socket.create_connection(("127.0.0.1", served(returning(result)).port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        connection.recv(100)
+    result.wait()
+
+
+def test_a_body_is_read_as_it_arrives(served: Any) -> None:
+    read = threading.Semaphore(0)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        body = environ["wsgi.input"]
+        lines = []
+        for line in body:
+            lines.append(line)
+            read.release()
+        start_response("200 OK", TEXT)
+        return [repr([*lines, body.read(), body.readline(), body.readlines()]).encode()]
+
+    def content() -> Any:
+        for part in (b"1\n", b"2\n", b"3"):
+            yield part
+            # The last line has no end, so it is only known to be one at the end of the body.
+            assert part == b"3" or read.acquire(timeout=10)
+
+    client = served(application, body_buffer=0)
+    expected = repr([b"1\n", b"2\n", b"3", b"", b"", []]).encode()
+    assert client.request("/", "POST", content(), encode_chunked=True)[2] == expected
+    assert client.request("/", "POST", content(), {"Content-Length": "5"})[2] == expected
+
+
+def test_a_generator_may_read_while_it_responds(served: Any) -> None:
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        while piece := environ["wsgi.input"].read(2):
+            yield piece.upper()
+
+    with socket.create_connection(("127.0.0.1", served(application, body_buffer=0).port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.0\r\nContent-Length: 6\r\n\r\nab")
+        received = b""
+        while not received.endswith(b"\r\n\r\nAB"):
+            received += connection.recv(100)
+        connection.sendall(b"cdef")
+        while piece := connection.recv(100):
+            received += piece
+    assert received.endswith(b"\r\n\r\nABCDEF")
+
+
+def test_a_body_beyond_the_limit_is_a_413(served: Any) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", TEXT)
+        return [body]
+
+    client = served(application, body=10, body_buffer=0)
+    assert client.request("/", "POST", b"x" * 10)[0] == 200
+    assert client.request("/", "POST", b"x" * 11)[0] == 413
+    assert client.request("/", "POST", iter([b"x" * 6] * 2), encode_chunked=True)[0] == 413
+
+
+def test_a_body_that_breaks_off_is_an_error_of_the_read(served: Any) -> None:
+    raised: list[BaseException] = []
+    is_over = threading.Event()
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        for _ in range(2):
+            try:
+                environ["wsgi.input"].read()
+            except OSError as error:
+                raised.append(error)
+        is_over.set()
+        start_response("200 OK", TEXT)
+        return []
+
+    with socket.create_connection(("127.0.0.1", served(application, body_buffer=0).port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab")
+    assert is_over.wait(10)
+    assert len(raised) == 2
 
 
 def test_the_input_is_a_file(served: Any) -> None:

@@ -30,8 +30,10 @@ pub(crate) struct EarlyResponse {
 pub(crate) struct Beginning {
     pub(crate) head: Vec<u8>,
     /// The length of the body, if it is known.
+    #[cfg(feature = "tower")]
     pub(crate) len: Option<u64>,
     /// True if nothing of the body is sent, as in a response to HEAD.
+    #[cfg(feature = "tower")]
     pub(crate) is_omitted: bool,
 }
 
@@ -56,7 +58,7 @@ struct Writing {
     client: Framed<Box<dyn Sink + Send>, u64>,
     /// The number of bytes that must still be written, if that is known.
     left: Option<u64>,
-    /// True if nothing of it is sent, as in a response to HEAD.
+    /// True if nothing of it is sent, as in a response to HEAD, which is complete without it.
     is_omitted: bool,
     phase: Phase,
     on_done: Option<Box<OnDone>>,
@@ -157,15 +159,28 @@ impl EarlyResponse {
         let (plan, head, is_last) = self.encode(request, &response, is_last)?;
         let beginning = Beginning {
             head,
+            #[cfg(feature = "tower")]
             len: response.body.len(),
+            #[cfg(feature = "tower")]
             is_omitted: plan == BodyPlan::Omit,
         };
-        let on_done = response.body.on_done.take();
+        let mut on_done = response.body.on_done.take();
         let mut client = Framed::new(open(beginning)?, 0, plan == BodyPlan::Chunked && self.frames);
-        if let (Some(own), true) = (&own, plan == BodyPlan::Plain) {
-            client.send(own)?;
-        }
+        // Then the response is complete already, and nothing of what is written is sent.
         let is_omitted = own.is_some() || plan == BodyPlan::Omit;
+        if is_omitted {
+            if let (Some(own), BodyPlan::Plain) = (&own, plan) {
+                client.send(own)?;
+            }
+            client.finish()?;
+            if let Some(on_done) = on_done.take() {
+                on_done.call(if plan == BodyPlan::Omit {
+                    Done::Omitted
+                } else {
+                    Done::Sent
+                });
+            }
+        }
         let writing = Arc::new(Mutex::new(Writing {
             filters: filters.unwrap_or_default(),
             client,
@@ -213,6 +228,9 @@ impl EarlyResponse {
 impl Writing {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.may_go_on()?;
+        if self.is_omitted {
+            return Ok(());
+        }
         if let Some(left) = self.left {
             let Some(left) = left.checked_sub(bytes.len() as u64) else {
                 self.phase = Phase::Incomplete;
@@ -226,9 +244,6 @@ impl Writing {
 
     /// Sends `bytes` through the filters from this one on.
     fn pass_on(&mut self, from: usize, bytes: &[u8]) -> io::Result<()> {
-        if self.is_omitted {
-            return Ok(());
-        }
         let mut piece = std::borrow::Cow::Borrowed(bytes);
         for filter in self.filters.iter_mut().skip(from) {
             let mut out = Vec::new();
@@ -253,13 +268,17 @@ impl Writing {
 
     fn finish(&mut self) -> io::Result<()> {
         self.may_go_on()?;
-        if self.left.is_some_and(|left| left > 0) && !self.is_omitted {
+        if self.is_omitted {
+            self.phase = Phase::Complete;
+            return Ok(());
+        }
+        if self.left.is_some_and(|left| left > 0) {
             self.phase = Phase::Incomplete;
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         for index in 0..self.filters.len() {
             let mut out = Vec::new();
-            if let (Some(filter), false) = (self.filters.get_mut(index), self.is_omitted) {
+            if let Some(filter) = self.filters.get_mut(index) {
                 filter
                     .finish(&mut out)
                     .inspect_err(|_| self.phase = Phase::Incomplete)?;
@@ -269,7 +288,7 @@ impl Writing {
         self.client.finish().inspect_err(|_| self.phase = Phase::Refused)?;
         self.phase = Phase::Complete;
         if let Some(on_done) = self.on_done.take() {
-            on_done.call(if self.is_omitted { Done::Omitted } else { Done::Sent });
+            on_done.call(Done::Sent);
         }
         Ok(())
     }
@@ -286,6 +305,7 @@ impl Writing {
     /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent.
     fn end(&mut self) -> (Phase, u64) {
         let phase = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Open if self.is_omitted => Phase::Complete,
             Phase::Open => Phase::Incomplete,
             phase => phase,
         };
@@ -332,5 +352,74 @@ impl Answer for Shared {
 
     fn is_open(&self) -> bool {
         lock(&self.0).is_open()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::Client;
+    use crate::{App, Body, StatusCode};
+    use std::io::Write;
+
+    /// Sends each piece twice, and says goodbye.
+    struct Twice;
+
+    impl BodyFilter for Twice {
+        fn filter(&mut self, piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+            out.extend_from_slice(piece);
+            out.extend_from_slice(piece);
+            Ok(())
+        }
+
+        fn finish(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+            out.extend_from_slice(b".");
+            Ok(())
+        }
+    }
+
+    /// Returns the text of an early response that passes `hook`, and whether it is whole.
+    fn hooked(len: Option<u64>, hook: impl Fn(&mut Response) + Send + Sync + 'static) -> (String, bool) {
+        let app = App::new(move |request: &Request| {
+            let mut body = request.respond_now(Response::default(), len)?;
+            write!(body, "a")?;
+            write!(body, "b")?;
+            body.finish()
+        });
+        let client = Client::new(app.responds_early().respond(move |_, response| hook(response)));
+        let response = client.get("/");
+        (response.text().to_owned(), response.is_whole())
+    }
+
+    #[test]
+    fn what_is_written_passes_the_filters_of_hooks_from_the_first_to_the_last() {
+        let twice = |response: &mut Response| {
+            let body = std::mem::take(&mut response.body).through(Twice).unwrap();
+            response.body = body;
+        };
+        for len in [None, Some(2)] {
+            assert_eq!(hooked(len, twice), ("aabb.".to_owned(), true));
+            let both = move |response: &mut Response| {
+                twice(response);
+                twice(response);
+            };
+            assert_eq!(hooked(len, both), ("aaaabbbb...".to_owned(), true));
+        }
+    }
+
+    #[test]
+    fn a_body_that_a_hook_puts_in_its_place_is_sent_and_nothing_else() {
+        let replaced = hooked(Some(2), |response| *response = Response::new("another"));
+        assert_eq!(replaced, ("another".to_owned(), true));
+        let none = |response: &mut Response| response.set_status(StatusCode::NO_CONTENT);
+        assert_eq!(hooked(Some(2), none), (String::new(), true));
+        // A file can't be sent here, so the handler fails, and its error passes the hook as well.
+        let file = |response: &mut Response| {
+            if response.status() == StatusCode::OK {
+                response.body = Body::reader(io::empty());
+            }
+        };
+        let failed = hooked(None, file);
+        assert!(failed.0.contains("Internal Server Error") && failed.1, "{failed:?}");
     }
 }

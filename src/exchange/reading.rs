@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Coming, Exchange, LiveInput};
 use crate::lock::lock;
-use crate::request::{BodyError, Content, Early, Gone, LiveBody};
+use crate::request::{BodyError, Content, EarlyCall, Gone, LiveBody};
 
 /// The source of the bytes of a body, framed as in HTTP/1.1.
 pub(crate) trait Incoming: Send + 'static {
@@ -21,7 +21,7 @@ struct Reading<I> {
     input: LiveInput,
     incoming: I,
     /// The response, if it may begin meanwhile: no interim response comes after that.
-    early: Option<Arc<dyn Early>>,
+    early: Option<Arc<dyn EarlyCall>>,
     failed: Option<BodyError>,
     /// True if somebody found it too large to read on. Somebody with another limit may read it all the same.
     was_too_large: bool,
@@ -33,7 +33,7 @@ impl Exchange {
         let reading = Reading {
             input: self.begin_live(),
             incoming,
-            early: self.request.early.get().cloned(),
+            early: self.request.early.clone(),
             failed: None,
             was_too_large: false,
         };

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use hansel_proto::Span;
 use http::StatusCode;
 
-use super::OwnedBody;
 use crate::lock::try_lock;
 
 /// Where the content of a request is.
@@ -210,13 +209,15 @@ impl RequestBody {
         }
     }
 
-    /// Returns the rest of the content, for somebody else.
-    pub(super) fn owned(&self, head_and_body: &[u8]) -> OwnedBody {
-        match (&self.content, self.here(head_and_body)) {
-            (_, Some(here)) => OwnedBody::here(here.get(self.position.get()..).unwrap_or(&[])),
-            (Content::Live(live), None) => OwnedBody::live(Arc::clone(live), self.limit.most.get()),
-            (_, None) => OwnedBody::here(&[]),
-        }
+    /// Returns the content that has arrived and is not read, unless it is still arriving.
+    pub(super) fn unread<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
+        let here = self.here(head_and_body)?;
+        Some(here.get(self.position.get()..).unwrap_or(&[]))
+    }
+
+    /// Returns the largest body that may be read.
+    pub(super) fn most(&self) -> u64 {
+        self.limit.most.get()
     }
 
     /// Returns true if all of it has arrived, and was read if it had to be.

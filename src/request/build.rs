@@ -8,7 +8,7 @@ use std::fmt;
 use hansel_proto::{Connection, Head, Limits, Received, Refusal};
 use http::{Method, Version};
 
-use super::{BadPath, Content, Context, EarlyWay, Relayed, Request, RequestBody};
+use super::{BadPath, Content, Context, Relayed, Request, RequestBody};
 
 /// The receiver limits the size of a request, not its builder.
 const UNLIMITED: Limits = Limits::new()
@@ -223,7 +223,7 @@ impl Request {
     /// Returns the request of a connection that has received none yet.
     pub(crate) fn empty() -> Request {
         Request {
-            early: EarlyWay::default(),
+            early: None,
             buffer: Vec::new(),
             origin: 0,
             head: Head::new(),

@@ -42,7 +42,7 @@ pub(crate) use build::head_text;
 use captures::Captures;
 pub(crate) use context::{Context, Mark, Shared, Values, shared_types};
 pub(crate) use copy::RequestCopy;
-pub(crate) use early::{Early, EarlyWay};
+pub(crate) use early::{EarlyCall, EarlyWay};
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
 pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch, TimeLimits};
@@ -340,7 +340,7 @@ impl Request {
     /// assert_eq!(client.post("/", "ham").text(), "3");
     /// ```
     pub fn owned_body(&self) -> OwnedBody {
-        self.body.owned(self.head_and_body())
+        OwnedBody::of(&self.body, self.head_and_body())
     }
 
     /// Returns the octets of the head.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::{Arc, Mutex};
 
-use super::{BodyError, LiveBody};
+use super::{BodyError, Content, LiveBody, RequestBody};
 use crate::lock::lock;
 
 /// The body of a request, which may be read on another thread, or be kept by an object of another language: see
@@ -31,20 +31,16 @@ enum Source {
 const TAKEN: usize = 64 * 1024;
 
 impl OwnedBody {
-    pub(super) fn here(bytes: &[u8]) -> OwnedBody {
-        OwnedBody {
-            source: Source::Here(Cursor::new(bytes.to_vec())),
-        }
-    }
-
-    pub(super) fn live(live: Arc<Mutex<Box<dyn LiveBody>>>, most: u64) -> OwnedBody {
-        OwnedBody {
-            source: Source::Live {
-                live,
-                most,
+    pub(super) fn of(body: &RequestBody, head_and_body: &[u8]) -> OwnedBody {
+        let source = match (&body.content, body.unread(head_and_body)) {
+            (Content::Live(live), None) => Source::Live {
+                live: Arc::clone(live),
+                most: body.most(),
                 taken: Cursor::default(),
             },
-        }
+            (_, unread) => Source::Here(Cursor::new(unread.unwrap_or(&[]).to_vec())),
+        };
+        OwnedBody { source }
     }
 }
 

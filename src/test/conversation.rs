@@ -7,8 +7,8 @@ use crate::date::Date;
 use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
 use crate::lock::lock;
 use crate::panics::contain;
-use crate::request::{BodyError, Early, EarlyWay};
-use crate::response::Sink;
+use crate::request::BodyError;
+use crate::response::{Begin, Sink, early_by};
 use crate::scheduling;
 use crate::topic::Next;
 use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
@@ -91,14 +91,14 @@ impl<'a> Conversation<'a> {
                 response: self.exchange.early(true),
                 out: Arc::default(),
             });
-            self.exchange.request.early = EarlyWay::of(Arc::clone(&early) as Arc<dyn Early>);
+            self.exchange.request.early = early_by(Arc::clone(&early) as Arc<dyn Begin>);
             self.expected = Some(early);
         }
     }
 
     fn response(&mut self, mut response: Response) -> Payload {
         scheduling::rest(self.application.scheduling().as_ref());
-        self.exchange.request.early = EarlyWay::default();
+        self.exchange.request.early = None;
         self.early = self.expected.take().and_then(|early| {
             let end = self.exchange.follow(&early.response, &self.date)?;
             self.out.append(&mut lock(&early.out));
@@ -181,7 +181,7 @@ struct InMemory {
     out: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Early for InMemory {
+impl Begin for InMemory {
     fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
         self.response.begin(request, response, len, false, |beginning| {
             lock(&self.out).extend_from_slice(&beginning.head);

@@ -4,30 +4,31 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Clock};
 use super::body::Body;
 use super::call::Call;
-use super::host::Host;
 use super::reply::{Asked, Reply};
 use crate::date::Date;
+use crate::deadline::after;
 use crate::exchange::{Beginning, EarlyResponse, Exchange};
 use crate::pipe::{Writer, pipe};
-use crate::request::{BodyError, Early, EarlyWay};
-use crate::response::Sink;
-use crate::{Request, Response, ResponseWriter};
+use crate::request::BodyError;
+use crate::response::{Begin, Sink, early_by};
+use crate::{Limits, Request, Response, ResponseWriter};
 
 /// The response to a call, which its handler may begin. The task that waits for it goes on then, and no longer passes on what
 /// arrives of the request.
 pub(super) struct EarlyReply {
     response: Arc<EarlyResponse>,
-    host: Arc<Host>,
+    limits: Limits,
+    clock: Arc<Clock>,
     call: Weak<Call<Reply>>,
     asked: Asked,
 }
 
 impl EarlyReply {
     pub(super) fn expect(
-        host: &Arc<Host>,
+        (limits, clock): (&Limits, &Arc<Clock>),
         call: &Arc<Call<Reply>>,
         asked: Asked,
         exchange: &mut Exchange,
@@ -35,17 +36,18 @@ impl EarlyReply {
         let early = Arc::new(EarlyReply {
             // The server around frames the body.
             response: exchange.early(false),
-            host: Arc::clone(host),
+            limits: limits.clone(),
+            clock: Arc::clone(clock),
             call: Arc::downgrade(call),
             asked,
         });
-        exchange.request.early = EarlyWay::of(Arc::clone(&early) as Arc<dyn Early>);
+        exchange.request.early = early_by(Arc::clone(&early) as Arc<dyn Begin>);
         early
     }
 
     /// Takes note of what the handler has sent by itself. Returns true if it has.
     pub(super) fn follow(&self, exchange: &mut Exchange) -> bool {
-        exchange.request.early = EarlyWay::default();
+        exchange.request.early = None;
         exchange.follow(&self.response, &Date::now()).is_some()
     }
 
@@ -63,15 +65,16 @@ impl EarlyReply {
                 "the handler missed its deadline",
             ));
         }
+        let by = self.limits.stream.map(|time| after(Instant::now(), time));
         Ok(Client {
-            _alarm: self.host.alarm_of_stream(&writer),
+            _alarm: by.map(|by| self.clock.set(by, writer.cutter())),
             writer: Some(writer),
-            host: Arc::clone(&self.host),
+            limits: self.limits.clone(),
         })
     }
 }
 
-impl Early for EarlyReply {
+impl Begin for EarlyReply {
     fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
         self.response.begin(request, response, len, false, |beginning| {
             Ok(Box::new(self.open(&beginning)?))
@@ -87,13 +90,13 @@ impl Early for EarlyReply {
 struct Client {
     writer: Option<Writer>,
     _alarm: Option<Alarm>,
-    host: Arc<Host>,
+    limits: Limits,
 }
 
 impl Sink for Client {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         // The clock runs only while somebody waits for the client, not between two writes.
-        let deadline = || Some(self.host.transfer_deadline(Instant::now(), bytes.len() as u64));
+        let deadline = || Some(self.limits.transfer_deadline(Instant::now(), bytes.len() as u64));
         match &self.writer {
             Some(writer) => writer.send(bytes, deadline),
             None => Err(io::ErrorKind::BrokenPipe.into()),

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http::request::Parts;
 
-use super::alarm::{Alarm, Clock};
+use super::alarm::Clock;
 use super::arriving::{Arriving, Framing, Upload};
 use super::call::{Call, GivenUp, Work};
 use super::early::EarlyReply;
@@ -210,7 +210,7 @@ impl Host {
             exchange.request.handler_time = Some(HandlerTime::watched_by(watch, self.limits.handler));
             let early = application
                 .responds_early()
-                .then(|| EarlyReply::expect(&self, call, asked, &mut exchange));
+                .then(|| EarlyReply::expect((&self.limits, &self.clock), call, asked, &mut exchange));
             let mut response = exchange.call(
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
@@ -253,20 +253,10 @@ impl Host {
         }
     }
 
-    /// Has what `writer` writes cut when it takes too long, if that is limited.
-    pub(super) fn alarm_of_stream(&self, writer: &Writer) -> Option<Alarm> {
-        let by = self.limits.stream.map(|time| after(Instant::now(), time));
-        by.map(|by| self.clock.set(by, writer.cutter()))
-    }
-
-    /// Returns when a client must have taken this many bytes.
-    pub(super) fn transfer_deadline(&self, since: Instant, bytes: u64) -> Instant {
-        self.limits.transfer_deadline(since, bytes)
-    }
-
     /// Writes the body of a response.
     fn write(&self, source: Source, writer: Writer) {
-        let _alarm = self.alarm_of_stream(&writer);
+        let by = self.limits.stream.map(|time| after(Instant::now(), time));
+        let _alarm = by.map(|by| self.clock.set(by, writer.cutter()));
         let mut client = Client {
             writer,
             limits: &self.limits,

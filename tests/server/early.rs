@@ -190,6 +190,38 @@ fn a_body_is_read_on_another_thread_while_the_response_is_written() {
 }
 
 #[test]
+fn one_thread_waits_for_the_body_while_another_waits_for_the_client_to_take_the_response() {
+    const LARGE: usize = 8 * 1024 * 1024;
+    let gate = Gate::new();
+    let at = gate.clone();
+    let app = App::new(move |request: &Request| {
+        let mut from = request.owned_body();
+        let at = at.clone();
+        let reading = thread::spawn(move || {
+            let mut whole = Vec::new();
+            at.pass();
+            from.read_to_end(&mut whole).map(|_| whole)
+        });
+        let mut to = begin(request, None)?;
+        to.write_all(&vec![b'x'; LARGE])?;
+        to.write_all(&reading.join().unwrap()?)?;
+        to.finish()
+    });
+    let server = start(server().limits(no_deadlines().body_buffer(0)), app.responds_early());
+    let _open = OpenAtEnd(&gate);
+    let mut client = server.connect();
+    client.send(post_head("/", 6));
+    client.send("ham");
+    gate.admit(1);
+    assert_eq!(client.head().status, 200);
+    // Whichever of the two is woken first, the other one is as well.
+    assert_eq!(client.chunk().len(), LARGE);
+    client.send("egg");
+    assert_eq!(client.chunk(), b"hamegg");
+    assert_eq!(client.chunk(), b"");
+}
+
+#[test]
 fn a_client_that_waits_to_be_told_to_go_on_is_told_so_before_the_response_or_not_at_all() {
     let handler = |request: &Request| {
         let is_read_first = request.path() == "/first";

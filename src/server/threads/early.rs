@@ -5,11 +5,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::streaming::Client;
+use super::streaming::{Client, missed_deadline};
 use crate::exchange::EarlyResponse;
 use crate::lock::lock;
 use crate::pace;
-use crate::request::{BodyError, Early};
+use crate::request::BodyError;
+use crate::response::Begin;
 use crate::server::connection::link::{DRAINING, Transport};
 use crate::server::shared::Shared;
 use crate::{Request, Response, ResponseWriter};
@@ -62,7 +63,7 @@ impl EarlyOnWire {
     }
 }
 
-impl Early for EarlyOnWire {
+impl Begin for EarlyOnWire {
     fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
         let is_last = !self.shared.lifecycle.is_running();
         self.response.begin(request, response, len, is_last, |beginning| {
@@ -73,11 +74,4 @@ impl Early for EarlyOnWire {
     fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
         self.response.before(send)
     }
-}
-
-pub(super) fn missed_deadline() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::TimedOut,
-        "the handler missed its deadline (`Limits::handler`)",
-    )
 }

@@ -13,7 +13,6 @@ use crate::report;
 use crate::request::BodyError;
 use crate::response::Sink;
 
-use super::early::missed_deadline;
 use crate::server::connection::link::{DRAINING, FINISHED, OUSTED, Transport};
 use crate::server::connection::places::Holder;
 use crate::server::connection::work::Work;
@@ -132,6 +131,13 @@ pub(crate) fn respond(
     before.clear();
     work.out = before;
     Ok(())
+}
+
+pub(super) fn missed_deadline() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the handler missed its deadline (`Limits::handler`)",
+    )
 }
 
 /// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow. `sent` counts the

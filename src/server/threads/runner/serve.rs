@@ -11,8 +11,8 @@ use crate::exchange::{EarlyEnd, Payload, Step};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
-use crate::request::{Allowed, Early, EarlyWay, HandlerTime};
-use crate::response::Origin;
+use crate::request::{Allowed, HandlerTime};
+use crate::response::{Begin, Origin, early_by};
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
@@ -205,14 +205,14 @@ impl Runner {
             transport.link.claim.fall_behind();
         }
         let early = EarlyOnWire::new(work.exchange.early(true), transport, &self.shared, before);
-        work.exchange.request.early = EarlyWay::of(Arc::clone(&early) as Arc<dyn Early>);
+        work.exchange.request.early = early_by(Arc::clone(&early) as Arc<dyn Begin>);
         early
     }
 
     /// Takes note of what the handler has sent by itself, if it has.
     #[cold]
     fn follow_early(&self, early: &EarlyOnWire, work: &mut Work) -> Option<EarlyEnd> {
-        work.exchange.request.early = EarlyWay::default();
+        work.exchange.request.early = None;
         let end = work.exchange.follow(&early.response, &self.date);
         if end.is_none() {
             let mut before = early.take_before();
