@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::BodyFilter;
-use super::body::{Body, BodyWriter, Kind, Sink, copy, write_exactly};
+use super::body::{Body, Kind};
+use super::body_writer::{BodyWriter, write_exactly};
+use super::sink::{Sink, copy};
 
 impl Body {
     /// Sends the body through a filter, which changes its bytes: see [`BodyFilter`]. Of a file, a reader or a stream it
