@@ -19,7 +19,7 @@ use super::process::successor;
 use super::threads::engine::Engine;
 use super::threads::{runner, watching};
 
-/// How long the threads of handlers whose connections were cut are waited for. They cannot be ended.
+/// The time for which the threads of handlers whose connections were cut are waited for. They cannot be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
 /// The time that the access log may take to write what is left.
@@ -193,7 +193,7 @@ impl Handle {
     }
 }
 
-/// What happened to the connections that were busy when a server was told to stop, or became busy before it had
+/// The fate of the connections that were busy when a server was told to stop, or became busy before it had
 /// stopped.
 ///
 /// ```
@@ -224,7 +224,7 @@ pub struct RunningHandler {
     /// The pattern of its route, if that is known: `/reports/{id}`. It is several patterns, with "or" in between, if they lead
     /// to the same function.
     pub endpoint: Option<String>,
-    /// How long it has been running, if that is known. It may be a few milliseconds longer.
+    /// The time for which it has been running, if that is known. It may be a few milliseconds longer.
     pub time: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! What a connection knows of its subscription to a topic.
+//! The part of a subscription to a topic that its connection has.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use crate::exchange::{Logged, Subscribed};
 use crate::response::OnDone;
 use crate::topic::{Form, HEARTBEAT, Message, Subscription};
 
-/// What a connection knows of its subscription.
+/// The part of a subscription that its connection has.
 pub(crate) struct Pushed {
     pub(crate) subscription: Subscription,
     pub(super) is_chunked: bool,
-    /// What was not sent whole: the client takes nothing else before.
+    /// The rest of a message that was not sent whole: the client takes nothing else before.
     pub(super) begun: Option<Begun>,
     /// Who wants to know what becomes of it.
     pub(super) on_done: Option<Box<OnDone>>,
-    /// What is told of it when it ends, if somebody wants to know.
+    /// Its line in the access log, which is written when it ends, if somebody wants to know.
     pub(crate) logged: Option<Box<Logged>>,
     /// Octets of content that were sent.
     pub(crate) content: u64,

@@ -1,4 +1,4 @@
-//! What is sent to topics, written to the connections that subscribe.
+//! Writing the messages of topics to the connections that subscribe.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::server::connection::pushed::{Place, Pushed};
 use crate::server::connection::pushing::Outcome;
 use crate::server::shared::Shared;
 
-/// How many connections are visited before everything else of a loop gets its turn: about half a millisecond.
+/// The number of connections that are visited before everything else of a loop gets its turn: about half a millisecond.
 const SLICE: usize = 128;
 
 /// When clients come back that a draining server has left: in about a second, but not all at once.

@@ -36,7 +36,7 @@ struct List {
 /// already, and whoever leaves gives its place to one that was visited.
 struct Walk {
     topic: u64,
-    /// How many of each part are not visited.
+    /// The number of those of each part that are not visited.
     left: [usize; 2],
     /// The first message that one of those that are slow has not taken, if they are visited.
     furthest: Option<u64>,

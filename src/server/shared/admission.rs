@@ -17,7 +17,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(4);
 /// A loop keeps one permit in reserve, so that the usual request never comes here.
 pub(crate) struct Admission<T> {
     state: Mutex<Queue<T>>,
-    /// How many wait, to be read without the lock.
+    /// The number of those that wait, to be read without the lock.
     waiting: AtomicUsize,
     most_waiting: usize,
     /// Asked before each permit is given.

@@ -63,7 +63,7 @@ struct Server {
     poll: Poll,
 }
 
-/// What only the holder may touch.
+/// Data that only the holder may touch.
 struct Loop {
     /// Connections that have a request.
     ready: Vec<u32>,
