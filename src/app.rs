@@ -50,6 +50,8 @@ pub struct App {
     /// The extremes of the limits of all routes.
     limits: LimitExtremes,
     scheduling: Option<Arc<dyn Scheduling>>,
+    /// True if handlers may respond before they return.
+    responds_early: bool,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
@@ -103,6 +105,7 @@ impl App {
         App {
             limits: map.extremes().clone(),
             scheduling: None,
+            responds_early: map.responds_early(),
             root: Arc::new(Root::new(root)),
             allow_always: false,
             slashes: Slashes::default(),
@@ -208,6 +211,13 @@ impl App {
     #[must_use]
     pub fn scheduling(mut self, scheduling: impl Scheduling) -> App {
         self.scheduling = Some(Arc::new(scheduling));
+        self
+    }
+
+    /// Lets handlers begin their responses before they return: see [`Request::respond_now`].
+    #[must_use]
+    pub fn responds_early(mut self) -> App {
+        self.responds_early = true;
         self
     }
 
@@ -502,6 +512,10 @@ impl Application for App {
         }
     }
 
+    fn patterns_of(&self, pace: u16) -> String {
+        self.routes().patterns_of(pace)
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         self.response_hook.clone()
     }
@@ -512,6 +526,10 @@ impl Application for App {
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         self.scheduling.clone()
+    }
+
+    fn responds_early(&self) -> bool {
+        self.responds_early
     }
 
     fn times_itself(&self) -> bool {

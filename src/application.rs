@@ -62,6 +62,12 @@ pub trait Application: Send + Sync + 'static {
     #[doc(hidden)]
     fn note_endpoint(&self, _request: &Request) {}
 
+    /// Returns the patterns of the endpoint whose pace has this index, for a server that ends before its handler does.
+    #[doc(hidden)]
+    fn patterns_of(&self, _pace: u16) -> String {
+        String::new()
+    }
+
     /// Returns the hook that is called with each response before it is sent, also with those that the server makes without
     /// the application. The default, `None`, costs nothing.
     fn response_hook(&self) -> Option<ResponseHook> {
@@ -83,6 +89,14 @@ pub trait Application: Send + Sync + 'static {
     /// A server asks once, at its start. An application around another one returns what that returns.
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         None
+    }
+
+    /// Returns true if handlers may begin their responses before they return: see
+    /// [`Request::respond_now`]. The default, `false`, costs nothing.
+    ///
+    /// A server asks once, at its start. An application around another one returns what that returns.
+    fn responds_early(&self) -> bool {
+        false
     }
 
     /// Returns true if each call is timed inside: all calls together would say nothing.
@@ -141,6 +155,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
         (**self).note_endpoint(request);
     }
 
+    fn patterns_of(&self, pace: u16) -> String {
+        (**self).patterns_of(pace)
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
     }
@@ -151,6 +169,10 @@ impl<A: Application + ?Sized> Application for Arc<A> {
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         (**self).scheduling()
+    }
+
+    fn responds_early(&self) -> bool {
+        (**self).responds_early()
     }
 
     fn times_itself(&self) -> bool {
@@ -183,6 +205,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
         (**self).note_endpoint(request);
     }
 
+    fn patterns_of(&self, pace: u16) -> String {
+        (**self).patterns_of(pace)
+    }
+
     fn response_hook(&self) -> Option<ResponseHook> {
         (**self).response_hook()
     }
@@ -193,6 +219,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
         (**self).scheduling()
+    }
+
+    fn responds_early(&self) -> bool {
+        (**self).responds_early()
     }
 
     fn times_itself(&self) -> bool {

@@ -284,8 +284,8 @@ pub use dispatch::Query;
 pub use dispatch::regex;
 #[doc(inline)]
 pub use dispatch::{
-    Chain, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State,
-    Verbs, mount,
+    Chain, ClientDeadline, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits,
+    Routes, State, Verbs, mount,
 };
 #[cfg(feature = "etags")]
 pub use etags::ETags;
@@ -301,9 +301,11 @@ pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
-pub use request::{BodyError, BodyReader, InvalidRequest, Pairs, Request, RequestId, Segments, Trust};
+pub use request::{
+    BodyError, BodyReader, HeaderError, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust,
+};
 pub use response::{
-    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, Result, local_path,
+    Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };
 pub use scheduling::Scheduling;
 #[cfg(feature = "security-headers")]
@@ -311,7 +313,7 @@ pub use security_headers::SecurityHeaders;
 pub use seen::{ResponseHook, Seen};
 #[cfg(feature = "tls")]
 pub use server::Tls;
-pub use server::{Drained, Handle, Limits, Listener, Server};
+pub use server::{Drained, Handle, Limits, Listener, RunningHandler, Server};
 #[cfg(feature = "sessions")]
 #[doc(inline)]
 pub use sessions::{Csrf, CsrfToken, Session, Sessions};

@@ -56,6 +56,9 @@ impl<A: Application> Dispatch for Mounted<A> {
         if self.response_hook.is_some() {
             map.note_response_hook();
         }
+        if self.application.responds_early() {
+            map.note_early_responses();
+        }
         map.application(&self.limits);
     }
 }

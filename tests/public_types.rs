@@ -12,8 +12,9 @@ use hansel::dispatch::{
 use hansel::test::{Client, Stream};
 use hansel::{
     AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
-    Handle, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, Pairs, Refusal, Request,
-    RequestId, Response, Seen, Segments, Server, Slashes, Trust, test,
+    Handle, HeaderError, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, OwnedBody,
+    Pairs, Refusal, Request, RequestId, Response, ResponseWriter, RunningHandler, Seen, Segments, Server, Slashes,
+    Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -48,9 +49,9 @@ fn types_keep_their_traits() {
         UrlError, Why<'_>, test::Response,
     );
     all!(is_sync:
-        App, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest, Limits, Map,
+        AccessLog, App, BodyError, Chain, Client, Crumb<'_>, Drained, Error, Handle, Hooks, InvalidRequest, Limits, Map,
         MethodSet, Methods<u8>, Miss, Mount<App>, Outcome, Pairs<'_>, Pattern, Place, Registry, RequestId<'_>, Routes,
-        Segments<'_>, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
+        Segments<'_>, Server, Slashes, State<u8>, Stream, Trail, TrailCrumb, Trust, UrlError, Why<'_>, test::Response,
     );
     all!(is_clone:
         BodyError, Crumb<'_>, Decision<'_>, Drained, Endpoint<'_>, Html<&str>, InvalidRequest, Limits, Map, MethodSet,
@@ -63,20 +64,25 @@ fn types_keep_their_traits() {
     );
     all!(is_hash: BodyError, Drained, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
     all!(is_display: Drained, Limits, Map, MethodSet, RequestId<'_>, Server, Trail, TrailCrumb, Trust, Why<'_>);
-    all!(is_error: BodyError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
+    all!(is_error: BodyError, HeaderError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
     // These are used as trait objects.
     all!(is_debug: Option<fn(&dyn Application, &dyn Dispatch, &dyn Observer)>);
-    all!(is_debug: Listener, Origin, Seen<'_>);
-    all!(is_send: Listener, Origin);
+    all!(is_clone: HeaderError);
+    all!(is_eq: HeaderError);
+    all!(is_hash: HeaderError);
+    all!(is_debug: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler, Seen<'_>);
+    all!(is_send: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler);
+    all!(is_sync: Listener, RunningHandler);
+    all!(is_display: RunningHandler);
     all!(is_debug: Extension<u8>, Needs);
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);
     all!(is_clone: Extension<Server>, Needs);
-    all!(is_debug: LimitExtremes, RouteLimits);
-    all!(is_send: LimitExtremes, RouteLimits);
-    all!(is_sync: LimitExtremes, RouteLimits);
-    all!(is_clone: LimitExtremes, RouteLimits);
-    all!(is_eq: LimitExtremes, RouteLimits);
+    all!(is_debug: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_send: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_sync: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_clone: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_eq: hansel::ClientDeadline, LimitExtremes, RouteLimits);
     #[cfg(feature = "compression")]
     {
         all!(is_debug: hansel::Compression, hansel::Decompression);

@@ -102,6 +102,7 @@ impl Dispatch for MountedFunction {
         let signature = self.bound.0.signature();
         let pattern = if self.takes_all { "/{*}" } else { &*signature.pattern };
         map.endpoint("Function", &self.methods, pattern, &signature.text());
+        map.timed_by(signature.pace);
         map.check(&signature.needs, self.at);
     }
 }

@@ -6,6 +6,7 @@ use std::panic::Location;
 use super::needs::{Life, Needs, SharedState, StateCheck};
 use super::{LimitExtremes, MethodSet, RouteLimits};
 use crate::Response;
+use crate::pace::Pace;
 use crate::seen::{Seen, in_subtrees};
 
 /// The map of an application: every endpoint that is known before a request.
@@ -27,11 +28,15 @@ use crate::seen::{Seen, in_subtrees};
 #[derive(Clone, Debug, Default)]
 pub struct Map {
     places: Vec<Place>,
+    /// The paces by which places are timed, each with the index of its place.
+    paces: Vec<(Pace, usize)>,
     prefix: String,
     /// The item types that are being described. A type among its own items is not described again.
     within: Vec<&'static str>,
     /// The hook that calls those of parts, if a part has one.
     response_hook: Option<PartHooks>,
+    /// True if a part has handlers that may respond before they return.
+    responds_early: bool,
     /// The check of the state that handlers take, if this map is made for one.
     check: Option<Box<StateCheck>>,
     /// The limits of what is being described, and the extremes of all.
@@ -126,6 +131,23 @@ impl Map {
             name: None,
             limits: self.limits.clone(),
         });
+    }
+
+    /// Notes the pace by which the place that was added last is timed.
+    pub(super) fn timed_by(&mut self, pace: Pace) {
+        if let Some(last) = self.places.len().checked_sub(1) {
+            self.paces.push((pace, last));
+        }
+    }
+
+    /// Returns the patterns that are timed by the pace with this index. There are several if they lead to the same function.
+    pub(crate) fn patterns_of(&self, index: u16) -> String {
+        let pace = Pace::of_index(index);
+        let timed = self.paces.iter().filter(|(other, _)| *other == pace);
+        let patterns: Vec<&str> = timed
+            .filter_map(|(_, index)| Some(&*self.places.get(*index)?.pattern))
+            .collect();
+        patterns.join(" or ")
     }
 
     /// Names the place that was added last.
@@ -233,6 +255,16 @@ impl Map {
     /// Returns the hook that calls those of parts, if a part has one.
     pub(crate) fn response_hook(&self) -> Option<PartHooks> {
         self.response_hook
+    }
+
+    /// Notes that a part has handlers that may respond before they return.
+    pub(crate) fn note_early_responses(&mut self) {
+        self.responds_early = true;
+    }
+
+    /// Returns true if a part has handlers that may respond before they return.
+    pub(crate) fn responds_early(&self) -> bool {
+        self.responds_early
     }
 
     /// Describes items of a type, unless that is under way already.

@@ -358,6 +358,7 @@ impl<T: Send + Sync + 'static> Dispatch for Methods<T> {
                 let signature = function.signature();
                 let pattern = format!("{}{}", found.pattern, signature.pattern);
                 map.endpoint("Methods", &function.methods, &pattern, &signature.text());
+                map.timed_by(signature.pace);
                 map.check(&signature.needs, function.at);
             }
         }

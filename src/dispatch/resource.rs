@@ -196,6 +196,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 let signature = Signature::new(full_name, H::arguments(), H::needs());
                 let methods = MethodSet::of(method.clone());
                 map.endpoint("Resource", &methods, &signature.pattern, &signature.text());
+                map.timed_by(Pace::of_key(full_name));
                 map.check(&signature.needs, Location::caller());
                 listed.push(method);
             }

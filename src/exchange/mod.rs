@@ -7,6 +7,7 @@
 mod bounds;
 mod buffers;
 mod calling;
+mod early;
 mod gather;
 mod live;
 mod payload;
@@ -26,8 +27,11 @@ use crate::response::body::{Kind, TEXT};
 use crate::response::{Done, Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
 
+#[cfg(feature = "tower")]
+pub(crate) use early::Beginning;
+pub(crate) use early::{EarlyEnd, EarlyResponse};
 pub(crate) use live::{Coming, LiveInput};
-pub(crate) use payload::{Payload, Source, Written, pour};
+pub(crate) use payload::{Logged, Payload, Source, Subscribed, Written, pour};
 pub(crate) use pool::Pool;
 pub(crate) use reading::Incoming;
 
@@ -501,20 +505,7 @@ impl Exchange {
     #[inline]
     pub(crate) fn complete(&self, response: &mut Response) {
         if response.is_faulty() || self.hook.is_some() {
-            self.complete_unusual(response);
-        }
-    }
-
-    #[cold]
-    fn complete_unusual(&self, response: &mut Response) {
-        if response.is_faulty() {
-            response.report_fault(Some(&self.request));
-        }
-        if let Some(hook) = &self.hook {
-            show(hook, Some(&self.request), response);
-            if response.is_faulty() {
-                response.report_fault(Some(&self.request));
-            }
+            complete(self.hook.as_ref(), &self.request, response);
         }
     }
 
@@ -527,31 +518,13 @@ impl Exchange {
             self.protocol.close_after_response();
         }
         self.complete(response);
-        let version = match response.version() {
-            http::Version::HTTP_10 | http::Version::HTTP_09 => hansel_proto::Version::Http10,
-            _ => hansel_proto::Version::Http11,
-        };
         let len = response.body.len();
         if len.is_none() {
             self.begin_subscription(response);
         }
-        // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
-        // sent in the content of a response if the same request had used the GET method". An endpoint that makes no
-        // body may do so because the method is HEAD.
-        let is_unknown = len == Some(0) && self.request.method() == http::Method::HEAD && response.body.is_none();
-        let body_length = if is_unknown { None } else { len };
-        let head = ResponseHead::new(
-            response.status().as_u16(),
-            &response.fields,
-            body_length.map_or(BodyLength::Unknown, BodyLength::Known),
-        )
-        .date(date.value())
-        .default_content_type(response.body.content_type)
-        .reason(response.own_reason())
-        .version(version);
-        let plan = self.protocol.respond(&head, out);
+        let plan = encode_head(&mut self.protocol, &self.request, response, date, out);
         self.answered = Some(Answered {
-            status: head.status,
+            status: response.status().as_u16(),
             content: if plan == BodyPlan::Omit || response.body.needs_thread() {
                 0
             } else {
@@ -576,7 +549,14 @@ impl Exchange {
             Kind::File(part) => Payload::File(*part, None),
             Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
             Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
-            Kind::Pushed(subscription) => Payload::Pushed(subscription, is_chunked, None),
+            Kind::Pushed(subscription) => Payload::Pushed(Box::new(Subscribed {
+                subscription: *subscription,
+                is_chunked,
+                on_done: None,
+                logged: None,
+            })),
+            // It is sent already.
+            Kind::Early(_) => Payload::None,
         };
         if let Some(on_done) = response.body.on_done.take() {
             payload.tell(on_done);
@@ -630,6 +610,51 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.give_back();
     }
+}
+
+/// Makes `response` one that can be sent, and shows it to the hook.
+#[cold]
+fn complete(hook: Option<&ResponseHook>, request: &Request, response: &mut Response) {
+    if response.is_faulty() {
+        response.report_fault(Some(request));
+    }
+    if let Some(hook) = hook {
+        show(hook, Some(request), response);
+        if response.is_faulty() {
+            response.report_fault(Some(request));
+        }
+    }
+}
+
+/// Appends the head of `response`, and returns how its content is sent.
+#[inline]
+fn encode_head(
+    protocol: &mut Connection,
+    request: &Request,
+    response: &Response,
+    date: &Date,
+    out: &mut Vec<u8>,
+) -> BodyPlan {
+    let version = match response.version() {
+        http::Version::HTTP_10 | http::Version::HTTP_09 => hansel_proto::Version::Http10,
+        _ => hansel_proto::Version::Http11,
+    };
+    let len = response.body.len();
+    // RFC 9110 §8.6: to HEAD, a length is only sent if it "equals the decimal number of octets that would have been
+    // sent in the content of a response if the same request had used the GET method". An endpoint that makes no
+    // body may do so because the method is HEAD.
+    let is_unknown = len == Some(0) && is_head(request) && response.body.is_none();
+    let body_length = if is_unknown { None } else { len };
+    let head = ResponseHead::new(
+        response.status().as_u16(),
+        &response.fields,
+        body_length.map_or(BodyLength::Unknown, BodyLength::Known),
+    )
+    .date(date.value())
+    .default_content_type(response.body.content_type)
+    .reason(response.own_reason())
+    .version(version);
+    protocol.respond(&head, out)
 }
 
 fn is_head(request: &Request) -> bool {

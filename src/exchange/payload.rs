@@ -1,11 +1,13 @@
 //! The part of a response that is not in the send buffer: long bytes, files, readers and streams.
 
+use std::borrow::BorrowMut;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hansel_proto::chunk;
 
 use super::COPIED;
+use crate::request::RequestCopy;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 use crate::topic::Subscription;
 
@@ -22,8 +24,24 @@ pub(crate) enum Payload {
     File(FilePart, Option<Box<OnDone>>),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
-    /// What is sent to a topic; and whether in chunks.
-    Pushed(Box<Subscription>, bool, Option<Box<OnDone>>),
+    /// What is sent to a topic.
+    Pushed(Box<Subscribed>),
+}
+
+/// A subscription whose head is made.
+pub(crate) struct Subscribed {
+    pub(crate) subscription: Subscription,
+    pub(crate) is_chunked: bool,
+    pub(crate) on_done: Option<Box<OnDone>>,
+    /// What is told of it when it ends, if somebody wants to know.
+    pub(crate) logged: Option<Box<Logged>>,
+}
+
+/// What an access log tells of a response that ends long after its request is forgotten.
+pub(crate) struct Logged {
+    pub(crate) request: RequestCopy,
+    pub(crate) status: u16,
+    pub(crate) since: Instant,
 }
 
 /// A source that is written while it is sent.
@@ -99,9 +117,8 @@ impl Payload {
     pub(super) fn tell(&mut self, hook: Box<OnDone>) {
         match self {
             Payload::None => hook.call(Done::Sent),
-            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) | Payload::Pushed(_, _, on_done) => {
-                *on_done = Some(hook);
-            }
+            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
+            Payload::Pushed(pushed) => pushed.on_done = Some(hook),
             Payload::Source(source, _) => source.on_done = Some(hook),
         }
     }
@@ -115,7 +132,7 @@ impl Payload {
             Payload::File(_, on_done) => (on_done, false),
             Payload::Source(source, _) => (&mut source.on_done, true),
             // It may be the end of its topic, and of what the program has given to that.
-            Payload::Pushed(_, _, on_done) => (on_done, true),
+            Payload::Pushed(pushed) => (&mut pushed.on_done, true),
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);
@@ -127,12 +144,7 @@ impl Payload {
 /// Sends everything that `source` has, then the end of the body. After an error the body is incomplete: the connection
 /// must be cut, so that the client does not take it for complete. `sent` counts the content.
 pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mut u64) -> io::Result<()> {
-    let mut framed = Framed {
-        sink,
-        sent,
-        chunked,
-        frame: Vec::new(),
-    };
+    let mut framed = Framed::new(sink, sent, chunked);
     match source.content {
         Written::Stream { write, len } => write_exactly(write, len, &mut framed)?,
         Written::Reader { reader, len } => copy(reader, len, &mut framed)?,
@@ -145,32 +157,41 @@ pub(crate) fn pour(source: Source, chunked: bool, sink: &mut dyn Sink, sent: &mu
 }
 
 /// Adds chunk framing to what is sent, if needed.
-struct Framed<'s> {
-    sink: &'s mut dyn Sink,
-    sent: &'s mut u64,
+pub(super) struct Framed<S, N> {
+    pub(super) sink: S,
+    /// The octets of content, here or elsewhere.
+    pub(super) sent: N,
     chunked: bool,
     frame: Vec<u8>,
 }
 
-impl Framed<'_> {
+impl<S: Sink, N: BorrowMut<u64>> Framed<S, N> {
+    pub(super) fn new(sink: S, sent: N, chunked: bool) -> Framed<S, N> {
+        Framed {
+            sink,
+            sent,
+            chunked,
+            frame: Vec::new(),
+        }
+    }
+
+    /// Sends the end of the body, and all that was kept back.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.frame.clear();
+        if self.chunked {
+            chunk::finish(&mut self.frame);
+        }
+        self.sink.finish(&self.frame)
+    }
+
     /// Returns bytes that may be sent between two pieces and mean nothing. RFC 9112 §7.1: `chunk-size = 1*HEXDIG`, so
     /// the next one may begin with a zero, and `last-chunk = 1*("0") [ chunk-ext ] CRLF` as well.
     fn filler(&self) -> &'static [u8] {
         if self.chunked { b"0" } else { b"" }
     }
-
-    fn finish(self) -> io::Result<()> {
-        if self.chunked {
-            let mut last = self.frame;
-            last.clear();
-            chunk::finish(&mut last);
-            self.sink.finish(&last)?;
-        }
-        Ok(())
-    }
 }
 
-impl Sink for Framed<'_> {
+impl<S: Sink, N: BorrowMut<u64>> Sink for Framed<S, N> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.chunked {
             self.frame.clear();
@@ -179,8 +200,12 @@ impl Sink for Framed<'_> {
         } else {
             self.sink.send(bytes)?;
         }
-        *self.sent += bytes.len() as u64;
+        *self.sent.borrow_mut() += bytes.len() as u64;
         Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 
     fn is_open(&self) -> bool {

@@ -1,10 +1,11 @@
 //! A body that its handler reads while it arrives, wherever its bytes come from.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
 
 use super::{Coming, Exchange, LiveInput};
-use crate::request::{BodyError, Content, LiveBody};
+use crate::lock::lock;
+use crate::request::{BodyError, Content, EarlyCall, Gone, LiveBody};
 
 /// The source of the bytes of a body, framed as in HTTP/1.1.
 pub(crate) trait Incoming: Send + 'static {
@@ -19,6 +20,8 @@ pub(crate) trait Incoming: Send + 'static {
 struct Reading<I> {
     input: LiveInput,
     incoming: I,
+    /// The response, if it may begin meanwhile: no interim response comes after that.
+    early: Option<Arc<dyn EarlyCall>>,
     failed: Option<BodyError>,
     /// True if somebody found it too large to read on. Somebody with another limit may read it all the same.
     was_too_large: bool,
@@ -30,10 +33,11 @@ impl Exchange {
         let reading = Reading {
             input: self.begin_live(),
             incoming,
+            early: self.request.early.clone(),
             failed: None,
             was_too_large: false,
         };
-        self.request.body.content = Content::Live(RefCell::new(Box::new(reading)));
+        self.request.body.content = Content::Live(Arc::new(Mutex::new(Box::new(reading))));
     }
 
     /// Returns what the body was read from, if it was. What was received and not used stays with the exchange.
@@ -41,7 +45,9 @@ impl Exchange {
         let Content::Live(live) = std::mem::take(&mut self.request.body.content) else {
             return None;
         };
-        let reading = live.into_inner().into_any().downcast::<Reading<I>>().ok()?;
+        // Whoever has an owned body may be waiting for the client, with a deadline.
+        let live = std::mem::replace(&mut *lock(&live), Box::new(Gone));
+        let reading = live.into_any().downcast::<Reading<I>>().ok()?;
         self.end_live(reading.input);
         if reading.failed.is_some() || reading.was_too_large {
             // Where the body ends is unknown.
@@ -60,7 +66,10 @@ impl<I: Incoming> Reading<I> {
                 Coming::Nothing => {}
             }
             if let Some(interim) = self.input.interim() {
-                self.incoming.interim(&interim)?;
+                match self.early.clone() {
+                    Some(early) => early.before(&mut || self.incoming.interim(&interim))?,
+                    None => self.incoming.interim(&interim)?,
+                }
             }
             match self.incoming.receive(self.input.room())? {
                 0 => return Err(BodyError::Disconnected),
@@ -90,6 +99,10 @@ impl<I: Incoming> LiveBody for Reading<I> {
 
     fn len_at_least(&self) -> u64 {
         self.input.len_at_least()
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.failed.is_none() && matches!(self.input.advance(), Ok(Coming::End))
     }
 
     fn content(&self) -> &[u8] {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::entry::Entry;
@@ -32,7 +32,8 @@ use super::outlet::{self, Outlet};
 /// # }
 /// ```
 pub struct AccessLog {
-    writer: Box<dyn Write + Send>,
+    /// Locked by nobody: it makes the log, and a server that has it, `Sync`.
+    writer: Mutex<Box<dyn Write + Send>>,
     format: Format,
     buffer: usize,
     /// Opens it. This function is referenced only where a log is created, so the linker drops it from programs without
@@ -80,7 +81,7 @@ impl AccessLog {
 
     fn new(writer: impl Write + Send + 'static, format: Format) -> AccessLog {
         AccessLog {
-            writer: Box::new(writer),
+            writer: Mutex::new(Box::new(writer)),
             format,
             buffer: 1024 * 1024,
             open: OpenLog::open,
@@ -116,9 +117,10 @@ struct OpenLog {
 
 impl OpenLog {
     fn open(log: AccessLog, loops: usize) -> io::Result<Box<dyn Log>> {
+        let writer = log.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Box::new(OpenLog {
             format: log.format,
-            outlet: outlet::open(log.writer, loops, log.buffer)?,
+            outlet: outlet::open(writer, loops, log.buffer)?,
         }))
     }
 }

@@ -1,12 +1,15 @@
 //! The body of a request: complete before the handler starts, or read as it arrives.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hansel_proto::Span;
 use http::StatusCode;
+
+use crate::lock::try_lock;
 
 /// Where the content of a request is.
 #[derive(Default)]
@@ -17,8 +20,8 @@ pub(crate) enum Content {
     Buffered(Span),
     /// Collected elsewhere: it was chunked, or came from no connection.
     Collected,
-    /// Still arriving.
-    Live(RefCell<Box<dyn LiveBody>>),
+    /// Still arriving. An owned body has it as well.
+    Live(Arc<Mutex<Box<dyn LiveBody>>>),
 }
 
 /// A body that is read from its connection while the handler runs.
@@ -29,6 +32,9 @@ pub(crate) trait LiveBody: Send + 'static {
 
     /// Returns how many bytes the body has at least: those that are announced, or that have arrived.
     fn len_at_least(&self) -> u64;
+
+    /// Returns true if all of it has arrived and was consumed.
+    fn is_at_end(&mut self) -> bool;
 
     /// Returns the available content.
     fn content(&self) -> &[u8];
@@ -134,7 +140,7 @@ impl RequestBody {
             Content::Buffered(span) => span.len() as u64,
             Content::Collected => self.collected.len() as u64,
             // While it is being read, its reader finds out.
-            Content::Live(live) => live.try_borrow().map_or(0, |live| live.len_at_least()),
+            Content::Live(live) => try_lock(live).map_or(0, |live| live.len_at_least()),
         };
         let most = self.limit.most.get();
         (len > most).then_some((len, most))
@@ -182,7 +188,7 @@ impl RequestBody {
     /// Makes `content` the body, which readers read from its beginning.
     pub(super) fn replace(&self, content: Vec<u8>) -> Result<(), BodyError> {
         if let Content::Live(live) = &self.content {
-            live.try_borrow_mut().map_err(|_| BodyError::InUse)?;
+            let _unused = try_lock(live).ok_or(BodyError::InUse)?;
         }
         self.whole.set(content).map_err(|_| BodyError::InUse)?;
         self.position.set(0);
@@ -196,10 +202,29 @@ impl RequestBody {
     }
 
     /// Returns the live body, which has one reader at a time.
-    fn live(&self) -> Result<RefMut<'_, Box<dyn LiveBody>>, BodyError> {
+    fn live(&self) -> Result<MutexGuard<'_, Box<dyn LiveBody>>, BodyError> {
         match &self.content {
-            Content::Live(live) => live.try_borrow_mut().map_err(|_| BodyError::InUse),
+            Content::Live(live) => try_lock(live).ok_or(BodyError::InUse),
             _ => Err(BodyError::InUse),
+        }
+    }
+
+    /// Returns the content that has arrived and is not read, unless it is still arriving.
+    pub(super) fn unread<'r>(&'r self, head_and_body: &'r [u8]) -> Option<&'r [u8]> {
+        let here = self.here(head_and_body)?;
+        Some(here.get(self.position.get()..).unwrap_or(&[]))
+    }
+
+    /// Returns the largest body that may be read.
+    pub(super) fn most(&self) -> u64 {
+        self.limit.most.get()
+    }
+
+    /// Returns true if all of it has arrived, and was read if it had to be.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.content {
+            Content::Live(live) => try_lock(live).is_some_and(|mut live| live.is_at_end()),
+            _ => true,
         }
     }
 
@@ -242,6 +267,8 @@ pub enum BodyError {
     InUse,
     /// The server is stopping (503).
     Stopping,
+    /// The handler has returned, and this body belongs to its call (500).
+    Over,
 }
 
 impl BodyError {
@@ -264,7 +291,7 @@ impl BodyError {
             BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
             BodyError::Disconnected | BodyError::NotText => StatusCode::BAD_REQUEST,
             BodyError::Malformed(refusal) => StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST),
-            BodyError::InUse => StatusCode::INTERNAL_SERVER_ERROR,
+            BodyError::InUse | BodyError::Over => StatusCode::INTERNAL_SERVER_ERROR,
             BodyError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -280,6 +307,7 @@ impl fmt::Display for BodyError {
             BodyError::NotText => f.write_str("the body is not UTF-8"),
             BodyError::InUse => f.write_str("the body is being read by another reader"),
             BodyError::Stopping => f.write_str("the server is stopping"),
+            BodyError::Over => f.write_str("the handler has returned"),
         }
     }
 }
@@ -294,7 +322,7 @@ impl From<BodyError> for io::Error {
             BodyError::TooLarge => io::ErrorKind::FileTooLarge,
             BodyError::Malformed(_) | BodyError::NotText => io::ErrorKind::InvalidData,
             BodyError::InUse => io::ErrorKind::ResourceBusy,
-            BodyError::Stopping => io::ErrorKind::ConnectionAborted,
+            BodyError::Stopping | BodyError::Over => io::ErrorKind::ConnectionAborted,
         };
         io::Error::new(kind, error)
     }
@@ -309,7 +337,7 @@ pub struct BodyReader<'r> {
     body: &'r RequestBody,
     head_and_body: &'r [u8],
     /// The live body, while a reader looks at its content.
-    live: Option<RefMut<'r, Box<dyn LiveBody>>>,
+    live: Option<MutexGuard<'r, Box<dyn LiveBody>>>,
 }
 
 impl<'r> BodyReader<'r> {

@@ -223,6 +223,7 @@ impl Request {
     /// Returns the request of a connection that has received none yet.
     pub(crate) fn empty() -> Request {
         Request {
+            early: None,
             buffer: Vec::new(),
             origin: 0,
             head: Head::new(),

@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ids are numbered in blocks, so that threads do not share a counter for each request.
@@ -45,7 +44,7 @@ impl fmt::Display for RequestId<'_> {
 
 impl<'r> RequestId<'r> {
     pub(crate) fn own(serial: NonZeroU64) -> RequestId<'static> {
-        RequestId(Id::Own(mix(seed().wrapping_add(serial.get()))))
+        RequestId(Id::Own(mix(SEED.value().wrapping_add(serial.get()))))
     }
 
     /// Returns the id that a peer has sent, if it is harmless in a line and in a field.
@@ -89,21 +88,61 @@ pub(crate) fn next_serial() -> NonZeroU64 {
     })
 }
 
-/// Returns what makes the ids of this process differ from those of the next: the time, the process id, and an address.
-/// Ids need not be hard to guess, so no random number is needed, and the code for one is not linked.
-fn seed() -> u64 {
-    static SEED: OnceLock<u64> = OnceLock::new();
-    *SEED.get_or_init(|| {
+/// Makes the ids of a process that was forked differ from those of its parent, if that has made some already. To be
+/// called when a server starts, which is before the first request.
+pub(crate) fn after_fork() {
+    SEED.renew_in(std::process::id());
+}
+
+static SEED: Seed = Seed::new();
+
+/// What makes the ids of this process differ from those of the next: the time, the process id, and an address. Ids need
+/// not be hard to guess, so no random number is needed, and the code for one is not linked.
+struct Seed {
+    /// 0 until the first id is read.
+    value: AtomicU64,
+    process: AtomicU32,
+}
+
+impl Seed {
+    const fn new() -> Seed {
+        Seed {
+            value: AtomicU64::new(0),
+            process: AtomicU32::new(0),
+        }
+    }
+
+    #[inline]
+    fn value(&self) -> u64 {
+        match self.value.load(Ordering::Relaxed) {
+            0 => self.sow(std::process::id()),
+            value => value,
+        }
+    }
+
+    /// Sets the value, unless another thread is faster, and returns it.
+    #[cold]
+    fn sow(&self, process: u32) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let place = &raw const SEED as usize as u64;
-        [
-            u64::from(std::process::id()),
-            since.as_secs(),
-            u64::from(since.subsec_nanos()),
-        ]
-        .into_iter()
-        .fold(mix(place), |mixed, next| mix(mixed ^ next))
-    })
+        let place = &raw const *self as usize as u64;
+        let value = [u64::from(process), since.as_secs(), u64::from(since.subsec_nanos())]
+            .into_iter()
+            .fold(mix(place), |mixed, next| mix(mixed ^ next))
+            .max(1);
+        let sown = self
+            .value
+            .compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
+        self.process.store(process, Ordering::Relaxed);
+        sown.map_or_else(|there| there, |_| value)
+    }
+
+    /// Sets another value if this one was inherited from another process.
+    fn renew_in(&self, process: u32) {
+        if self.value.load(Ordering::Relaxed) != 0 && self.process.load(Ordering::Relaxed) != process {
+            self.value.store(0, Ordering::Relaxed);
+            self.sow(process);
+        }
+    }
 }
 
 /// Spreads consecutive numbers over all numbers. Multiplying by an odd number and folding high bits into low ones can
@@ -132,6 +171,18 @@ mod tests {
         let all: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert!(all.iter().all(|id| id.len() == 16), "{:?}", all.first());
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn a_process_that_was_forked_has_ids_of_its_own() {
+        let seed = Seed::new();
+        seed.renew_in(1);
+        assert_eq!(seed.value.load(Ordering::Relaxed), 0, "nobody has asked yet");
+        let of_parent = seed.sow(1);
+        seed.renew_in(1);
+        assert_eq!(seed.value(), of_parent);
+        seed.renew_in(2);
+        assert_ne!(seed.value(), of_parent);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod build;
 mod captures;
 mod context;
 mod copy;
+mod early;
 mod encodings;
 mod entered;
 mod entity_tags;
@@ -13,9 +14,11 @@ mod handler_time;
 mod id;
 mod innermost;
 pub(crate) mod lists;
+mod owned_body;
 mod path;
 mod query;
 mod rfc7239;
+mod single;
 #[cfg(test)]
 pub(crate) mod steps;
 mod trust;
@@ -39,14 +42,19 @@ pub(crate) use build::head_text;
 use captures::Captures;
 pub(crate) use context::{Context, Mark, Shared, Values, shared_types};
 pub(crate) use copy::RequestCopy;
+pub(crate) use early::{EarlyCall, EarlyWay};
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
-pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
+pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch, TimeLimits};
 pub use id::RequestId;
+pub(crate) use id::after_fork;
 use innermost::{Innermost, Outer};
+pub(crate) use owned_body::Gone;
+pub use owned_body::OwnedBody;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
+pub use single::HeaderError;
 pub use trust::Trust;
 
 /// A request: its head, its body, its client, and the values that hooks have set on it.
@@ -92,6 +100,8 @@ pub struct Request {
     serial: Cell<u64>,
     /// While a handler runs for which parts of the application may set another deadline than the server's.
     pub(crate) handler_time: Option<HandlerTime>,
+    /// While a handler runs that may respond before it returns.
+    pub(crate) early: EarlyWay,
     /// True if its path may be no text.
     pub(crate) takes_any_path: bool,
 }
@@ -170,6 +180,24 @@ impl Request {
     /// Returns the value of the first header of that name, in any case.
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         self.head.field(self.head_and_body(), name)
+    }
+
+    /// Returns the value of a header that may come only once, in any case, or `None` if it does not come.
+    ///
+    /// Use it for whatever decides about access or meaning: of two values, a proxy in front may have read the other one.
+    ///
+    /// # Errors
+    /// Returns an error, whose response is 400, if the header comes more than once or is not UTF-8.
+    pub fn single_header(&self, name: &str) -> Result<Option<&str>, HeaderError> {
+        single::single_text(self, name)
+    }
+
+    /// Returns the value of a header that may come only once as octets, which may be no text.
+    ///
+    /// # Errors
+    /// Returns an error, whose response is 400, if the header comes more than once.
+    pub fn single_header_bytes(&self, name: &str) -> Result<Option<&[u8]>, HeaderError> {
+        single::single(self, name)
     }
 
     /// Returns the names and values of all headers as they were sent, in order.
@@ -295,6 +323,34 @@ impl Request {
     /// ```
     pub fn body(&self) -> BodyReader<'_> {
         BodyReader::new(&self.body, self.head_and_body())
+    }
+
+    /// Returns what is left of the body, to be read on another thread or kept by an object of another language. It is read as
+    /// it arrives, and like [`body`](Request::body) takes what others have not read yet. What has arrived already is copied.
+    ///
+    /// ```
+    /// use hansel::{Request, test::Client};
+    /// use std::io::Read;
+    ///
+    /// let client = Client::new(|request: &Request| {
+    ///     let mut body = request.owned_body();
+    ///     let counting = std::thread::spawn(move || body.by_ref().bytes().count());
+    ///     counting.join().unwrap().to_string()
+    /// });
+    /// assert_eq!(client.post("/", "ham").text(), "3");
+    /// ```
+    pub fn owned_body(&self) -> OwnedBody {
+        OwnedBody::of(&self.body, self.head_and_body())
+    }
+
+    /// Returns the octets of the head.
+    pub(crate) fn head_octets(&self) -> &[u8] {
+        self.head_and_body().get(..self.head.len()).unwrap_or(&[])
+    }
+
+    /// Returns true if the whole body has arrived, and was read if a handler had to.
+    pub(crate) fn has_whole_body(&self) -> bool {
+        self.body.is_whole()
     }
 
     /// Returns the whole body, waiting for it if it is still arriving.
@@ -503,14 +559,14 @@ impl Request {
     }
 
     /// Returns how long the handler may take.
-    pub(crate) fn allowed(&self) -> Allowed {
-        self.handler_time.as_ref().map_or(Allowed::Server, HandlerTime::get)
+    pub(crate) fn time_limits(&self) -> TimeLimits {
+        self.handler_time.as_ref().map(HandlerTime::get).unwrap_or_default()
     }
 
     /// Sets how long the handler may take, counted from its beginning.
-    pub(crate) fn allow(&self, allowed: Allowed) {
+    pub(crate) fn limit_time(&self, limits: TimeLimits) {
         if let Some(time) = &self.handler_time {
-            time.set(allowed);
+            time.set(limits);
         }
     }
 

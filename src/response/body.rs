@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hansel_proto::FieldValue;
 
-use super::{Done, FilePart, OnDone};
+use super::{BodyFilter, Done, FilePart, OnDone};
 use crate::topic::Subscription;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
@@ -46,8 +46,25 @@ pub(crate) enum Kind {
         write: StreamFn,
         len: Option<u64>,
     },
+    /// What a handler writes while it runs.
+    Early(Box<EarlyBody>),
     /// What is sent to a topic.
     Pushed(Box<Subscription>),
+}
+
+/// A body that is written by itself, while its head says this.
+pub(crate) struct EarlyBody {
+    /// The announced length, if it is known.
+    len: Option<u64>,
+    /// What everything goes through that is written.
+    filters: Vec<Box<dyn BodyFilter>>,
+}
+
+impl EarlyBody {
+    pub(super) fn through(&mut self, filter: impl BodyFilter + 'static) {
+        self.len = None;
+        self.filters.push(Box::new(filter));
+    }
 }
 
 /// The Content-Type of text.
@@ -313,6 +330,7 @@ impl Body {
             Kind::File(part) => Some(part.left()),
             Kind::Reader { len, .. } => *len,
             Kind::Stream { len, .. } => *len,
+            Kind::Early(early) => early.len,
             Kind::Pushed(_) => None,
             _ => self.bytes().map(|bytes| bytes.len() as u64),
         }
@@ -401,6 +419,23 @@ impl Body {
         };
     }
 
+    /// Makes it a body that the handler writes while it runs.
+    pub(crate) fn write_early(&mut self, len: Option<u64>) {
+        self.kind = Kind::Early(Box::new(EarlyBody {
+            len,
+            filters: Vec::new(),
+        }));
+    }
+
+    /// Takes the filters of a body that the handler writes while it runs, the first to be passed first.
+    /// Returns `None` of any other body.
+    pub(crate) fn take_filters(&mut self) -> Option<Vec<Box<dyn BodyFilter>>> {
+        match &mut self.kind {
+            Kind::Early(early) => Some(std::mem::take(&mut early.filters)),
+            _ => None,
+        }
+    }
+
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
@@ -442,7 +477,7 @@ impl Kind {
             Kind::Bytes(bytes) => Some(bytes),
             Kind::Shared(bytes) => Some(bytes),
             Kind::Owned(bytes) => Some((**bytes).as_ref()),
-            Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) => None,
+            Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) | Kind::Early(_) => None,
         }
     }
 }
@@ -491,6 +526,7 @@ impl fmt::Debug for Body {
             Kind::File(_) => "file",
             Kind::Reader { .. } => "reader",
             Kind::Stream { .. } => "stream",
+            Kind::Early(_) => "written early",
             Kind::Pushed(_) => "subscription",
         };
         match self.len() {
@@ -549,10 +585,14 @@ impl From<Arc<[u8]>> for Body {
 pub(crate) trait Sink {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Does what [`send`](Sink::send) does, for the end of a complete body. It is sent even if no further piece would
-    /// be.
+    /// Does what [`send`](Sink::send) does, for what ends a complete body, which may be nothing. It is sent even if no further
+    /// piece would be.
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(bytes)
+        if bytes.is_empty() { Ok(()) } else { self.send(bytes) }
+    }
+    /// Sends what was kept back.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
     /// Returns true if sending could still succeed.
     fn is_open(&self) -> bool;
@@ -563,6 +603,34 @@ pub(crate) trait Sink {
         self.is_open()
     }
 }
+
+macro_rules! passes_on {
+    ($($kind:ty),*) => {$(
+        impl<S: Sink + ?std::marker::Sized> Sink for $kind {
+            fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+                (**self).send(bytes)
+            }
+
+            fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
+                (**self).finish(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                (**self).flush()
+            }
+
+            fn is_open(&self) -> bool {
+                (**self).is_open()
+            }
+
+            fn wait(&self, time: Duration, filler: &[u8]) -> bool {
+                (**self).wait(time, filler)
+            }
+        }
+    )*};
+}
+
+passes_on!(&mut S, Box<S>);
 
 /// Sends everything that `reader` returns, or exactly `len` bytes of it.
 pub(crate) fn copy(mut reader: Box<dyn Read + Send>, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {

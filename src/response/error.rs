@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::rare::Rare;
 use super::{Body, IntoResponse, Response, chain, reason, status_text};
-use crate::BodyError;
+use crate::{BodyError, HeaderError};
 
 /// The result of a handler that can fail, which can use `?` with any error.
 ///
@@ -38,8 +38,8 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Any error that a handler passes on with `?`. The response is 500, and the error is logged, not sent.
 ///
-/// A [`BodyError`], and an error from [`Error::new`], have a status of their own; then the response has that status and the
-/// text of the error.
+/// A [`BodyError`], a [`HeaderError`], and an error from [`Error::new`] have a status of their own; then the response has
+/// that status and the text of the error.
 ///
 /// It does not implement [`std::error::Error`], because it is converted from every type that does. Where only an
 /// [`io::Error`] passes, as through [`io::copy`], it can be one meanwhile, and comes back by `?` with its status.
@@ -176,6 +176,9 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
         let error = error.into();
         if let Some(body) = body_error(&*error) {
             return Error::new(body.status(), body.to_string());
+        }
+        if let Some(header) = error.downcast_ref::<HeaderError>() {
+            return Error::new(header.status(), header.to_string());
         }
         match carried(error) {
             Ok(error) => error,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{Body, Response, reason};
-use crate::BodyError;
+use crate::{BodyError, HeaderError};
 
 /// Types that a handler can return.
 ///
@@ -124,6 +124,12 @@ impl IntoResponse for Infallible {
 }
 
 impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        Response::new(self.to_string()).with_status(self.status())
+    }
+}
+
+impl IntoResponse for HeaderError {
     fn into_response(self) -> Response {
         Response::new(self.to_string()).with_status(self.status())
     }

@@ -1,7 +1,10 @@
 //! A response: what a handler returns.
 
 pub(crate) mod body;
+mod body_filter;
 mod done;
+mod download;
+mod early;
 mod error;
 mod file;
 mod filter;
@@ -10,6 +13,7 @@ mod origin;
 mod pushed;
 mod rare;
 mod redirect;
+mod writer;
 
 use std::fmt;
 use std::panic::Location;
@@ -22,16 +26,19 @@ use crate::report;
 
 pub use body::{Body, BodyWriter};
 pub(crate) use body::{Sink, StreamFn, copy, write_exactly};
+pub use body_filter::BodyFilter;
 pub use done::Done;
 pub(crate) use done::OnDone;
+pub(crate) use early::{Begin, early_by};
 pub use error::{Error, Result};
 pub(crate) use file::FilePart;
-pub use filter::BodyFilter;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
 pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
+pub(crate) use writer::Answer;
+pub use writer::ResponseWriter;
 
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
+use crate::seconds::Seconds;
 use crate::threads;
 
 #[cfg(all(unix, feature = "activation"))]
@@ -131,16 +132,54 @@ impl Handle {
     ///
     /// A handler that still runs after that cannot be ended: its thread goes on without a connection.
     pub fn wait(&self) -> Drained {
-        self.engine.shared.lifecycle.wait();
-        self.engine
-            .shared
-            .crew
-            .wait_until_gone(after(Instant::now(), LAST_THREADS));
-        if let Some(log) = &self.engine.shared.observation.log {
-            log.wait_until_written(after(Instant::now(), LAST_LINES));
+        self.engine.shared.lifecycle.wait_until(None);
+        self.end_by(None)
+    }
+
+    /// Waits until the server has ended, but not longer than `time`. Returns `None` if it has not ended by then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = hansel::Server::bind("127.0.0.1:0")?.spawn(|| "Hello, world!")?;
+    /// assert!(server.wait_timeout(Duration::from_millis(1)).is_none(), "it serves");
+    /// server.shutdown(Duration::ZERO);
+    /// assert!(server.wait_timeout(Duration::MAX).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, time: Duration) -> Option<Drained> {
+        let deadline = after(Instant::now(), time);
+        let has_ended = self.engine.shared.lifecycle.wait_until(Some(deadline));
+        has_ended.then(|| self.end_by(Some(deadline)))
+    }
+
+    /// Waits for what may last a little longer than the loops.
+    fn end_by(&self, deadline: Option<Instant>) -> Drained {
+        let shared = &self.engine.shared;
+        let within = |time| {
+            let last = after(Instant::now(), time);
+            deadline.map_or(last, |deadline| deadline.min(last))
+        };
+        shared.crew.wait_until_gone(within(LAST_THREADS));
+        if let Some(log) = &shared.observation.log {
+            log.wait_until_written(within(LAST_LINES));
         }
-        let (finished, cut) = self.engine.shared.lifecycle.finished_and_cut();
-        Drained { finished, cut }
+        let (finished, cut) = shared.lifecycle.finished_and_cut();
+        let now = Instant::now();
+        let running = shared.runs.busy().into_iter().map(|(pace, since)| RunningHandler {
+            endpoint: pace
+                .map(|pace| shared.application.patterns_of(pace.index()))
+                .filter(|patterns| !patterns.is_empty()),
+            // More is not known exactly, and not worth reading.
+            time: since.map(|since| Duration::from_millis(now.saturating_duration_since(since).as_millis() as u64)),
+        });
+        Drained {
+            finished,
+            cut,
+            running: running.collect(),
+        }
     }
 }
 
@@ -157,13 +196,26 @@ impl Handle {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Drained {
     /// Connections that got their responses while the server drained, streams to their end.
     pub finished: usize,
     /// Connections that were cut at the end of the grace.
     pub cut: usize,
+    /// Handlers that still run. Their threads go on without a connection, until they return or the process ends.
+    pub running: Vec<RunningHandler>,
+}
+
+/// A handler that has not returned although its server has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RunningHandler {
+    /// The pattern of its route, if that is known: `/reports/{id}`. It is several patterns, with "or" in between, if they lead
+    /// to the same function.
+    pub endpoint: Option<String>,
+    /// How long it has been running, if that is known. It may be a few milliseconds longer.
+    pub time: Option<Duration>,
 }
 
 impl fmt::Display for Drained {
@@ -172,6 +224,21 @@ impl fmt::Display for Drained {
             (0, 0) => f.write_str("nothing was in flight"),
             (finished, 0) => write!(f, "all {finished} connections in flight were finished"),
             (finished, cut) => write!(f, "{finished} connections in flight were finished, {cut} were cut"),
+        }?;
+        for (index, handler) in self.running.iter().enumerate() {
+            f.write_str(if index == 0 { "; still running: " } else { ", " })?;
+            handler.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RunningHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.endpoint.as_deref().unwrap_or("a handler"))?;
+        match self.time {
+            Some(time) => write!(f, " for {}", Seconds(time)),
+            None => Ok(()),
         }
     }
 }

@@ -28,7 +28,7 @@ mod shared;
 mod threads;
 
 pub use builder::{Listener, Server};
-pub use handle::{Drained, Handle};
+pub use handle::{Drained, Handle, RunningHandler};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use net::tls::Tls;

@@ -1,16 +1,17 @@
 //! The conversation on a simulated connection.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::date::Date;
-use crate::exchange::{Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::lock::lock;
 use crate::panics::contain;
 use crate::request::BodyError;
-use crate::response::Sink;
+use crate::response::{Begin, Sink, early_by};
 use crate::scheduling;
 use crate::topic::Next;
-use crate::{Application, Done, Limits, Request, Response};
+use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -20,6 +21,10 @@ pub(super) struct Conversation<'a> {
     sent: Sent,
     /// What comes back.
     pub(super) out: Vec<u8>,
+    /// The response to the current request, if its handler may begin it.
+    expected: Option<Arc<InMemory>>,
+    /// How the last response has ended, if its handler has begun it.
+    pub(super) early: Option<EarlyEnd>,
 }
 
 impl<'a> Conversation<'a> {
@@ -43,6 +48,8 @@ impl<'a> Conversation<'a> {
                 interim: Vec::new(),
             },
             out: Vec::new(),
+            expected: None,
+            early: None,
         }
     }
 
@@ -56,12 +63,14 @@ impl<'a> Conversation<'a> {
                     _ => return None,
                 },
                 Step::Call => {
+                    self.expect_early();
                     let response = self
                         .exchange
                         .call(call, |request| self.application.note_endpoint(request));
                     return Some(self.response(response));
                 }
                 Step::CallLive => {
+                    self.expect_early();
                     self.exchange.begin_reading(std::mem::take(&mut self.sent));
                     let response = self
                         .exchange
@@ -75,13 +84,37 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Lets the handler respond before it returns.
+    fn expect_early(&mut self) {
+        if self.application.responds_early() {
+            let early = Arc::new(InMemory {
+                response: self.exchange.early(true),
+                out: Arc::default(),
+            });
+            self.exchange.request.early = early_by(Arc::clone(&early) as Arc<dyn Begin>);
+            self.expected = Some(early);
+        }
+    }
+
     fn response(&mut self, mut response: Response) -> Payload {
         scheduling::rest(self.application.scheduling().as_ref());
+        self.exchange.request.early = None;
+        self.early = self.expected.take().and_then(|early| {
+            let end = self.exchange.follow(&early.response, &self.date)?;
+            self.out.append(&mut lock(&early.out));
+            Some(end)
+        });
+        if self.early.is_some() {
+            return Payload::None;
+        }
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
     /// Gathers the rest of a response. Returns true if the connection goes on.
     pub(super) fn gather(&mut self, payload: Payload) -> bool {
+        if self.early == Some(EarlyEnd::Broken) {
+            return false;
+        }
         // A panic cuts the connection, whether it comes from the body or from dropping what was set on the request. In the
         // second case the response is whole.
         let sent = contain(|| match payload {
@@ -101,15 +134,16 @@ impl<'a> Conversation<'a> {
                 Ok(())
             }
             // What is there already: the rest never ends.
-            Payload::Pushed(mut subscription, chunked, on_done) => {
-                while let Next::Message(message) = subscription.subscriber.next() {
-                    let form = subscription.subscriber.form;
-                    self.out.extend_from_slice(message.bytes(form, chunked));
+            Payload::Pushed(mut pushed) => {
+                let subscriber = &mut pushed.subscription.subscriber;
+                while let Next::Message(message) = subscriber.next() {
+                    self.out
+                        .extend_from_slice(message.bytes(subscriber.form, pushed.is_chunked));
                 }
-                if chunked {
+                if pushed.is_chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");
                 }
-                if let Some(on_done) = on_done {
+                if let Some(on_done) = pushed.on_done.take() {
                     on_done.call(Done::Sent);
                 }
                 Ok(())
@@ -138,6 +172,38 @@ impl Incoming for Sent {
     fn interim(&mut self, response: &[u8]) -> Result<(), BodyError> {
         self.interim.extend_from_slice(response);
         Ok(())
+    }
+}
+
+/// A response that its handler begins. It is gathered until the handler has returned.
+struct InMemory {
+    response: Arc<EarlyResponse>,
+    out: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Begin for InMemory {
+    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
+        self.response.begin(request, response, len, false, |beginning| {
+            lock(&self.out).extend_from_slice(&beginning.head);
+            Ok(Box::new(Gathered(Arc::clone(&self.out))))
+        })
+    }
+
+    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
+        self.response.before(send)
+    }
+}
+
+struct Gathered(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Gathered {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        true
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use http::Method;
 
 use crate::dispatch::Recorder;
-use crate::exchange::{Payload, Pool};
+use crate::exchange::{EarlyEnd, Payload, Pool};
 use crate::lock::lock;
 use crate::{Application, IntoApplication, Limits, Request};
 
@@ -154,7 +154,8 @@ impl Client {
     }
 
     /// Sends a request as [`send`](Client::send) does, and returns once the response has begun. Its body is read from the
-    /// [`Stream`] while the application writes it, and may have no end.
+    /// [`Stream`] while the application writes it, and may have no end. What a handler writes
+    /// [before it returns](crate::Request::respond_now) is gathered until it does.
     ///
     /// ```
     /// use hansel::{Body, Request, test::Client};
@@ -178,6 +179,12 @@ impl Client {
         let recorder = Recorder::default();
         let mut conversation = self.converse_by(self.written(&request));
         let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
+        if let Some(end) = &conversation.early {
+            let mut response = Response::read(&conversation.out, request.method() == Method::HEAD);
+            response.trail = recorder.into_trail(&request);
+            self.keep_cookies(&request, &response);
+            return Stream::gathered(response, *end == EarlyEnd::Complete);
+        }
         let (mut response, begun) = Response::begin(&conversation.out);
         response.trail = recorder.into_trail(&request);
         self.keep_cookies(&request, &response);

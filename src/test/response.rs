@@ -76,6 +76,10 @@ impl Response {
         }
     }
 
+    pub(super) fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
     /// Returns true if the body is complete. It is not if a stream or a reader failed.
     pub fn is_whole(&self) -> bool {
         self.is_whole

@@ -14,6 +14,7 @@ use http::request::Parts;
 use super::alarm::Clock;
 use super::arriving::{Arriving, Framing, Upload};
 use super::call::{Call, GivenUp, Work};
+use super::early::EarlyReply;
 use super::head;
 use super::pool::{Needs, Pool};
 use super::reply::{Asked, Instead, Reply};
@@ -206,7 +207,10 @@ impl Host {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
             let watch: Arc<dyn HandlerWatch> = Arc::clone(call) as Arc<dyn HandlerWatch>;
-            exchange.request.handler_time = Some(HandlerTime::watched_by(watch));
+            exchange.request.handler_time = Some(HandlerTime::watched_by(watch, self.limits.handler));
+            let early = application
+                .responds_early()
+                .then(|| EarlyReply::expect((&self.limits, &self.clock), call, asked, &mut exchange));
             let mut response = exchange.call(
                 |request| application.call(request),
                 |request| application.note_endpoint(request),
@@ -215,6 +219,9 @@ impl Host {
             scheduling::rest(application.scheduling().as_ref());
             exchange.request.handler_time = None;
             exchange.end_reading::<Upload<Reply>>();
+            if early.is_some_and(|early| early.follow(&mut exchange)) {
+                return;
+            }
             exchange.complete(&mut response);
             drop(place);
             let needs_place = asked.needs_thread(&response);
@@ -233,7 +240,7 @@ impl Host {
 
     /// Responds to a call, and writes the body as far as that takes a thread.
     fn finish(&self, call: &Call<Reply>, mut exchange: Exchange, mut response: Response, asked: Asked) {
-        let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
+        let (reply, rest) = asked.respond(&mut exchange, &mut response, (&self.pool, &self.clock));
         if call.respond(reply).is_err() {
             let request = &exchange.request;
             report::warn!(

@@ -28,6 +28,7 @@ mod arriving;
 mod authority;
 mod body;
 mod call;
+mod early;
 mod head;
 mod host;
 mod hosted;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use hansel::{Body, Request, Response, Server};
+use hansel::{Body, Listener, Request, Response, Routes, Server, Trust};
 
 use crate::support::{Client, Gate, NEVER, OpenAtEnd, get, hear, no_deadlines, server, start};
 
@@ -85,6 +85,89 @@ fn an_address_in_use_is_a_clear_error() {
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
     assert_eq!(first.connect().get("/x").text(), "/x");
+}
+
+#[test]
+fn listeners_of_the_program_are_served_with_their_own_settings() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    let server = Server::new(Listener::from_tcp(tcp).unwrap().proxy_protocol())
+        .trust(Trust::peers(["127.0.0.1"]).unwrap())
+        .quiet();
+    assert_eq!(server.local_addrs(), [address]);
+    let server = start(server, |request: &Request| format!("{:?}", request.client()));
+    let mut client = server.connect();
+    client.send(format!("PROXY TCP4 192.0.2.7 192.0.2.8 1000 80\r\n{}", get("/")));
+    assert_eq!(client.response().text(), "Some(192.0.2.7)");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_does_not_listen_is_no_listener() {
+    use std::os::fd::OwnedFd;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let error = Listener::from_tcp(OwnedFd::from(connection).into()).unwrap_err();
+    assert!(error.to_string().contains("it is a connection"), "{error}");
+    assert!(Listener::from_unix(OwnedFd::from(listener).into()).is_err());
+}
+
+#[test]
+fn a_wait_ends_with_its_time_or_with_the_server() {
+    let server = server().spawn(path).unwrap();
+    assert_eq!(server.wait_timeout(Duration::ZERO), None);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.wait_timeout(Duration::MAX));
+        server.shutdown(Duration::ZERO);
+        assert!(waiting.join().unwrap().is_some());
+    });
+    assert_eq!(server.wait_timeout(Duration::ZERO), Some(server.wait()), "it has ended");
+}
+
+#[test]
+fn handlers_that_still_run_at_the_end_are_told() {
+    let gate = Gate::new();
+    let [slow, quick] = [gate.clone(), gate.clone()];
+    let routes = Routes::new()
+        .get("/quick", move |request: &Request| {
+            if request.query().is_some() {
+                quick.pass();
+            }
+        })
+        .get("/items/{id}", move |_id: u32| slow.pass());
+    let server = server().spawn(routes).unwrap();
+    let open = OpenAtEnd(&gate);
+    let mut client = Client::connect(server.local_addr());
+    for _ in 0..100 {
+        assert_eq!(client.get("/quick").status, 204);
+    }
+    client.send(get("/quick?waits"));
+    gate.await_arrived(1);
+    let mut other = Client::connect(server.local_addr());
+    other.send(get("/items/7"));
+    gate.await_arrived(2);
+    server.shutdown(Duration::ZERO);
+    let drained = server.wait();
+    assert_eq!(drained.cut, 2);
+    let mut endpoints: Vec<_> = drained
+        .running
+        .iter()
+        .map(|handler| handler.endpoint.as_deref())
+        .collect();
+    endpoints.sort();
+    assert_eq!(endpoints, [Some("/items/{id}"), Some("/quick")]);
+    let text = drained.to_string();
+    assert!(
+        text.contains("still running: ") && text.contains("/items/{id} for "),
+        "{text}"
+    );
+    // Without the system's numbers of threads it is not known of an endpoint that was always fast.
+    #[cfg(target_os = "linux")]
+    assert!(drained.running.iter().all(|handler| handler.time.is_some()), "{text}");
+    drop(open);
+    while !server.wait().running.is_empty() {
+        thread::yield_now();
+    }
 }
 
 #[test]
@@ -210,7 +293,9 @@ fn a_stop_cuts_off_what_the_grace_did_not_suffice_for() {
     server.shutdown(Duration::ZERO);
     let drained = server.wait();
     assert_eq!((drained.finished, drained.cut), (0, 2));
-    assert_eq!(drained.to_string(), "0 connections in flight were finished, 2 were cut");
+    let text = drained.to_string();
+    let told = "0 connections in flight were finished, 2 were cut; still running: a handler for ";
+    assert!(text.starts_with(told), "{text}");
     assert_eq!(arriving.end_of_any_kind(), b"");
     // Its handler can't be ended, and may answer when it does.
     gate.admit(1);

@@ -7,11 +7,13 @@ mod access_log;
 mod blocking;
 mod bodies;
 mod body_done;
+mod client_deadlines;
 mod connections;
 mod corpus;
 mod crew;
 mod crowds;
 mod deadlines;
+mod early;
 #[cfg(unix)]
 mod endings;
 #[cfg(unix)]
@@ -41,6 +43,8 @@ mod restart;
 mod rounds;
 mod route_limits;
 mod scheduling;
+#[cfg(unix)]
+mod sharing;
 mod streams;
 mod support;
 mod threads;

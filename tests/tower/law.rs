@@ -13,13 +13,19 @@
 //!    before it responds, so there it is a 500.
 //! 5. The text of a 413 for a chunked body, because hyper does not tell the size of a chunk before its content. Through
 //!    both translations it may be a 400: where the outer server cuts a body off, the inner one finds it incomplete.
-//! 6. The text of a 431, because hyper puts fields of one name together, so another limit may be met first.
+//! 6. Under `tower`, a handler that has begun its response can't read what has not arrived of the request until then: the task
+//!    that passes it on has returned the response.
+//! 7. The text of a 431, because hyper puts fields of one name together, so another limit may be met first.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
-use hansel::{Application, Body, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode};
+use hansel::{
+    Application, Body, Event, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode, Topic,
+    TopicSettings,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -41,53 +47,104 @@ fn limits() -> Limits {
 
 /// An application that responds in every way, and tells everything that it sees.
 fn mirror() -> impl Application {
-    (|request: &Request| -> hansel::Result<Response> {
-        let response = match request.segment(0).unwrap_or("") {
-            "none" => Response::default(),
-            "bytes" => Response::new(vec![b'x'; 20_000]),
-            "sized" => Response::new(Body::sized_reader(std::io::repeat(b'x'), 70_000)),
-            "reader" => Response::new(Body::reader(&b"read"[..])),
-            "stream" => Response::new(Body::stream(|client| (0..100).try_for_each(|n| write!(client, "{n} ")))),
-            "file" => Response::new(Body::file(std::fs::File::open("Cargo.toml")?)?),
-            "empty" => StatusCode::NO_CONTENT.into_response(),
-            "full204" => Response::new("not to be sent").with_status(StatusCode::NO_CONTENT),
-            "unchanged" => Response::new("not to be sent")
-                .with_status(StatusCode::NOT_MODIFIED)
-                .with_header("ETag", "\"a\""),
-            "reset" => StatusCode::RESET_CONTENT.into_response(),
-            "interim" => StatusCode::CONTINUE.into_response(),
-            "fields" => {
-                let mut response = Response::new("fields")
-                    .with_header("X-Octets", [0xe9, b'-', 0xff])
-                    .with_header("X-Empty", "");
-                response.append_header("Set-Cookie", "a=1");
-                response.append_header("Set-Cookie", "b=2");
-                response
-            }
-            "bad" => Response::new("bad").with_header("X-Bad", "a\nb"),
-            "close" => Response::new("bye").with_header("Connection", "close"),
-            "panic" => panic!("on purpose"),
-            "error" => return Err(std::io::Error::other("on purpose").into()),
-            "cut" => Response::new(Body::stream(|client| {
-                client.write_all(b"cut")?;
-                Err(std::io::Error::other("on purpose"))
-            })),
-            "short" => Response::new(Body::sized_reader(&b"short"[..], 9)),
-            "cut-panic" => Response::new(Body::stream(|_| panic!("on purpose"))),
-            "unread" => Response::new(seen(request)),
-            _ => {
-                let body = request.bytes()?;
-                let mut text = seen(request);
-                let _ = writeln!(text, "{} {}", body.len(), body.escape_ascii());
-                for (name, value) in request.trailers() {
-                    let _ = writeln!(text, "trailer {}: {}", name.to_lowercase(), value.escape_ascii());
+    Early(
+        (|request: &Request| -> hansel::Result<Response> {
+            let response = match request.segment(0).unwrap_or("") {
+                "none" => Response::default(),
+                "bytes" => Response::new(vec![b'x'; 20_000]),
+                "sized" => Response::new(Body::sized_reader(std::io::repeat(b'x'), 70_000)),
+                "reader" => Response::new(Body::reader(&b"read"[..])),
+                "stream" => Response::new(Body::stream(|client| (0..100).try_for_each(|n| write!(client, "{n} ")))),
+                "file" => Response::new(Body::file(std::fs::File::open("Cargo.toml")?)?),
+                "empty" => StatusCode::NO_CONTENT.into_response(),
+                "full204" => Response::new("not to be sent").with_status(StatusCode::NO_CONTENT),
+                "unchanged" => Response::new("not to be sent")
+                    .with_status(StatusCode::NOT_MODIFIED)
+                    .with_header("ETag", "\"a\""),
+                "reset" => StatusCode::RESET_CONTENT.into_response(),
+                "interim" => StatusCode::CONTINUE.into_response(),
+                "fields" => {
+                    let mut response = Response::new("fields")
+                        .with_header("X-Octets", [0xe9, b'-', 0xff])
+                        .with_header("X-Empty", "");
+                    response.append_header("Set-Cookie", "a=1");
+                    response.append_header("Set-Cookie", "b=2");
+                    response
                 }
-                Response::new(text)
-            }
-        };
-        Ok(response)
-    })
-    .into_application()
+                "bad" => Response::new("bad").with_header("X-Bad", "a\nb"),
+                "close" => Response::new("bye").with_header("Connection", "close"),
+                "topic" => {
+                    let settings = TopicSettings::new()
+                        .present(|| Event::new("now\nhere"))
+                        .greatest_age(Duration::ZERO);
+                    let topic = Topic::with(settings);
+                    let subscription = topic.subscribe();
+                    topic.send(Event::new("sent").with_id("7")?);
+                    subscription.into_response()
+                }
+                "panic" => panic!("on purpose"),
+                "error" => return Err(std::io::Error::other("on purpose").into()),
+                "cut" => Response::new(Body::stream(|client| {
+                    client.write_all(b"cut")?;
+                    Err(std::io::Error::other("on purpose"))
+                })),
+                "short" => Response::new(Body::sized_reader(&b"short"[..], 9)),
+                "cut-panic" => Response::new(Body::stream(|_| panic!("on purpose"))),
+                "unread" => Response::new(seen(request)),
+                "untyped" => Response::new(Body::untyped("untyped")),
+                "owned" => Response::new(Body::owned(vec![b'x'; 9_000]).on_done(|_| {})),
+                "written" => Response::new(Body::sized_stream(6, |client| {
+                    write!(client, "ham").and(write!(client, "egg"))
+                })),
+                "part" => Response::new(Body::file_range(std::fs::File::open("Cargo.toml")?, 10..30)?),
+                "early" | "early-sized" | "cut-early" => {
+                    let text = seen(request);
+                    let len = request.path().contains("sized").then_some(text.len() as u64);
+                    let body = Body::empty().on_done(|_| {});
+                    let mut body = request.respond_now(Response::new(body).with_header("X-Early", "yes"), len)?;
+                    text.split_inclusive(' ')
+                        .try_for_each(|word| body.write_all(word.as_bytes()))?;
+                    if request.path().contains("cut") {
+                        return Err(std::io::Error::other("on purpose").into());
+                    }
+                    body.finish()?;
+                    Response::new("dropped")
+                }
+                "elsewhere" => {
+                    let mut body = request.owned_body();
+                    let reading = std::thread::spawn(move || std::io::read_to_string(&mut body).map(|text| text.len()));
+                    match reading.join() {
+                        Ok(len) => Response::new(len?.to_string()),
+                        Err(_) => panic!("the body could not be read"),
+                    }
+                }
+                _ => {
+                    let body = request.bytes()?;
+                    let mut text = seen(request);
+                    let _ = writeln!(text, "{} {}", body.len(), body.escape_ascii());
+                    for (name, value) in request.trailers() {
+                        let _ = writeln!(text, "trailer {}: {}", name.to_lowercase(), value.escape_ascii());
+                    }
+                    Response::new(text)
+                }
+            };
+            Ok(response)
+        })
+        .into_application(),
+    )
+}
+
+/// An application whose handlers may respond before they return.
+struct Early<A>(A);
+
+impl<A: Application> Application for Early<A> {
+    fn call(&self, request: &Request) -> Response {
+        self.0.call(request)
+    }
+
+    fn responds_early(&self) -> bool {
+        true
+    }
 }
 
 /// Everything but the body and what is about the connection. Names are in lower case and in order: neither has a meaning.
@@ -190,7 +247,7 @@ impl Asked {
     }
 }
 
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 33] = [
     "none",
     "bytes",
     "sized",
@@ -205,12 +262,21 @@ const KINDS: [&str; 24] = [
     "fields",
     "bad",
     "close",
+    "topic",
     "panic",
     "error",
     "cut",
     "short",
     "cut-panic",
     "unread",
+    "untyped",
+    "owned",
+    "written",
+    "part",
+    "early",
+    "early-sized",
+    "cut-early",
+    "elsewhere",
     "a",
     "b%20c",
     "%C3%A9",

@@ -189,6 +189,7 @@ impl Route {
             Destination::Handler(handler) => {
                 let signature = handler.bound.0.signature();
                 map.endpoint("Routes", &handler.methods, &self.shown, &signature.text());
+                map.timed_by(signature.pace);
                 map.check(&signature.needs, self.registration.at);
                 if let Some(name) = &self.registration.name {
                     map.name(name);

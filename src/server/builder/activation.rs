@@ -139,10 +139,10 @@ fn listeners() -> io::Result<Vec<Bound>> {
 #[cfg(unix)]
 fn listener(passed: &mut ListenFd, index: usize) -> io::Result<Bound> {
     if let Ok(Some(listener)) = passed.take_tcp_listener(index) {
-        return Bound::inherited_tcp(listener);
+        return Bound::opened_tcp(listener);
     }
     match passed.take_unix_listener(index)? {
-        Some(listener) => Bound::inherited_unix(listener, None),
+        Some(listener) => Bound::opened_unix(listener, None),
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "it was already taken: call `Server::activated` only once",

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
 #[cfg(unix)]
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use crate::server::net::listen::Bound;
 use crate::server::net::proxy_header;
 #[cfg(feature = "tls")]
 use crate::server::net::tls::Tls;
+use crate::start_error::cannot;
 
 /// An address to listen on, with its settings. It is unencrypted unless `tls` is set.
 ///
@@ -74,6 +77,42 @@ impl Listener {
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Listener> {
         Bound::unix(path.as_ref(), mode).map(Listener::from)
+    }
+
+    /// Listens by a socket that the program has opened, or was given: by a supervisor, or by the process that has started
+    /// it. Several processes may have it. Each connection then goes to one of them.
+    ///
+    /// The socket becomes non-blocking, for everybody that has it.
+    ///
+    /// ```no_run
+    /// use hansel::{Listener, Server};
+    /// use std::net::TcpListener;
+    ///
+    /// # fn main() -> hansel::Result {
+    /// let listener = TcpListener::bind("127.0.0.1:8080")?;
+    /// Server::new(Listener::from_tcp(listener)?).serve(|| "Hello, world!")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if the socket does not listen, or is of another kind.
+    pub fn from_tcp(listener: TcpListener) -> io::Result<Listener> {
+        let bound =
+            Bound::opened_tcp(listener).map_err(|error| cannot("listen on a socket of the program", &error, ""))?;
+        Ok(Listener::from(bound))
+    }
+
+    /// Does what [`from_tcp`](Listener::from_tcp) does, for a Unix socket. Its path belongs to whoever has made it: it is
+    /// neither given another mode nor removed.
+    ///
+    /// # Errors
+    /// Returns an error if the socket does not listen, or is of another kind.
+    #[cfg(unix)]
+    pub fn from_unix(listener: UnixListener) -> io::Result<Listener> {
+        let bound = Bound::opened_unix(listener, None)
+            .map_err(|error| cannot("listen on a socket of the program", &error, ""))?;
+        Ok(Listener::from(bound))
     }
 
     /// Encrypts the connections to this listener.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::report;
+use crate::request::after_fork;
 use crate::{AccessLog, Application, IntoApplication, Metrics, Response, Trust};
 
 pub use listener::Listener;
@@ -75,6 +76,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// server.wait();
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// Until it serves, a server is listeners and settings: there is no thread of it. So a process may fork after it was made,
+/// and each process may serve: they share the listeners, and each connection goes to one of them. A Unix socket's path
+/// is removed by the process that has made it.
 #[derive(Debug)]
 #[must_use = "a server serves once `serve` or `spawn` is called"]
 pub struct Server {
@@ -461,8 +466,10 @@ impl Server {
         (allowance, lowered)
     }
 
-    /// Creates everything that is needed to serve.
+    /// Creates everything that is needed to serve. Before, there are only listeners: neither threads nor anything else that
+    /// processes could not share after a fork.
     fn prepare(self, application: Box<dyn Application>, allowance: Allowance) -> io::Result<Handle> {
+        after_fork();
         // In the order in which the loops number their listeners: those of the health lane come first.
         let mut doors = vec![Door::default(); self.health_listeners.len()];
         doors.extend(self.listeners.iter().map(|listener| listener.door.or(&self.door)));

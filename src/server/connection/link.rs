@@ -26,7 +26,7 @@ pub(crate) const GONE: u8 = 64;
 pub(crate) const DRAINING: u8 = 4;
 /// The server has waited long enough: nobody waits any more.
 pub(crate) const STOPPING: u8 = 8;
-/// A thread waits for one of the above.
+/// Threads wait for some of the above.
 pub(crate) const AWAITED: u8 = 16;
 /// Others wait for the place of this slow upload: it should end.
 pub(crate) const OUSTED: u8 = 128;
@@ -38,19 +38,19 @@ pub(crate) const OUSTED: u8 = 128;
 pub(crate) struct Link {
     channel: Channel,
     noted: AtomicU8,
-    waiting: Mutex<Option<Thread>>,
+    /// The threads that wait: one that reads a body, and another one that writes a response meanwhile.
+    waiting: Mutex<Vec<Thread>>,
     pub(crate) claim: Claim,
     /// The parts of the request that a hook sees in case its handler is overdue.
     copy: Mutex<Option<Box<RequestCopy>>>,
 }
 
 impl Link {
-    /// Notes readiness, and wakes the thread that waits for it.
+    /// Notes readiness, and wakes those that wait: whoever waits for something else waits again.
     pub(crate) fn note(&self, readiness: u8) {
         let before = self.noted.fetch_or(readiness, SeqCst);
         if before & AWAITED != 0 {
-            let waiting = lock(&self.waiting).take();
-            if let Some(thread) = waiting {
+            for thread in lock(&self.waiting).drain(..) {
                 thread.unpark();
             }
         }
@@ -103,14 +103,25 @@ impl Link {
 
     /// Waits until one of `wanted` is noted, and returns it; returns nothing when `deadline` has passed.
     fn wait(&self, wanted: u8, deadline: Instant) -> u8 {
+        let this = std::thread::current();
         loop {
-            *lock(&self.waiting) = Some(std::thread::current());
-            // First the mark, then the check: a note between the two wakes this thread.
-            self.noted.fetch_or(AWAITED, SeqCst);
+            {
+                let mut waiting = lock(&self.waiting);
+                if waiting.iter().all(|thread| thread.id() != this.id()) {
+                    waiting.push(this.clone());
+                }
+                // First the mark, then the check: a note between the two wakes this thread.
+                self.noted.fetch_or(AWAITED, SeqCst);
+            }
             let noted = self.take(wanted);
             let left = deadline.saturating_duration_since(Instant::now());
             if noted != 0 || left.is_zero() {
-                self.noted.fetch_and(!AWAITED, SeqCst);
+                let mut waiting = lock(&self.waiting);
+                waiting.retain(|thread| thread.id() != this.id());
+                // One that was woken and waits again marks it again.
+                if waiting.is_empty() {
+                    self.noted.fetch_and(!AWAITED, SeqCst);
+                }
                 return noted;
             }
             std::thread::park_timeout(left);
@@ -167,7 +178,7 @@ impl Transport {
         let link = Link {
             channel,
             noted: AtomicU8::new(0),
-            waiting: Mutex::new(None),
+            waiting: Mutex::default(),
             claim: Claim::new(),
             copy: Mutex::new(None),
         };

@@ -26,7 +26,7 @@ pub(crate) enum Bound {
 
 /// A Unix socket and its path.
 #[cfg(unix)]
-pub(crate) trait BoundPath: fmt::Debug + fmt::Display + Send {
+pub(crate) trait BoundPath: fmt::Debug + fmt::Display + Send + Sync {
     fn descriptor(&self) -> io::Result<std::os::fd::OwnedFd>;
     fn for_loop(&self) -> io::Result<mio::net::UnixListener>;
     /// Leaves the path to somebody else; otherwise it is removed when the listener is dropped.
@@ -72,17 +72,19 @@ impl Bound {
         // Anything but a socket has no address.
         let address = SockRef::from(&listener).local_addr()?;
         if address.is_unix() {
-            Bound::inherited_unix(listener.into(), path)
+            Bound::opened_unix(listener.into(), path)
         } else {
-            Bound::inherited_tcp(listener.into())
+            Bound::opened_tcp(listener.into())
         }
     }
 
-    /// Returns a listener that another process has opened.
-    #[cfg(all(unix, feature = "activation"))]
-    pub(crate) fn inherited_tcp(listener: TcpListener) -> io::Result<Bound> {
+    /// Returns a listener that somebody else has opened.
+    pub(crate) fn opened_tcp(listener: TcpListener) -> io::Result<Bound> {
+        #[cfg(unix)]
+        must_listen(&listener)?;
+        // A socket of another kind has no such address.
+        listener.local_addr()?;
         let socket = SockRef::from(&listener);
-        must_listen(&socket)?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         Ok(Bound::Tcp(listener))
@@ -176,14 +178,14 @@ impl fmt::Display for Bound {
 }
 
 /// A connection is not a listener: `Accept=yes` in a systemd unit passes connections.
-#[cfg(all(unix, feature = "activation"))]
-pub(crate) fn must_listen(socket: &Socket) -> io::Result<()> {
-    if socket.is_listener()? {
+#[cfg(unix)]
+pub(crate) fn must_listen(socket: impl std::os::fd::AsFd) -> io::Result<()> {
+    if rustix::net::sockopt::socket_acceptconn(socket)? {
         return Ok(());
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        "it is a connection, not a listener; set Accept=no in its .socket unit",
+        "it is a connection, or does not listen yet; a systemd unit needs Accept=no",
     ))
 }
 
@@ -269,7 +271,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connection = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-        for socket in [OwnedFd::from(connection), OwnedFd::from(one)] {
+        let unbound = tcp_socket((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        for socket in [OwnedFd::from(connection), OwnedFd::from(one), OwnedFd::from(unbound)] {
             let error = Bound::inherited(socket, None).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
         }

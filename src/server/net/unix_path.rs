@@ -15,7 +15,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::listen::{BACKLOG, Bound, BoundPath};
+use super::listen::{BACKLOG, Bound, BoundPath, must_listen};
 use super::own_path::{Inode, OwnPath, replaced};
 use super::socket::is;
 use crate::start_error::cannot;
@@ -51,10 +51,11 @@ impl Bound {
             })
     }
 
-    /// Returns a listener that another process has opened, with its path if that came with it.
-    #[cfg(feature = "activation")]
-    pub(crate) fn inherited_unix(listener: UnixListener, path: Option<OwnPath>) -> io::Result<Bound> {
-        super::listen::must_listen(&socket2::SockRef::from(&listener))?;
+    /// Returns a listener that somebody else has opened, with its path if that came with it.
+    pub(crate) fn opened_unix(listener: UnixListener, path: Option<OwnPath>) -> io::Result<Bound> {
+        must_listen(&listener)?;
+        // A socket of another kind has no such address.
+        listener.local_addr()?;
         listener.set_nonblocking(true)?;
         Ok(Bound::Unix(Box::new(UnixBound { path, listener })))
     }
@@ -71,20 +72,20 @@ impl BoundPath for UnixBound {
 
     fn leave_path(&mut self) {
         if let Some(path) = &mut self.path {
-            path.is_removed = false;
+            path.leave();
         }
     }
 
     #[cfg(feature = "activation")]
     fn take_path(&mut self) {
         if let Some(path) = &mut self.path {
-            path.is_removed = true;
+            path.take();
         }
     }
 
     #[cfg(feature = "activation")]
     fn own_path(&self) -> Option<&OwnPath> {
-        self.path.as_ref().filter(|path| path.is_removed)
+        self.path.as_ref().filter(|path| path.is_removed())
     }
 }
 

@@ -262,12 +262,10 @@ fn own_path(inode: &[u8], path: &[u8]) -> io::Result<OwnPath> {
     let number = |text: &str| text.parse::<u64>().ok();
     let inode = std::str::from_utf8(inode).ok().and_then(|text| text.split_once(':'));
     match inode.and_then(|(device, inode)| number(device).zip(number(inode))) {
-        Some((device, number)) => Ok(OwnPath {
-            path: OsStr::from_bytes(path).into(),
-            inode: Inode { device, number },
-            // It still belongs to the predecessor.
-            is_removed: false,
-        }),
+        Some((device, number)) => Ok(OwnPath::passed(
+            OsStr::from_bytes(path).into(),
+            Inode { device, number },
+        )),
         None => Err(unknown(path)),
     }
 }

@@ -132,12 +132,22 @@ impl Lifecycle {
         *lock(&self.loops_running) == 0
     }
 
-    /// Waits until all loops have ended.
-    pub(crate) fn wait(&self) {
+    /// Waits until all loops have ended, or until `deadline` if there is one. Returns true if they have.
+    pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut running = lock(&self.loops_running);
         while *running > 0 {
-            running = self.loop_ended.wait(running).unwrap_or_else(PoisonError::into_inner);
+            let Some(deadline) = deadline else {
+                running = self.loop_ended.wait(running).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.loop_ended.wait_timeout(running, left);
+            running = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
     }
 
     pub(crate) fn count_finished(&self) {

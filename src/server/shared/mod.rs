@@ -7,11 +7,14 @@ pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
+pub(crate) mod note;
 pub(crate) mod observer;
+pub(crate) mod runs;
 pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
+pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -44,9 +47,11 @@ use health::Health;
 use lifecycle::Lifecycle;
 use loop_link::{Arrival, LoopLink};
 use observer::Observation;
+use runs::Runs;
 use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
+use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 
@@ -68,12 +73,15 @@ pub(crate) struct Shared {
     pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
+    /// Handlers may respond before they return.
+    pub(crate) responds_early: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
     pub(crate) disk: DiskPlaces,
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
+    pub(crate) runs: Runs,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -85,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) downloads: Arc<Places>,
     /// For those who subscribe to topics.
     pub(crate) share: Share,
+    pub(crate) topics: Topics,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -132,6 +141,7 @@ impl Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
+            responds_early: application.responds_early(),
             shortest_deadline: of_routes.deadline,
             response_hook: match (operations.sends_ids, application.response_hook()) {
                 (false, hook) => hook,
@@ -149,6 +159,7 @@ impl Shared {
                 .asking(scheduling.clone(), limits.queue_time),
             scheduling,
             watch: Watch::new(),
+            runs: Runs::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,
@@ -157,6 +168,7 @@ impl Shared {
             uploads: Places::new(staffing.most_uploads()),
             downloads: Places::new(staffing.most_downloads()),
             share: Share::new(&limits),
+            topics: Topics::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,

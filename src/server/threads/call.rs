@@ -11,6 +11,7 @@ use crate::pace::{Hook, Opinion, Pace};
 use super::engine::Engine;
 use crate::server::connection::link::Transport;
 use crate::server::event_loop::pacing::LONG;
+use crate::server::shared::runs::Run;
 use crate::server::shared::tally::PassReason;
 
 /// The call that this thread is in, as the hook sees it.
@@ -22,6 +23,8 @@ pub(crate) struct Call {
     /// The count of the loop's moves while it is released for this thread.
     moves: Cell<u64>,
     pub(crate) endpoint: Cell<Option<Pace>>,
+    /// The same, for others to read.
+    pub(crate) run: Arc<Run>,
     /// Since when an endpoint that is not known to be fast has been running.
     since: Cell<Option<Instant>>,
     /// Since when the handler has been waiting for something that others need as well, and how long it has waited before.
@@ -37,9 +40,10 @@ struct Earlier {
 }
 
 impl Call {
-    pub(crate) fn new(engine: Arc<Engine>) -> Call {
+    pub(crate) fn new(engine: Arc<Engine>, run: Arc<Run>) -> Call {
         Call {
             engine,
+            run,
             index: Cell::new(0),
             is_expected_back: Cell::new(false),
             moves: Cell::new(0),
@@ -55,6 +59,7 @@ impl Call {
     pub(crate) fn leave_loop(&self, index: usize) {
         self.index.set(index);
         self.endpoint.set(None);
+        self.run.set_endpoint(None);
         self.queued.set(Duration::ZERO);
         self.is_expected_back.set(true);
         let cell = &self.engine.cells[index];
@@ -102,6 +107,12 @@ impl Call {
         }
     }
 
+    fn note_beginning(&self) {
+        let now = Instant::now();
+        self.since.set(Some(now));
+        self.run.begin(now);
+    }
+
     /// Has another thread take the loop over, at once.
     fn pass(&self, reason: PassReason) {
         if self.is_expected_back.replace(false) {
@@ -127,18 +138,19 @@ impl Call {
 impl Hook for Rc<Call> {
     fn starting(&self, pace: Pace) {
         self.endpoint.set(Some(pace));
+        self.run.set_endpoint(Some(pace));
         self.engine.shared.pace.note(pace);
         match pace.opinion() {
             // Left over from a call that panicked.
             Opinion::Quick => self.since.set(None),
             Opinion::Unknown => {
-                self.since.set(Some(Instant::now()));
+                self.note_beginning();
                 // The handler may block, and nobody else can send them then.
                 self.send_earlier();
                 self.engine.shared.watch.look_closely();
             }
             Opinion::Slow => {
-                self.since.set(Some(Instant::now()));
+                self.note_beginning();
                 self.pass(PassReason::Slow);
                 return;
             }

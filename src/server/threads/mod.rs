@@ -2,6 +2,7 @@
 
 mod baton;
 mod call;
+mod early;
 pub(crate) mod engine;
 #[cfg(all(test, hansel_loom))]
 mod models;

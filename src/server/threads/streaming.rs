@@ -106,7 +106,7 @@ pub(crate) fn respond(
     chunked: bool,
     work: &mut Work,
     transport: &Transport,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> io::Result<()> {
     pace::about_to_block();
     if !shared.lifecycle.is_running() {
@@ -114,10 +114,7 @@ pub(crate) fn respond(
         transport.link.note(DRAINING);
     }
     if !transport.link.claim.stream(Instant::now()) {
-        return Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the handler missed its deadline (`Limits::handler`)",
-        ));
+        return Err(missed_deadline());
     }
     // From here on it is being sent, and after an error nothing of it may be sent again.
     let mut before = work.take_out();
@@ -136,6 +133,13 @@ pub(crate) fn respond(
     Ok(())
 }
 
+pub(super) fn missed_deadline() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the handler missed its deadline (`Limits::handler`)",
+    )
+}
+
 /// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow. `sent` counts the
 /// content.
 fn send(
@@ -143,24 +147,16 @@ fn send(
     chunked: bool,
     before: &[u8],
     mut transport: Transport,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     sent: &mut u64,
 ) -> Result<(), Broken> {
-    let limits = &shared.limits;
-    let deadline = limits.transfer_deadline(Instant::now(), before.len() as u64);
+    let deadline = shared.limits.transfer_deadline(Instant::now(), before.len() as u64);
     transport.write_by(before, deadline).map_err(Broken::ByClient)?;
     if source.is_stream() {
         // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
     }
-    let mut client = Client {
-        transport,
-        shared,
-        limits,
-        is_probed: Cell::new(false),
-        is_asked: Cell::new(false),
-        has_failed: false,
-    };
+    let mut client = Client::new(transport, Arc::clone(shared));
     pour(source, chunked, &mut client, sent).map_err(|error| match client.has_failed {
         true => Broken::ByClient(error),
         false => Broken::ByProgram(error),
@@ -189,10 +185,13 @@ impl Broken {
     }
 }
 
-struct Client<'l> {
+pub(super) struct Client {
     transport: Transport,
-    shared: &'l Shared,
-    limits: &'l Limits,
+    shared: Arc<Shared>,
+    /// What is to be sent before the next piece.
+    first: Vec<u8>,
+    /// True if a handler writes: what the application keeps meanwhile is its own business.
+    is_within_call: bool,
     /// The system finds out by itself when the client has left.
     is_probed: Cell<bool>,
     /// A client that has finished sending was sent something, to find out whether it is there.
@@ -201,7 +200,36 @@ struct Client<'l> {
     has_failed: bool,
 }
 
-impl Client<'_> {
+impl Client {
+    fn new(transport: Transport, shared: Arc<Shared>) -> Client {
+        Client {
+            transport,
+            shared,
+            first: Vec::new(),
+            is_within_call: false,
+            is_probed: Cell::new(false),
+            is_asked: Cell::new(false),
+            has_failed: false,
+        }
+    }
+
+    /// For a handler that writes while it runs. `first` is sent before the first piece.
+    pub(super) fn within_call(transport: Transport, shared: Arc<Shared>, first: Vec<u8>) -> Client {
+        Client {
+            first,
+            is_within_call: true,
+            ..Client::new(transport, shared)
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // The clock runs only while the client is waited for, not between two writes.
+        let deadline = self.shared.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
+        let outcome = self.transport.write_by(bytes, deadline);
+        self.has_failed |= outcome.is_err();
+        outcome
+    }
+
     /// Its stream does more than write, and writing alone would tell.
     fn probe(&self) {
         if !self.is_probed.replace(true) {
@@ -210,7 +238,7 @@ impl Client<'_> {
     }
 }
 
-impl Sink for Client<'_> {
+impl Sink for Client {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.transport.is_interrupted() {
             self.has_failed = true;
@@ -219,19 +247,30 @@ impl Sink for Client<'_> {
                 "the server is stopping",
             ));
         }
-        // What makes the body may keep something that others need, and the client may be slow.
-        self.shared.rest();
-        // The clock runs only while the client is waited for, not between two writes.
-        let deadline = self.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
-        let outcome = self.transport.write_by(bytes, deadline);
-        self.has_failed |= outcome.is_err();
-        outcome
+        if !self.is_within_call {
+            // What makes the body may keep something that others need, and the client may be slow.
+            self.shared.rest();
+        }
+        if !self.first.is_empty() {
+            let mut first = std::mem::take(&mut self.first);
+            first.extend_from_slice(bytes);
+            return self.write(&first);
+        }
+        self.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.first.is_empty() { Ok(()) } else { self.send(&[]) }
     }
 
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
         // What has ended by itself while the server began to drain is complete.
         self.transport.interrupts &= !DRAINING;
-        self.send(bytes)
+        if bytes.is_empty() {
+            self.flush()
+        } else {
+            self.send(bytes)
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -252,7 +291,10 @@ impl Sink for Client<'_> {
             self.transport.link.note(FINISHED);
             // The client sends no more. If it has closed, something that is sent to it is refused.
             self.is_asked.set(true);
-            let deadline = self.limits.transfer_deadline(Instant::now(), filler.len() as u64);
+            let deadline = self
+                .shared
+                .limits
+                .transfer_deadline(Instant::now(), filler.len() as u64);
             if self.transport.clone().write_by(filler, deadline).is_err() {
                 return false;
             }

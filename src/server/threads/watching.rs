@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::thread::park_timeout;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::engine::{Engine, LoopCell};
 use crate::pace::Pace;
@@ -106,6 +106,10 @@ fn look_at(index: usize, cell: &LoopCell, sight: &mut Sight, shared: &Shared) ->
         if let Some(endpoint) = endpoint.filter(|_| !is_queueing) {
             // Marked before the call returns, so that the next one delays nobody.
             Pace::of_index(endpoint as u16).found_slow();
+            let since = Instant::now().checked_sub(TICK * sight.ticks);
+            if let Some(since) = since {
+                shared.runs.found_blocked(cell.thread.load(Ordering::Relaxed), since);
+            }
         }
         sight.was_passed = shared.send_to(index, PassReason::Watched);
         // There may be more like this.

@@ -88,14 +88,16 @@ struct Runner {
 
 impl Runner {
     fn new(engine: Arc<Engine>) -> Runner {
-        let call = Rc::new(Call::new(Arc::clone(&engine)));
+        let number = thread_number();
+        let run = engine.shared.runs.add(number);
+        let call = Rc::new(Call::new(Arc::clone(&engine), run));
         pace::listen(Box::new(Rc::clone(&call)));
         Runner {
             shared: Arc::clone(&engine.shared),
             engine,
             call,
             date: Date::now(),
-            number: thread_number(),
+            number,
             id: next_id(),
             observer: Observer::new(),
         }
@@ -104,6 +106,7 @@ impl Runner {
     fn live(mut self, first: Order<Box<Connection>>) {
         let mut order = first;
         loop {
+            self.call.run.set_busy(true);
             let duty = match order {
                 Order::TakeUp(index) => self.hold(index),
                 Order::Serve(since, connection) => {
@@ -113,14 +116,17 @@ impl Runner {
                 }
                 Order::Read(connection) => {
                     self.shared.crew.handles();
+                    self.call.run.set_endpoint(None);
                     self.read_file(connection);
                     Duty::Handling
                 }
                 Order::Leave => break,
             };
             self.shared.rest();
+            self.call.run.set_busy(false);
             order = self.shared.crew.wait(duty);
         }
+        self.call.run.set_busy(false);
     }
 
     /// Acquires loop `index`, and works until it loses the loop or the loop ends. Returns its duty then.
@@ -240,6 +246,7 @@ impl Runner {
             self.date.refresh(Instant::now());
             self.observer.begin(since);
             self.call.endpoint.set(None);
+            self.call.run.set_endpoint(None);
             self.call.queued.set(Duration::ZERO);
             self.serve(&mut connection, Some(since));
             // Whoever has the loop may wait for what it keeps.

@@ -1,0 +1,127 @@
+"""`python -m hansel module:application`: see `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+import threading
+import traceback
+from typing import Any
+
+from hansel import _hansel
+from hansel._reload import files_of, watch
+from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
+from hansel.wsgi import DEFAULT_THREADS, WSGIServer
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serves the application that the arguments name."""
+    options = vars(_parser().parse_args(arguments))
+    sys.path.insert(0, "")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    name: str = options.pop("application")
+    addresses: list[str] = options.pop("bind") or ["127.0.0.1:8000"]
+    workers: int | None = options.pop("workers")
+    reloads: bool = options.pop("reload")
+    is_multiprocess = workers is not None and workers > 1
+    server = WSGIServer(_not_loaded, addresses, multiprocess=is_multiprocess, **options)
+    for address in addresses:
+        if address.startswith("unix:"):
+            print(address, file=sys.stderr, flush=True)
+    for host, port in server.addresses:
+        shown = f"[{host}]" if ":" in host else host
+        print(f"http{'s' if options['certificate'] else ''}://{shown}:{port}", file=sys.stderr, flush=True)
+    if workers is None and not reloads:
+        server.application = load(name)
+        server.serve_forever()
+    else:
+        work = _work_and_watch if reloads else _work
+        sys.exit(supervise(workers or 1, lambda worker: work(worker, server, name)))
+
+
+def _not_loaded(_environ: dict[str, Any], _start_response: Any) -> Any:
+    raise RuntimeError("the application is not loaded yet")
+
+
+def _work(worker: Worker, server: WSGIServer, name: str) -> None:
+    try:
+        server.application = load(name)
+    except BaseException:
+        logging.getLogger("hansel").exception("can't load %s", name)
+        sys.exit(LOADING_FAILED)
+    worker.when_orphaned(server.shutdown)
+    server.serve_forever(worker.is_ready)
+
+
+def _work_and_watch(worker: Worker, server: WSGIServer, name: str) -> None:
+    """Serves until a file changes. An application that can't be loaded is a page that says why."""
+    changed = threading.Event()
+
+    def end() -> None:
+        changed.set()
+        server.shutdown()
+
+    try:
+        server.application = load(name)
+        watch(end)
+    except BaseException as error:
+        logging.getLogger("hansel").exception("can't load %s", name)
+        server.application = _page_of(error)
+        watch(end, files_of(error))
+    worker.when_orphaned(server.shutdown)
+    server.serve_forever(worker.is_ready)
+    if changed.is_set():
+        sys.exit(CHANGED)
+
+
+def _page_of(error: BaseException) -> Any:
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+
+    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"The application can't be loaded.\n\n", text]
+
+    return application
+
+
+def load(name: str) -> Any:
+    """Returns what `module:application` names, or what `module:factory()` returns."""
+    module_name, _, attribute = name.partition(":")
+    target: Any = importlib.import_module(module_name)
+    attribute = attribute or "application"
+    for part in attribute.removesuffix("()").split("."):
+        target = getattr(target, part)
+    return target() if attribute.endswith("()") else target
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.")
+    parser.add_argument("application", help="module:application, or module:factory()")
+    parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated")
+    parser.add_argument(
+        "--workers", type=int, help="processes that share the listeners; SIGHUP restarts them without losing a request"
+    )
+    parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
+    parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")
+    parser.add_argument("--grace", type=float, default=10.0, help="seconds for requests in flight at the end")
+    for name in ("body", "body-buffer", "head", "target", "fields", "connections", "queue"):
+        parser.add_argument(f"--{name}", type=int, help="a limit; see hansel.wsgi.WSGIServer")
+    for name in ("idle", "head-time", "transfer-time", "handler-time", "queue-time"):
+        parser.add_argument(f"--{name}", type=float, metavar="SECONDS", help="a deadline")
+    parser.add_argument("--certificate", help="a PEM file, for TLS")
+    parser.add_argument("--key", help="the PEM file of its key")
+    parser.add_argument("--access-log", metavar="PATH", help="a file, or - for the standard output")
+    parser.add_argument("--health", action="store_true", help="serve /livez, /readyz and /metrics")
+    parser.add_argument("--health-on", metavar="HOST:PORT", help="serve them on an address of their own")
+    parser.add_argument("--proxy-protocol", action="store_true", help="expect a PROXY header of trusted peers")
+    parser.add_argument("--trust", action="append", metavar="ADDRESS", help="a proxy; may be repeated")
+    parser.add_argument("--request-ids", action="store_true", help="send an X-Request-Id")
+    parser.add_argument("--development", action="store_true", help="show tracebacks and what dispatch has tried to clients")
+    parser.add_argument("--version", action="version", version=_hansel.__version__)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

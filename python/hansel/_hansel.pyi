@@ -1,0 +1,30 @@
+from collections.abc import Callable
+from typing import IO, Any, final
+
+__version__: str
+
+@final
+class FileWrapper:
+    filelike: IO[bytes]
+    blksize: int
+    def __new__(cls, filelike: IO[bytes], blksize: int = 65536) -> FileWrapper: ...
+    def __iter__(self) -> FileWrapper: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
+
+@final
+class Server:
+    addresses: list[tuple[str, int]]
+    def __new__(cls, addresses: list[str], **options: Any) -> Server: ...
+    def start(
+        self,
+        application: Callable[..., Any],
+        environ: dict[str, Any],
+        failed: Callable[[BaseException, str], str | None],
+    ) -> Running: ...
+
+@final
+class Running:
+    def shutdown(self, grace: float) -> None: ...
+    def wait(self) -> tuple[int, int]: ...
+    def set_ready(self, is_ready: bool) -> None: ...

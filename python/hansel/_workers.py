@@ -1,0 +1,148 @@
+"""Processes that share listeners: started, replaced and restarted by one that serves nothing itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+LOADING_FAILED = 3
+"""The exit status of a worker that can't load the application: another one could not, either."""
+CHANGED = 4
+"""The exit status of a worker whose files have changed."""
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
+_LOGGER = logging.getLogger("hansel")
+
+
+class Worker:
+    """One process, as it sees itself."""
+
+    def __init__(self, ready: int, parent: int) -> None:
+        self._ready, self._parent = ready, parent
+
+    def is_ready(self) -> None:
+        """Tells that it serves."""
+        os.write(self._ready, b".")
+        os.close(self._ready)
+
+    def when_orphaned(self, stop: Callable[[], None]) -> None:
+        """Has `stop` called when the supervisor ends, however that happens."""
+
+        def wait() -> None:
+            os.read(self._parent, 1)
+            stop()
+
+        threading.Thread(target=wait, name="hansel-parent", daemon=True).start()
+
+
+def supervise(count: int, work: Callable[[Worker], None]) -> int:
+    """Keeps `count` processes that do `work`, until SIGINT or SIGTERM; returns the exit status.
+
+    At SIGHUP it starts new ones, and stops the old ones as soon as the new ones serve. If the new ones can't load the
+    application, the old ones go on.
+    """
+    # Signals are waited for, so none comes at the wrong moment.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    return _Supervisor(count, work).run()
+
+
+class _Supervisor:
+    def __init__(self, count: int, work: Callable[[Worker], None]) -> None:
+        self._count = count
+        self._work = work
+        self._current: set[int] = set()
+        self._stopping: set[int] = set()
+        self._parent, self._parent_open = os.pipe()
+        self._is_ending = False
+
+    def run(self) -> int:
+        status = 0
+        self._current = {self._start()[0] for _ in range(self._count)}
+        while self._current or self._stopping:
+            number = signal.sigwait(_SIGNALS)
+            if number in (signal.SIGINT, signal.SIGTERM):
+                self._end()
+            elif number == signal.SIGHUP and not self._is_ending:
+                self._restart()
+            ended = self._ended()
+            is_hopeless = any(code == LOADING_FAILED for worker, code in ended if worker in self._current)
+            self._current -= {worker for worker, _ in ended}
+            self._stopping -= {worker for worker, _ in ended}
+            if is_hopeless and not self._is_ending:
+                status = LOADING_FAILED
+                self._end()
+            while not self._is_ending and len(self._current) < self._count:
+                self._current.add(self._start()[0])
+        return status
+
+    def _end(self) -> None:
+        self._is_ending = True
+        for process in self._current | self._stopping:
+            os.kill(process, signal.SIGTERM)
+
+    def _restart(self) -> None:
+        """Starts new workers beside the old ones, and then stops either these or those."""
+        started = [self._start() for _ in range(self._count)]
+        # A worker that ends closes its end, so this waits for each to serve or to fail.
+        serving = [process for process, ready in started if os.read(ready, 1)]
+        new = {process for process, _ in started}
+        if len(serving) == self._count:
+            leaving, self._current = self._current, new
+        else:
+            _LOGGER.error("the new workers could not start, so the old ones go on")
+            leaving = set(serving)
+            self._stopping |= new
+        for process in leaving:
+            os.kill(process, signal.SIGTERM)
+        self._stopping |= leaving
+        for _, ready in started:
+            os.close(ready)
+
+    def _ended(self) -> list[tuple[int, int]]:
+        ended: list[tuple[int, int]] = []
+        for worker in self._current | self._stopping:
+            process, status = os.waitpid(worker, os.WNOHANG)
+            if process == 0:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            if worker in self._current and code not in (0, CHANGED):
+                _LOGGER.error("the worker %d ended with status %d", worker, code)
+                # One that always fails at once must not take all of a processor.
+                time.sleep(0.1)
+            ended.append((worker, code))
+        return ended
+
+    def _start(self) -> tuple[int, int]:
+        """Forks; returns the process, and where it says that it serves."""
+        ready, is_ready = os.pipe()
+        process = os.fork()
+        if process == 0:
+            os.close(ready)
+            os.close(self._parent_open)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            _be(self._work, Worker(is_ready, self._parent))
+        os.close(is_ready)
+        return process, ready
+
+
+def _be(work: Callable[[Worker], None], worker: Worker) -> None:
+    status = 1
+    try:
+        work(worker)
+        status = 0
+    except SystemExit as exit_:
+        status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except BaseException:
+        _LOGGER.exception("a worker failed")
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

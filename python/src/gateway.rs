@@ -1,0 +1,177 @@
+//! A WSGI application as an application of hansel.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hansel::{Application, Limiter, Request, Response, Scheduling, StatusCode};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::boundary;
+use crate::environ::Environ;
+use crate::input::Input;
+use crate::iterable;
+use crate::start_response::Starter;
+
+pub(crate) struct Gateway {
+    application: Py<PyAny>,
+    /// `io.BytesIO`
+    in_memory: Py<PyAny>,
+    environ: Environ,
+    turns: Arc<Turns>,
+}
+
+/// The threads that take turns with the interpreter.
+pub(crate) struct Turns {
+    pub(crate) limiter: Arc<Limiter>,
+    /// Calls that have begun and not ended.
+    calls: AtomicUsize,
+    /// Is called with each exception that an application lets out, and where that happened.
+    failed: Py<PyAny>,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        py: Python<'_>,
+        application: Py<PyAny>,
+        failed: Py<PyAny>,
+        environ: Environ,
+    ) -> PyResult<Gateway> {
+        Ok(Gateway {
+            application,
+            in_memory: py.import("io")?.getattr("BytesIO")?.unbind(),
+            environ,
+            turns: Arc::new(Turns {
+                limiter: Arc::new(Limiter::new()),
+                calls: AtomicUsize::new(0),
+                failed,
+            }),
+        })
+    }
+
+    fn run(&self, request: &Request) -> Response {
+        boundary::take(&self.turns.limiter);
+        let others = self.turns.calls.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(&self.turns.calls);
+        let response = boundary::with_request(request, || Python::attach(|py| self.call_application(py, request)));
+        drop(counted);
+        // Kept for the next call, unless somebody waits for it.
+        if others > 0 {
+            boundary::give_back();
+        }
+        response
+    }
+
+    fn call_application(&self, py: Python<'_>, request: &Request) -> Response {
+        let mut input = None;
+        let outcome = self.environ.of(py, request).and_then(|environ| {
+            if has_body(request) {
+                input = self.give_input(request, &environ)?;
+            }
+            self.call_with(request, &environ)
+        });
+        outcome.unwrap_or_else(|error| {
+            let failure = input.and_then(|input: Bound<'_, Input>| input.get().failure());
+            failure.map_or_else(
+                || self.fail(py, request, &error),
+                |status| Response::default().with_status(status),
+            )
+        })
+    }
+
+    /// Sets `wsgi.input`. Returns it, if it may fail.
+    fn give_input<'py>(&self, request: &Request, environ: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, Input>>> {
+        let py = environ.py();
+        let key = intern!(py, "wsgi.input");
+        if request.body_is_here() {
+            // Python's own file in memory is quicker.
+            let body = request.bytes().unwrap_or(&[]);
+            let body = self.in_memory.bind(py).call1((PyBytes::new(py, body),))?;
+            environ.set_item(key, body)?;
+            return Ok(None);
+        }
+        let input = Bound::new(py, Input::of(request.owned_body()))?;
+        environ.set_item(key, &input)?;
+        Ok(Some(input))
+    }
+
+    fn call_with(&self, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<Response> {
+        let py = environ.py();
+        let starter = Starter::new(py)?;
+        let result = self.application.bind(py).call1((environ, &starter.function))?;
+        let response = iterable::respond(request, &result, starter.start.get(), &self.turns);
+        drop(result);
+        starter.spare();
+        response
+    }
+
+    fn fail(&self, py: Python<'_>, request: &Request, error: &PyErr) -> Response {
+        let place = format!("{} {}", request.method(), request.path());
+        let told = self.turns.report(py, error, &place);
+        let text = told.unwrap_or_else(|| "Internal Server Error\n".to_owned());
+        Response::new(text).with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl Turns {
+    /// Reports what an application has raised, and returns what the client may be told of it. `SystemExit` and
+    /// `KeyboardInterrupt` end the server.
+    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) -> Option<String> {
+        // If the report fails, there is nobody left to tell.
+        let told = self.failed.call1(py, (error.value(py), place)).ok()?;
+        told.extract(py).ok().flatten()
+    }
+}
+
+struct Counted<'c>(&'c AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Application for Gateway {
+    fn call(&self, request: &Request) -> Response {
+        hansel::paced(two_segments(request.path()), || self.run(request))
+    }
+
+    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+        Some(Arc::clone(&self.turns) as Arc<dyn Scheduling>)
+    }
+
+    /// By `write`, and by what is iterated.
+    fn responds_early(&self) -> bool {
+        true
+    }
+
+    /// The octets of PATH_INFO may be any.
+    fn takes_any_path(&self) -> bool {
+        true
+    }
+}
+
+fn has_body(request: &Request) -> bool {
+    request.header_bytes("content-length").is_some() || request.header_bytes("transfer-encoding").is_some()
+}
+
+/// What requests have in common that probably run the same code: the first two segments.
+fn two_segments(path: &str) -> &str {
+    let end = path.match_indices('/').nth(2).map_or(path.len(), |(at, _)| at);
+    &path[..end]
+}
+
+impl Scheduling for Turns {
+    fn run_thread(&self, run: &mut dyn FnMut()) {
+        boundary::run_thread(run);
+    }
+
+    fn may_begin(&self) -> bool {
+        self.limiter.may_begin()
+    }
+
+    fn rest(&self) {
+        boundary::give_back();
+    }
+}

@@ -1,0 +1,23 @@
+//! The module `hansel._hansel`: a WSGI application served by hansel.
+
+mod body_out;
+mod boundary;
+mod environ;
+mod file_wrapper;
+mod gateway;
+mod input;
+mod iterable;
+mod logging;
+mod server;
+mod start_response;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _hansel(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<file_wrapper::FileWrapper>()?;
+    module.add_class::<input::Input>()?;
+    module.add_class::<server::Server>()?;
+    module.add_class::<server::Running>()
+}

@@ -1,0 +1,171 @@
+"""`python -m hansel`: signals, exits and workers, by processes of their own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import os, sys, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/exit":
+        sys.exit(7)
+    if path == "/interrupt":
+        raise KeyboardInterrupt
+    if path == "/sleep":
+        time.sleep(float(environ["QUERY_STRING"]))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if path == "/generator":
+        return exiting()
+    if path == "/close":
+        return Exiting()
+    return [str(os.getpid()).encode()]
+
+def exiting():
+    yield b"a"
+    sys.exit(8)
+
+class Exiting:
+    def __iter__(self):
+        return iter((b"a", b"b"))
+
+    def close(self):
+        sys.exit(9)
+
+def factory():
+    return application
+"""
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Any]:
+    processes: list[subprocess.Popen[str]] = []
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], int]:
+        command = [sys.executable, "-m", "hansel", "--bind", "127.0.0.1:0", *arguments]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stderr is not None
+        return process, int(process.stderr.readline().rpartition(":")[2])
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(port: int, target: str = "/") -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", target)
+    return connection.getresponse().read()
+
+
+def until(read: Any, holds: Any) -> Any:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if holds(value := read()):
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"still {value!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_without_an_error(started: Any, number: signal.Signals) -> None:
+    process, port = started("program:factory()")
+    assert int(ask(port)) == process.pid
+    process.send_signal(number)
+    assert process.wait(10) == 0
+
+
+def test_exits_of_the_application_are_the_servers(started: Any) -> None:
+    process, port = started("program")
+    assert ask(port, "/exit").startswith(b"Internal Server Error")
+    assert process.wait(10) == 7
+    for target, status in (("/generator", 8), ("/close", 9)):
+        process, port = started("program")
+        try:
+            ask(port, target)
+        except http.client.IncompleteRead:
+            pass
+        assert process.wait(10) == status
+    process, port = started("program")
+    ask(port, "/interrupt")
+    assert process.wait(10) == -signal.SIGINT
+
+
+def test_a_handler_that_is_cut_off_does_not_abort_the_process(started: Any) -> None:
+    process, port = started("program", "--grace", "0.1")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/sleep?1")
+    # Another request shows that the first has begun.
+    ask(port)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_workers_share_a_listener_and_are_replaced(started: Any) -> None:
+    process, port = started("program", "--workers", "2")
+    first = int(ask(port))
+    assert first != process.pid
+    os.kill(first, signal.SIGKILL)
+    assert int(ask(port)) not in (process.pid, first)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_workers_end_with_their_supervisor(started: Any) -> None:
+    process, port = started("program", "--workers", "2")
+    ask(port)
+    process.kill()
+    # The workers have the pipe, too: it ends with the last of them.
+    assert process.stderr.read() is not None
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
+def test_a_hangup_restarts_the_workers_and_loses_nothing(started: Any, tmp_path: Path) -> None:
+    process, port = started("program", "--workers", "1")
+    first = ask(port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/sleep?0.3")
+    (tmp_path / "program.py").write_text(PROGRAM.replace("str(os.getpid())", "'new'"))
+    process.send_signal(signal.SIGHUP)
+    assert until(lambda: ask(port), lambda body: body != first) == b"new"
+    assert connection.getresponse().read() == first
+    # A program that can't be loaded changes nothing.
+    (tmp_path / "program.py").write_text("1 / 0")
+    process.send_signal(signal.SIGHUP)
+    while "old ones go on" not in process.stderr.readline():
+        pass
+    assert ask(port) == b"new"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_a_program_that_changes_is_loaded_again(started: Any, tmp_path: Path) -> None:
+    process, port = started("program", "--reload")
+    first = ask(port)
+    (tmp_path / "program.py").write_text("1 / 0")
+    assert b"ZeroDivisionError" in until(lambda: ask(port), lambda body: body != first)
+    (tmp_path / "program.py").write_text(PROGRAM.replace("str(os.getpid())", "'mended'"))
+    assert until(lambda: ask(port), lambda body: b"Error" not in body) == b"mended"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+def test_an_application_that_cannot_be_loaded_ends_all_workers(started: Any) -> None:
+    process, _ = started("missing", "--workers", "2")
+    assert process.wait(20) == 3

@@ -1,0 +1,85 @@
+//! What writes the body of a response that has begun before its handler has returned.
+
+use std::fmt;
+use std::io::{self, Write};
+
+/// Writes the body of a response that has begun while its handler runs: see
+/// [`Request::respond_now`](crate::Request::respond_now).
+///
+/// It belongs to the call. It may be given to another thread, but once the handler has returned it writes nothing more.
+/// [`finish`](ResponseWriter::finish) completes the body; if it is dropped instead, or the handler returns first, the
+/// connection is closed early, so that the client does not mistake a part for the whole.
+#[must_use = "without `finish` the response is incomplete"]
+pub struct ResponseWriter {
+    answer: Box<dyn Answer>,
+    /// Collects the pieces of one `write!`.
+    line: Vec<u8>,
+}
+
+/// The way of a body from its writer to its client.
+pub(crate) trait Answer: Send {
+    /// Sends all of `bytes`, waiting for the client.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Sends what was kept back, the head for one.
+    fn flush(&mut self) -> io::Result<()>;
+    /// Completes the body.
+    fn finish(&mut self) -> io::Result<()>;
+    /// Returns true if sending could still succeed.
+    fn is_open(&self) -> bool;
+}
+
+impl ResponseWriter {
+    pub(crate) fn new(answer: impl Answer + 'static) -> ResponseWriter {
+        ResponseWriter {
+            answer: Box::new(answer),
+            line: Vec::new(),
+        }
+    }
+
+    /// Completes the response. What the handler returns after that is dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the client is gone or too slow, if fewer bytes were written than announced, if a write has
+    /// failed before, or if the handler has returned.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.answer.finish()
+    }
+
+    /// Returns true if the client is still connected, as far as is known, and the call is not over: see
+    /// [`BodyWriter::is_open`](crate::BodyWriter::is_open).
+    pub fn is_open(&self) -> bool {
+        self.answer.is_open()
+    }
+}
+
+impl Write for ResponseWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.is_empty() {
+            self.answer.send(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    /// Sends the head, if nothing was written so far.
+    fn flush(&mut self) -> io::Result<()> {
+        self.answer.flush()
+    }
+
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.line.clear();
+        self.line.write_fmt(arguments)?;
+        if self.line.is_empty() {
+            Ok(())
+        } else {
+            self.answer.send(&self.line)
+        }
+    }
+}
+
+impl fmt::Debug for ResponseWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseWriter")
+            .field("is_open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Responses that begin while their handlers run.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use super::alarm::{Alarm, Clock};
+use super::body::Body;
+use super::call::Call;
+use super::reply::{Asked, Reply};
+use crate::date::Date;
+use crate::deadline::after;
+use crate::exchange::{Beginning, EarlyResponse, Exchange};
+use crate::pipe::{Writer, pipe};
+use crate::request::BodyError;
+use crate::response::{Begin, Sink, early_by};
+use crate::{Limits, Request, Response, ResponseWriter};
+
+/// The response to a call, which its handler may begin. The task that waits for it goes on then, and no longer passes on what
+/// arrives of the request.
+pub(super) struct EarlyReply {
+    response: Arc<EarlyResponse>,
+    limits: Limits,
+    clock: Arc<Clock>,
+    call: Weak<Call<Reply>>,
+    asked: Asked,
+}
+
+impl EarlyReply {
+    pub(super) fn expect(
+        (limits, clock): (&Limits, &Arc<Clock>),
+        call: &Arc<Call<Reply>>,
+        asked: Asked,
+        exchange: &mut Exchange,
+    ) -> Arc<EarlyReply> {
+        let early = Arc::new(EarlyReply {
+            // The server around frames the body.
+            response: exchange.early(false),
+            limits: limits.clone(),
+            clock: Arc::clone(clock),
+            call: Arc::downgrade(call),
+            asked,
+        });
+        exchange.request.early = early_by(Arc::clone(&early) as Arc<dyn Begin>);
+        early
+    }
+
+    /// Takes note of what the handler has sent by itself. Returns true if it has.
+    pub(super) fn follow(&self, exchange: &mut Exchange) -> bool {
+        exchange.request.early = None;
+        exchange.follow(&self.response, &Date::now()).is_some()
+    }
+
+    fn open(&self, beginning: &Beginning) -> io::Result<Client> {
+        let (writer, reader) = pipe();
+        let body = match beginning.is_omitted {
+            true => Body::from(Vec::new()),
+            false => Body::arriving(reader, beginning.len),
+        };
+        let reply = self.asked.read(&beginning.head).0.map(|()| body);
+        let is_in_time = self.call.upgrade().is_some_and(|call| call.respond(reply).is_ok());
+        if !is_in_time {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the handler missed its deadline",
+            ));
+        }
+        let by = self.limits.stream.map(|time| after(Instant::now(), time));
+        Ok(Client {
+            _alarm: by.map(|by| self.clock.set(by, writer.cutter())),
+            writer: Some(writer),
+            limits: self.limits.clone(),
+        })
+    }
+}
+
+impl Begin for EarlyReply {
+    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
+        self.response.begin(request, response, len, false, |beginning| {
+            Ok(Box::new(self.open(&beginning)?))
+        })
+    }
+
+    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
+        self.response.before(send)
+    }
+}
+
+/// Where the body is written to. If it is dropped before the end, the body is cut.
+struct Client {
+    writer: Option<Writer>,
+    _alarm: Option<Alarm>,
+    limits: Limits,
+}
+
+impl Sink for Client {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // The clock runs only while somebody waits for the client, not between two writes.
+        let deadline = || Some(self.limits.transfer_deadline(Instant::now(), bytes.len() as u64));
+        match &self.writer {
+            Some(writer) => writer.send(bytes, deadline),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn finish(&mut self, _: &[u8]) -> io::Result<()> {
+        if let Some(writer) = self.writer.take() {
+            writer.end();
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_open)
+    }
+}
