@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use hansel::{Limiter, Request};
@@ -72,6 +73,12 @@ pub(crate) fn run_thread(run: &mut dyn FnMut()) {
 pub(crate) fn owners(object: &Bound<'_, PyAny>) -> isize {
     // SAFETY: it is a live object, and this thread has the lock.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) }
+}
+
+/// Takes a socket that Python has given away by its number, as `socket.detach` does.
+pub(crate) fn given_away(number: i32) -> OwnedFd {
+    // SAFETY: `hansel.wsgi` passes only what `socket.detach` has returned, once, so nobody else will close it.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// Calls `call`, and lends `request` to `request_of_call` on this thread meanwhile.
