@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,10 @@ def test_who_holds_the_interpreter_does_not_hold_the_probes(served: Any) -> None
                 may_end_there.send(b".")
                 assert holding.recv(100).startswith(b"HTTP/1.1 200")
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
+            may_end_there.send(b".")
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(asking, 0)[1]) == 0
     assert begun.is_set()
