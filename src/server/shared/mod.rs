@@ -1,6 +1,7 @@
 //! The state that all threads of a server share.
 
 pub(crate) mod admission;
+pub(crate) mod corks;
 pub(crate) mod crew;
 pub(crate) mod disk;
 pub(crate) mod health;
@@ -29,6 +30,7 @@ use crate::scheduling::{self, Scheduling};
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::drop_queue::DropQueue;
+use crate::server::connection::gathered::Gathered;
 use crate::server::connection::link::Link;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
@@ -39,6 +41,7 @@ use crate::server::net::room::{Capacity, Room};
 use crate::{Application, IntoResponse, Request, Response};
 
 use admission::Admission;
+use corks::{Cork, Corks};
 use crew::{Crew, Order};
 use disk::DiskPlaces;
 use health::Health;
@@ -79,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
     pub(crate) runs: Runs,
+    pub(crate) corks: Corks<Gathered>,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -154,6 +158,7 @@ impl Shared {
             scheduling,
             watch: Watch::new(),
             runs: Runs::new(),
+            corks: Corks::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,
@@ -271,6 +276,14 @@ impl Shared {
             if other != index && cell.inbox.rouse() {
                 cell.wake();
             }
+        }
+    }
+
+    /// Has what a stream has left sent at the next tick of the watch.
+    pub(crate) fn send_later(&self, cork: &Arc<Cork<Gathered>>) {
+        if self.corks.list(cork) {
+            self.watch.look();
+            self.watch.look_closely();
         }
     }
 
