@@ -8,7 +8,7 @@ use std::io::{BufRead, Write};
 use std::thread;
 use std::time::Duration;
 
-use hansel::{Body, IntoResponse, Request, Response, Server, StatusCode};
+use hansel::{Body, Request, Response, Server, StatusCode};
 
 fn main() -> hansel::Result {
     Ok(Server::bind("127.0.0.1:8080")?.serve(respond)?)
@@ -18,8 +18,8 @@ fn respond(request: &Request) -> hansel::Result<Response> {
     match request.segment(0) {
         Some("events") => Ok(events(Duration::from_secs(1))),
         Some("file") => Ok(Response::new(Body::file(File::open("Cargo.toml")?)?)),
-        Some("upload") => count_lines(request).map(IntoResponse::into_response),
-        _ => Ok(StatusCode::NOT_FOUND.into_response()),
+        Some("upload") => count_lines(request).map(Response::new),
+        _ => Ok(Response::new(StatusCode::NOT_FOUND)),
     }
 }
 

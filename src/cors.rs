@@ -196,7 +196,7 @@ impl Cors {
 
     /// Returns the origin of a request, if it is allowed.
     fn allowed<'r>(&self, request: &'r Request) -> Option<&'r str> {
-        let origin = single(request, "Origin")?;
+        let origin = request.single_header("Origin").ok()??;
         let is_allowed = self.is_for_any
             || self.origins.iter().any(|known| known == origin)
             || self
@@ -220,12 +220,12 @@ impl Cors {
     fn preflight(&self, request: &Request, methods: &MethodSet) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         response.set_header("Access-Control-Allow-Methods", methods.allow().to_string());
-        match single(request, "Access-Control-Request-Headers") {
+        match request.single_header("Access-Control-Request-Headers") {
             // `*` would not count in requests with credentials, and would leave Authorization out.
-            Some(wished) if self.takes_any_header && is_list_of_names(wished) => {
+            Ok(Some(wished)) if self.takes_any_header && is_list_of_names(wished) => {
                 response.set_header("Access-Control-Allow-Headers", wished);
             }
-            Some(_) if !self.headers.is_empty() => {
+            Ok(Some(_)) if !self.headers.is_empty() => {
                 response.set_header("Access-Control-Allow-Headers", self.headers.join(", "));
             }
             _ => {}
@@ -250,18 +250,6 @@ impl fmt::Debug for Cors {
 /// Returns true for the question of a browser whether it may send another request.
 fn is_preflight(request: &Request) -> bool {
     *request.method() == Method::OPTIONS && request.header("Access-Control-Request-Method").is_some()
-}
-
-/// Returns the value of a header that is there once.
-fn single<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
-    let mut lines = request
-        .headers()
-        .filter(|(header, _)| header.eq_ignore_ascii_case(name));
-    let (_, value) = lines.next()?;
-    if lines.next().is_some() {
-        return None;
-    }
-    std::str::from_utf8(value).ok()
 }
 
 /// Returns an origin as browsers write it: in small letters, and without the port that its scheme has anyway.

@@ -284,8 +284,8 @@ pub use dispatch::Query;
 pub use dispatch::regex;
 #[doc(inline)]
 pub use dispatch::{
-    Chain, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits, Routes, State,
-    Verbs, mount,
+    Chain, ClientDeadline, Extension, FromRequest, Hooks, LimitExtremes, Methods, Registry, Resource, RouteLimits,
+    Routes, State, Verbs, mount,
 };
 #[cfg(feature = "etags")]
 pub use etags::ETags;
@@ -301,7 +301,9 @@ pub use pace::{blocking, paced, queueing};
 pub use problem::{problem_details, problem_details_by_accept};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimit;
-pub use request::{BodyError, BodyReader, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust};
+pub use request::{
+    BodyError, BodyReader, HeaderError, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust,
+};
 pub use response::{
     Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };

@@ -29,6 +29,7 @@ const MEDIA_TYPE: &str = "application/problem+json";
 /// | `title`, `status` | the status |
 /// | `detail` | the text of the response, if it says more than the status |
 /// | `request_id` | what the request is called in the log, if its head was whole |
+/// | others | what `Error::with_member` has added, which can also replace all of these but `status` |
 ///
 /// The detail never contains the text of a panic, or of an error that a handler passed on by `?`: these are in the log,
 /// with the id.
@@ -72,23 +73,47 @@ fn is_plain_error(response: &Response) -> bool {
 
 #[cold]
 fn convert(seen: &Seen<'_>, response: &mut Response) {
-    let status = response.status();
-    let mut json = Vec::from(&br#"{"type":"about:blank","title":"#[..]);
-    let title = reason(status);
-    write_json(if title.is_empty() { "Error" } else { title }.as_bytes(), &mut json);
-    json.extend_from_slice(br#","status":"#);
-    json.extend_from_slice(status.as_str().as_bytes());
-    if let Some(detail) = detail(seen, response) {
-        json.extend_from_slice(br#","detail":"#);
-        write_json(detail.as_bytes(), &mut json);
-    }
-    if let Some(request) = seen.request() {
-        json.extend_from_slice(br#","request_id":"#);
-        write_json(request.id().to_string().as_bytes(), &mut json);
-    }
-    json.push(b'}');
+    let json = object(seen, response);
     response.set_body(json);
     response.set_header("Content-Type", MEDIA_TYPE);
+}
+
+/// Returns the JSON of a problem: what every problem says, and the members of the error's own.
+fn object(seen: &Seen<'_>, response: &Response) -> Vec<u8> {
+    let status = response.status();
+    let title = if reason(status).is_empty() {
+        "Error"
+    } else {
+        reason(status)
+    };
+    let mut members = vec![
+        ("type", string("about:blank")),
+        ("title", string(title)),
+        ("status", status.as_str().into()),
+    ];
+    members.extend(detail(seen, response).map(|detail| ("detail", string(detail))));
+    members.extend(
+        seen.request()
+            .map(|request| ("request_id", string(&request.id().to_string()))),
+    );
+    for own in response.members() {
+        match members.iter_mut().find(|(name, _)| *name == own.name) {
+            Some(("status", _)) => {}
+            Some((_, json)) => json.clone_from(&own.json),
+            None => members.push((&own.name, own.json.clone())),
+        }
+    }
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, json)| [&string(name)[..], b":", json].concat())
+        .collect();
+    [b"{", &members.join(&b',')[..], b"}"].concat()
+}
+
+fn string(text: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    write_json(text.as_bytes(), &mut json);
+    json
 }
 
 /// Returns the text of a response besides its status.
@@ -194,5 +219,37 @@ mod tests {
             assert_eq!(prefers_json(&request), expected, "{accept}");
         }
         assert!(prefers_json(&Request::get("/")));
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn members_of_an_error_replace_the_defaults_and_come_after_them() {
+        use crate::{App, Error, Routes, StatusCode, problem_details, test::Client};
+        let routes = Routes::new().get("/", || -> crate::Result {
+            Err(Error::new(StatusCode::CONFLICT, "taken")
+                .with_member("name", "Gretel")
+                .with_member("title", "Name is taken")
+                .with_member("status", 200)
+                .with_member("name", ["Hansel", "Gretel"]))
+        });
+        let response = Client::new(App::new(routes).respond(problem_details())).get("/");
+        let told = response.text();
+        let (before, after) = told.split_once(r#""request_id""#).unwrap();
+        assert_eq!(
+            before,
+            r#"{"type":"about:blank","title":"Name is taken","status":409,"detail":"taken","#
+        );
+        assert!(after.ends_with(r#","name":["Hansel","Gretel"]}"#), "{after}");
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn a_member_that_cannot_be_json_is_an_error_of_the_program() {
+        use crate::{Error, StatusCode};
+        let pairs = std::collections::HashMap::from([([1, 2], 3)]);
+        let mut response = Response::new(Error::new(StatusCode::CONFLICT, "taken").with_member("pairs", pairs));
+        let logged = response.report_fault(None).unwrap();
+        assert!(logged.contains("problem.rs"), "{logged}");
+        assert_eq!(response.status(), 500);
     }
 }

@@ -65,10 +65,16 @@ impl SecurityHeaders {
         self.with(CONTENT_SECURITY_POLICY, policy).without(FRAME_OPTIONS)
     }
 
-    /// Sets for how long browsers refuse clear text: for the host, and for all below it if `with_subdomains`.
-    pub fn transport_security(mut self, age: Duration, with_subdomains: bool) -> SecurityHeaders {
-        let below = if with_subdomains { "; includeSubDomains" } else { "" };
-        self.transport_security = Some(format!("max-age={}{below}", age.as_secs()));
+    /// Sets for how long browsers refuse clear text from this host.
+    pub fn transport_security(mut self, age: Duration) -> SecurityHeaders {
+        self.transport_security = Some(format!("max-age={}", age.as_secs()));
+        self
+    }
+
+    /// Sets for how long browsers refuse clear text from this host and from all hosts below it, such as `intranet.a.example`
+    /// below `a.example`. They must all speak https: browsers do not go back before the time is over.
+    pub fn transport_security_of_subdomains(mut self, age: Duration) -> SecurityHeaders {
+        self.transport_security = Some(format!("max-age={}; includeSubDomains", age.as_secs()));
         self
     }
 
@@ -189,15 +195,25 @@ mod tests {
 
     #[test]
     fn clear_text_is_forbidden_only_where_there_is_none() {
-        let headers = SecurityHeaders::new().transport_security(Duration::from_secs(60), true);
-        let of = |is_secure: bool| {
+        let of = |headers: &SecurityHeaders, is_secure: bool| {
             let mut request = Request::get("/");
             request.is_secure = is_secure;
             let mut response = Response::new("");
             headers.add(Some(&request), &mut response);
             response.header("Strict-Transport-Security").map(str::to_owned)
         };
-        assert_eq!(of(true).as_deref(), Some("max-age=60; includeSubDomains"));
-        assert_eq!(of(false), None);
+        let minute = Duration::from_secs(60);
+        for (headers, expected) in [
+            (SecurityHeaders::new(), Some("max-age=31536000")),
+            (SecurityHeaders::new().transport_security(minute), Some("max-age=60")),
+            (
+                SecurityHeaders::new().transport_security_of_subdomains(minute),
+                Some("max-age=60; includeSubDomains"),
+            ),
+            (SecurityHeaders::new().without_transport_security(), None),
+        ] {
+            assert_eq!(of(&headers, true).as_deref(), expected);
+            assert_eq!(of(&headers, false), None);
+        }
     }
 }

@@ -12,9 +12,9 @@ use hansel::dispatch::{
 use hansel::test::{Client, Stream};
 use hansel::{
     AccessLog, App, Application, Body, BodyError, BodyReader, BodyWriter, Counter, Drained, Error, Gauge, GaugeFn,
-    Handle, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, OwnedBody, Pairs,
-    Refusal, Request, RequestId, Response, ResponseWriter, RunningHandler, Seen, Segments, Server, Slashes, Trust,
-    test,
+    Handle, HeaderError, Histogram, Html, InvalidField, InvalidRequest, Limits, Listener, Metrics, Origin, OwnedBody,
+    Pairs, Refusal, Request, RequestId, Response, ResponseWriter, RunningHandler, Seen, Segments, Server, Slashes,
+    Trust, test,
 };
 
 fn is_debug<T: Debug>() {}
@@ -64,9 +64,12 @@ fn types_keep_their_traits() {
     );
     all!(is_hash: BodyError, Drained, Html<&str>, InvalidRequest, Limits, RequestId<'_>, Slashes);
     all!(is_display: Drained, Limits, Map, MethodSet, RequestId<'_>, Server, Trail, TrailCrumb, Trust, Why<'_>);
-    all!(is_error: BodyError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
+    all!(is_error: BodyError, HeaderError, InvalidField, InvalidRequest, Miss, Refusal, UrlError);
     // These are used as trait objects.
     all!(is_debug: Option<fn(&dyn Application, &dyn Dispatch, &dyn Observer)>);
+    all!(is_clone: HeaderError);
+    all!(is_eq: HeaderError);
+    all!(is_hash: HeaderError);
     all!(is_debug: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler, Seen<'_>);
     all!(is_send: Listener, Origin, OwnedBody, ResponseWriter, RunningHandler);
     all!(is_sync: Listener, RunningHandler);
@@ -75,11 +78,11 @@ fn types_keep_their_traits() {
     all!(is_send: Extension<u8>, Needs);
     all!(is_sync: Extension<u8>, Needs);
     all!(is_clone: Extension<Server>, Needs);
-    all!(is_debug: LimitExtremes, RouteLimits);
-    all!(is_send: LimitExtremes, RouteLimits);
-    all!(is_sync: LimitExtremes, RouteLimits);
-    all!(is_clone: LimitExtremes, RouteLimits);
-    all!(is_eq: LimitExtremes, RouteLimits);
+    all!(is_debug: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_send: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_sync: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_clone: hansel::ClientDeadline, LimitExtremes, RouteLimits);
+    all!(is_eq: hansel::ClientDeadline, LimitExtremes, RouteLimits);
     #[cfg(feature = "compression")]
     {
         all!(is_debug: hansel::Compression, hansel::Decompression);

@@ -122,14 +122,11 @@ enum Credentials<'r> {
 impl<'r> Credentials<'r> {
     /// Reads the header Authorization.
     fn of(request: &'r Request, scheme: &str) -> Credentials<'r> {
-        let is_authorization = |(name, _): &(&str, &[u8])| name.eq_ignore_ascii_case("Authorization");
-        let mut lines = request.headers().filter(is_authorization);
-        let Some((_, value)) = lines.next() else {
-            return Credentials::None;
-        };
         // RFC 9110 §11.6.2: the field is no list, so it comes once.
-        let (None, Ok(value)) = (lines.next(), std::str::from_utf8(value)) else {
-            return Credentials::Malformed;
+        let value = match request.single_header("Authorization") {
+            Ok(Some(value)) => value,
+            Ok(None) => return Credentials::None,
+            Err(_) => return Credentials::Malformed,
         };
         // RFC 9110 §11.4: "credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]"; §11.1: the scheme is
         // "case-insensitive".

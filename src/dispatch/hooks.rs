@@ -386,7 +386,7 @@ fn leave(id: HookId, out: Out, reply: Reply, walk: &mut Walk<'_>) -> Reply {
         if let Some(response) = walk.response_mut() {
             out.run(request, response);
         }
-    } else if walk.keeps_refusals() {
+    } else if walk.purpose().keeps_refusals() {
         walk.runs().defer(id, out);
     }
     reply
@@ -405,7 +405,7 @@ impl Dispatch for Inside<'_> {
         };
         let inside = Inside { hooks, ..*self };
         match hook {
-            Hook::Before(..) | Hook::Wrap(..) if !walk.runs_hooks() => inside.dispatch(walk),
+            Hook::Before(..) | Hook::Wrap(..) if !walk.purpose().runs_hooks() => inside.dispatch(walk),
             Hook::Before(id, name, hook) => match run_once(*id, walk, |request| hook(request)) {
                 Some(response) => walk.stop("Hooks", name, response),
                 None => inside.dispatch(walk),
@@ -419,7 +419,9 @@ impl Dispatch for Inside<'_> {
                 leave(*id, Out::Every(Arc::clone(hook)), reply, walk)
             }
             // A survey only collects methods: there is no response to run it with.
-            Hook::Wrap(id, _) if walk.is_survey() && walk.runs().passed(*id).is_none() => inside.dispatch(walk),
+            Hook::Wrap(id, _) if walk.purpose().is_survey() && walk.runs().passed(*id).is_none() => {
+                inside.dispatch(walk)
+            }
             Hook::Wrap(id, hook) => {
                 let mut out = None;
                 let _: Option<Response> = run_once(*id, walk, |request| {
@@ -435,7 +437,7 @@ impl Dispatch for Inside<'_> {
                 }
             }
             Hook::Around(hook) => hook(walk, &inside),
-            Hook::Respond(_) if !walk.keeps_refusals() => inside.dispatch(walk),
+            Hook::Respond(_) if !walk.purpose().keeps_refusals() => inside.dispatch(walk),
             Hook::Respond(subtree) => {
                 walk.request().enter_subtree(subtree);
                 let reply = inside.dispatch(walk);

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use super::ClientDeadline;
 use crate::request::Allowed;
 use crate::seconds::Seconds;
+
+/// The shortest time after which a client that sets its deadline is looked at, as long as the route is unknown.
+const SOONEST_OF_CLIENTS: Duration = Duration::from_millis(10);
 
 /// Limits of a route, or of everything below a mount or behind [`Hooks`](crate::Hooks): larger or smaller than the
 /// [`Limits`](crate::Limits) of the server.
@@ -39,6 +43,7 @@ use crate::seconds::Seconds;
 /// |---|---|---|
 /// | [`body`](RouteLimits::body) | 413 | the innermost counts |
 /// | [`deadline`](RouteLimits::deadline) | 503, as with [`Limits::handler`](field@crate::Limits::handler) | the innermost counts |
+/// | [`client_deadline`](RouteLimits::client_deadline) | 503, as with `deadline`; 400 if it is malformed | the innermost counts |
 /// | [`concurrency`](RouteLimits::concurrency) | 503 with Retry-After | each bounds what is in it |
 ///
 /// What no level sets is the server's. A request is refused where it reaches an endpoint, before the endpoint is
@@ -66,6 +71,7 @@ use crate::seconds::Seconds;
 pub struct RouteLimits {
     body: Option<u64>,
     deadline: Option<Option<Duration>>,
+    client_deadline: Option<ClientDeadline>,
     concurrency: Option<Arc<Concurrency>>,
 }
 
@@ -90,6 +96,22 @@ impl RouteLimits {
         self
     }
 
+    /// Lets clients shorten the deadline by a header. Whatever they say, they never lengthen it.
+    ///
+    /// ```
+    /// use hansel::{ClientDeadline, Hooks, RouteLimits, Routes};
+    /// use std::time::Duration;
+    ///
+    /// let limits = RouteLimits::new()
+    ///     .deadline(Duration::from_secs(10))
+    ///     .client_deadline(ClientDeadline::seconds("Request-Timeout"));
+    /// let hooks = Hooks::on(Routes::new().get("/", || "Hello")).limits(limits);
+    /// ```
+    pub fn client_deadline(mut self, deadline: ClientDeadline) -> RouteLimits {
+        self.client_deadline = Some(deadline);
+        self
+    }
+
     /// Sets how many requests may be handled at once. One more gets 503 at once: it never waits.
     ///
     /// A request counts from the call of its handler to the response, or until the response's stream has ended. A
@@ -103,7 +125,8 @@ impl RouteLimits {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_none() && self.deadline.is_none() && self.concurrency.is_none()
+        let has_deadline = self.deadline.is_some() || self.client_deadline.is_some();
+        self.body.is_none() && !has_deadline && self.concurrency.is_none()
     }
 
     pub(super) fn body_bytes(&self) -> Option<u64> {
@@ -117,6 +140,11 @@ impl RouteLimits {
         })
     }
 
+    /// Returns the header by which clients shorten the deadline.
+    pub(super) fn of_clients(&self) -> Option<&ClientDeadline> {
+        self.client_deadline.as_ref()
+    }
+
     pub(super) fn concurrent(&self) -> Option<&Arc<Concurrency>> {
         self.concurrency.as_ref()
     }
@@ -126,10 +154,12 @@ impl RouteLimits {
         let RouteLimits {
             body,
             deadline,
+            client_deadline,
             concurrency,
         } = other;
         self.body = body.or(self.body);
         self.deadline = deadline.or(self.deadline);
+        self.client_deadline = client_deadline.or(self.client_deadline.take());
         self.concurrency = concurrency.or(self.concurrency.take());
     }
 
@@ -142,6 +172,11 @@ impl RouteLimits {
         RouteLimits {
             body: self.body.or(outer.body),
             deadline: self.deadline.or(outer.deadline),
+            client_deadline: self
+                .client_deadline
+                .as_ref()
+                .or(outer.client_deadline.as_ref())
+                .cloned(),
             concurrency: smaller.cloned(),
         }
     }
@@ -159,6 +194,9 @@ impl fmt::Display for RouteLimits {
             Some(Some(time)) => write!(f, "{}within {}", next(), Seconds(time))?,
             Some(None) => write!(f, "{}no deadline", next())?,
             None => {}
+        }
+        if let Some(deadline) = &self.client_deadline {
+            write!(f, "{}within `{}`", next(), deadline.name())?;
         }
         if let Some(concurrency) = &self.concurrency {
             write!(f, "{}{} at once", next(), concurrency.most)?;
@@ -181,7 +219,8 @@ impl fmt::Display for RouteLimits {
 pub struct LimitExtremes {
     /// The smallest and the largest limit of a body, if any is set.
     pub body: Option<RangeInclusive<u64>>,
-    /// The shortest deadline, if any is set; [`Duration::MAX`] if none of them ever passes.
+    /// The shortest deadline, if any is set; [`Duration::MAX`] if none of them ever passes. Where clients set theirs it is
+    /// 10 ms or less, by which a shorter one may be late if its hooks take that long.
     pub deadline: Option<Duration>,
 }
 
@@ -191,6 +230,12 @@ impl LimitExtremes {
             body: limits.body.map(|body| body..=body),
             deadline: limits.deadline.map(|deadline| deadline.unwrap_or(Duration::MAX)),
         });
+        if limits.client_deadline.is_some() {
+            self.merge(&LimitExtremes {
+                body: None,
+                deadline: Some(SOONEST_OF_CLIENTS),
+            });
+        }
     }
 
     pub(super) fn merge(&mut self, other: &LimitExtremes) {
@@ -301,10 +346,24 @@ mod tests {
                 RouteLimits::new().deadline(seconds(600)).body(1).concurrency(1),
                 "body 1 bytes, within 600s, 1 at once",
             ),
+            (
+                RouteLimits::new().client_deadline(ClientDeadline::seconds("Request-Timeout")),
+                "within `Request-Timeout`",
+            ),
         ] {
             assert_eq!(limits.to_string(), text);
             assert_eq!(limits.is_empty(), text.is_empty());
         }
+    }
+
+    #[test]
+    fn where_clients_set_deadlines_the_server_looks_soon_however_long_the_route_has() {
+        let mut extremes = LimitExtremes::default();
+        extremes.add(&RouteLimits::new().deadline(None));
+        assert_eq!(extremes.deadline, Some(Duration::MAX));
+        extremes.add(&RouteLimits::new().client_deadline(ClientDeadline::seconds("X-Wait")));
+        assert_eq!(extremes.deadline, Some(SOONEST_OF_CLIENTS));
+        assert_eq!(extremes.body, None);
     }
 
     #[test]
@@ -313,6 +372,12 @@ mod tests {
         let inner = RouteLimits::new().body(20).concurrency(5);
         let both = inner.within(&outer);
         assert_eq!(both, RouteLimits::new().body(20).deadline(None).concurrency(2));
+        let client = |name: &str| RouteLimits::new().client_deadline(ClientDeadline::seconds(name));
+        assert_eq!(client("X-In").within(&client("X-Out")), client("X-In"));
+        assert_eq!(
+            inner.within(&client("X-Out")).client_deadline,
+            client("X-Out").client_deadline
+        );
         assert_eq!(
             outer.within(&inner),
             RouteLimits::new().body(10).deadline(None).concurrency(2)

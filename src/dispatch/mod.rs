@@ -42,12 +42,12 @@
 mod arguments;
 mod by_method;
 mod chain;
+mod client_deadline;
 mod crumb;
 mod extract;
 mod handler;
 mod hook_runs;
 mod hooks;
-mod in_force;
 mod into_dispatch;
 mod kept;
 mod limits;
@@ -70,6 +70,7 @@ use std::sync::Arc;
 
 pub use arguments::Argument;
 pub use chain::Chain;
+pub use client_deadline::ClientDeadline;
 pub(crate) use crumb::Both;
 pub use crumb::{Crumb, Decision, Observer, Why};
 pub use extract::*;

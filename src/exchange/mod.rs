@@ -31,7 +31,7 @@ use crate::seen::{ResponseHook, show};
 pub(crate) use early::Beginning;
 pub(crate) use early::{EarlyEnd, EarlyResponse};
 pub(crate) use live::{Coming, LiveInput};
-pub(crate) use payload::{Payload, Source, Written, pour};
+pub(crate) use payload::{Logged, Payload, Source, Subscribed, Written, pour};
 pub(crate) use pool::Pool;
 pub(crate) use reading::Incoming;
 
@@ -549,9 +549,14 @@ impl Exchange {
             Kind::File(part) => Payload::File(*part, None),
             Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
             Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
+            Kind::Pushed(subscription) => Payload::Pushed(Box::new(Subscribed {
+                subscription: *subscription,
+                is_chunked,
+                on_done: None,
+                logged: None,
+            })),
             // It is sent already.
             Kind::Early(_) => Payload::None,
-            Kind::Pushed(subscription) => Payload::Pushed(subscription, is_chunked, None),
         };
         if let Some(on_done) = response.body.on_done.take() {
             payload.tell(on_done);

@@ -2,11 +2,12 @@
 
 use std::borrow::BorrowMut;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hansel_proto::chunk;
 
 use super::COPIED;
+use crate::request::RequestCopy;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 use crate::topic::Subscription;
 
@@ -23,8 +24,24 @@ pub(crate) enum Payload {
     File(FilePart, Option<Box<OnDone>>),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
-    /// What is sent to a topic; and whether in chunks.
-    Pushed(Box<Subscription>, bool, Option<Box<OnDone>>),
+    /// What is sent to a topic.
+    Pushed(Box<Subscribed>),
+}
+
+/// A subscription whose head is made.
+pub(crate) struct Subscribed {
+    pub(crate) subscription: Subscription,
+    pub(crate) is_chunked: bool,
+    pub(crate) on_done: Option<Box<OnDone>>,
+    /// What is told of it when it ends, if somebody wants to know.
+    pub(crate) logged: Option<Box<Logged>>,
+}
+
+/// What an access log tells of a response that ends long after its request is forgotten.
+pub(crate) struct Logged {
+    pub(crate) request: RequestCopy,
+    pub(crate) status: u16,
+    pub(crate) since: Instant,
 }
 
 /// A source that is written while it is sent.
@@ -100,9 +117,8 @@ impl Payload {
     pub(super) fn tell(&mut self, hook: Box<OnDone>) {
         match self {
             Payload::None => hook.call(Done::Sent),
-            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) | Payload::Pushed(_, _, on_done) => {
-                *on_done = Some(hook);
-            }
+            Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
+            Payload::Pushed(pushed) => pushed.on_done = Some(hook),
             Payload::Source(source, _) => source.on_done = Some(hook),
         }
     }
@@ -116,7 +132,7 @@ impl Payload {
             Payload::File(_, on_done) => (on_done, false),
             Payload::Source(source, _) => (&mut source.on_done, true),
             // It may be the end of its topic, and of what the program has given to that.
-            Payload::Pushed(_, _, on_done) => (on_done, true),
+            Payload::Pushed(pushed) => (&mut pushed.on_done, true),
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);

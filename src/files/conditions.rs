@@ -2,7 +2,6 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::fields::{Only, only};
 use super::validators::Validators;
 use crate::Request;
 
@@ -40,10 +39,10 @@ pub(super) fn evaluate(request: &Request, current: &Validators) -> Outcome {
 
 /// Returns whether the range that is asked for is one of the current version: RFC 9110 §13.1.5.
 pub(super) fn is_range_current(request: &Request, current: &Validators) -> bool {
-    match only(request, "if-range") {
-        Only::Absent => true,
-        Only::Value(value) => current.is_strongly(value) || current.is_date_in_range(value),
-        Only::Several => false,
+    match request.single_header_bytes("if-range") {
+        Ok(None) => true,
+        Ok(Some(value)) => current.is_strongly(value) || current.is_date_in_range(value),
+        Err(_) => false,
     }
 }
 
@@ -54,9 +53,7 @@ fn is_unmodified_since(request: &Request, name: &'static str, current: &Validato
     // a valid HTTP-date, the field value has more than one member", and "if the resource does not have a modification
     // date available". §13.1.4 says the same of If-Unmodified-Since.
     let modified = current.modified()?;
-    let Only::Value(value) = only(request, name) else {
-        return None;
-    };
+    let value = request.single_header_bytes(name).ok()??;
     // What a client has got it usually sends back.
     if current.last_modified().is_some_and(|date| date.bytes() == value) {
         return Some(true);

@@ -27,6 +27,7 @@
 //! | with `Range` | 206 with one part or several, or 416. With `If-Range` the whole file if it is another by now |
 //! | with `Accept-Encoding` | a sibling `.br`, `.zst` or `.gz`, if [`precompressed`](Files::precompressed) |
 //! | for a directory | its `index.html`, or a [`listing`](Files::listing); without a slash at the end, 308 to the path with one |
+//! | for a page that is no file, from a browser | the [`fallback`](Files::fallback), if there is one |
 //! | for anything else | 404: the next part of a [`Chain`](crate::Chain) is asked |
 //!
 //! # What is never sent
@@ -36,7 +37,8 @@
 //! is. Names that begin with a dot are [hidden](Files::hidden), but for `/.well-known`. Only regular files are sent: a
 //! FIFO, a socket or a device is a 404, and nobody waits for it.
 //!
-//! What users have uploaded should be served from a host name of its own: a page among it could act for whoever opens it.
+//! What users have uploaded should be served from a host name of its own, or as [`downloads`](Files::downloads): a page among
+//! it could act for whoever opens it.
 //!
 //! # Speed
 //! A file is opened where the handler runs and is sent by the event loop, from what the system has in memory. What has
@@ -60,7 +62,7 @@ mod conditions;
 mod content_types;
 mod embedded;
 mod encodings;
-mod fields;
+mod fallback;
 mod listing;
 mod names;
 mod ranges;
@@ -86,6 +88,7 @@ pub use hansel_macros::embed_files as __embed_files;
 pub use source::Source;
 
 use encodings::{Coding, wanted};
+use fallback::is_for_page;
 use listing::{Listing, join, link};
 use respond::{Representation, respond};
 use source::{Absent, Found, Opened, Tree, find_named};
@@ -108,10 +111,14 @@ pub struct Files {
     name: String,
     methods: MethodSet,
     index: Option<String>,
+    /// The path of the page for paths that lead nowhere.
+    fallback: Option<String>,
     lists: bool,
     shows_hidden: bool,
     is_precompressed: bool,
     has_hashed_names: bool,
+    /// True if browsers save the files.
+    are_downloads: bool,
     /// The value of Cache-Control.
     cache_control: Option<Cow<'static, str>>,
     types: content_types::ContentTypes,
@@ -127,6 +134,8 @@ enum Place {
 enum Reached {
     /// A file, and its path below the tree.
     File(Opened, String),
+    /// The page for paths that lead nowhere.
+    Fallback(Opened, String),
     /// A directory that is to be listed, and its path.
     Listing(Option<File>, String),
     /// A directory without the slash at the end.
@@ -186,10 +195,12 @@ impl Files {
             name,
             methods: MethodSet::of(Method::GET),
             index: Some("index.html".to_owned()),
+            fallback: None,
             lists: false,
             shows_hidden: false,
             is_precompressed: false,
             has_hashed_names: false,
+            are_downloads: false,
             cache_control: Cache::default().control(),
             types: content_types::ContentTypes::default(),
         }
@@ -207,6 +218,51 @@ impl Files {
             panic!("`{name}` can't be the index of a directory: {refused}");
         }
         self.index = Some(name.to_owned()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// Serves this file, such as `index.html`, for paths that lead to no file: the page of an application that has its own
+    /// paths in the browser. So a link to such a path and a reload work.
+    ///
+    /// Only a browser that asks for a page gets it, which accepts `text/html` by name. For scripts, images and what scripts
+    /// load, and by other methods than GET, a file that is not there stays a 404. A [single file](Files::file) has none.
+    ///
+    /// ```no_run
+    /// use hansel::{Routes, files::Files};
+    ///
+    /// let routes = Routes::new()
+    ///     .get("/api/people", || "Gretel")
+    ///     .mount("/", Files::new("dist").hashed_names().fallback("index.html"));
+    /// ```
+    ///
+    /// # Panics
+    /// If it is not the path of a file as clients write it: names with a slash between, and no slash in front.
+    #[must_use]
+    #[track_caller]
+    pub fn fallback(mut self, path: &str) -> Files {
+        for (at, name) in path.split('/').enumerate() {
+            if let Err(refused) = names::check(name, at == 0, true) {
+                panic!("`{path}` can't be the page for other paths: {refused}");
+            }
+        }
+        self.fallback = Some(path.to_owned());
+        self
+    }
+
+    /// Makes browsers save each file under its name instead of showing it, by `Content-Disposition: attachment`. So nothing
+    /// in it acts as a page of this host.
+    ///
+    /// ```
+    /// use hansel::{files::Files, test::Client};
+    ///
+    /// let response = Client::new(Files::new("src").downloads()).get("/lib.rs");
+    /// assert_eq!(response.header("Content-Disposition"), Some("attachment; filename=\"lib.rs\""));
+    /// ```
+    ///
+    /// [`Response::set_download_name`] does so for any response, under any name.
+    #[must_use]
+    pub fn downloads(mut self) -> Files {
+        self.are_downloads = true;
         self
     }
 
@@ -318,8 +374,24 @@ impl Files {
         }
     }
 
-    /// Finds what the rest of a path leads to.
+    /// Finds what is sent for the rest of a path.
     fn reach(&self, walk: &Walk<'_>) -> Result<Reached, Cow<'static, str>> {
+        self.follow(walk)
+            .or_else(|why| self.fall_back(walk.request()).ok_or(why))
+    }
+
+    /// Finds the page for paths that lead nowhere, if the request is for a page.
+    fn fall_back(&self, request: &Request) -> Option<Reached> {
+        let path = self.fallback.as_deref().filter(|_| is_for_page(request))?;
+        match self.find(path) {
+            Ok(Found::File(file)) => Some(Reached::Fallback(file, path.to_owned())),
+            Ok(Found::Directory(_)) | Err(Absent::Missing(_)) => None,
+            Err(Absent::Failed(error)) => Some(Reached::Failed(error)),
+        }
+    }
+
+    /// Finds what the rest of a path leads to.
+    fn follow(&self, walk: &Walk<'_>) -> Result<Reached, Cow<'static, str>> {
         let (below, ends_with_slash) = match self.place {
             Place::Tree(_) => self.path(walk)?,
             Place::File(_) if walk.segments().is_empty() => (String::new(), false),
@@ -384,6 +456,11 @@ impl Files {
     fn finish(&self, request: &Request, reached: Reached) -> Response {
         match reached {
             Reached::File(file, below) => self.respond(request, file, &below),
+            Reached::Fallback(file, below) => {
+                let mut response = self.respond(request, file, &below);
+                response.vary_by("Accept");
+                response
+            }
             Reached::Listing(directory, below) => self.list(request, directory, &below),
             Reached::Moved(location) => Response::moved_permanently(location),
             Reached::Failed(error) => Error::from(error).into_response(),
@@ -421,7 +498,11 @@ impl Files {
             },
             is_negotiated: self.is_precompressed,
         };
-        respond(request, chosen)
+        let mut response = respond(request, chosen);
+        if self.are_downloads && response.status().is_success() {
+            response.set_download_name(name);
+        }
+        response
     }
 
     /// Returns the sibling of a file that the client likes best, or the file itself.

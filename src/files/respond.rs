@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::conditions::{Outcome, evaluate, is_range_current};
 use super::encodings::Coding;
-use super::fields::{Only, only};
 use super::ranges::{Asked, asked};
 use super::source::{Content, Opened};
 use super::validators::Validators;
@@ -40,8 +39,8 @@ pub(super) fn respond(request: &Request, chosen: Representation<'_>) -> Response
     }
     // RFC 9110 §14.2: "A server MUST ignore a Range header field received with a request method that is unrecognized or
     // for which range handling is not defined. For this specification, GET is the only method".
-    let asked = match only(request, "range") {
-        Only::Value(value) if is_get && is_range_current(request, &validators) => asked(value, chosen.file.len),
+    let asked = match request.single_header_bytes("range") {
+        Ok(Some(value)) if is_get && is_range_current(request, &validators) => asked(value, chosen.file.len),
         _ => Asked::Whole,
     };
     perform(chosen, &validators, asked)

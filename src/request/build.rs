@@ -98,6 +98,33 @@ impl Request {
         Request::new(Method::POST, target)
     }
 
+    /// Creates a PUT request for `target`.
+    ///
+    /// # Panics
+    /// Panics if [`new`](Request::new) does.
+    #[track_caller]
+    pub fn put(target: &str) -> Request {
+        Request::new(Method::PUT, target)
+    }
+
+    /// Creates a PATCH request for `target`.
+    ///
+    /// # Panics
+    /// Panics if [`new`](Request::new) does.
+    #[track_caller]
+    pub fn patch(target: &str) -> Request {
+        Request::new(Method::PATCH, target)
+    }
+
+    /// Creates a DELETE request for `target`.
+    ///
+    /// # Panics
+    /// Panics if [`new`](Request::new) does.
+    #[track_caller]
+    pub fn delete(target: &str) -> Request {
+        Request::new(Method::DELETE, target)
+    }
+
     /// Adds a header. A second `Host` replaces the first.
     ///
     /// # Panics
@@ -129,6 +156,29 @@ impl Request {
         self.body.collected = body.into();
         self.body.content = Content::Collected;
         self
+    }
+
+    /// Sets the body to the JSON of a value, and the Content-Type to `application/json`.
+    ///
+    /// Requires the feature `json`.
+    ///
+    /// # Panics
+    /// If the value can't be JSON, such as a map whose keys are no text.
+    ///
+    /// ```
+    /// use hansel::{Json, Request, Routes, test::Client};
+    ///
+    /// let client = Client::new(Routes::new().put("/sum", |Json(numbers): Json<Vec<u32>>| numbers.iter().sum::<u32>().to_string()));
+    /// assert_eq!(client.send(Request::put("/sum").with_json([1, 2, 3])).text(), "6");
+    /// ```
+    #[cfg(feature = "json")]
+    #[track_caller]
+    #[must_use]
+    pub fn with_json(self, value: impl serde::Serialize) -> Request {
+        match serde_json::to_vec(&value) {
+            Ok(json) => self.with_header("Content-Type", "application/json").with_body(json),
+            Err(error) => panic!("can't build a request with this value as its JSON: {error}"),
+        }
     }
 
     /// Writes a head from its parts and parses it. The body is not framed: it is just attached.
@@ -240,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_built_request_reads_like_one_that_arrived() {
-        let request = Request::new(Method::PUT, "/a/b%20c?x=1")
+        let request = Request::put("/a/b%20c?x=1")
             .with_header("Host", "example.org")
             .with_header("X-Two", "2")
             .with_body("content");

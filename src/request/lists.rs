@@ -3,7 +3,7 @@
 use super::Request;
 
 /// Returns the values of all field lines with that name, in order.
-pub(super) fn lines<'r>(request: &'r Request, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
+pub(super) fn lines<'r, 'n>(request: &'r Request, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
     let lines = request
         .headers()
         .filter(move |(field, _)| field.eq_ignore_ascii_case(name));

@@ -18,6 +18,7 @@ mod owned_body;
 mod path;
 mod query;
 mod rfc7239;
+mod single;
 #[cfg(test)]
 pub(crate) mod steps;
 mod trust;
@@ -44,7 +45,7 @@ pub(crate) use copy::RequestCopy;
 pub(crate) use early::{EarlyCall, EarlyWay};
 pub(crate) use entered::{Entered, Subtree};
 pub(crate) use forwarded::Relayed;
-pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch};
+pub(crate) use handler_time::{Allowed, HandlerTime, HandlerWatch, TimeLimits};
 pub use id::RequestId;
 pub(crate) use id::after_fork;
 use innermost::{Innermost, Outer};
@@ -53,6 +54,7 @@ pub use owned_body::OwnedBody;
 pub use path::Segments;
 pub(crate) use path::{BadPath, DecodedPath, segment_len};
 pub use query::Pairs;
+pub use single::HeaderError;
 pub use trust::Trust;
 
 /// A request: its head, its body, its client, and the values that hooks have set on it.
@@ -178,6 +180,24 @@ impl Request {
     /// Returns the value of the first header of that name, in any case.
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         self.head.field(self.head_and_body(), name)
+    }
+
+    /// Returns the value of a header that may come only once, in any case, or `None` if it does not come.
+    ///
+    /// Use it for whatever decides about access or meaning: of two values, a proxy in front may have read the other one.
+    ///
+    /// # Errors
+    /// Returns an error, whose response is 400, if the header comes more than once or is not UTF-8.
+    pub fn single_header(&self, name: &str) -> Result<Option<&str>, HeaderError> {
+        single::single_text(self, name)
+    }
+
+    /// Returns the value of a header that may come only once as octets, which may be no text.
+    ///
+    /// # Errors
+    /// Returns an error, whose response is 400, if the header comes more than once.
+    pub fn single_header_bytes(&self, name: &str) -> Result<Option<&[u8]>, HeaderError> {
+        single::single(self, name)
     }
 
     /// Returns the names and values of all headers as they were sent, in order.
@@ -539,14 +559,14 @@ impl Request {
     }
 
     /// Returns how long the handler may take.
-    pub(crate) fn allowed(&self) -> Allowed {
-        self.handler_time.as_ref().map_or(Allowed::Server, HandlerTime::get)
+    pub(crate) fn time_limits(&self) -> TimeLimits {
+        self.handler_time.as_ref().map(HandlerTime::get).unwrap_or_default()
     }
 
     /// Sets how long the handler may take, counted from its beginning.
-    pub(crate) fn allow(&self, allowed: Allowed) {
+    pub(crate) fn limit_time(&self, limits: TimeLimits) {
         if let Some(time) = &self.handler_time {
-            time.set(allowed);
+            time.set(limits);
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 
+use hansel_proto::FieldBlock;
 use http::StatusCode;
 
-use super::{IntoResponse, Response, chain, status_text};
-use crate::BodyError;
+use super::rare::Rare;
+use super::{Body, IntoResponse, Response, chain, reason, status_text};
+use crate::{BodyError, HeaderError};
 
 /// The result of a handler that can fail, which can use `?` with any error.
 ///
@@ -35,8 +38,8 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Any error that a handler passes on with `?`. The response is 500, and the error is logged, not sent.
 ///
-/// A [`BodyError`], and an error from [`Error::new`], have a status of their own; then the response has that status and the
-/// text of the error.
+/// A [`BodyError`], a [`HeaderError`], and an error from [`Error::new`] have a status of their own; then the response has
+/// that status and the text of the error.
 ///
 /// It does not implement [`std::error::Error`], because it is converted from every type that does. Where only an
 /// [`io::Error`] passes, as through [`io::copy`], it can be one meanwhile, and comes back by `?` with its status.
@@ -54,6 +57,9 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 pub struct Error {
     status: StatusCode,
     source: Source,
+    /// The response's.
+    fields: FieldBlock,
+    rare: Option<Box<Rare>>,
 }
 
 enum Source {
@@ -66,10 +72,76 @@ enum Source {
 impl Error {
     /// Creates an error with a status and a text for the client.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Error {
+        Error::of(status, Source::Message(message.into()))
+    }
+
+    fn of(status: StatusCode, source: Source) -> Error {
         Error {
             status,
-            source: Source::Message(message.into()),
+            source,
+            fields: FieldBlock::new(),
+            rare: None,
         }
+    }
+
+    /// Sets a header of the response, as [`Response::set_header`] does.
+    ///
+    /// ```
+    /// use hansel::{Error, Response, StatusCode};
+    ///
+    /// fn bake() -> hansel::Result<&'static str> {
+    ///     Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "the oven is full").with_header("Retry-After", "600"))
+    /// }
+    ///
+    /// assert_eq!(Response::new(bake()).header("Retry-After"), Some("600"));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Error {
+        if let Err(error) = self.fields.set(name.as_ref(), value.as_ref()) {
+            Rare::note_unsendable(&mut self.rare, error.into(), Location::caller());
+        }
+        self
+    }
+
+    /// Adds a member to the JSON that [`problem_details`](crate::problem_details) makes of the error (RFC 9457 §3.2), for
+    /// programs to read: a mistake for each field of a form, say. Where errors are sent as text, it is not sent.
+    ///
+    /// A later member replaces an earlier one of the same name. `type`, `title`, `detail` and `request_id` replace what is
+    /// there by default; `status` is always the status of the response. A value that can't be JSON makes the response a 500,
+    /// as an [invalid header](Response::set_header) does.
+    ///
+    /// Requires the feature `json`.
+    ///
+    /// ```
+    /// use hansel::{App, Error, Routes, StatusCode, problem_details, test::Client};
+    ///
+    /// fn withdraw() -> hansel::Result {
+    ///     Err(Error::new(StatusCode::CONFLICT, "not enough money")
+    ///         .with_member("type", "https://bank.example/problems/no-money")
+    ///         .with_member("balance", 30))
+    /// }
+    ///
+    /// let app = App::new(Routes::new().post("/withdrawals", withdraw)).respond(problem_details());
+    /// let problem: serde_json::Value = Client::new(app).post("/withdrawals", "").json();
+    /// assert_eq!(problem["type"], "https://bank.example/problems/no-money");
+    /// assert_eq!(problem["detail"], "not enough money");
+    /// assert_eq!(problem["balance"], 30);
+    /// ```
+    #[cfg(feature = "json")]
+    #[must_use]
+    #[track_caller]
+    pub fn with_member(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Error {
+        let name = name.into();
+        match serde_json::to_vec(&value) {
+            Ok(json) => {
+                let members = &mut self.rare.get_or_insert_default().members;
+                members.retain(|member| member.name != name);
+                members.push(super::Member { name, json });
+            }
+            Err(error) => Rare::note_unsendable(&mut self.rare, error.into(), Location::caller()),
+        }
+        self
     }
 
     /// Returns the status of the response that it becomes.
@@ -105,12 +177,12 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
         if let Some(body) = body_error(&*error) {
             return Error::new(body.status(), body.to_string());
         }
+        if let Some(header) = error.downcast_ref::<HeaderError>() {
+            return Error::new(header.status(), header.to_string());
+        }
         match carried(error) {
             Ok(error) => error,
-            Err(error) => Error {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                source: Source::Internal(error),
-            },
+            Err(error) => Error::of(StatusCode::INTERNAL_SERVER_ERROR, Source::Internal(error)),
         }
     }
 }
@@ -186,9 +258,19 @@ fn body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        match self.source {
-            Source::Message(message) => Response::new(message).with_status(self.status),
-            Source::Internal(error) => self.status.into_response().with_failure(error),
+        let (body, failure) = match self.source {
+            Source::Message(message) => (Body::from(message), None),
+            Source::Internal(error) => (Body::from(reason(self.status)), Some(error)),
+        };
+        let response = Response {
+            status: self.status,
+            fields: self.fields,
+            rare: self.rare,
+            ..Response::of(body)
+        };
+        match failure {
+            Some(error) => response.with_failure(error),
+            None => response,
         }
     }
 }
@@ -248,6 +330,30 @@ mod tests {
         assert_eq!(response.body().bytes(), Some(&b"Internal Server Error"[..]));
         let other = Error::from(io::Error::other("disk on fire"));
         assert_eq!(other.to_string(), "disk on fire");
+    }
+
+    #[test]
+    fn an_error_keeps_its_headers_within_an_io_error() {
+        let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, "later").with_header("Retry-After", "7");
+        let response = Error::from(io::Error::from(error)).into_response();
+        assert_eq!(response.header("Retry-After"), Some("7"));
+        let internal = Error::from("disk on fire")
+            .with_header("Retry-After", "8")
+            .into_response();
+        assert_eq!(
+            (internal.status().as_u16(), internal.header("Retry-After")),
+            (500, Some("8"))
+        );
+        assert_eq!(internal.body().bytes(), Some(&b"Internal Server Error"[..]));
+    }
+
+    #[test]
+    fn an_invalid_header_of_an_error_is_never_sent() {
+        let error = Error::new(StatusCode::CONFLICT, "taken").with_header("X-Name", "a\r\nInjected: 1");
+        let mut response = error.into_response();
+        let logged = response.report_fault(None).unwrap();
+        assert!(logged.contains("X-Name") && logged.contains("error.rs"), "{logged}");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     #[test]

@@ -3,7 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsFd;
 use std::vec;
+
+/// The number of bytes for which one that is in memory speaks.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PROBED: u64 = 128 * 1024;
 
 /// A number of bytes of a file, from a position on; or several such parts, with text around them.
 ///
@@ -126,16 +132,18 @@ impl FilePart {
         if !self.may_be_cached {
             return None;
         }
-        let n = self.read_without_waiting(self.room(into)).filter(|&n| n > 0)?;
+        let n = self
+            .read_without_waiting(self.position, self.room(into))
+            .filter(|&n| n > 0)?;
         self.advance(n);
         Some(n)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn read_without_waiting(&mut self, into: &mut [u8]) -> Option<usize> {
+    fn read_without_waiting(&mut self, position: u64, into: &mut [u8]) -> Option<usize> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
         let room = &mut [io::IoSliceMut::new(into)];
-        match preadv2(&self.file, room, self.position, ReadWriteFlags::NOWAIT) {
+        match preadv2(&self.file, room, position, ReadWriteFlags::NOWAIT) {
             Ok(n) => Some(n),
             Err(Errno::AGAIN | Errno::INTR) => None,
             Err(_) => {
@@ -149,9 +157,58 @@ impl FilePart {
 
     /// Other systems have no such read.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    fn read_without_waiting(&mut self, _: &mut [u8]) -> Option<usize> {
+    fn read_without_waiting(&mut self, _: u64, _: &mut [u8]) -> Option<usize> {
         self.may_be_cached = false;
         None
+    }
+
+    /// Returns how many bytes come next without a text before them.
+    pub(crate) fn left_of_part(&self) -> u64 {
+        let is_text = |around: &Around| around.read < around.text.len();
+        if self.around.as_deref().is_some_and(is_text) {
+            0
+        } else {
+            self.left
+        }
+    }
+
+    /// Returns how much of the part at its position, up to `most` bytes, seems to be in memory. To find that out it reads a
+    /// byte here and there, without waiting. What was read or written lately is in memory as a whole.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn cached(&mut self, most: u64) -> u64 {
+        #[cfg(test)]
+        if self.disk.is_some() {
+            return 0;
+        }
+        let most = self.left.min(most);
+        let mut at = 0;
+        while self.may_be_cached && at < most {
+            let next = most.min(at.saturating_add(PROBED));
+            if self.read_without_waiting(self.position + next - 1, &mut [0]) != Some(1) {
+                break;
+            }
+            at = next;
+        }
+        at
+    }
+
+    /// Sends up to `most` of the next bytes to a socket that does not block, and waits for the disk if needed. They are not
+    /// copied: if somebody writes to the file meanwhile, the client may get what is written. Returns how many; 0 at the end of
+    /// the file.
+    ///
+    /// # Errors
+    /// Returns an error if sending or reading fails, or the file or the socket can do neither in this way.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn send_to(&mut self, socket: impl AsFd, most: u64) -> io::Result<usize> {
+        #[cfg(test)]
+        if self.disk.is_some() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut position = self.position;
+        let most = usize::try_from(most.min(self.left)).unwrap_or(usize::MAX);
+        let n = rustix::fs::sendfile(socket, &self.file, Some(&mut position), most)?;
+        self.advance(n);
+        Ok(n)
     }
 
     /// Reads the next bytes, waiting for the disk if needed.
@@ -290,6 +347,69 @@ mod tests {
                 assert_eq!(read, expected);
                 assert_eq!(part.read(&mut piece).unwrap(), 0);
             }
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_part_is_sent_as_far_as_the_socket_takes_it_and_never_beyond_its_end() {
+        use std::os::unix::net::UnixStream;
+        let whole = std::fs::read(MANIFEST).unwrap();
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut part = FilePart::new(File::open(MANIFEST).unwrap(), 5, 20);
+        assert_eq!(part.send_to(&socket, 7).unwrap(), 7);
+        assert_eq!(part.left(), 13);
+        assert_eq!(part.send_to(&socket, 1000).unwrap(), 13);
+        let mut received = [0; 20];
+        peer.read_exact(&mut received).unwrap();
+        assert_eq!(received, whole[5..25]);
+        let mut beyond = FilePart::new(File::open(MANIFEST).unwrap(), whole.len() as u64, 1);
+        assert_eq!(beyond.send_to(&socket, 1).unwrap(), 0, "the file has ended");
+        // Until the socket is full.
+        let mut sent = 0;
+        let outcome = loop {
+            let mut part = FilePart::new(File::open(MANIFEST).unwrap(), 0, whole.len() as u64);
+            match part.send_to(&socket, whole.len() as u64) {
+                Ok(n) => sent += n,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((outcome.kind(), sent > 0), (io::ErrorKind::WouldBlock, true));
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn what_seems_to_be_in_memory_is_within_the_part_and_nothing_is_on_a_slow_disk() {
+        let content = vec![b'x'; 3 * PROBED as usize];
+        let path = std::env::temp_dir().join(format!("hansel-cached-{}", std::process::id()));
+        std::fs::write(&path, &content).unwrap();
+        let mut part = FilePart::new(File::open(&path).unwrap(), 10, PROBED + 100);
+        std::fs::remove_file(&path).unwrap();
+        // What was just written is in memory, where the file system tells.
+        let cached = part.cached(u64::MAX);
+        assert!([0, PROBED + 100].contains(&cached), "{cached}");
+        assert!(part.cached(7) <= 7);
+        assert_eq!(part.left(), PROBED + 100, "nothing is read");
+        let mut short = FilePart::new(File::open(MANIFEST).unwrap(), 0, 1 << 30);
+        assert_eq!(
+            short.cached(1 << 30),
+            0,
+            "the file ends before the first byte that is looked at"
+        );
+        part.on(std::sync::Arc::new(|| ()));
+        assert_eq!(part.cached(u64::MAX), 0);
+    }
+
+    #[test]
+    fn a_text_comes_before_its_part() {
+        let mut part = FilePart::of_sections(
+            File::open(MANIFEST).unwrap(),
+            [(b"ab".to_vec(), 0..9), (b"c".to_vec(), 0..4)],
+        );
+        for (read, expected) in [(1, 0), (1, 9), (3, 6), (6, 0), (1, 4)] {
+            part.read_exact(&mut vec![0; read]).unwrap();
+            assert_eq!(part.left_of_part(), expected);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{Body, Response, reason};
-use crate::BodyError;
+use crate::{BodyError, HeaderError};
 
 /// Types that a handler can return.
 ///
@@ -35,6 +35,8 @@ use crate::BodyError;
 /// assert_eq!(person(8).into_response().status(), 404);
 /// assert_eq!((StatusCode::CREATED, "made").into_response().status(), 201);
 /// ```
+///
+/// [`Response::new`] makes a response of any of these, to add a header.
 ///
 /// A type of your own can implement it:
 ///
@@ -64,9 +66,9 @@ pub trait IntoResponse {
 /// A page: a text that is sent as `text/html`.
 ///
 /// ```
-/// use hansel::{Html, IntoResponse};
+/// use hansel::{Html, Response};
 ///
-/// let response = Html("<h1>Hansel</h1>").into_response();
+/// let response = Response::new(Html("<h1>Hansel</h1>"));
 /// assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,7 +77,7 @@ pub struct Html<T>(pub T);
 
 impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Response {
-        Response::new(self.0).with_header("Content-Type", "text/html; charset=utf-8")
+        Response::of(self.0.into()).with_header("Content-Type", "text/html; charset=utf-8")
     }
 }
 
@@ -127,11 +129,18 @@ impl IntoResponse for BodyError {
     }
 }
 
+impl IntoResponse for HeaderError {
+    fn into_response(self) -> Response {
+        Response::new(self.to_string()).with_status(self.status())
+    }
+}
+
 macro_rules! bodies {
     ($($body:ty),*) => {$(
         impl IntoResponse for $body {
+            #[inline]
             fn into_response(self) -> Response {
-                Response::new(self)
+                Response::of(self.into())
             }
         }
     )*};
@@ -149,7 +158,7 @@ bodies!(
 
 impl<const N: usize> IntoResponse for &'static [u8; N] {
     fn into_response(self) -> Response {
-        Response::new(self)
+        Response::of(self.into())
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod body_filter;
 mod done;
+mod download;
 mod early;
 mod error;
 mod file;
@@ -10,6 +11,7 @@ mod filter;
 mod into_response;
 mod origin;
 mod pushed;
+mod rare;
 mod redirect;
 mod writer;
 
@@ -32,6 +34,8 @@ pub use error::{Error, Result};
 pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
 pub use origin::Origin;
+pub(crate) use rare::Member;
+use rare::{Fault, Rare};
 pub use redirect::local_path;
 pub(crate) use writer::Answer;
 pub use writer::ResponseWriter;
@@ -39,7 +43,8 @@ pub use writer::ResponseWriter;
 /// A response: a status, headers and a body. A new one is 200 and empty.
 ///
 /// The server adds what is missing: Content-Length or chunked framing, Date, Connection, and a Content-Type for text. Most
-/// handlers return something simpler that is converted into one: see [`IntoResponse`].
+/// handlers return something simpler that is converted into one: see [`IntoResponse`]. [`Response::new`] converts it where a
+/// header is to be added.
 ///
 /// ```
 /// use hansel::{Response, StatusCode};
@@ -60,24 +65,6 @@ pub struct Response {
     rare: Option<Box<Rare>>,
 }
 
-#[derive(Default)]
-struct Rare {
-    fault: Option<Fault>,
-    /// The reason phrase, if it is not that of the status.
-    reason: Option<Box<[u8]>>,
-}
-
-/// What is wrong with a response. It is logged, and not sent to the client.
-enum Fault {
-    /// Why it can't be sent, such as an invalid header, and where that was set.
-    Unsendable {
-        error: Box<dyn std::error::Error + Send + Sync>,
-        at: &'static Location<'static>,
-    },
-    /// The error for which it is the response.
-    Failure(Box<dyn std::error::Error + Send + Sync>),
-}
-
 impl Default for Response {
     fn default() -> Response {
         Response::of(Body::empty())
@@ -85,9 +72,20 @@ impl Default for Response {
 }
 
 impl Response {
-    /// Creates a response with status 200 and this body.
-    pub fn new(body: impl Into<Body>) -> Response {
-        Response::of(body.into())
+    /// Creates the response that a handler would give by returning this value: for text, bytes and a [`Body`], 200 with that
+    /// body; see [`IntoResponse`] for the others.
+    ///
+    /// ```
+    /// use hansel::{Html, Response, StatusCode};
+    ///
+    /// let busy = Response::new(StatusCode::SERVICE_UNAVAILABLE).with_header("Retry-After", "10");
+    /// assert_eq!(busy.status(), 503);
+    /// let page = Response::new(Html("<h1>Hansel</h1>")).with_header("Cache-Control", "no-store");
+    /// assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
+    /// ```
+    #[inline]
+    pub fn new(value: impl IntoResponse) -> Response {
+        value.into_response()
     }
 
     #[inline]
@@ -241,16 +239,18 @@ impl Response {
     /// Use [`try_set_header`](Response::try_set_header) if the value comes from outside.
     #[track_caller]
     pub fn set_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        let set = self.fields.set(name.as_ref(), value.as_ref());
-        self.note(set, Location::caller());
+        if let Err(error) = self.fields.set(name.as_ref(), value.as_ref()) {
+            self.fail(error);
+        }
     }
 
     /// Adds a header after others of the same name. Invalid headers are handled as by
     /// [`set_header`](Response::set_header).
     #[track_caller]
     pub fn append_header(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        let appended = self.fields.append(name.as_ref(), value.as_ref());
-        self.note(appended, Location::caller());
+        if let Err(error) = self.fields.append(name.as_ref(), value.as_ref()) {
+            self.fail(error);
+        }
     }
 
     /// Sets a header as [`set_header`](Response::set_header) does, if it is valid.
@@ -375,22 +375,12 @@ impl Response {
     /// ```
     #[track_caller]
     pub fn fail(&mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
-        self.note_unsendable(error.into(), Location::caller());
+        Rare::note_unsendable(&mut self.rare, error.into(), Location::caller());
     }
 
-    fn note(&mut self, outcome: std::result::Result<(), InvalidField>, at: &'static Location<'static>) {
-        if let Err(error) = outcome {
-            self.note_unsendable(error.into(), at);
-        }
-    }
-
-    #[cold]
-    fn note_unsendable(&mut self, error: Box<dyn std::error::Error + Send + Sync>, at: &'static Location<'static>) {
-        // The first error is reported.
-        let fault = &mut self.rare.get_or_insert_default().fault;
-        if !matches!(fault, Some(Fault::Unsendable { .. })) {
-            *fault = Some(Fault::Unsendable { error, at });
-        }
+    /// Returns the members that an [`Error`] adds to [problem details](crate::problem_details).
+    pub(crate) fn members(&self) -> &[Member] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.members)
     }
 
     /// Marks it as the response to an error that is not shown to the client.

@@ -134,15 +134,16 @@ impl<'a> Conversation<'a> {
                 Ok(())
             }
             // What is there already: the rest never ends.
-            Payload::Pushed(mut subscription, chunked, on_done) => {
-                while let Next::Message(message) = subscription.subscriber.next() {
-                    let form = subscription.subscriber.form;
-                    self.out.extend_from_slice(message.bytes(form, chunked));
+            Payload::Pushed(mut pushed) => {
+                let subscriber = &mut pushed.subscription.subscriber;
+                while let Next::Message(message) = subscriber.next() {
+                    self.out
+                        .extend_from_slice(message.bytes(subscriber.form, pushed.is_chunked));
                 }
-                if chunked {
+                if pushed.is_chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");
                 }
-                if let Some(on_done) = on_done {
+                if let Some(on_done) = pushed.on_done.take() {
                     on_done.call(Done::Sent);
                 }
                 Ok(())

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
 
 use super::Response;
 use crate::Done;
@@ -48,7 +49,7 @@ impl Stream {
                 Rest::None
             }
             Payload::File(part, on_done) => Rest::File(part, on_done),
-            Payload::Pushed(subscription, _, on_done) => Rest::Pushed(Feed::new(subscription.subscriber), on_done),
+            Payload::Pushed(pushed) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
@@ -114,11 +115,13 @@ fn await_message(feed: &mut Feed) -> Vec<u8> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
-        match feed.poll(&mut context) {
-            // One without bytes in this form is not the end.
-            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
-            Poll::Ready(message) => return message.map_or_else(Vec::new, |message| feed.bytes(&message).to_vec()),
-            Poll::Pending => thread::park(),
+        let now = Instant::now();
+        if let Poll::Ready(bytes) = feed.poll(&mut context, now) {
+            return bytes.unwrap_or_default();
+        }
+        match feed.next_due() {
+            Some(due) => thread::park_timeout(due.saturating_duration_since(now)),
+            None => thread::park(),
         }
     }
 }

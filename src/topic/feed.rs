@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use super::{Message, Next, Subscriber, Wake};
+use super::{HEARTBEAT, Next, Subscriber, Wake};
 use crate::lock::lock;
 
 /// The messages for one subscriber, for whoever polls.
@@ -27,20 +28,41 @@ impl Feed {
         }
     }
 
-    /// Returns the next message, or `None` at the end.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Arc<Message>>> {
+    /// Returns the next bytes, or `None` at the end. Whoever gets neither polls again when it is woken, and at the time of
+    /// [`next_due`](Feed::next_due).
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Option<Vec<u8>>> {
         // First the waker, then the look: a message between the two wakes.
         *lock(&self.waiting.0) = Some(context.waker().clone());
-        match self.subscriber.next() {
-            Next::Message(message) => Poll::Ready(Some(message)),
-            Next::Nothing => Poll::Pending,
-            Next::Close => Poll::Ready(None),
+        loop {
+            match self.subscriber.next() {
+                Next::Message(message) => {
+                    let bytes = message.bytes(self.subscriber.form, false);
+                    if bytes.is_empty() {
+                        // It would be the end.
+                        continue;
+                    }
+                    self.subscriber.note_sent(now);
+                    return Poll::Ready(Some(bytes.to_vec()));
+                }
+                Next::Close => return Poll::Ready(None),
+                Next::Nothing if self.subscriber.is_over(now) => return Poll::Ready(None),
+                Next::Nothing if self.subscriber.wants_heartbeat(now) => {
+                    self.subscriber.note_sent(now);
+                    return Poll::Ready(Some(HEARTBEAT.to_vec()));
+                }
+                Next::Nothing => return Poll::Pending,
+            }
         }
     }
 
-    /// Returns the bytes of a message, as this subscriber gets them.
-    pub(crate) fn bytes<'m>(&self, message: &'m Message) -> &'m [u8] {
-        message.bytes(self.subscriber.form, false)
+    /// Returns what wakes the task that has polled last.
+    pub(crate) fn wake(&self) -> Arc<dyn Wake> {
+        Arc::clone(&self.waiting) as Arc<dyn Wake>
+    }
+
+    /// Returns when it is to be polled, even if nothing is sent.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.subscriber.next_due()
     }
 }
 

@@ -17,7 +17,7 @@ mod subscription;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lock::lock;
@@ -27,7 +27,7 @@ pub(crate) use feed::Feed;
 pub(crate) use message::{Form, Message};
 use ring::Ring;
 pub use settings::{SlowSubscribers, TopicSettings};
-pub(crate) use subscriber::{Next, Subscriber};
+pub(crate) use subscriber::{HEARTBEAT, Next, Subscriber};
 pub use subscription::Subscription;
 
 /// Something to which messages are sent, and to which clients subscribe: see [`subscribe`](Topic::subscribe).
@@ -57,6 +57,15 @@ pub use subscription::Subscription;
 /// missing.
 #[derive(Clone)]
 pub struct Topic(Arc<Inner>);
+
+/// A topic that ends when nobody else keeps it.
+pub(crate) struct WeakTopic(Weak<Inner>);
+
+impl WeakTopic {
+    pub(crate) fn upgrade(&self) -> Option<Topic> {
+        self.0.upgrade().map(Topic)
+    }
+}
 
 /// What belongs to a topic.
 pub(crate) struct Inner {
@@ -101,6 +110,17 @@ pub struct TopicStatus {
     pub slow: usize,
     /// How many messages the slowest of them is behind.
     pub behind: u64,
+}
+
+impl TopicStatus {
+    /// Adds that of another topic.
+    pub(crate) fn add(&mut self, other: TopicStatus) {
+        self.subscribers += other.subscribers;
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        self.slow += other.slow;
+        self.behind = self.behind.max(other.behind);
+    }
 }
 
 impl Topic {
@@ -191,6 +211,11 @@ impl Topic {
         let left = lock(&self.0.listeners).by_number.remove(&number);
         // Dropped without the lock.
         drop(left);
+    }
+
+    /// Returns the same topic for as long as others keep it.
+    pub(crate) fn downgrade(&self) -> WeakTopic {
+        WeakTopic(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn inner(&self) -> &Inner {

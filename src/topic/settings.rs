@@ -32,6 +32,7 @@ pub struct TopicSettings {
     pub(crate) heartbeat: Duration,
     pub(crate) greatest_age: Option<Duration>,
     pub(crate) most: Option<usize>,
+    pub(crate) name: Option<String>,
     pub(super) replay_by: Option<Replay>,
     pub(super) present: Option<Present>,
 }
@@ -47,6 +48,7 @@ impl TopicSettings {
             heartbeat: Duration::from_secs(15),
             greatest_age: None,
             most: None,
+            name: None,
             replay_by: None,
             present: None,
         }
@@ -96,6 +98,14 @@ impl TopicSettings {
         self
     }
 
+    /// Sets the name under which [`Server::metrics`](crate::Server::metrics) tell of it. Those of one name are counted
+    /// together, and so are those without a name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> TopicSettings {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Sets where messages come from that the topic does not keep, such as a database: all that came after an id, in order
     /// and each with its own [id](Event::with_id), or `None` if the id is unknown.
     ///
@@ -130,6 +140,7 @@ impl Default for TopicSettings {
 impl fmt::Debug for TopicSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TopicSettings")
+            .field("name", &self.name)
             .field("backlog", &self.backlog)
             .field("replay", &self.replay)
             .field("slow", &self.slow)

@@ -3,8 +3,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::{Event, Form, Message, SlowSubscribers, Topic};
+use crate::deadline::{after, earlier};
 
 /// One who subscribes. As long as this lives, it counts.
 pub(crate) struct Subscriber {
@@ -12,9 +14,15 @@ pub(crate) struct Subscriber {
     pub(crate) form: Form,
     /// The number of the next message.
     position: u64,
+    /// When it was last sent something, and when it ends.
+    last: Instant,
+    ends: Option<Instant>,
     /// What comes first, if it comes back or is new.
     first: Option<Box<First>>,
 }
+
+/// A comment, which clients ignore: both sides find out by it whether the other is still there.
+pub(crate) const HEARTBEAT: &[u8] = b":\n\n";
 
 /// What a subscriber gets before it goes on from its position.
 #[derive(Default)]
@@ -38,10 +46,13 @@ pub(crate) enum Next {
 impl Subscriber {
     pub(super) fn new(topic: Topic, form: Form, position: u64) -> Subscriber {
         topic.inner().subscribers.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
         Subscriber {
+            ends: topic.inner().settings.greatest_age.map(|age| after(now, age)),
             topic,
             form,
             position,
+            last: now,
             first: None,
         }
     }
@@ -53,6 +64,32 @@ impl Subscriber {
     /// Returns the number of the next message in the ring.
     pub(crate) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Notes that it was sent something.
+    pub(crate) fn note_sent(&mut self, now: Instant) {
+        self.last = now;
+    }
+
+    /// Returns true if it is old enough to end.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+    }
+
+    /// Returns true if it is time for a [`HEARTBEAT`].
+    pub(crate) fn wants_heartbeat(&self, now: Instant) -> bool {
+        self.heartbeat_due().is_some_and(|due| due <= now)
+    }
+
+    /// Returns when it is to be looked at, even if nothing is sent.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        earlier(self.heartbeat_due(), self.ends)
+    }
+
+    fn heartbeat_due(&self) -> Option<Instant> {
+        // In plain bytes nothing means nothing.
+        let time = self.topic.inner().settings.heartbeat;
+        (self.form == Form::EventStream).then(|| after(self.last, time))
     }
 
     /// Makes it continue after the message with this id, or begin. What it gets from the engine may have been sent since

@@ -5,11 +5,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
+use super::alarm::{Alarm, Clock};
 use super::hosted::Fed;
 use super::pool::Pool;
 use crate::Done;
@@ -62,7 +64,7 @@ enum Source {
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
     /// What is sent to a topic.
-    Pushed(Feed),
+    Pushed(Feed, Arc<Clock>, Option<(Instant, Alarm)>),
 }
 
 impl Body {
@@ -107,9 +109,9 @@ impl Body {
     }
 
     /// Creates a body from what is sent to a topic.
-    pub(super) fn pushed(feed: Feed) -> Body {
+    pub(super) fn pushed(feed: Feed, clock: Arc<Clock>) -> Body {
         Body {
-            source: Source::Pushed(feed),
+            source: Source::Pushed(feed, clock, None),
             told: None,
             left: None,
         }
@@ -170,7 +172,16 @@ impl http_body::Body for Body {
             }
             // An error makes the outer server cut the connection, so that no client takes a part for the whole.
             Source::Arriving(reader) => reader.poll_take(context),
-            Source::Pushed(feed) => return poll_message(feed, context),
+            Source::Pushed(feed, clock, alarm) => {
+                let now = Instant::now();
+                let polled = feed.poll(context, now);
+                match &polled {
+                    Poll::Pending => wake_in_time(feed, clock, alarm),
+                    Poll::Ready(Some(_)) => {}
+                    Poll::Ready(None) => self.tell_sent(),
+                }
+                return polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes.into()))));
+            }
             Source::File(..) if left == Some(0) => return Poll::Ready(None),
             Source::File(file, pool) => file.poll(pool, context),
         };
@@ -195,7 +206,7 @@ impl http_body::Body for Body {
         match &self.source {
             Source::Whole(bytes, trailers) => bytes.is_none() && trailers.is_none(),
             Source::Fed(fed) => fed.is_over(),
-            Source::Arriving(_) | Source::File(..) | Source::Pushed(_) => false,
+            Source::Arriving(_) | Source::File(..) | Source::Pushed(..) => false,
         }
     }
 
@@ -208,23 +219,22 @@ impl http_body::Body for Body {
     }
 }
 
-/// Returns the next message of a topic that has bytes.
-fn poll_message(feed: &mut Feed, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-    loop {
-        match feed.poll(context) {
-            Poll::Ready(Some(message)) if feed.bytes(&message).is_empty() => {}
-            Poll::Ready(message) => {
-                let bytes = message.map(|message| Bytes::copy_from_slice(feed.bytes(&message)));
-                return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
-            }
-            Poll::Pending => return Poll::Pending,
-        }
-    }
-}
-
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// Has a feed polled when it is due. An alarm that rings earlier stays: whoever is woken looks at the clock, and sets the
+/// next, so there is one for many messages.
+fn wake_in_time(feed: &Feed, clock: &Clock, alarm: &mut Option<(Instant, Alarm)>) {
+    let Some(due) = feed.next_due() else { return };
+    if alarm
+        .as_ref()
+        .is_none_or(|(rings, _)| *rings > due || *rings <= Instant::now())
+    {
+        let feed = feed.wake();
+        *alarm = Some((due, clock.set(due, move || feed.wake())));
     }
 }
 
@@ -315,17 +325,37 @@ mod tests {
     use super::*;
     use http_body::Body as _;
     use std::future::poll_fn;
+    use std::time::Duration;
 
     #[test]
     fn what_is_sent_to_a_topic_wakes_the_task_that_waits_for_it() {
         let topic = crate::Topic::new();
-        let mut body = std::pin::pin!(Body::pushed(Feed::new(topic.subscribe_plain().subscriber)));
+        let feed = Feed::new(topic.subscribe_plain().subscriber);
+        let mut body = std::pin::pin!(Body::pushed(feed, Arc::new(Clock::new())));
         let waits = poll_fn(|context| Poll::Ready(body.as_mut().poll_frame(context).is_pending()));
         assert!(block_on(waits));
         let sender = std::thread::spawn(move || topic.send("news"));
         let frame = block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
         assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "news");
         sender.join().unwrap();
+    }
+
+    #[test]
+    fn a_subscription_has_heartbeats_and_an_end_although_nothing_is_sent() {
+        let (beat, age) = (Duration::from_millis(5), Duration::from_millis(50));
+        let settings = crate::TopicSettings::new().heartbeat(beat).greatest_age(age);
+        let topic = crate::Topic::with(settings);
+        let begin = Instant::now();
+        let feed = Feed::new(topic.subscribe().subscriber);
+        let mut body = std::pin::pin!(Body::pushed(feed, Arc::new(Clock::new())));
+        let mut next = || block_on(poll_fn(|context| body.as_mut().poll_frame(context)));
+        let mut beats = 0;
+        while let Some(frame) = next() {
+            assert_eq!(frame.unwrap().into_data().unwrap(), ":\n\n");
+            beats += 1;
+        }
+        assert!((1..=10).contains(&beats), "{beats}");
+        assert!(begin.elapsed() >= age);
     }
 
     #[test]

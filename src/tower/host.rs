@@ -207,7 +207,7 @@ impl Host {
                 exchange.begin_reading(Upload::new(reader, self.limits.clone(), Arc::downgrade(call)));
             }
             let watch: Arc<dyn HandlerWatch> = Arc::clone(call) as Arc<dyn HandlerWatch>;
-            exchange.request.handler_time = Some(HandlerTime::watched_by(watch));
+            exchange.request.handler_time = Some(HandlerTime::watched_by(watch, self.limits.handler));
             let early = application
                 .responds_early()
                 .then(|| EarlyReply::expect((&self.limits, &self.clock), call, asked, &mut exchange));
@@ -240,7 +240,7 @@ impl Host {
 
     /// Responds to a call, and writes the body as far as that takes a thread.
     fn finish(&self, call: &Call<Reply>, mut exchange: Exchange, mut response: Response, asked: Asked) {
-        let (reply, rest) = asked.respond(&mut exchange, &mut response, &self.pool);
+        let (reply, rest) = asked.respond(&mut exchange, &mut response, (&self.pool, &self.clock));
         if call.respond(reply).is_err() {
             let request = &exchange.request;
             report::warn!(

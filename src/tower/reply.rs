@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 
+use super::alarm::Clock;
 use super::body::Body;
 use super::pool::Pool;
 use crate::date::Date;
@@ -42,7 +43,7 @@ impl Asked {
         self,
         exchange: &mut Exchange,
         response: &mut Response,
-        pool: &Arc<Pool>,
+        (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
         let mut out = Vec::new();
         let payload = exchange.respond(response, &Date::now(), &mut out);
@@ -54,8 +55,8 @@ impl Asked {
                 Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
             }
             Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
-            Payload::Pushed(subscription, _, on_done) => {
-                Body::pushed(Feed::new(subscription.subscriber)).telling(on_done, pool)
+            Payload::Pushed(pushed) => {
+                Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();

@@ -179,7 +179,7 @@ const CRATE: Rooms = &[
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
     ("response", &["panics.rs", "request", "topic", "report.rs"]),
-    ("topic", &["lock.rs"]),
+    ("topic", &["lock.rs", "deadline.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
     ("limiter.rs", &["scheduling.rs", "pace.rs"]),
     ("scheduling.rs", &["report.rs", "panics.rs"]),
@@ -255,7 +255,7 @@ const DISPATCH: &[&[&str]] = &[
     &["handler.rs", "arguments.rs", "segment.rs", "extract"],
     // The walk, and what is told of it.
     &[
-        "walk.rs",
+        "walk",
         "hook_runs.rs",
         "trail.rs",
         "crumb.rs",
@@ -263,7 +263,7 @@ const DISPATCH: &[&[&str]] = &[
         "map.rs",
         "needs.rs",
         "limits.rs",
-        "in_force.rs",
+        "client_deadline.rs",
         "method_set.rs",
         "urls.rs",
         "kept.rs",
@@ -323,7 +323,13 @@ fn the_parts_of_dispatch_import_from_those_below_them() {
 #[test]
 fn an_arrow_upwards_or_between_styles_is_found() {
     let found = |path, text| {
-        let modules = ["chain.rs", "methods.rs", "routes/table.rs", "routes/tree.rs", "walk.rs"];
+        let modules = [
+            "chain.rs",
+            "methods.rs",
+            "routes/table.rs",
+            "routes/tree.rs",
+            "walk/mod.rs",
+        ];
         let paths = modules.map(|module| format!("dispatch/{module}"));
         let mut files = vec![
             ("lib.rs", "mod dispatch;\n"),
@@ -339,8 +345,8 @@ fn an_arrow_upwards_or_between_styles_is_found() {
     assert_eq!(found("dispatch/chain.rs", "use super::Walk;\n"), [""; 0]);
     assert_eq!(found("dispatch/routes/table.rs", "use super::tree::Tree;\n"), [""; 0]);
     assert_eq!(
-        found("dispatch/walk.rs", "use super::chain::Chain;\n"),
-        ["dispatch/walk.rs -> dispatch/chain.rs"]
+        found("dispatch/walk/mod.rs", "use super::chain::Chain;\n"),
+        ["dispatch/walk/mod.rs -> dispatch/chain.rs"]
     );
     assert_eq!(
         found("dispatch/chain.rs", "use crate::dispatch::methods::Methods;\n"),

@@ -3,6 +3,7 @@
 mod allow;
 mod by_method;
 mod captures;
+mod client_deadlines;
 mod conformance;
 mod extractors;
 mod hooks_once;

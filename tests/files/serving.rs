@@ -399,3 +399,80 @@ fn files_of_any_size_arrive_whole() {
         assert_eq!(response.header("Content-Length"), Some(&*size.to_string()));
     }
 }
+
+/// A request as browsers send it for a page.
+fn page(path: &str) -> Request {
+    Request::get(path).with_header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+}
+
+#[test]
+fn a_browser_that_asks_for_a_page_gets_the_fallback_and_everybody_else_a_404() {
+    let tree = Tree::new().with("app/index.html", "the page").with("site.css", "");
+    let files = Files::new(tree.root()).fallback("app/index.html");
+    let routes = Routes::new().get("/api/people", || "Gretel").mount("/", files);
+    let client = client(routes);
+    for path in [
+        "/",
+        "/people",
+        "/people/7",
+        "/people/",
+        "/people/john.doe",
+        "/%2e%2e/x",
+        "/.git/config",
+    ] {
+        let response = client.send(page(path));
+        assert_eq!(
+            (response.status().as_u16(), response.text()),
+            (200, "the page"),
+            "{path}"
+        );
+        assert_eq!(response.header("Vary"), Some("Accept"), "{path}");
+        assert_eq!(
+            response.header("Content-Type"),
+            Some("text/html; charset=utf-8"),
+            "{path}"
+        );
+        assert_eq!(client.get(path).status(), 404, "{path}");
+    }
+    assert_eq!(client.send(page("/site.css")).text(), "");
+    assert_eq!(client.send(page("/api/people")).text(), "Gretel");
+    let head = Request::new(Method::HEAD, "/people").with_header("Accept", "text/html");
+    assert_eq!(client.send(head).status(), 200);
+    let post = Request::post("/people").with_header("Accept", "text/html");
+    assert_eq!(client.send(post).status(), 404);
+    let tag = client.send(page("/people")).header("ETag").unwrap().to_owned();
+    let again = client.send(page("/other").with_header("If-None-Match", tag));
+    assert_eq!((again.status().as_u16(), again.header("Vary")), (304, Some("Accept")));
+}
+
+#[test]
+fn a_fallback_that_is_not_there_yet_is_a_404_and_one_that_is_no_path_is_refused_at_once() {
+    let tree = Tree::new();
+    let client = client(Files::new(tree.root()).fallback("index.html"));
+    assert_eq!(client.send(page("/people")).status(), 404);
+    tree.add("index.html", b"built");
+    assert_eq!(client.send(page("/people")).text(), "built");
+    for path in ["", "/index.html", "../index.html", "a//b"] {
+        let files = Files::new(tree.root());
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| files.fallback(path)));
+        assert!(refused.is_err(), "{path}");
+    }
+}
+
+#[test]
+fn downloads_are_saved_under_the_name_of_the_file() {
+    let tree = Tree::new().with("d/a b.html", "<script>").with("index.html", "");
+    let directory = client(Files::new(tree.root()).downloads());
+    let named = |response: &hansel::test::Response| response.header("Content-Disposition").map(str::to_owned);
+    let expected = Some("attachment; filename=\"a b.html\"");
+    assert_eq!(named(&directory.get("/d/a%20b.html")).as_deref(), expected);
+    let part = Request::get("/d/a%20b.html").with_header("Range", "bytes=0-1");
+    assert_eq!(named(&directory.send(part)).as_deref(), expected);
+    assert_eq!(
+        named(&directory.get("/")).as_deref(),
+        Some("attachment; filename=\"index.html\"")
+    );
+    assert_eq!(named(&directory.get("/nothing")), None);
+    let one = Routes::new().mount("/latest", Files::file(tree.path("d/a b.html")).downloads());
+    assert_eq!(named(&client(one).get("/latest")).as_deref(), expected);
+}

@@ -94,6 +94,68 @@ fn a_range_of_a_file_is_sent_with_its_length_and_by_no_thread() {
 }
 
 #[test]
+fn large_parts_of_a_file_and_the_text_around_them_keep_their_order_whoever_sends_them() {
+    let content = noise(3_000_000);
+    let path = written("sections", &content);
+    let parts = [
+        (0, 200_000),
+        (100, 2_900_000),
+        (7, 7),
+        (65_536, 131_073),
+        (2_999_999, 3_000_000),
+    ];
+    let expected: Vec<u8> = parts
+        .iter()
+        .flat_map(|&(start, end)| [format!("[{start}]").as_bytes(), &content[start..end]].concat())
+        .collect();
+    for threads in [1, 4] {
+        let path = path.clone();
+        let server = start(
+            server().threads(threads).limits(no_deadlines()),
+            move |request: &Request| -> hansel::Result<Body> {
+                if request.path() == "/other" {
+                    return Ok("other".into());
+                }
+                let sections = parts.map(|(start, end)| (format!("[{start}]").into_bytes(), start as u64..end as u64));
+                Ok(Body::file_sections(File::open(&path)?, sections))
+            },
+        );
+        // A client that reads at once, and one whose socket is full first.
+        let mut patient = server.connect();
+        patient.send([get("/"), get("/other"), get("/"), get("/other")].concat());
+        let mut client = server.connect();
+        client.send([get("/other"), get("/")].concat());
+        assert_eq!(client.response().text(), "other");
+        assert!(client.response().body == expected);
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+        assert!(client.response().body == expected);
+        client.end();
+        for _ in 0..2 {
+            assert!(patient.response().body == expected);
+            assert_eq!(patient.response().text(), "other");
+        }
+    }
+}
+
+#[test]
+fn a_large_file_that_shrinks_breaks_the_connection_off_behind_what_it_had() {
+    let path = written("shrinking-large", &noise(2_000_000));
+    let server = start(
+        server().limits(no_deadlines()),
+        move |_: &Request| -> hansel::Result<Response> {
+            let file = File::options().read(true).write(true).open(&path)?;
+            let body = Body::file(file.try_clone()?)?;
+            file.set_len(500_000)?;
+            Ok(Response::new(body))
+        },
+    );
+    let mut client = server.connect();
+    client.send(get("/"));
+    assert_eq!(client.head().field("Content-Length"), Some("2000000"));
+    assert!(client.end_of_any_kind() == noise(500_000));
+}
+
+#[test]
 fn a_file_that_shrinks_breaks_the_connection_off() {
     let path = written("shrinking", &noise(100_000));
     let server = start(

@@ -7,6 +7,7 @@ mod access_log;
 mod blocking;
 mod bodies;
 mod body_done;
+mod client_deadlines;
 mod connections;
 mod corpus;
 mod crew;

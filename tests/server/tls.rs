@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hansel::{Body, Listener, Request, Response, Server, Tls, Trust};
+use hansel::{Body, Event, Listener, Request, Response, Server, Tls, Topic, TopicSettings, Trust};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
@@ -138,6 +138,25 @@ fn requests_are_answered_as_they_are_without_it() {
             assert_eq!(client.response().1, format!("https {path}").into_bytes());
         }
     }
+}
+
+#[test]
+fn what_is_sent_to_a_topic_is_encrypted_as_well() {
+    let identity = Identity::new();
+    let topic = Topic::with(TopicSettings::new().present(|| Event::new("now")));
+    let subscribed = topic.clone();
+    let server = start(identity.server(), move |_: &Request| subscribed.subscribe_plain());
+    let mut client = identity.connect(&server);
+    client.send(get("/"));
+    client.response();
+    // More than a record, and than what a socket takes at once.
+    let long = "x".repeat(300_000);
+    topic.send(&*long);
+    server.shutdown(Duration::from_secs(20));
+    let (rest, outcome) = client.rest();
+    outcome.unwrap();
+    let expected = format!("3\r\nnow\r\n{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
+    assert!(rest == expected.as_bytes(), "{} bytes", rest.len());
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Topics: what one sends, and many receive.
 
+use std::io::{self, Write};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use hansel::{Event, Limits, Routes, SlowSubscribers, Topic, TopicSettings};
+use hansel::{AccessLog, Done, Event, Limits, Request, Response, Routes, SlowSubscribers, Topic, TopicSettings};
 
-use crate::support::{Client, Running, get, no_deadlines, noise, sample, server, start};
+use crate::support::{Client, Running, get, hear, no_deadlines, noise, sample, server, start};
 
 fn serve(limits: Limits, topic: &Topic) -> Running {
     let (events, plain) = (topic.clone(), topic.clone());
@@ -230,4 +232,128 @@ fn metrics_say_how_many_subscribe() {
     );
     let _client = subscribe(&server, "/events");
     assert_eq!(sample(&mut server.connect(), "hansel_subscribers"), 1.0);
+}
+
+#[test]
+fn metrics_know_topics_by_name() {
+    let named = TopicSettings::new().name("news").backlog(1).replay(1);
+    let (news, rest) = (Topic::with(named), Topic::new());
+    let (of_news, of_rest) = (news.clone(), rest.clone());
+    let routes = Routes::new()
+        .get("/news", move || of_news.subscribe())
+        .get("/rest", move || of_rest.subscribe());
+    let server = start(server().limits(no_deadlines()).health(), routes);
+    let mut client = subscribe(&server, "/news");
+    let _others = [subscribe(&server, "/rest"), subscribe(&server, "/rest")];
+    news.send("one");
+    client.chunk();
+    let mut probe = server.connect();
+    assert_eq!(sample(&mut probe, "hansel_topic_subscribers{topic=\"news\"}"), 1.0);
+    assert_eq!(sample(&mut probe, "hansel_topic_subscribers{topic=\"\"}"), 2.0);
+    assert_eq!(sample(&mut probe, "hansel_topic_messages_total{topic=\"news\"}"), 1.0);
+    assert_eq!(
+        sample(&mut probe, "hansel_topic_messages_dropped_total{topic=\"news\"}"),
+        0.0
+    );
+    drop(rest);
+}
+
+#[test]
+fn more_of_them_than_have_their_turn_at_once_are_all_ended_by_a_drain() {
+    let topic = Topic::new();
+    let server = serve(no_deadlines(), &topic);
+    let mut clients: Vec<_> = (0..300).map(|_| subscribe(&server, "/plain")).collect();
+    topic.send("last");
+    server.shutdown(Duration::from_secs(20));
+    for client in &mut clients {
+        assert_eq!(client.chunk(), b"last");
+        assert_eq!(client.chunk(), b"", "the end of the body");
+    }
+    // They are dropped by a thread of their own.
+    while topic.status().subscribers > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Sends each line of a log.
+struct Lines(Sender<String>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        text.lines().for_each(|line| self.0.send(line.into()).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_subscription_is_logged_when_it_ends_with_what_was_sent() {
+    let (tell, told) = channel();
+    let topic = Topic::new();
+    let subscribed = topic.clone();
+    let routes = Routes::new().get("/{name}", move |_: String| subscribed.subscribe_plain());
+    let server = start(
+        server().limits(no_deadlines()).access_log(AccessLog::json(Lines(tell))),
+        routes,
+    );
+    let mut client = server.connect();
+    client.send("GET /news?x=1 HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\n\r\n");
+    client.head();
+    for data in ["ham", "eggs"] {
+        topic.send(data);
+        assert_eq!(client.chunk(), data.as_bytes());
+    }
+    assert!(told.try_recv().is_err(), "not before it ends");
+    drop(client);
+    let line: serde_json::Value = serde_json::from_str(&hear(&told)).unwrap();
+    assert_eq!(line["target"], "/news?x=1");
+    assert_eq!(line["endpoint"], "/{name}");
+    assert_eq!(line["agent"], "test");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["bytes"], 7);
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_subscription_is_told_once() {
+    let (tell, told) = channel();
+    let settings = TopicSettings::new().greatest_age(Duration::ZERO);
+    let (ending, lasting) = (Topic::with(settings), Topic::new());
+    let subscribed = lasting.clone();
+    let server = start(server().limits(no_deadlines()), move |request: &Request| {
+        let tell = tell.clone();
+        let topic = if request.path() == "/ending" { &ending } else { &lasting };
+        let body = hansel::Body::from(topic.subscribe()).on_done(move |done| tell.send(done).unwrap());
+        Response::new(body)
+    });
+    let mut client = subscribe(&server, "/ending");
+    assert_eq!(client.chunk(), b"");
+    assert_eq!(hear(&told), Done::Sent);
+    drop(subscribe(&server, "/lasting"));
+    assert_eq!(hear(&told), Done::GivenUp);
+    assert_eq!(subscribed.status().subscribers, 0);
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn the_health_lane_answers_while_the_share_is_used_up_and_one_does_not_read() {
+    let topic = Topic::new();
+    let subscribed = topic.clone();
+    let server = start(
+        server().limits(no_deadlines().connections(8)).health(),
+        Routes::new().get("/events", move || subscribed.subscribe()),
+    );
+    let clients: Vec<_> = (0..4).map(|_| subscribe(&server, "/events")).collect();
+    // More than the buffers of a socket take.
+    let piece = "x".repeat(1_000_000);
+    (0..50).for_each(|_| topic.send(&*piece));
+    assert_eq!(server.connect().get("/livez").status, 200);
+    let mut probe = server.connect();
+    while sample(&mut probe, "hansel_topic_subscribers_slow{topic=\"\"}") != 4.0 {
+        std::thread::yield_now();
+    }
+    drop(clients);
 }

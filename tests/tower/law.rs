@@ -20,8 +20,12 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
-use hansel::{Application, Body, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode};
+use hansel::{
+    Application, Body, Event, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode, Topic,
+    TopicSettings,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -69,6 +73,15 @@ fn mirror() -> impl Application {
                 }
                 "bad" => Response::new("bad").with_header("X-Bad", "a\nb"),
                 "close" => Response::new("bye").with_header("Connection", "close"),
+                "topic" => {
+                    let settings = TopicSettings::new()
+                        .present(|| Event::new("now\nhere"))
+                        .greatest_age(Duration::ZERO);
+                    let topic = Topic::with(settings);
+                    let subscription = topic.subscribe();
+                    topic.send(Event::new("sent").with_id("7")?);
+                    subscription.into_response()
+                }
                 "panic" => panic!("on purpose"),
                 "error" => return Err(std::io::Error::other("on purpose").into()),
                 "cut" => Response::new(Body::stream(|client| {
@@ -234,7 +247,7 @@ impl Asked {
     }
 }
 
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 33] = [
     "none",
     "bytes",
     "sized",
@@ -249,6 +262,7 @@ const KINDS: [&str; 32] = [
     "fields",
     "bad",
     "close",
+    "topic",
     "panic",
     "error",
     "cut",

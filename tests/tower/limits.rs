@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hansel::{App, Application, Hooks, Limits, Request, Routes, StatusCode};
+use hansel::{App, Application, ClientDeadline, Hooks, Limits, Request, RouteLimits, Routes, StatusCode};
 
 use crate::same::{chunked, request};
 use crate::servers::{Servers, asked};
@@ -88,7 +88,7 @@ fn deadlines_of_routes_are_the_same_on_both_servers() {
                 "/below",
                 Hooks::on(Routes::new().get("/short", hang).get("/long", wait).deadline(None)).deadline(MOMENT),
             );
-        App::new(routes)
+        App::new(Hooks::on(routes).limits(RouteLimits::new().client_deadline(ClientDeadline::seconds("X-Wait"))))
     }
     const MOMENT: Duration = Duration::from_millis(50);
     for (of_server, path, status) in [
@@ -103,6 +103,23 @@ fn deadlines_of_routes_are_the_same_on_both_servers() {
         for address in [servers.own.local_addr(), servers.hyper.address] {
             let received = asked(address, &bytes);
             assert_eq!(received.status, status, "{path} of {of_server:?}");
+        }
+    }
+    // A client that says how long it waits gets less time than the route and the server allow, and never more.
+    for (of_server, path, wait, status) in [
+        (None, "/server", "0.05", 503),
+        (Some(Duration::from_secs(3600)), "/always", "0.05", 503),
+        (None, "/long", "0.05", 503),
+        (None, "/long", "3600", 204),
+        (Some(MOMENT), "/server", "3600", 503),
+        (None, "/below/short", "3600", 503),
+        (None, "/long", "soon", 400),
+    ] {
+        let servers = Servers::of(waiting, Limits::new().handler(of_server));
+        let bytes = request(&format!("GET {path}"), &format!("X-Wait: {wait}\r\n"), b"");
+        for address in [servers.own.local_addr(), servers.hyper.address] {
+            let received = asked(address, &bytes);
+            assert_eq!(received.status, status, "{path} of {of_server:?} in {wait}");
         }
     }
 }

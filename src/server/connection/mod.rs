@@ -7,7 +7,7 @@ pub(crate) mod gathered;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;
-mod pushed;
+pub(crate) mod pushed;
 pub(crate) mod pushing;
 mod readiness;
 mod receiving;
@@ -18,7 +18,7 @@ pub(crate) mod work;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::Step;
+use crate::exchange::{Payload, Step};
 use crate::request::Relayed;
 
 use crate::server::connection::lane::Lane;
@@ -175,6 +175,12 @@ impl Connection {
         }
     }
 
+    /// Returns true if it subscribes to a topic, or is about to.
+    pub(crate) fn subscribes(&self) -> bool {
+        let is_about_to = |work: &Work| matches!(work.payload, Payload::Pushed(_));
+        self.pushed.is_some() || self.work.as_deref().is_some_and(is_about_to)
+    }
+
     /// Makes the response that is being sent the last one.
     pub(crate) fn close_after_sending(&mut self) {
         self.place = None;
@@ -277,6 +283,15 @@ impl Connection {
     #[inline]
     pub(crate) fn send_now(&mut self) {
         if let Flush::Failed = self.flush() {
+            self.break_off();
+        }
+    }
+
+    /// Sends what is in memory of a large file, without copying it and without waiting for the client. For a thread that holds no
+    /// loop, because the file may have left the memory meanwhile.
+    #[inline(never)]
+    pub(crate) fn send_large_file(&mut self) {
+        if let Flush::Failed = self.flush_output(Disk::Hardly) {
             self.break_off();
         }
     }

@@ -1,11 +1,10 @@
 //! What a connection knows of its subscription to a topic.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::deadline::{after, earlier};
+use crate::exchange::{Logged, Subscribed};
 use crate::response::OnDone;
-use crate::topic::{Form, Message, Subscription};
+use crate::topic::{Form, HEARTBEAT, Message, Subscription};
 
 /// What a connection knows of its subscription.
 pub(crate) struct Pushed {
@@ -13,13 +12,18 @@ pub(crate) struct Pushed {
     pub(super) is_chunked: bool,
     /// What was not sent whole: the client takes nothing else before.
     pub(super) begun: Option<Begun>,
-    /// When the last message was sent, and when all this ends.
-    pub(super) last: Instant,
-    pub(super) ends: Option<Instant>,
     /// Who wants to know what becomes of it.
     pub(super) on_done: Option<Box<OnDone>>,
-    /// Its place in the list of its topic.
-    pub(crate) place: usize,
+    /// What is told of it when it ends, if somebody wants to know.
+    pub(crate) logged: Option<Box<Logged>>,
+    /// Octets of content that were sent.
+    pub(crate) content: u64,
+    /// True while its client has not taken all that is there.
+    pub(crate) is_slow: bool,
+    /// True once its client sends nothing more.
+    pub(super) has_left: bool,
+    /// Its place in the list of its topic, once it is in one.
+    pub(crate) place: Option<usize>,
 }
 
 /// Bytes that were not sent whole, and how many of them were.
@@ -30,19 +34,22 @@ pub(super) struct Begun {
 
 pub(super) enum Piece {
     Message(Arc<Message>),
-    Own(Box<[u8]>),
+    Heartbeat,
 }
 
 impl Pushed {
-    pub(super) fn heartbeat_due(&self) -> Option<Instant> {
-        let subscriber = &self.subscription.subscriber;
-        // In plain bytes nothing means nothing.
-        let time = subscriber.topic().inner().settings.heartbeat;
-        (subscriber.form == Form::EventStream).then(|| after(self.last, time))
-    }
-
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        earlier(self.heartbeat_due(), self.ends)
+    pub(super) fn new(subscribed: Subscribed) -> Pushed {
+        Pushed {
+            subscription: subscribed.subscription,
+            is_chunked: subscribed.is_chunked,
+            begun: None,
+            on_done: subscribed.on_done,
+            logged: subscribed.logged,
+            content: 0,
+            is_slow: false,
+            has_left: false,
+            place: None,
+        }
     }
 }
 
@@ -56,7 +63,8 @@ impl Piece {
     pub(super) fn bytes(&self, form: Form, is_chunked: bool) -> &[u8] {
         match self {
             Piece::Message(message) => message.bytes(form, is_chunked),
-            Piece::Own(bytes) => bytes,
+            Piece::Heartbeat if is_chunked => b"3\r\n:\n\n\r\n",
+            Piece::Heartbeat => HEARTBEAT,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::link::Attempt;
 use super::pushed::{Begun, Piece, Pushed};
 use super::{Connection, Waits};
-use crate::deadline::after;
 use crate::exchange::Payload;
 use crate::response::Done;
 use crate::server::limits::Limits;
@@ -33,25 +32,14 @@ pub(crate) enum Outcome {
 }
 
 impl Connection {
-    /// Makes it one that subscribes, by the payload of its response. Returns the number of its topic.
-    pub(crate) fn subscribe(&mut self, now: Instant) -> Option<u64> {
-        let work = self.work.as_mut()?;
-        let Payload::Pushed(subscription, is_chunked, on_done) = std::mem::replace(&mut work.payload, Payload::None)
-        else {
-            return None;
+    /// Makes it one that subscribes, by the payload of its response. Returns false if that is another.
+    pub(crate) fn subscribe(&mut self) -> bool {
+        let Some(work) = &mut self.work else { return false };
+        let Payload::Pushed(subscribed) = std::mem::replace(&mut work.payload, Payload::None) else {
+            return false;
         };
-        let topic = subscription.subscriber.topic().inner();
-        let number = topic.number;
-        self.pushed = Some(Box::new(Pushed {
-            ends: topic.settings.greatest_age.map(|age| after(now, age)),
-            subscription: *subscription,
-            is_chunked,
-            begun: None,
-            last: now,
-            on_done,
-            place: 0,
-        }));
-        Some(number)
+        self.pushed = Some(Box::new(Pushed::new(*subscribed)));
+        true
     }
 
     /// Sends what there is, as far as the client takes it, and sets until when it waits.
@@ -61,7 +49,10 @@ impl Connection {
             // It has the time of a client that reads a response.
             Outcome::Blocked => self.wait.go_on(Waits::Client, now, limits),
             Outcome::Waits | Outcome::More => {
-                let next = self.pushed.as_ref().and_then(|pushed| pushed.next_due());
+                let next = self
+                    .pushed
+                    .as_ref()
+                    .and_then(|pushed| pushed.subscription.subscriber.next_due());
                 let time = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
                 self.wait.begin(Waits::Push, now, time);
             }
@@ -77,9 +68,6 @@ impl Connection {
         let Some(pushed) = &mut self.pushed else {
             return Outcome::Gone;
         };
-        if pushed.ends.is_some_and(|ends| ends <= now) && pushed.begun.is_none() {
-            return Outcome::Ends;
-        }
         if !self.readiness.writable {
             return if pushed.subscription.subscriber.holds_on() {
                 Outcome::Blocked
@@ -93,6 +81,9 @@ impl Connection {
                 Some(begun) => begun,
                 None => match pushed.subscription.subscriber.next() {
                     Next::Message(message) => Begun::new(Piece::Message(message)),
+                    Next::Nothing if pushed.has_left || pushed.subscription.subscriber.is_over(now) => {
+                        return Outcome::Ends;
+                    }
                     Next::Nothing => return Outcome::Waits,
                     Next::Close => return Outcome::Ends,
                 },
@@ -107,10 +98,12 @@ impl Connection {
             match transport.try_write(rest) {
                 Attempt::Done(n) => {
                     self.wait.passed(n);
-                    pushed.last = now;
+                    pushed.subscription.subscriber.note_sent(now);
                     if n < rest.len() {
                         let sent = begun.sent + n;
                         pushed.begun = Some(Begun { sent, ..begun });
+                    } else {
+                        pushed.content += begun.bytes.bytes(pushed.subscription.subscriber.form, false).len() as u64;
                     }
                 }
                 Attempt::TooEarly => {
@@ -130,27 +123,28 @@ impl Connection {
             return false;
         }
         let Some(pushed) = &mut self.pushed else { return false };
-        if pushed.heartbeat_due().is_some_and(|due| due <= now) && pushed.begun.is_none() {
-            let beat: &[u8] = if pushed.is_chunked { b"3\r\n:\n\n\r\n" } else { b":\n\n" };
-            pushed.begun = Some(Begun::new(Piece::Own(beat.into())));
+        if pushed.subscription.subscriber.wants_heartbeat(now) && pushed.begun.is_none() {
+            pushed.begun = Some(Begun::new(Piece::Heartbeat));
         }
         true
     }
 
     /// Reads what the client sends, which concerns nobody. Returns false if it is gone.
     fn discard_ahead(&mut self) -> bool {
+        let Some(pushed) = &mut self.pushed else { return false };
         let mut nowhere = [0; DISCARDED];
-        let attempt = self.transport.try_read(&mut nowhere);
-        match attempt {
+        match self.transport.try_read(&mut nowhere) {
             // A client has nothing to say here. If it goes on, it is read at its next event only.
-            Attempt::Done(1..) => true,
-            Attempt::TooEarly => {
+            Attempt::Done(1..) => {}
+            Attempt::TooEarly => self.readiness.readable = false,
+            // It gets what is there. Most clients that send an end have left, and the others need not wait for more.
+            Attempt::Done(0) => {
                 self.readiness.readable = false;
-                true
+                pushed.has_left = true;
             }
-            // Half of a connection is no subscription: a client that wants events leaves its side open.
-            Attempt::Done(0) | Attempt::Failed => false,
+            Attempt::Failed => return false,
         }
+        true
     }
 
     /// Ends the subscription in order: what is left to be sent is in `out` of its work. Returns what it was.
@@ -175,7 +169,7 @@ impl Connection {
         if pushed.is_chunked {
             hansel_proto::chunk::finish(&mut work.out);
         }
-        if let Some(on_done) = &mut pushed.on_done {
+        if let (Some(on_done), false) = (&mut pushed.on_done, pushed.has_left) {
             on_done.set(Done::Sent);
         }
         Some(pushed)

@@ -5,7 +5,7 @@ use crate::report;
 use super::link::{Attempt, Transport};
 use super::readiness::Readiness;
 use super::wait::{Wait, Waits};
-use super::work::{Disk, Piece, Work};
+use super::work::{Disk, FILE_PIECE, Piece, Work};
 use crate::exchange::Payload;
 
 /// The result of sending.
@@ -51,8 +51,23 @@ pub(super) fn flush(
             if wait.reason == Waits::Disk {
                 return Flush::OnDisk;
             }
-            if pieces == PIECES {
+            if pieces >= PIECES {
                 return Flush::Enough;
+            }
+            if readiness.writable {
+                let most = (PIECES - pieces) * FILE_PIECE;
+                match work.send_file(transport.channel(), disk, most) {
+                    Some(Attempt::Done(n)) => {
+                        pieces += n.div_ceil(FILE_PIECE);
+                        wait.passed(n);
+                        continue;
+                    }
+                    Some(Attempt::TooEarly) => {
+                        readiness.writable = false;
+                        return Flush::Blocked;
+                    }
+                    Some(Attempt::Failed) | None => {}
+                }
             }
             pieces += 1;
             match work.next_piece(disk) {

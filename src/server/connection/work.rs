@@ -5,17 +5,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::drop_queue::DropQueue;
+use super::link::Attempt;
 use crate::exchange::{Exchange, KEPT, Payload};
 use crate::operations::RequestSpan;
+use crate::server::net::channel::Channel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::server::net::socket::is;
 use crate::{Done, Response};
 
 /// The number of bytes of a file that are read at once.
-const FILE_PIECE: usize = 64 * 1024;
+pub(super) const FILE_PIECE: usize = 64 * 1024;
+
+/// The least number of bytes of a file for which it is worthwhile to avoid that they are copied.
+const LARGE: u64 = FILE_PIECE as u64;
 
 /// The permission of a thread to wait for a disk. A thread that holds a loop never may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Disk {
     Never,
+    /// Only for what seems to be in memory and is not.
+    Hardly,
     MayWait,
 }
 
@@ -163,6 +172,43 @@ impl Work {
         Ok(())
     }
 
+    /// Returns true if so much of a file comes next that it should be sent without copying it.
+    pub(crate) fn has_large_file(&self) -> bool {
+        matches!(&self.payload, Payload::File(part, _) if part.left_of_part() >= LARGE)
+    }
+
+    /// Sends up to `most` of the next bytes of a file without copying them. Returns `None` if they must be copied, or read
+    /// by another thread.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn send_file(&mut self, channel: &Channel, disk: Disk, most: usize) -> Option<Attempt> {
+        if disk == Disk::Never || !self.has_large_file() {
+            return None;
+        }
+        let (Payload::File(part, _), Some(socket)) = (&mut self.payload, channel.plain_socket()) else {
+            return None;
+        };
+        let most = match disk {
+            Disk::MayWait => most as u64,
+            Disk::Never | Disk::Hardly => part.cached(most as u64),
+        };
+        let attempt = match part.send_to(socket, most) {
+            Ok(n @ 1..) => Attempt::Done(n),
+            Err(error) if is(&error, io::ErrorKind::WouldBlock) => Attempt::TooEarly,
+            // Reading or writing tells why.
+            Ok(0) | Err(_) => return None,
+        };
+        if part.left() == 0 {
+            self.end_payload(Done::Sent);
+        }
+        Some(attempt)
+    }
+
+    /// Other systems copy.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn send_file(&mut self, _: &Channel, _: Disk, _: usize) -> Option<Attempt> {
+        None
+    }
+
     /// Puts the next piece of what is to be sent after the content of `out`, which then has up to [`FILE_PIECE`].
     ///
     /// # Errors
@@ -181,7 +227,7 @@ impl Work {
         let most = room.min(usize::try_from(part.left()).unwrap_or(room));
         self.out.resize(begin + most, 0);
         let read = match disk {
-            Disk::Never => Ok(part.read_cached(&mut self.out[begin..])),
+            Disk::Never | Disk::Hardly => Ok(part.read_cached(&mut self.out[begin..])),
             Disk::MayWait => part.read_next(&mut self.out[begin..]).map(Some),
         };
         self.out.truncate(begin + read.as_ref().map_or(0, |n| n.unwrap_or(0)));

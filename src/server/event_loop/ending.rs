@@ -23,7 +23,7 @@ impl EventLoop {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining;
             self.drain(shared);
-            self.end_subscriptions(shared);
+            self.subscribers.end_all();
         }
         if phase == Phase::Stopping && self.phase != Phase::Stopping {
             self.phase = Phase::Stopping;

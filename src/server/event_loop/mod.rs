@@ -377,14 +377,11 @@ impl EventLoop {
             self.withdraw(connection.key, shared);
         }
         connection.end_in_order();
+        if connection.subscribes() {
+            self.forget_subscription(&mut connection, shared);
+        }
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
-        }
-        if connection.pushed.is_some() {
-            self.leave_topic(&connection);
-            if let Some(pushed) = connection.pushed.take() {
-                shared.drop_queue.push(pushed);
-            }
         }
         if connection.lane == Lane::Service {
             shared.loops[self.index].connection_closed();
@@ -403,7 +400,7 @@ impl EventLoop {
         self.accept(shared);
         self.expire(shared);
         self.call_waiting(shared);
-        if self.subscribers.has_walks() {
+        if self.subscribers.has_work() {
             self.push_slice(shared);
         }
         self.tidy(shared);
@@ -423,7 +420,7 @@ impl EventLoop {
             || self.listeners.is_ready()
             || self.permits.has_granted()
             || self.disk_queue.has_next()
-            || self.subscribers.has_walks();
+            || self.subscribers.has_work();
         // The queue is checked after this loop is marked as asleep, so whoever queues later sees the mark.
         let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
             Some(Duration::ZERO)

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::EventLoop;
+use crate::exchange::Answered;
 use crate::server::connection::Connection;
+use crate::server::connection::pushed::Pushed;
 use crate::server::connection::pushing::Outcome;
 use crate::server::shared::Shared;
-use crate::server::shared::lifecycle::Phase;
 
 /// How many connections are visited before everything else of a loop gets its turn: about half a millisecond.
 const SLICE: usize = 128;
@@ -19,26 +20,23 @@ impl EventLoop {
     /// Makes a connection one that subscribes, and sends it what there is.
     #[cold]
     pub(super) fn subscribe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        if connection.subscribe(self.now).is_none() {
+        if !connection.subscribe() {
             return self.close(connection, shared);
         }
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
         }
         if let Some(pushed) = &mut connection.pushed {
-            let topic = pushed.subscription.subscriber.topic().clone();
-            pushed.place = self.subscribers.join(&topic, connection.key, &shared.loops[self.index]);
+            let topic = pushed.subscription.subscriber.topic();
+            pushed.place = Some(self.subscribers.join(topic, connection.key, &shared.loops[self.index]));
         }
         self.go_on_pushing(connection, shared);
-        if self.phase != Phase::Running {
-            self.end_subscriptions(shared);
-        }
     }
 
     /// Sends a connection that subscribes what there is, and puts it into its slot.
     #[cold]
     pub(super) fn go_on_pushing(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        match connection.push(self.now, &shared.limits) {
+        match self.push(&mut connection, shared) {
             Outcome::Waits | Outcome::Blocked => self.put(connection),
             Outcome::More => self.put_ready(connection),
             Outcome::Ends => self.end_subscription(connection, None, shared),
@@ -46,18 +44,26 @@ impl EventLoop {
         }
     }
 
+    fn push(&mut self, connection: &mut Connection, shared: &Shared) -> Outcome {
+        let outcome = connection.push(self.now, &shared.limits);
+        if let Some(pushed) = &mut connection.pushed {
+            self.subscribers
+                .note(pushed, matches!(outcome, Outcome::Blocked | Outcome::More));
+        }
+        outcome
+    }
+
     /// Visits some of the connections for which there is something.
     pub(super) fn push_slice(&mut self, shared: &Shared) {
+        if self.subscribers.are_ending() {
+            return self.end_slice(shared);
+        }
         for _ in 0..SLICE {
             let Some(key) = self.subscribers.next() else { return };
             let Some(mut connection) = self.slots.take(key) else {
                 continue;
             };
-            let outcome = connection.push(self.now, &shared.limits);
-            if let (Outcome::Blocked | Outcome::More, Some(pushed)) = (outcome, &connection.pushed) {
-                self.subscribers.note_slow(pushed.subscription.subscriber.position());
-            }
-            match outcome {
+            match self.push(&mut connection, shared) {
                 Outcome::Waits | Outcome::Blocked => self.slots.put(connection),
                 Outcome::More => self.put_ready(connection),
                 Outcome::Ends => self.end_subscription(connection, None, shared),
@@ -76,39 +82,68 @@ impl EventLoop {
         }
     }
 
-    /// Ends all subscriptions in order, each after what was sent to its topic.
+    /// Ends some of the subscriptions in order, each after what was sent to its topic.
     #[cold]
-    pub(super) fn end_subscriptions(&mut self, shared: &Shared) {
-        for key in self.subscribers.all() {
-            let Some(mut connection) = self.slots.take(key) else {
-                continue;
-            };
+    fn end_slice(&mut self, shared: &Shared) {
+        for _ in 0..SLICE {
+            let connection = self.subscribers.any().and_then(|key| self.slots.take(key));
+            let Some(mut connection) = connection else { return };
             while connection.push(self.now, &shared.limits) == Outcome::More {}
-            let later = u64::try_from(key % SPREAD).unwrap_or(0);
+            let later = u64::try_from(connection.key % SPREAD).unwrap_or(0);
             let retry = COMES_BACK.saturating_add(Duration::from_millis(later));
             self.end_subscription(connection, Some(retry), shared);
         }
     }
 
     fn end_subscription(&mut self, mut connection: Box<Connection>, retry: Option<Duration>, shared: &Shared) {
-        self.leave_topic(&connection);
+        self.leave_topic(&mut connection);
         self.equip(&mut connection, shared);
-        // Dropping it is the end of a topic at most, and of what the program has given to that.
         if let Some(pushed) = connection.end_push(retry) {
-            shared.drop_queue.push(pushed);
+            self.drop_subscription(pushed, shared);
         }
         connection.close_after_sending();
         self.put_ready(connection);
     }
 
+    /// Ends the subscription of a connection that is closed, also of one that has not begun.
+    #[cold]
+    pub(super) fn forget_subscription(&mut self, connection: &mut Connection, shared: &Shared) {
+        self.leave_topic(connection);
+        if connection.pushed.is_none() {
+            connection.subscribe();
+        }
+        if let Some(pushed) = connection.pushed.take() {
+            self.drop_subscription(pushed, shared);
+        }
+    }
+
+    fn drop_subscription(&self, mut pushed: Box<Pushed>, shared: &Shared) {
+        if let Some(logged) = pushed.logged.take() {
+            let duration = self.now.saturating_duration_since(logged.since);
+            let answered = Answered {
+                status: logged.status,
+                content: pushed.content,
+                has_request: true,
+            };
+            if let Some(request) = logged.request.to_request() {
+                let observation = &shared.observation;
+                observation.ended(self.index, &request, answered, duration, (self.now, &self.date));
+            }
+        }
+        // It may be the end of a topic, and of what the program has given to that.
+        shared.drop_queue.push(pushed);
+    }
+
     /// Removes a connection from the list of its topic, if it is in one.
-    pub(super) fn leave_topic(&mut self, connection: &Connection) {
-        let Some(pushed) = &connection.pushed else { return };
+    pub(super) fn leave_topic(&mut self, connection: &mut Connection) {
+        let Some(pushed) = &mut connection.pushed else { return };
+        let Some(place) = pushed.place.take() else { return };
+        self.subscribers.note(pushed, false);
         let topic = pushed.subscription.subscriber.topic().inner().number;
-        let moved = self.subscribers.leave(topic, pushed.place);
+        let moved = self.subscribers.leave(topic, place);
         let moved = moved.and_then(|key| self.slots.at_mut(key)?.pushed.as_mut());
         if let Some(moved) = moved {
-            moved.place = pushed.place;
+            moved.place = Some(place);
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::server::connection::pushed::Pushed;
 use crate::server::shared::loop_link::{Arrival, LoopLink};
+use crate::server::shared::note::Note;
 use crate::topic::{Topic, Wake};
 
 /// Subscribers, each of whose connections is in its slot.
@@ -13,6 +15,8 @@ pub(super) struct Subscribers {
     lists: HashMap<u64, List>,
     /// Topics that have something to be sent.
     walks: VecDeque<Walk>,
+    /// True once all of them are to end.
+    are_ending: bool,
 }
 
 /// The connections that subscribe to one topic.
@@ -30,7 +34,7 @@ struct Walk {
     topic: u64,
     /// How many are not visited.
     left: usize,
-    slow: usize,
+    /// The first message that one of them has not taken.
     furthest: u64,
 }
 
@@ -38,15 +42,28 @@ struct Walk {
 struct Listener {
     link: Arc<LoopLink>,
     topic: u64,
-    /// True while a note about the topic lies at the loop: it needs no other.
-    is_noted: AtomicBool,
+    note: Note,
     slow: AtomicUsize,
     furthest: AtomicU64,
 }
 
 impl Subscribers {
-    pub(super) fn has_walks(&self) -> bool {
-        !self.walks.is_empty()
+    /// Returns true if some of them are to be visited.
+    pub(super) fn has_work(&self) -> bool {
+        !self.walks.is_empty() || (self.are_ending && !self.lists.is_empty())
+    }
+
+    pub(super) fn end_all(&mut self) {
+        self.are_ending = true;
+    }
+
+    pub(super) fn are_ending(&self) -> bool {
+        self.are_ending
+    }
+
+    /// Returns one of them, if there is any.
+    pub(super) fn any(&self) -> Option<usize> {
+        self.lists.values().next()?.keys.last().copied()
     }
 
     /// Adds the connection at `key`. Returns its place in the list of the topic.
@@ -75,12 +92,11 @@ impl Subscribers {
     /// Begins a walk, for a topic of which a note has come.
     pub(super) fn begin_walk(&mut self, topic: u64) {
         let Some(list) = self.lists.get(&topic) else { return };
-        // From here on a message leaves another note: this walk looks at the ring only after that.
-        list.listener.is_noted.store(false, Ordering::SeqCst);
+        // This walk looks at the ring only after that.
+        list.listener.note.take_up();
         self.walks.push_back(Walk {
             topic,
             left: list.keys.len(),
-            slow: 0,
             furthest: u64::MAX,
         });
     }
@@ -97,24 +113,34 @@ impl Subscribers {
                 walk.left = next;
                 return list.keys.get(next).copied();
             }
-            list.listener.slow.store(walk.slow, Ordering::Relaxed);
             list.listener.furthest.store(walk.furthest, Ordering::Relaxed);
             self.walks.pop_front();
         }
         None
     }
 
-    /// Notes that the connection that came last has not taken everything, but only what is before this message.
-    pub(super) fn note_slow(&mut self, position: u64) {
-        if let Some(walk) = self.walks.front_mut() {
-            walk.slow += 1;
-            walk.furthest = walk.furthest.min(position);
+    /// Notes whether a connection has taken all that is there.
+    pub(super) fn note(&mut self, pushed: &mut Pushed, is_slow: bool) {
+        if !is_slow && !pushed.is_slow {
+            return;
         }
-    }
-
-    /// Returns all connections.
-    pub(super) fn all(&self) -> Vec<usize> {
-        self.lists.values().flat_map(|list| list.keys.iter().copied()).collect()
+        let subscriber = &pushed.subscription.subscriber;
+        let topic = subscriber.topic().inner().number;
+        let Some(list) = self.lists.get(&topic) else { return };
+        let listener = &list.listener;
+        match (std::mem::replace(&mut pushed.is_slow, is_slow), is_slow) {
+            (false, true) => listener.slow.fetch_add(1, Ordering::Relaxed),
+            (true, false) => listener.slow.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        if is_slow {
+            let position = subscriber.position();
+            listener.furthest.fetch_min(position, Ordering::Relaxed);
+            let walk = self.walks.front_mut().filter(|walk| walk.topic == topic);
+            if let Some(walk) = walk {
+                walk.furthest = walk.furthest.min(position);
+            }
+        }
     }
 }
 
@@ -123,7 +149,7 @@ impl List {
         let listener = Arc::new(Listener {
             link: Arc::clone(link),
             topic: topic.inner().number,
-            is_noted: AtomicBool::new(false),
+            note: Note::new(),
             slow: AtomicUsize::new(0),
             furthest: AtomicU64::new(u64::MAX),
         });
@@ -144,7 +170,7 @@ impl Drop for List {
 
 impl Wake for Listener {
     fn wake(&self) {
-        if !self.is_noted.swap(true, Ordering::SeqCst) && self.link.inbox.push(Arrival::Pushed(self.topic)) {
+        if self.note.leave() && self.link.inbox.push(Arrival::Pushed(self.topic)) {
             self.link.wake();
         }
     }
@@ -152,6 +178,6 @@ impl Wake for Listener {
     fn behind(&self) -> (usize, Option<u64>) {
         let furthest = self.furthest.load(Ordering::Relaxed);
         let slow = self.slow.load(Ordering::Relaxed);
-        (slow, (furthest != u64::MAX).then_some(furthest))
+        (slow, (slow > 0 && furthest != u64::MAX).then_some(furthest))
     }
 }

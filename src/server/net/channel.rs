@@ -1,6 +1,8 @@
 //! A connected socket with its encryption, if it has one: bytes of HTTP in and out.
 
 use std::io;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::BorrowedFd;
 #[cfg(feature = "tls")]
 use std::sync::{Mutex, MutexGuard};
 
@@ -85,6 +87,12 @@ impl Channel {
             return session.write(&self.stream, [first, second]);
         }
         self.stream.write_both(first, second)
+    }
+
+    /// Returns the socket, if what is sent on it is not encrypted here.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn plain_socket(&self) -> Option<BorrowedFd<'_>> {
+        (!self.is_secure()).then(|| self.stream.as_fd())
     }
 
     /// Tells the peer that nothing more will come, and that this is the proper end.

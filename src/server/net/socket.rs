@@ -75,6 +75,11 @@ impl Stream {
         either!(Stream, self, stream => stream.register(registry, token, interests))
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        either!(Stream, self, stream => stream.as_fd())
+    }
+
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         either!(Stream, self, stream => (&*stream).read(into))
     }

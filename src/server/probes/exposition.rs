@@ -2,6 +2,7 @@
 
 use crate::operations::Exposition;
 use crate::server::shared::Shared;
+use crate::topic::TopicStatus;
 
 /// Returns everything about a server, as Prometheus reads it.
 pub(super) fn text(shared: &Shared) -> String {
@@ -18,6 +19,7 @@ pub(super) fn text(shared: &Shared) -> String {
     );
     expose_threads(shared, &mut text);
     expose_bodies(shared, &mut text);
+    expose_topics(shared, &mut text);
     let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
     text.single(
         "hansel_access_log_lines_dropped_total",
@@ -111,4 +113,50 @@ fn expose_bodies(shared: &Shared, text: &mut Exposition) {
         "Memory that connections share for bodies, in use.",
         shared.pool.in_use(),
     );
+}
+
+fn expose_topics(shared: &Shared, text: &mut Exposition) {
+    let topics = shared.topics.by_name();
+    if topics.is_empty() {
+        return;
+    }
+    type Value = fn(&TopicStatus) -> u64;
+    let families: [(&str, &str, &str, Value); 5] = [
+        (
+            "hansel_topic_subscribers",
+            "gauge",
+            "Those who subscribe, by the topic's name.",
+            |status| status.subscribers as u64,
+        ),
+        (
+            "hansel_topic_messages_total",
+            "counter",
+            "Messages that were sent to topics, each counted once.",
+            |status| status.sent,
+        ),
+        (
+            "hansel_topic_messages_dropped_total",
+            "counter",
+            "Messages that subscribers missed because they were too slow, counted for each subscriber.",
+            |status| status.dropped,
+        ),
+        (
+            "hansel_topic_subscribers_slow",
+            "gauge",
+            "Those who have not taken everything.",
+            |status| status.slow as u64,
+        ),
+        (
+            "hansel_topic_messages_behind",
+            "gauge",
+            "Messages that the slowest of them is behind.",
+            |status| status.behind,
+        ),
+    ];
+    for (name, kind, help, value) in families {
+        text.family(name, kind, help);
+        for (topic, status) in &topics {
+            text.sample(name, &[("topic", topic)], value(status));
+        }
+    }
 }

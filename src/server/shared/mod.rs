@@ -8,12 +8,14 @@ pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod loop_link;
+pub(crate) mod note;
 pub(crate) mod observer;
 pub(crate) mod runs;
 pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
+pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -52,6 +54,7 @@ use runs::Runs;
 use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
+use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 
@@ -94,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) downloads: Arc<Places>,
     /// For those who subscribe to topics.
     pub(crate) share: Share,
+    pub(crate) topics: Topics,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -167,6 +171,7 @@ impl Shared {
             uploads: Places::new(staffing.most_uploads()),
             downloads: Places::new(staffing.most_downloads()),
             share: Share::new(&limits),
+            topics: Topics::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,

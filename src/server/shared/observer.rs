@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::date::Date;
-use crate::exchange::Answered;
+use crate::exchange::{Answered, Logged};
 use crate::operations::{Count, Entry, Exposition, Log, Places};
-use crate::request::Relayed;
+use crate::request::{Relayed, RequestCopy};
 use crate::{Metrics, Request};
 
 /// The access log, metrics and spans, which an operator wants to know of responses.
@@ -55,6 +55,25 @@ impl Observation {
             relayed,
             request,
             duration: Duration::ZERO,
+        };
+        self.tell(index, &told, now, date, &mut Vec::new());
+    }
+
+    /// Records the end of a response that took its time although nobody was busy with it.
+    pub(crate) fn ended(
+        &self,
+        index: usize,
+        request: &Request,
+        answered: Answered,
+        duration: Duration,
+        (now, date): (Instant, &Date),
+    ) {
+        let told = Told {
+            answered,
+            peer: request.peer(),
+            relayed: request.relayed,
+            request: Some(request),
+            duration,
         };
         self.tell(index, &told, now, date, &mut Vec::new());
     }
@@ -112,13 +131,26 @@ impl Observer {
         self.since
     }
 
-    /// Notes that it has its response. What follows on the same connection begins now.
+    /// Returns what is to be logged of a response that ends later.
+    pub(crate) fn later(&self, observation: &Observation, request: &Request, status: u16) -> Option<Box<Logged>> {
+        observation.log.as_ref().map(|_| {
+            Box::new(Logged {
+                request: RequestCopy::for_log(request),
+                status,
+                since: self.since,
+            })
+        })
+    }
+
+    /// Notes that it has its response, which the log is told of if it is whole. What follows on the same connection begins
+    /// now.
     pub(crate) fn end(
         &mut self,
         observation: &Observation,
         index: usize,
         request: &Request,
         answered: Answered,
+        is_whole: bool,
         date: &mut Date,
     ) {
         let now = Instant::now();
@@ -135,7 +167,9 @@ impl Observer {
             request: Some(request),
             duration: now.saturating_duration_since(self.since),
         };
-        observation.tell(index, &told, now, date, &mut self.line);
+        if is_whole {
+            observation.tell(index, &told, now, date, &mut self.line);
+        }
         self.since = now;
     }
 }

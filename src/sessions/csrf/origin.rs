@@ -56,22 +56,18 @@ impl Source {
     /// Returns what the browser says, by [Fetch metadata](https://www.w3.org/TR/fetch-metadata/) or, if it is older, by its
     /// Origin. Scripts can set neither header.
     pub(super) fn of(request: &Request, trusted: &[Origin]) -> Source {
-        let mut origins = request
-            .headers()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("origin"));
-        let sent = origins
-            .next()
-            .map(|(_, value)| std::str::from_utf8(value).unwrap_or("null"));
+        // No browser sends two, and of two nobody knows which was meant.
+        let sent = request.single_header("Origin").unwrap_or(Some("null"));
         let origin = sent.and_then(Origin::parse);
         if origin.as_ref().is_some_and(|origin| trusted.contains(origin)) {
             return Source::Here;
         }
-        match request.header_bytes("Sec-Fetch-Site") {
-            Some(b"same-origin") => return Source::Here,
+        match request.single_header("Sec-Fetch-Site") {
+            Ok(Some("same-origin")) => return Source::Here,
             // By the user's own hand: an address, a bookmark.
-            Some(b"none") => return Source::Unknown,
-            Some(_) => return Source::Elsewhere,
-            None => {}
+            Ok(Some("none")) => return Source::Unknown,
+            Ok(Some(_)) | Err(_) => return Source::Elsewhere,
+            Ok(None) => {}
         }
         match (sent, origin) {
             (None, _) => Source::Unknown,
@@ -103,6 +99,14 @@ mod tests {
             (&[("Sec-Fetch-Site", "same-site")], Source::Elsewhere),
             (&[("Sec-Fetch-Site", "cross-site")], Source::Elsewhere),
             (&[("Sec-Fetch-Site", "something new")], Source::Elsewhere),
+            (
+                &[("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "same-origin")],
+                Source::Elsewhere,
+            ),
+            (
+                &[("Origin", "https://trusted.example"), ("Origin", "https://b.example")],
+                Source::Elsewhere,
+            ),
             (&[("Origin", "https://a.example")], Source::Here),
             (&[("Origin", "http://A.example:80")], Source::Here),
             (&[("Origin", "https://a.example:443")], Source::Here),

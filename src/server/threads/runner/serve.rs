@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 
@@ -65,13 +65,14 @@ impl Runner {
     fn serve_batch(&mut self, connection: &mut Connection) {
         for answered in 1.. {
             if !self.serve_one(connection) {
-                return connection.close_after_sending();
+                connection.close_after_sending();
+                return self.send_large_file(connection);
             }
             let Some(work) = &mut connection.work else { return };
-            if answered >= self.shared.limits.pipelined
-                || !matches!(work.payload, Payload::None)
-                || work.out.len() > GATHERED
-            {
+            if !matches!(work.payload, Payload::None) {
+                return self.send_large_file(connection);
+            }
+            if answered >= self.shared.limits.pipelined || work.out.len() > GATHERED {
                 // The loop continues with what has arrived after it, once others had their turn.
                 return;
             }
@@ -85,6 +86,30 @@ impl Runner {
                 Step::Refused(_) => return connection.close_after_sending(),
             }
         }
+    }
+
+    /// Sends the beginning of a large file as far as that is in memory and the client accepts it. It is not copied, which would
+    /// take longer than all else; a loop could not do so, because the file may have left the memory meanwhile.
+    #[inline]
+    fn send_large_file(&self, connection: &mut Connection) {
+        let is_large = connection.work.as_ref().is_some_and(|work| work.has_large_file());
+        if is_large && !connection.transport.channel().is_secure() {
+            self.send_without_copying(connection);
+        }
+    }
+
+    #[inline(never)]
+    fn send_without_copying(&self, connection: &mut Connection) {
+        let claim = &connection.transport.link.claim;
+        if claim.claim() != Outcome::Own {
+            return;
+        }
+        let began = Instant::now();
+        claim.read(began);
+        connection.send_large_file();
+        // The handler has returned, so this time is not its own.
+        let waited = self.call.queued.get();
+        self.call.queued.set(waited.saturating_add(began.elapsed()));
     }
 
     /// Notes that the next of several requests is about to be handled. It has its own time, which matters only if
@@ -120,7 +145,7 @@ impl Runner {
             transport.link.keep_copy(&work.exchange.request);
         }
         if self.shared.shortest_deadline.is_some() {
-            watch_handler(work, transport);
+            watch_handler(work, transport, self.shared.limits.handler);
         }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
@@ -238,7 +263,10 @@ impl Runner {
             return;
         };
         match self.shared.share.take(self.shared.told_apart(connection.peer)) {
-            Some(part) => subscription.counted = Some(Box::new(part)),
+            Some(part) => {
+                subscription.counted = Some(Box::new(part));
+                self.shared.topics.add(subscription.subscriber.topic());
+            }
             None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
         }
     }
@@ -363,13 +391,23 @@ impl Runner {
     #[inline(never)]
     fn report(&mut self, work: &mut Work) {
         let answered = work.exchange.answered.take();
-        let is_probe = self.shared.health.takes(Lane::Service, &work.exchange.request);
+        let request = &work.exchange.request;
+        let is_probe = self.shared.health.takes(Lane::Service, request);
+        let is_whole = match (&mut work.payload, &answered) {
+            // Its line is written when it ends.
+            (Payload::Pushed(subscribed), Some(answered)) => {
+                subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
+                false
+            }
+            _ => true,
+        };
         if let (Some(answered), false) = (answered, is_probe) {
             self.observer.end(
                 &self.shared.observation,
                 self.call.index.get(),
-                &work.exchange.request,
+                request,
                 answered,
+                is_whole,
                 &mut self.date,
             );
         }
@@ -406,10 +444,10 @@ impl Runner {
 
 /// Lets the route of the request set its deadline. The one before it on the connection may have had another.
 #[cold]
-fn watch_handler(work: &mut Work, transport: &Transport) {
+fn watch_handler(work: &mut Work, transport: &Transport, of_server: Option<Duration>) {
     let link = Arc::clone(&transport.link);
     link.claim.allow(Allowed::Server);
-    work.exchange.request.handler_time = Some(HandlerTime::watched_by(link));
+    work.exchange.request.handler_time = Some(HandlerTime::watched_by(link, of_server));
 }
 
 /// Drops what was set on the request, each value whatever the others do. That is user code, which must not run while

@@ -1,16 +1,27 @@
 //! The walk along the path of a request. Only a walk moves the cursor, and only a walk calls an endpoint.
 
+mod endpoint;
+mod in_force;
+mod limited;
+mod purpose;
+mod rivals;
+mod step;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use http::Method;
 
 use super::hook_runs::HookRuns;
-use super::in_force::InForce;
 use super::{Arrived, Crumb, Decision, Dispatch, MethodSet, Miss, Observer, Reply, RouteLimits, Why};
 use crate::Response;
-use crate::pace::Pace;
-use crate::request::{Allowed, Mark, Request, Segments};
+use crate::request::{Mark, Request, Segments};
+
+pub use endpoint::Endpoint;
+use in_force::InForce;
+pub(crate) use purpose::Purpose;
+pub use step::Step;
+use step::Taken;
 
 /// A walk along the path of a request.
 ///
@@ -67,107 +78,6 @@ struct Position<'r> {
     pattern: Option<usize>,
 }
 
-/// What holds outside of a part with limits.
-struct Outside {
-    /// The limit of a body, if the part has another.
-    body: Option<(u64, bool)>,
-    allowed: Allowed,
-    /// The number of bounds on concurrency.
-    levels: usize,
-}
-
-/// The purpose of a walk.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Calls the endpoint.
-    Respond,
-    /// Finds the endpoint that would be called.
-    Explain,
-    /// The same along another path, to which the client may be sent. What a hook forbids is the response.
-    LookAhead,
-    /// Checks that a path that was built for an endpoint leads there. Hooks that may refuse the request do not run.
-    Rematch,
-    /// Collects the methods that are allowed at the path: no endpoint is reached.
-    Survey,
-    /// The same, without the hooks that may refuse the request.
-    Preflight,
-}
-
-/// A step of a walk: a part of the path, and a name for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
-    dispatcher: &'a str,
-    name: &'a str,
-    taken: Taken,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Taken {
-    Segments(usize),
-    /// This many octets of the rest of the path.
-    Text(usize),
-}
-
-impl<'a> Step<'a> {
-    /// Creates a step that takes no segment, such as one into a dispatcher among several at the same path.
-    ///
-    /// `dispatcher` is the kind of dispatcher that decided, and `name` is what it chose.
-    pub fn new(dispatcher: &'a str, name: &'a str) -> Step<'a> {
-        Step {
-            dispatcher,
-            name,
-            taken: Taken::Segments(0),
-        }
-    }
-
-    /// Creates a step that takes the next `count` segments. Its name becomes a part of the endpoint's pattern,
-    /// so it should read like `/{id}`.
-    pub fn taking(dispatcher: &'a str, name: &'a str, count: usize) -> Step<'a> {
-        Step {
-            taken: Taken::Segments(count),
-            ..Step::new(dispatcher, name)
-        }
-    }
-
-    pub(crate) fn taking_text(dispatcher: &'a str, name: &'a str, octets: usize) -> Step<'a> {
-        Step {
-            taken: Taken::Text(octets),
-            ..Step::new(dispatcher, name)
-        }
-    }
-}
-
-/// An endpoint: its name, and the methods that it takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoint<'a> {
-    pub(super) dispatcher: &'a str,
-    pub(super) name: &'a str,
-    pub(super) methods: &'a MethodSet,
-    pub(super) pace: Pace,
-}
-
-impl<'a> Endpoint<'a> {
-    /// Creates an endpoint of this kind of `dispatcher`. Whether it is slow is remembered under its `name`.
-    pub fn new(dispatcher: &'a str, name: &'a str, methods: &'a MethodSet) -> Endpoint<'a> {
-        Endpoint {
-            dispatcher,
-            name,
-            methods,
-            pace: Pace::of_key(name),
-        }
-    }
-
-    /// Likewise, with a pace of its own.
-    pub(crate) fn with_pace(dispatcher: &'a str, name: &'a str, methods: &'a MethodSet, pace: Pace) -> Endpoint<'a> {
-        Endpoint {
-            dispatcher,
-            name,
-            methods,
-            pace,
-        }
-    }
-}
-
 impl<'r> Walk<'r> {
     /// The most steps that a walk may take, so no path exhausts the stack.
     pub const MAX_DEPTH: usize = 64;
@@ -200,64 +110,6 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Runs `inner`, in which no handler for what is not found is called.
-    pub(crate) fn without_last_resort(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
-        let before = std::mem::replace(&mut self.is_last_resort, false);
-        let reply = inner(self);
-        self.is_last_resort = before;
-        reply
-    }
-
-    /// Runs `inner`, which asks several dispatchers. Handlers for what is not found are called only after all
-    /// dispatchers have missed: otherwise the 404 of one would hide the endpoint or the 405 of another.
-    #[inline(always)]
-    pub(super) fn with_rivals(&mut self, mut inner: impl FnMut(&mut Walk<'r>) -> Reply) -> Reply {
-        let mut is_first = self.is_last_resort;
-        if is_first {
-            (self.is_last_resort, self.is_awaited) = (false, false);
-            self.may_come_again = true;
-        }
-        // A loop, so that `inner` is compiled once.
-        loop {
-            let reply = inner(self);
-            if !is_first {
-                return reply;
-            }
-            (self.is_last_resort, is_first) = (true, false);
-            match reply {
-                Err(Miss::NotFound) if self.is_awaited => {}
-                reply => return reply,
-            }
-        }
-    }
-
-    /// Runs `inner` after others have `missed`. If an endpoint that takes any method responds with 404, as a user's
-    /// catch-all does, and others have a method for the path, the result is their 405.
-    #[inline(always)]
-    pub(super) fn behind_miss(&mut self, missed: &Miss, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
-        match missed {
-            Miss::NotFound => inner(self),
-            Miss::MethodNotAllowed(_) => self.unless_it_hides(inner),
-        }
-    }
-
-    #[inline(never)]
-    fn unless_it_hides(&mut self, inner: impl FnOnce(&mut Walk<'r>) -> Reply) -> Reply {
-        let pattern = self.request.endpoint_record().map(|record| record.borrow().len());
-        let before = self.position(pattern);
-        let allowed = self.request.allowed();
-        self.follows_miss = true;
-        let reply = inner(self);
-        let is_404 = |response: &Response| response.status() == http::StatusCode::NOT_FOUND;
-        if reply.is_ok() && self.has_taken_any && self.response.as_ref().is_some_and(is_404) {
-            self.response = None;
-            self.request.allow(allowed);
-            self.go_back(before);
-            return Err(Miss::NotFound);
-        }
-        reply
-    }
-
     /// Starts a new walk for the same request along another path.
     pub(crate) fn along<'s>(&self, segments: Segments<'s>, purpose: Purpose) -> Walk<'s>
     where
@@ -282,13 +134,6 @@ impl<'r> Walk<'r> {
         self.observer
     }
 
-    /// Returns whether a handler for what is not found, which the caller has, may be called now.
-    pub(super) fn is_last_resort(&mut self) -> bool {
-        self.is_awaited |= !self.is_last_resort;
-        // Such a handler adds nothing to the methods that a survey collects.
-        self.is_last_resort && !self.is_survey()
-    }
-
     /// There may be another walk for the request.
     pub(crate) fn expect_another(&mut self) {
         self.may_come_again = true;
@@ -301,21 +146,6 @@ impl<'r> Walk<'r> {
 
     pub(super) fn runs(&self) -> &'r HookRuns {
         self.runs
-    }
-
-    /// Returns true if only the methods at the path are asked for.
-    pub(super) fn is_survey(&self) -> bool {
-        matches!(self.purpose, Purpose::Survey | Purpose::Preflight)
-    }
-
-    /// Returns true if what a hook forbids is the response.
-    pub(super) fn keeps_refusals(&self) -> bool {
-        matches!(self.purpose, Purpose::Respond | Purpose::LookAhead)
-    }
-
-    /// Returns whether hooks run that may refuse the request.
-    pub(super) fn runs_hooks(&self) -> bool {
-        !matches!(self.purpose, Purpose::Rematch | Purpose::Preflight)
     }
 
     /// Returns the request.
@@ -466,7 +296,7 @@ impl<'r> Walk<'r> {
             let rest = self.rest.text();
             return Err(self.decline(dispatcher, name, || Why::Leftover(rest.into())));
         }
-        if self.is_survey() || !methods.allows(self.method) {
+        if self.purpose.is_survey() || !methods.allows(self.method) {
             let method = self.method;
             let _ = self.decline(dispatcher, name, || Why::Method {
                 method: Cow::Borrowed(method),
@@ -491,50 +321,6 @@ impl<'r> Walk<'r> {
             }
         }
         Ok(Arrived::new())
-    }
-
-    /// Returns whether the limits allow the endpoint to be called. If not, the response is a refusal.
-    #[cold]
-    #[inline(never)]
-    fn admits(&mut self, dispatcher: &str, name: &str, checks_body: bool) -> bool {
-        if !matches!(self.purpose, Purpose::Respond | Purpose::Explain) {
-            return true;
-        }
-        let exceeded = checks_body.then(|| self.request.body.exceeded()).flatten();
-        let (refusal, why) = if let Some((len, most)) = exceeded {
-            (Response::too_large(most), Why::TooLarge { len, most })
-        } else if let Some(most) = self.fills_up() {
-            let reason = "too many requests are being handled";
-            let refusal = Response::refusal(http::StatusCode::SERVICE_UNAVAILABLE, &reason);
-            (refusal, Why::TooMany { most })
-        } else {
-            return true;
-        };
-        if self.observer.is_some() {
-            self.tell(dispatcher, "", name, Decision::Refuse(refusal.status(), why));
-        }
-        if self.purpose == Purpose::Respond {
-            self.has_taken_any = false;
-            self.response = Some(refusal);
-        }
-        false
-    }
-
-    /// Counts the request where concurrency is limited. Returns the limit if there is no room for it.
-    fn fills_up(&mut self) -> Option<usize> {
-        match (&mut self.in_force, self.purpose) {
-            (Some(limits), Purpose::Respond) => limits.enter(),
-            _ => None,
-        }
-    }
-
-    /// Notes that the endpoint has responded. A stream counts until it has ended.
-    #[cold]
-    #[inline(never)]
-    fn leave(&mut self) {
-        if let (Some(limits), Some(response)) = (&mut self.in_force, &mut self.response) {
-            response.body.keep(limits.leave());
-        }
     }
 
     /// Runs `inner` with limits for the endpoints that it reaches. They are checked in [`arrive`](Walk::arrive): what is
@@ -575,45 +361,6 @@ impl<'r> Walk<'r> {
         let reply = inner(self);
         self.exit(before, reply.is_ok());
         reply
-    }
-
-    #[inline(never)]
-    fn enter(&mut self, limits: &RouteLimits) -> Outside {
-        if self.observer.is_some() && !limits.is_empty() {
-            self.tell("Limits", "", &limits.to_string(), Decision::Descend);
-        }
-        let outside = Outside {
-            body: limits.body_bytes().map(|most| self.request.body.limit.set(most)),
-            allowed: self.request.allowed(),
-            levels: self.in_force.as_ref().map_or(0, |limits| limits.levels()),
-        };
-        if let (Some(allowed), true) = (limits.allowed(), self.keeps_refusals()) {
-            self.request.allow(allowed);
-        }
-        if let Some(concurrency) = limits.concurrent() {
-            self.in_force.get_or_insert_default().add(concurrency);
-        }
-        outside
-    }
-
-    #[inline(never)]
-    fn exit(&mut self, outside: Outside, has_arrived: bool) {
-        if let Some(body) = outside.body {
-            self.request.body.limit.restore(body);
-        }
-        // Once an endpoint was called, its time is that of the response.
-        if !(has_arrived && self.purpose == Purpose::Respond) {
-            self.request.allow(outside.allowed);
-        }
-        match &mut self.in_force {
-            Some(limits) if outside.levels > 0 => limits.truncate(outside.levels),
-            limits => *limits = None,
-        }
-    }
-
-    #[cold]
-    fn note_any(&mut self, methods: &MethodSet) {
-        self.has_taken_any = methods.is_any();
     }
 
     /// Returns the response of the endpoint that was called. There is none before, and none if the walk only looks for
@@ -672,7 +419,7 @@ impl<'r> Walk<'r> {
         if self.observer.is_some() {
             self.tell(dispatcher, "", name, Decision::Arrive(&MethodSet::any()));
         }
-        if self.keeps_refusals() {
+        if self.purpose.keeps_refusals() {
             self.has_taken_any = false;
             self.response = Some(response);
         }

@@ -1,14 +1,16 @@
-//! The bounds on concurrency that a walk is inside of.
+//! The limits that a walk is inside of and that are checked when it arrives.
 
 use std::sync::Arc;
 
-use super::limits::{Concurrency, Running};
+use crate::dispatch::limits::{Concurrency, Running};
 
-/// Bounds on how many requests are handled at once, the outermost first.
+/// Bounds on how many requests are handled at once, the outermost first, and what is wrong with the deadline of the client.
 ///
 /// The walk has them, so that they are free again if a handler panics: the walk is dropped.
 #[derive(Default)]
 pub(super) struct InForce {
+    /// The reason why the deadline that the client has set is none.
+    pub(super) malformed: Option<String>,
     levels: Vec<Arc<Concurrency>>,
     /// The places that the call has, while it is made.
     running: Vec<Running>,
