@@ -17,8 +17,8 @@ def flask() -> Any:
 
     app = Flask(__name__)
     app.secret_key = "a secret of a test"
-    app.add_url_rule("/", view_func=lambda: "hello")
-    app.add_url_rule("/name/<name>", view_func=lambda name: {"name": name, "path": request.path})
+    app.add_url_rule("/", view_func=lambda: "hello", endpoint="hello")
+    app.add_url_rule("/name/<name>", view_func=lambda name: {"name": name, "path": request.path}, endpoint="name")
     app.add_url_rule("/form", view_func=lambda: dict(request.form), methods=["POST"], endpoint="form")
     app.add_url_rule("/go", view_func=lambda: redirect("/"), endpoint="go")
     app.add_url_rule("/file", view_func=lambda: send_file(io.BytesIO(b"x" * 9999), "text/plain"), endpoint="file")
@@ -187,6 +187,7 @@ def devpi() -> Any:
         init = [str(Path(sys.executable).parent / "devpi-init"), "--serverdir", directory, "--no-root-pypi"]
         subprocess.run(init, check=True, stdout=subprocess.DEVNULL)
     config = parseoptions(get_pluginmanager(), ["devpi-server", "--serverdir", directory, "--offline-mode"])
+    config.init_nodeinfo()
     return XOM(config).create_app()
 
 
