@@ -104,7 +104,7 @@ impl Gateway {
         let response = result.and_then(|result| iterable::respond(request, &result, start, &self.turns));
         if response.is_err() {
             // Its traceback may keep the object.
-            start.give_up();
+            start.give_up(py);
         }
         starter.spare();
         response

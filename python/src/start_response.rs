@@ -88,9 +88,11 @@ impl Start {
     }
 
     /// Sends what was written, if a response has begun, and cuts the connection.
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn give_up(&self, py: Python<'_>) {
         let body = self.state().body.take();
-        drop(body);
+        if let Some(mut body) = body {
+            body.flush(py);
+        }
     }
 
     /// Takes what `start_response` was told. From here on the head counts as sent.
