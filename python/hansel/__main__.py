@@ -51,8 +51,7 @@ def _work(worker: Worker, server: WSGIServer, name: str) -> None:
     except BaseException:
         logging.getLogger("hansel").exception("can't load %s", name)
         sys.exit(LOADING_FAILED)
-    worker.when_orphaned(server.shutdown)
-    server.serve_forever(worker.is_ready)
+    server.serve_forever(lambda: worker.is_ready(server.shutdown))
 
 
 def _work_and_watch(worker: Worker, server: WSGIServer, name: str) -> None:
@@ -70,8 +69,14 @@ def _work_and_watch(worker: Worker, server: WSGIServer, name: str) -> None:
         logging.getLogger("hansel").exception("can't load %s", name)
         server.application = _page_of(error)
         watch(end, files_of(error))
-    worker.when_orphaned(server.shutdown)
-    server.serve_forever(worker.is_ready)
+
+    def is_ready() -> None:
+        worker.is_ready(server.shutdown)
+        # It could not be told before.
+        if changed.is_set():
+            server.shutdown()
+
+    server.serve_forever(is_ready)
     if changed.is_set():
         sys.exit(CHANGED)
 

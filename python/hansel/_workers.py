@@ -25,19 +25,20 @@ class Worker:
     def __init__(self, ready: int, parent: int) -> None:
         self._ready, self._parent = ready, parent
 
-    def is_ready(self) -> None:
-        """Tells that it serves."""
-        os.write(self._ready, b".")
-        os.close(self._ready)
-
-    def when_orphaned(self, stop: Callable[[], None]) -> None:
-        """Has `stop` called when the supervisor ends, however that happens."""
+    def is_ready(self, stop: Callable[[], None]) -> None:
+        """Tells that it serves. From here on, `stop` is called when the supervisor ends, however that happens."""
 
         def wait() -> None:
             os.read(self._parent, 1)
             stop()
 
         threading.Thread(target=wait, name="hansel-parent", daemon=True).start()
+        try:
+            os.write(self._ready, b".")
+        except BrokenPipeError:
+            # It has ended already.
+            pass
+        os.close(self._ready)
 
 
 def supervise(count: int, work: Callable[[Worker], None]) -> int:

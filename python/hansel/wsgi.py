@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -41,7 +41,7 @@ _LOGGER = logging.getLogger("hansel")
 class WSGIServer:
     """A server that listens, and serves as soon as it is told to.
 
-    `addresses` are `host:port` or `unix:/path`. The options, with all times in seconds:
+    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. The options, with all times in seconds:
 
     - `threads`: requests that are handled at once, 64 by default;
     - `body`, `head`, `target`: bytes that a request may have; 1 GiB of body by default;
@@ -60,8 +60,9 @@ class WSGIServer:
     def __init__(
         self,
         application: Application,
-        addresses: list[str],
+        addresses: Sequence[str] = (),
         *,
+        sockets: Sequence[socket.socket] = (),
         grace: float = 10.0,
         multiprocess: bool = False,
         development: bool = False,
@@ -74,7 +75,8 @@ class WSGIServer:
         self.development = development
         self.switch_interval = switch_interval
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
-        self._server = _hansel.Server(addresses, **options)
+        given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
+        self._server = _hansel.Server(list(addresses), given_away, **options)
         self._running: _hansel.Running | None = None
         self._stop: _Stop | None = None
         self._exception: BaseException | None = None
@@ -104,6 +106,7 @@ class WSGIServer:
             stop.wait()
             self.close()
         if self._exception is not None:
+            _End.status = _status_of(self._exception)
             raise self._exception
 
     def shutdown(self) -> None:
@@ -117,11 +120,10 @@ class WSGIServer:
         if running is None:
             return
         running.shutdown(self.grace)
-        _, cut = running.wait()
+        _, cut, still_running = running.wait()
         if cut:
             _LOGGER.warning("%d requests were cut off after %s s", cut, self.grace)
-            # Their threads may wake while the interpreter ends, which would abort the process.
-            atexit.register(_leave)
+        _End.is_abrupt |= still_running > 0
 
     def __enter__(self) -> WSGIServer:
         self.start()
@@ -129,6 +131,11 @@ class WSGIServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the application has raised `SystemExit` or `KeyboardInterrupt`."""
+        return self._exception is not None
 
     def _failed(self, exception: BaseException, place: str) -> str | None:
         """Notes what the application has raised; returns what the client is told of it."""
@@ -222,11 +229,27 @@ def _noted(_number: int, _frame: FrameType | None) -> None:
     pass
 
 
+class _End:
+    """How the process ends. A thread that wakes in a handler while the interpreter ends would abort the process."""
+
+    is_abrupt = False
+    status = 0
+
+
+def _status_of(exception: BaseException) -> int:
+    code = exception.code if isinstance(exception, SystemExit) else 1
+    return code if isinstance(code, int) else int(code is not None)
+
+
+@atexit.register
 def _leave() -> None:
+    # It was registered before what the program registers, so it comes after that.
+    if not _End.is_abrupt:
+        return
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             pass
-    os._exit(1 if hasattr(sys, "last_value") else 0)
+    os._exit(_End.status or int(hasattr(sys, "last_value")))

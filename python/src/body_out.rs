@@ -38,6 +38,11 @@ impl BodyOut {
         boundary::without(py, || self.writer.write_all(bytes))
     }
 
+    /// Sends what the server has gathered, if the client still takes it.
+    pub(crate) fn flush(&mut self, py: Python<'_>) {
+        let _ = boundary::without(py, || self.writer.flush());
+    }
+
     /// Returns true if all is sent that was announced.
     pub(crate) fn is_complete(&self) -> bool {
         self.left == Some(0)

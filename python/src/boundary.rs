@@ -2,13 +2,14 @@
 //!
 //! **The interpreter's lock.** PyO3 attaches a thread for a scope. Here the end of the scope is unknown when it begins: a thread
 //! keeps the lock until the server says that it rests. That is worth 25 times the rate of quick requests beside two that
-//! compute. `take` and `give_back` are a pair: `KEPT` says which of them is next on this thread.
+//! compute. `take` and `give_back` are a pair: `LOCK` says which of them is next on this thread.
 //!
 //! **The request of a call.** An object of Python can't borrow it. `with_request` lends it to the functions that Python calls
 //! on the same thread meanwhile.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use hansel::{Limiter, Request};
@@ -16,55 +17,67 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 thread_local! {
-    static KEPT: Cell<Option<ffi::PyGILState_STATE>> = const { Cell::new(None) };
+    static LOCK: Cell<Lock> = const { Cell::new(Lock::Unknown) };
     static REQUEST: Cell<Option<NonNull<Request>>> = const { Cell::new(None) };
+}
+
+/// What this thread has of the interpreter's lock.
+#[derive(Clone, Copy)]
+enum Lock {
+    /// Python does not know this thread, or it is in the middle of `without`.
+    Unknown,
+    /// Python knows it. What it knows is kept for the thread's life: to make it takes ten times as long as to take the lock.
+    Released(*mut ffi::PyThreadState),
+    Held,
 }
 
 /// Takes the lock, unless this thread has kept it. Without the lock, other threads of the server go on meanwhile.
 pub(crate) fn take(limiter: &Limiter) {
-    KEPT.with(|kept| {
-        if kept.get().is_none() {
-            // SAFETY: may be called on any thread of an initialized interpreter, attached or not. The interpreter is
-            // initialized: it has imported this module. While it ends, PyO3's version of the call never returns.
-            kept.set(Some(limiter.wait(|| unsafe { ffi::PyGILState_Ensure() })));
-        }
-    });
+    match LOCK.get() {
+        Lock::Held => return,
+        // SAFETY: may be called on any thread of an initialized interpreter. It is initialized: it has imported this module.
+        // While it ends, PyO3's version of the call never returns.
+        Lock::Unknown => limiter.wait(|| unsafe { ffi::PyGILState_Ensure() }),
+        Lock::Released(state) => limiter.wait(|| {
+            // SAFETY: `state` is of the `PyEval_SaveThread` below, on this thread, and is used once.
+            unsafe { ffi::PyEval_RestoreThread(state) };
+            ffi::PyGILState_STATE::PyGILState_LOCKED
+        }),
+    };
+    LOCK.set(Lock::Held);
 }
 
 /// Gives the lock back, if this thread has kept it.
 pub(crate) fn give_back() {
-    KEPT.with(|kept| {
-        if let Some(state) = kept.take() {
-            // SAFETY: `state` is of the `PyGILState_Ensure` above, on this thread, and is used once. All scopes of PyO3
-            // in between have ended: this is called between calls of the application only, or by `without`'s closure,
-            // which finds nothing to give back.
-            unsafe { ffi::PyGILState_Release(state) };
-        }
-    });
+    if let Lock::Held = LOCK.get() {
+        // SAFETY: this thread has the lock, by `take`. All scopes of PyO3 in between have ended: this is called between calls of
+        // the application, or within `without`, and then the lock is not `Held`.
+        LOCK.set(Lock::Released(unsafe { ffi::PyEval_SaveThread() }));
+    }
 }
 
 /// Runs `wait` without the lock, in the middle of a call. The server may say meanwhile that the thread rests.
 pub(crate) fn without<R: Send>(py: Python<'_>, wait: impl FnOnce() -> R + Send) -> R {
     py.detach(|| {
-        let kept = KEPT.take();
+        let lock = LOCK.replace(Lock::Unknown);
         let result = wait();
-        KEPT.set(kept);
+        LOCK.set(lock);
         result
     })
 }
 
-/// Runs a thread, and has Python keep what it knows of it meanwhile. Making that for each call takes ten times as long as
-/// to take the lock. PyO3's own `attach` and `detach` need a closure that is `Send`, which `run` is not.
+/// Runs a thread of the server, and has Python forget it at the end. It does not wait for the lock before: whoever holds it may
+/// wait for this thread.
 pub(crate) fn run_thread(run: &mut dyn FnMut()) {
-    // SAFETY: as in `take`. The lock is given back by `PyEval_SaveThread` before anything else happens, and taken again on
-    // this thread with what that returned. Nothing in between is left attached: `give_back` runs before.
-    let (state, saved) = unsafe { (ffi::PyGILState_Ensure(), ffi::PyEval_SaveThread()) };
     run();
     give_back();
-    // SAFETY: see above.
-    unsafe {
-        ffi::PyEval_RestoreThread(saved);
-        ffi::PyGILState_Release(state);
+    if let Lock::Released(state) = LOCK.replace(Lock::Unknown) {
+        // SAFETY: `state` is of the `PyEval_SaveThread` of `give_back`, on this thread, and is used once. The first `take` has
+        // made it by `PyGILState_Ensure`, without the lock, and this is the one call that belongs to it.
+        unsafe {
+            ffi::PyEval_RestoreThread(state);
+            ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_UNLOCKED);
+        }
     }
 }
 
@@ -72,6 +85,12 @@ pub(crate) fn run_thread(run: &mut dyn FnMut()) {
 pub(crate) fn owners(object: &Bound<'_, PyAny>) -> isize {
     // SAFETY: it is a live object, and this thread has the lock.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) }
+}
+
+/// Takes a socket that Python has given away by its number, as `socket.detach` does.
+pub(crate) fn given_away(number: i32) -> OwnedFd {
+    // SAFETY: `hansel.wsgi` passes only what `socket.detach` has returned, once, so nobody else will close it.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// Calls `call`, and lends `request` to `request_of_call` on this thread meanwhile.

@@ -99,9 +99,13 @@ impl Gateway {
     fn call_with(&self, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<Response> {
         let py = environ.py();
         let starter = Starter::new(py)?;
-        let result = self.application.bind(py).call1((environ, &starter.function))?;
-        let response = iterable::respond(request, &result, starter.start.get(), &self.turns);
-        drop(result);
+        let result = self.application.bind(py).call1((environ, &starter.function));
+        let start = starter.start.get();
+        let response = result.and_then(|result| iterable::respond(request, &result, start, &self.turns));
+        if response.is_err() {
+            // Its traceback may keep the object.
+            start.give_up(py);
+        }
         starter.spare();
         response
     }

@@ -88,19 +88,19 @@ fn poured(request: &Request, result: &Bound<'_, PyAny>, start: &Start) -> PyResu
         // The head may still be replaced until there is a chunk that is not empty.
         let first = next(&mut chunks)?;
         let first = first.as_ref().map(bytes).transpose()?;
-        let here = first.map_or(0, |chunk| chunk.as_bytes().len() as u64);
-        let is_all = first.is_none() || is_only || start.state().length.is_some_and(|length| length <= here);
-        if is_all {
-            let content = first.map_or(Content::Copied(Vec::new()), Content::of);
-            return Ok(whole(request, start.take()?, content));
+        // Asking for it may have called `write`.
+        if !start.state().is_sent {
+            let here = first.map_or(0, |chunk| chunk.as_bytes().len() as u64);
+            if first.is_none() || is_only || start.state().length.is_some_and(|length| length <= here) {
+                let content = first.map_or(Content::Copied(Vec::new()), Content::of);
+                return Ok(whole(request, start.take()?, content));
+            }
+            if request.method() == Method::HEAD {
+                return Ok(headless(start.take()?));
+            }
         }
-        if request.method() == Method::HEAD {
-            return Ok(headless(start.take()?));
-        }
-        let mut body = start.begin()?;
-        let sent = body.send(result.py(), first.map_or(&[], |chunk| chunk.as_bytes()));
-        start.state().body = Some(body);
-        if sent.is_err() {
+        let first = first.map_or(&[][..], |chunk| chunk.as_bytes());
+        if send(start, result.py(), first)?.is_err() {
             return Ok(Response::default());
         }
     }
@@ -120,15 +120,20 @@ fn pour_rest(chunks: &mut Bound<'_, PyIterator>, start: &Start) -> PyResult<()> 
         let Some(chunk) = next(chunks)? else {
             break;
         };
-        let mut body = start.begin()?;
-        let sent = body.send(py, bytes(&chunk)?.as_bytes());
-        start.state().body = Some(body);
-        if sent.is_err() {
+        if send(start, py, bytes(&chunk)?.as_bytes())?.is_err() {
             return Ok(());
         }
     }
     let _ = start.begin()?.finish(py);
     Ok(())
+}
+
+/// Sends a chunk, and the head before the first one. The inner error is the client's.
+fn send(start: &Start, py: Python<'_>, chunk: &[u8]) -> PyResult<io::Result<()>> {
+    let mut body = start.begin()?;
+    let sent = body.send(py, chunk);
+    start.state().body = Some(body);
+    Ok(sent)
 }
 
 /// Returns the next chunk that is not empty.

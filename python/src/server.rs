@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::boundary;
 use crate::environ::Environ;
 use crate::gateway::Gateway;
 use crate::input::Input;
@@ -25,20 +26,31 @@ pub(crate) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (addresses, **options))]
-    fn new(addresses: Vec<String>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Server> {
-        let mut server: Option<hansel::Server> = None;
-        for address in &addresses {
-            let listener = match address.strip_prefix("unix:") {
-                Some(path) => Listener::unix(path, 0o660)?,
-                None => Listener::tcp(address.as_str())?,
-            };
-            server = Some(match server {
-                Some(server) => server.listen(listener),
-                None => hansel::Server::new(listener),
+    #[pyo3(signature = (addresses, sockets, **options))]
+    fn new(addresses: Vec<String>, sockets: Vec<(i32, bool)>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Server> {
+        // All are taken before anything fails, so that each is closed.
+        let sockets: Vec<_> = sockets
+            .into_iter()
+            .map(|(number, is_unix)| (boundary::given_away(number), is_unix))
+            .collect();
+        let mut listeners = Vec::new();
+        for (socket, is_unix) in sockets {
+            listeners.push(if is_unix {
+                Listener::from_unix(socket.into())?
+            } else {
+                Listener::from_tcp(socket.into())?
             });
         }
-        let server = server.ok_or_else(|| PyValueError::new_err("a server needs an address to listen on"))?;
+        for address in &addresses {
+            listeners.push(match address.strip_prefix("unix:") {
+                Some(path) => Listener::unix(path, 0o660)?,
+                None => Listener::tcp(address.as_str())?,
+            });
+        }
+        let mut listeners = listeners.into_iter();
+        let first = listeners.next().map(hansel::Server::new);
+        let server = first.ok_or_else(|| PyValueError::new_err("a server needs an address to listen on"))?;
+        let server = listeners.fold(server, hansel::Server::listen);
         // One interpreter runs one thread at a time: a second loop would gain nothing.
         let server = configured(server.loops(1).quiet(), options)?;
         let addresses = server.local_addrs();
@@ -86,10 +98,10 @@ impl Running {
         Ok(())
     }
 
-    /// Waits for the end; returns how many connections were finished, and how many were cut.
-    fn wait(&self, py: Python<'_>) -> (usize, usize) {
+    /// Waits for the end; returns how many connections were finished, how many were cut, and how many handlers still run.
+    fn wait(&self, py: Python<'_>) -> (usize, usize, usize) {
         let drained = py.detach(|| self.0.wait());
-        (drained.finished, drained.cut)
+        (drained.finished, drained.cut, drained.running.len())
     }
 
     fn set_ready(&self, is_ready: bool) {

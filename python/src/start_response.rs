@@ -87,6 +87,14 @@ impl Start {
         BodyOut::begin(response, started.length)
     }
 
+    /// Sends what was written, if a response has begun, and cuts the connection.
+    pub(crate) fn give_up(&self, py: Python<'_>) {
+        let body = self.state().body.take();
+        if let Some(mut body) = body {
+            body.flush(py);
+        }
+    }
+
     /// Takes what `start_response` was told. From here on the head counts as sent.
     pub(crate) fn take(&self) -> PyResult<Started> {
         let mut state = self.state();

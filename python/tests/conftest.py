@@ -1,9 +1,16 @@
-"""A server for each test, and clients that send and receive octets."""
+"""A server for each test, and clients that send and receive octets.
+
+With `HANSEL_THROUGH=haproxy` in the environment, they come through HAProxy.
+"""
 
 from __future__ import annotations
 
 import http.client
+import os
+import shutil
 import socket
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,16 +23,55 @@ from hansel.wsgi import WSGIServer
 def served() -> Iterator[Callable[..., Client]]:
     """Serves an application until the test ends."""
     servers: list[WSGIServer] = []
+    proxies: list[Haproxy] = []
 
     def serve(application: Any, **options: Any) -> Client:
         server = WSGIServer(application, ["127.0.0.1:0"], grace=1.0, **options)
         server.start()
         servers.append(server)
+        if os.environ.get("HANSEL_THROUGH") == "haproxy":
+            proxies.append(Haproxy(server.server_port))
+            return Client(proxies[-1].port)
         return Client(server.server_port)
 
     yield serve
+    for proxy in proxies:
+        proxy.close()
     for server in servers:
         server.close()
+
+
+class Haproxy:
+    """HAProxy in front of one server."""
+
+    CONFIGURATION = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend front
+    bind fd@{descriptor}
+    default_backend service
+backend service
+    server one 127.0.0.1:{port}
+"""
+
+    def __init__(self, port: int) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        self._file = tempfile.NamedTemporaryFile("w", suffix=".cfg")
+        self._file.write(self.CONFIGURATION.format(descriptor=listener.fileno(), port=port))
+        self._file.flush()
+        path = os.environ["PATH"] + ":/usr/sbin"
+        command = [str(shutil.which("haproxy", path=path)), "-q", "-db", "-f", self._file.name]
+        self._process = subprocess.Popen(command, pass_fds=[listener.fileno()])
+        listener.close()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._file.close()
 
 
 class Client:

@@ -296,6 +296,17 @@ def test_what_is_written_is_sent_at_once(served: Any) -> None:
     assert response.read() == b"second"
 
 
+@pytest.mark.parametrize("chunks", [[], [b"3"], [b"", b"3", b"4"]])
+def test_a_generator_may_write(served: Any, chunks: list[bytes]) -> None:
+    def application(_environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", TEXT)
+        write(b"1")
+        write(b"2")
+        yield from chunks
+
+    assert served(application).request()[2] == b"12" + b"".join(chunks)
+
+
 def test_what_is_written_has_the_length_that_was_announced(served: Any) -> None:
     def written(length: int, *chunks: bytes) -> Any:
         def application(_environ: Any, start_response: Any) -> list[bytes]:
@@ -329,8 +340,9 @@ def test_an_error_after_write_cuts_the_connection(served: Any) -> None:
         start_response("200 OK", TEXT)(b"begun")
         raise ValueError("later")
 
-    with pytest.raises(http.client.HTTPException):
+    with pytest.raises(http.client.IncompleteRead) as cut:
         served(application).request()
+    assert cut.value.partial == b"begun"
 
 
 def test_a_client_that_leaves_ends_the_iteration(served: Any) -> None:

@@ -98,8 +98,8 @@ def test_exits_of_the_application_are_the_servers(started: Any) -> None:
         process, port = started("program")
         try:
             ask(port, target)
-        except http.client.IncompleteRead:
-            pass
+        except http.client.IncompleteRead as cut:
+            assert cut.partial == b"a"
         assert process.wait(10) == status
     process, port = started("program")
     ask(port, "/interrupt")
