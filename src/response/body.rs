@@ -193,7 +193,8 @@ impl Body {
     }
 
     /// Creates a body from what `write` writes. It runs on a separate thread after the handler has returned and the head was
-    /// sent. Every `write!` is sent at once, and waits while the client does not read.
+    /// sent. A `write!` is sent at once. Those that come quickly, within about a millisecond of each other, are gathered and leave
+    /// together, and none waits for longer than that. Writing waits while the client does not read.
     ///
     /// The writer returns an error when the client is gone or the server stops: pass it on with `?`, and the loop ends. After an
     /// error or a panic the connection is closed early. `write` is not called for HEAD.

@@ -9,10 +9,11 @@ use super::sink::Sink;
 /// A function that writes a body while it is sent.
 pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
 
-/// Writes the body of a response while it is sent: see [`Body::stream`].
+/// Writes the body of a response while it is sent: see [`Body::stream`](crate::Body::stream).
 ///
-/// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
-/// [`BufWriter`](io::BufWriter) to send many small pieces together.
+/// Each `write` and each `write!` is one chunk, and is sent at once or, if several come quickly, together with the next ones, about
+/// a millisecond later at most. [`flush`](Write::flush) sends what was gathered. Put it into a [`BufWriter`](io::BufWriter) to
+/// make many small pieces one chunk.
 pub struct BodyWriter<'c> {
     sink: &'c mut dyn Sink,
     /// Collects the pieces of one `write!`.
@@ -67,9 +68,9 @@ impl Write for BodyWriter<'_> {
         Ok(bytes.len())
     }
 
-    /// Does nothing, because everything was already sent.
+    /// Sends what was gathered. Without this call it is sent soon, too.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.sink.flush()
     }
 
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
@@ -119,6 +120,10 @@ impl Sink for Sized<'_> {
             Some(_) => self.sink.send(bytes),
             None => Err(beyond()),
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 
     fn is_open(&self) -> bool {

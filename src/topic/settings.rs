@@ -26,7 +26,7 @@ pub(super) type Present = Arc<dyn Fn() -> Event + Send + Sync>;
 /// The settings of a [`Topic`](crate::Topic).
 #[derive(Clone)]
 pub struct TopicSettings {
-    pub(super) backlog: usize,
+    pub(crate) backlog: usize,
     pub(super) replay: usize,
     pub(super) slow: SlowSubscribers,
     pub(crate) heartbeat: Duration,
