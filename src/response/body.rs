@@ -197,7 +197,8 @@ impl Body {
     }
 
     /// Creates a body from what `write` writes. It runs on a separate thread after the handler has returned and the head was
-    /// sent. Every `write!` is sent at once, and waits while the client does not read.
+    /// sent. A `write!` is sent at once. Those that come quickly, within about a millisecond of each other, are gathered and leave
+    /// together, and none waits for longer than that. Writing waits while the client does not read.
     ///
     /// The writer returns an error when the client is gone or the server stops: pass it on with `?`, and the loop ends. After an
     /// error or a panic the connection is closed early. `write` is not called for HEAD.
@@ -682,6 +683,10 @@ impl Sink for Sized<'_> {
         }
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
     fn is_open(&self) -> bool {
         self.sink.is_open()
     }
@@ -700,8 +705,9 @@ fn beyond() -> io::Error {
 
 /// Writes the body of a response while it is sent: see [`Body::stream`].
 ///
-/// Each `write` and each `write!` is sent at once, as one chunk. Put it into a
-/// [`BufWriter`](io::BufWriter) to send many small pieces together.
+/// Each `write` and each `write!` is one chunk, and is sent at once or, if several come quickly, together with the next ones, about
+/// a millisecond later at most. [`flush`](Write::flush) sends what was gathered. Put it into a [`BufWriter`](io::BufWriter) to
+/// make many small pieces one chunk.
 pub struct BodyWriter<'c> {
     sink: &'c mut dyn Sink,
     /// Collects the pieces of one `write!`.
@@ -756,9 +762,9 @@ impl Write for BodyWriter<'_> {
         Ok(bytes.len())
     }
 
-    /// Does nothing, because everything was already sent.
+    /// Sends what was gathered. Without this call it is sent soon, too.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.sink.flush()
     }
 
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {

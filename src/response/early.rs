@@ -36,10 +36,11 @@ impl EarlyCall for Early {
 
 impl Request {
     /// Begins the response now, while the handler runs, and returns what writes its body. The head is that of `response`,
-    /// which must have no body; it is sent with the first piece, or by [`flush`](io::Write::flush). If `len` is known, it is
-    /// announced as Content-Length, and exactly that many bytes must be written.
+    /// which must have no body. If `len` is known, it is announced as Content-Length, and exactly that many bytes must be
+    /// written.
     ///
-    /// Everything that is written is sent at once, and waits while the client does not read. The body is complete by
+    /// Pieces are sent as those of a [stream](crate::Body::stream): at once or, if they come quickly, together. Writing waits
+    /// while the client does not read. The body is complete by
     /// [`ResponseWriter::finish`]; whatever the handler returns after that is dropped. Use
     /// [`Body::stream`](crate::Body::stream) where you can: this is for gateways to interfaces in which a program writes before
     /// it returns, such as CGI and WSGI.

@@ -142,6 +142,10 @@ impl Sink for Filtered<'_> {
         self.pass_on(|filter, out| filter.filter(bytes, out))
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
     fn is_open(&self) -> bool {
         self.sink.is_open()
     }

@@ -20,7 +20,7 @@ pub struct ResponseWriter {
 pub(crate) trait Answer: Send {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Sends what was kept back, the head for one.
+    /// Sends what was gathered, the head for one.
     fn flush(&mut self) -> io::Result<()>;
     /// Completes the body.
     fn finish(&mut self) -> io::Result<()>;
@@ -60,7 +60,7 @@ impl Write for ResponseWriter {
         Ok(bytes.len())
     }
 
-    /// Sends the head, if nothing was written so far.
+    /// Sends what was gathered. Without this call it is sent soon, too.
     fn flush(&mut self) -> io::Result<()> {
         self.answer.flush()
     }

@@ -167,6 +167,20 @@ impl Handle {
             log.wait_until_written(within(LAST_LINES));
         }
         let (finished, cut) = shared.lifecycle.finished_and_cut();
+        Drained {
+            finished,
+            cut,
+            running: self.running(),
+        }
+    }
+
+    /// Returns the handlers that run although all loops have ended.
+    fn running(&self) -> Vec<RunningHandler> {
+        let shared = &self.engine.shared;
+        if shared.crew.census().handling == 0 {
+            // Threads that are about to end run nothing.
+            return Vec::new();
+        }
         let now = Instant::now();
         let running = shared.runs.busy().into_iter().map(|(pace, since)| RunningHandler {
             endpoint: pace
@@ -175,11 +189,7 @@ impl Handle {
             // More is not known exactly, and not worth reading.
             time: since.map(|since| Duration::from_millis(now.saturating_duration_since(since).as_millis() as u64)),
         });
-        Drained {
-            finished,
-            cut,
-            running: running.collect(),
-        }
+        running.collect()
     }
 }
 

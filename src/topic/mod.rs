@@ -108,7 +108,7 @@ pub struct TopicStatus {
     pub dropped: u64,
     /// How many subscribers have not taken everything.
     pub slow: usize,
-    /// How many messages the slowest of them is behind.
+    /// How many messages the slowest of them was behind when it was last looked at.
     pub behind: u64,
 }
 
@@ -175,7 +175,7 @@ impl Topic {
 
     /// Returns how the topic is doing: how many subscribe, and how far behind they are.
     pub fn status(&self) -> TopicStatus {
-        let sent = lock(&self.0.ring).next();
+        let sent = self.sent();
         let mut status = TopicStatus {
             subscribers: self.0.subscribers.load(Ordering::Relaxed),
             sent,
@@ -189,6 +189,11 @@ impl Topic {
             status.behind = status.behind.max(behind);
         }
         status
+    }
+
+    /// Returns how many messages were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        lock(&self.0.ring).next()
     }
 
     /// Creates a subscriber that gets what is sent from now on.

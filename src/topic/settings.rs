@@ -26,7 +26,7 @@ pub(super) type Present = Arc<dyn Fn() -> Event + Send + Sync>;
 /// How a [`Topic`](crate::Topic) treats its subscribers.
 #[derive(Clone)]
 pub struct TopicSettings {
-    pub(super) backlog: usize,
+    pub(crate) backlog: usize,
     pub(super) replay: usize,
     pub(super) slow: SlowSubscribers,
     pub(crate) heartbeat: Duration,

@@ -193,11 +193,6 @@ impl Transport {
         }
     }
 
-    /// Returns true if the client is known to have left.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.link.noted.load(SeqCst) & GONE != 0
-    }
-
     /// Waits until `deadline` for a note that ends a stream, or for one of `also`. Returns it.
     pub(crate) fn await_end(&self, also: u8, deadline: Instant) -> u8 {
         self.link.wait(GONE | self.interrupts | also, deadline)

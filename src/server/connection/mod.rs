@@ -3,6 +3,7 @@
 mod call_time;
 pub(crate) mod claim;
 pub(crate) mod drop_queue;
+pub(crate) mod gathered;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod places;

@@ -18,12 +18,18 @@ pub(crate) struct Pushed {
     pub(crate) logged: Option<Box<Logged>>,
     /// Octets of content that were sent.
     pub(crate) content: u64,
-    /// True while its client has not taken all that is there.
-    pub(crate) is_slow: bool,
     /// True once its client sends nothing more.
     pub(super) has_left: bool,
     /// Its place in the list of its topic, once it is in one.
-    pub(crate) place: Option<usize>,
+    pub(crate) place: Option<Place>,
+}
+
+/// A place in the list of a topic.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// True among those whose clients do not take what is sent.
+    pub(crate) is_slow: bool,
+    pub(crate) index: usize,
 }
 
 /// Bytes that were not sent whole, and how many of them were.
@@ -46,7 +52,6 @@ impl Pushed {
             on_done: subscribed.on_done,
             logged: subscribed.logged,
             content: 0,
-            is_slow: false,
             has_left: false,
             place: None,
         }

@@ -1,6 +1,7 @@
 //! The state that all threads of a server share.
 
 pub(crate) mod admission;
+pub(crate) mod corks;
 pub(crate) mod crew;
 pub(crate) mod disk;
 pub(crate) mod health;
@@ -31,6 +32,7 @@ use crate::scheduling::{self, Scheduling};
 use crate::seen::{ResponseHook, both, send_id};
 use crate::server::connection::Connection;
 use crate::server::connection::drop_queue::DropQueue;
+use crate::server::connection::gathered::Gathered;
 use crate::server::connection::link::Link;
 use crate::server::connection::places::Places;
 use crate::server::connection::work::Work;
@@ -41,6 +43,7 @@ use crate::server::net::room::{Capacity, Room};
 use crate::{Application, IntoResponse, Request, Response};
 
 use admission::Admission;
+use corks::{Cork, Corks};
 use crew::{Crew, Order};
 use disk::DiskPlaces;
 use health::Health;
@@ -82,6 +85,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission<Box<Connection>>,
     pub(crate) watch: Watch,
     pub(crate) runs: Runs,
+    pub(crate) corks: Corks<Gathered>,
     pub(crate) health: Health,
     probes: Option<Probes>,
     pub(crate) observation: Observation,
@@ -160,6 +164,7 @@ impl Shared {
             scheduling,
             watch: Watch::new(),
             runs: Runs::new(),
+            corks: Corks::new(),
             health: Health::new(operations.probes_beside_service),
             probes: operations.probes,
             observation: operations.observation,
@@ -270,6 +275,14 @@ impl Shared {
         if cell.inbox.push(arrival) {
             cell.wake();
         }
+        self.discard_left(index);
+    }
+
+    /// Drops what was left for a loop that has ended: a connection whose handler has returned too late, for one.
+    pub(crate) fn discard_left(&self, index: usize) {
+        while let Some(arrival) = self.loops[index].inbox.left() {
+            self.drop_queue.push(Box::new(arrival));
+        }
     }
 
     /// Notes that a thread has finished reading. The next one may read, on whichever loop it waits.
@@ -283,6 +296,14 @@ impl Shared {
             if other != index && cell.inbox.rouse() {
                 cell.wake();
             }
+        }
+    }
+
+    /// Has what a stream has left sent at the next tick of the watch.
+    pub(crate) fn send_later(&self, cork: &Arc<Cork<Gathered>>) {
+        if self.corks.list(cork) {
+            self.watch.look();
+            self.watch.look_closely();
         }
     }
 
@@ -363,6 +384,9 @@ impl Shared {
     pub(crate) fn loop_has_ended(&self) {
         if self.lifecycle.loop_has_ended() == 0 {
             self.crew.dismiss();
+            for (_, waiting) in self.admission.give_up() {
+                self.drop_queue.push(waiting);
+            }
             if let Some(log) = &self.observation.log {
                 log.close();
             }

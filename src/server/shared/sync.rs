@@ -2,7 +2,7 @@
 
 #[cfg(not(hansel_loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     sync::{Condvar, Mutex, MutexGuard},
     sync::{Mutex as TryMutex, MutexGuard as TryMutexGuard},
     thread,
@@ -12,17 +12,17 @@ pub(crate) use std::{
 pub(crate) use checked::{TryMutex, TryMutexGuard};
 #[cfg(hansel_loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
-/// A mutex that is only ever tried. The model checker's own blocks a thread that tries it just when another one gets
+/// A mutex that some only try to lock. The model checker's own blocks a thread that tries it just when another one gets
 /// it, instead of failing.
 #[cfg(hansel_loom)]
 mod checked {
     use std::ops::{Deref, DerefMut};
-    use std::sync::{MutexGuard, TryLockError};
+    use std::sync::{LockResult, MutexGuard, TryLockError};
 
     pub(crate) struct TryMutex<T> {
         is_held: loom::sync::Mutex<bool>,
@@ -41,6 +41,15 @@ mod checked {
             TryMutex {
                 is_held: loom::sync::Mutex::new(false),
                 content: std::sync::Mutex::new(content),
+            }
+        }
+
+        pub(crate) fn lock(&self) -> LockResult<TryMutexGuard<'_, T>> {
+            loop {
+                match self.try_lock() {
+                    Ok(guard) => return Ok(guard),
+                    Err(_) => loom::thread::yield_now(),
+                }
             }
         }
 

@@ -13,12 +13,14 @@ use crate::report;
 use crate::request::BodyError;
 use crate::response::Sink;
 
+use crate::server::connection::gathered::Gathered;
 use crate::server::connection::link::{DRAINING, FINISHED, OUSTED, Transport};
 use crate::server::connection::places::Holder;
 use crate::server::connection::work::Work;
 use crate::server::limits::Limits;
 use crate::server::net::socket::is;
 use crate::server::shared::Shared;
+use crate::server::shared::corks::Cork;
 
 /// The body of a request, as it arrives on a connection.
 pub(crate) struct Upload {
@@ -117,19 +119,20 @@ pub(crate) fn respond(
         return Err(missed_deadline());
     }
     // From here on it is being sent, and after an error nothing of it may be sent again.
-    let mut before = work.take_out();
+    let before = work.take_out();
     let sent = work.exchange.answered.as_mut().map(|answered| &mut answered.content);
     let outcome = send(
         source,
         chunked,
-        &before,
+        before,
         transport.clone(),
         shared,
         sent.unwrap_or(&mut 0),
     );
-    outcome.map_err(|broken| broken.report(&work.exchange.request, shared))?;
-    before.clear();
-    work.out = before;
+    match outcome {
+        Ok(buffer) => work.out = buffer,
+        Err(broken) => return Err(broken.report(&work.exchange.request, shared)),
+    }
     Ok(())
 }
 
@@ -141,26 +144,29 @@ pub(super) fn missed_deadline() -> io::Error {
 }
 
 /// Sends `before`, then all that `source` has, waiting for the client as long as the limits allow. `sent` counts the
-/// content.
+/// content. Returns the buffer of `before`.
 fn send(
     source: Source,
     chunked: bool,
-    before: &[u8],
+    before: Vec<u8>,
     mut transport: Transport,
     shared: &Arc<Shared>,
     sent: &mut u64,
-) -> Result<(), Broken> {
-    let deadline = shared.limits.transfer_deadline(Instant::now(), before.len() as u64);
-    transport.write_by(before, deadline).map_err(Broken::ByClient)?;
+) -> Result<Vec<u8>, Broken> {
     if source.is_stream() {
         // A stream may be endless, so a draining server ends it.
         transport.interrupts |= DRAINING;
     }
-    let mut client = Client::new(transport, Arc::clone(shared));
-    pour(source, chunked, &mut client, sent).map_err(|error| match client.has_failed {
-        true => Broken::ByClient(error),
-        false => Broken::ByProgram(error),
-    })
+    let mut client = Client::new(transport, Arc::clone(shared), before);
+    match pour(source, chunked, &mut client, sent) {
+        Ok(()) => Ok(client.cork.lock().end()),
+        Err(error) if client.has_failed => Err(Broken::ByClient(error)),
+        Err(error) => {
+            // What came before the error is sent.
+            let _ = client.empty();
+            Err(Broken::ByProgram(error))
+        }
+    }
 }
 
 /// Why a body is not sent whole.
@@ -185,11 +191,16 @@ impl Broken {
     }
 }
 
+/// The client of a stream. Pieces that come quickly are gathered and leave together; if the stream then goes on to something
+/// else, the watch sends them.
 pub(super) struct Client {
     transport: Transport,
     shared: Arc<Shared>,
-    /// What is to be sent before the next piece.
-    first: Vec<u8>,
+    cork: Arc<Cork<Gathered>>,
+    /// When the last piece has come.
+    last: Instant,
+    /// The time within which the next one is quick.
+    quick: Duration,
     /// True if a handler writes: what the application keeps meanwhile is its own business.
     is_within_call: bool,
     /// The system finds out by itself when the client has left.
@@ -200,34 +211,56 @@ pub(super) struct Client {
     has_failed: bool,
 }
 
+/// The time within which another piece is quick.
+const QUICK: Duration = Duration::from_millis(1);
+
 impl Client {
-    fn new(transport: Transport, shared: Arc<Shared>) -> Client {
-        Client {
+    /// `before` is sent with the first piece, if that comes quickly.
+    fn new(transport: Transport, shared: Arc<Shared>, before: Vec<u8>) -> Client {
+        let client = Client {
+            cork: Cork::new(Gathered::new(before, transport.clone())),
             transport,
             shared,
-            first: Vec::new(),
+            last: Instant::now(),
+            quick: QUICK,
             is_within_call: false,
             is_probed: Cell::new(false),
             is_asked: Cell::new(false),
             has_failed: false,
-        }
+        };
+        client.shared.send_later(&client.cork);
+        client
     }
 
-    /// For a handler that writes while it runs. `first` is sent before the first piece.
-    pub(super) fn within_call(transport: Transport, shared: Arc<Shared>, first: Vec<u8>) -> Client {
-        Client {
-            first,
-            is_within_call: true,
-            ..Client::new(transport, shared)
-        }
+    /// For a handler that writes while it runs.
+    pub(super) fn within_call(transport: Transport, shared: Arc<Shared>, before: Vec<u8>) -> Client {
+        let mut client = Client::new(transport, shared, before);
+        client.is_within_call = true;
+        client
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // The clock runs only while the client is waited for, not between two writes.
-        let deadline = self.shared.limits.transfer_deadline(Instant::now(), bytes.len() as u64);
-        let outcome = self.transport.write_by(bytes, deadline);
+    /// Sends all that was gathered, and then `piece`.
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.rest();
+        let outcome = self.cork.lock().send(piece, &self.shared.limits);
         self.has_failed |= outcome.is_err();
         outcome
+    }
+
+    /// Sends all that was gathered, because the stream is about to wait.
+    fn empty(&self) -> io::Result<()> {
+        let mut gathered = self.cork.lock();
+        if gathered.is_left() {
+            self.rest();
+        }
+        gathered.send(&[], &self.shared.limits)
+    }
+
+    /// What makes the body may keep something that others need, and the client may be slow.
+    fn rest(&self) {
+        if !self.is_within_call {
+            self.shared.rest();
+        }
     }
 
     /// Its stream does more than write, and writing alone would tell.
@@ -247,39 +280,41 @@ impl Sink for Client {
                 "the server is stopping",
             ));
         }
-        if !self.is_within_call {
-            // What makes the body may keep something that others need, and the client may be slow.
-            self.shared.rest();
-        }
-        if !self.first.is_empty() {
-            let mut first = std::mem::take(&mut self.first);
-            first.extend_from_slice(bytes);
-            return self.write(&first);
+        let now = Instant::now();
+        let is_quick = now.saturating_duration_since(self.last) < self.quick;
+        self.last = now;
+        if is_quick {
+            let mut gathered = self.cork.lock();
+            if gathered.has_room(bytes) {
+                gathered.keep(bytes);
+                drop(gathered);
+                self.shared.send_later(&self.cork);
+                return Ok(());
+            }
         }
         self.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.first.is_empty() { Ok(()) } else { self.send(&[]) }
     }
 
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
         // What has ended by itself while the server began to drain is complete.
         self.transport.interrupts &= !DRAINING;
-        if bytes.is_empty() {
-            self.flush()
-        } else {
-            self.send(bytes)
-        }
+        self.cork.lock().transport.interrupts &= !DRAINING;
+        self.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write(&[])
     }
 
     fn is_open(&self) -> bool {
-        self.probe();
-        !self.transport.is_interrupted() && !self.transport.is_gone()
+        self.wait(Duration::ZERO, &[])
     }
 
     fn wait(&self, time: Duration, filler: &[u8]) -> bool {
         self.probe();
+        if self.empty().is_err() {
+            return false;
+        }
         let deadline = after(Instant::now(), time);
         loop {
             let may_ask = !filler.is_empty() && !self.is_asked.get();
@@ -291,20 +326,25 @@ impl Sink for Client {
             self.transport.link.note(FINISHED);
             // The client sends no more. If it has closed, something that is sent to it is refused.
             self.is_asked.set(true);
-            let deadline = self
-                .shared
-                .limits
-                .transfer_deadline(Instant::now(), filler.len() as u64);
-            if self.transport.clone().write_by(filler, deadline).is_err() {
+            if self.cork.lock().send(filler, &self.shared.limits).is_err() {
                 return false;
             }
         }
     }
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        let mut gathered = self.cork.lock();
+        // After a panic there is something left, which comes before it.
+        gathered.send_now();
+        gathered.end();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::thread;
 
@@ -313,6 +353,7 @@ mod tests {
     use crate::exchange::{Exchange, Pool, Step};
     use crate::server::connection::link::READABLE;
     use crate::server::connection::places::Places;
+    use crate::server::event_loop::fixture;
     use crate::server::net::channel::Channel;
     use crate::server::net::socket::Stream;
 
@@ -367,6 +408,64 @@ mod tests {
         let earned = after(after(now, limits.transfer_time), Duration::from_secs(3));
         assert!(deadline < earned, "it has been waited for");
         assert!(deadline > after(now, limits.transfer_time), "its bytes count");
+    }
+
+    #[test]
+    fn quick_pieces_leave_together_and_nothing_waits_longer_than_a_tick_or_a_wait() {
+        let shared = fixture::shared();
+        let (transport, mut client) = pair();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let link = Arc::clone(&transport.link);
+        let mut stream = Client::new(transport, Arc::clone(&shared), b"head ".to_vec());
+        stream.quick = Duration::MAX;
+        let mut received = |expected: &str| {
+            let mut here = vec![0; expected.len()];
+            client.read_exact(&mut here).unwrap();
+            assert_eq!(String::from_utf8(here).unwrap(), expected);
+            // There is no more.
+            client.set_nonblocking(true).unwrap();
+            let more = client.read(&mut [0]).map_err(|error| error.kind());
+            client.set_nonblocking(false).unwrap();
+            assert_eq!(more, Err(io::ErrorKind::WouldBlock));
+        };
+        stream.send(b"one ").unwrap();
+        stream.send(b"two").unwrap();
+        received("");
+        // The tick of the watch, while the stream does something else.
+        shared.corks.send();
+        assert!(shared.corks.is_empty());
+        received("head one two");
+        stream.send(b"three").unwrap();
+        assert!(stream.wait(Duration::ZERO, b"!"));
+        received("three");
+        stream.send(b"four").unwrap();
+        stream.flush().unwrap();
+        received("four");
+        let large = "x".repeat(5000);
+        stream.send(b"five").unwrap();
+        stream.send(large.as_bytes()).unwrap();
+        received(&format!("five{large}"));
+        stream.send(b"six").unwrap();
+        stream.finish(b"!").unwrap();
+        received("six!");
+        stream.send(b"left").unwrap();
+        drop(stream);
+        received("left");
+        // Whatever is still listed of a stream that is over sends nothing.
+        shared.corks.send();
+        received("");
+        link.cut();
+    }
+
+    #[test]
+    fn a_piece_that_comes_after_a_while_is_sent_at_once() {
+        let (transport, mut client) = pair();
+        let mut stream = Client::new(transport, fixture::shared(), Vec::new());
+        stream.quick = Duration::ZERO;
+        stream.send(b"event").unwrap();
+        let mut here = [0; 5];
+        client.read_exact(&mut here).unwrap();
+        assert_eq!(&here, b"event");
     }
 
     #[test]

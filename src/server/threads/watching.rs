@@ -1,4 +1,4 @@
-//! The watch: a thread that checks loops that stay released while a handler blocks.
+//! The watch: a thread that checks loops that stay released while a handler blocks, and sends what streams have left.
 //!
 //! It ticks only while handlers run. On an idle server it sleeps and costs nothing.
 
@@ -65,6 +65,8 @@ pub(crate) fn keep(engine: &Engine) {
             close_ticks = 0;
             shared.watch.set_close(false);
         }
+        shared.corks.send();
+        is_idle &= shared.corks.is_empty();
         idle_ticks = if is_idle && !is_close { idle_ticks + 1 } else { 0 };
         if idle_ticks >= IDLE_TICKS && sleep(engine, &sights) {
             idle_ticks = 0;
@@ -127,7 +129,7 @@ fn sleep(engine: &Engine, sights: &[Sight]) -> bool {
     };
     shared
         .watch
-        .sleep_unless(|| have_moved() || shared.lifecycle.have_all_ended())
+        .sleep_unless(|| have_moved() || !shared.corks.is_empty() || shared.lifecycle.have_all_ended())
 }
 
 /// Returns true if the system has put a thread of this process to sleep, as opposed to running it or letting it wait
