@@ -69,6 +69,10 @@ pub mod testing {}
 #[doc = include_str!("../docs/guide/deploying.md")]
 pub mod deploying {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/gateways.md")]
+pub mod gateways {}
+
 #[cfg(any(not(doctest), feature = "tower"))]
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/tower.md")]

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI8, AtomicUsize, Ordering::Relaxed};
 
-/// How many endpoints are distinguished. Beyond that, two endpoints may share a pace. This can cost one of them an
+/// The number of endpoints that are distinguished. Beyond that, two endpoints may share a pace. This can cost one of them an
 /// unnecessary hand-over, and nothing else.
 const TOLD_APART: usize = 16 * 1024;
 
@@ -63,7 +63,7 @@ pub(crate) fn listen(hook: Box<dyn Hook>) {
     });
 }
 
-/// What a hook is notified of.
+/// An event that a hook is notified of.
 enum Told {
     Starting(Pace),
     Finished(Pace),

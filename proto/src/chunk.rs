@@ -47,7 +47,7 @@ pub fn finish(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
 
-/// What was found at the start of the next bytes of a chunked body.
+/// The finding at the start of the next bytes of a chunked body.
 #[derive(Debug)]
 pub(crate) enum Piece {
     Partial,

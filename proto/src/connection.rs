@@ -69,7 +69,7 @@ pub enum Received {
     },
 }
 
-/// What the caller does after a response.
+/// The next step of the caller after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,

@@ -1,4 +1,4 @@
-//! What the fields of a head decide: where the body ends (RFC 9112 §6), which host is meant (§3.2), whether the
+//! The decisions of the fields of a head: where the body ends (RFC 9112 §6), which host is meant (§3.2), whether the
 //! connection persists (§9.3), and whether the client waits for `100 Continue`.
 
 use crate::host;
@@ -8,7 +8,7 @@ use crate::scan;
 use crate::span::Span;
 use crate::version::Version;
 
-/// How the body of a request is delimited (RFC 9112 §6.3).
+/// The framing of the body of a request (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,

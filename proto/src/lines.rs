@@ -19,7 +19,7 @@ pub(crate) fn values<'b>(fields: &[Field], bytes: &'b [u8], name: &[u8]) -> impl
         .map(move |field| field.value.of(bytes))
 }
 
-/// How far a section of lines was read.
+/// The progress of reading a section of lines.
 pub(crate) enum Lines {
     /// The empty line that ends the section ends at this index.
     End(usize),

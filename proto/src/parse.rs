@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::lines::Lines;
 use crate::refusal::Refusal;
 
-/// How much of a head is the same as in the last one.
+/// The part of a head that is the same as in the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     Nothing,

@@ -1,4 +1,4 @@
-//! How far incomplete bytes have been scanned. It makes a head that arrives byte by byte cost only a small factor more
+//! The progress of scanning incomplete bytes. It makes a head that arrives byte by byte cost only a small factor more
 //! than one that arrives at once.
 
 /// The progress in a section of lines that has not completely arrived.

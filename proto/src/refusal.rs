@@ -14,7 +14,7 @@ pub struct Refusal {
     culprit: Culprit,
 }
 
-/// What broke the rule, if it fits into a few bytes.
+/// The bytes that broke the rule, if they are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Culprit {
     Unnamed,

@@ -123,7 +123,7 @@ pub enum BodyLength {
     Unknown,
 }
 
-/// How the content of a response is sent after its head.
+/// The way in which the content of a response is sent after its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -140,7 +140,7 @@ pub enum BodyPlan {
     UntilClose,
 }
 
-/// What the request decides about its response.
+/// The properties of a request that decide about its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
@@ -162,7 +162,7 @@ impl Asked {
     }
 }
 
-/// How a response is framed, and whether the connection persists after it.
+/// The framing of a response, and whether the connection persists after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Framed {
     pub(crate) plan: BodyPlan,
@@ -174,7 +174,7 @@ pub(crate) struct Framed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
     last: Option<Basis>,
-    /// What follows from `last`.
+    /// The result for `last`.
     outline: Outline,
     /// The last head without the application's fields: the status line, Date, and the Content-Type of content whose
     /// type the application has not set. Then, if the head ends with them, the Content-Length and the empty line.
@@ -275,7 +275,7 @@ impl Encoder {
     }
 }
 
-/// What decides about a head, except the application's fields and the length.
+/// The properties that decide about a head, except the application's fields and the length.
 #[derive(Clone, Debug)]
 struct Basis {
     status: u16,
@@ -357,7 +357,7 @@ impl Basis {
     }
 }
 
-/// What follows from a [`Basis`].
+/// The result for a [`Basis`].
 #[derive(Clone, Copy, Debug)]
 struct Outline {
     frame: Frame,
@@ -372,7 +372,7 @@ enum Frame {
     None,
     Length,
     LengthZero,
-    /// As the application set it, if it did.
+    /// The value that the application has set, if it has.
     Given,
     Chunked,
 }

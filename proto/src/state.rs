@@ -31,7 +31,7 @@ pub(crate) enum Response {
     Closed,
 }
 
-/// What happens to a connection.
+/// An event of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A head was parsed.

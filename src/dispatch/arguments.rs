@@ -148,7 +148,7 @@ pub struct PathArguments<'a, 'r> {
     is_tail_named: bool,
 }
 
-/// How the rest of the path, behind the captures, is read.
+/// The way in which the rest of the path, behind the captures, is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Each segment is an argument.

@@ -126,7 +126,7 @@ impl<T> dyn Call<T> {
     }
 }
 
-/// What is known of a function before it is called.
+/// The properties of a function that are known before it is called.
 #[derive(Clone, Debug)]
 pub(super) struct Signature {
     pub(super) name: &'static str,

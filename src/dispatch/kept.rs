@@ -1,19 +1,19 @@
-//! What is made of the map of an application: made when it is first used, and again after the map has changed.
+//! Values that are made of the map of an application: when they are first used, and again after the map has changed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::lock::lock;
 
-/// How often the map of any application has changed.
+/// The number of times that the map of any application has changed.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// Tells all applications that a dispatcher of your own [describes](super::Dispatch::describe) itself differently from now on,
 /// as one does whose routes come and go while the server runs.
 ///
-/// What is made of the description, such as the URLs by [`Request::url_for`](crate::Request::url_for) and the response to
-/// `OPTIONS *`, is made again when it is next used. The dispatchers of this crate, such as [`Methods`](crate::Methods), do this
-/// by themselves.
+/// A value that is made of the description, such as the URLs by [`Request::url_for`](crate::Request::url_for) and the
+/// response to `OPTIONS *`, is made again when it is next used. The dispatchers of this crate, such as
+/// [`Methods`](crate::Methods), do this by themselves.
 pub fn routes_changed() {
     // Whoever sees this change sees the new description, too.
     CHANGES.fetch_add(1, Ordering::AcqRel);

@@ -215,7 +215,7 @@ impl Map {
         self.check.as_deref()
     }
 
-    /// Says what endpoints need and do not get, if that was checked.
+    /// Returns the problem of endpoints that need what they do not get, if that was checked.
     pub(crate) fn unmet(&mut self) -> Option<String> {
         self.check.take()?.problem()
     }

@@ -6,7 +6,7 @@ use super::{Dispatch, IntoDispatch, Map, Reply, Step, Walk, Why, notation};
 
 /// A dispatcher under a path; see [`mount`].
 pub struct Mount<D> {
-    /// As it is shown on the map and in trails.
+    /// The name on the map and in trails.
     path: String,
     /// Decoded.
     segments: Vec<String>,

@@ -20,7 +20,7 @@ struct Need {
     name: &'static str,
     // Behind a pointer that only `Needs::state` has, so the linker drops the text from programs without state.
     explain: Explain,
-    /// What to do if there is none; empty where that is the same for all.
+    /// The advice if there is none; empty where that is the same for all.
     remedy: &'static str,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct SharedState {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Around {
     shared: Vec<SharedState>,
-    /// What is shared around other parts, for explanations.
+    /// The types that are shared around other parts, for explanations.
     elsewhere: Vec<SharedState>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Around {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Life(Arc<()>);
 
-/// What is shared around a part in each of the applications that have it.
+/// The types that are shared around a part in each of the applications that have it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings(Vec<(Weak<()>, Around)>);
 
@@ -134,7 +134,7 @@ impl Around {
 }
 
 impl Surroundings {
-    /// Says what is wrong if something that `needs` is not shared everywhere. `taker` is who takes it.
+    /// Returns the problem if something that `needs` is not shared everywhere. `taker` is who takes it.
     pub(super) fn problem(&self, needs: &Needs, taker: impl FnOnce() -> String) -> Option<String> {
         let living = self.0.iter().filter(|(life, _)| life.strong_count() > 0);
         let mut unmet = living.flat_map(|(_, around)| needs.0.iter().map(move |need| (need, around)));
@@ -182,7 +182,7 @@ impl StateCheck {
         }
     }
 
-    /// Says what is wrong, with a line for each need that is not met.
+    /// Returns the problem, with a line for each need that is not met.
     pub(super) fn problem(mut self) -> Option<String> {
         // What follows may share it, too: only now everything has been seen.
         let lines = self.unmet.iter_mut().map(|(need, taker, around)| {

@@ -53,7 +53,7 @@ pub(super) fn literal(segment: &str) -> Result<String, String> {
     }
 }
 
-/// Says what to write for braces that contain something other than a name.
+/// Returns what to write for braces that contain something other than a name.
 pub(super) fn in_braces(inside: &str) -> String {
     if inside == "$" {
         return "leave `{$}` out: a pattern ends where its text ends".to_owned();
@@ -75,7 +75,7 @@ pub(super) fn in_braces(inside: &str) -> String {
 
 const OPTIONAL: &str = "; a part that may be absent takes two patterns, one without it";
 
-/// Says what to write instead if another router reads the segment as a parameter.
+/// Returns what to write instead if another router reads the segment as a parameter.
 fn other_notation(segment: &str) -> Option<String> {
     let is_enclosed = |open, close| segment.starts_with(open) && segment.ends_with(close);
     let is_cut_off = |inside: &&str| !inside.contains('}') && inside.contains(':');
@@ -136,7 +136,7 @@ fn other_notation(segment: &str) -> Option<String> {
     None
 }
 
-/// Says what to write for `<id>`, `<int:id>`, `<id:int>`, `<path:rest>` and `<rest..>`.
+/// Returns what to write for `<id>`, `<int:id>`, `<id:int>`, `<path:rest>` and `<rest..>`.
 fn in_angles(segment: &str, inside: &str) -> String {
     const TYPES: [&str; 10] = [
         "int", "float", "string", "str", "slug", "uuid", "path", "any", "default", "re",

@@ -68,7 +68,7 @@ fn framing_is_not_kept_however_long_it_is() {
     }
 }
 
-/// What an exchange has before its application is called, in its own memory and in the pool.
+/// Returns the memory that an exchange has before its application is called, its own and that of the pool, and the last step.
 fn before_dispatch(limits: (u64, u64, u64), body_buffer: usize, bytes: &[u8], read: usize) -> (usize, Step) {
     let (of_server, largest, least) = limits;
     let protocol = hansel_proto::Limits::new().body_bytes(largest.max(of_server));

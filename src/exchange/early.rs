@@ -56,7 +56,7 @@ struct Begun {
 struct Writing {
     filters: Vec<Box<dyn BodyFilter>>,
     client: Framed<Box<dyn Sink + Send>, u64>,
-    /// How many bytes must still be written, if that is known.
+    /// The number of bytes that must still be written, if that is known.
     left: Option<u64>,
     /// True if nothing of it is sent, as in a response to HEAD, which is complete without it.
     is_omitted: bool,
@@ -76,7 +76,7 @@ enum Phase {
     Over,
 }
 
-/// How an early response has ended.
+/// The end of an early response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EarlyEnd {
     /// All of it is sent.
@@ -334,7 +334,7 @@ impl Sink for Left {
     }
 }
 
-/// What a [`ResponseWriter`] has of the body: the call has it as well.
+/// The part of the body that a [`ResponseWriter`] has: the call has it as well.
 struct Shared(Arc<Mutex<Writing>>);
 
 impl Answer for Shared {

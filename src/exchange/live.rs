@@ -52,8 +52,8 @@ pub(crate) enum Coming {
     End,
 }
 
-/// How much is received at once. With a quarter of it, a body of a megabyte costs a tenth more processor time, because
-/// its reader waits for the client more often.
+/// The number of bytes that are received at once. With a quarter of it, a body of a megabyte costs a tenth more
+/// processor time, because its reader waits for the client more often.
 const ROOM: usize = 256 * 1024;
 
 impl Exchange {

@@ -63,9 +63,9 @@ pub(crate) struct Exchange {
     /// The number of bytes that the pool counts for a body that is collected.
     reserved: usize,
     pub(crate) request: Request,
-    /// What sees each response before it is sent.
+    /// The hook that sees each response before it is sent.
     hook: Option<ResponseHook>,
-    /// How many bytes of the request's buffer were received, and how many of those were used.
+    /// The number of bytes of the request's buffer that were received, and of those that were used.
     filled: usize,
     position: usize,
     stage: Stage,
@@ -73,7 +73,7 @@ pub(crate) struct Exchange {
     pub(crate) answered: Option<Answered>,
 }
 
-/// What a response contains, as it is sent.
+/// The content of a response, as it is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,

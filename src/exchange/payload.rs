@@ -24,7 +24,7 @@ pub(crate) enum Payload {
     File(FilePart, Option<Box<OnDone>>),
     /// A source that a thread has to send; and whether in chunks.
     Source(Source, bool),
-    /// What is sent to a topic.
+    /// The messages of a topic.
     Pushed(Box<Subscribed>),
 }
 
@@ -33,11 +33,11 @@ pub(crate) struct Subscribed {
     pub(crate) subscription: Subscription,
     pub(crate) is_chunked: bool,
     pub(crate) on_done: Option<Box<OnDone>>,
-    /// What is told of it when it ends, if somebody wants to know.
+    /// Its line in the access log, which is written when it ends, if somebody wants to know.
     pub(crate) logged: Option<Box<Logged>>,
 }
 
-/// What an access log tells of a response that ends long after its request is forgotten.
+/// The line in the access log of a response that ends long after its request is forgotten.
 pub(crate) struct Logged {
     pub(crate) request: RequestCopy,
     pub(crate) status: u16,

@@ -1,9 +1,9 @@
-//! How long clients may keep a file without asking.
+//! The time for which clients may keep a file without asking.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// How long clients and caches may use a file without asking whether it has changed (RFC 9111 §5.2.2).
+/// The time for which clients and caches may use a file without asking whether it has changed (RFC 9111 §5.2.2).
 ///
 /// ```
 /// use hansel::files::{Cache, Files};

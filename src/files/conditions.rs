@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use super::validators::Validators;
 use crate::Request;
 
-/// What the conditions of a request make of its response.
+/// The effect of the conditions of a request on its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// All of them hold, or there are none.

@@ -12,7 +12,7 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Embedded {
-    /// As it is written in the program.
+    /// The path as it is written in the program.
     directory: &'static str,
     /// Sorted by path.
     files: &'static [EmbeddedFile],

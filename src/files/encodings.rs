@@ -27,7 +27,7 @@ impl Coding {
         }
     }
 
-    /// What the name of a sibling ends with.
+    /// Returns the end of the name of a sibling.
     pub(super) fn suffix(self) -> &'static str {
         match self {
             Coding::Brotli => ".br",
@@ -36,7 +36,7 @@ impl Coding {
         }
     }
 
-    /// How an entity tag tells it from the file itself.
+    /// Returns the mark by which an entity tag tells it from the file itself.
     pub(super) fn variant(self) -> &'static str {
         match self {
             Coding::Brotli => "-br",

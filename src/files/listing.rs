@@ -13,7 +13,7 @@ use crate::{Html, IntoResponse, Response};
 /// The number of names of a directory that are read. The system decides which come first.
 const MOST: usize = 10_000;
 
-/// What is encoded in one segment of a link: also a colon, before which a browser would see a scheme.
+/// The octets that are encoded in one segment of a link: also a colon, before which a browser would see a scheme.
 const IN_LINKS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A link to `name` in the directory that a browser is at, wherever that is.

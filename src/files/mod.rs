@@ -107,7 +107,7 @@ use source::{Absent, Found, Opened, Tree, find_named};
 /// ```
 pub struct Files {
     place: Place,
-    /// As it is shown on the map and in trails.
+    /// The name on the map and in trails.
     name: String,
     methods: MethodSet,
     index: Option<String>,
@@ -130,7 +130,7 @@ enum Place {
     File(PathBuf),
 }
 
-/// What a path leads to.
+/// The destination of a path.
 enum Reached {
     /// A file, and its path below the tree.
     File(Opened, String),

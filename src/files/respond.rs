@@ -12,8 +12,8 @@ use super::source::{Content, Opened};
 use super::validators::Validators;
 use crate::{Body, IntoResponse, Method, Request, Response, StatusCode};
 
-/// How much of a file in memory is copied for a response with several ranges. Whoever asks for more gets the whole file,
-/// which needs no copy.
+/// The number of bytes of a file in memory that are copied for a response with several ranges. Whoever asks for more
+/// gets the whole file, which needs no copy.
 const COPIED: u64 = 1024 * 1024;
 
 /// A file that was chosen for a request, and what is said of it.

@@ -53,7 +53,7 @@ pub(super) enum Tree {
     Embedded(Embedded),
 }
 
-/// What a path leads to.
+/// The file or directory that a path leads to.
 #[derive(Debug)]
 pub(super) enum Found {
     File(Opened),
@@ -75,7 +75,7 @@ pub(super) enum Content {
     Memory(&'static [u8]),
 }
 
-/// What tells the version of a file.
+/// The mark of a version of a file.
 #[derive(Debug)]
 enum Version {
     Of(Metadata),

@@ -5,11 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hansel_proto::HttpDate;
 
-/// How long after its last modification a file may be modified again without that showing in a time of whole seconds:
-/// FAT counts in twos.
+/// The time after a modification in which another one may not show in a time of whole seconds: FAT counts in twos.
 const COARSE: Duration = Duration::from_secs(2);
 
-/// What tells one version of a file from another.
+/// The marks of a version of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Validators {
     /// The entity tag as it is sent: `"1a2b-3c"`, with `W/` before it if it is weak. Empty if there is none.

@@ -33,7 +33,7 @@ fn is_invisible(letter: char) -> bool {
     letter.is_control() || is_direction || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
-/// What Windows does not take in names, or takes for a drive, a stream or a pattern.
+/// Returns true for what Windows does not take in names, or takes for a drive, a stream or a pattern.
 fn is_special(letter: char) -> bool {
     matches!(letter, ':' | '<' | '>' | '"' | '|' | '?' | '*')
 }

@@ -1,4 +1,4 @@
-//! How much of a form is taken, and where its files are kept meanwhile.
+//! Limits of a form, and the place of its files meanwhile.
 
 use std::path::{Path, PathBuf};
 

@@ -21,7 +21,7 @@ pub(super) struct Scanner<R> {
     matched: usize,
     /// Which of these were consumed as content: not the CRLF of a line before it.
     matched_from: usize,
-    /// What of the delimiter turned out to be content and is to be read.
+    /// The part of the delimiter that turned out to be content and is to be read.
     replayed: Range<usize>,
     /// The number of bytes in front of the reader that are known to be content, so that nothing is searched twice.
     known: usize,

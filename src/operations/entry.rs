@@ -27,7 +27,7 @@ pub(crate) struct Entry<'e> {
     pub(crate) duration: Duration,
 }
 
-/// What a client sends about itself, and where it comes from.
+/// The headers by which a client tells about itself, and where it comes from.
 #[derive(Default)]
 struct Origin<'e> {
     referer: Option<&'e [u8]>,

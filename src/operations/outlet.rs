@@ -15,7 +15,7 @@ use crate::threads;
 /// The time that lines gather before they are written together.
 const GATHERING: Duration = Duration::from_millis(20);
 
-/// How long no further warning about lost lines is logged after one.
+/// The time after a warning about lost lines in which no further one is logged.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The number of bytes that are passed to the writer at once; more if a line is longer.

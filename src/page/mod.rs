@@ -26,7 +26,7 @@ const LARGEST_OWN: usize = 64 * 1024;
 /// Everything that happened to a request, for the page to show.
 struct Story<'a> {
     request: &'a Request,
-    /// What is left out of everything that is shown.
+    /// The text that is left out of everything that is shown.
     secrets: &'a Secrets,
     status: StatusCode,
     trail: &'a Trail,

@@ -31,7 +31,7 @@ pub(super) struct Near<'m> {
     pub(super) path: String,
     /// The same as a link, if following it leads anywhere.
     pub(super) link: Option<String>,
-    /// What differs: with `code` in backticks.
+    /// The difference, with `code` in backticks.
     pub(super) difference: String,
     distance: usize,
     takes_method: bool,

@@ -1,6 +1,6 @@
 //! The patterns of a map, split into parts for the comparison with a path.
 
-/// What a pattern has between two slashes.
+/// The part of a pattern between two slashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'p> {
     /// Literal text; empty for a slash at the end.

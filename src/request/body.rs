@@ -68,7 +68,7 @@ pub(crate) struct RequestBody {
     pub(crate) limit: BodyLimit,
 }
 
-/// How large the body of a request may be: what the server says, or the route that is being taken.
+/// The limit of the body of a request: that of the server, or of the route that is being taken.
 pub(crate) struct BodyLimit {
     most: Cell<u64>,
     /// True if the body may be larger than that, so an endpoint must check it before it is called.

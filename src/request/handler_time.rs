@@ -42,7 +42,7 @@ pub(crate) trait HandlerWatch: Send + Sync {
     fn allow(self: Arc<Self>, allowed: Allowed);
 }
 
-/// What is allowed to the handler of a request, and who watches it.
+/// The time limits of the handler of a request, and its watch.
 pub(crate) struct HandlerTime {
     limits: Cell<TimeLimits>,
     of_server: Option<Duration>,

@@ -96,7 +96,7 @@ pub(crate) fn after_fork() {
 
 static SEED: Seed = Seed::new();
 
-/// What makes the ids of this process differ from those of the next: the time, the process id, and an address. Ids need
+/// The number that makes the ids of this process differ from those of the next: the time, the process id, and an address. Ids need
 /// not be hard to guess, so no random number is needed, and the code for one is not linked.
 struct Seed {
     /// 0 until the first id is read.

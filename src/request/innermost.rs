@@ -20,7 +20,7 @@ pub(crate) struct Innermost {
     is_inside: Cell<bool>,
 }
 
-/// What was the innermost application before another was entered; it is again once this is dropped.
+/// The application that was the innermost one before another was entered. It is again once this is dropped.
 #[must_use = "dropping it leaves the application"]
 pub(crate) struct Outer<'r> {
     innermost: &'r Innermost,

@@ -534,7 +534,7 @@ impl Request {
         })
     }
 
-    /// What a log says of it: its method, path, id, and pattern if that is known.
+    /// Returns its description in a log: its method, path, id, and pattern if that is known.
     pub(crate) fn described(&self) -> Described<'_> {
         Described(self)
     }
@@ -686,7 +686,7 @@ impl Request {
     }
 }
 
-/// What a log says of a request: its method, path, id, and pattern if that is known.
+/// The description of a request in a log: its method, path, id, and pattern if that is known.
 pub(crate) struct Described<'r>(&'r Request);
 
 impl fmt::Display for Described<'_> {

@@ -22,12 +22,12 @@ enum Source {
         live: Arc<Mutex<Box<dyn LiveBody>>>,
         /// The largest body that may be read.
         most: u64,
-        /// What was taken from the body and is not read yet.
+        /// The bytes that were taken from the body and are not read yet.
         taken: Cursor<Vec<u8>>,
     },
 }
 
-/// How much of a body that is still arriving is taken at once.
+/// The number of bytes of a body that is still arriving that are taken at once.
 const TAKEN: usize = 64 * 1024;
 
 impl OwnedBody {

@@ -94,7 +94,7 @@ impl<'r> Element<'r> {
     }
 }
 
-/// What follows a `=`, without its quotes.
+/// Reads the value behind a `=`, without its quotes.
 #[derive(Clone, Copy)]
 struct Value<'r> {
     octets: &'r [u8],

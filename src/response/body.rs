@@ -1,16 +1,14 @@
 //! The body of a response: bytes, a file, a reader, or a closure that writes as it goes.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
-use std::time::Duration;
 
 use hansel_proto::FieldValue;
 
-use super::{BodyFilter, Done, FilePart, OnDone};
+use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
 use crate::topic::Subscription;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
@@ -25,8 +23,6 @@ pub struct Body {
     /// Who wants to know what becomes of it.
     pub(crate) on_done: Option<Box<OnDone>>,
 }
-
-pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
 
 #[derive(Default)]
 pub(crate) enum Kind {
@@ -46,9 +42,9 @@ pub(crate) enum Kind {
         write: StreamFn,
         len: Option<u64>,
     },
-    /// What a handler writes while it runs.
+    /// A body that a handler writes while it runs.
     Early(Box<EarlyBody>),
-    /// What is sent to a topic.
+    /// The messages of a topic.
     Pushed(Box<Subscription>),
 }
 
@@ -56,7 +52,7 @@ pub(crate) enum Kind {
 pub(crate) struct EarlyBody {
     /// The announced length, if it is known.
     len: Option<u64>,
-    /// What everything goes through that is written.
+    /// The filter that everything goes through that is written.
     filters: Vec<Box<dyn BodyFilter>>,
 }
 
@@ -442,7 +438,7 @@ impl Body {
         matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
     }
 
-    fn text(kind: Kind) -> Body {
+    pub(super) fn text(kind: Kind) -> Body {
         Body {
             kind,
             content_type: Some(TEXT),
@@ -450,7 +446,7 @@ impl Body {
         }
     }
 
-    fn octets(kind: Kind) -> Body {
+    pub(super) fn octets(kind: Kind) -> Body {
         Body {
             kind,
             content_type: Some(OCTETS),
@@ -537,255 +533,6 @@ impl fmt::Debug for Body {
     }
 }
 
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Body {
-        Body::text(Kind::Static(text.as_bytes()))
-    }
-}
-
-impl From<String> for Body {
-    fn from(text: String) -> Body {
-        Body::text(Kind::Bytes(text.into_bytes()))
-    }
-}
-
-impl From<Cow<'static, str>> for Body {
-    fn from(text: Cow<'static, str>) -> Body {
-        match text {
-            Cow::Borrowed(text) => text.into(),
-            Cow::Owned(text) => text.into(),
-        }
-    }
-}
-
-impl From<&'static [u8]> for Body {
-    fn from(bytes: &'static [u8]) -> Body {
-        Body::octets(Kind::Static(bytes))
-    }
-}
-
-impl<const N: usize> From<&'static [u8; N]> for Body {
-    fn from(bytes: &'static [u8; N]) -> Body {
-        Body::octets(Kind::Static(bytes))
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Body {
-        Body::octets(Kind::Bytes(bytes))
-    }
-}
-
-impl From<Arc<[u8]>> for Body {
-    fn from(bytes: Arc<[u8]>) -> Body {
-        Body::octets(Kind::Shared(bytes))
-    }
-}
-
-/// The receiver of a stream's bytes.
-pub(crate) trait Sink {
-    /// Sends all of `bytes`, waiting for the client.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Does what [`send`](Sink::send) does, for what ends a complete body, which may be nothing. It is sent even if no further
-    /// piece would be.
-    fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() { Ok(()) } else { self.send(bytes) }
-    }
-    /// Sends what was kept back.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    /// Returns true if sending could still succeed.
-    fn is_open(&self) -> bool;
-    /// Waits up to `time`, as long as sending could still succeed. Returns whether it still could. To find out, it may
-    /// send `filler`, which means nothing, once.
-    fn wait(&self, time: Duration, _filler: &[u8]) -> bool {
-        std::thread::sleep(time);
-        self.is_open()
-    }
-}
-
-macro_rules! passes_on {
-    ($($kind:ty),*) => {$(
-        impl<S: Sink + ?std::marker::Sized> Sink for $kind {
-            fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-                (**self).send(bytes)
-            }
-
-            fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
-                (**self).finish(bytes)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                (**self).flush()
-            }
-
-            fn is_open(&self) -> bool {
-                (**self).is_open()
-            }
-
-            fn wait(&self, time: Duration, filler: &[u8]) -> bool {
-                (**self).wait(time, filler)
-            }
-        }
-    )*};
-}
-
-passes_on!(&mut S, Box<S>);
-
-/// Sends everything that `reader` returns, or exactly `len` bytes of it.
-pub(crate) fn copy(mut reader: Box<dyn Read + Send>, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
-    let mut left = len.unwrap_or(u64::MAX);
-    let mut piece = vec![0; 32 * 1024];
-    while left > 0 {
-        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        match reader.read(&mut piece[..most]) {
-            Ok(0) if len.is_some() => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(0) => break,
-            Ok(n) => {
-                sink.send(&piece[..n])?;
-                left -= n as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Sends what `write` writes, which must be `len` bytes if that is known.
-pub(crate) fn write_exactly(write: StreamFn, len: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
-    let Some(len) = len else {
-        return write(&mut BodyWriter::new(sink));
-    };
-    let mut sized = Sized { sink, left: Some(len) };
-    write(&mut BodyWriter::new(&mut sized))?;
-    match sized.left {
-        Some(0) => Ok(()),
-        Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-        None => Err(beyond()),
-    }
-}
-
-/// The receiver of a stream whose length is known.
-struct Sized<'s> {
-    sink: &'s mut dyn Sink,
-    /// `None` once somebody has tried to write more.
-    left: Option<u64>,
-}
-
-impl Sink for Sized<'_> {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));
-        match self.left {
-            Some(_) => self.sink.send(bytes),
-            None => Err(beyond()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-
-    fn is_open(&self) -> bool {
-        self.sink.is_open()
-    }
-
-    fn wait(&self, time: Duration, filler: &[u8]) -> bool {
-        self.sink.wait(time, filler)
-    }
-}
-
-fn beyond() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "the stream has written more than the length that it was made with",
-    )
-}
-
-/// Writes the body of a response while it is sent: see [`Body::stream`].
-///
-/// Each `write` and each `write!` is one chunk, and is sent at once or, if several come quickly, together with the next ones, about
-/// a millisecond later at most. [`flush`](Write::flush) sends what was gathered. Put it into a [`BufWriter`](io::BufWriter) to
-/// make many small pieces one chunk.
-pub struct BodyWriter<'c> {
-    sink: &'c mut dyn Sink,
-    /// Collects the pieces of one `write!`.
-    line: Vec<u8>,
-}
-
-impl<'c> BodyWriter<'c> {
-    pub(crate) fn new(sink: &'c mut dyn Sink) -> BodyWriter<'c> {
-        BodyWriter { sink, line: Vec::new() }
-    }
-
-    /// Returns where everything goes.
-    pub(super) fn sink(&mut self) -> &mut dyn Sink {
-        self.sink
-    }
-
-    /// Returns true if the client is still connected, as far as is known, and the server is not stopping. It is for loops that
-    /// wait long between two writes.
-    ///
-    /// A client that closes its connection is noticed at once, by this call or the next. Three kinds of clients are noticed only
-    /// by TCP keep-alive, within some minutes, or when something is written: those that first announced that they send no more,
-    /// as HTTP allows, those of HTTP/1.0, and those that vanish silently. To notice them earlier, write something now and then,
-    /// such as a comment line among events.
-    pub fn is_open(&self) -> bool {
-        self.sink.is_open()
-    }
-
-    /// Waits for `time`, or until [`is_open`](BodyWriter::is_open) becomes false, and returns its value then.
-    ///
-    /// ```
-    /// use hansel::Body;
-    /// use std::{io::Write, time::Duration};
-    ///
-    /// let ticks = Body::stream(|client| {
-    ///     while client.wait(Duration::from_secs(1)) {
-    ///         write!(client, "data: tick\n\n")?;
-    ///     }
-    ///     Ok(())
-    /// });
-    /// # let _ = ticks;
-    /// ```
-    pub fn wait(&self, time: Duration) -> bool {
-        self.sink.wait(time, &[])
-    }
-}
-
-impl Write for BodyWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !bytes.is_empty() {
-            self.sink.send(bytes)?;
-        }
-        Ok(bytes.len())
-    }
-
-    /// Sends what was gathered. Without this call it is sent soon, too.
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-
-    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.line.clear();
-        self.line.write_fmt(arguments)?;
-        if self.line.is_empty() {
-            Ok(())
-        } else {
-            self.sink.send(&self.line)
-        }
-    }
-}
-
-impl fmt::Debug for BodyWriter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyWriter")
-            .field("is_open", &self.is_open())
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -852,25 +599,5 @@ mod tests {
             assert_eq!(error(range), io::ErrorKind::InvalidInput, "{range:?}");
         }
         assert!(Body::file_range(File::open(env!("CARGO_MANIFEST_DIR")).unwrap(), ..).is_err());
-    }
-
-    #[test]
-    fn each_write_macro_is_sent_as_one() {
-        struct Pieces(Vec<Vec<u8>>);
-        impl Sink for Pieces {
-            fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-                self.0.push(bytes.to_vec());
-                Ok(())
-            }
-            fn is_open(&self) -> bool {
-                true
-            }
-        }
-        let mut pieces = Pieces(Vec::new());
-        let mut writer = BodyWriter::new(&mut pieces);
-        write!(writer, "{} and {}", 1, 2).unwrap();
-        write!(writer, "").unwrap();
-        writer.write_all(b"three").unwrap();
-        assert_eq!(pieces.0, [&b"1 and 2"[..], b"three"]);
     }
 }

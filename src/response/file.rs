@@ -19,7 +19,7 @@ pub(crate) struct FilePart {
     position: u64,
     /// The number of bytes that are left of the part at `position`.
     left: u64,
-    /// What there is besides, if this is not only a part.
+    /// The text and the other parts, if this is not only a part.
     around: Option<Box<Around>>,
     /// True if the file system may report what it has in memory.
     may_be_cached: bool,
@@ -34,14 +34,14 @@ pub(crate) type Section = (Vec<u8>, Range<u64>);
 /// The text before a part of a file, and the sections behind that part.
 struct Around {
     text: Vec<u8>,
-    /// How much of `text` has been read.
+    /// The number of bytes of `text` that have been read.
     read: usize,
     later: vec::IntoIter<Section>,
     /// The number of bytes that are left of the text and of the later sections.
     left: u64,
 }
 
-/// What a read from a simulated slow disk waits for.
+/// A wait, which each read from a simulated slow disk makes.
 #[cfg(test)]
 pub(crate) type Disk = std::sync::Arc<dyn Fn() + Send + Sync>;
 
@@ -172,8 +172,8 @@ impl FilePart {
         }
     }
 
-    /// Returns how much of the part at its position, up to `most` bytes, seems to be in memory. To find that out it reads a
-    /// byte here and there, without waiting. What was read or written lately is in memory as a whole.
+    /// Returns how much of the part at its position, up to `most` bytes, seems to be in memory. To find that out it
+    /// reads a byte here and there, without waiting. What was read or written lately is in memory as a whole.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn cached(&mut self, most: u64) -> u64 {
         #[cfg(test)]

@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::BodyFilter;
-use super::body::{Body, BodyWriter, Kind, Sink, copy, write_exactly};
+use super::body::{Body, Kind};
+use super::body_writer::{BodyWriter, write_exactly};
+use super::sink::{Sink, copy};
 
 impl Body {
     /// Sends the body through a filter, which changes its bytes: see [`BodyFilter`]. Of a file, a reader or a stream it
@@ -111,7 +113,7 @@ fn pass(
 struct Filtered<'s> {
     sink: &'s mut dyn Sink,
     filter: &'s mut dyn BodyFilter,
-    /// What the filter has made of one piece.
+    /// The result of the filter for one piece.
     out: Vec<u8>,
     /// After an error nobody knows what the filter has kept, so nothing is sent any more.
     has_failed: bool,

@@ -2,6 +2,8 @@
 
 pub(crate) mod body;
 mod body_filter;
+mod body_from;
+mod body_writer;
 mod done;
 mod download;
 mod early;
@@ -13,6 +15,7 @@ mod origin;
 mod pushed;
 mod rare;
 mod redirect;
+mod sink;
 mod writer;
 
 use std::fmt;
@@ -24,9 +27,10 @@ use http::{StatusCode, Version};
 use crate::Request;
 use crate::report;
 
-pub use body::{Body, BodyWriter};
-pub(crate) use body::{Sink, StreamFn, copy, write_exactly};
+pub use body::Body;
 pub use body_filter::BodyFilter;
+pub use body_writer::BodyWriter;
+pub(crate) use body_writer::{StreamFn, write_exactly};
 pub use done::Done;
 pub(crate) use done::OnDone;
 pub(crate) use early::{Begin, early_by};
@@ -37,6 +41,7 @@ pub use origin::Origin;
 pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
+pub(crate) use sink::{Sink, copy};
 pub(crate) use writer::Answer;
 pub use writer::ResponseWriter;
 
@@ -170,7 +175,7 @@ impl Response {
         self.rare.as_ref()?.reason.as_deref()
     }
 
-    /// How it came about; a response that a handler makes is the handler's.
+    /// Sets its origin. A response that a handler makes is the handler's.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.origin
     }

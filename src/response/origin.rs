@@ -9,9 +9,9 @@ pub enum Origin {
     Handler,
     /// A handler failed: an error by `?`, an [`Extension`](crate::Extension) that no hook has set, a response that can't be
     /// sent.
-    /// What was wrong is in the log.
+    /// The log says what was wrong.
     Failed,
-    /// What a handler takes from the request could not be made of it: 400, 413, 415 or 422, or the rejection of a
+    /// An argument of the handler could not be made of the request: 400, 413, 415 or 422, or the rejection of a
     /// [`FromRequest`](crate::FromRequest) of the program's.
     Rejected,
     /// Nothing is at the path, or nothing for the method: 404 or 405.

@@ -11,7 +11,7 @@ pub(super) struct Rare {
     pub(super) members: Vec<Member>,
 }
 
-/// What is wrong with a response. It is logged, and not sent to the client.
+/// A fault of a response. It is logged, and not sent to the client.
 pub(super) enum Fault {
     /// Why it can't be sent, such as an invalid header, and where that was set.
     Unsendable {

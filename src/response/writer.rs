@@ -1,4 +1,4 @@
-//! What writes the body of a response that has begun before its handler has returned.
+//! The writer of the body of a response that has begun before its handler has returned.
 
 use std::fmt;
 use std::io::{self, Write};

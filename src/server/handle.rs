@@ -19,7 +19,7 @@ use super::process::successor;
 use super::threads::engine::Engine;
 use super::threads::{runner, watching};
 
-/// How long the threads of handlers whose connections were cut are waited for. They cannot be ended.
+/// The time for which the threads of handlers whose connections were cut are waited for. They cannot be ended.
 const LAST_THREADS: Duration = Duration::from_millis(100);
 
 /// The time that the access log may take to write what is left.
@@ -167,6 +167,20 @@ impl Handle {
             log.wait_until_written(within(LAST_LINES));
         }
         let (finished, cut) = shared.lifecycle.finished_and_cut();
+        Drained {
+            finished,
+            cut,
+            running: self.running(),
+        }
+    }
+
+    /// Returns the handlers that run although all loops have ended.
+    fn running(&self) -> Vec<RunningHandler> {
+        let shared = &self.engine.shared;
+        if shared.crew.census().handling == 0 {
+            // Threads that are about to end run nothing.
+            return Vec::new();
+        }
         let now = Instant::now();
         let running = shared.runs.busy().into_iter().map(|(pace, since)| RunningHandler {
             endpoint: pace
@@ -175,15 +189,11 @@ impl Handle {
             // More is not known exactly, and not worth reading.
             time: since.map(|since| Duration::from_millis(now.saturating_duration_since(since).as_millis() as u64)),
         });
-        Drained {
-            finished,
-            cut,
-            running: running.collect(),
-        }
+        running.collect()
     }
 }
 
-/// What happened to the connections that were busy when a server was told to stop, or became busy before it had
+/// The fate of the connections that were busy when a server was told to stop, or became busy before it had
 /// stopped.
 ///
 /// ```
@@ -214,7 +224,7 @@ pub struct RunningHandler {
     /// The pattern of its route, if that is known: `/reports/{id}`. It is several patterns, with "or" in between, if they lead
     /// to the same function.
     pub endpoint: Option<String>,
-    /// How long it has been running, if that is known. It may be a few milliseconds longer.
+    /// The time for which it has been running, if that is known. It may be a few milliseconds longer.
     pub time: Option<Duration>,
 }
 

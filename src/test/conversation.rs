@@ -19,11 +19,11 @@ pub(super) struct Conversation<'a> {
     exchange: Exchange,
     date: Date,
     sent: Sent,
-    /// What comes back.
+    /// The bytes that come back.
     pub(super) out: Vec<u8>,
     /// The response to the current request, if its handler may begin it.
     expected: Option<Arc<InMemory>>,
-    /// How the last response has ended, if its handler has begun it.
+    /// The end of the last response, if its handler has begun it.
     pub(super) early: Option<EarlyEnd>,
 }
 
@@ -155,11 +155,11 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// What the client sends, as far as it was not received.
+/// The bytes that the client sends, as far as they were not received.
 #[derive(Default)]
 struct Sent {
     bytes: io::Cursor<Vec<u8>>,
-    /// What it gets before the response.
+    /// The interim responses that it gets.
     interim: Vec<u8>,
 }
 

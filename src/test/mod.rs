@@ -46,7 +46,7 @@ impl Client {
     /// Creates a client of this application.
     ///
     /// # Panics
-    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    /// If it creates an [`App`](crate::App), and [`App::new`](crate::App::new) panics.
     #[track_caller]
     pub fn new<S>(application: impl IntoApplication<S>) -> Client {
         Client {

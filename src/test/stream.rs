@@ -23,7 +23,7 @@ use crate::topic::Feed;
 /// [`BodyWriter::is_open`](crate::BodyWriter::is_open) is false.
 pub struct Stream {
     response: Response,
-    /// What has arrived of the body.
+    /// The content that has arrived.
     bytes: io::Cursor<Vec<u8>>,
     rest: Rest,
 }

@@ -56,6 +56,7 @@ impl Feed {
     }
 
     /// Returns what wakes the task that has polled last.
+    #[cfg(feature = "tower")]
     pub(crate) fn wake(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.waiting) as Arc<dyn Wake>
     }

@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::Event;
 
-/// How a message is sent. A WebSocket frame is to be another form, which is encoded here in the same way.
+/// The form in which a message is sent. A WebSocket frame is to be another form, which is encoded here in the same way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Form {
-    /// As an event of `text/event-stream`.
+    /// An event of `text/event-stream`.
     EventStream,
     /// Its data.
     Plain,

@@ -67,7 +67,7 @@ impl WeakTopic {
     }
 }
 
-/// What belongs to a topic.
+/// The state of a topic.
 pub(crate) struct Inner {
     /// Tells topics apart.
     pub(crate) number: u64,
@@ -96,19 +96,19 @@ pub(crate) trait Wake: Send + Sync {
     }
 }
 
-/// How a topic is doing: see [`Topic::status`].
+/// The status of a topic: see [`Topic::status`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct TopicStatus {
-    /// How many subscribe.
+    /// The number of subscribers.
     pub subscribers: usize,
-    /// How many messages were sent to the topic.
+    /// The number of messages that were sent to the topic.
     pub sent: u64,
-    /// How many messages were left out for subscribers that were too slow, counted for each subscriber.
+    /// The number of messages that were left out for subscribers that were too slow, counted for each subscriber.
     pub dropped: u64,
-    /// How many subscribers have not taken everything.
+    /// The number of subscribers that have not taken everything.
     pub slow: usize,
-    /// How many messages the slowest of them is behind.
+    /// The number of messages by which the slowest of them was behind when it was last looked at.
     pub behind: u64,
 }
 
@@ -175,7 +175,7 @@ impl Topic {
 
     /// Returns how the topic is doing: how many subscribe, and how far behind they are.
     pub fn status(&self) -> TopicStatus {
-        let sent = lock(&self.0.ring).next();
+        let sent = self.sent();
         let mut status = TopicStatus {
             subscribers: self.0.subscribers.load(Ordering::Relaxed),
             sent,
@@ -189,6 +189,11 @@ impl Topic {
             status.behind = status.behind.max(behind);
         }
         status
+    }
+
+    /// Returns how many messages were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        lock(&self.0.ring).next()
     }
 
     /// Creates a subscriber that gets what is sent from now on.

@@ -1,4 +1,4 @@
-//! What a program configures of a topic.
+//! The configuration of a topic.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Event;
 
-/// What happens to a subscriber that is too slow: it has not taken more messages than its
+/// The treatment of a subscriber that is too slow: it has not taken more messages than its
 /// [backlog](TopicSettings::backlog) has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -23,10 +23,10 @@ pub enum SlowSubscribers {
 pub(super) type Replay = Arc<dyn Fn(&str) -> Option<Vec<Event>> + Send + Sync>;
 pub(super) type Present = Arc<dyn Fn() -> Event + Send + Sync>;
 
-/// How a [`Topic`](crate::Topic) treats its subscribers.
+/// The settings of a [`Topic`](crate::Topic).
 #[derive(Clone)]
 pub struct TopicSettings {
-    pub(super) backlog: usize,
+    pub(crate) backlog: usize,
     pub(super) replay: usize,
     pub(super) slow: SlowSubscribers,
     pub(crate) heartbeat: Duration,

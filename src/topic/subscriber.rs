@@ -17,14 +17,14 @@ pub(crate) struct Subscriber {
     /// When it was last sent something, and when it ends.
     last: Instant,
     ends: Option<Instant>,
-    /// What comes first, if it comes back or is new.
+    /// The messages that come first, if it comes back or is new.
     first: Option<Box<First>>,
 }
 
 /// A comment, which clients ignore: both sides find out by it whether the other is still there.
 pub(crate) const HEARTBEAT: &[u8] = b":\n\n";
 
-/// What a subscriber gets before it goes on from its position.
+/// The messages that a subscriber gets before it goes on from its position.
 #[derive(Default)]
 struct First {
     messages: VecDeque<Arc<Message>>,
@@ -34,7 +34,7 @@ struct First {
     until: u64,
 }
 
-/// What a subscriber gets next.
+/// The next message of a subscriber, or why there is none.
 pub(crate) enum Next {
     Message(Arc<Message>),
     /// Nothing, until it is woken.

@@ -13,7 +13,7 @@ use super::{Form, Subscriber, Topic};
 #[must_use = "a subscription does nothing until it is returned"]
 pub struct Subscription {
     pub(crate) subscriber: Subscriber,
-    /// What counts it where it is served.
+    /// The count of subscribers where it is served.
     pub(crate) counted: Option<Box<dyn Send>>,
 }
 

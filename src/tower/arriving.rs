@@ -20,10 +20,10 @@ use crate::pace;
 use crate::pipe::{Reader, Writer};
 use crate::request::BodyError;
 
-/// How the content is framed.
+/// The framing of the content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Framing {
-    /// As the head says.
+    /// The framing that the head announces.
     Given {
         is_chunked: bool,
     },
@@ -167,7 +167,7 @@ pub(super) struct Upload<R> {
     reader: Reader,
     here: io::Cursor<Vec<u8>>,
     received: u64,
-    /// How long it was waited for.
+    /// The time for which it was waited for.
     waited: Duration,
     limits: Limits,
     call: Weak<Call<R>>,

@@ -28,7 +28,7 @@ const PIECE: usize = 64 * 1024;
 /// Dropping it before its end has the effect of a client that goes away.
 pub struct Body {
     source: Source,
-    /// How much has not been read, if that is known.
+    /// The number of bytes that have not been read, if that is known.
     left: Option<u64>,
     /// Who wants to know when it has been read.
     told: Option<Told>,
@@ -63,7 +63,7 @@ enum Source {
     /// A thread writes it.
     Arriving(Reader),
     File(Arc<FileSource>, Arc<Pool>),
-    /// What is sent to a topic.
+    /// The messages of a topic.
     Pushed(Feed, Arc<Clock>, Option<(Instant, Alarm)>),
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Call<R> {
     time: Option<Duration>,
 }
 
-/// What a thread does for a call, with the place that it needs. It [responds](Call::respond) to the call before it
+/// The work of a thread for a call, with the place that it needs. It [responds](Call::respond) to the call before it
 /// continues, or makes the rest [wait](Call::wait_for_place).
 pub(super) type Work<R> = Box<dyn FnOnce(&Arc<Call<R>>, Option<StreamingPlace>) + Send>;
 

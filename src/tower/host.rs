@@ -29,7 +29,7 @@ use crate::scheduling;
 use crate::seen::ResponseHook;
 use crate::{Application, Limits, Response, report};
 
-/// What clones of a service share.
+/// The state that clones of a service share.
 pub(super) struct Host {
     protocol: Arc<hansel_proto::Limits>,
     /// The smallest limit of a body that a route has.
@@ -39,7 +39,7 @@ pub(super) struct Host {
     memory: Arc<exchange::Pool>,
     pub(super) pool: Arc<Pool>,
     clock: Arc<Clock>,
-    /// What sees each response before it is sent.
+    /// The hook that sees each response before it is sent.
     hook: Option<ResponseHook>,
     /// Paths need not be text.
     takes_any_path: bool,
@@ -177,7 +177,7 @@ impl Host {
         }
     }
 
-    /// What comes next of a body, until the deadline.
+    /// Returns the next piece of a body, until the deadline.
     async fn next<B: http_body::Body>(&self, body: &mut Arriving<B>, deadline: Instant) -> Option<io::Result<Vec<u8>>> {
         let mut alarm = None;
         poll_fn(|context| {
@@ -194,7 +194,7 @@ impl Host {
         .await
     }
 
-    /// What a thread does for a request.
+    /// Returns the work of a thread for a request.
     fn work(
         self: Arc<Self>,
         application: Arc<dyn Application>,
@@ -310,7 +310,7 @@ impl Sink for Client<'_> {
     }
 }
 
-/// What is said where there is no response.
+/// Returns what is said where there is no response.
 fn in_place_of(given_up: GivenUp) -> Instead<'static> {
     let unavailable = |reason| Instead::Refused(StatusCode::SERVICE_UNAVAILABLE, reason);
     match given_up {

@@ -20,7 +20,7 @@ pub(super) trait Job: Send + Sync {
     fn run(self: Arc<Self>, place: Option<StreamingPlace>);
 }
 
-/// What a job needs to be run.
+/// The needs of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     Thread,
@@ -34,7 +34,7 @@ type Piece = Box<dyn FnOnce() + Send>;
 /// Threads that start when there is work. They end when there has been none for a while, or when this is dropped.
 pub(super) struct Pool(Arc<Shared>);
 
-/// What the threads share.
+/// The state that the threads share.
 pub(super) struct Shared {
     state: Mutex<State>,
     called: Condvar,

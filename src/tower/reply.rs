@@ -18,7 +18,7 @@ use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
 
-/// What a request decides about its response.
+/// The properties of a request that decide about its response.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     is_head: bool,

@@ -11,7 +11,7 @@ use super::body::Body;
 use super::host::Host;
 use crate::{Application, IntoApplication, Limits};
 
-/// How many threads a service has, unless it is told.
+/// The number of threads that a service has, unless it is told.
 const THREADS: usize = 256;
 
 /// An application as a `tower` service. Clones share the application, its threads and its queue.
@@ -78,7 +78,7 @@ impl Service {
     /// ```
     ///
     /// # Panics
-    /// As [`App::new`](crate::App::new), if it creates an [`App`](crate::App).
+    /// If it creates an [`App`](crate::App), and [`App::new`](crate::App::new) panics.
     #[track_caller]
     pub fn new<S>(application: impl IntoApplication<S>) -> Service {
         let limits = Limits::default();

@@ -124,6 +124,63 @@ fn a_wait_ends_with_its_time_or_with_the_server() {
     assert_eq!(server.wait_timeout(Duration::ZERO), Some(server.wait()), "it has ended");
 }
 
+/// The number of open files of this process (Linux).
+#[cfg(target_os = "linux")]
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Waits until it holds, and returns `value`.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn await_that<V: std::fmt::Debug>(holds: impl Fn() -> bool, value: impl Fn() -> V) -> V {
+    let since = std::time::Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < crate::support::PATIENCE, "{:?}", value());
+        thread::yield_now();
+    }
+    value()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "the next test starts it, as a process of its own, whose open files it counts"]
+fn a_server_that_ends_before_its_handlers() {
+    for loops in [1, 2] {
+        let files_at_end = |clients: usize, expected: Option<usize>| {
+            let before = open_files();
+            let gate = Gate::new();
+            // More handlers than may run at once: some are in the queue.
+            let limited = server().loops(loops).threads(2).limits(no_deadlines());
+            let server = limited.spawn(gated(&gate)).unwrap();
+            let _open = OpenAtEnd(&gate);
+            let mut clients: Vec<_> = (0..clients).map(|_| Client::connect(server.local_addr())).collect();
+            clients.iter_mut().for_each(|client| client.send(get("/wait")));
+            gate.await_arrived(clients.len().min(2));
+            server.shutdown(Duration::ZERO);
+            server.wait();
+            gate.admit(2);
+            drop(clients);
+            let files = || open_files() - before;
+            let at_end = match expected {
+                None => files(),
+                Some(expected) => await_that(|| files() == expected, files),
+            };
+            // Up to here the handle is kept. Its threads may have files a little longer.
+            drop(server);
+            await_that(|| files() == 0, || at_end)
+        };
+        let alone = files_at_end(0, None);
+        files_at_end(5, Some(alone));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_whose_handler_returns_after_the_end_is_closed_although_the_handle_is_kept() {
+    crate::processes::run_alone("life::a_server_that_ends_before_its_handlers");
+}
+
 #[test]
 fn handlers_that_still_run_at_the_end_are_told() {
     let gate = Gate::new();

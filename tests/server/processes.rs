@@ -36,3 +36,14 @@ pub(crate) fn hear_address(process: &mut Child) -> SocketAddr {
         .find_map(|line| line.unwrap().strip_prefix(HERE)?.parse().ok());
     address.expect("an address")
 }
+
+/// Runs a test of this program that is otherwise ignored, in a process of its own.
+#[track_caller]
+pub(crate) fn run_alone(test: &str) {
+    let alone = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&alone.stdout);
+    assert!(alone.status.success() && told.contains("1 passed"), "{told}");
+}

@@ -13,7 +13,7 @@ use std::thread;
 
 use hansel::{Listener, Server};
 
-use crate::processes::signal;
+use crate::processes::{run_alone, signal};
 use crate::support::{Client, server, start};
 
 /// The address of the test: a process ends when its connection there does.
@@ -82,9 +82,5 @@ fn a_server_that_does_not_serve() {
 #[test]
 #[cfg(target_os = "linux")]
 fn until_it_serves_a_server_is_its_listeners_without_a_thread() {
-    let alone = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sharing::a_server_that_does_not_serve", "--ignored"])
-        .output()
-        .unwrap();
-    assert!(alone.status.success(), "{alone:?}");
+    run_alone("sharing::a_server_that_does_not_serve");
 }

@@ -1,4 +1,4 @@
-//! How a request would be dispatched, as text.
+//! The dispatch of a request, explained as text.
 
 use std::sync::Weak;
 

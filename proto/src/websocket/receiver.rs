@@ -108,7 +108,7 @@ pub struct Receiver {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     head: FrameHead,
-    /// How much of its payload was consumed.
+    /// The number of bytes of its payload that were consumed.
     passed: u64,
 }
 

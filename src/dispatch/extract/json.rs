@@ -80,7 +80,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// What `serde` says of a mistake, without the names of the program's types: they are no business of a client's.
+/// Returns what `serde` says of a mistake, without the names of the program's types: they are no business of a client's.
 fn without_type_names(text: &str) -> String {
     const KINDS: [(&str, &str); 6] = [
         ("tuple struct ", "an array"),

@@ -2,7 +2,7 @@
 
 use super::pattern::Token;
 
-/// How a pattern ends.
+/// The end of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// At the end of the path.

@@ -9,7 +9,7 @@ pub(super) struct Match<'a, 'r> {
     /// The first route with this pattern.
     pub(super) route: usize,
     pub(super) captured: &'a [Option<&'r str>],
-    /// How many octets of the path the match takes.
+    /// The number of octets of the path that the match takes.
     pub(super) taken: usize,
 }
 

@@ -24,7 +24,7 @@ use crate::dispatch::notation;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub(super) text: String,
-    /// As it is shown on maps and in trails. A template begins with `/`, and its text makes an equal pattern. An
+    /// The text on maps and in trails. A template begins with `/`, and its text makes an equal pattern. An
     /// expression begins with `^`.
     pub(super) shown: Arc<str>,
     pub(super) kind: Result<PatternKind, String>,

@@ -21,7 +21,7 @@ pub(super) struct Route {
     pub(super) registration: Box<Registration>,
 }
 
-/// How a route was registered.
+/// The way in which a route was registered.
 pub(super) struct Registration {
     /// The names of its parameters may differ from those in equal patterns.
     pub(super) pattern: Pattern,

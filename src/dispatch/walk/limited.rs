@@ -5,14 +5,14 @@ use crate::Response;
 use crate::dispatch::{Decision, RouteLimits, Why};
 use crate::request::TimeLimits;
 
-/// What holds outside of a part with limits.
+/// The limits outside of a part that has its own.
 pub(super) struct Outside {
     /// The limit of a body, if the part has another.
     body: Option<(u64, bool)>,
     time: TimeLimits,
     /// The number of bounds on concurrency, if anything is in force.
     levels: Option<usize>,
-    /// What was wrong with the client's deadline, if the part has another one.
+    /// The fault of the client's deadline outside, if the part has another deadline.
     malformed: Option<Option<String>>,
 }
 

@@ -391,7 +391,7 @@ impl<'r> Walk<'r> {
         self.response.as_mut()
     }
 
-    /// What a hook has refused, where nothing else has a response.
+    /// Takes the refusal of a hook, where nothing else has a response.
     pub(crate) fn take_refusal(&mut self) -> Option<Response> {
         self.response.take()
     }

@@ -13,12 +13,12 @@ use rustix::path::Arg;
 use super::steps;
 use super::steps::{PASS, READ};
 
-/// How often a path is resolved again because something was renamed meanwhile.
+/// The number of times that a path is resolved again because something was renamed meanwhile.
 const TRIES: usize = 64;
 
 const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-/// What the kernel can do: it may be older, or a sandbox may forbid the call.
+/// The ability of the kernel: it may be older, or a sandbox may forbid the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
     /// openat2, also for what is in memory only (Linux 5.12).

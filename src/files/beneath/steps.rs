@@ -8,14 +8,14 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open as open_path, openat};
 use rustix::io::Errno;
 
-/// How a file is opened that may turn out to be anything: opening a FIFO does not wait, and a terminal does not
-/// become that of the process.
+/// Flags to open a file that may turn out to be anything: opening a FIFO does not wait, and a terminal does not become
+/// that of the process.
 pub(super) const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// How a directory is opened that is only passed through.
+/// Flags to open a directory that is only passed through.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -65,7 +65,7 @@ pub(crate) struct Metrics {
     loops: Vec<Vec<OnceLock<Box<Series>>>>,
 }
 
-/// What one loop has counted for one endpoint, on its own cache lines.
+/// The counts of one loop for one endpoint, on their own cache lines.
 #[derive(Default)]
 #[repr(align(64))]
 struct Series {

@@ -69,7 +69,7 @@ pub(crate) struct Connection {
     slow_calls: u8,
     /// True if the loop has its response, and sends that before anything else of it.
     pub(crate) has_unsent: bool,
-    /// What it subscribes to. It has no work then.
+    /// Its subscription, if it has one. It has no work then.
     pub(crate) pushed: Option<Box<Pushed>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a connection knows of its subscription to a topic.
+//! The part of a subscription to a topic that its connection has.
 
 use std::sync::Arc;
 
@@ -6,24 +6,30 @@ use crate::exchange::{Logged, Subscribed};
 use crate::response::OnDone;
 use crate::topic::{Form, HEARTBEAT, Message, Subscription};
 
-/// What a connection knows of its subscription.
+/// The part of a subscription that its connection has.
 pub(crate) struct Pushed {
     pub(crate) subscription: Subscription,
     pub(super) is_chunked: bool,
-    /// What was not sent whole: the client takes nothing else before.
+    /// The rest of a message that was not sent whole: the client takes nothing else before.
     pub(super) begun: Option<Begun>,
     /// Who wants to know what becomes of it.
     pub(super) on_done: Option<Box<OnDone>>,
-    /// What is told of it when it ends, if somebody wants to know.
+    /// Its line in the access log, which is written when it ends, if somebody wants to know.
     pub(crate) logged: Option<Box<Logged>>,
     /// Octets of content that were sent.
     pub(crate) content: u64,
-    /// True while its client has not taken all that is there.
-    pub(crate) is_slow: bool,
     /// True once its client sends nothing more.
     pub(super) has_left: bool,
     /// Its place in the list of its topic, once it is in one.
-    pub(crate) place: Option<usize>,
+    pub(crate) place: Option<Place>,
+}
+
+/// A place in the list of a topic.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// True among those whose clients do not take what is sent.
+    pub(crate) is_slow: bool,
+    pub(crate) index: usize,
 }
 
 /// Bytes that were not sent whole, and how many of them were.
@@ -46,7 +52,6 @@ impl Pushed {
             on_done: subscribed.on_done,
             logged: subscribed.logged,
             content: 0,
-            is_slow: false,
             has_left: false,
             place: None,
         }

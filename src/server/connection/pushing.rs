@@ -10,13 +10,13 @@ use crate::response::Done;
 use crate::server::limits::Limits;
 use crate::topic::{Form, Next};
 
-/// How much of what a client has sent behind its request is read, and dropped, at once.
+/// The number of bytes behind a request that are read, and dropped, at once.
 const DISCARDED: usize = 512;
 
 /// The most messages that are sent to one connection before others have their turn.
 const TOGETHER: usize = 64;
 
-/// What came of pushing.
+/// The outcome of pushing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     /// It has everything, and waits.

@@ -181,16 +181,17 @@ impl Work {
     /// by another thread.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn send_file(&mut self, channel: &Channel, disk: Disk, most: usize) -> Option<Attempt> {
-        if disk == Disk::Never || !self.has_large_file() {
+        // A thread that waits for a disk copies: whatever the file system does while it reads, it holds up nobody else.
+        if disk != Disk::Hardly || !self.has_large_file() {
             return None;
         }
         let (Payload::File(part, _), Some(socket)) = (&mut self.payload, channel.plain_socket()) else {
             return None;
         };
-        let most = match disk {
-            Disk::MayWait => most as u64,
-            Disk::Never | Disk::Hardly => part.cached(most as u64),
-        };
+        let most = part.cached(most as u64);
+        if most == 0 {
+            return None;
+        }
         let attempt = match part.send_to(socket, most) {
             Ok(n @ 1..) => Attempt::Done(n),
             Err(error) if is(&error, io::ErrorKind::WouldBlock) => Attempt::TooEarly,

@@ -45,6 +45,9 @@ impl EventLoop {
 
     /// Takes back a connection that was checked out.
     pub(crate) fn take_back(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if self.has_ended {
+            return shared.drop_queue.push(connection);
+        }
         connection.transport.link.claim.reset();
         connection.note(connection.transport.take_noted());
         connection.answered(self.now, &shared.limits);

@@ -41,6 +41,10 @@ impl EventLoop {
         if self.phase == Phase::Stopping || (is_empty && self.slots.probes() == 0) {
             self.has_ended = true;
             self.listeners.close_all_but(0);
+            // Threads that are still in handlers have the only other hold on their sockets.
+            self.slots.forget_links();
+            shared.loops[self.index].inbox.end();
+            shared.discard_left(self.index);
             shared.loop_has_ended();
         }
     }

@@ -181,12 +181,13 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        if shared.admission.is_open() && self.permits.take() {
+        let is_open = shared.admission.is_open();
+        if is_open && self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
         link.claim.queue();
-        match shared.admission.acquire(connection, self.now) {
+        match shared.admission.acquire(connection, self.now, is_open) {
             Admitted::Entered(connection) => {
                 link.claim.reset();
                 Some(connection)
@@ -492,7 +493,7 @@ mod tests {
         let waiting = taken(&mut event_loop, 0);
         // Another loop has put it into the queue, after this one has looked there.
         assert!(matches!(
-            shared.admission.acquire(waiting, Instant::now()),
+            shared.admission.acquire(waiting, Instant::now(), true),
             Admitted::Queued
         ));
         free_all(&mut event_loop);

@@ -1,15 +1,15 @@
-//! What is sent to topics, written to the connections that subscribe.
+//! Writing the messages of topics to the connections that subscribe.
 
 use std::time::Duration;
 
 use super::EventLoop;
 use crate::exchange::Answered;
 use crate::server::connection::Connection;
-use crate::server::connection::pushed::Pushed;
+use crate::server::connection::pushed::{Place, Pushed};
 use crate::server::connection::pushing::Outcome;
 use crate::server::shared::Shared;
 
-/// How many connections are visited before everything else of a loop gets its turn: about half a millisecond.
+/// The number of connections that are visited before everything else of a loop gets its turn: about half a millisecond.
 const SLICE: usize = 128;
 
 /// When clients come back that a draining server has left: in about a second, but not all at once.
@@ -46,11 +46,23 @@ impl EventLoop {
 
     fn push(&mut self, connection: &mut Connection, shared: &Shared) -> Outcome {
         let outcome = connection.push(self.now, &shared.limits);
-        if let Some(pushed) = &mut connection.pushed {
-            self.subscribers
-                .note(pushed, matches!(outcome, Outcome::Blocked | Outcome::More));
+        let is_slow = outcome == Outcome::Blocked;
+        let Some(pushed) = &mut connection.pushed else {
+            return outcome;
+        };
+        if let Some(place) = pushed.place.filter(|place| is_slow || place.is_slow) {
+            let moved = self.subscribers.note(connection.key, pushed, is_slow);
+            self.note_place(moved, place);
         }
         outcome
+    }
+
+    /// Notes the place of a connection that has been moved to it.
+    fn note_place(&mut self, moved: Option<usize>, place: Place) {
+        let moved = moved.and_then(|key| self.slots.at_mut(key)?.pushed.as_mut());
+        if let Some(moved) = moved {
+            moved.place = Some(place);
+        }
     }
 
     /// Visits some of the connections for which there is something.
@@ -138,12 +150,8 @@ impl EventLoop {
     pub(super) fn leave_topic(&mut self, connection: &mut Connection) {
         let Some(pushed) = &mut connection.pushed else { return };
         let Some(place) = pushed.place.take() else { return };
-        self.subscribers.note(pushed, false);
         let topic = pushed.subscription.subscriber.topic().inner().number;
         let moved = self.subscribers.leave(topic, place);
-        let moved = moved.and_then(|key| self.slots.at_mut(key)?.pushed.as_mut());
-        if let Some(moved) = moved {
-            moved.place = Some(place);
-        }
+        self.note_place(moved, place);
     }
 }

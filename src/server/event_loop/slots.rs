@@ -143,6 +143,11 @@ impl Slots {
         self.all.get(key)?.link.as_ref()
     }
 
+    /// Forgets all links, because the loop ends.
+    pub(super) fn forget_links(&mut self) {
+        self.all.iter_mut().for_each(|slot| slot.link = None);
+    }
+
     /// Returns the visitor of the connection at `key`.
     pub(super) fn visitor(&self, key: usize) -> Option<&Visitor> {
         self.all.get(key).map(|slot| &slot.visitor)

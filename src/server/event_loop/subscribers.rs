@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::server::connection::pushed::Pushed;
+use crate::server::connection::pushed::{Place, Pushed};
 use crate::server::shared::loop_link::{Arrival, LoopLink};
 use crate::server::shared::note::Note;
 use crate::topic::{Topic, Wake};
@@ -22,20 +22,24 @@ pub(super) struct Subscribers {
 /// The connections that subscribe to one topic.
 struct List {
     topic: Topic,
-    keys: Vec<usize>,
+    /// Those that take what is sent, and those whose clients do not: what wakes these is their sockets. So a message takes
+    /// no time for them.
+    parts: [Vec<usize>; 2],
+    /// The number of the next message when those that are slow were visited last.
+    looked: u64,
     listener: Arc<Listener>,
     /// By which the listener leaves.
     number: u64,
 }
 
-/// A walk along a list, from its end to its beginning: whoever joins meanwhile has looked at the topic already, and
-/// whoever leaves gives its place to one that was visited.
+/// A walk along a list, from the end of each part to its beginning: whoever joins meanwhile has looked at the topic
+/// already, and whoever leaves gives its place to one that was visited.
 struct Walk {
     topic: u64,
-    /// How many are not visited.
-    left: usize,
-    /// The first message that one of them has not taken.
-    furthest: u64,
+    /// The number of those of each part that are not visited.
+    left: [usize; 2],
+    /// The first message that one of those that are slow has not taken, if they are visited.
+    furthest: Option<u64>,
 }
 
 /// Tells a loop that a topic has something for it.
@@ -63,41 +67,67 @@ impl Subscribers {
 
     /// Returns one of them, if there is any.
     pub(super) fn any(&self) -> Option<usize> {
-        self.lists.values().next()?.keys.last().copied()
+        let list = self.lists.values().next()?;
+        list.parts.iter().find_map(|part| part.last().copied())
     }
 
     /// Adds the connection at `key`. Returns its place in the list of the topic.
     ///
     /// It may look at the topic for the first time after that: what is sent from now on wakes the loop.
-    pub(super) fn join(&mut self, topic: &Topic, key: usize, link: &Arc<LoopLink>) -> usize {
+    pub(super) fn join(&mut self, topic: &Topic, key: usize, link: &Arc<LoopLink>) -> Place {
         let number = topic.inner().number;
         let list = self.lists.entry(number).or_insert_with(|| List::new(topic, link));
-        list.keys.push(key);
-        list.keys.len() - 1
+        list.add(key, false)
     }
 
     /// Removes the connection at this place. Returns the key of the one that is there now.
-    pub(super) fn leave(&mut self, topic: u64, place: usize) -> Option<usize> {
+    pub(super) fn leave(&mut self, topic: u64, place: Place) -> Option<usize> {
         let list = self.lists.get_mut(&topic)?;
-        if place < list.keys.len() {
-            list.keys.swap_remove(place);
-        }
-        let moved = list.keys.get(place).copied();
-        if list.keys.is_empty() {
+        let moved = list.remove(place);
+        if list.parts.iter().all(Vec::is_empty) {
             self.lists.remove(&topic);
         }
         moved
     }
 
-    /// Begins a walk, for a topic of which a note has come.
+    /// Notes whether the connection at `key` has taken all that is there, which moves it to another part of its list. Returns
+    /// the key of the one that has its place now.
+    pub(super) fn note(&mut self, key: usize, pushed: &mut Pushed, is_slow: bool) -> Option<usize> {
+        let subscriber = &pushed.subscription.subscriber;
+        let topic = subscriber.topic().inner().number;
+        let (list, place) = (self.lists.get_mut(&topic)?, pushed.place?);
+        if is_slow {
+            let position = subscriber.position();
+            list.listener.furthest.fetch_min(position, Ordering::Relaxed);
+            let walk = self.walks.front_mut().filter(|walk| walk.topic == topic);
+            if let Some(furthest) = walk.and_then(|walk| walk.furthest.as_mut()) {
+                *furthest = position.min(*furthest);
+            }
+        }
+        if place.is_slow == is_slow {
+            return None;
+        }
+        let moved = list.remove(place);
+        pushed.place = Some(list.add(key, is_slow));
+        moved
+    }
+
+    /// Begins a walk, for a topic of which a note has come. Those that are slow are visited after as many messages as they
+    /// may be behind.
     pub(super) fn begin_walk(&mut self, topic: u64) {
-        let Some(list) = self.lists.get(&topic) else { return };
+        let Some(list) = self.lists.get_mut(&topic) else { return };
         // This walk looks at the ring only after that.
         list.listener.note.take_up();
+        let [quick, slow] = list.parts.each_ref().map(Vec::len);
+        let sent = list.topic.sent();
+        let is_due = slow > 0 && sent.saturating_sub(list.looked) >= list.topic.inner().settings.backlog as u64;
+        if is_due {
+            list.looked = sent;
+        }
         self.walks.push_back(Walk {
             topic,
-            left: list.keys.len(),
-            furthest: u64::MAX,
+            left: [quick, if is_due { slow } else { 0 }],
+            furthest: is_due.then_some(u64::MAX),
         });
     }
 
@@ -108,39 +138,19 @@ impl Subscribers {
                 self.walks.pop_front();
                 continue;
             };
-            walk.left = walk.left.min(list.keys.len());
-            if let Some(next) = walk.left.checked_sub(1) {
-                walk.left = next;
-                return list.keys.get(next).copied();
+            for (left, part) in walk.left.iter_mut().zip(&list.parts) {
+                *left = part.len().min(*left);
+                if let Some(next) = left.checked_sub(1) {
+                    *left = next;
+                    return part.get(next).copied();
+                }
             }
-            list.listener.furthest.store(walk.furthest, Ordering::Relaxed);
+            if let Some(furthest) = walk.furthest {
+                list.listener.furthest.store(furthest, Ordering::Relaxed);
+            }
             self.walks.pop_front();
         }
         None
-    }
-
-    /// Notes whether a connection has taken all that is there.
-    pub(super) fn note(&mut self, pushed: &mut Pushed, is_slow: bool) {
-        if !is_slow && !pushed.is_slow {
-            return;
-        }
-        let subscriber = &pushed.subscription.subscriber;
-        let topic = subscriber.topic().inner().number;
-        let Some(list) = self.lists.get(&topic) else { return };
-        let listener = &list.listener;
-        match (std::mem::replace(&mut pushed.is_slow, is_slow), is_slow) {
-            (false, true) => listener.slow.fetch_add(1, Ordering::Relaxed),
-            (true, false) => listener.slow.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
-        };
-        if is_slow {
-            let position = subscriber.position();
-            listener.furthest.fetch_min(position, Ordering::Relaxed);
-            let walk = self.walks.front_mut().filter(|walk| walk.topic == topic);
-            if let Some(walk) = walk {
-                walk.furthest = walk.furthest.min(position);
-            }
-        }
     }
 }
 
@@ -156,9 +166,32 @@ impl List {
         List {
             number: topic.listen(Arc::clone(&listener) as Arc<dyn Wake>),
             topic: topic.clone(),
-            keys: Vec::new(),
+            parts: Default::default(),
+            looked: 0,
             listener,
         }
+    }
+
+    fn add(&mut self, key: usize, is_slow: bool) -> Place {
+        let part = &mut self.parts[usize::from(is_slow)];
+        part.push(key);
+        if is_slow {
+            self.listener.slow.store(part.len(), Ordering::Relaxed);
+        }
+        let index = part.len() - 1;
+        Place { is_slow, index }
+    }
+
+    /// Removes the key at this place. Returns the one that is there now.
+    fn remove(&mut self, place: Place) -> Option<usize> {
+        let part = &mut self.parts[usize::from(place.is_slow)];
+        if place.index < part.len() {
+            part.swap_remove(place.index);
+        }
+        if place.is_slow {
+            self.listener.slow.store(part.len(), Ordering::Relaxed);
+        }
+        part.get(place.index).copied()
     }
 }
 

@@ -1,13 +1,13 @@
 //! A bound on the handlers that run at once, and the queue of requests when no more may.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::deadline::after;
-use crate::lock::lock;
 use crate::scheduling::{Scheduling, may_begin};
+
+use super::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// The time after which an application that lets no handler begin is asked again, while requests wait.
 const ASK_AGAIN: Duration = Duration::from_millis(4);
@@ -17,7 +17,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(4);
 /// A loop keeps one permit in reserve, so that the usual request never comes here.
 pub(crate) struct Admission<T> {
     state: Mutex<Queue<T>>,
-    /// How many wait, to be read without the lock.
+    /// The number of those that wait, to be read without the lock.
     waiting: AtomicUsize,
     most_waiting: usize,
     /// Asked before each permit is given.
@@ -72,10 +72,9 @@ impl<T> Admission<T> {
         self.scheduling.as_deref().is_none_or(may_begin)
     }
 
-    /// Takes a permit for `thing`, or queues it.
-    pub(crate) fn acquire(&self, thing: T, now: Instant) -> Admitted<T> {
-        let is_open = self.is_open();
-        let mut state = lock(&self.state);
+    /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin.
+    pub(crate) fn acquire(&self, thing: T, now: Instant, is_open: bool) -> Admitted<T> {
+        let mut state = self.lock();
         if is_open && state.permits > 0 {
             state.permits -= 1;
             return Admitted::Entered(thing);
@@ -91,13 +90,20 @@ impl<T> Admission<T> {
     /// Returns a permit, or passes it on: to what has waited longest, which is returned with the time since when.
     pub(crate) fn release(&self) -> Option<(Instant, T)> {
         let is_open = !self.has_waiting() || self.is_open();
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let next = self.next_of(&mut state, is_open);
         match next {
             Some(_) => self.waiting.store(state.waiting.len(), Ordering::SeqCst),
             None => state.permits += 1,
         }
         next
+    }
+
+    /// Takes everything that waits, because nothing begins any more.
+    pub(crate) fn give_up(&self) -> VecDeque<(Instant, T)> {
+        let mut state = self.lock();
+        self.waiting.store(0, Ordering::SeqCst);
+        std::mem::take(&mut state.waiting)
     }
 
     /// Returns how many wait.
@@ -121,7 +127,7 @@ impl<T> Admission<T> {
             return None;
         }
         let is_open = self.is_open();
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let next = self.next_of(&mut state, is_open);
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         next
@@ -134,7 +140,7 @@ impl<T> Admission<T> {
             return None;
         }
         let is_open = self.is_open();
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         if state.permits == 0 {
             return None;
         }
@@ -142,6 +148,10 @@ impl<T> Admission<T> {
         state.permits -= 1;
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         Some(next)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_of(&self, state: &mut Queue<T>, is_open: bool) -> Option<(Instant, T)> {
@@ -153,26 +163,35 @@ impl<T> Admission<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(hansel_loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
+
+    /// As a loop does: asks, and then takes a permit or queues.
+    fn acquire(admission: &Admission<char>, thing: char, now: Instant) -> Admitted<char> {
+        admission.acquire(thing, now, admission.is_open())
+    }
 
     #[test]
     fn a_permit_goes_to_whoever_has_waited_longest() {
         let now = Instant::now();
         let admission = Admission::new(1, 2);
-        assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
-        assert_eq!(admission.acquire('b', now), Admitted::Queued);
-        assert_eq!(admission.acquire('c', now), Admitted::Queued);
-        assert_eq!(admission.acquire('d', now), Admitted::Full('d'));
+        assert_eq!(acquire(&admission, 'a', now), Admitted::Entered('a'));
+        assert_eq!(acquire(&admission, 'b', now), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'c', now), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'd', now), Admitted::Full('d'));
         assert_eq!(admission.release(), Some((now, 'b')));
-        assert_eq!(admission.acquire('e', now), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'e', now), Admitted::Queued);
         assert_eq!(admission.next_waiting(), Some((now, 'c')));
         assert_eq!(admission.release(), Some((now, 'e')));
         assert_eq!(admission.release(), None);
-        assert_eq!(admission.acquire('f', now), Admitted::Entered('f'));
+        assert_eq!(acquire(&admission, 'f', now), Admitted::Entered('f'));
         assert_eq!(admission.next_waiting(), None);
+        assert_eq!(acquire(&admission, 'g', now), Admitted::Queued);
+        assert_eq!(admission.give_up(), [(now, 'g')]);
+        assert!(!admission.has_waiting());
+        assert_eq!(admission.release(), None);
     }
 
     #[test]
@@ -186,13 +205,13 @@ mod tests {
         let now = Instant::now();
         let door = Arc::new(Door(AtomicBool::new(true)));
         let admission = Admission::new(1, 2).asking(Some(Arc::clone(&door) as Arc<dyn Scheduling>), Duration::MAX);
-        assert_eq!(admission.acquire('a', now), Admitted::Entered('a'));
+        assert_eq!(acquire(&admission, 'a', now), Admitted::Entered('a'));
         assert_eq!(admission.ask_again(now), None, "nothing waits");
         door.0.store(false, Ordering::Relaxed);
-        assert_eq!(admission.acquire('b', now), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'b', now), Admitted::Queued);
         assert_eq!(admission.release(), None);
-        assert_eq!(admission.acquire('c', now), Admitted::Queued, "there is a permit");
-        assert_eq!(admission.acquire('d', now), Admitted::Full('d'));
+        assert_eq!(acquire(&admission, 'c', now), Admitted::Queued, "there is a permit");
+        assert_eq!(acquire(&admission, 'd', now), Admitted::Full('d'));
         assert_eq!(admission.next_waiting(), None);
         assert_eq!(admission.next_with_permit(), None);
         assert!(admission.ask_again(now).is_some());
@@ -201,7 +220,27 @@ mod tests {
         assert_eq!(admission.next_with_permit(), None, "the permit is taken");
         assert_eq!(admission.release(), Some((now, 'c')));
         assert_eq!(admission.release(), None);
-        assert_eq!(admission.acquire('e', now), Admitted::Entered('e'));
+        assert_eq!(acquire(&admission, 'e', now), Admitted::Entered('e'));
+    }
+
+    #[test]
+    fn for_each_permit_that_is_asked_for_the_application_is_asked_once() {
+        struct Asked(AtomicUsize);
+        impl Scheduling for Asked {
+            fn may_begin(&self) -> bool {
+                self.0.fetch_add(1, Ordering::Relaxed) % 2 == 1
+            }
+        }
+        let asked = Arc::new(Asked(Default::default()));
+        let admission = Admission::new(1, 2).asking(Some(Arc::clone(&asked) as Arc<dyn Scheduling>), Duration::MAX);
+        let count = || asked.0.load(Ordering::Relaxed);
+        let now = Instant::now();
+        assert_eq!(acquire(&admission, 'a', now), Admitted::Queued);
+        assert_eq!(count(), 1);
+        assert_eq!(admission.next_with_permit(), Some((now, 'a')));
+        assert_eq!(count(), 2);
+        assert_eq!(admission.release(), None, "nothing waits, so nobody is asked");
+        assert_eq!(count(), 2);
     }
 
     #[test]
@@ -215,8 +254,8 @@ mod tests {
         let longest = Duration::from_secs(1);
         let admission = Admission::new(1, 2).asking(Some(Arc::new(Closed)), longest);
         let late = Instant::now().checked_sub(2 * longest).unwrap();
-        assert_eq!(admission.acquire('a', late), Admitted::Queued);
-        assert_eq!(admission.acquire('b', Instant::now()), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'a', late), Admitted::Queued);
+        assert_eq!(acquire(&admission, 'b', Instant::now()), Admitted::Queued);
         assert_eq!(admission.next_with_permit(), Some((late, 'a')));
         assert_eq!(admission.release(), None, "the other has not waited that long");
     }

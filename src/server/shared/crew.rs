@@ -25,7 +25,7 @@ pub(crate) struct Crew<C> {
     most: usize,
     /// The number of lost ones that may be replaced.
     most_replaced: usize,
-    /// How many stay, even without work.
+    /// The number of threads that stay, even without work.
     kept: usize,
 }
 
@@ -33,8 +33,8 @@ struct Roster<C> {
     /// The one that was parked last is sent first, because its stack is still in the cache.
     parked: Vec<Berth<C>>,
     alive: usize,
-    /// How many have each [`Duty`]. A thread may come back from a handler before the one that has taken its loop has
-    /// noted so. For that moment a number is one too low, and may be negative.
+    /// The number of threads with each [`Duty`]. A thread may come back from a handler before the one that has taken
+    /// its loop has noted so. For that moment a number is one too low, and may be negative.
     on_duty: [isize; DUTIES],
     /// Threads that are lost in handlers, and were replaced.
     replaced: usize,
@@ -43,7 +43,7 @@ struct Roster<C> {
     is_over: bool,
 }
 
-/// What a thread that is not parked does.
+/// The duty of a thread that is not parked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Duty {
     /// It has an order, and has not begun with it.
@@ -66,7 +66,7 @@ pub(crate) struct Census {
     pub(crate) handling: usize,
 }
 
-/// What a parked thread is to do.
+/// An order to a parked thread.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Order<C> {
     /// Acquire the loop with this index, if it is still released.
@@ -368,7 +368,7 @@ pub(crate) struct Parking<C> {
     called: Condvar,
 }
 
-/// What a parked thread is told.
+/// A message to a parked thread.
 enum Summons<C> {
     /// Nothing so far.
     None,

@@ -10,6 +10,8 @@ pub(crate) struct Inbox<T> {
     waiting: Mutex<VecDeque<T>>,
     /// True if the holder sleeps, or is about to, and must be woken.
     asleep: AtomicBool,
+    /// True if nobody will hold the loop any more.
+    has_ended: AtomicBool,
 }
 
 impl<T> Inbox<T> {
@@ -17,6 +19,7 @@ impl<T> Inbox<T> {
         Inbox {
             waiting: Mutex::new(VecDeque::new()),
             asleep: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         }
     }
 
@@ -25,6 +28,19 @@ impl<T> Inbox<T> {
     pub(crate) fn push(&self, thing: T) -> bool {
         self.lock().push_back(thing);
         self.rouse()
+    }
+
+    /// Notes that nobody will look here any more. Then the caller takes what [is left](Inbox::left).
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes what was left although nobody looks here any more. Whoever leaves something calls it afterwards, so nothing stays.
+    pub(crate) fn left(&self) -> Option<T> {
+        if self.has_ended.load(Ordering::SeqCst) {
+            return self.pop();
+        }
+        None
     }
 
     /// Returns true if the caller must wake the holder; at most one caller per sleep must.

@@ -268,6 +268,14 @@ impl Shared {
         if cell.inbox.push(arrival) {
             cell.wake();
         }
+        self.discard_left(index);
+    }
+
+    /// Drops what was left for a loop that has ended: a connection whose handler has returned too late, for one.
+    pub(crate) fn discard_left(&self, index: usize) {
+        while let Some(arrival) = self.loops[index].inbox.left() {
+            self.drop_queue.push(Box::new(arrival));
+        }
     }
 
     /// Notes that a thread has finished reading. The next one may read, on whichever loop it waits.
@@ -369,6 +377,9 @@ impl Shared {
     pub(crate) fn loop_has_ended(&self) {
         if self.lifecycle.loop_has_ended() == 0 {
             self.crew.dismiss();
+            for (_, waiting) in self.admission.give_up() {
+                self.drop_queue.push(waiting);
+            }
             if let Some(log) = &self.observation.log {
                 log.close();
             }

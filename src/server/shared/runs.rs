@@ -1,4 +1,4 @@
-//! What each thread of a server runs, to be told when the server ends before its handlers do.
+//! The handlers that the threads of a server run, to be told when the server ends before they do.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use crate::deadline::after;
 use crate::lock::lock;
 use crate::pace::Pace;
 
-/// What all threads run.
+/// The handlers of all threads.
 pub(crate) struct Runs {
     all: Mutex<Vec<Arc<Run>>>,
     zero: Instant,
 }
 
-/// What one thread runs. It writes without a lock, and others read what may have changed meanwhile.
+/// The handler of one thread. The thread notes it without a lock, and others read what may have changed meanwhile.
 pub(crate) struct Run {
     /// The system's number of the thread; 0 if unknown.
     thread: u32,

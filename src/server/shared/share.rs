@@ -1,4 +1,4 @@
-//! How many connections may subscribe to topics: a share of all, so that there is always room for requests.
+//! The share of all connections that may subscribe to topics, so that there is always room for requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

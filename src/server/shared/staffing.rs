@@ -32,8 +32,8 @@ impl Staffing {
         self.threads / 2
     }
 
-    /// How many threads read files that are not in memory, separate from those in handlers: a disk that hangs takes no
-    /// handler's thread, and handlers that hang keep no file from being read.
+    /// Returns how many threads read files that are not in memory, separate from those in handlers: a disk that hangs
+    /// takes no handler's thread, and handlers that hang keep no file from being read.
     pub(super) fn most_reading(self) -> usize {
         (self.threads / 4).max(1)
     }

@@ -2,7 +2,7 @@
 
 #[cfg(not(hansel_loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     sync::{Condvar, Mutex, MutexGuard},
     sync::{Mutex as TryMutex, MutexGuard as TryMutexGuard},
     thread,
@@ -12,7 +12,7 @@ pub(crate) use std::{
 pub(crate) use checked::{TryMutex, TryMutexGuard};
 #[cfg(hansel_loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };

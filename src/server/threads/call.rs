@@ -169,6 +169,9 @@ impl Hook for Rc<Call> {
             } else if pace.opinion() == Opinion::Slow {
                 pace.found_slow();
             }
+        } else if self.endpoint.get() != Some(pace) {
+            // Something inside was timed by itself, as in an application that is mounted: around that nothing takes long.
+            pace.found_quick();
         }
     }
 
@@ -191,5 +194,32 @@ impl Hook for Rc<Call> {
             let cell = &self.engine.cells[self.index.get()];
             cell.is_queueing.store(is_waiting, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::event_loop::{EventLoop, fixture};
+    use crate::server::threads::engine::LoopCell;
+
+    #[test]
+    fn around_endpoints_that_are_timed_by_themselves_everything_is_quick_however_slow_they_are() {
+        let shared = fixture::shared();
+        let (event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, false).unwrap();
+        let run = shared.runs.add(0);
+        let cells = vec![LoopCell::new(event_loop)];
+        let call = Rc::new(Call::new(Arc::new(Engine { shared, cells }), run));
+        let (around, inside) = (Pace::new(), Pace::new());
+        inside.found_slow();
+        for _ in 0..100 {
+            call.leave_loop(0);
+            call.starting(around);
+            call.starting(inside);
+            inside.found_slow();
+            call.finished(inside);
+            call.finished(around);
+        }
+        assert_eq!((around.opinion(), inside.opinion()), (Opinion::Quick, Opinion::Slow));
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct EarlyOnWire {
     pub(super) response: Arc<EarlyResponse>,
     transport: Transport,
     shared: Arc<Shared>,
-    /// What is to be sent before it.
+    /// The bytes to be sent before it.
     before: Mutex<Vec<u8>>,
 }
 

@@ -24,7 +24,7 @@ use crate::server::shared::corks::Cork;
 
 /// The body of a request, as it arrives on a connection.
 pub(crate) struct Upload {
-    /// What must be sent before the response.
+    /// The bytes that must be sent before the response.
     before: Vec<u8>,
     transport: Transport,
     limits: Limits,
@@ -173,7 +173,7 @@ fn send(
 enum Broken {
     /// Its client does not take it, or the server stops.
     ByClient(io::Error),
-    /// What makes it has failed.
+    /// The stream or reader that makes it has failed.
     ByProgram(io::Error),
 }
 
@@ -197,7 +197,7 @@ pub(super) struct Client {
     transport: Transport,
     shared: Arc<Shared>,
     cork: Arc<Cork<Gathered>>,
-    /// When the last piece has come.
+    /// The time when the last piece came.
     last: Instant,
     /// The time within which the next one is quick.
     quick: Duration,

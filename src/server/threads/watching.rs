@@ -13,12 +13,12 @@ use crate::pace::Pace;
 use crate::server::shared::Shared;
 use crate::server::shared::tally::PassReason;
 
-/// How often it checks while an unknown endpoint runs, or a loop stays released. A blocking handler delays others for
-/// about two ticks.
+/// The time between two checks while an unknown endpoint runs, or a loop stays released. A blocking handler delays
+/// others for about two ticks.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How often it checks while everything that runs is known to be fast. A tick costs a busy processor as much as one or
-/// two requests, so ticks of a millisecond would cost it one request in twenty.
+/// The time between two checks while everything that runs is known to be fast. A tick costs a busy processor as much as
+/// one or two requests, so ticks of a millisecond would cost it one request in twenty.
 const CALM_TICK: Duration = Duration::from_millis(8);
 
 /// For how many ticks it checks closely after it had a reason to.
@@ -33,7 +33,7 @@ const PATIENCE_WITH_QUEUES: u32 = 30;
 /// After how many calm ticks without any handler it goes to sleep.
 const IDLE_TICKS: u32 = 8;
 
-/// What the watch has seen of one loop.
+/// The state of one loop, as the watch has seen it.
 #[derive(Clone, Copy, Default)]
 struct Sight {
     moves: u64,

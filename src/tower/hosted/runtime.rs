@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::sealed::Seal;
 
-/// What is entered while a service runs, if anything. Clones are the same runtime.
+/// The runtime that is entered while a service runs, if any. Clones are the same runtime.
 #[derive(Clone, Default)]
 pub(super) struct Runtime(Option<Arc<dyn Entering>>);
 
@@ -44,7 +44,7 @@ pub trait Enter<'r, R> {
     #[doc(hidden)]
     const SEAL: Seal;
 
-    /// What leaves the runtime when it is dropped.
+    /// A guard, which leaves the runtime when it is dropped.
     type Guard: 'r;
 
     /// Enters the runtime on the calling thread.

@@ -23,8 +23,8 @@ use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
 use crate::{IntoResponse, Request, Response};
 
-/// How many bytes of responses are gathered before they are sent. With one more response they fit into 64 KiB, and so
-/// does the buffer, which doubles as it grows.
+/// The number of bytes of responses that are gathered before they are sent. With one more response they fit into 64
+/// KiB, and so does the buffer, which doubles as it grows.
 const GATHERED: usize = 48 * 1024;
 
 impl Runner {
@@ -88,8 +88,9 @@ impl Runner {
         }
     }
 
-    /// Sends the beginning of a large file as far as that is in memory and the client accepts it. It is not copied, which would
-    /// take longer than all else; a loop could not do so, because the file may have left the memory meanwhile.
+    /// Sends the beginning of a large file as far as that is in memory and the client accepts it. It is not copied,
+    /// which would take longer than all else; a loop could not do so, because the file may have left the memory
+    /// meanwhile.
     #[inline]
     fn send_large_file(&self, connection: &mut Connection) {
         let is_large = connection.work.as_ref().is_some_and(|work| work.has_large_file());
