@@ -19,10 +19,10 @@ from browser import free_port, until_it_listens  # noqa: E402
 class Service:
     """A service that runs in a directory of its own."""
 
-    def __init__(self, program, directory, **environment):
+    def __init__(self, program, directory, arguments=(), **environment):
         self.port, self.name = free_port(), program.name
         self.address = f"http://127.0.0.1:{self.port}"
-        self.command, self.directory = [str(program)], directory
+        self.command, self.directory = [str(program), *arguments], directory
         self.environment = {"PATH": "", "LISTEN": f"127.0.0.1:{self.port}", **environment}
         self.start()
 

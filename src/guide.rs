@@ -77,3 +77,23 @@ pub mod gateways {}
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/tower.md")]
 pub mod tower {}
+
+#[cfg(any(not(doctest), feature = "sessions"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/more-than-one-machine.md")]
+pub mod more_than_one_machine {}
+
+#[cfg(any(not(doctest), all(feature = "development", feature = "form")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/coming-from-flask.md")]
+pub mod coming_from_flask {}
+
+#[cfg(any(not(doctest), feature = "json"))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/coming-from-express.md")]
+pub mod coming_from_express {}
+
+#[cfg(any(not(doctest), all(feature = "json", feature = "query")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/coming-from-axum.md")]
+pub mod coming_from_axum {}

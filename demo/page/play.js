@@ -1,8 +1,8 @@
 // Sends the requests of the buttons, and shows the responses. What comes from a response is text, never markup.
 "use strict";
 
-const SHOWN = ["allow", "location", "content-type", "content-length", "content-range", "etag", "retry-after", "ratelimit",
-  "www-authenticate"];
+const SHOWN = ["allow", "location", "content-type", "content-encoding", "content-length", "content-range", "etag",
+  "retry-after", "ratelimit", "www-authenticate"];
 
 const make = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 const output = element => element.closest("article, form").querySelector("output");
@@ -88,6 +88,15 @@ const actions = {
     } finally {
       [button.disabled, stop.disabled] = [false, true];
     }
+  },
+
+  // A form with a file that is made here. Its name is a path, and what the server makes of it is not.
+  async letter(button) {
+    const form = new FormData();
+    form.append("subject", button.parentElement.querySelector("input").value);
+    form.append("attachment", new File([button.dataset.content], button.dataset.name));
+    const since = performance.now();
+    await show(output(button), await send(["POST", "/letter"], { body: form }), since);
   },
 
   upload: button => upload(output(button), new Uint8Array(+button.dataset.size)),

@@ -1,9 +1,11 @@
 //! The demo's application: everything that the page lets a reader try, mounted in one.
 
 mod bakery;
+mod crumbs;
 mod examples;
 mod explain;
 mod field;
+mod letter;
 mod limited;
 mod members;
 mod methods;
@@ -49,6 +51,8 @@ fn routes(app: &Weak<App>) -> Routes {
         .body_limit(64 * 1024 * 1024)
         .post("/note", upload::upload)
         .body_limit(100)
+        .post("/letter", letter::letter)
+        .mount("/crumbs", crumbs::crumbs())
         .get("/stream", stream::stream)
         .get("/slow", slow::slow)
         .mount("/visits", visits::visits())

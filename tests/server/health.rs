@@ -45,6 +45,31 @@ fn an_address_of_its_own_serves_nothing_else() {
 }
 
 #[test]
+fn the_status_page_is_at_the_lane_s_own_address_and_nowhere_else() {
+    let on = server().health().health_on("127.0.0.1:0").unwrap().status_page();
+    let server = start(on, |request: &Request| format!("mine: {}", request.path()));
+    let page = lane(&server).get("/");
+    assert_eq!(
+        (page.status, page.field("Content-Type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert_eq!(page.field("Cache-Control"), Some("no-store"));
+    let policy = page.field("Content-Security-Policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert_eq!(page.text().matches("://").count(), 1, "only the namespace of SVG");
+    assert_eq!(lane(&server).get("/status").status, 404);
+    assert_eq!(lane(&server).post("/", b"x").status, 405);
+    assert_eq!(server.connect().get("/livez").text(), "alive\n");
+    assert_eq!(server.connect().get("/").text(), "mine: /");
+}
+
+#[test]
+fn a_status_page_without_an_address_of_its_own_keeps_the_server_from_starting() {
+    let error = server().health().status_page().spawn(|| "Hello").unwrap_err();
+    assert!(error.to_string().contains("Server::health_on"), "{error}");
+}
+
+#[test]
 fn probes_keep_to_the_rules_of_methods() {
     let server = start(server().health(), || "Hello");
     let mut client = server.connect();

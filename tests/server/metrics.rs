@@ -1,5 +1,6 @@
 //! The content of `/metrics`.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use std::sync::Arc;
@@ -31,6 +32,30 @@ fn requests_are_counted_by_pattern_and_never_by_path() {
         assert!(text.lines().any(|exposed| exposed == line), "{line} in {text}");
     }
     assert!(!text.contains("nowhere") && !text.contains("FROB"), "{text}");
+}
+
+/// Returns the names that begin with `hansel_` in a text.
+fn names_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.starts_with("hansel_")).collect()
+}
+
+#[test]
+fn dashboards_name_only_metrics_that_exist() {
+    let server = start(server().health(), || "Hello");
+    let mut client = server.connect();
+    client.get("/");
+    let exposed = client.get("/metrics").text().to_owned();
+    let exist = names_in(&exposed);
+    for dashboard in [
+        include_str!("../../examples/grafana/hansel.json"),
+        include_str!("../../src/server/probes/status.html"),
+    ] {
+        let named = names_in(dashboard);
+        assert!(named.len() >= 8, "{named:?}");
+        let missing: Vec<_> = named.difference(&exist).collect();
+        assert!(missing.is_empty(), "{missing:?} are not in {exposed}");
+    }
 }
 
 #[test]

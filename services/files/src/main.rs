@@ -44,6 +44,16 @@ fn upload(request: &Request, shelf: State<Shelf>) -> hansel::Result<Response> {
     Ok(Response::see_other("/"))
 }
 
+/// `GET /files/name`
+fn send(name: &str, request: &Request, files: State<Files>) -> Option<Response> {
+    // A page that somebody has uploaded must not act for its readers.
+    Some(
+        files
+            .send(request, name)?
+            .with_header("Content-Security-Policy", "sandbox"),
+    )
+}
+
 /// `PUT /files/name`: the body is the file.
 fn put(name: &str, request: &Request, shelf: State<Shelf>) -> hansel::Result<StatusCode> {
     let is_new = shelf.store(name, |file| Ok(io::copy(&mut request.body(), file)?))?;
@@ -132,21 +142,18 @@ fn style() -> Response {
 
 fn app(directory: &Path) -> io::Result<App> {
     let shelf = Shelf::open(directory)?;
-    // A page that somebody has uploaded must not act for its readers.
-    let files = SecurityHeaders::new()
-        .content_security_policy("sandbox")
-        .on(Files::open(directory)?);
     let large = || RouteLimits::new().body(MOST).deadline(None);
     let routes = Routes::new()
         .get("/", page)
         .post("/", upload)
         .limits(large())
+        .get("/files/{name}", send)
         .put("/files/{name}", put)
         .limits(large())
         .delete("/files/{name}", delete)
-        .mount("/files", files)
         .get("/style.css", style);
-    Ok(App::new(Hooks::on(routes).state(shelf)).respond(SecurityHeaders::new().responses()))
+    let files = Files::open(directory)?;
+    Ok(App::new(Hooks::on(routes).state(shelf).state(files)).respond(SecurityHeaders::new().responses()))
 }
 
 fn main() -> hansel::Result {

@@ -194,7 +194,7 @@ fn main() -> hansel::Result {
     let database = env::var("DATABASE").unwrap_or("tasks.db".into());
     let mut server = Server::bind(listen)?;
     if let Ok(address) = env::var("HEALTH") {
-        server = server.health_on(address)?; // /livez, /readyz, /metrics
+        server = server.health_on(address)?.status_page(); // /livez, /readyz, /metrics, and a page
     }
     Ok(server.serve(app(Tasks::open(&database)?))?)
 }

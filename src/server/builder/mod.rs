@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::report;
 use crate::request::after_fork;
-use crate::{AccessLog, Application, IntoApplication, Metrics, Trust};
+use crate::{AccessLog, Application, IntoApplication, Metrics, Response, Trust};
 
 pub use listener::Listener;
 
@@ -86,6 +86,7 @@ pub struct Server {
     door: Door,
     probes: Option<Probes>,
     probes_beside_service: bool,
+    status_page: Option<fn() -> Response>,
     health_listeners: Vec<Bound>,
     drain_delay: Duration,
     access_log: Option<AccessLog>,
@@ -114,6 +115,7 @@ impl Server {
             door: Door::default(),
             probes: None,
             probes_beside_service: false,
+            status_page: None,
             health_listeners: Vec::new(),
             drain_delay: Duration::ZERO,
             access_log: None,
@@ -199,6 +201,24 @@ impl Server {
             self.health_listeners.push(Bound::tcp(address)?);
         }
         Ok(self)
+    }
+
+    /// Serves a page for people at the address of [`health_on`](Server::health_on), at the path `/`: requests, response
+    /// times, connections and threads as plots, and routes with their counts. It is never served beside the application.
+    ///
+    /// The page asks for `/metrics` every two seconds and remembers five minutes by itself, so it costs nothing while nobody
+    /// looks. It loads nothing from elsewhere. Whoever reaches the address can read it.
+    ///
+    /// ```no_run
+    /// use hansel::Server;
+    ///
+    /// fn main() -> hansel::Result {
+    ///     Ok(Server::bind("0.0.0.0:8080")?.health_on("127.0.0.1:9090")?.status_page().serve(|| "Hello")?)
+    /// }
+    /// ```
+    pub fn status_page(mut self) -> Server {
+        self.status_page = Some(probes::status_page);
+        self
     }
 
     /// Sets how long the server goes on as before once it has been told to stop, with 503 from `/readyz`, before it
@@ -379,10 +399,19 @@ impl Server {
                 "there are metrics, but no `/metrics` that has them; serve it with `Server::health` or `Server::health_on`",
             ));
         }
+        if self.status_page.is_some() && self.health_listeners.is_empty() {
+            return Err(start_error(
+                io::ErrorKind::InvalidInput,
+                "there is a status page, but no address that has it; add one with `Server::health_on`",
+            ));
+        }
         let addresses = self.local_addrs();
         let health_addresses = self.health_listeners.iter().filter_map(Bound::address).collect();
         let operations = Operations {
-            probes: self.probes,
+            probes: self.probes.map(|lane| Probes {
+                page: self.status_page,
+                ..lane
+            }),
             probes_beside_service: self.probes_beside_service,
             drain_delay: self.drain_delay,
             sends_ids: self.sends_ids,

@@ -321,3 +321,36 @@ fn uninterrupted(mut attempt: impl FnMut() -> io::Result<usize>) -> io::Result<u
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::net::socket::Stream;
+
+    fn transport() -> (Transport, std::os::unix::net::UnixStream) {
+        let (client, stream) = std::os::unix::net::UnixStream::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+        (Transport::new(Channel::plain(stream)), client)
+    }
+
+    #[test]
+    fn each_note_is_taken_once_but_for_what_stays_true() {
+        let (transport, _client) = transport();
+        assert!(!transport.is_gone() && !transport.is_interrupted());
+        transport.link.note(READABLE | WRITABLE | FINISHED);
+        assert!(!transport.is_gone() && !transport.is_interrupted());
+        assert_eq!(transport.take_noted(), READABLE | WRITABLE | FINISHED);
+        assert_eq!(transport.take_noted(), 0);
+        transport.link.note(GONE | STOPPING | WRITABLE);
+        assert_eq!(transport.take_noted(), WRITABLE);
+        assert!(transport.is_gone() && transport.is_interrupted());
+        let now = Instant::now();
+        assert_eq!(transport.await_end(0, now), GONE | STOPPING);
+        assert_eq!(
+            transport.await_end(0, now),
+            GONE | STOPPING,
+            "it is not to be waited for"
+        );
+    }
+}

@@ -49,3 +49,21 @@ impl DiskQueue {
         self.waiting.iter().copied().collect()
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+
+    #[test]
+    fn who_has_a_place_is_next_and_who_waits_is_not() {
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared(), 1);
+        let mut queue = DiskQueue::default();
+        queue.wait(7);
+        assert!(!queue.has_next() && queue.next().is_none());
+        queue.grant(taken(&mut event_loop, 0));
+        assert!(queue.has_next() && queue.next().is_some() && !queue.has_next());
+        assert!(!queue.withdraw(8) && queue.withdraw(7) && queue.next_waiting().is_none());
+    }
+}

@@ -286,3 +286,46 @@ impl Slots {
         self.timers.add(when, key);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+
+    #[test]
+    fn a_slot_that_only_a_lost_thread_occupies_counts_as_no_connection_and_is_free_when_that_returns() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 3);
+        let slots = &mut event_loop.slots;
+        assert_eq!(slots.in_service(), 3);
+        slots.lose(1);
+        assert_eq!((slots.in_service(), slots.is_lost(1)), (3, true));
+        let (lost, other) = (taken(&mut event_loop, 1), taken(&mut event_loop, 2));
+        let slots = &mut event_loop.slots;
+        assert_eq!((slots.end(&lost), slots.in_service()), (Left::Lost, 2));
+        assert_eq!((slots.end(&other), slots.in_service()), (Left::Vacant, 1));
+        assert_eq!(slots.reserve(), 2, "the slot at 1 is still occupied");
+        slots.recover(1);
+        assert_eq!((slots.in_service(), slots.is_lost(1)), (2, false));
+        assert_eq!(slots.reserve(), 1);
+    }
+
+    #[test]
+    fn who_is_found_again_before_the_connection_ends_is_a_connection_like_others() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 2);
+        event_loop.slots.lose(0);
+        event_loop.slots.recover(0);
+        let connection = taken(&mut event_loop, 0);
+        assert_eq!(event_loop.slots.end(&connection), Left::Vacant);
+        assert_eq!(event_loop.slots.in_service(), 1);
+        event_loop.slots.lose(1);
+        event_loop.slots.abandon();
+        assert_eq!(event_loop.slots.in_service(), 0, "its thread writes nothing more");
+        taken(&mut event_loop, 1);
+        event_loop.slots.recover(1);
+        assert_eq!(event_loop.slots.in_service(), 0);
+    }
+}

@@ -12,7 +12,9 @@ use crate::{IntoResponse, Request, Response};
 pub(super) fn respond(request: &Request, shared: &Shared) -> Response {
     const ALLOWED: &str = "GET, HEAD, OPTIONS";
     let everything = request.path() == "*" && request.method() == Method::OPTIONS;
-    let Some(probe) = Probe::at(request.path()).or(everything.then_some(Probe::Alive)) else {
+    let is_page = request.path() == "/" && shared.status_page().is_some();
+    let probe = Probe::at(request.path()).or(everything.then_some(Probe::Alive));
+    let Some(probe) = probe.or(is_page.then_some(Probe::Page)) else {
         return (StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics\n").into_response();
     };
     match *request.method() {
@@ -39,6 +41,7 @@ fn look(probe: Probe, shared: &Shared) -> Response {
         }
         Probe::Ready => "ready\n".into_response(),
         Probe::Metrics => metrics(shared),
+        Probe::Page => Response::new(shared.status_page()),
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) enum Probe {
     Alive,
     Ready,
     Metrics,
+    /// The status page, which no path of the application's listeners leads to.
+    Page,
 }
 
 impl Probe {

@@ -163,3 +163,35 @@ impl Lifecycle {
         (self.finished.load(Ordering::Relaxed), self.cut.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_leaves_then_drains_then_stops_and_never_goes_back() {
+        let lifecycle = Lifecycle::new(1);
+        let hour = Duration::from_secs(3600);
+        let in_hours = |hours: u32| after(Instant::now(), hour * hours);
+        assert_eq!(lifecycle.phase(in_hours(9)), Phase::Running);
+        assert!(lifecycle.is_running() && !lifecycle.is_leaving());
+        lifecycle.drain(hour, hour);
+        assert!(lifecycle.is_running() && lifecycle.is_leaving());
+        assert_eq!(lifecycle.phase(in_hours(0)), Phase::Leaving);
+        assert!(lifecycle.is_running());
+        assert_eq!(lifecycle.phase(after(in_hours(1), hour / 2)), Phase::Draining);
+        assert!(!lifecycle.is_running() && lifecycle.is_leaving());
+        assert_eq!(lifecycle.phase(in_hours(3)), Phase::Stopping);
+        assert!(!lifecycle.is_running() && lifecycle.is_leaving());
+    }
+
+    #[test]
+    fn the_last_loop_is_known_as_the_last() {
+        let lifecycle = Lifecycle::new(2);
+        assert!(lifecycle.is_accepting() && !lifecycle.loop_has_stopped_accepting());
+        assert!(lifecycle.is_accepting() && lifecycle.loop_has_stopped_accepting());
+        assert!(!lifecycle.is_accepting());
+        assert_eq!((lifecycle.loop_has_ended(), lifecycle.have_all_ended()), (1, false));
+        assert_eq!((lifecycle.loop_has_ended(), lifecycle.have_all_ended()), (0, true));
+    }
+}

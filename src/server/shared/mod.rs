@@ -113,6 +113,8 @@ pub(crate) struct Probes {
     pub(crate) respond: fn(&Request, &Shared) -> Response,
     /// Creates the counters of that many loops.
     pub(crate) metrics: fn(usize) -> Box<dyn Count>,
+    /// Returns the status page, if it is switched on.
+    pub(crate) page: Option<fn() -> Response>,
 }
 
 /// The configuration by an operator.
@@ -211,6 +213,11 @@ impl Shared {
         self.send(index)
             .inspect_err(|error| report::warn!("no thread can take an event loop over from a handler that blocks: {error}; its connections wait for that handler"))
             .is_ok()
+    }
+
+    /// Returns the status page, if it is switched on.
+    pub(crate) fn status_page(&self) -> Option<Response> {
+        self.probes?.page.map(|page| page())
     }
 
     /// Responds to a request of the health lane.

@@ -43,3 +43,23 @@ impl Staffing {
         self.threads + self.most_reading() + 2 * self.loops
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_purpose_has_its_part_of_the_threads_and_a_single_thread_is_never_replaced() {
+        for (threads, uploads, downloads, replaced, reading) in
+            [(1, 0, 0, 0, 1), (2, 0, 1, 1, 1), (256, 64, 128, 128, 64)]
+        {
+            let staffing = Staffing { loops: 2, threads };
+            assert_eq!(staffing.most_uploads(), uploads, "{threads}");
+            assert_eq!(staffing.most_downloads(), downloads, "{threads}");
+            assert_eq!(staffing.most_replaced(), replaced, "{threads}");
+            assert_eq!(staffing.most_reading(), reading, "{threads}");
+            assert_eq!(staffing.permits_beyond_reserves(), threads.saturating_sub(2));
+            assert_eq!([0, 1].map(|index| staffing.has_reserve(index)), [true, threads > 1]);
+        }
+    }
+}
