@@ -39,6 +39,8 @@ pub(crate) struct Beginning {
 
 enum Stage {
     Open,
+    /// A hook sees it.
+    Beginning,
     Begun(Begun),
     /// Something that comes before it could not be sent.
     Failed,
@@ -50,6 +52,14 @@ struct Begun {
     /// True if its head says that it is the last one.
     is_last: bool,
     writing: Arc<Mutex<Writing>>,
+}
+
+/// A response that is about to be sent.
+struct Prepared {
+    is_last: bool,
+    writing: Writing,
+    /// The body, if it is not the handler's.
+    own: Vec<u8>,
 }
 
 /// The body that is being written.
@@ -103,7 +113,7 @@ impl Exchange {
         // From here on nobody begins one, or writes to it.
         let stage = std::mem::replace(&mut *lock(&early.stage), Stage::Failed);
         let Stage::Begun(mut begun) = stage else { return None };
-        let (phase, sent) = lock(&begun.writing).end();
+        let (phase, sent, _left) = lock(&begun.writing).end();
         if begun.is_last {
             self.close_after_response();
         }
@@ -136,19 +146,49 @@ impl EarlyResponse {
         is_last: bool,
         open: impl FnOnce(Beginning) -> io::Result<Box<dyn Sink + Send>>,
     ) -> io::Result<ResponseWriter> {
-        let mut stage = lock(&self.stage);
-        match *stage {
+        let before = std::mem::replace(&mut *lock(&self.stage), Stage::Beginning);
+        match before {
             Stage::Open => {}
-            Stage::Begun(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "the response has begun already",
-                ));
+            other => {
+                let error = match other {
+                    Stage::Failed => io::ErrorKind::NotConnected.into(),
+                    _ => io::Error::new(io::ErrorKind::AlreadyExists, "the response has begun already"),
+                };
+                *lock(&self.stage) = other;
+                return Err(error);
             }
-            Stage::Failed => return Err(io::ErrorKind::NotConnected.into()),
         }
         response.body.write_early(len);
-        complete(self.hook.as_ref(), request, &mut response);
+        // The hook and `open` run without the lock. If they fail, nothing is sent, and the handler may respond as usual.
+        let prepared = self.prepare(request, &mut response, is_last, open);
+        let Prepared {
+            is_last,
+            mut writing,
+            own,
+        } = prepared.inspect_err(|_| *lock(&self.stage) = Stage::Open)?;
+        writing.left = len;
+        let writing = Arc::new(Mutex::new(writing));
+        *lock(&self.stage) = Stage::Begun(Begun {
+            response,
+            is_last,
+            writing: Arc::clone(&writing),
+        });
+        let on_done = lock(&writing).send_whole(&own)?;
+        if let Some((on_done, outcome)) = on_done {
+            on_done.call(outcome);
+        }
+        Ok(ResponseWriter::new(Shared(writing)))
+    }
+
+    /// Makes the response one that can be sent, and finds out where to.
+    fn prepare(
+        &self,
+        request: &Request,
+        response: &mut Response,
+        is_last: bool,
+        open: impl FnOnce(Beginning) -> io::Result<Box<dyn Sink + Send>>,
+    ) -> io::Result<Prepared> {
+        complete(self.hook.as_ref(), request, response);
         let filters = response.body.take_filters();
         // If a hook has put another body in its place, that one is sent, and what is written is not.
         let own = response.body.bytes().map(<[u8]>::to_vec);
@@ -156,7 +196,7 @@ impl EarlyResponse {
             let error = "a hook has put a file or a stream in the place of a body that is written early";
             return Err(io::Error::new(io::ErrorKind::Unsupported, error));
         }
-        let (plan, head, is_last) = self.encode(request, &response, is_last)?;
+        let (plan, head, is_last) = self.encode(request, response, is_last)?;
         let beginning = Beginning {
             head,
             #[cfg(feature = "tower")]
@@ -164,37 +204,17 @@ impl EarlyResponse {
             #[cfg(feature = "tower")]
             is_omitted: plan == BodyPlan::Omit,
         };
-        let mut on_done = response.body.on_done.take();
-        let mut client = Framed::new(open(beginning)?, 0, plan == BodyPlan::Chunked && self.frames);
-        // Then the response is complete already, and nothing of what is written is sent.
-        let is_omitted = own.is_some() || plan == BodyPlan::Omit;
-        if is_omitted {
-            if let (Some(own), BodyPlan::Plain) = (&own, plan) {
-                client.send(own)?;
-            }
-            client.finish()?;
-            if let Some(on_done) = on_done.take() {
-                on_done.call(if plan == BodyPlan::Omit {
-                    Done::Omitted
-                } else {
-                    Done::Sent
-                });
-            }
-        }
-        let writing = Arc::new(Mutex::new(Writing {
+        let client = Framed::new(open(beginning)?, 0, plan == BodyPlan::Chunked && self.frames);
+        let writing = Writing {
             filters: filters.unwrap_or_default(),
             client,
-            left: len,
-            is_omitted,
+            left: None,
+            is_omitted: own.is_some() || plan == BodyPlan::Omit,
             phase: Phase::Open,
-            on_done,
-        }));
-        *stage = Stage::Begun(Begun {
-            response,
-            is_last,
-            writing: Arc::clone(&writing),
-        });
-        Ok(ResponseWriter::new(Shared(writing)))
+            on_done: response.body.on_done.take(),
+        };
+        let own = own.filter(|_| plan == BodyPlan::Plain).unwrap_or_default();
+        Ok(Prepared { is_last, writing, own })
     }
 
     /// Sends what comes before the response, unless that has begun.
@@ -202,7 +222,7 @@ impl EarlyResponse {
         let mut stage = lock(&self.stage);
         match *stage {
             Stage::Open => send().inspect_err(|_| *stage = Stage::Failed),
-            Stage::Begun(_) | Stage::Failed => Ok(()),
+            Stage::Beginning | Stage::Begun(_) | Stage::Failed => Ok(()),
         }
     }
 
@@ -226,6 +246,18 @@ impl EarlyResponse {
 }
 
 impl Writing {
+    /// Sends a response that is complete without the handler, if this is one. Returns whom to tell what.
+    fn send_whole(&mut self, own: &[u8]) -> io::Result<Option<(Box<OnDone>, Done)>> {
+        if !self.is_omitted {
+            return Ok(None);
+        }
+        let sent = if own.is_empty() { Ok(()) } else { self.client.send(own) };
+        let sent = sent.and_then(|()| self.client.finish());
+        sent.inspect_err(|_| self.phase = Phase::Refused)?;
+        let outcome = if own.is_empty() { Done::Omitted } else { Done::Sent };
+        Ok(self.on_done.take().map(|on_done| (on_done, outcome)))
+    }
+
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.may_go_on()?;
         if self.is_omitted {
@@ -287,9 +319,6 @@ impl Writing {
         }
         self.client.finish().inspect_err(|_| self.phase = Phase::Refused)?;
         self.phase = Phase::Complete;
-        if let Some(on_done) = self.on_done.take() {
-            on_done.call(Done::Sent);
-        }
         Ok(())
     }
 
@@ -302,18 +331,18 @@ impl Writing {
         Err(io::Error::new(io::ErrorKind::BrokenPipe, error))
     }
 
-    /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent.
-    fn end(&mut self) -> (Phase, u64) {
+    /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent; and what is to be
+    /// dropped without the lock.
+    fn end(&mut self) -> (Phase, u64, impl Sized + use<>) {
         let phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Open if self.is_omitted => Phase::Complete,
             Phase::Open => Phase::Incomplete,
             phase => phase,
         };
         // Whoever keeps the writer has no use for these any more.
-        self.filters = Vec::new();
-        self.on_done = None;
-        self.client.sink = Box::new(Left);
-        (phase, self.client.sent)
+        let filters = std::mem::take(&mut self.filters);
+        let sink = std::mem::replace(&mut self.client.sink, Box::new(Left));
+        (phase, self.client.sent, (filters, self.on_done.take(), sink))
     }
 
     fn is_open(&self) -> bool {
@@ -347,7 +376,12 @@ impl Answer for Shared {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        lock(&self.0).finish()
+        lock(&self.0).finish()?;
+        let on_done = lock(&self.0).on_done.take();
+        if let Some(on_done) = on_done {
+            on_done.call(Done::Sent);
+        }
+        Ok(())
     }
 
     fn is_open(&self) -> bool {

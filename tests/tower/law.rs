@@ -466,7 +466,9 @@ fn is_known(asked: &Asked, own: &Received, way: Way, other: &Received) -> bool {
         return other.status == 413 || (way == Way::ThereAndBack && other.status == 400);
     }
     if breaks_off {
-        return !other.is_whole || (way == Way::ThereAndBack && other.status == 500);
+        // Over HTTP/1.0 nothing tells a client of hyper's that there should have been more.
+        let seems_whole = asked.version == "HTTP/1.0" && other.status == own.status;
+        return !other.is_whole || seems_whole || (way == Way::ThereAndBack && other.status == 500);
     }
     let absolute = asked.target.split_once("://");
     let is_normal = absolute.is_none_or(|(scheme, rest)| scheme != "HTTP" && rest.contains('/'));

@@ -249,11 +249,12 @@ impl Client {
 
     /// Sends all that was gathered, because the stream is about to wait.
     fn empty(&self) -> io::Result<()> {
-        let mut gathered = self.cork.lock();
-        if gathered.is_left() {
+        let is_left = self.cork.lock().is_left();
+        if is_left {
+            // The program's code, so without the lock.
             self.rest();
         }
-        gathered.send(&[], &self.shared.limits)
+        self.cork.lock().send(&[], &self.shared.limits)
     }
 
     /// What makes the body may keep something that others need, and the client may be slow.
