@@ -137,10 +137,17 @@ pub(super) struct Signature {
     pub(super) pattern: String,
     pub(super) needs: Needs,
     pub(super) pace: Pace,
+    /// True if it returns subscriptions.
+    pushes: bool,
 }
 
 impl Signature {
-    pub(super) fn new(name: &'static str, arguments: Vec<(Kind, Cow<'static, str>)>, needs: Needs) -> Signature {
+    pub(super) fn new(
+        name: &'static str,
+        arguments: Vec<(Kind, Cow<'static, str>)>,
+        needs: Needs,
+        pushes: bool,
+    ) -> Signature {
         let kinds = arguments.iter().map(|(kind, _)| *kind).collect();
         let parameters: Vec<_> = arguments
             .into_iter()
@@ -154,6 +161,7 @@ impl Signature {
             kinds,
             needs,
             pace: Pace::new(),
+            pushes,
         }
     }
 
@@ -191,7 +199,7 @@ impl Signature {
         self.reads_by_name() && self.count(Kind::Extractor) == 0
     }
 
-    /// Returns the function with its path arguments, such as `person(u32)`.
+    /// Returns the function with its path arguments, such as `person(u32)`, and whether it pushes.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}(", self.name);
         for (i, parameter) in self.parameters.iter().enumerate() {
@@ -199,9 +207,15 @@ impl Signature {
             text.push_str(parameter);
         }
         text.push(')');
+        if self.pushes {
+            text.push_str(PUSHES);
+        }
         text
     }
 }
+
+/// Follows the name of a function that returns subscriptions.
+const PUSHES: &str = " pushes";
 
 /// Shortens a name: `demo::views::person` is `person`, a closure in it is `person::{{closure}}`.
 fn short_function_name(full: &'static str) -> &'static str {
@@ -260,7 +274,7 @@ where
     S: MethodShape<T, F> + 'static,
 {
     Arc::new(MethodFunction(Function {
-        signature: Signature::new(std::any::type_name::<F>(), S::arguments(), S::needs()),
+        signature: Signature::new(std::any::type_name::<F>(), S::arguments(), S::needs(), S::pushes()),
         function,
         shape: PhantomData::<fn() -> S>,
     }))
@@ -292,6 +306,9 @@ pub trait MethodShape<T, F> {
 
     #[doc(hidden)]
     fn needs() -> Needs;
+
+    #[doc(hidden)]
+    fn pushes() -> bool;
 
     #[doc(hidden)]
     fn call<'r>(
@@ -385,7 +402,7 @@ macro_rules! shapes {
                 let arguments = vec![$((<$A as Argument<$S>>::KIND, <$A as Argument<$S>>::described())),*];
                 let mut _needs = Needs::new();
                 $(<$A as Argument<$S>>::needs(&mut _needs);)*
-                let signature = Signature::new(std::any::type_name::<F>(), arguments, _needs);
+                let signature = Signature::new(std::any::type_name::<F>(), arguments, _needs, R::PUSHES);
                 Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))
             }
         }
@@ -442,6 +459,10 @@ macro_rules! method_shapes {
                 let mut _needs = Needs::new();
                 $(<$A as Argument<$S>>::needs(&mut _needs);)*
                 _needs
+            }
+
+            fn pushes() -> bool {
+                R::PUSHES
             }
 
             #[inline]
@@ -518,6 +539,16 @@ fn arrive<'r, R: IntoResponse>(
             Ok(returned) => returned.into_response(),
             Err(instead) => *instead,
         }
+    };
+    let shown;
+    let endpoint = if R::PUSHES && walk.is_watched() {
+        shown = format!("{}{PUSHES}", endpoint.name);
+        Endpoint {
+            name: &shown,
+            ..endpoint
+        }
+    } else {
+        endpoint
     };
     // The arguments of a 404 begin before the walk's position: those segments have been taken already.
     let used = arguments.rest.offset().saturating_sub(walk.segments().offset());

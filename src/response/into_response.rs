@@ -59,6 +59,10 @@ use crate::{BodyError, HeaderError};
     note = "if it is a future: a handler is not `async`, it may block"
 )]
 pub trait IntoResponse {
+    /// True if it is a subscription to a topic, which lasts: maps and trails say so.
+    #[doc(hidden)]
+    const PUSHES: bool = false;
+
     /// Converts the value into a response.
     fn into_response(self) -> Response;
 }
@@ -100,18 +104,24 @@ impl IntoResponse for StatusCode {
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    const PUSHES: bool = T::PUSHES;
+
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
     }
 }
 
 impl<T: IntoResponse> IntoResponse for Option<T> {
+    const PUSHES: bool = T::PUSHES;
+
     fn into_response(self) -> Response {
         self.map_or_else(|| StatusCode::NOT_FOUND.into_response(), T::into_response)
     }
 }
 
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    const PUSHES: bool = T::PUSHES;
+
     fn into_response(self) -> Response {
         self.map_or_else(E::into_response, T::into_response)
     }

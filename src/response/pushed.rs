@@ -11,6 +11,8 @@ const EVENTS: FieldValue<'static> = FieldValue::new(b"text/event-stream").unwrap
 const OCTETS: FieldValue<'static> = FieldValue::new(b"application/octet-stream").unwrap();
 
 impl IntoResponse for Subscription {
+    const PUSHES: bool = true;
+
     fn into_response(self) -> Response {
         if self.is_too_many() {
             return Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe to the topic");

@@ -111,6 +111,9 @@ impl TopicSettings {
     ///
     /// It is called on the handler's thread, after the client has subscribed: a message that it returns and that is sent
     /// meanwhile is sent to the client once, by its id.
+    ///
+    /// With several replicas, a client may come back with an id that this one has not read yet, and would get again what lies
+    /// before it. Wait for that id before you subscribe the client: the guide's chapter on more than one machine shows how.
     #[must_use]
     pub fn replay_by(mut self, replay: impl Fn(&str) -> Option<Vec<Event>> + Send + Sync + 'static) -> TopicSettings {
         self.replay_by = Some(Arc::new(replay));

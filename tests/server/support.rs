@@ -252,7 +252,10 @@ impl Client {
                 Ok(0) => break,
                 Ok(n) => self.received.extend_from_slice(&piece[..n]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
-                Err(error) => panic!("neither a response nor an end: {error}"),
+                Err(error) => panic!(
+                    "neither a response nor an end: {error}, after {}",
+                    self.received.escape_ascii()
+                ),
             }
         }
         std::mem::take(&mut self.received)

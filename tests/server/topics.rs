@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use hansel::{AccessLog, Done, Event, Limits, Request, Response, Routes, SlowSubscribers, Topic, TopicSettings};
+use hansel::{
+    AccessLog, App, Done, Event, Hooks, Limits, Method, Request, Response, Routes, SlowSubscribers, State,
+    Subscription, Topic, TopicSettings,
+};
 
 use crate::support::{Client, Running, get, hear, no_deadlines, noise, sample, server, start};
 
@@ -356,4 +359,27 @@ fn the_health_lane_answers_while_the_share_is_used_up_and_one_does_not_read() {
         std::thread::yield_now();
     }
     drop(clients);
+}
+
+#[test]
+fn the_map_and_the_trail_say_which_endpoints_push() {
+    fn news(topic: State<Topic>) -> hansel::Result<Subscription> {
+        Ok(topic.subscribe())
+    }
+    let routes = Routes::new().get("/news", news).get("/", || "here");
+    let app = App::new(Hooks::on(routes).state(Topic::new()));
+    let handlers: Vec<_> = app
+        .routes()
+        .places()
+        .iter()
+        .map(|place| place.handler.clone())
+        .collect();
+    assert!(
+        handlers.iter().any(|handler| handler == "news() pushes"),
+        "{handlers:?}"
+    );
+    assert_eq!(handlers.iter().filter(|handler| handler.contains("pushes")).count(), 1);
+    let trail = app.explain(Method::GET, "/news").to_string();
+    assert!(trail.contains("news pushes"), "{trail}");
+    assert!(!app.explain(Method::GET, "/").to_string().contains("pushes"));
 }

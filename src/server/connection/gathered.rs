@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::link::{Attempt, Transport};
+use super::link::{Attempt, DRAINING, Transport};
 use crate::server::limits::Limits;
 
 /// How many bytes are gathered at most.
@@ -15,7 +15,8 @@ const LARGE: usize = 4 * 1024;
 /// The pieces that a stream has written, and the way to its client.
 pub(crate) struct Gathered {
     bytes: Vec<u8>,
-    pub(crate) transport: Transport,
+    /// `None` once nothing more is sent: what is still listed of a stream that is over must not keep its socket open.
+    transport: Option<Transport>,
     /// True if something could not be sent.
     has_failed: bool,
 }
@@ -24,7 +25,7 @@ impl Gathered {
     pub(crate) fn new(bytes: Vec<u8>, transport: Transport) -> Gathered {
         Gathered {
             bytes,
-            transport,
+            transport: Some(transport),
             has_failed: false,
         }
     }
@@ -65,9 +66,12 @@ impl Gathered {
     /// Writes `piece`, or what was kept.
     fn write(&mut self, piece: Option<&[u8]>, limits: &Limits) -> io::Result<()> {
         let bytes = piece.unwrap_or(&self.bytes);
+        let Some(transport) = &mut self.transport else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
         // The clock runs only while the client is waited for, not between two writes.
         let deadline = limits.transfer_deadline(Instant::now(), bytes.len() as u64);
-        let outcome = self.transport.write_by(bytes, deadline);
+        let outcome = transport.write_by(bytes, deadline);
         self.has_failed |= outcome.is_err();
         self.bytes.clear();
         outcome
@@ -75,8 +79,11 @@ impl Gathered {
 
     /// Sends as much as the client takes now. Returns true if something is left.
     pub(crate) fn send_now(&mut self) -> bool {
-        while self.is_left() && !self.has_failed && !self.transport.is_interrupted() {
-            match self.transport.try_write(&self.bytes) {
+        let Some(transport) = &mut self.transport else {
+            return false;
+        };
+        while !self.bytes.is_empty() && !self.has_failed && !transport.is_interrupted() {
+            match transport.try_write(&self.bytes) {
                 Attempt::Done(written @ 1..) => drop(self.bytes.drain(..written)),
                 Attempt::TooEarly => return true,
                 Attempt::Done(_) | Attempt::Failed => self.has_failed = true,
@@ -85,8 +92,16 @@ impl Gathered {
         false
     }
 
+    /// Lets it be sent although the server drains.
+    pub(crate) fn outlive_drain(&mut self) {
+        if let Some(transport) = &mut self.transport {
+            transport.interrupts &= !DRAINING;
+        }
+    }
+
     /// Takes the buffer, when nothing more is sent.
     pub(crate) fn end(&mut self) -> Vec<u8> {
+        self.transport = None;
         self.bytes.clear();
         std::mem::take(&mut self.bytes)
     }
