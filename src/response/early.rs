@@ -50,7 +50,7 @@ impl Request {
     /// swallows what is written.
     ///
     /// Of a request's body that is still arriving, the rest may be read after that, on this or
-    /// [another thread](Request::owned_body), and the connection is closed in the end. Under [`tower`](crate::tower) it can't be
+    /// [another thread](Request::owned_body), and the connection is closed in the end. Under `tower` it can't be
     /// read any more.
     ///
     /// The application must say that it does so: [`App::responds_early`](crate::App::responds_early), or
