@@ -21,7 +21,7 @@ thread_local! {
     static REQUEST: Cell<Option<NonNull<Request>>> = const { Cell::new(None) };
 }
 
-/// What this thread has of the interpreter's lock.
+/// The hold that this thread has on the interpreter's lock.
 #[derive(Clone, Copy)]
 enum Lock {
     /// Python does not know this thread, or it is in the middle of `without`.

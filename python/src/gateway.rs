@@ -160,7 +160,7 @@ fn has_body(request: &Request) -> bool {
     request.header_bytes("content-length").is_some() || request.header_bytes("transfer-encoding").is_some()
 }
 
-/// What requests have in common that probably run the same code: the first two segments.
+/// The first two segments: requests that share them probably run the same code.
 fn two_segments(path: &str) -> &str {
     let end = path.match_indices('/').nth(2).map_or(path.len(), |(at, _)| at);
     &path[..end]

@@ -25,7 +25,7 @@ pub(crate) struct Started {
     pub(crate) length: Option<u64>,
     /// The head can't be replaced any more.
     pub(crate) is_sent: bool,
-    /// What writes the body, as soon as some of it is sent. A thread that writes has taken it.
+    /// The writer of the body, as soon as some of it is sent. A thread that writes has taken it.
     pub(crate) body: Option<BodyOut>,
 }
 

@@ -37,7 +37,7 @@
 //! is. Names that begin with a dot are [hidden](Files::hidden), but for `/.well-known`. Only regular files are sent: a
 //! FIFO, a socket or a device is a 404, and nobody waits for it.
 //!
-//! What users have uploaded should be served from a host name of its own, or as [`downloads`](Files::downloads): a page among
+//! Serve what users have uploaded from a host name of its own, or as [`downloads`](Files::downloads): a page among
 //! it could act for whoever opens it.
 //!
 //! # Speed

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::BodyError;
 
-/// What may begin the response to a request before its handler returns.
+/// A way to begin the response to a request before its handler returns.
 pub(crate) trait EarlyCall: Send + Sync {
     /// Sends what comes before the response, by `send`. If the response has begun already, it is not sent.
     fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError>;

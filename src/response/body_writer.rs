@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::sink::Sink;
+use super::sink::{Sink, send_formatted};
 
 /// A function that writes a body while it is sent.
 pub(crate) type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
@@ -74,13 +74,7 @@ impl Write for BodyWriter<'_> {
     }
 
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.line.clear();
-        self.line.write_fmt(arguments)?;
-        if self.line.is_empty() {
-            Ok(())
-        } else {
-            self.sink.send(&self.line)
-        }
+        send_formatted(&mut self.line, arguments, |line| self.sink.send(line))
     }
 }
 

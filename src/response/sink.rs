@@ -1,6 +1,7 @@
 //! Where the bytes of a stream go.
 
-use std::io::{self, Read};
+use std::fmt;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 /// The receiver of a stream's bytes.
@@ -24,6 +25,17 @@ pub(crate) trait Sink {
         std::thread::sleep(time);
         self.is_open()
     }
+}
+
+/// Sends what one `write!` formats as one piece, by `send`. `line` is the buffer for it.
+pub(super) fn send_formatted(
+    line: &mut Vec<u8>,
+    arguments: fmt::Arguments<'_>,
+    send: impl FnOnce(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    line.clear();
+    line.write_fmt(arguments)?;
+    if line.is_empty() { Ok(()) } else { send(line) }
 }
 
 macro_rules! passes_on {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use super::sink::send_formatted;
+
 /// Writes the body of a response that has begun while its handler runs: see
 /// [`Request::respond_now`](crate::Request::respond_now).
 ///
@@ -66,13 +68,7 @@ impl Write for ResponseWriter {
     }
 
     fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.line.clear();
-        self.line.write_fmt(arguments)?;
-        if self.line.is_empty() {
-            Ok(())
-        } else {
-            self.answer.send(&self.line)
-        }
+        send_formatted(&mut self.line, arguments, |line| self.answer.send(line))
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use engine::Engine;
 use replicas::Replicas;
 
-/// What is said, as it is in the stream.
+/// An entry of the stream.
 #[derive(Serialize)]
 struct Said<'s> {
     name: &'s str,

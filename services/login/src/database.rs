@@ -1,4 +1,4 @@
-//! What the application keeps: accounts, notes, and sessions as hansel's `Store`.
+//! The application's database: accounts, notes, and sessions as hansel's `Store`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

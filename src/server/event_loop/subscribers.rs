@@ -1,6 +1,6 @@
 //! The connections of a loop that subscribe to topics, by topic.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -12,7 +12,8 @@ use crate::topic::{Topic, Wake};
 /// Subscribers, each of whose connections is in its slot.
 #[derive(Default)]
 pub(super) struct Subscribers {
-    lists: HashMap<u64, List>,
+    /// In a tree, because the first of them is asked for again and again while all end.
+    lists: BTreeMap<u64, List>,
     /// Topics that have something to be sent.
     walks: VecDeque<Walk>,
     /// True once all of them are to end.

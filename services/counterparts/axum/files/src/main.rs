@@ -174,7 +174,7 @@ impl Drop for Arriving {
     }
 }
 
-/// What became of a request that failed.
+/// The response to a request that failed.
 struct Failure(StatusCode, String);
 
 impl From<io::Error> for Failure {
