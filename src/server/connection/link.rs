@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
+#[cfg(feature = "websocket")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::thread::Thread;
 use std::time::Instant;
@@ -13,6 +15,8 @@ use crate::lock::lock;
 use crate::request::{Allowed, HandlerWatch, RequestCopy};
 use crate::server::net::channel::Channel;
 use crate::server::net::socket::is;
+#[cfg(feature = "websocket")]
+use crate::socket::Line;
 
 /// The socket may be read from.
 pub(crate) const READABLE: u8 = 1;
@@ -43,6 +47,9 @@ pub(crate) struct Link {
     pub(crate) claim: Claim,
     /// The parts of the request that a hook sees in case its handler is overdue.
     copy: Mutex<Option<Box<RequestCopy>>>,
+    /// What the socket to which the connection belongs is to send, if it belongs to one.
+    #[cfg(feature = "websocket")]
+    line: OnceLock<Arc<Line>>,
 }
 
 impl Link {
@@ -65,6 +72,26 @@ impl Link {
     /// The copy of the request that was kept last.
     pub(crate) fn copy(&self) -> Option<Request> {
         lock(&self.copy).as_ref()?.to_request()
+    }
+
+    /// Notes that the connection belongs to the socket of this line from now on.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn belong_to(&self, line: &Arc<Line>) {
+        let _ = self.line.set(Arc::clone(line));
+    }
+
+    /// Returns the line of the socket to which it belongs, if it does.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn line(&self) -> Option<&Line> {
+        self.line.get().map(|line| &**line)
+    }
+
+    /// Sends what its socket has left, while a handler of the socket runs.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn send_of_socket(&self) {
+        if let Some(line) = self.line() {
+            line.flush_own(&mut |bytes| uninterrupted(|| self.channel.write(bytes)));
+        }
     }
 
     /// Registers this connection with `registry`.
@@ -181,6 +208,8 @@ impl Transport {
             waiting: Mutex::default(),
             claim: Claim::new(),
             copy: Mutex::new(None),
+            #[cfg(feature = "websocket")]
+            line: OnceLock::new(),
         };
         Transport::of(Arc::new(link))
     }
@@ -239,7 +268,7 @@ impl Transport {
     }
 
     #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.write(bytes))
     }
 

@@ -10,10 +10,12 @@ use crate::report;
 
 use super::EventLoop;
 use crate::seconds::Seconds;
-use crate::server::connection::Connection;
 use crate::server::connection::claim::Overdue;
 use crate::server::connection::link::Transport;
+use crate::server::connection::{Connection, Work};
 use crate::server::shared::Shared;
+#[cfg(feature = "websocket")]
+use crate::socket::Closed;
 
 impl EventLoop {
     /// Notes that the thread is about to release the loop, to run the handler of this connection.
@@ -45,6 +47,8 @@ impl EventLoop {
     fn watch_call(&mut self, key: usize, since: Instant, shared: &Shared) {
         if let Some(link) = self.slots.link(key) {
             link.claim.begin(since);
+            #[cfg(feature = "websocket")]
+            link.send_of_socket();
         }
         self.look_again(key, shared);
     }
@@ -144,9 +148,13 @@ impl EventLoop {
         let peer = visitor.address;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         let mut work = shared.new_work();
-        let copy = connection.transport.link.copy();
-        work.exchange.refuse_unseen(copy.as_ref(), &self.date, &mut work.out);
+        if !tell_socket(&connection.transport, &mut work) {
+            let copy = connection.transport.link.copy();
+            work.exchange.refuse_unseen(copy.as_ref(), &self.date, &mut work.out);
+        }
         connection.work = Some(work);
+        #[cfg(feature = "websocket")]
+        self.leave_topics(key);
         connection.is_used = true;
         connection.close_after_sending();
         // It closes, so it cannot have a request.
@@ -168,4 +176,19 @@ impl EventLoop {
     pub(crate) fn recover(&mut self, key: usize) {
         self.slots.recover(key);
     }
+}
+
+/// Puts the end of a socket into `work`, if the connection belongs to one. Returns true if it does.
+#[cfg(feature = "websocket")]
+fn tell_socket(transport: &Transport, work: &mut Work) -> bool {
+    let Some(line) = transport.link.line() else { return false };
+    let closed = Closed::error("the handler took too long");
+    line.close_now(closed.code(), closed.reason());
+    work.out = line.take_rest();
+    true
+}
+
+#[cfg(not(feature = "websocket"))]
+fn tell_socket(_: &Transport, _: &mut Work) -> bool {
+    false
 }

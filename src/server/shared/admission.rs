@@ -72,14 +72,15 @@ impl<T> Admission<T> {
         self.scheduling.as_deref().is_none_or(may_begin)
     }
 
-    /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin.
-    pub(crate) fn acquire(&self, thing: T, now: Instant, is_open: bool) -> Admitted<T> {
+    /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin. Where
+    /// it must not be refused, it is queued even if the queue is full.
+    pub(crate) fn acquire(&self, thing: T, now: Instant, is_open: bool, may_refuse: bool) -> Admitted<T> {
         let mut state = self.lock();
         if is_open && state.permits > 0 {
             state.permits -= 1;
             return Admitted::Entered(thing);
         }
-        if state.waiting.len() >= self.most_waiting {
+        if may_refuse && state.waiting.len() >= self.most_waiting {
             return Admitted::Full(thing);
         }
         state.waiting.push_back((now, thing));
@@ -170,7 +171,7 @@ mod tests {
 
     /// As a loop does: asks, and then takes a permit or queues.
     fn acquire(admission: &Admission<char>, thing: char, now: Instant) -> Admitted<char> {
-        admission.acquire(thing, now, admission.is_open())
+        admission.acquire(thing, now, admission.is_open(), true)
     }
 
     #[test]
