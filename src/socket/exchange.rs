@@ -41,6 +41,8 @@ pub(crate) struct SocketExchange {
     closed: Option<Closed>,
     /// True once the handler for closing has been called.
     is_told: bool,
+    /// True if a control frame has been left for the client since all was sent.
+    owes: bool,
     times: Times,
     /// Octets of frames that were sent.
     pub(crate) sent: u64,
@@ -115,6 +117,7 @@ impl SocketExchange {
             stage: Stage::Open,
             closed: None,
             is_told: false,
+            owes: false,
             times: Times {
                 heard: now,
                 pinged: None,
@@ -142,6 +145,7 @@ impl SocketExchange {
         };
         let (flushed, sent) = self.line.flush(&mut members, write);
         self.sent += sent;
+        self.owes = false;
         let Members {
             left,
             closed,
@@ -200,6 +204,7 @@ impl SocketExchange {
             // RFC 6455 §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
             Frame::Ping => {
                 self.line.pong(self.receiver.control());
+                self.owes = true;
                 false
             }
             Frame::Close => {
@@ -289,6 +294,11 @@ impl SocketExchange {
             Call::None => self.stage == Stage::Over && !self.is_told,
             _ => true,
         }
+    }
+
+    /// Returns true if it has left something to be sent by itself.
+    pub(crate) fn owes(&self) -> bool {
+        self.owes
     }
 
     /// Returns true if nothing is received any more.

@@ -360,8 +360,10 @@ fn sockets_join_topics_leave_them_and_leave_all_when_they_end() {
         assert_eq!(receive_text(client), "again");
     }
     drop(clients);
-    drop(server);
-    assert_eq!(room.status().subscribers, 0);
+    // On a thread that nobody waits for.
+    while room.status().subscribers > 0 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

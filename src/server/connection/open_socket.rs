@@ -105,6 +105,7 @@ impl Connection {
                     }
                     self.receive();
                 }
+                Received::More if socket.exchange.owes() => {}
                 Received::More => {
                     self.await_socket(Waits::Push, now);
                     return Conversed::Wait;
