@@ -255,6 +255,8 @@ mod threads;
 mod topic;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

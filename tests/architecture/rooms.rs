@@ -91,6 +91,7 @@ const CRATE: Rooms = &[
             "start_error.rs",
         ],
     ),
+    ("websocket", &["lock.rs"]),
     ("files", &["dispatch", "response", "request", "pace.rs"]),
     (
         "app.rs",
