@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use hansel_proto::websocket::{CloseCode, Opcode, encode, encode_close};
+use hansel_proto::websocket::{CloseCode, Deflate, Opcode, encode, encode_close};
 
 use super::closed::Closed;
 use super::message::Message;
@@ -37,7 +37,8 @@ pub(crate) struct Line {
     waker: OnceLock<Box<dyn Wake>>,
     backlog: usize,
     slow: SlowSubscribers,
-    is_compressed: bool,
+    /// The terms of compression, if messages are compressed.
+    deflate: Option<Deflate>,
 }
 
 #[derive(Default)]
@@ -108,13 +109,13 @@ impl Members<'_> {
 }
 
 impl Line {
-    pub(crate) fn new(settings: &SocketSettings, is_compressed: bool) -> Line {
+    pub(crate) fn new(settings: &SocketSettings, deflate: Option<Deflate>) -> Line {
         Line {
             outgoing: Mutex::default(),
             waker: OnceLock::new(),
             backlog: settings.backlog,
             slow: settings.slow,
-            is_compressed,
+            deflate,
         }
     }
 
@@ -172,12 +173,13 @@ impl Line {
 
     #[cfg(feature = "compression")]
     fn compressed(&self, message: Message<'_>) -> Option<Vec<u8>> {
-        (self.is_compressed && message.bytes().len() >= WORTHWHILE).then(|| super::deflate::deflate(message.bytes()))
+        let deflate = self.deflate.filter(|_| message.bytes().len() >= WORTHWHILE)?;
+        super::deflate::deflate(message.bytes(), deflate.window_bits())
     }
 
     #[cfg(not(feature = "compression"))]
     fn compressed(&self, _: Message<'_>) -> Option<Vec<u8>> {
-        debug_assert!(!self.is_compressed);
+        debug_assert!(self.deflate.is_none());
         None
     }
 

@@ -30,8 +30,8 @@ struct Handlers<S> {
 
 impl<S: Send + Sync + 'static> Opening<S> {
     pub(super) fn new(request: WebSocket, state: S) -> Opening<S> {
-        let is_compressed = request.is_compressed && request.settings.compression;
-        let line = Arc::new(Line::new(&request.settings, is_compressed));
+        let deflate = request.deflate.filter(|_| request.settings.compression);
+        let line = Arc::new(Line::new(&request.settings, deflate));
         Opening {
             request,
             socket: Socket::new(state, line),
@@ -83,14 +83,14 @@ impl<S: Send + Sync + 'static> IntoResponse for Opening<S> {
             settings,
             protocol,
             stranger,
-            is_compressed,
+            deflate,
             ..
         } = self.request;
         if let Some(origin) = stranger {
             let reason = format!("pages of {origin} can't open this socket");
             return Error::new(StatusCode::FORBIDDEN, reason).into_response();
         }
-        let is_compressed = is_compressed && settings.compression;
+        let deflate = deflate.filter(|_| settings.compression);
         let Handlers {
             on_open,
             on_message,
@@ -107,7 +107,7 @@ impl<S: Send + Sync + 'static> IntoResponse for Opening<S> {
                 on_close,
             }),
             settings,
-            is_compressed,
+            is_compressed: deflate.is_some(),
             pace,
             counted: None,
         };
@@ -117,12 +117,8 @@ impl<S: Send + Sync + 'static> IntoResponse for Opening<S> {
         if let Some(protocol) = protocol {
             response.set_header("Sec-WebSocket-Protocol", protocol);
         }
-        if is_compressed {
-            // RFC 7692 §7.1.1: nothing is kept from one message to the next, so that an idle socket needs no memory.
-            response.set_header(
-                "Sec-WebSocket-Extensions",
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-            );
+        if let Some(deflate) = deflate {
+            response.set_header("Sec-WebSocket-Extensions", deflate.to_string());
         }
         response
     }

@@ -37,7 +37,8 @@ pub struct WebSocket {
     pub(super) protocol: Option<String>,
     /// The page that asks, if it is one of another origin.
     pub(super) stranger: Option<String>,
-    pub(super) is_compressed: bool,
+    /// The terms of compression, if the client offers it and it is wanted.
+    pub(super) deflate: Option<proto::Deflate>,
 }
 
 impl FromRequest for WebSocket {
@@ -59,7 +60,7 @@ impl FromRequest for WebSocket {
             offered,
             protocol: None,
             stranger: stranger(request),
-            is_compressed: cfg!(feature = "compression") && offers_compression(request),
+            deflate: opening.deflate.filter(|_| cfg!(feature = "compression")),
         })
     }
 }
@@ -152,10 +153,4 @@ fn stranger(request: &Request) -> Option<String> {
         is_scheme && request.host().is_some_and(|host| plain(host) == plain(authority))
     });
     (!is_here).then(|| origin.to_owned())
-}
-
-fn offers_compression(request: &Request) -> bool {
-    request
-        .headers()
-        .any(|(name, value)| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions") && value.starts_with(b"permessage-deflate"))
 }
