@@ -325,7 +325,7 @@ impl Dispatch for Routes {
             Err(miss) => miss,
         };
         match &self.not_found {
-            Some((handler, _)) if miss == Miss::NotFound && walk.is_last_resort() => not_found(handler, walk),
+            Some((handler, _)) if walk.is_404(&miss) && walk.is_last_resort() => not_found(handler, walk),
             _ => Err(miss),
         }
     }
