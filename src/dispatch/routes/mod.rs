@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::handler::{Bound, Handler, Shape, bind};
-use super::{Dispatch, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, RouteLimits, Step, Walk};
+use super::{Dispatch, IntoDispatch, Map, MethodSet, Registry, Reply, RouteLimits, Step, Walk};
 use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
