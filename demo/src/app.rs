@@ -9,6 +9,7 @@ mod letter;
 mod limited;
 mod members;
 mod methods;
+mod news;
 mod page;
 mod people;
 mod slow;
@@ -54,6 +55,7 @@ fn routes(app: &Weak<App>) -> Routes {
         .post("/letter", letter::letter)
         .mount("/crumbs", crumbs::crumbs())
         .get("/stream", stream::stream)
+        .mount("/news", news::news())
         .get("/slow", slow::slow)
         .mount("/visits", visits::visits())
         .mount("/members", members::members())
