@@ -396,7 +396,8 @@ impl Response {
 
     /// Returns true if something is wrong with it that the log should tell.
     pub(crate) fn is_faulty(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some()) || (self.status.is_informational() && !self.switches())
+        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some())
+            || (self.status.is_informational() && !self.switches())
     }
 
     /// Returns true if the connection belongs to another protocol after it.

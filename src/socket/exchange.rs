@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use hansel_proto::websocket::{CloseCode, Failure, Piece, Received as Frame, Receiver};
 
 use super::closed::{CloseCause, Closed};
+use super::handlers::{Handlers, Opened};
 use super::line::{Flushed, Line, Members, Membership};
 use super::message::Message;
-use super::handlers::{Handlers, Opened};
 use super::settings::SocketSettings;
 use crate::deadline::{after, earlier};
 use crate::pace::Pace;
@@ -200,7 +200,9 @@ impl SocketExchange {
     /// Takes a frame, or a part of one, from `bytes`, which begin at `at` of the buffer. Returns true if a call is due.
     fn take(&mut self, frame: Frame, bytes: &[u8], at: usize, now: Instant) -> bool {
         match frame {
-            Frame::Data(piece) if self.stage == Stage::Open && !self.line.is_closed() => self.take_piece(piece, bytes, at, now),
+            Frame::Data(piece) if self.stage == Stage::Open && !self.line.is_closed() => {
+                self.take_piece(piece, bytes, at, now)
+            }
             // RFC 6455 §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
             Frame::Ping => {
                 self.line.pong(self.receiver.control());
@@ -387,11 +389,12 @@ impl SocketExchange {
 
     fn tell_closed(&mut self) {
         if !std::mem::replace(&mut self.is_told, true) {
-            let closed = self.closed.get_or_insert_with(|| Closed::lost("the connection is lost"));
+            let closed = self
+                .closed
+                .get_or_insert_with(|| Closed::lost("the connection is lost"));
             self.handlers.closed(closed);
         }
     }
-
 
     /// Returns when it is to be looked at, even if nothing happens.
     pub(crate) fn due(&self) -> Option<Instant> {

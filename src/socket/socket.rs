@@ -121,7 +121,9 @@ impl<S> Socket<S> {
 
 impl<S> fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("id", &self.inner.id).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("id", &self.inner.id)
+            .finish_non_exhaustive()
     }
 }
 

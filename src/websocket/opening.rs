@@ -97,7 +97,8 @@ impl<S: Send + Sync + 'static> IntoResponse for Opening<S> {
             on_close,
         } = self.handlers;
         let line = self.socket.line();
-        let (on_message, pace) = on_message.unwrap_or_else(|| (Box::new(|_, _| Ok(())), Pace::of_key(&TypeId::of::<()>())));
+        let (on_message, pace) =
+            on_message.unwrap_or_else(|| (Box::new(|_, _| Ok(())), Pace::of_key(&TypeId::of::<()>())));
         let opened = Opened {
             line,
             handlers: Box::new(Program {
@@ -126,6 +127,8 @@ impl<S: Send + Sync + 'static> IntoResponse for Opening<S> {
 
 impl<S> fmt::Debug for Opening<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opening").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Opening")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
     }
 }

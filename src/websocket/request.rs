@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hansel_proto::websocket as proto;
 use http::StatusCode;
 
-use super::opening::Opening;
 use super::SocketSettings;
+use super::opening::Opening;
 use crate::{Error, FromRequest, Request};
 
 /// As an argument, a client's request to open a WebSocket: [`open`](WebSocket::open) accepts it, and any other response
@@ -45,8 +45,7 @@ impl FromRequest for WebSocket {
     type Rejection = Error;
 
     fn from_request(request: &Request) -> Result<WebSocket, Error> {
-        let opening = proto::Opening::of(request.method().as_str(), request.headers())
-            .map_err(|bad| refusal(&bad))?;
+        let opening = proto::Opening::of(request.method().as_str(), request.headers()).map_err(|bad| refusal(&bad))?;
         let offered = request
             .headers()
             .filter(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Protocol"))
@@ -149,7 +148,12 @@ fn stranger(request: &Request) -> Option<String> {
         let is_http = scheme.eq_ignore_ascii_case("http");
         let is_scheme = scheme.eq_ignore_ascii_case("https") || (is_http && request.scheme() == "http");
         let usual_port = if is_http { ":80" } else { ":443" };
-        let plain = |authority: &str| authority.strip_suffix(usual_port).unwrap_or(authority).to_ascii_lowercase();
+        let plain = |authority: &str| {
+            authority
+                .strip_suffix(usual_port)
+                .unwrap_or(authority)
+                .to_ascii_lowercase()
+        };
         is_scheme && request.host().is_some_and(|host| plain(host) == plain(authority))
     });
     (!is_here).then(|| origin.to_owned())

@@ -90,7 +90,10 @@ fn receive_close(client: &mut Client) -> (Option<u16>, String) {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return (None, String::new());
     };
-    (Some(u16::from_be_bytes(*code)), String::from_utf8(reason.to_vec()).unwrap())
+    (
+        Some(u16::from_be_bytes(*code)),
+        String::from_utf8(reason.to_vec()).unwrap(),
+    )
 }
 
 fn echo(socket: WebSocket) -> Opening {
@@ -190,7 +193,9 @@ fn what_opens_no_socket_is_refused_and_the_connection_goes_on() {
 #[test]
 fn origins_that_are_listed_may_open_it() {
     let routes = Routes::new()
-        .get("/some", |socket: WebSocket| echo(socket.origins(["https://friend.example"])))
+        .get("/some", |socket: WebSocket| {
+            echo(socket.origins(["https://friend.example"]))
+        })
         .get("/any", |socket: WebSocket| echo(socket.any_origin()));
     let server = start(server().limits(no_deadlines()), routes);
     for (path, origin, status) in [
@@ -271,7 +276,9 @@ fn a_program_sends_and_closes_from_any_thread() {
     let give = Mutex::new(give);
     let routes = Routes::new().get("/", move |socket: WebSocket| {
         let give: Sender<Socket> = give.lock().unwrap().clone();
-        socket.open(()).on_open(move |socket: &Socket| give.send(socket.clone()).unwrap())
+        socket
+            .open(())
+            .on_open(move |socket: &Socket| give.send(socket.clone()).unwrap())
     });
     let server = start(server().limits(no_deadlines()), routes);
     let mut client = open(&server, "/");
@@ -296,19 +303,25 @@ fn sockets_hold_no_thread_and_one_that_blocks_holds_up_nobody_but_itself() {
     let blocks = gate.clone();
     let routes = Routes::new().get("/", move |socket: WebSocket| {
         let gate = blocks.clone();
-        socket.open(()).on_message(move |socket: &Socket, message: Message<'_>| {
-            if message.text() == Some("block") {
-                socket.send("begun")?;
-                gate.pass();
-            }
-            socket.send(message)
-        })
+        socket
+            .open(())
+            .on_message(move |socket: &Socket, message: Message<'_>| {
+                if message.text() == Some("block") {
+                    socket.send("begun")?;
+                    gate.pass();
+                }
+                socket.send(message)
+            })
     });
     let server = start(server().limits(no_deadlines()).threads(4), routes);
     let mut clients: Vec<_> = (0..100).map(|_| open(&server, "/")).collect();
     clients[0].send([text("block"), text("next")].concat());
     gate.await_arrived(1);
-    assert_eq!(receive_text(&mut clients[0]), "begun", "although its handler has not returned");
+    assert_eq!(
+        receive_text(&mut clients[0]),
+        "begun",
+        "although its handler has not returned"
+    );
     for client in clients.iter_mut().skip(1) {
         client.send(text("pass"));
         assert_eq!(receive_text(client), "pass");
@@ -339,10 +352,7 @@ fn sockets_join_topics_leave_them_and_leave_all_when_they_end() {
                 message => room.send(message.text().unwrap()),
             })
     });
-    let server = start(
-        server().limits(no_deadlines()),
-        Hooks::on(routes).state(room.clone()),
-    );
+    let server = start(server().limits(no_deadlines()), Hooks::on(routes).state(room.clone()));
     let mut clients: Vec<_> = (0..10).map(|_| open(&server, "/")).collect();
     for client in &mut clients {
         assert_eq!(receive_text(client), "welcome");
@@ -369,14 +379,16 @@ fn sockets_join_topics_leave_them_and_leave_all_when_they_end() {
 #[test]
 fn a_handler_that_fails_or_panics_closes_its_socket_and_no_other() {
     let routes = Routes::new().get("/", |socket: WebSocket| {
-        socket.open(()).on_message(|socket: &Socket, message: Message<'_>| -> Result<(), Error> {
-            match message.text() {
-                Some("fail") => return Err(Error::new(StatusCode::BAD_REQUEST, "no")),
-                Some("panic") => panic!("on purpose"),
-                _ => socket.send(message)?,
-            }
-            Ok(())
-        })
+        socket
+            .open(())
+            .on_message(|socket: &Socket, message: Message<'_>| -> Result<(), Error> {
+                match message.text() {
+                    Some("fail") => return Err(Error::new(StatusCode::BAD_REQUEST, "no")),
+                    Some("panic") => panic!("on purpose"),
+                    _ => socket.send(message)?,
+                }
+                Ok(())
+            })
     });
     let server = start(server().limits(no_deadlines()), routes);
     let mut other = open(&server, "/");
@@ -508,7 +520,10 @@ fn a_drain_closes_sockets_with_1001_after_what_was_sent() {
 #[test]
 fn sockets_have_a_share_of_the_connections() {
     let limits = no_deadlines().subscribers(2);
-    let server = start(server().limits(limits), Routes::new().get("/", echo).get("/page", || "here"));
+    let server = start(
+        server().limits(limits),
+        Routes::new().get("/", echo).get("/page", || "here"),
+    );
     let first = open(&server, "/");
     let _second = open(&server, "/");
     let mut third = server.connect();
@@ -532,12 +547,14 @@ fn a_socket_without_a_permit_waits_whatever_the_queue_is() {
     let blocks = gate.clone();
     let routes = Routes::new().get("/", move |socket: WebSocket| {
         let gate = blocks.clone();
-        socket.open(()).on_message(move |socket: &Socket, message: Message<'_>| {
-            if message.text() == Some("block") {
-                gate.pass();
-            }
-            socket.send(message)
-        })
+        socket
+            .open(())
+            .on_message(move |socket: &Socket, message: Message<'_>| {
+                if message.text() == Some("block") {
+                    gate.pass();
+                }
+                socket.send(message)
+            })
     });
     let limits = no_deadlines().queue(0);
     let server = start(server().limits(limits).loops(1).threads(1), routes);

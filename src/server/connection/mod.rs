@@ -27,9 +27,9 @@ use crate::server::connection::lane::Lane;
 use crate::server::limits::Limits;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 use link::{Transport, WRITABLE};
-use places::Place;
 #[cfg(feature = "websocket")]
 use open_socket::OpenSocket;
+use places::Place;
 use pushed::Pushed;
 pub(crate) use wait::Waits;
 

@@ -66,7 +66,9 @@ impl Connection {
                 Flushed::Blocked => true,
                 Flushed::All | Flushed::Failed => false,
             };
-            let Some(socket) = &mut self.socket else { return Conversed::Over };
+            let Some(socket) = &mut self.socket else {
+                return Conversed::Over;
+            };
             if socket.exchange.is_over() && !is_blocked {
                 return Conversed::Over;
             }
@@ -117,7 +119,9 @@ impl Connection {
 
     /// Sends what the socket has, unless the client is known to take nothing.
     pub(crate) fn send_of_socket(&mut self, now: Instant, membership: &mut dyn Membership) -> Flushed {
-        let Some(socket) = &mut self.socket else { return Flushed::All };
+        let Some(socket) = &mut self.socket else {
+            return Flushed::All;
+        };
         if self.wait.reason == Waits::Client && !self.readiness.writable {
             return Flushed::Blocked;
         }
@@ -144,7 +148,10 @@ impl Connection {
     /// Returns true if nothing is left to be done for its socket before an event comes.
     pub(crate) fn socket_can_rest(&mut self) -> bool {
         let has_call = self.socket.as_ref().is_none_or(|socket| socket.exchange.has_ended());
-        let has_unused = self.work.as_mut().is_some_and(|work| !work.exchange.unused().0.is_empty());
+        let has_unused = self
+            .work
+            .as_mut()
+            .is_some_and(|work| !work.exchange.unused().0.is_empty());
         !has_call && !has_unused && !self.readiness.readable
     }
 }

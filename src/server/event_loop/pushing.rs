@@ -159,7 +159,10 @@ impl EventLoop {
 }
 
 /// Notes the place in the list of a topic of a connection that has been moved to it.
-#[cfg_attr(not(feature = "websocket"), expect(unused_variables, reason = "only sockets have several places"))]
+#[cfg_attr(
+    not(feature = "websocket"),
+    expect(unused_variables, reason = "only sockets have several places")
+)]
 pub(super) fn note_place(slots: &mut Slots, subscribers: &mut Subscribers, moved: usize, topic: u64, place: Place) {
     #[cfg(feature = "websocket")]
     if subscribers.note_socket(moved, topic, place) {

@@ -5,12 +5,12 @@ use std::time::Instant;
 use http::StatusCode;
 
 use super::Runner;
+use crate::Response;
 use crate::panics::contain;
 use crate::report;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
 use crate::socket::Received;
-use crate::Response;
 
 impl Runner {
     /// Makes the call that is due, and those for the messages that have arrived after it.
