@@ -12,6 +12,7 @@ use crate::boundary;
 use crate::environ::Environ;
 use crate::input::Input;
 use crate::iterable;
+use crate::mounts::Table;
 use crate::start_response::Starter;
 
 /// Bodies of so many bytes are read from where the server has them. Shorter ones are copied into Python's own file in memory,
@@ -29,6 +30,7 @@ pub(crate) struct Gateway {
 /// The threads that take turns with the interpreter.
 pub(crate) struct Turns {
     pub(crate) limiter: Arc<Limiter>,
+    mounts: Option<Arc<Table>>,
     /// How many calls have begun.
     begun: AtomicUsize,
     /// Is called with each exception that an application lets out, and where that happened.
@@ -41,6 +43,7 @@ impl Gateway {
         application: Py<PyAny>,
         failed: Py<PyAny>,
         environ: Environ,
+        mounts: Option<Arc<Table>>,
     ) -> PyResult<Gateway> {
         Ok(Gateway {
             application,
@@ -48,6 +51,7 @@ impl Gateway {
             environ,
             turns: Arc::new(Turns {
                 limiter: Arc::new(Limiter::new()),
+                mounts,
                 begun: AtomicUsize::new(0),
                 failed,
             }),
@@ -123,6 +127,11 @@ impl Gateway {
 }
 
 impl Turns {
+    /// Returns what is mounted, if the request is for that.
+    fn mounts_with(&self, request: &Request) -> Option<&Table> {
+        self.mounts.as_deref().filter(|mounts| mounts.has(request))
+    }
+
     /// Reports what an application has raised, and returns what the client may be told of it. `SystemExit` and
     /// `KeyboardInterrupt` end the server.
     pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) -> Option<String> {
@@ -134,7 +143,23 @@ impl Turns {
 
 impl Application for Gateway {
     fn call(&self, request: &Request) -> Response {
+        if let Some(mounts) = self.turns.mounts_with(request) {
+            // Others may wait for the interpreter.
+            boundary::give_back();
+            return mounts.call(request);
+        }
         hansel::paced(two_segments(request.path()), || self.run(request))
+    }
+
+    fn note_endpoint(&self, request: &Request) {
+        if let Some(mounts) = self.turns.mounts_with(request) {
+            mounts.note_endpoint(request);
+        }
+    }
+
+    fn patterns_of(&self, pace: u16) -> String {
+        let mounts = self.turns.mounts.as_ref();
+        mounts.map_or_else(String::new, |mounts| mounts.patterns_of(pace))
     }
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
@@ -169,6 +194,10 @@ impl Scheduling for Turns {
 
     fn may_begin(&self) -> bool {
         self.limiter.may_begin()
+    }
+
+    fn is_independent(&self, request: &Request) -> bool {
+        self.mounts_with(request).is_some()
     }
 
     fn rest(&self) {
