@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::Request;
 use crate::deadline::after;
-use crate::scheduling::{Scheduling, may_begin};
+use crate::scheduling::{Scheduling, is_independent, may_begin};
 
 use super::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
@@ -70,6 +71,13 @@ impl<T> Admission<T> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.scheduling.as_deref().is_none_or(may_begin)
+    }
+
+    /// Returns true if the application lets the handler of `request` begin although it lets no other one begin.
+    #[cold]
+    pub(crate) fn is_open_for(&self, request: Option<&Request>) -> bool {
+        let asked = self.scheduling.as_deref().zip(request);
+        asked.is_some_and(|(scheduling, request)| is_independent(scheduling, request))
     }
 
     /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin. Where
