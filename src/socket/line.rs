@@ -8,8 +8,8 @@ use hansel_proto::websocket::{CloseCode, Deflate, Opcode, encode, encode_close};
 
 use super::closed::Closed;
 use super::message::Message;
+use super::send_error::SendError;
 use super::settings::SocketSettings;
-use super::socket::SendError;
 use crate::lock::lock;
 use crate::topic::{Form, Next, SlowSubscribers, Subscriber, Topic, Wake};
 

@@ -2,6 +2,8 @@
 
 mod call_time;
 pub(crate) mod claim;
+#[cfg(feature = "websocket")]
+pub(crate) mod conversing;
 pub(crate) mod drop_queue;
 pub(crate) mod gathered;
 pub(crate) mod lane;
