@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use hansel_proto::websocket::{CloseCode, Deflate, Opcode, encode, encode_close};
 
@@ -34,7 +34,7 @@ const WORTHWHILE: usize = 128;
 pub(crate) struct Line {
     outgoing: Mutex<Outgoing>,
     /// Who is told that there is something to be sent.
-    waker: OnceLock<Box<dyn Wake>>,
+    waker: OnceLock<Arc<dyn Wake>>,
     backlog: usize,
     slow: SlowSubscribers,
     /// The terms of compression, if messages are compressed.
@@ -120,7 +120,7 @@ impl Line {
     }
 
     /// Sets who is told from now on that there is something to be sent.
-    pub(crate) fn wake_by(&self, waker: Box<dyn Wake>) {
+    pub(crate) fn wake_by(&self, waker: Arc<dyn Wake>) {
         let _ = self.waker.set(waker);
         self.tell(lock(&self.outgoing));
     }
