@@ -99,6 +99,12 @@ const actions = {
     await show(output(button), await send(["POST", "/letter"], { body: form }), since);
   },
 
+  // What comes of it is shown by `listen`.
+  async tell(button) {
+    const response = await send(["POST", "/news"], { body: button.parentElement.querySelector("input").value });
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+  },
+
   upload: button => upload(output(button), new Uint8Array(+button.dataset.size)),
 
   // More requests than the limit allows.
@@ -133,6 +139,34 @@ function upload(out, body) {
   });
 }
 
+// Lines of a conversation, of which the latest stay, below a state that says how it stands.
+function conversation(out) {
+  const [state, lines] = [make("div", "", "state"), make("pre")];
+  const attach = () => { if (!lines.isConnected) out.replaceChildren(state, lines); };
+  return {
+    stands(text, isBad = false) {
+      attach();
+      state.replaceChildren(make("b", text, isBad ? "bad" : ""));
+    },
+    add(text) {
+      attach();
+      lines.append(make("span", `${new Date().toLocaleTimeString()}  ${text}\n`));
+      if (lines.childElementCount > 200) lines.firstChild.remove();
+      out.scrollTop = out.scrollHeight;
+    },
+  };
+}
+
+// A browser that has lost the connection comes back by itself, and names the last message that it has seen.
+function listen() {
+  const { stands, add } = conversation(document.querySelector("#topics output"));
+  const news = new EventSource("/news");
+  news.onopen = () => stands("Listening");
+  news.onerror = () => stands("Disconnected: the browser tries again", true);
+  news.onmessage = ({ data }) => add(data);
+  news.addEventListener("gap", () => add("(Something is missing: the server has started again.)"));
+}
+
 async function run(out, action) {
   out.setAttribute("aria-busy", "true");
   try {
@@ -151,6 +185,9 @@ document.addEventListener("click", ({ target }) => {
     request.value = target.dataset.trail;
     explain();
   }
+});
+document.addEventListener("keydown", ({ key, target }) => {
+  if (key === "Enter" && target.matches("article .row > input")) target.parentElement.querySelector("button").click();
 });
 document.querySelector("[type=file]").addEventListener("change", ({ target }) => {
   if (target.files[0]) run(output(target), () => upload(output(target), target.files[0]));
@@ -178,3 +215,4 @@ document.querySelector("#trail").addEventListener("submit", event => {
   run(output(request), async () => show(output(request), await send(second ? [first, second] : ["GET", first]), since));
 });
 explain();
+listen();

@@ -9,6 +9,7 @@ mod letter;
 mod limited;
 mod members;
 mod methods;
+mod news;
 mod page;
 mod people;
 mod slow;
@@ -48,12 +49,13 @@ fn routes(app: &Weak<App>) -> Routes {
         .mount("/bakery", bakery::bakery())
         .get("/share/{muffins}/{among}", bakery::share)
         .post("/upload", upload::upload)
-        .body_limit(64 * 1024 * 1024)
+        .route_body_limit(64 * 1024 * 1024)
         .post("/note", upload::upload)
-        .body_limit(100)
+        .route_body_limit(100)
         .post("/letter", letter::letter)
         .mount("/crumbs", crumbs::crumbs())
         .get("/stream", stream::stream)
+        .mount("/news", news::news())
         .get("/slow", slow::slow)
         .mount("/visits", visits::visits())
         .mount("/members", members::members())

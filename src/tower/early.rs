@@ -16,8 +16,8 @@ use crate::request::BodyError;
 use crate::response::{Begin, Sink, early_by};
 use crate::{Limits, Request, Response, ResponseWriter};
 
-/// The response to a call, which its handler may begin. The task that waits for it goes on then, and no longer passes on what
-/// arrives of the request.
+/// The response to a call, which its handler may begin. The task that waits for it goes on then. While it sends the response, it
+/// passes on what arrives of the request.
 pub(super) struct EarlyReply {
     response: Arc<EarlyResponse>,
     limits: Limits,

@@ -22,9 +22,9 @@ fn hanging(gate: &Gate) -> App {
     let routes = Routes::new()
         .get("/server/{how}", hang.clone())
         .get("/short/{how}", hang.clone())
-        .deadline(SOON)
+        .route_deadline(SOON)
         .get("/always/{how}", hang)
-        .deadline(None);
+        .route_deadline(None);
     let limits = RouteLimits::new().client_deadline(ClientDeadline::milliseconds("X-Wait"));
     App::new(Hooks::on(routes).limits(limits))
 }

@@ -20,18 +20,18 @@ fn size(request: &Request) -> hansel::Result<String> {
 }
 
 fn routes() -> Routes {
-    let guarded = Hooks::on(Routes::new().post("/", size).body_limit(OF_UPLOAD as u64))
+    let guarded = Hooks::on(Routes::new().post("/", size).route_body_limit(OF_UPLOAD as u64))
         .before(|_: &Request| Some(StatusCode::UNAUTHORIZED));
     Routes::new()
         .get("/first", || "first")
         .get("/never", || -> &str { panic!("it is behind a refusal") })
         .post("/upload", size)
-        .body_limit(OF_UPLOAD as u64)
+        .route_body_limit(OF_UPLOAD as u64)
         .post("/plain", size)
         .post("/small", size)
-        .body_limit(10)
+        .route_body_limit(10)
         .post("/deaf", |_: &Request| "not read")
-        .body_limit(OF_UPLOAD as u64)
+        .route_body_limit(OF_UPLOAD as u64)
         .mount("/guarded", guarded)
 }
 
@@ -169,9 +169,9 @@ fn a_chunked_body_that_is_read_as_it_arrives_is_cut_off_where_it_passes_the_limi
     };
     let routes = Routes::new()
         .post("/less", reading.clone())
-        .body_limit(300_000)
+        .route_body_limit(300_000)
         .post("/more", reading)
-        .body_limit(OF_UPLOAD as u64);
+        .route_body_limit(OF_UPLOAD as u64);
     let limits = no_deadlines().body(1_000_000).body_buffer(1000);
     let server = start(server().limits(limits), App::new(routes));
     let _open = OpenAtEnd(&gate);
@@ -213,7 +213,7 @@ fn a_hook_and_what_is_not_there_answer_before_anything_is_read() {
 fn what_is_allowed_for_an_upload_is_not_allowed_for_json() {
     let routes = Routes::new()
         .post("/upload", size)
-        .body_limit(1 << 30)
+        .route_body_limit(1 << 30)
         .post("/json", |text: hansel::Json<String>| text.0.len().to_string());
     let server = start(server().limits(limits().body_buffer(100)), App::new(routes));
     let json = |size: usize| [b"\"", &vec![b'x'; size - 2][..], b"\""].concat();
@@ -241,7 +241,7 @@ fn what_a_route_allows_takes_no_memory_before_its_handler_runs() {
     };
     let routes = Routes::new()
         .post("/upload", upload)
-        .body_limit(1 << 30)
+        .route_body_limit(1 << 30)
         .post("/plain", size);
     let limits = no_deadlines().body(200_000);
     let server = start(server().threads(4).limits(limits).health(), App::new(routes));
@@ -307,9 +307,9 @@ fn hanging(gate: &Gate) -> Routes {
     Routes::new()
         .get("/server/{how}", hang.clone())
         .get("/less/{how}", hang.clone())
-        .deadline(SOON)
+        .route_deadline(SOON)
         .get("/always/{how}", hang.clone())
-        .deadline(None)
+        .route_deadline(None)
         .mount("/below", Hooks::on(Routes::new().get("/{how}", hang)).deadline(SOON))
 }
 
@@ -463,7 +463,9 @@ fn streaming(gate: &Gate) -> Running {
             client.write_all(b"ended")
         }))
     };
-    let routes = Routes::new().get("/", stream).limits(RouteLimits::new().concurrency(1));
+    let routes = Routes::new()
+        .get("/", stream)
+        .route_limits(RouteLimits::new().concurrency(1));
     start(server().limits(no_deadlines()), App::new(routes))
 }
 

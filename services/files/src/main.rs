@@ -146,10 +146,10 @@ fn app(directory: &Path) -> io::Result<App> {
     let routes = Routes::new()
         .get("/", page)
         .post("/", upload)
-        .limits(large())
+        .route_limits(large())
         .get("/files/{name}", send)
         .put("/files/{name}", put)
-        .limits(large())
+        .route_limits(large())
         .delete("/files/{name}", delete)
         .get("/style.css", style);
     let files = Files::open(directory)?;

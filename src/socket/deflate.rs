@@ -28,7 +28,7 @@ static DECOMPRESSORS: Pool<Decompress> = Pool(Mutex::new(Vec::new()));
 
 /// Compresses a message, which refers back by at most 2 to the power of `window_bits`. Returns `None` if that does not
 /// make it shorter: each message may be sent as it is.
-pub(super) fn deflate(message: &[u8], window_bits: u8) -> Option<Vec<u8>> {
+pub(crate) fn deflate(message: &[u8], window_bits: u8) -> Option<Vec<u8>> {
     let mut compressor = COMPRESSORS.take(|| Compress::new(Compression::fast(), false));
     // What does not fit is not shorter.
     let mut out = Vec::with_capacity(message.len() + TAIL.len());
@@ -49,7 +49,7 @@ pub(super) fn deflate(message: &[u8], window_bits: u8) -> Option<Vec<u8>> {
 /// # Errors
 /// Returns an error if the result is longer than `limit`, or if the message is not compressed as it should be. No more
 /// than twice the limit is ever in memory.
-pub(super) fn inflate(message: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) fn inflate(message: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
     let mut decompressor = DECOMPRESSORS.take(|| Decompress::new(false));
     let mut inflating = Inflating {
         decompressor: &mut decompressor,
@@ -66,14 +66,6 @@ pub(super) fn inflate(message: &[u8], limit: usize) -> Result<Vec<u8>, Failure> 
         Status::StreamEnd => Ok(out),
         Status::Ok | Status::BufError => Err(Failure::Compression),
     }
-}
-
-/// Decompresses a text.
-///
-/// # Errors
-/// The same as [`inflate`], and one if the result is not UTF-8.
-pub(super) fn inflate_text(message: &[u8], limit: usize) -> Result<String, Failure> {
-    String::from_utf8(inflate(message, limit)?).map_err(|_| Failure::NotUtf8)
 }
 
 struct Inflating<'d> {
@@ -193,7 +185,6 @@ mod tests {
         ] {
             assert_eq!(inflate(wrong, 1000), Err(Failure::Compression), "{wrong:x?}");
         }
-        assert_eq!(inflate_text(b"\x00\x01\x00\xfe\xff\xff\x00", 9), Err(Failure::NotUtf8));
     }
 
     #[test]
