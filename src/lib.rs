@@ -162,6 +162,7 @@
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
 //! | `tower` | the module [`tower`] |
+//! | `websocket` | the module [`websocket`]: WebSockets, each message a call |
 //!
 //! # Platforms
 //! hansel is tested on Linux. macOS and Windows are supported through mio but untested. It needs Rust 1.85 or newer, the
@@ -199,6 +200,7 @@
     doc = "[`Server::activated`]: #features\n[`Handle::hand_over`]: #features"
 )]
 #![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(not(feature = "websocket"), doc = "[`websocket`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
@@ -249,12 +251,16 @@ mod seen;
 mod server;
 #[cfg(feature = "sessions")]
 pub mod sessions;
+#[cfg(feature = "websocket")]
+mod socket;
 mod start_error;
 pub mod test;
 mod threads;
 mod topic;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

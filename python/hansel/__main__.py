@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -13,12 +14,14 @@ from typing import Any
 from hansel import _hansel
 from hansel._reload import files_of, watch
 from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
+from hansel.mounts import Mount, file, files
 from hansel.wsgi import DEFAULT_THREADS, WSGIServer
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serves the application that the arguments name."""
-    options = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
     sys.path.insert(0, "")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     name: str = options.pop("application")
@@ -26,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     workers: int | None = options.pop("workers")
     reloads: bool = options.pop("reload")
     is_multiprocess = workers is not None and workers > 1
-    server = WSGIServer(_not_loaded, addresses, multiprocess=is_multiprocess, **options)
+    mounts = _mounts(parser, options.pop("static") or [])
+    server = WSGIServer(_not_loaded, addresses, mounts=mounts, multiprocess=is_multiprocess, **options)
     for address in addresses:
         if address.startswith("unix:"):
             print(address, file=sys.stderr, flush=True)
@@ -39,6 +43,18 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         work = _work_and_watch if reloads else _work
         sys.exit(supervise(workers or 1, lambda worker: work(worker, server, name)))
+
+
+def _mounts(parser: argparse.ArgumentParser, places: list[str]) -> dict[str, Mount]:
+    """Returns what is at `/path=directory`."""
+    mounts: dict[str, Mount] = {}
+    for place in places:
+        path, _, directory = place.partition("=")
+        try:
+            mounts[path] = file(directory) if os.path.isfile(directory) else files(directory)
+        except OSError as error:
+            parser.error(f"can't serve files from {directory!r}: {error}; --static takes PATH=DIRECTORY")
+    return mounts
 
 
 def _not_loaded(_environ: dict[str, Any], _start_response: Any) -> Any:
@@ -111,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
     parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds for requests in flight at the end")
+    parser.add_argument(
+        "--static",
+        action="append",
+        metavar="PATH=DIRECTORY",
+        help="serve the files of a directory, or one file, at a path, without the interpreter; may be repeated",
+    )
     for name in ("body", "body-buffer", "head", "target", "fields", "connections", "queue"):
         parser.add_argument(f"--{name}", type=int, help="a limit; see hansel.wsgi.WSGIServer")
     for name in ("idle", "head-time", "transfer-time", "handler-time", "queue-time"):

@@ -15,13 +15,13 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from hansel import _hansel
-from hansel._hansel import FileWrapper
+from hansel._hansel import FileWrapper, Mount
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
 
@@ -41,7 +41,8 @@ _LOGGER = logging.getLogger("hansel")
 class WSGIServer:
     """A server that listens, and serves as soon as it is told to.
 
-    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. The options, with all times in seconds:
+    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. `mounts` is what is served beside the application,
+    without the interpreter, by its path: see `hansel.mounts`. The options, with all times in seconds:
 
     - `threads`: requests that are handled at once, 64 by default;
     - `body`, `head`, `target`: bytes that a request may have; 1 GiB of body by default;
@@ -63,6 +64,7 @@ class WSGIServer:
         addresses: Sequence[str] = (),
         *,
         sockets: Sequence[socket.socket] = (),
+        mounts: Mapping[str, Mount] | None = None,
         grace: float = 10.0,
         multiprocess: bool = False,
         development: bool = False,
@@ -75,6 +77,7 @@ class WSGIServer:
         self.development = development
         self.switch_interval = switch_interval
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
+        self._mounts = _hansel.Mounts(dict(mounts)) if mounts else None
         given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
         self._server = _hansel.Server(list(addresses), given_away, **options)
         self._running: _hansel.Running | None = None
@@ -89,7 +92,7 @@ class WSGIServer:
         if self.switch_interval is not None:
             sys.setswitchinterval(self.switch_interval)
         self._stop = self._stop or _Stop()
-        self._running = self._server.start(self.application, self._environ(), self._failed)
+        self._running = self._server.start(self.application, self._environ(), self._failed, self._mounts)
 
     def serve_forever(self, when_serving: Callable[[], None] | None = None) -> None:
         """Serves until SIGINT or SIGTERM, `shutdown`, or an application that raises `SystemExit`.

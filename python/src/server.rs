@@ -14,6 +14,7 @@ use crate::environ::Environ;
 use crate::gateway::Gateway;
 use crate::input::Input;
 use crate::logging;
+use crate::mounts::Mounts;
 
 /// Listeners that are open, and options. It may be made before a fork and started after it.
 #[pyclass(frozen)]
@@ -64,13 +65,15 @@ impl Server {
     }
 
     /// Serves `application` on threads of its own. `environ` is what every request has in its environ; `failed` is called
-    /// with each exception that the application lets out, and where that happened.
+    /// with each exception that the application lets out, and where that happened; `mounts` is what is beside it.
+    #[pyo3(signature = (application, environ, failed, mounts=None))]
     fn start(
         &self,
         py: Python<'_>,
         application: Py<PyAny>,
         environ: Py<PyDict>,
         failed: Py<PyAny>,
+        mounts: Option<&Mounts>,
     ) -> PyResult<Running> {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let server = server.ok_or_else(|| PyRuntimeError::new_err("the server was started already"))?;
@@ -79,7 +82,7 @@ impl Server {
         environ
             .bind(py)
             .set_item("wsgi.input", Bound::new(py, Input::empty())?)?;
-        let gateway = Gateway::new(py, application, failed, Environ::new(environ))?;
+        let gateway = Gateway::new(py, application, failed, Environ::new(environ), mounts.map(Mounts::table))?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
     }

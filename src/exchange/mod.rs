@@ -31,6 +31,8 @@ use crate::seen::{ResponseHook, show};
 pub(crate) use early::Beginning;
 pub(crate) use early::{EarlyEnd, EarlyResponse};
 pub(crate) use live::{Coming, LiveInput};
+#[cfg(feature = "websocket")]
+pub(crate) use payload::Switched;
 pub(crate) use payload::{Logged, Payload, Source, Subscribed, Written, pour};
 pub(crate) use pool::Pool;
 pub(crate) use reading::Incoming;
@@ -518,6 +520,10 @@ impl Exchange {
             self.protocol.close_after_response();
         }
         self.complete(response);
+        #[cfg(feature = "websocket")]
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response, date, out);
+        }
         let len = response.body.len();
         if len.is_none() {
             self.begin_subscription(response);
@@ -557,11 +563,67 @@ impl Exchange {
             })),
             // It is sent already.
             Kind::Early(_) => Payload::None,
+            // A hook has given the response another status.
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => Payload::None,
         };
         if let Some(on_done) = response.body.on_done.take() {
             payload.tell(on_done);
         }
         payload
+    }
+
+    /// Appends the head of a response after which the connection belongs to a socket.
+    #[cfg(feature = "websocket")]
+    #[cold]
+    fn switch(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+        self.answered = Some(Answered {
+            status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            content: 0,
+            has_request: true,
+        });
+        let switches = self.protocol.switch(&response.fields, date.value(), out);
+        match std::mem::take(&mut response.body.kind) {
+            Kind::Socket(opened) if switches => Payload::Socket(Box::new(Switched {
+                opened: *opened,
+                logged: None,
+            })),
+            _ => Payload::None,
+        }
+    }
+
+    /// Notes that what follows on the connection is no HTTP: a request is over, and none is to come.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn hand_over(&mut self) {
+        self.finished();
+    }
+
+    /// Returns what was received and not used, and where it begins in [`buffer`](Exchange::buffer).
+    #[cfg(feature = "websocket")]
+    pub(crate) fn unused(&mut self) -> (&mut [u8], usize) {
+        let rest = self.request.buffer.get_mut(self.position..self.filled);
+        (rest.unwrap_or_default(), self.position)
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(crate) fn buffer(&self) -> &[u8] {
+        &self.request.buffer
+    }
+
+    /// Notes that so many bytes of what was [not used](Exchange::unused) have been.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn used(&mut self, n: usize) {
+        self.position = (self.position + n).min(self.filled);
+        self.request.origin = self.position;
+    }
+
+    /// Notes that nothing refers to what was used any more.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn forget_used(&mut self) {
+        if self.position == self.filled {
+            (self.position, self.filled) = (0, 0);
+            self.request.origin = 0;
+        }
     }
 
     /// Finds out where a subscription begins, if the response is one.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use hansel_proto::FieldValue;
 
 use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
+#[cfg(feature = "websocket")]
+use crate::socket::Opened;
 use crate::topic::Subscription;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
@@ -46,6 +48,9 @@ pub(crate) enum Kind {
     Early(Box<EarlyBody>),
     /// The messages of a topic.
     Pushed(Box<Subscription>),
+    /// A socket, to which the connection belongs from now on.
+    #[cfg(feature = "websocket")]
+    Socket(Box<Opened>),
 }
 
 /// A body that is written by itself, while its head says this.
@@ -313,6 +318,21 @@ impl Body {
         self
     }
 
+    /// Returns the socket that is to be opened, if it is one.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn opened(&mut self) -> Option<&mut Opened> {
+        match &mut self.kind {
+            Kind::Socket(opened) => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// Creates the body of a response that opens a socket.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn opening(opened: Box<Opened>) -> Body {
+        Body::of(Kind::Socket(opened))
+    }
+
     fn of(kind: Kind) -> Body {
         Body {
             kind,
@@ -475,6 +495,8 @@ impl Kind {
             Kind::Shared(bytes) => Some(bytes),
             Kind::Owned(bytes) => Some((**bytes).as_ref()),
             Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) | Kind::Early(_) => None,
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => Some(&[]),
         }
     }
 }
@@ -525,6 +547,8 @@ impl fmt::Debug for Body {
             Kind::Stream { .. } => "stream",
             Kind::Early(_) => "written early",
             Kind::Pushed(_) => "subscription",
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => "socket",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

@@ -396,7 +396,17 @@ impl Response {
 
     /// Returns true if something is wrong with it that the log should tell.
     pub(crate) fn is_faulty(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some()) || self.status.is_informational()
+        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some())
+            || (self.status.is_informational() && !self.switches())
+    }
+
+    /// Returns true if the connection belongs to another protocol after it.
+    fn switches(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        if let body::Kind::Socket(_) = self.body.kind {
+            return self.status == StatusCode::SWITCHING_PROTOCOLS;
+        }
+        false
     }
 
     /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.

@@ -133,6 +133,9 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(())
             }
+            // Whoever wants to talk to it opens it by `Client::socket`.
+            #[cfg(feature = "websocket")]
+            Payload::Socket(_) => Ok(()),
             // What is there already: the rest never ends.
             Payload::Pushed(mut pushed) => {
                 let subscriber = &mut pushed.subscription.subscriber;

@@ -50,6 +50,8 @@ impl Stream {
             }
             Payload::File(part, on_done) => Rest::File(part, on_done),
             Payload::Pushed(pushed) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
+            #[cfg(feature = "websocket")]
+            Payload::Socket(_) => Rest::None,
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))

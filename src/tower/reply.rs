@@ -45,6 +45,12 @@ impl Asked {
         response: &mut Response,
         (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
+        #[cfg(feature = "websocket")]
+        if response.body.opened().is_some() {
+            // The connection belongs to the other server.
+            let reason = "sockets are opened by hansel's own server only";
+            *response = Response::refusal(StatusCode::NOT_IMPLEMENTED, &reason);
+        }
         let mut out = Vec::new();
         let payload = exchange.respond(response, &Date::now(), &mut out);
         let (reply, begun) = self.read(&out);
@@ -58,6 +64,8 @@ impl Asked {
             Payload::Pushed(pushed) => {
                 Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
+            #[cfg(feature = "websocket")]
+            Payload::Socket(_) => Body::from(Vec::new()),
             Payload::Source(source, _) => {
                 let (writer, reader) = pipe();
                 let len = source.len();

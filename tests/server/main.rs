@@ -45,6 +45,8 @@ mod route_limits;
 mod scheduling;
 #[cfg(unix)]
 mod sharing;
+#[cfg(feature = "websocket")]
+mod sockets;
 mod streams;
 mod support;
 mod threads;

@@ -18,7 +18,7 @@ pub(super) enum Flush {
     Large,
     /// Enough pieces of a file were sent that others should have their turn.
     Enough,
-    /// Everything is sent but what a topic is still to bring.
+    /// Everything is sent but what a topic is still to bring, or the head of a socket is sent.
     Subscribed,
     Failed,
 }
@@ -48,6 +48,10 @@ pub(super) fn flush(
                 return Flush::Done;
             }
             if let Payload::Pushed(..) = work.payload {
+                return Flush::Subscribed;
+            }
+            #[cfg(feature = "websocket")]
+            if let Payload::Socket(..) = work.payload {
                 return Flush::Subscribed;
             }
             if wait.reason == Waits::Disk {

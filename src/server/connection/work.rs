@@ -247,6 +247,8 @@ impl Work {
                 self.end_payload(Done::Sent);
                 return Ok(Piece::End);
             }
+            #[cfg(feature = "websocket")]
+            Payload::Socket(..) => return Ok(Piece::End),
         };
         let begin = self.out.len();
         let room = FILE_PIECE.saturating_sub(begin);

@@ -24,6 +24,8 @@ impl EventLoop {
             self.phase = Phase::Draining;
             self.drain(shared);
             self.subscribers.end_all();
+            #[cfg(feature = "websocket")]
+            self.close_sockets();
         }
         if phase == Phase::Stopping && self.phase != Phase::Stopping {
             self.phase = Phase::Stopping;

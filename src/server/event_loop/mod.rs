@@ -23,6 +23,8 @@ mod works;
 // The actions of a loop: methods of `EventLoop`.
 mod accepting;
 mod collecting;
+#[cfg(feature = "websocket")]
+mod conversing;
 mod deadlines;
 mod ending;
 #[cfg(all(test, unix))]
@@ -185,13 +187,16 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        let is_open = shared.admission.is_open();
+        let request = connection.work.as_ref().map(|work| &work.exchange.request);
+        let is_open = shared.admission.is_open() || shared.admission.is_open_for(request);
         if is_open && self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
         link.claim.queue();
-        match shared.admission.acquire(connection, self.now, is_open) {
+        // A socket without a permit is not read, so there are no more of them in the queue than connections.
+        let may_refuse = !connection.is_conversing();
+        match shared.admission.acquire(connection, self.now, is_open, may_refuse) {
             Admitted::Entered(connection) => {
                 link.claim.reset();
                 Some(connection)
@@ -272,6 +277,10 @@ impl EventLoop {
     }
 
     fn advance(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            return self.converse(connection, shared);
+        }
         if connection.work.is_none() {
             if connection.pushed.is_some() {
                 self.go_on_pushing(connection, shared);
@@ -300,6 +309,8 @@ impl EventLoop {
             Progress::Read => self.await_disk(connection, shared),
             Progress::Send => self.have_sent(connection, shared),
             Progress::Again => self.put_ready(connection),
+            #[cfg(feature = "websocket")]
+            Progress::Subscribe if connection.is_socket() => self.open_socket(connection, shared),
             Progress::Subscribe => self.subscribe(connection, shared),
             Progress::Starved => return self.starve(connection, shared),
             Progress::Wait => self.put(connection),
@@ -385,6 +396,10 @@ impl EventLoop {
         connection.end_in_order();
         if connection.subscribes() {
             self.forget_subscription(&mut connection, shared);
+        }
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            self.forget_socket(&mut connection, shared);
         }
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
@@ -498,7 +513,7 @@ mod tests {
         let waiting = taken(&mut event_loop, 0);
         // Another loop has put it into the queue, after this one has looked there.
         assert!(matches!(
-            shared.admission.acquire(waiting, Instant::now(), true),
+            shared.admission.acquire(waiting, Instant::now(), true, true),
             Admitted::Queued
         ));
         free_all(&mut event_loop);

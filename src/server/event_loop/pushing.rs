@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::EventLoop;
+use super::slots::Slots;
+use super::subscribers::Subscribers;
 use crate::exchange::Answered;
 use crate::server::connection::Connection;
 use crate::server::connection::pushed::{Place, Pushed};
@@ -51,18 +53,12 @@ impl EventLoop {
             return outcome;
         };
         if let Some(place) = pushed.place.filter(|place| is_slow || place.is_slow) {
-            let moved = self.subscribers.note(connection.key, pushed, is_slow);
-            self.note_place(moved, place);
+            let topic = pushed.subscription.subscriber.topic().inner().number;
+            if let Some(moved) = self.subscribers.note(connection.key, pushed, is_slow) {
+                note_place(&mut self.slots, &mut self.subscribers, moved, topic, place);
+            }
         }
         outcome
-    }
-
-    /// Notes the place of a connection that has been moved to it.
-    fn note_place(&mut self, moved: Option<usize>, place: Place) {
-        let moved = moved.and_then(|key| self.slots.at_mut(key)?.pushed.as_mut());
-        if let Some(moved) = moved {
-            moved.place = Some(place);
-        }
     }
 
     /// Visits some of the connections for which there is something.
@@ -75,6 +71,11 @@ impl EventLoop {
             let Some(mut connection) = self.slots.take(key) else {
                 continue;
             };
+            #[cfg(feature = "websocket")]
+            if connection.socket.is_some() {
+                self.go_on_sending(connection, shared);
+                continue;
+            }
             match self.push(&mut connection, shared) {
                 Outcome::Waits | Outcome::Blocked => self.slots.put(connection),
                 Outcome::More => self.put_ready(connection),
@@ -151,7 +152,23 @@ impl EventLoop {
         let Some(pushed) = &mut connection.pushed else { return };
         let Some(place) = pushed.place.take() else { return };
         let topic = pushed.subscription.subscriber.topic().inner().number;
-        let moved = self.subscribers.leave(topic, place);
-        self.note_place(moved, place);
+        if let Some(moved) = self.subscribers.leave(topic, place) {
+            note_place(&mut self.slots, &mut self.subscribers, moved, topic, place);
+        }
+    }
+}
+
+/// Notes the place in the list of a topic of a connection that has been moved to it.
+#[cfg_attr(
+    not(feature = "websocket"),
+    expect(unused_variables, reason = "only sockets have several places")
+)]
+pub(super) fn note_place(slots: &mut Slots, subscribers: &mut Subscribers, moved: usize, topic: u64, place: Place) {
+    #[cfg(feature = "websocket")]
+    if subscribers.note_socket(moved, topic, place) {
+        return;
+    }
+    if let Some(moved) = slots.at_mut(moved).and_then(|connection| connection.pushed.as_mut()) {
+        moved.place = Some(place);
     }
 }

@@ -16,6 +16,10 @@ pub(super) struct Subscribers {
     lists: BTreeMap<u64, List>,
     /// Topics that have something to be sent.
     walks: VecDeque<Walk>,
+    /// The places of sockets, which may be in several lists, by the key of the connection. They are here, and not at the
+    /// connection, because that may be checked out.
+    #[cfg(feature = "websocket")]
+    sockets: BTreeMap<usize, Vec<(u64, Place)>>,
     /// True once all of them are to end.
     are_ending: bool,
 }
@@ -70,6 +74,46 @@ impl Subscribers {
     pub(super) fn any(&self) -> Option<usize> {
         let list = self.lists.values().next()?;
         list.parts.iter().find_map(|part| part.last().copied())
+    }
+
+    /// Adds the socket of the connection at `key`.
+    #[cfg(feature = "websocket")]
+    pub(super) fn join_socket(&mut self, topic: &Topic, key: usize, link: &Arc<LoopLink>) {
+        let place = self.join(topic, key, link);
+        self.sockets.entry(key).or_default().push((topic.inner().number, place));
+    }
+
+    /// Removes the socket of the connection at `key`. Returns the key of the one that has its place now, and the place.
+    #[cfg(feature = "websocket")]
+    pub(super) fn leave_socket(&mut self, topic: u64, key: usize) -> Option<(usize, Place)> {
+        let places = self.sockets.get_mut(&key)?;
+        let index = places.iter().position(|(number, _)| *number == topic)?;
+        let (_, place) = places.swap_remove(index);
+        if places.is_empty() {
+            self.sockets.remove(&key);
+        }
+        Some((self.leave(topic, place)?, place))
+    }
+
+    /// Removes the socket of the connection at `key` from all lists. Returns, for each topic, the key of the one that has its
+    /// place now, and the place.
+    #[cfg(feature = "websocket")]
+    pub(super) fn leave_all(&mut self, key: usize) -> Vec<(u64, usize, Place)> {
+        let places = self.sockets.remove(&key).unwrap_or_default();
+        let left = places
+            .into_iter()
+            .filter_map(|(topic, place)| Some((topic, self.leave(topic, place)?, place)));
+        left.collect()
+    }
+
+    /// Notes the place of a socket that has been moved to it. Returns false if the connection at `key` is none.
+    #[cfg(feature = "websocket")]
+    pub(super) fn note_socket(&mut self, key: usize, topic: u64, place: Place) -> bool {
+        let places = self.sockets.get_mut(&key);
+        let found = places.and_then(|places| places.iter_mut().find(|(number, _)| *number == topic));
+        let Some((_, noted)) = found else { return false };
+        *noted = place;
+        true
     }
 
     /// Adds the connection at `key`. Returns its place in the list of the topic.

@@ -1,5 +1,7 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop to another thread meanwhile.
 
+#[cfg(feature = "websocket")]
+mod messages;
 mod reading;
 mod serve;
 

@@ -30,6 +30,10 @@ const GATHERED: usize = 48 * 1024;
 impl Runner {
     /// Responds to the request of a connection, and to those that have arrived after it.
     pub(crate) fn serve(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            return self.serve_socket(connection, queued_since);
+        }
         if queued_since.is_some() {
             connection.transport.link.claim.begin_queued(Instant::now());
         }
@@ -115,7 +119,7 @@ impl Runner {
 
     /// Notes that the next of several requests is about to be handled. It has its own time, which matters only if
     /// another thread has the loop and could look.
-    fn begin_next(&self, connection: &Connection) {
+    pub(super) fn begin_next(&self, connection: &Connection) {
         if self.call.has_lost_loop() {
             connection.transport.link.claim.begin(Instant::now());
         }
@@ -178,6 +182,10 @@ impl Runner {
         }
         if response.body.is_pushed() {
             self.count_subscription(&mut response, connection);
+        }
+        #[cfg(feature = "websocket")]
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.count_socket(&mut response, connection);
         }
         let Some(work) = &mut connection.work else { return false };
         if self.shared.response_hook.is_some() {
@@ -398,6 +406,11 @@ impl Runner {
             // Its line is written when it ends.
             (Payload::Pushed(subscribed), Some(answered)) => {
                 subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
+                false
+            }
+            #[cfg(feature = "websocket")]
+            (Payload::Socket(switched), Some(answered)) => {
+                switched.logged = self.observer.later(&self.shared.observation, request, answered.status);
                 false
             }
             _ => true,
