@@ -108,6 +108,8 @@ pub(crate) enum Progress {
     CallWithPlace,
     /// A thread that may wait for a disk must read the next piece of a file.
     Read,
+    /// A thread that has released the loop may send much of a file without copying it.
+    Send,
     /// There is more to do, after others had their turn.
     Again,
     /// There is no memory for more of its body.
@@ -321,6 +323,13 @@ impl Connection {
         }
     }
 
+    /// Has the large file that it sends copied from here on, so any thread can send it.
+    pub(crate) fn copy_file(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.copy_file();
+        }
+    }
+
     /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
     pub(crate) fn send_from_disk(&mut self) {
         if let Flush::Failed = self.flush_output(Disk::MayWait) {
@@ -371,6 +380,7 @@ impl Connection {
                 Flush::Failed => return Progress::Close,
                 Flush::Blocked => return self.wait_for_client(now, limits),
                 Flush::OnDisk => return Progress::Read,
+                Flush::Large => return Progress::Send,
                 Flush::Enough => return Progress::Again,
                 Flush::Subscribed => return Progress::Subscribe,
                 Flush::Done => {}

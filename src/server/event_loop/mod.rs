@@ -107,6 +107,8 @@ pub(crate) enum Turn {
     Call(Box<Connection>, Option<Instant>),
     /// A thread that may wait for a disk must read a file for this connection.
     Read(Box<Connection>),
+    /// This thread must release the loop, and send what is in memory of a large file on this connection.
+    Send(Box<Connection>),
     /// The loop has ended.
     Over,
 }
@@ -165,6 +167,8 @@ impl EventLoop {
                 self.go_on(key, shared)
             } else if let Some(connection) = self.disk_queue.next() {
                 return Turn::Read(connection);
+            } else if let Some(connection) = self.disk_queue.next_to_send() {
+                return Turn::Send(connection);
             } else {
                 self.end_round(shared);
                 None
@@ -303,6 +307,7 @@ impl EventLoop {
                 }
             }
             Progress::Read => self.await_disk(connection, shared),
+            Progress::Send => self.have_sent(connection, shared),
             Progress::Again => self.put_ready(connection),
             #[cfg(feature = "websocket")]
             Progress::Subscribe if connection.is_socket() => self.open_socket(connection, shared),
