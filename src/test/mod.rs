@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use http::Method;
 
 use crate::dispatch::Recorder;
-use crate::exchange::{EarlyEnd, Payload, Pool};
+use crate::exchange::{EarlyEnd, Pool};
 use crate::lock::lock;
 use crate::{Application, IntoApplication, Limits, Request};
 
@@ -189,7 +189,7 @@ impl Client {
         response.trail = recorder.into_trail(&request);
         self.keep_cookies(&request, &response);
         let begun = begun.to_vec();
-        Stream::new(response, begun, payload.unwrap_or(Payload::None))
+        Stream::new(response, begun, payload.flatten())
     }
 
     /// Sends bytes, which may be several requests or invalid, and returns all bytes that come back until the server waits for
