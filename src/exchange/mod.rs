@@ -513,7 +513,7 @@ impl Exchange {
 
     /// Appends the head of `response`, and its body if that is short. Otherwise the body is moved out of `response` and
     /// returned.
-    pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+    pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Option<Payload> {
         if self.has_live_body() {
             // RFC 9112 §9.3: "the server MUST read the entire request message body or close the
             // connection after sending its response".
@@ -529,54 +529,71 @@ impl Exchange {
             self.begin_subscription(response);
         }
         let plan = encode_head(&mut self.protocol, &self.request, response, date, out);
+        let is_omitted = plan == BodyPlan::Omit;
         self.answered = Some(Answered {
             status: response.status().as_u16(),
-            content: if plan == BodyPlan::Omit || response.body.needs_thread() {
-                0
-            } else {
-                len.unwrap_or(0)
-            },
+            content: if is_omitted { 0 } else { len.unwrap_or(0) },
             has_request: true,
         });
-        if plan == BodyPlan::Omit {
-            if let Some(on_done) = response.body.on_done.take() {
-                on_done.call(Done::Omitted);
-            }
-            return Payload::None;
-        }
         let is_chunked = plan == BodyPlan::Chunked;
-        let mut payload = match std::mem::take(&mut response.body.kind) {
-            Kind::Empty => Payload::None,
+        match response.body.on_done.take() {
+            None if is_omitted => None,
+            None => self.payload(std::mem::take(&mut response.body.kind), is_chunked, out),
+            Some(on_done) if is_omitted => {
+                on_done.call(Done::Omitted);
+                None
+            }
+            Some(on_done) => Payload::tell(
+                self.payload(std::mem::take(&mut response.body.kind), is_chunked, out),
+                on_done,
+            ),
+        }
+    }
+
+    /// Appends a body to `out`, or returns it.
+    #[inline]
+    fn payload(&mut self, kind: Kind, is_chunked: bool, out: &mut Vec<u8>) -> Option<Payload> {
+        // Each kind is moved out of, so that nothing is left to be dropped.
+        match kind {
+            Kind::Empty => None,
             Kind::Static(bytes) => Payload::of_bytes(bytes, out),
             Kind::Bytes(bytes) => Payload::of_bytes(bytes, out),
             Kind::Shared(bytes) => Payload::of_bytes(bytes, out),
             Kind::Owned(bytes) => Payload::of_owned(bytes, out),
-            Kind::File(part) if part.left() == 0 => Payload::None,
-            Kind::File(part) => Payload::File(*part, None),
-            Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
-            Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
-            Kind::Pushed(subscription) => Payload::Pushed(Box::new(Subscribed {
+            Kind::File(part) => (part.left() > 0).then(|| Payload::File(*part, None)),
+            Kind::Reader { reader, len } => Some(self.source(Written::Reader { reader, len }, is_chunked)),
+            Kind::Stream { write, len } => Some(self.source(Written::Stream { write, len }, is_chunked)),
+            Kind::Pushed(subscription) => Some(Payload::Pushed(Box::new(Subscribed {
                 subscription: *subscription,
                 is_chunked,
                 on_done: None,
                 logged: None,
-            })),
-            // It is sent already.
-            Kind::Early(_) => Payload::None,
+            }))),
+            Kind::Early(sent) => {
+                drop(sent);
+                None
+            }
             // A hook has given the response another status.
             #[cfg(feature = "websocket")]
-            Kind::Socket(_) => Payload::None,
-        };
-        if let Some(on_done) = response.body.on_done.take() {
-            payload.tell(on_done);
+            Kind::Socket(opened) => {
+                drop(opened);
+                None
+            }
         }
-        payload
+    }
+
+    fn source(&mut self, content: Written, is_chunked: bool) -> Payload {
+        if let Some(answered) = &mut self.answered {
+            // It is counted while it is sent.
+            answered.content = 0;
+        }
+        Payload::Source(Source::new(content), is_chunked)
     }
 
     /// Appends the head of a response after which the connection belongs to a socket.
     #[cfg(feature = "websocket")]
     #[cold]
-    fn switch(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+    fn switch(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Option<Payload> {
         self.answered = Some(Answered {
             status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
             content: 0,
@@ -584,11 +601,11 @@ impl Exchange {
         });
         let switches = self.protocol.switch(&response.fields, date.value(), out);
         match std::mem::take(&mut response.body.kind) {
-            Kind::Socket(opened) if switches => Payload::Socket(Box::new(Switched {
+            Kind::Socket(opened) if switches => Some(Payload::Socket(Box::new(Switched {
                 opened: *opened,
                 logged: None,
-            })),
-            _ => Payload::None,
+            }))),
+            _ => None,
         }
     }
 
@@ -708,15 +725,12 @@ fn encode_head(
     // body may do so because the method is HEAD.
     let is_unknown = len == Some(0) && is_head(request) && response.body.is_none();
     let body_length = if is_unknown { None } else { len };
-    let head = ResponseHead::new(
-        response.status().as_u16(),
-        &response.fields,
-        body_length.map_or(BodyLength::Unknown, BodyLength::Known),
-    )
-    .date(date.value())
-    .default_content_type(response.body.content_type)
-    .reason(response.own_reason())
-    .version(version);
+    let body_length = body_length.map_or(BodyLength::Unknown, BodyLength::Known);
+    let mut head = ResponseHead::new(response.status().as_u16(), &response.fields, body_length);
+    head.date = date.value();
+    head.default_content_type = response.body.content_type;
+    head.reason = response.own_reason();
+    head.version = version;
     protocol.respond(&head, out)
 }
 

@@ -14,7 +14,6 @@ use crate::socket::Opened;
 use crate::topic::Subscription;
 
 pub(crate) enum Payload {
-    None,
     /// Bytes in memory, from `sent` on.
     Bytes {
         bytes: Box<dyn AsRef<[u8]> + Send>,
@@ -96,23 +95,23 @@ impl Source {
 
 impl Payload {
     /// Appends a short body to `out`, and keeps a long one where it is.
-    pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Payload {
+    pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Option<Payload> {
         if bytes.as_ref().len() <= COPIED {
             out.extend_from_slice(bytes.as_ref());
-            Payload::None
+            None
         } else {
-            Payload::of_long(Box::new(bytes), false)
+            Some(Payload::of_long(Box::new(bytes), false))
         }
     }
 
     /// Does the same for bytes that belong to a value of the program.
-    pub(super) fn of_owned(bytes: Box<dyn AsRef<[u8]> + Send>, out: &mut Vec<u8>) -> Payload {
+    pub(super) fn of_owned(bytes: Box<dyn AsRef<[u8]> + Send>, out: &mut Vec<u8>) -> Option<Payload> {
         let content = (*bytes).as_ref();
         if content.len() <= COPIED {
             out.extend_from_slice(content);
-            Payload::None
+            None
         } else {
-            Payload::of_long(bytes, true)
+            Some(Payload::of_long(bytes, true))
         }
     }
 
@@ -125,24 +124,27 @@ impl Payload {
         }
     }
 
-    /// Has `hook` called when all of it is sent, or nothing more will be.
+    /// Has `hook` called when all of `payload` is sent, or nothing more will be.
     #[cold]
-    pub(super) fn tell(&mut self, hook: Box<OnDone>) {
-        match self {
-            Payload::None => hook.call(Done::Sent),
+    pub(super) fn tell(payload: Option<Payload>, hook: Box<OnDone>) -> Option<Payload> {
+        let Some(mut payload) = payload else {
+            hook.call(Done::Sent);
+            return None;
+        };
+        match &mut payload {
             Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
             Payload::Pushed(pushed) => pushed.on_done = Some(hook),
             Payload::Source(source, _) => source.on_done = Some(hook),
             #[cfg(feature = "websocket")]
             Payload::Socket(_) => hook.call(Done::Sent),
         }
+        Some(payload)
     }
 
     /// Notes what became of it, for what is told so when it is dropped. Returns true if dropping it runs code of the
     /// program.
     pub(crate) fn end(&mut self, outcome: Done) -> bool {
         let (on_done, is_owned) = match self {
-            Payload::None => return false,
             Payload::Bytes { on_done, are_owned, .. } => (on_done, *are_owned),
             Payload::File(_, on_done) => (on_done, false),
             Payload::Source(source, _) => (&mut source.on_done, true),

@@ -413,6 +413,11 @@ impl Body {
         matches!(self.kind, Kind::Empty)
     }
 
+    /// Returns true if dropping it does nothing.
+    pub(super) fn owns_nothing(&self) -> bool {
+        self.on_done.is_none() && matches!(self.kind, Kind::Empty | Kind::Static(_))
+    }
+
     /// Returns true if it was made of text.
     pub(crate) fn is_text(&self) -> bool {
         self.content_type.is_some_and(|kind| kind.bytes() == TEXT.bytes())

@@ -209,6 +209,19 @@ impl Response {
         Response::refusal(StatusCode::PAYLOAD_TOO_LARGE, &reason).with_header("Connection", "close")
     }
 
+    /// Drops what is left of it after it was sent.
+    // Usually there is nothing but headers, and looking for all else, variant by variant, takes 40 instructions.
+    #[inline(always)]
+    pub(crate) fn discard(self) {
+        let Response { fields, body, rare, .. } = self;
+        drop(fields);
+        if rare.is_none() && body.owns_nothing() {
+            std::mem::forget((body, rare));
+        } else {
+            discard_rare(body, rare);
+        }
+    }
+
     /// No hook sees it from now on.
     pub(crate) fn set_seen(&mut self) {
         self.origin = None;
@@ -476,6 +489,11 @@ impl fmt::Debug for Response {
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn discard_rare(body: Body, rare: Option<Box<Rare>>) {
+    drop((body, rare));
 }
 
 #[cfg(test)]

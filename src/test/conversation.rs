@@ -55,7 +55,7 @@ impl<'a> Conversation<'a> {
 
     /// Continues to the next response of the application, and returns what of it is not in `out`. Returns `None` if the
     /// server waits for more, or has refused what came.
-    pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Payload> {
+    pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Option<Payload>> {
         loop {
             match self.exchange.advance_with_room(&self.date, &mut self.out) {
                 Step::Receive => match self.sent.receive(self.exchange.room()) {
@@ -96,7 +96,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn response(&mut self, mut response: Response) -> Payload {
+    fn response(&mut self, mut response: Response) -> Option<Payload> {
         scheduling::rest(self.application.scheduling().as_ref());
         self.exchange.request.early = None;
         self.early = self.expected.take().and_then(|early| {
@@ -105,28 +105,28 @@ impl<'a> Conversation<'a> {
             Some(end)
         });
         if self.early.is_some() {
-            return Payload::None;
+            return None;
         }
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
     /// Gathers the rest of a response. Returns true if the connection goes on.
-    pub(super) fn gather(&mut self, payload: Payload) -> bool {
+    pub(super) fn gather(&mut self, payload: Option<Payload>) -> bool {
         if self.early == Some(EarlyEnd::Broken) {
             return false;
         }
         // A panic cuts the connection, whether it comes from the body or from dropping what was set on the request. In the
         // second case the response is whole.
         let sent = contain(|| match payload {
-            Payload::None => Ok(()),
-            mut whole @ Payload::Bytes { .. } => {
+            None => Ok(()),
+            Some(mut whole @ Payload::Bytes { .. }) => {
                 if let Payload::Bytes { bytes, .. } = &whole {
                     self.out.extend_from_slice((**bytes).as_ref());
                 }
                 whole.end(Done::Sent);
                 Ok(())
             }
-            Payload::File(mut part, on_done) => {
+            Some(Payload::File(mut part, on_done)) => {
                 io::copy(&mut part, &mut self.out)?;
                 if let Some(on_done) = on_done {
                     on_done.call(Done::Sent);
@@ -135,9 +135,9 @@ impl<'a> Conversation<'a> {
             }
             // Whoever wants to talk to it opens it by `Client::socket`.
             #[cfg(feature = "websocket")]
-            Payload::Socket(_) => Ok(()),
+            Some(Payload::Socket(_)) => Ok(()),
             // What is there already: the rest never ends.
-            Payload::Pushed(mut pushed) => {
+            Some(Payload::Pushed(mut pushed)) => {
                 let subscriber = &mut pushed.subscription.subscriber;
                 while let Next::Message(message) = subscriber.next() {
                     self.out
@@ -151,7 +151,7 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(())
             }
-            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
+            Some(Payload::Source(source, chunked)) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
         scheduling::rest(self.application.scheduling().as_ref());
         matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)

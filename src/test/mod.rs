@@ -13,7 +13,9 @@ use std::sync::Mutex;
 use http::Method;
 
 use crate::dispatch::Recorder;
-use crate::exchange::{EarlyEnd, Payload, Pool};
+#[cfg(feature = "websocket")]
+use crate::exchange::Payload;
+use crate::exchange::{EarlyEnd, Pool};
 use crate::lock::lock;
 use crate::{Application, IntoApplication, Limits, Request};
 
@@ -193,7 +195,7 @@ impl Client {
         response.trail = recorder.into_trail(&request);
         self.keep_cookies(&request, &response);
         let begun = begun.to_vec();
-        Stream::new(response, begun, payload.unwrap_or(Payload::None))
+        Stream::new(response, begun, payload.flatten())
     }
 
     /// Opens a WebSocket by this GET request, to which the fields of the handshake are added.
@@ -228,7 +230,7 @@ impl Client {
         let mut conversation = self.converse_by(self.written(&request));
         let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
         let opened = match payload {
-            Some(Payload::Socket(switched)) => Some(switched.opened),
+            Some(Some(Payload::Socket(switched))) => Some(switched.opened),
             Some(payload) => {
                 conversation.gather(payload);
                 None

@@ -56,17 +56,17 @@ impl Asked {
         let (reply, begun) = self.read(&out);
         let mut rest = None;
         let body = match payload {
-            Payload::None => Body::from(begun.to_vec()),
-            Payload::Bytes { bytes, on_done, .. } => {
+            None => Body::from(begun.to_vec()),
+            Some(Payload::Bytes { bytes, on_done, .. }) => {
                 Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
             }
-            Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
-            Payload::Pushed(pushed) => {
+            Some(Payload::File(part, on_done)) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
+            Some(Payload::Pushed(pushed)) => {
                 Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
             #[cfg(feature = "websocket")]
-            Payload::Socket(_) => Body::from(Vec::new()),
-            Payload::Source(source, _) => {
+            Some(Payload::Socket(_)) => Body::from(Vec::new()),
+            Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 let len = source.len();
                 rest = Some((source, writer));

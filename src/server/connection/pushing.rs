@@ -35,7 +35,7 @@ impl Connection {
     /// Makes it one that subscribes, by the payload of its response. Returns false if that is another.
     pub(crate) fn subscribe(&mut self) -> bool {
         let Some(work) = &mut self.work else { return false };
-        let Payload::Pushed(subscribed) = std::mem::replace(&mut work.payload, Payload::None) else {
+        let Some(Payload::Pushed(subscribed)) = work.payload.take() else {
             return false;
         };
         self.pushed = Some(Box::new(Pushed::new(*subscribed)));

@@ -14,7 +14,15 @@ const COLLECTED: usize = 6;
 
 impl EventLoop {
     /// Takes what other threads have left, or the first part of it.
+    #[inline]
     pub(super) fn collect(&mut self, shared: &Shared) {
+        if shared.loops[self.index].inbox.may_have() {
+            self.collect_some(shared);
+        }
+    }
+
+    #[inline(never)]
+    fn collect_some(&mut self, shared: &Shared) {
         let mut returned = 0;
         while returned < COLLECTED {
             let Some(arrival) = shared.loops[self.index].inbox.pop() else {

@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     takes_any_path: bool,
     /// Handlers may respond before they return.
     pub(crate) responds_early: bool,
+    /// Calls need more than their request: a hook sees responses, a route has a deadline, or handlers may respond early.
+    pub(crate) prepares_calls: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -141,18 +143,21 @@ impl Shared {
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
         let scheduling = application.scheduling();
+        let responds_early = application.responds_early();
+        let response_hook = match (operations.sends_ids, application.response_hook()) {
+            (false, hook) => hook,
+            (true, None) => Some(Arc::new(send_id) as ResponseHook),
+            // First, so that the application sees the id.
+            (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
+        };
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
-            responds_early: application.responds_early(),
+            prepares_calls: responds_early || response_hook.is_some() || of_routes.deadline.is_some(),
+            responds_early,
             shortest_deadline: of_routes.deadline,
-            response_hook: match (operations.sends_ids, application.response_hook()) {
-                (false, hook) => hook,
-                (true, None) => Some(Arc::new(send_id)),
-                // First, so that the application sees the id.
-                (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
-            },
+            response_hook,
             pace: WholePace::of(&*application),
             application,
             loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
@@ -593,7 +598,7 @@ mod tests {
         let mut clients = clients(&mut event_loop, &shared, 1);
         let waiting = taken(&mut event_loop, 0);
         assert!(matches!(
-            shared.admission.acquire(waiting, Instant::now(), false),
+            shared.admission.acquire(waiting, Instant::now(), false, true),
             admission::Admitted::Queued
         ));
         drop(event_loop);
