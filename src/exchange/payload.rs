@@ -8,6 +8,8 @@ use hansel_proto::chunk;
 
 use super::COPIED;
 use crate::request::RequestCopy;
+#[cfg(feature = "upgrade")]
+use crate::response::Takeover;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 #[cfg(feature = "websocket")]
 use crate::socket::Opened;
@@ -30,6 +32,9 @@ pub(crate) enum Payload {
     /// A socket, to which the connection belongs once the head is sent.
     #[cfg(feature = "websocket")]
     Socket(Box<Switched>),
+    /// What a thread runs on the connection once the head is sent.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<Takeover>),
 }
 
 /// A socket whose head is made.
@@ -137,6 +142,8 @@ impl Payload {
             Payload::Source(source, _) => source.on_done = Some(hook),
             #[cfg(feature = "websocket")]
             Payload::Socket(_) => hook.call(Done::Sent),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => hook.call(Done::Sent),
         }
         Some(payload)
     }
@@ -152,6 +159,8 @@ impl Payload {
             Payload::Pushed(pushed) => (&mut pushed.on_done, true),
             #[cfg(feature = "websocket")]
             Payload::Socket(_) => return true,
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => return true,
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);

@@ -51,6 +51,9 @@ pub(crate) enum Kind {
     /// A socket, to which the connection belongs from now on.
     #[cfg(feature = "websocket")]
     Socket(Box<Opened>),
+    /// What runs on the connection from now on.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<super::upgraded::Takeover>),
 }
 
 /// A body that is written by itself, while its head says this.
@@ -460,7 +463,12 @@ impl Body {
 
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
-        matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
+        match self.kind {
+            Kind::Reader { .. } | Kind::Stream { .. } => true,
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn text(kind: Kind) -> Body {
@@ -502,6 +510,8 @@ impl Kind {
             Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) | Kind::Early(_) => None,
             #[cfg(feature = "websocket")]
             Kind::Socket(_) => Some(&[]),
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => Some(&[]),
         }
     }
 }
@@ -554,6 +564,8 @@ impl fmt::Debug for Body {
             Kind::Pushed(_) => "subscription",
             #[cfg(feature = "websocket")]
             Kind::Socket(_) => "socket",
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => "another protocol",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

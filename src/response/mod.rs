@@ -16,6 +16,8 @@ mod pushed;
 mod rare;
 mod redirect;
 mod sink;
+#[cfg(feature = "upgrade")]
+mod upgraded;
 mod writer;
 
 use std::fmt;
@@ -42,6 +44,10 @@ pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
 pub(crate) use sink::{Sink, copy};
+#[cfg(feature = "upgrade")]
+pub use upgraded::Upgraded;
+#[cfg(feature = "upgrade")]
+pub(crate) use upgraded::{Duplex, Takeover};
 pub(crate) use writer::Answer;
 pub use writer::ResponseWriter;
 
@@ -414,12 +420,15 @@ impl Response {
     }
 
     /// Returns true if the connection belongs to another protocol after it.
-    fn switches(&self) -> bool {
-        #[cfg(feature = "websocket")]
-        if let body::Kind::Socket(_) = self.body.kind {
-            return self.status == StatusCode::SWITCHING_PROTOCOLS;
+    #[inline]
+    pub(crate) fn switches(&self) -> bool {
+        match self.body.kind {
+            #[cfg(feature = "websocket")]
+            body::Kind::Socket(_) => self.status == StatusCode::SWITCHING_PROTOCOLS,
+            #[cfg(feature = "upgrade")]
+            body::Kind::Takeover(_) => matches!(self.status.as_u16(), 101 | 200..300),
+            _ => false,
         }
-        false
     }
 
     /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.

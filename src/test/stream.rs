@@ -52,6 +52,8 @@ impl Stream {
             Some(Payload::Pushed(pushed)) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
             #[cfg(feature = "websocket")]
             Some(Payload::Socket(_)) => Rest::None,
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Rest::None,
             Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))

@@ -45,10 +45,10 @@ impl Asked {
         response: &mut Response,
         (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
-        #[cfg(feature = "websocket")]
-        if response.body.opened().is_some() {
+        #[cfg(any(feature = "websocket", feature = "upgrade"))]
+        if response.switches() {
             // The connection belongs to the other server.
-            let reason = "sockets are opened by hansel's own server only";
+            let reason = "here connections belong to another server, and can't switch to another protocol";
             *response = Response::refusal(StatusCode::NOT_IMPLEMENTED, &reason);
         }
         let mut out = Vec::new();
@@ -66,6 +66,8 @@ impl Asked {
             }
             #[cfg(feature = "websocket")]
             Some(Payload::Socket(_)) => Body::from(Vec::new()),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Body::from(Vec::new()),
             Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 let len = source.len();

@@ -250,6 +250,8 @@ impl Work {
             }
             #[cfg(feature = "websocket")]
             Some(Payload::Socket(..)) => return Ok(Piece::End),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(..)) => return Ok(Piece::End),
         };
         let begin = self.out.len();
         let room = FILE_PIECE.saturating_sub(begin);

@@ -21,6 +21,8 @@ use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
 use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
+#[cfg(feature = "upgrade")]
+use crate::server::threads::takeover;
 use crate::{IntoResponse, Request, Response};
 
 /// The number of bytes of responses that are gathered before they are sent. With one more response they fit into 64
@@ -462,6 +464,8 @@ impl Runner {
         self.shared.rest();
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(takeover) => takeover::run(*takeover, work, transport, &self.shared),
             payload => {
                 work.payload = Some(payload);
                 // The first piece of a file is read here, where a handler may wait as well. It is sent with the head,
