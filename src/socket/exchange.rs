@@ -463,6 +463,11 @@ impl SocketExchange {
             .map(|_| self.times.used)
     }
 
+    /// Lets the next message be handled at once, whatever the rate is.
+    pub(crate) fn forget_rate(&mut self) {
+        self.times.used = self.times.heard;
+    }
+
     /// Notes that a message has used its part of the rate. What was not used for up to a second may be used at once.
     fn use_rate(&mut self, now: Instant) {
         if let Some(rate) = self.settings.rate {

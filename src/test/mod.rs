@@ -4,6 +4,8 @@ mod conversation;
 mod cookie_date;
 mod jar;
 mod response;
+#[cfg(feature = "websocket")]
+mod socket;
 mod stream;
 
 use std::sync::Mutex;
@@ -19,6 +21,8 @@ use conversation::Conversation;
 use jar::Jar;
 
 pub use response::Response;
+#[cfg(feature = "websocket")]
+pub use socket::Socket;
 pub use stream::Stream;
 
 /// A client of an application in the same process.
@@ -190,6 +194,57 @@ impl Client {
         self.keep_cookies(&request, &response);
         let begun = begun.to_vec();
         Stream::new(response, begun, payload.unwrap_or(Payload::None))
+    }
+
+    /// Opens a WebSocket by this GET request, to which the fields of the handshake are added.
+    ///
+    /// Requires the feature `websocket`.
+    ///
+    /// ```
+    /// use hansel::websocket::{CloseCode, Message, Opening, Socket, WebSocket};
+    /// use hansel::{Request, Routes, test::Client};
+    ///
+    /// fn echo(socket: WebSocket) -> Opening {
+    ///     socket.open(()).on_message(|socket: &Socket, message: Message<'_>| socket.send(message))
+    /// }
+    ///
+    /// let client = Client::new(Routes::new().get("/echo", echo));
+    /// let mut socket = client.socket(Request::get("/echo")).expect("it opens");
+    /// socket.send("hello");
+    /// assert_eq!(socket.receive(), Some(Message::Text("hello")));
+    /// assert_eq!(socket.close(CloseCode::NORMAL), Some(CloseCode::NORMAL));
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the response if it opens no socket.
+    #[cfg(feature = "websocket")]
+    pub fn socket(&self, request: Request) -> Result<Socket, Box<Response>> {
+        let recorder = Recorder::default();
+        let request = request
+            .with_header("Connection", "Upgrade")
+            .with_header("Upgrade", "websocket")
+            .with_header("Sec-WebSocket-Version", "13")
+            .with_header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let mut conversation = self.converse_by(self.written(&request));
+        let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
+        let opened = match payload {
+            Some(Payload::Socket(switched)) => Some(switched.opened),
+            Some(payload) => {
+                conversation.gather(payload);
+                None
+            }
+            None => None,
+        };
+        let mut response = match &opened {
+            Some(_) => Response::begin(&conversation.out).0,
+            None => Response::read(&conversation.out, false),
+        };
+        response.trail = recorder.into_trail(&request);
+        self.keep_cookies(&request, &response);
+        match opened {
+            Some(opened) => Ok(Socket::new(response, opened)),
+            None => Err(Box::new(response)),
+        }
     }
 
     /// Sends bytes, which may be several requests or invalid, and returns all bytes that come back until the server waits for

@@ -62,7 +62,7 @@ impl EventLoop {
             return self.close(connection, shared);
         }
         if let Some(socket) = &connection.socket {
-            socket.exchange.line.wake_by(Box::new(Caller {
+            socket.exchange.line.wake_by(Arc::new(Caller {
                 link: Arc::clone(&shared.loops[self.index]),
                 key: connection.key,
             }));

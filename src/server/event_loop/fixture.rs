@@ -21,7 +21,7 @@ use crate::{Application, IntoApplication, Limits};
 /// The time by which each client has been idle longer than the next one.
 const APART: Duration = Duration::from_millis(100);
 
-pub(super) fn event_loop() -> EventLoop {
+pub(crate) fn event_loop() -> EventLoop {
     EventLoop::new(0, Vec::new(), 0, false).unwrap().0
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn shared() -> Arc<Shared> {
 }
 
 /// Returns the shared state of that many loops.
-pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
+pub(crate) fn shared_by(loops: usize) -> Arc<Shared> {
     shared_with(loops, Limits::default())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
 }
 
 /// The same, with another application.
-pub(super) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
+pub(crate) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
     let allowance = Allowance {
         connections: 9,
         turned_away: 1,
@@ -79,12 +79,12 @@ pub(super) fn shared_serving(application: impl Application, loops: usize, limits
 }
 
 /// Takes the connection at `key` out of its slot, to change it.
-pub(super) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
+pub(crate) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
     event_loop.slots.take(key).unwrap()
 }
 
 /// Returns clients of a loop by their keys, each idle a little longer than the next.
-pub(super) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
+pub(crate) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
     let mut connect = || {
         event_loop.now += APART;
         let (client, accepted) = connected();
