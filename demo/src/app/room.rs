@@ -24,7 +24,7 @@ pub(super) fn room() -> Hooks {
 }
 
 fn enter(socket: WebSocket, room: State<Arc<Room>>) -> Opening<Arc<Room>> {
-    let small = SocketSettings::new().message(200).rate(20);
+    let small = SocketSettings::new().message(200).rate(1000);
     socket
         .settings(small)
         .open(Arc::clone(&room))
@@ -55,5 +55,32 @@ impl Room {
         change(&mut guests);
         let names: Vec<&str> = guests.values().copied().collect();
         self.all.send(format!("Here: {}", names.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::app;
+    use hansel::Request;
+    use hansel::test::Client;
+    use hansel::websocket::{CloseCode, Message};
+
+    #[test]
+    fn what_is_sent_comes_back_and_all_are_told_who_is_there() {
+        let client = Client::new(app());
+        let enter = || client.socket(Request::get("/room")).unwrap();
+        let mut first = enter();
+        assert_eq!(first.receive(), Some(Message::Text("Here: Hansel")));
+        let mut second = enter();
+        for socket in [&mut first, &mut second] {
+            assert_eq!(socket.receive(), Some(Message::Text("Here: Hansel, Gretel")));
+        }
+        second.send("nibble");
+        assert_eq!(second.receive(), Some(Message::Text("nibble")));
+        second.close(CloseCode::NORMAL);
+        assert_eq!(first.receive(), Some(Message::Text("Here: Hansel")));
+        first.send("x".repeat(201));
+        assert_eq!(first.receive(), None);
+        assert_eq!(first.close_code(), Some(CloseCode::TOO_BIG));
     }
 }
