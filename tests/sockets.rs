@@ -83,3 +83,17 @@ fn a_trail_and_the_map_tell_that_a_function_opens_a_socket() {
     let trail = socket.response().trail().unwrap().to_string();
     assert!(trail.contains("echo opens a socket"), "{trail}");
 }
+
+/// Hooks see the response, and may add headers to it.
+#[test]
+fn a_socket_opens_in_development_mode_and_behind_hooks_for_responses() {
+    let app = hansel::App::new(Routes::new().get("/", echo))
+        .development(true)
+        .respond(|_, response| response.set_header("X-Seen", "yes"));
+    let client = Client::new(app);
+    let mut socket = client.socket(Request::get("/")).unwrap();
+    assert_eq!(socket.response().status(), 101);
+    assert_eq!(socket.response().header("X-Seen"), Some("yes"));
+    socket.send("one");
+    assert_eq!(socket.receive(), Some(Message::Text("one")));
+}

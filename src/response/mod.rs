@@ -439,7 +439,7 @@ impl Response {
             Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
             Some(Fault::Unsendable { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
-            _ if self.status.is_informational() => {
+            _ if self.status.is_informational() && !self.switches() => {
                 let status = status_text(self.status);
                 let text = format!("status {status} is interim; a handler's status must be final, 200 to 999");
                 (self.give_up(), text)
