@@ -557,8 +557,8 @@ impl Exchange {
             Kind::File(part) => (part.left() > 0).then(|| Payload::File(*part, None)),
             Kind::Reader { reader, len } => Some(self.source(Written::Reader { reader, len }, is_chunked)),
             Kind::Stream { write, len } => Some(self.source(Written::Stream { write, len }, is_chunked)),
-            Kind::Pushed(subscription) => Some(Payload::Pushed(Box::new(Subscribed {
-                subscription: *subscription,
+            Kind::Pushed(push) => Some(Payload::Pushed(Box::new(Subscribed {
+                push,
                 is_chunked,
                 on_done: None,
                 logged: None,
@@ -581,8 +581,8 @@ impl Exchange {
     /// Finds out where a subscription begins, if the response is one.
     #[cold]
     fn begin_subscription(&mut self, response: &mut Response) {
-        if let Some(subscription) = response.subscription() {
-            subscription.subscriber.begin(self.request.header("Last-Event-ID"));
+        if let Some(push) = response.push() {
+            push.begin(self.request.header("Last-Event-ID"));
             // It has no other end than that of the connection.
             self.protocol.close_after_response();
         }

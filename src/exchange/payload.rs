@@ -9,7 +9,7 @@ use hansel_proto::chunk;
 use super::COPIED;
 use crate::request::RequestCopy;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 pub(crate) enum Payload {
     /// Bytes in memory, from `sent` on.
@@ -29,7 +29,7 @@ pub(crate) enum Payload {
 
 /// A subscription whose head is made.
 pub(crate) struct Subscribed {
-    pub(crate) subscription: Subscription,
+    pub(crate) push: Box<dyn Push>,
     pub(crate) is_chunked: bool,
     pub(crate) on_done: Option<Box<OnDone>>,
     /// Its line in the access log, which is written when it ends, if somebody wants to know.

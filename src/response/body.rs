@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hansel_proto::FieldValue;
 
 use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     /// A body that a handler writes while it runs.
     Early(Box<EarlyBody>),
     /// The messages of a topic.
-    Pushed(Box<Subscription>),
+    Pushed(Box<dyn Push>),
 }
 
 /// A body that is written by itself, while its head says this.

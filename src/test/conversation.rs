@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::date::Date;
 use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
@@ -10,7 +11,7 @@ use crate::panics::contain;
 use crate::request::BodyError;
 use crate::response::{Begin, Sink, early_by};
 use crate::scheduling;
-use crate::topic::Next;
+use crate::topic::Piece;
 use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
 
 /// A conversation with an application, with everything that the client ever sends.
@@ -135,10 +136,11 @@ impl<'a> Conversation<'a> {
             }
             // What is there already: the rest never ends.
             Some(Payload::Pushed(mut pushed)) => {
-                let subscriber = &mut pushed.subscription.subscriber;
-                while let Next::Message(message) = subscriber.next() {
-                    self.out
-                        .extend_from_slice(message.bytes(subscriber.form, pushed.is_chunked));
+                let now = Instant::now();
+                while let Piece::Bytes(piece) = pushed.push.piece(pushed.is_chunked, now) {
+                    let len = piece.len();
+                    self.out.extend_from_slice(piece);
+                    pushed.push.sent(len, pushed.is_chunked, now);
                 }
                 if pushed.is_chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
+use super::push::{Begun, Place};
 use super::{Form, Subscriber, Topic};
 
 /// The response to a client that subscribes to a [`Topic`]: see [`Topic::subscribe`].
@@ -14,7 +15,11 @@ use super::{Form, Subscriber, Topic};
 pub struct Subscription {
     pub(crate) subscriber: Subscriber,
     /// The count of subscribers where it is served.
-    pub(crate) counted: Option<Box<dyn Send>>,
+    pub(super) counted: Option<Box<dyn Send>>,
+    /// The rest of a message that was not sent whole: the client takes nothing else before.
+    pub(super) begun: Option<Begun>,
+    /// Its place in the list of a loop, while it is in one.
+    pub(super) place: Option<Place>,
 }
 
 impl Subscription {
@@ -22,6 +27,8 @@ impl Subscription {
         Subscription {
             subscriber: topic.join(form),
             counted: None,
+            begun: None,
+            place: None,
         }
     }
 

@@ -23,7 +23,7 @@ impl EventLoop {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining;
             self.drain(shared);
-            self.subscribers.end_all();
+            self.end_subscriptions();
         }
         if phase == Phase::Stopping && self.phase != Phase::Stopping {
             self.phase = Phase::Stopping;

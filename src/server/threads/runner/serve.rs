@@ -278,14 +278,11 @@ impl Runner {
             .work
             .as_ref()
             .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
-        let Some(subscription) = response.subscription().filter(|_| !is_head) else {
+        let Some(push) = response.push().filter(|_| !is_head) else {
             return;
         };
         match self.shared.share.take(self.shared.told_apart(connection.peer)) {
-            Some(part) => {
-                subscription.counted = Some(Box::new(part));
-                self.shared.topics.add(subscription.subscriber.topic());
-            }
+            Some(part) => push.count(Box::new(part), &self.shared.topics),
             None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
         }
     }
