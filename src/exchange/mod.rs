@@ -27,9 +27,7 @@ use crate::response::body::{Kind, TEXT};
 use crate::response::{Done, Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
 
-#[cfg(feature = "tower")]
-pub(crate) use early::Beginning;
-pub(crate) use early::{EarlyEnd, EarlyResponse};
+pub(crate) use early::{Begin, Beginning, EarlyEnd, EarlyResponse, early_by};
 pub(crate) use live::{Coming, LiveInput};
 pub(crate) use payload::{Logged, Payload, Source, Subscribed, Written, pour};
 pub(crate) use pool::Pool;

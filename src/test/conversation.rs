@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::date::Date;
-use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::exchange::{
+    Begin, Beginning, EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, early_by, pour,
+};
 use crate::lock::lock;
 use crate::panics::contain;
 use crate::request::BodyError;
-use crate::response::{Begin, Sink, early_by};
+use crate::response::Sink;
 use crate::scheduling;
 use crate::topic::Piece;
-use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
+use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -179,20 +181,18 @@ impl Incoming for Sent {
 
 /// A response that its handler begins. It is gathered until the handler has returned.
 struct InMemory {
-    response: Arc<EarlyResponse>,
+    response: EarlyResponse,
     out: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Begin for InMemory {
-    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
-        self.response.begin(request, response, len, false, |beginning| {
-            lock(&self.out).extend_from_slice(&beginning.head);
-            Ok(Box::new(Gathered(Arc::clone(&self.out))))
-        })
+    fn response(&self) -> &EarlyResponse {
+        &self.response
     }
 
-    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
-        self.response.before(send)
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>> {
+        lock(&self.out).extend_from_slice(&beginning.head);
+        Ok(Box::new(Gathered(Arc::clone(&self.out))))
     }
 }
 

@@ -48,20 +48,6 @@ struct Listener {
     furthest: AtomicU64,
 }
 
-impl Subscribers {
-    /// Adds the connection at `key`. Returns its place in the list of the topic.
-    ///
-    /// It may look at the topic for the first time after that: what is sent from now on wakes the loop.
-    pub(super) fn join(&mut self, topic: &Topic, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>) -> Place {
-        let number = topic.number();
-        let list = self
-            .lists
-            .entry(number)
-            .or_insert_with(|| List::new(topic, nudge(number)));
-        list.add(key, false)
-    }
-}
-
 impl Audience for Subscribers {
     fn has_work(&self) -> bool {
         !self.walks.is_empty() || (self.are_ending && !self.lists.is_empty())
@@ -75,8 +61,13 @@ impl Audience for Subscribers {
         self.are_ending
     }
 
-    fn subscribers(&mut self) -> &mut Subscribers {
-        self
+    fn join(&mut self, topic: &Topic, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>) -> Place {
+        let number = topic.number();
+        let list = self
+            .lists
+            .entry(number)
+            .or_insert_with(|| List::new(topic, nudge(number)));
+        list.add(key, false)
     }
 
     fn any(&self) -> Option<usize> {
@@ -94,7 +85,7 @@ impl Audience for Subscribers {
     }
 
     fn note(&mut self, key: usize, push: &mut dyn Push, is_slow: bool) -> Option<usize> {
-        let topic = push.topic();
+        let topic = push.topic().number();
         let (list, place) = (self.lists.get_mut(&topic)?, (*push.place())?);
         if is_slow {
             let position = push.position();

@@ -25,7 +25,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lock::lock;
 
-use audience::Subscribers;
 pub use event::{Event, InvalidEvent};
 pub(crate) use feed::Feed;
 pub(crate) use known::Topics;
@@ -234,7 +233,7 @@ impl Topic {
     }
 
     /// Returns a number that tells it apart from all others.
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.0.number
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Feed, Form, HEARTBEAT, Message, Next, Subscribers, Subscription, Topics};
+use super::{Feed, Topic, Topics};
 
 /// A subscription, as whoever sends it sees it.
 pub(crate) trait Push: Send {
@@ -16,8 +16,7 @@ pub(crate) trait Push: Send {
     /// Keeps this as long as it lives, and has `topics` know its topic.
     fn count(&mut self, counted: Box<dyn Send>, topics: &Topics);
 
-    /// Returns the number of its topic.
-    fn topic(&self) -> u64;
+    fn topic(&self) -> &Topic;
 
     /// Returns what is to be sent next, or the rest of it, as a chunk if `is_chunked`.
     fn piece(&mut self, is_chunked: bool, now: Instant) -> Piece<'_>;
@@ -39,9 +38,6 @@ pub(crate) trait Push: Send {
 
     /// Returns the list of a loop that has none yet.
     fn audience(&self) -> Box<dyn Audience>;
-
-    /// Adds it to the list of its topic. Sending wakes the loop by what `nudge` returns for the topic's number.
-    fn join(&mut self, audience: &mut dyn Audience, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>);
 
     /// Its place in the list, while it is in one.
     fn place(&mut self) -> &mut Option<Place>;
@@ -66,8 +62,10 @@ pub(crate) trait Audience: Send {
     /// Returns one of them, if there is any.
     fn any(&self) -> Option<usize>;
 
-    /// Returns this as what it is.
-    fn subscribers(&mut self) -> &mut Subscribers;
+    /// Adds the connection at `key`. Returns its place in the list of the topic, of which `nudge` tells the loop.
+    ///
+    /// It may look at the topic for the first time after that: what is sent from now on wakes the loop.
+    fn join(&mut self, topic: &Topic, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>) -> Place;
 
     /// Removes the connection at this place. Returns the key of the one that is there now.
     fn leave(&mut self, topic: u64, place: Place) -> Option<usize>;
@@ -108,134 +106,4 @@ pub(crate) struct Place {
     /// True among those whose clients do not take what is sent.
     pub(crate) is_slow: bool,
     pub(super) index: usize,
-}
-
-/// Bytes that were not sent whole, and how many of them were.
-pub(super) struct Begun {
-    content: Content,
-    sent: usize,
-}
-
-enum Content {
-    Message(Arc<Message>),
-    Heartbeat,
-}
-
-impl Content {
-    fn bytes(&self, form: Form, is_chunked: bool) -> &[u8] {
-        match self {
-            Content::Message(message) => message.bytes(form, is_chunked),
-            Content::Heartbeat if is_chunked => b"3\r\n:\n\n\r\n",
-            Content::Heartbeat => HEARTBEAT,
-        }
-    }
-}
-
-impl Begun {
-    fn rest(&self, form: Form, is_chunked: bool) -> &[u8] {
-        self.content.bytes(form, is_chunked).get(self.sent..).unwrap_or(&[])
-    }
-}
-
-impl Push for Subscription {
-    fn begin(&mut self, last_id: Option<&str>) {
-        self.subscriber.begin(last_id);
-    }
-
-    fn count(&mut self, counted: Box<dyn Send>, topics: &Topics) {
-        self.counted = Some(counted);
-        topics.add(self.subscriber.topic());
-    }
-
-    fn topic(&self) -> u64 {
-        self.subscriber.topic().number()
-    }
-
-    fn piece(&mut self, is_chunked: bool, now: Instant) -> Piece<'_> {
-        let form = self.subscriber.form;
-        while self
-            .begun
-            .as_ref()
-            .is_none_or(|begun| begun.rest(form, is_chunked).is_empty())
-        {
-            let content = match self.subscriber.next() {
-                Next::Message(message) => Content::Message(message),
-                Next::Nothing if !self.subscriber.is_over(now) => return Piece::Nothing,
-                Next::Nothing | Next::Close => return Piece::Over,
-            };
-            self.begun = Some(Begun { content, sent: 0 });
-        }
-        match &self.begun {
-            Some(begun) => Piece::Bytes(begun.rest(form, is_chunked)),
-            None => Piece::Nothing,
-        }
-    }
-
-    fn sent(&mut self, bytes: usize, is_chunked: bool, now: Instant) -> u64 {
-        let form = self.subscriber.form;
-        self.subscriber.note_sent(now);
-        let Some(begun) = &mut self.begun else { return 0 };
-        begun.sent += bytes;
-        if !begun.rest(form, is_chunked).is_empty() {
-            return 0;
-        }
-        let content = begun.content.bytes(form, false).len() as u64;
-        self.begun = None;
-        content
-    }
-
-    fn holds_on(&mut self) -> bool {
-        self.subscriber.holds_on()
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        self.subscriber.next_due()
-    }
-
-    fn beat(&mut self, now: Instant) {
-        if self.subscriber.wants_heartbeat(now) && self.begun.is_none() {
-            self.begun = Some(Begun {
-                content: Content::Heartbeat,
-                sent: 0,
-            });
-        }
-    }
-
-    fn end(&mut self, retry: Option<Duration>, is_chunked: bool, out: &mut Vec<u8>) {
-        let form = self.subscriber.form;
-        if let Some(begun) = &self.begun {
-            out.extend_from_slice(begun.rest(form, is_chunked));
-        }
-        let Some(retry) = retry.filter(|_| form == Form::EventStream) else {
-            return;
-        };
-        let line = format!("retry: {}\n\n", retry.as_millis());
-        if is_chunked {
-            // RFC 9112 §7.1: `chunk = chunk-size CRLF chunk-data CRLF`.
-            out.extend_from_slice(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes());
-        } else {
-            out.extend_from_slice(line.as_bytes());
-        }
-    }
-
-    fn audience(&self) -> Box<dyn Audience> {
-        Box::new(Subscribers::default())
-    }
-
-    fn join(&mut self, audience: &mut dyn Audience, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>) {
-        let place = audience.subscribers().join(self.subscriber.topic(), key, nudge);
-        self.place = Some(place);
-    }
-
-    fn place(&mut self) -> &mut Option<Place> {
-        &mut self.place
-    }
-
-    fn position(&self) -> u64 {
-        self.subscriber.position()
-    }
-
-    fn into_feed(self: Box<Self>) -> Feed {
-        Feed::new(self.subscriber)
-    }
 }

@@ -57,9 +57,8 @@ impl EventLoop {
                 audience.end_all();
             }
             let link = &shared.loops[self.index];
-            pushed
-                .push
-                .join(&mut **audience, connection.key, &|topic| nudge(link, topic));
+            let place = audience.join(pushed.push.topic(), connection.key, &|topic| nudge(link, topic));
+            *pushed.push.place() = Some(place);
         }
         self.go_on_pushing(connection, shared);
     }
@@ -189,7 +188,7 @@ impl EventLoop {
         let Some(place) = pushed.push.place().take() else {
             return;
         };
-        let moved = audience.leave(pushed.push.topic(), place);
+        let moved = audience.leave(pushed.push.topic().number(), place);
         self.note_place(moved, place);
     }
 }

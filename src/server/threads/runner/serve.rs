@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::Runner;
-use crate::exchange::{EarlyEnd, Payload, Step};
+use crate::exchange::{Begin, EarlyEnd, Payload, Step, early_by};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
 use crate::request::{Allowed, HandlerTime};
-use crate::response::{Begin, Origin, early_by};
+use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
