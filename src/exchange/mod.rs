@@ -27,9 +27,7 @@ use crate::response::body::{Kind, TEXT};
 use crate::response::{Done, Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
 
-#[cfg(feature = "tower")]
-pub(crate) use early::Beginning;
-pub(crate) use early::{EarlyEnd, EarlyResponse};
+pub(crate) use early::{Begin, Beginning, EarlyEnd, EarlyResponse, early_by};
 pub(crate) use live::{Coming, LiveInput};
 #[cfg(feature = "websocket")]
 pub(crate) use payload::Switched;
@@ -565,8 +563,8 @@ impl Exchange {
             Kind::File(part) => (part.left() > 0).then(|| Payload::File(*part, None)),
             Kind::Reader { reader, len } => Some(self.source(Written::Reader { reader, len }, is_chunked)),
             Kind::Stream { write, len } => Some(self.source(Written::Stream { write, len }, is_chunked)),
-            Kind::Pushed(subscription) => Some(Payload::Pushed(Box::new(Subscribed {
-                subscription: *subscription,
+            Kind::Pushed(push) => Some(Payload::Pushed(Box::new(Subscribed {
+                push,
                 is_chunked,
                 on_done: None,
                 logged: None,
@@ -685,8 +683,8 @@ impl Exchange {
     /// Finds out where a subscription begins, if the response is one.
     #[cold]
     fn begin_subscription(&mut self, response: &mut Response) {
-        if let Some(subscription) = response.subscription() {
-            subscription.subscriber.begin(self.request.header("Last-Event-ID"));
+        if let Some(push) = response.push() {
+            push.begin(self.request.header("Last-Event-ID"));
             // It has no other end than that of the connection.
             self.protocol.close_after_response();
         }

@@ -13,7 +13,7 @@ use crate::response::Takeover;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 #[cfg(feature = "websocket")]
 use crate::socket::Opened;
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 pub(crate) enum Payload {
     /// Bytes in memory, from `sent` on.
@@ -47,7 +47,7 @@ pub(crate) struct Switched {
 
 /// A subscription whose head is made.
 pub(crate) struct Subscribed {
-    pub(crate) subscription: Subscription,
+    pub(crate) push: Box<dyn Push>,
     pub(crate) is_chunked: bool,
     pub(crate) on_done: Option<Box<OnDone>>,
     /// Its line in the access log, which is written when it ends, if somebody wants to know.

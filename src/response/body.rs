@@ -11,7 +11,7 @@ use hansel_proto::FieldValue;
 use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
 #[cfg(feature = "websocket")]
 use crate::socket::Opened;
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     /// A body that a handler writes while it runs.
     Early(Box<EarlyBody>),
     /// The messages of a topic.
-    Pushed(Box<Subscription>),
+    Pushed(Box<dyn Push>),
     /// A socket, to which the connection belongs from now on.
     #[cfg(feature = "websocket")]
     Socket(Box<Opened>),

@@ -287,7 +287,11 @@ impl SocketExchange {
 
     fn begin_closing(&mut self, closed: Closed, now: Instant) {
         if self.stage == Stage::Open {
-            self.stage = if self.has_client_closed { Stage::Over } else { Stage::Closing };
+            self.stage = if self.has_client_closed {
+                Stage::Over
+            } else {
+                Stage::Closing
+            };
             self.times.closing = now;
             self.gathered = Vec::new();
         }

@@ -108,10 +108,8 @@ impl Members<'_> {
     }
 
     fn place_of(&self, topic: &Topic) -> Option<usize> {
-        let number = topic.inner().number;
-        self.all
-            .iter()
-            .position(|member| member.topic().inner().number == number)
+        let number = topic.number();
+        self.all.iter().position(|member| member.topic().number() == number)
     }
 }
 

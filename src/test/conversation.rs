@@ -2,16 +2,19 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::date::Date;
-use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::exchange::{
+    Begin, Beginning, EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, early_by, pour,
+};
 use crate::lock::lock;
 use crate::panics::contain;
 use crate::request::BodyError;
-use crate::response::{Begin, Sink, early_by};
+use crate::response::Sink;
 use crate::scheduling;
-use crate::topic::Next;
-use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
+use crate::topic::Piece;
+use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -140,10 +143,11 @@ impl<'a> Conversation<'a> {
             Some(Payload::Takeover(_)) => Ok(()),
             // What is there already: the rest never ends.
             Some(Payload::Pushed(mut pushed)) => {
-                let subscriber = &mut pushed.subscription.subscriber;
-                while let Next::Message(message) = subscriber.next() {
-                    self.out
-                        .extend_from_slice(message.bytes(subscriber.form, pushed.is_chunked));
+                let now = Instant::now();
+                while let Piece::Bytes(piece) = pushed.push.piece(pushed.is_chunked, now) {
+                    let len = piece.len();
+                    self.out.extend_from_slice(piece);
+                    pushed.push.sent(len, pushed.is_chunked, now);
                 }
                 if pushed.is_chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");
@@ -182,20 +186,18 @@ impl Incoming for Sent {
 
 /// A response that its handler begins. It is gathered until the handler has returned.
 struct InMemory {
-    response: Arc<EarlyResponse>,
+    response: EarlyResponse,
     out: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Begin for InMemory {
-    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
-        self.response.begin(request, response, len, false, |beginning| {
-            lock(&self.out).extend_from_slice(&beginning.head);
-            Ok(Box::new(Gathered(Arc::clone(&self.out))))
-        })
+    fn response(&self) -> &EarlyResponse {
+        &self.response
     }
 
-    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
-        self.response.before(send)
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>> {
+        lock(&self.out).extend_from_slice(&beginning.head);
+        Ok(Box::new(Gathered(Arc::clone(&self.out))))
     }
 }
 

@@ -49,7 +49,7 @@ impl Stream {
                 Rest::None
             }
             Some(Payload::File(part, on_done)) => Rest::File(part, on_done),
-            Some(Payload::Pushed(pushed)) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
+            Some(Payload::Pushed(pushed)) => Rest::Pushed(pushed.push.into_feed(), pushed.on_done),
             #[cfg(feature = "websocket")]
             Some(Payload::Socket(_)) => Rest::None,
             #[cfg(feature = "upgrade")]

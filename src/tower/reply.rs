@@ -13,7 +13,6 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
 use crate::response::Origin;
-use crate::topic::Feed;
 use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
@@ -62,7 +61,7 @@ impl Asked {
             }
             Some(Payload::File(part, on_done)) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
             Some(Payload::Pushed(pushed)) => {
-                Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
+                Body::pushed(pushed.push.into_feed(), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
             #[cfg(feature = "websocket")]
             Some(Payload::Socket(_)) => Body::from(Vec::new()),

@@ -38,7 +38,7 @@ impl EventLoop {
                     self.take_back_read(connection);
                 }
                 Arrival::ReadingPlace => self.begin_next_read(shared),
-                Arrival::Pushed(topic) => self.subscribers.begin_walk(topic),
+                Arrival::Pushed(topic) => self.begin_to_push(topic),
                 #[cfg(feature = "websocket")]
                 Arrival::OfSocket(key) => self.send_of_socket(key, shared),
                 Arrival::Recovered(key) => self.recover(key),

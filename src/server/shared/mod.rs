@@ -15,7 +15,6 @@ pub(crate) mod share;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
-pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -40,6 +39,7 @@ use crate::server::limits::Limits;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::{Peers, Visitor};
 use crate::server::net::room::{Capacity, Room};
+use crate::topic::Topics;
 use crate::{Application, IntoResponse, Request, Response};
 
 use admission::Admission;
@@ -54,7 +54,6 @@ use runs::Runs;
 use share::Share;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
-use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 

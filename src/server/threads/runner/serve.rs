@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::Runner;
-use crate::exchange::{EarlyEnd, Payload, Step};
+use crate::exchange::{Begin, EarlyEnd, Payload, Step, early_by};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
 use crate::request::{Allowed, HandlerTime};
-use crate::response::{Begin, Origin, early_by};
+use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
@@ -288,14 +288,11 @@ impl Runner {
             .work
             .as_ref()
             .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
-        let Some(subscription) = response.subscription().filter(|_| !is_head) else {
+        let Some(push) = response.push().filter(|_| !is_head) else {
             return;
         };
         match self.shared.share.take(self.shared.told_apart(connection.peer)) {
-            Some(part) => {
-                subscription.counted = Some(Box::new(part));
-                self.shared.topics.add(subscription.subscriber.topic());
-            }
+            Some(part) => push.count(Box::new(part), &self.shared.topics),
             None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
         }
     }

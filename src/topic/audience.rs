@@ -4,22 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::server::connection::pushed::{Place, Pushed};
-use crate::server::shared::loop_link::{Arrival, LoopLink};
-use crate::server::shared::note::Note;
-use crate::topic::{Topic, Wake};
+use super::push::{Audience, Nudge, Place, Push};
+use super::{Topic, Wake};
 
-/// Subscribers, each of whose connections is in its slot.
+/// Those who subscribe on one loop: keys of connections, each of which is in its slot.
 #[derive(Default)]
-pub(super) struct Subscribers {
+pub(crate) struct Subscribers {
     /// In a tree, because the first of them is asked for again and again while all end.
     lists: BTreeMap<u64, List>,
     /// Topics that have something to be sent.
     walks: VecDeque<Walk>,
-    /// The places of sockets, which may be in several lists, by the key of the connection. They are here, and not at the
-    /// connection, because that may be checked out.
-    #[cfg(feature = "websocket")]
-    sockets: BTreeMap<usize, Vec<(u64, Place)>>,
     /// True once all of them are to end.
     are_ending: bool,
 }
@@ -49,84 +43,39 @@ struct Walk {
 
 /// Tells a loop that a topic has something for it.
 struct Listener {
-    link: Arc<LoopLink>,
-    topic: u64,
-    note: Note,
+    nudge: Arc<dyn Nudge>,
     slow: AtomicUsize,
     furthest: AtomicU64,
 }
 
-impl Subscribers {
-    /// Returns true if some of them are to be visited.
-    pub(super) fn has_work(&self) -> bool {
+impl Audience for Subscribers {
+    fn has_work(&self) -> bool {
         !self.walks.is_empty() || (self.are_ending && !self.lists.is_empty())
     }
 
-    pub(super) fn end_all(&mut self) {
+    fn end_all(&mut self) {
         self.are_ending = true;
     }
 
-    pub(super) fn are_ending(&self) -> bool {
+    fn are_ending(&self) -> bool {
         self.are_ending
     }
 
-    /// Returns one of them, if there is any.
-    pub(super) fn any(&self) -> Option<usize> {
+    fn join(&mut self, topic: &Topic, key: usize, nudge: &dyn Fn(u64) -> Arc<dyn Nudge>) -> Place {
+        let number = topic.number();
+        let list = self
+            .lists
+            .entry(number)
+            .or_insert_with(|| List::new(topic, nudge(number)));
+        list.add(key, false)
+    }
+
+    fn any(&self) -> Option<usize> {
         let list = self.lists.values().next()?;
         list.parts.iter().find_map(|part| part.last().copied())
     }
 
-    /// Adds the socket of the connection at `key`.
-    #[cfg(feature = "websocket")]
-    pub(super) fn join_socket(&mut self, topic: &Topic, key: usize, link: &Arc<LoopLink>) {
-        let place = self.join(topic, key, link);
-        self.sockets.entry(key).or_default().push((topic.inner().number, place));
-    }
-
-    /// Removes the socket of the connection at `key`. Returns the key of the one that has its place now, and the place.
-    #[cfg(feature = "websocket")]
-    pub(super) fn leave_socket(&mut self, topic: u64, key: usize) -> Option<(usize, Place)> {
-        let places = self.sockets.get_mut(&key)?;
-        let index = places.iter().position(|(number, _)| *number == topic)?;
-        let (_, place) = places.swap_remove(index);
-        if places.is_empty() {
-            self.sockets.remove(&key);
-        }
-        Some((self.leave(topic, place)?, place))
-    }
-
-    /// Removes the socket of the connection at `key` from all lists. Returns, for each topic, the key of the one that has its
-    /// place now, and the place.
-    #[cfg(feature = "websocket")]
-    pub(super) fn leave_all(&mut self, key: usize) -> Vec<(u64, usize, Place)> {
-        let places = self.sockets.remove(&key).unwrap_or_default();
-        let left = places
-            .into_iter()
-            .filter_map(|(topic, place)| Some((topic, self.leave(topic, place)?, place)));
-        left.collect()
-    }
-
-    /// Notes the place of a socket that has been moved to it. Returns false if the connection at `key` is none.
-    #[cfg(feature = "websocket")]
-    pub(super) fn note_socket(&mut self, key: usize, topic: u64, place: Place) -> bool {
-        let places = self.sockets.get_mut(&key);
-        let found = places.and_then(|places| places.iter_mut().find(|(number, _)| *number == topic));
-        let Some((_, noted)) = found else { return false };
-        *noted = place;
-        true
-    }
-
-    /// Adds the connection at `key`. Returns its place in the list of the topic.
-    ///
-    /// It may look at the topic for the first time after that: what is sent from now on wakes the loop.
-    pub(super) fn join(&mut self, topic: &Topic, key: usize, link: &Arc<LoopLink>) -> Place {
-        let number = topic.inner().number;
-        let list = self.lists.entry(number).or_insert_with(|| List::new(topic, link));
-        list.add(key, false)
-    }
-
-    /// Removes the connection at this place. Returns the key of the one that is there now.
-    pub(super) fn leave(&mut self, topic: u64, place: Place) -> Option<usize> {
+    fn leave(&mut self, topic: u64, place: Place) -> Option<usize> {
         let list = self.lists.get_mut(&topic)?;
         let moved = list.remove(place);
         if list.parts.iter().all(Vec::is_empty) {
@@ -135,14 +84,11 @@ impl Subscribers {
         moved
     }
 
-    /// Notes whether the connection at `key` has taken all that is there, which moves it to another part of its list. Returns
-    /// the key of the one that has its place now.
-    pub(super) fn note(&mut self, key: usize, pushed: &mut Pushed, is_slow: bool) -> Option<usize> {
-        let subscriber = &pushed.subscription.subscriber;
-        let topic = subscriber.topic().inner().number;
-        let (list, place) = (self.lists.get_mut(&topic)?, pushed.place?);
+    fn note(&mut self, key: usize, push: &mut dyn Push, is_slow: bool) -> Option<usize> {
+        let topic = push.topic().number();
+        let (list, place) = (self.lists.get_mut(&topic)?, (*push.place())?);
         if is_slow {
-            let position = subscriber.position();
+            let position = push.position();
             list.listener.furthest.fetch_min(position, Ordering::Relaxed);
             let walk = self.walks.front_mut().filter(|walk| walk.topic == topic);
             if let Some(furthest) = walk.and_then(|walk| walk.furthest.as_mut()) {
@@ -153,16 +99,14 @@ impl Subscribers {
             return None;
         }
         let moved = list.remove(place);
-        pushed.place = Some(list.add(key, is_slow));
+        *push.place() = Some(list.add(key, is_slow));
         moved
     }
 
-    /// Begins a walk, for a topic of which a note has come. Those that are slow are visited after as many messages as they
-    /// may be behind.
-    pub(super) fn begin_walk(&mut self, topic: u64) {
+    fn begin_walk(&mut self, topic: u64) {
         let Some(list) = self.lists.get_mut(&topic) else { return };
         // This walk looks at the ring only after that.
-        list.listener.note.take_up();
+        list.listener.nudge.take_up();
         let [quick, slow] = list.parts.each_ref().map(Vec::len);
         let sent = list.topic.sent();
         let is_due = slow > 0 && sent.saturating_sub(list.looked) >= list.topic.inner().settings.backlog as u64;
@@ -176,8 +120,7 @@ impl Subscribers {
         });
     }
 
-    /// Returns the next connection to which something may be sent.
-    pub(super) fn next(&mut self) -> Option<usize> {
+    fn next(&mut self) -> Option<usize> {
         while let Some(walk) = self.walks.front_mut() {
             let Some(list) = self.lists.get(&walk.topic) else {
                 self.walks.pop_front();
@@ -200,11 +143,9 @@ impl Subscribers {
 }
 
 impl List {
-    fn new(topic: &Topic, link: &Arc<LoopLink>) -> List {
+    fn new(topic: &Topic, nudge: Arc<dyn Nudge>) -> List {
         let listener = Arc::new(Listener {
-            link: Arc::clone(link),
-            topic: topic.inner().number,
-            note: Note::new(),
+            nudge,
             slow: AtomicUsize::new(0),
             furthest: AtomicU64::new(u64::MAX),
         });
@@ -248,9 +189,7 @@ impl Drop for List {
 
 impl Wake for Listener {
     fn wake(&self) {
-        if self.note.leave() && self.link.inbox.push(Arrival::Pushed(self.topic)) {
-            self.link.wake();
-        }
+        self.nudge.nudge();
     }
 
     fn behind(&self) -> (usize, Option<u64>) {
