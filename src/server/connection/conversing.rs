@@ -39,6 +39,7 @@ impl Connection {
         let socket = OpenSocket {
             exchange: SocketExchange::new(switched.opened, now),
             logged: switched.logged,
+            counted: None,
         };
         // For whoever finds the connection checked out.
         self.transport.link.belong_to(&socket.exchange.line);

@@ -69,7 +69,8 @@ impl EventLoop {
         if !connection.open_socket(self.now) {
             return self.close(connection, shared);
         }
-        if let Some(socket) = &connection.socket {
+        if let Some(socket) = &mut connection.socket {
+            socket.counted = Some(Box::new(shared.sockets.open()));
             socket.exchange.line.wake_by(Arc::new(Caller {
                 link: Arc::clone(&shared.loops[self.index]),
                 key: connection.key,

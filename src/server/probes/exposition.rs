@@ -20,6 +20,8 @@ pub(super) fn text(shared: &Shared) -> String {
     expose_threads(shared, &mut text);
     expose_bodies(shared, &mut text);
     expose_topics(shared, &mut text);
+    #[cfg(feature = "websocket")]
+    shared.sockets.expose(&mut text);
     let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
     text.single(
         "hansel_access_log_lines_dropped_total",

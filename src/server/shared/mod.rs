@@ -12,6 +12,8 @@ pub(crate) mod note;
 pub(crate) mod observer;
 pub(crate) mod runs;
 pub(crate) mod share;
+#[cfg(feature = "websocket")]
+pub(crate) mod sockets;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
@@ -52,6 +54,8 @@ use loop_link::{Arrival, LoopLink};
 use observer::Observation;
 use runs::Runs;
 use share::Share;
+#[cfg(feature = "websocket")]
+use sockets::Sockets;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
 use watch::Watch;
@@ -99,6 +103,8 @@ pub(crate) struct Shared {
     /// For those who subscribe to topics.
     pub(crate) share: Share,
     pub(crate) topics: Topics,
+    #[cfg(feature = "websocket")]
+    pub(crate) sockets: Sockets,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -178,6 +184,8 @@ impl Shared {
             downloads: Places::new(staffing.most_downloads()),
             share: Share::new(&limits),
             topics: Topics::default(),
+            #[cfg(feature = "websocket")]
+            sockets: Sockets::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
