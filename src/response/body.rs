@@ -22,7 +22,7 @@ pub struct Body {
     pub(crate) kind: Kind,
     /// The Content-Type of these bytes, if it is known and the handler sets none.
     pub(crate) content_type: Option<FieldValue<'static>>,
-    /// Who wants to know what becomes of it.
+    /// Called once with what became of the body.
     pub(crate) on_done: Option<Box<OnDone>>,
 }
 

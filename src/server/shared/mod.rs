@@ -4,6 +4,8 @@ pub(crate) mod admission;
 pub(crate) mod corks;
 pub(crate) mod crew;
 pub(crate) mod disk;
+#[cfg(all(test, unix))]
+pub(crate) mod fixture;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
@@ -429,13 +431,22 @@ impl Application for Gone {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::fixture::{connection, serving};
     use super::*;
+    use crate::IntoApplication;
     use crate::Trust;
-    use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_by, shared_serving, taken};
     use std::io::Read;
     use std::sync::mpsc::{Sender, channel};
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    fn shared_by(loops: usize) -> Arc<Shared> {
+        serving((|| "unused").into_application(), loops, Limits::default(), None)
+    }
+
+    fn shared() -> Arc<Shared> {
+        shared_by(1)
+    }
 
     fn of(last: u8) -> Option<SocketAddr> {
         Some(SocketAddr::from(([192, 0, 2, last], 1)))
@@ -555,17 +566,14 @@ mod tests {
     #[test]
     fn what_is_left_for_a_loop_that_has_ended_is_dropped() {
         let shared = shared();
-        let mut event_loop = event_loop();
-        let mut clients = clients(&mut event_loop, &shared, 2);
-        let mut leave = |key| shared.deliver(0, Arrival::Returned(taken(&mut event_loop, key)));
-        leave(0);
+        let [(one, first), (other, second)] = [0, 1].map(connection);
+        shared.deliver(0, Arrival::Returned(first));
         shared.discard_left(0);
         assert!(!shared.loops[0].inbox.is_empty(), "it has not ended");
         shared.loops[0].inbox.end();
-        leave(1);
+        shared.deliver(0, Arrival::Returned(second));
         assert!(shared.loops[0].inbox.is_empty());
-        drop(event_loop);
-        for (_, client) in &mut clients {
+        for mut client in [one, other] {
             // Its connection is dropped on another thread.
             assert_eq!(client.read(&mut [0]).unwrap(), 0);
         }
@@ -601,21 +609,18 @@ mod tests {
     #[test]
     fn the_end_of_the_last_loop_is_that_of_all_that_waits() {
         let shared = shared_by(2);
-        let mut event_loop = event_loop();
-        let mut clients = clients(&mut event_loop, &shared, 1);
-        let waiting = taken(&mut event_loop, 0);
+        let (mut client, waiting) = connection(0);
         assert!(matches!(
             shared.admission.acquire(waiting, Instant::now(), false, true),
             admission::Admitted::Queued
         ));
-        drop(event_loop);
         let hired = || shared.crew.reinforce(|| Ok(())).unwrap();
         shared.loop_has_ended();
         assert!(shared.admission.has_waiting() && hired());
         shared.loop_has_ended();
         assert!(!shared.admission.has_waiting() && !hired());
         assert!(shared.lifecycle.have_all_ended());
-        assert_eq!(clients[0].1.read(&mut [0]).unwrap(), 0);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]
@@ -633,7 +638,7 @@ mod tests {
             let _ = &last;
             "unused"
         };
-        drop(shared_serving(crate::App::new(handler), 1, Limits::default()));
+        drop(serving(handler.into_application(), 1, Limits::default(), None));
         told.recv().unwrap();
     }
 }
