@@ -132,6 +132,24 @@ pub trait Application: Send + Sync + 'static {
     fn takes_any_path(&self) -> bool {
         false
     }
+
+    /// Returns true if the application takes targets with octets that must not stand in a URI as they are: `/Jürgen` in
+    /// UTF-8 or in any other encoding, as old clients send them. They are refused with 400 otherwise, which is the default.
+    ///
+    /// Before anything else is done with such a target, its octets from 0x80 up are percent-encoded. So a request is the
+    /// same whichever way it was sent, [`Request::target`] is text, and limits count the encoded form. Only a path and a
+    /// query may have such octets. Whether they must be UTF-8 is up to [`takes_any_path`](Application::takes_any_path).
+    ///
+    /// ```
+    /// use hansel::{App, Request, test::Client};
+    ///
+    /// let app = App::new(|request: &Request| request.segments().collect::<String>()).takes_raw_targets();
+    /// let received = Client::new(app).converse("GET /Jürgen HTTP/1.1\r\nHost: a\r\n\r\n".as_bytes());
+    /// assert!(received.ends_with("Jürgen".as_bytes()));
+    /// ```
+    fn takes_raw_targets(&self) -> bool {
+        false
+    }
 }
 
 /// Passes every call on to the application behind a pointer, those with a default as well.
@@ -184,6 +202,10 @@ macro_rules! passes_on {
 
             fn takes_any_path(&self) -> bool {
                 (**self).takes_any_path()
+            }
+
+            fn takes_raw_targets(&self) -> bool {
+                (**self).takes_raw_targets()
             }
         }
     };

@@ -12,6 +12,7 @@ mod gather;
 mod live;
 mod payload;
 mod pool;
+mod raw_target;
 mod reading;
 
 use hansel_proto::{
@@ -65,6 +66,8 @@ pub(crate) struct Exchange {
     pub(crate) request: Request,
     /// The hook that sees each response before it is sent.
     hook: Option<ResponseHook>,
+    /// Targets may have octets that no URI has.
+    takes_raw_targets: bool,
     /// The number of bytes of the request's buffer that were received, and of those that were used.
     filled: usize,
     position: usize,
@@ -129,6 +132,7 @@ impl Exchange {
             reserved: 0,
             request: Request::empty(),
             hook: None,
+            takes_raw_targets: false,
             filled: 0,
             position: 0,
             stage: Stage::Head,
@@ -157,6 +161,12 @@ impl Exchange {
     /// The same, where paths need not be text if `takes_any_path`.
     pub(crate) fn with_paths(mut self, takes_any_path: bool) -> Exchange {
         self.request.takes_any_path = takes_any_path;
+        self
+    }
+
+    /// The same, where targets may have octets that no URI has if `takes_raw_targets`.
+    pub(crate) fn with_targets(mut self, takes_raw_targets: bool) -> Exchange {
+        self.takes_raw_targets = takes_raw_targets;
         self
     }
 
@@ -294,6 +304,9 @@ impl Exchange {
     }
 
     fn try_advance(&mut self, out: &mut Vec<u8>) -> Result<Step, Cause> {
+        if self.takes_raw_targets {
+            self.encode_target();
+        }
         loop {
             let input = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
             match self.protocol.receive(input, &mut self.request.head)? {

@@ -43,7 +43,8 @@ impl<'a> Conversation<'a> {
         Conversation {
             exchange: exchange
                 .with_hook(application.response_hook())
-                .with_paths(application.takes_any_path()),
+                .with_paths(application.takes_any_path())
+                .with_targets(application.takes_raw_targets()),
             application,
             date: Date::now(),
             sent: Sent {

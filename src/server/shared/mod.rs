@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
+    /// Targets may have octets that no URI has.
+    takes_raw_targets: bool,
     /// Handlers may respond before they return.
     pub(crate) responds_early: bool,
     /// Calls need more than their request: a hook sees responses, a route has a deadline, or handlers may respond early.
@@ -161,6 +163,7 @@ impl Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
+            takes_raw_targets: application.takes_raw_targets(),
             prepares_calls: responds_early || response_hook.is_some() || of_routes.deadline.is_some(),
             responds_early,
             shortest_deadline: of_routes.deadline,
@@ -259,6 +262,7 @@ impl Shared {
         let exchange = exchange
             .with_body_limits(self.limits.body, self.least_body)
             .with_paths(self.takes_any_path)
+            .with_targets(self.takes_raw_targets)
             .with_hook(self.response_hook.clone());
         let mut work = Work::new(exchange, Arc::clone(&self.drop_queue));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
