@@ -19,6 +19,8 @@
 //! 7. The text of a 431, because hyper puts fields of one name together, so another limit may be met first.
 //! 8. Raw octets in a target, which this application takes: a `tower` service can't say so to the server around it, so they
 //!    are 400 through both translations.
+//! 9. A response that would open a socket or switch to another protocol is 501: the connection is the other server's
+//!    (`sockets.rs`).
 
 use std::cell::Cell;
 use std::fmt::Write as _;
