@@ -355,6 +355,7 @@ impl App {
                 if self.allow_always {
                     self.allow(request, &mut response, &runs);
                 }
+                runs.end();
                 response
             }
             Err(miss) => {

@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use crate::lock::try_lock;
 
-/// Where the content of a request is.
+/// The place where the content of a request is.
 #[derive(Default)]
 pub(crate) enum Content {
     #[default]

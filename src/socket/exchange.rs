@@ -39,6 +39,8 @@ pub(crate) struct SocketExchange {
     gathered: Vec<u8>,
     stage: Stage,
     closed: Option<Closed>,
+    /// True once the client has sent its close frame.
+    has_client_closed: bool,
     /// True once the handler for closing has been called.
     is_told: bool,
     /// True if a control frame has been left for the client since all was sent.
@@ -116,6 +118,7 @@ impl SocketExchange {
             gathered: Vec::new(),
             stage: Stage::Open,
             closed: None,
+            has_client_closed: false,
             is_told: false,
             owes: false,
             times: Times {
@@ -245,11 +248,13 @@ impl SocketExchange {
             Some(close) => (close.code, close.reason.to_owned()),
             None => (None, String::new()),
         };
-        if self.stage == Stage::Open {
-            // "When sending a Close frame in response, the endpoint typically echos the status code it received."
-            self.line.close_now(code, "");
+        if self.stage == Stage::Closing {
+            self.stage = Stage::Over;
         }
-        self.stage = Stage::Over;
+        // What was sent before comes before. "When sending a Close frame in response, the endpoint typically echos the
+        // status code it received."
+        self.line.close(Closed::new(CloseCause::Client, code, ""));
+        self.has_client_closed = true;
         self.closed
             .get_or_insert_with(|| Closed::new(CloseCause::Client, code, &reason));
     }
@@ -282,7 +287,11 @@ impl SocketExchange {
 
     fn begin_closing(&mut self, closed: Closed, now: Instant) {
         if self.stage == Stage::Open {
-            self.stage = Stage::Closing;
+            self.stage = if self.has_client_closed {
+                Stage::Over
+            } else {
+                Stage::Closing
+            };
             self.times.closing = now;
             self.gathered = Vec::new();
         }

@@ -100,11 +100,16 @@ pub(crate) struct Members<'m> {
 }
 
 impl Members<'_> {
+    fn join(&mut self, subscriber: Subscriber) {
+        if self.place_of(subscriber.topic()).is_none() {
+            self.membership.joins(subscriber.topic());
+            self.all.push(subscriber);
+        }
+    }
+
     fn place_of(&self, topic: &Topic) -> Option<usize> {
-        let number = topic.inner().number;
-        self.all
-            .iter()
-            .position(|member| member.topic().inner().number == number)
+        let number = topic.number();
+        self.all.iter().position(|member| member.topic().number() == number)
     }
 }
 
@@ -365,12 +370,7 @@ impl Outgoing {
                     self.messages_behind -= 1;
                     self.out.extend_from_slice(&frame);
                 }
-                Some(Item::Join(subscriber)) => {
-                    if members.place_of(subscriber.topic()).is_none() {
-                        members.membership.joins(subscriber.topic());
-                        members.all.push(*subscriber);
-                    }
-                }
+                Some(Item::Join(subscriber)) => members.join(*subscriber),
                 Some(Item::Leave(topic)) => {
                     if let Some(place) = members.place_of(&topic) {
                         members.left.push(members.all.swap_remove(place));

@@ -72,7 +72,7 @@ impl Membership for Topics {
     }
 
     fn leaves(&mut self, topic: &Topic) {
-        let is_other = |(joined, _): &(Topic, u64)| joined.inner().number != topic.inner().number;
+        let is_other = |(joined, _): &(Topic, u64)| joined.number() != topic.number();
         let place = self.listened.iter().position(|joined| !is_other(joined));
         if let Some(place) = place {
             let (topic, number) = self.listened.swap_remove(place);

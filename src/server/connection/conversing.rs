@@ -30,7 +30,7 @@ impl Connection {
     /// Makes it one of a socket, by the payload of its response. Returns false if that is another.
     pub(crate) fn open_socket(&mut self, now: Instant) -> bool {
         let Some(work) = &mut self.work else { return false };
-        let Payload::Socket(switched) = std::mem::replace(&mut work.payload, Payload::None) else {
+        let Some(Payload::Socket(switched)) = work.payload.take() else {
             return false;
         };
         work.exchange.hand_over();
@@ -39,6 +39,7 @@ impl Connection {
         let socket = OpenSocket {
             exchange: SocketExchange::new(switched.opened, now),
             logged: switched.logged,
+            counted: None,
         };
         // For whoever finds the connection checked out.
         self.transport.link.belong_to(&socket.exchange.line);
@@ -48,7 +49,8 @@ impl Connection {
 
     /// Returns true if it belongs to a socket, or is about to.
     pub(crate) fn is_socket(&self) -> bool {
-        let is_about_to = || matches!(self.work.as_deref(), Some(work) if matches!(work.payload, Payload::Socket(_)));
+        let is_about_to =
+            || matches!(self.work.as_deref(), Some(work) if matches!(work.payload, Some(Payload::Socket(_))));
         self.socket.is_some() || is_about_to()
     }
 

@@ -204,7 +204,7 @@ impl Connection {
 
     /// Returns true if it subscribes to a topic, or is about to.
     pub(crate) fn subscribes(&self) -> bool {
-        let is_about_to = |work: &Work| matches!(work.payload, Payload::Pushed(_));
+        let is_about_to = |work: &Work| matches!(work.payload, Some(Payload::Pushed(_)));
         self.pushed.is_some() || self.work.as_deref().is_some_and(is_about_to)
     }
 

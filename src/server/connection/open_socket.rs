@@ -8,4 +8,6 @@ pub(crate) struct OpenSocket {
     pub(crate) exchange: SocketExchange,
     /// Its line in the access log, which is written when it ends, if somebody wants to know.
     pub(crate) logged: Option<Box<Logged>>,
+    /// Its count among those that are open.
+    pub(crate) counted: Option<Box<dyn Send>>,
 }

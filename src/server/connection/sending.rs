@@ -38,20 +38,20 @@ pub(super) fn flush(
     loop {
         let rest = work.out.get(work.sent..).unwrap_or(&[]);
         let behind = match &work.payload {
-            Payload::Bytes { bytes, sent, .. } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
+            Some(Payload::Bytes { bytes, sent, .. }) => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
             _ => &[],
         };
         if rest.is_empty() && behind.is_empty() {
             work.out.clear();
             work.sent = 0;
-            if let Payload::None = work.payload {
+            if work.payload.is_none() {
                 return Flush::Done;
             }
-            if let Payload::Pushed(..) = work.payload {
+            if let Some(Payload::Pushed(..)) = work.payload {
                 return Flush::Subscribed;
             }
             #[cfg(feature = "websocket")]
-            if let Payload::Socket(..) = work.payload {
+            if let Some(Payload::Socket(..)) = work.payload {
                 return Flush::Subscribed;
             }
             if wait.reason == Waits::Disk {
@@ -101,7 +101,7 @@ pub(super) fn flush(
             Attempt::Done(n) => {
                 let of_rest = n.min(rest.len());
                 work.sent += of_rest;
-                if let Payload::Bytes { sent, .. } = &mut work.payload {
+                if let Some(Payload::Bytes { sent, .. }) = &mut work.payload {
                     *sent += n - of_rest;
                 }
                 wait.passed(n);

@@ -23,7 +23,7 @@ impl EventLoop {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining;
             self.drain(shared);
-            self.subscribers.end_all();
+            self.end_subscriptions();
             #[cfg(feature = "websocket")]
             self.close_sockets();
         }
@@ -174,7 +174,6 @@ mod tests {
         event_loop.now = Instant::now();
         event_loop.follow(&shared);
         assert!(event_loop.phase == Phase::Draining && !shared.lifecycle.is_accepting());
-        assert!(event_loop.subscribers.are_ending());
         let draining = checked_out.transport.await_end(DRAINING, Instant::now());
         assert_eq!(draining, DRAINING, "whoever streams is told");
         assert_eq!(event_loop.ready.take_all(), [0], "one that is idle is looked at");

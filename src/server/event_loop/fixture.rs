@@ -6,22 +6,17 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::server::connection::Connection;
-use crate::server::net::descriptors::Allowance;
-use crate::server::net::descriptors::Reserve;
-use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::Visitor;
-use crate::server::net::room::Capacity;
 use crate::server::net::socket::{Accepted, Stream};
 use crate::server::probes;
-use crate::server::shared::observer::Observation;
-use crate::server::shared::staffing::Staffing;
-use crate::server::shared::{Operations, Shared};
+use crate::server::shared::Shared;
+use crate::server::shared::fixture::serving;
 use crate::{Application, IntoApplication, Limits};
 
 /// The time by which each client has been idle longer than the next one.
 const APART: Duration = Duration::from_millis(100);
 
-pub(crate) fn event_loop() -> EventLoop {
+pub(super) fn event_loop() -> EventLoop {
     EventLoop::new(0, Vec::new(), 0, false).unwrap().0
 }
 
@@ -43,7 +38,7 @@ pub(crate) fn shared() -> Arc<Shared> {
 }
 
 /// Returns the shared state of that many loops.
-pub(crate) fn shared_by(loops: usize) -> Arc<Shared> {
+pub(super) fn shared_by(loops: usize) -> Arc<Shared> {
     shared_with(loops, Limits::default())
 }
 
@@ -53,38 +48,17 @@ pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
 }
 
 /// The same, with another application.
-pub(crate) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
-    let allowance = Allowance {
-        connections: 9,
-        turned_away: 1,
-    };
-    let operations = Operations {
-        probes: Some(probes::lane()),
-        probes_beside_service: true,
-        drain_delay: Duration::ZERO,
-        observation: Observation {
-            log: None,
-            metrics: None,
-            own: None,
-        },
-        sends_ids: false,
-        peers: None,
-        capacity: Capacity::new(allowance, loops, Reserve::none()),
-    };
-    let staffing = Staffing { loops, threads: 1 };
-    let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
-    let waker = |index| EventLoop::new(index, Vec::new(), 0, false).unwrap().1;
-    let wakers = (0..loops).map(waker).collect();
-    Shared::new(Box::new(application), limits, staffing, operations, entrance, wakers)
+pub(super) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
+    serving(application, loops, limits, Some(probes::lane()))
 }
 
 /// Takes the connection at `key` out of its slot, to change it.
-pub(crate) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
+pub(super) fn taken(event_loop: &mut EventLoop, key: usize) -> Box<Connection> {
     event_loop.slots.take(key).unwrap()
 }
 
 /// Returns clients of a loop by their keys, each idle a little longer than the next.
-pub(crate) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
+pub(super) fn clients(event_loop: &mut EventLoop, shared: &Shared, count: usize) -> Vec<(usize, UnixStream)> {
     let mut connect = || {
         event_loop.now += APART;
         let (client, accepted) = connected();

@@ -149,7 +149,7 @@ mod tests {
         event_loop.ready.take_all();
         let mut connection = taken(&mut event_loop, 0);
         event_loop.equip(&mut connection, shared);
-        connection.work.as_mut().unwrap().payload = Payload::File(part, None);
+        connection.work.as_mut().unwrap().payload = Some(Payload::File(part, None));
         connection.note(WRITABLE);
         (event_loop, clients, connection)
     }

@@ -4,6 +4,8 @@ pub(crate) mod admission;
 pub(crate) mod corks;
 pub(crate) mod crew;
 pub(crate) mod disk;
+#[cfg(all(test, unix))]
+pub(crate) mod fixture;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
@@ -12,10 +14,11 @@ pub(crate) mod note;
 pub(crate) mod observer;
 pub(crate) mod runs;
 pub(crate) mod share;
+#[cfg(feature = "websocket")]
+pub(crate) mod sockets;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
-pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -40,6 +43,7 @@ use crate::server::limits::Limits;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::{Peers, Visitor};
 use crate::server::net::room::{Capacity, Room};
+use crate::topic::Topics;
 use crate::{Application, IntoResponse, Request, Response};
 
 use admission::Admission;
@@ -52,9 +56,10 @@ use loop_link::{Arrival, LoopLink};
 use observer::Observation;
 use runs::Runs;
 use share::Share;
+#[cfg(feature = "websocket")]
+use sockets::Sockets;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
-use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 
@@ -78,6 +83,8 @@ pub(crate) struct Shared {
     takes_any_path: bool,
     /// Handlers may respond before they return.
     pub(crate) responds_early: bool,
+    /// Calls need more than their request: a hook sees responses, a route has a deadline, or handlers may respond early.
+    pub(crate) prepares_calls: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -98,6 +105,8 @@ pub(crate) struct Shared {
     /// For those who subscribe to topics.
     pub(crate) share: Share,
     pub(crate) topics: Topics,
+    #[cfg(feature = "websocket")]
+    pub(crate) sockets: Sockets,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -141,18 +150,21 @@ impl Shared {
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
         let scheduling = application.scheduling();
+        let responds_early = application.responds_early();
+        let response_hook = match (operations.sends_ids, application.response_hook()) {
+            (false, hook) => hook,
+            (true, None) => Some(Arc::new(send_id) as ResponseHook),
+            // First, so that the application sees the id.
+            (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
+        };
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
-            responds_early: application.responds_early(),
+            prepares_calls: responds_early || response_hook.is_some() || of_routes.deadline.is_some(),
+            responds_early,
             shortest_deadline: of_routes.deadline,
-            response_hook: match (operations.sends_ids, application.response_hook()) {
-                (false, hook) => hook,
-                (true, None) => Some(Arc::new(send_id)),
-                // First, so that the application sees the id.
-                (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
-            },
+            response_hook,
             pace: WholePace::of(&*application),
             application,
             loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
@@ -174,6 +186,8 @@ impl Shared {
             downloads: Places::new(staffing.most_downloads()),
             share: Share::new(&limits),
             topics: Topics::default(),
+            #[cfg(feature = "websocket")]
+            sockets: Sockets::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
@@ -417,13 +431,22 @@ impl Application for Gone {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::fixture::{connection, serving};
     use super::*;
+    use crate::IntoApplication;
     use crate::Trust;
-    use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_by, shared_serving, taken};
     use std::io::Read;
     use std::sync::mpsc::{Sender, channel};
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    fn shared_by(loops: usize) -> Arc<Shared> {
+        serving((|| "unused").into_application(), loops, Limits::default(), None)
+    }
+
+    fn shared() -> Arc<Shared> {
+        shared_by(1)
+    }
 
     fn of(last: u8) -> Option<SocketAddr> {
         Some(SocketAddr::from(([192, 0, 2, last], 1)))
@@ -543,17 +566,14 @@ mod tests {
     #[test]
     fn what_is_left_for_a_loop_that_has_ended_is_dropped() {
         let shared = shared();
-        let mut event_loop = event_loop();
-        let mut clients = clients(&mut event_loop, &shared, 2);
-        let mut leave = |key| shared.deliver(0, Arrival::Returned(taken(&mut event_loop, key)));
-        leave(0);
+        let [(one, first), (other, second)] = [0, 1].map(connection);
+        shared.deliver(0, Arrival::Returned(first));
         shared.discard_left(0);
         assert!(!shared.loops[0].inbox.is_empty(), "it has not ended");
         shared.loops[0].inbox.end();
-        leave(1);
+        shared.deliver(0, Arrival::Returned(second));
         assert!(shared.loops[0].inbox.is_empty());
-        drop(event_loop);
-        for (_, client) in &mut clients {
+        for mut client in [one, other] {
             // Its connection is dropped on another thread.
             assert_eq!(client.read(&mut [0]).unwrap(), 0);
         }
@@ -589,21 +609,18 @@ mod tests {
     #[test]
     fn the_end_of_the_last_loop_is_that_of_all_that_waits() {
         let shared = shared_by(2);
-        let mut event_loop = event_loop();
-        let mut clients = clients(&mut event_loop, &shared, 1);
-        let waiting = taken(&mut event_loop, 0);
+        let (mut client, waiting) = connection(0);
         assert!(matches!(
-            shared.admission.acquire(waiting, Instant::now(), false),
+            shared.admission.acquire(waiting, Instant::now(), false, true),
             admission::Admitted::Queued
         ));
-        drop(event_loop);
         let hired = || shared.crew.reinforce(|| Ok(())).unwrap();
         shared.loop_has_ended();
         assert!(shared.admission.has_waiting() && hired());
         shared.loop_has_ended();
         assert!(!shared.admission.has_waiting() && !hired());
         assert!(shared.lifecycle.have_all_ended());
-        assert_eq!(clients[0].1.read(&mut [0]).unwrap(), 0);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]
@@ -621,7 +638,7 @@ mod tests {
             let _ = &last;
             "unused"
         };
-        drop(shared_serving(crate::App::new(handler), 1, Limits::default()));
+        drop(serving(handler.into_application(), 1, Limits::default(), None));
         told.recv().unwrap();
     }
 }

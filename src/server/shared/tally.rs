@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn each_event_is_counted_under_its_own_name() {
-        const COUNTERS: [(&str, fn(&Tally)); 15] = [
+        type Counter = fn(&Tally);
+        const COUNTERS: [(&str, Counter); 15] = [
             ("hansel_connections_accepted_total", |tally| tally.accepted()),
             ("hansel_connections_refused_total{reason=\"limit\"}", |tally| {
                 tally.turned_away(TurnedAway::Limit);
@@ -196,22 +197,22 @@ mod tests {
             ("hansel_accept_failures_total", |tally| tally.accept_failed()),
             ("hansel_idle_connections_closed_total", |tally| tally.made_room()),
             ("hansel_requests_refused_total{status=\"400\"}", |tally| {
-                tally.refused(400)
+                tally.refused(400);
             }),
             ("hansel_requests_refused_total{status=\"503\"}", |tally| {
-                tally.refused(503)
+                tally.refused(503);
             }),
             ("hansel_requests_refused_total{status=\"other\"}", |tally| {
-                tally.refused(505)
+                tally.refused(505);
             }),
             ("hansel_loop_passes_total{reason=\"watch\"}", |tally| {
                 tally.passed(PassReason::Watched);
             }),
             ("hansel_loop_passes_total{reason=\"slow\"}", |tally| {
-                tally.passed(PassReason::Slow)
+                tally.passed(PassReason::Slow);
             }),
             ("hansel_loop_passes_total{reason=\"said\"}", |tally| {
-                tally.passed(PassReason::Said)
+                tally.passed(PassReason::Said);
             }),
             ("hansel_requests_given_total", |tally| tally.given()),
             ("hansel_handlers_overdue_total", |tally| tally.overdue()),

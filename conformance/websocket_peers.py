@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The cases of `run_websocket.py` against other servers: Python's websockets, and Node's ws where Node and npm are there.
 
-    conformance/websocket_peers [OPTION...]
+    conformance/websocket_peers.py [OPTION...]
 
 Options go to run_websocket.py. They must pass: a case in which both of them fail is wrong itself."""
 
