@@ -175,21 +175,37 @@ def built(target, *arguments):
 
 @contextlib.contextmanager
 def browsing(command):
-    """Starts a server by what `command` returns for a port, and a browser: that, and the server's address."""
+    """Starts a server by what `command` returns for a port, and a browser: that, and the server's address. The browser can
+    be told to `restart_server`, which kills the server and starts it again at the same address.
+    """
     port = free_port()
-    server = subprocess.Popen(command(port), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    servers = []
+
+    def start():
+        servers.append(subprocess.Popen(command(port), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until_it_listens(servers[-1], port)
+
+    def stop():
+        for server in servers:
+            server.kill()
+            server.wait()
+
+    def restart():
+        stop()
+        start()
+
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = None
         try:
-            until_it_listens(server, port)
+            start()
             browser = Browser(profile)
+            browser.restart_server = restart
             yield browser, f"http://127.0.0.1:{port}"
         finally:
             if browser:
                 browser.process.kill()
                 browser.process.wait()
-            server.kill()
-            server.wait()
+            stop()
 
 
 def free_port():

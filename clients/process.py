@@ -10,9 +10,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATIENCE = 60
 
 
-def built(name="clients"):
+def built(name="clients", features=""):
     """Builds `clients/server.rs` or another example for release, and returns the program."""
-    command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", name]
+    command = ["cargo", "build", "--locked", "--release", "-p", "hansel", "--example", name, "--features", features]
     subprocess.run(command, check=True, cwd=ROOT)
     return os.path.join(ROOT, "target/release/examples", name)
 

@@ -102,7 +102,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn app(uploads: Uploads) -> App {
-    let routes = Routes::new().get("/", page).post("/", upload).body_limit(MOST);
+    let routes = Routes::new().get("/", page).post("/", upload).route_body_limit(MOST);
     App::new(Hooks::on(routes).state(uploads))
 }
 

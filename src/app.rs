@@ -382,7 +382,7 @@ impl App {
     #[inline]
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
         match self.slashes {
-            Slashes::Strict => self.root.dispatch.dispatch(walk),
+            Slashes::Strict => self.ask(walk),
             Slashes::Redirect | Slashes::Ignore => self.dispatch_either(walk),
         }
     }
@@ -391,14 +391,21 @@ impl App {
     fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
         walk.expect_another();
         // What is not found is only answered once the other path has led nowhere either.
-        match walk.without_last_resort(|walk| self.root.dispatch.dispatch(walk)) {
+        match walk.without_last_resort(|walk| self.ask(walk)) {
             Err(Miss::NotFound) => {}
             reply => return reply,
         }
         match self.other_path(walk) {
-            Err(Miss::NotFound) => self.root.dispatch.dispatch(walk),
+            Err(Miss::NotFound) => self.ask(walk),
             reply => reply,
         }
+    }
+
+    /// Asks the dispatchers, and settles whether a miss is 404 or 405.
+    #[inline]
+    fn ask(&self, walk: &mut Walk<'_>) -> Reply {
+        let reply = self.root.dispatch.dispatch(walk);
+        reply.map_err(|miss| walk.settled(miss))
     }
 
     /// Looks up the path with a slash more or less at its end.

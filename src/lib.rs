@@ -162,6 +162,8 @@
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
 //! | `tower` | the module [`tower`] |
+//! | `upgrade` | [`Response::upgrade`], [`Response::tunnel`]: other protocols on a connection |
+//! | `websocket` | the module [`websocket`]: WebSockets, each message a call |
 //!
 //! # Platforms
 //! hansel is tested on Linux. macOS and Windows are supported through mio but untested. It needs Rust 1.85 or newer, the
@@ -199,6 +201,11 @@
     doc = "[`Server::activated`]: #features\n[`Handle::hand_over`]: #features"
 )]
 #![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(
+    not(feature = "upgrade"),
+    doc = "[`Response::upgrade`]: #features\n[`Response::tunnel`]: #features"
+)]
+#![cfg_attr(not(feature = "websocket"), doc = "[`websocket`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
@@ -249,12 +256,16 @@ mod seen;
 mod server;
 #[cfg(feature = "sessions")]
 pub mod sessions;
+#[cfg(feature = "websocket")]
+mod socket;
 mod start_error;
 pub mod test;
 mod threads;
 mod topic;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]
@@ -304,6 +315,8 @@ pub use rate_limit::RateLimit;
 pub use request::{
     BodyError, BodyReader, HeaderError, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust,
 };
+#[cfg(feature = "upgrade")]
+pub use response::Upgraded;
 pub use response::{
     Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };

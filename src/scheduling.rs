@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::panics::contain;
-use crate::report;
+use crate::{Request, report};
 
 /// The part of an application in scheduling its calls, by what it tells the server about its threads and is told of them:
 /// see [`Application::scheduling`](crate::Application::scheduling).
@@ -52,6 +52,15 @@ pub trait Scheduling: Send + Sync + 'static {
         true
     }
 
+    /// Returns true if the handler of `request` shares nothing with the others, so that it may begin although
+    /// [`may_begin`](Scheduling::may_begin) has just said no. It still needs a thread. The default is `false`.
+    ///
+    /// It is asked only then, so it costs other requests nothing. If it is true for a request that has to wait for a thread,
+    /// that waits like all others.
+    fn is_independent(&self, _request: &Request) -> bool {
+        false
+    }
+
     /// Is told that this thread will not call the application again at once: everything that it keeps between two calls
     /// must be given back now.
     ///
@@ -70,6 +79,10 @@ impl<S: Scheduling + ?Sized> Scheduling for Arc<S> {
         (**self).may_begin()
     }
 
+    fn is_independent(&self, request: &Request) -> bool {
+        (**self).is_independent(request)
+    }
+
     fn rest(&self) {
         (**self).rest();
     }
@@ -81,6 +94,15 @@ pub(crate) fn may_begin(scheduling: &dyn Scheduling) -> bool {
     contain(|| scheduling.may_begin()).unwrap_or_else(|panic| {
         report::error!("`Scheduling::may_begin` panicked: {panic}; the handler begins");
         true
+    })
+}
+
+/// Asks an application that has just said no whether it means this request.
+#[inline(never)]
+pub(crate) fn is_independent(scheduling: &dyn Scheduling, request: &Request) -> bool {
+    contain(|| scheduling.is_independent(request)).unwrap_or_else(|panic| {
+        report::error!("`Scheduling::is_independent` panicked: {panic}; the handler waits");
+        false
     })
 }
 
@@ -154,12 +176,16 @@ mod tests {
             fn may_begin(&self) -> bool {
                 panic!("out of order");
             }
+            fn is_independent(&self, _: &Request) -> bool {
+                panic!("out of order");
+            }
             fn rest(&self) {
                 panic!("out of order");
             }
         }
         let scheduling: Arc<dyn Scheduling> = Arc::new(Broken);
         assert!(may_begin(&*scheduling));
+        assert!(!is_independent(&*scheduling, &Request::get("/")));
         rest(Some(&scheduling));
         rest(None);
     }

@@ -99,6 +99,25 @@ const actions = {
     await show(output(button), await send(["POST", "/letter"], { body: form }), since);
   },
 
+  // What comes of it is shown by `listen`.
+  async tell(button) {
+    const response = await send(["POST", "/news"], { body: button.parentElement.querySelector("input").value });
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+  },
+
+  // The same by a socket, which is opened again if it was left.
+  async echo(button) {
+    await room.open();
+    await room.send(button.parentElement.querySelector("input").value);
+  },
+  leave: () => room.leave(),
+  async flood() {
+    await room.open();
+    const since = performance.now();
+    await Promise.all(Array.from({ length: 100 }, (_, i) => room.send(`message ${i + 1}`, false)));
+    room.add(`100 messages came back within ${milliseconds(since)}`);
+  },
+
   upload: button => upload(output(button), new Uint8Array(+button.dataset.size)),
 
   // More requests than the limit allows.
@@ -133,6 +152,66 @@ function upload(out, body) {
   });
 }
 
+// Lines of a conversation, of which the latest stay, below a state that says how it stands.
+function conversation(out) {
+  const [state, lines] = [make("div", "", "state"), make("pre")];
+  const attach = () => { if (!lines.isConnected) out.replaceChildren(state, lines); };
+  return {
+    stands(text, isBad = false) {
+      attach();
+      state.replaceChildren(make("b", text, isBad ? "bad" : ""));
+    },
+    add(text) {
+      attach();
+      lines.append(make("span", `${new Date().toLocaleTimeString()}  ${text}\n`));
+      if (lines.childElementCount > 200) lines.firstChild.remove();
+      out.scrollTop = out.scrollHeight;
+    },
+  };
+}
+
+// A browser that has lost the connection comes back by itself, and names the last message that it has seen.
+function listen() {
+  const { stands, add } = conversation(document.querySelector("#topics output"));
+  const news = new EventSource("/news");
+  news.onopen = () => stands("Listening");
+  news.onerror = () => stands("Disconnected: the browser tries again", true);
+  news.onmessage = ({ data }) => add(data);
+  news.addEventListener("gap", () => add("(Something is missing: the server has started again.)"));
+}
+
+// A socket in the room. What it sends comes back in order, so the first who waits is the one it comes back for.
+const room = {
+  ...conversation(document.querySelector("#sockets output")),
+  waiting: [],
+  open() {
+    return this.opening ??= new Promise((resolve, reject) => {
+      const socket = this.socket = new WebSocket(`ws${location.protocol.slice(4)}//${location.host}/room`);
+      socket.onopen = () => { this.stands("Open"); resolve(); };
+      socket.onmessage = ({ data }) => data.startsWith("Here: ") ? this.add(data) : this.waiting.shift()?.(data);
+      socket.onclose = ({ code, reason }) => {
+        reject(new Error("the socket was closed"));
+        if (this.socket !== socket) return;
+        [this.opening, this.waiting] = [null, []];
+        this.stands(`Closed: ${code} ${reason}`, code !== 1000);
+        if (code !== 1000) setTimeout(() => this.open().catch(() => {}), 1000);
+      };
+    });
+  },
+  send(text, isShown = true) {
+    const since = performance.now();
+    this.socket.send(text);
+    return new Promise(resolve => this.waiting.push(data => {
+      if (isShown) this.add(`${data} (came back within ${milliseconds(since)})`);
+      resolve();
+    }));
+  },
+  leave() {
+    this.opening = null;
+    this.socket.close(1000);
+  },
+};
+
 async function run(out, action) {
   out.setAttribute("aria-busy", "true");
   try {
@@ -151,6 +230,9 @@ document.addEventListener("click", ({ target }) => {
     request.value = target.dataset.trail;
     explain();
   }
+});
+document.addEventListener("keydown", ({ key, target }) => {
+  if (key === "Enter" && target.matches("article .row > input")) target.parentElement.querySelector("button").click();
 });
 document.querySelector("[type=file]").addEventListener("change", ({ target }) => {
   if (target.files[0]) run(output(target), () => upload(output(target), target.files[0]));
@@ -178,3 +260,5 @@ document.querySelector("#trail").addEventListener("submit", event => {
   run(output(request), async () => show(output(request), await send(second ? [first, second] : ["GET", first]), since));
 });
 explain();
+listen();
+room.open().catch(() => {});

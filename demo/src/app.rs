@@ -9,8 +9,10 @@ mod letter;
 mod limited;
 mod members;
 mod methods;
+mod news;
 mod page;
 mod people;
+mod room;
 mod slow;
 mod stream;
 mod upload;
@@ -48,12 +50,14 @@ fn routes(app: &Weak<App>) -> Routes {
         .mount("/bakery", bakery::bakery())
         .get("/share/{muffins}/{among}", bakery::share)
         .post("/upload", upload::upload)
-        .body_limit(64 * 1024 * 1024)
+        .route_body_limit(64 * 1024 * 1024)
         .post("/note", upload::upload)
-        .body_limit(100)
+        .route_body_limit(100)
         .post("/letter", letter::letter)
         .mount("/crumbs", crumbs::crumbs())
         .get("/stream", stream::stream)
+        .mount("/news", news::news())
+        .mount("/room", room::room())
         .get("/slow", slow::slow)
         .mount("/visits", visits::visits())
         .mount("/members", members::members())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::chunk::{Chunked, Piece};
+use crate::fields::{FieldBlock, Special};
 use crate::framing::Framing;
 use crate::head::Head;
 use crate::limits::Limits;
@@ -14,6 +15,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::respond::{Asked, BodyPlan, Encoder, ResponseHead};
 use crate::span::Span;
 use crate::state::{self, Event, Request, Response, State};
+use crate::value::HttpDate;
 use crate::version::Version;
 
 /// The protocol state of one connection, for one request after the other.
@@ -280,6 +282,35 @@ impl Connection {
         self.asked.keep_alive = framed.keep_alive;
         self.step(Event::ResponseHead);
         framed.plan
+    }
+
+    /// Appends `101 Switching Protocols` as the response to the current request: what follows on the connection is no HTTP.
+    /// `fields` must have an Upgrade field that names the protocol, and whatever else that asks for.
+    ///
+    /// Nothing is appended if it [may not](Connection::may_switch).
+    pub fn switch(&mut self, fields: &FieldBlock, date: impl Into<Option<HttpDate>>, out: &mut Vec<u8>) {
+        if !self.may_switch() {
+            return;
+        }
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        if let Some(date) = date.into().filter(|_| !fields.special().has(Special::DATE)) {
+            for part in [&b"Date: "[..], date.bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        fields.encode(out);
+        // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        out.extend_from_slice(b"Connection: upgrade\r\n\r\n");
+        self.step(Event::ResponseHead);
+        self.step(Event::Close);
+    }
+
+    /// Returns true if [`switch`](Connection::switch) can be the response to the current request: that is of HTTP/1.1,
+    /// complete, and has no response yet.
+    pub fn may_switch(&self) -> bool {
+        let is_answerable = self.state.1 == Response::Owed && self.state.0 != Request::Refused;
+        // RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
+        is_answerable && !self.has_body_to_come() && self.asked.version == Version::Http11
     }
 
     /// Notes that the response is completely encoded, and returns what comes next. While the rest of a request is

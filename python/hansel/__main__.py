@@ -5,28 +5,33 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 import threading
 import traceback
 from typing import Any
 
 from hansel import _hansel
+from hansel._manager import has_passed_sockets
 from hansel._reload import files_of, watch
 from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
+from hansel.mounts import Mount, file, files
 from hansel.wsgi import DEFAULT_THREADS, WSGIServer
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serves the application that the arguments name."""
-    options = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
     sys.path.insert(0, "")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     name: str = options.pop("application")
-    addresses: list[str] = options.pop("bind") or ["127.0.0.1:8000"]
+    addresses: list[str] = options.pop("bind") or ([] if has_passed_sockets() else ["127.0.0.1:8000"])
     workers: int | None = options.pop("workers")
     reloads: bool = options.pop("reload")
     is_multiprocess = workers is not None and workers > 1
-    server = WSGIServer(_not_loaded, addresses, multiprocess=is_multiprocess, **options)
+    mounts = _mounts(parser, options.pop("static") or [])
+    server = WSGIServer(_not_loaded, addresses, mounts=mounts, multiprocess=is_multiprocess, **options)
     for address in addresses:
         if address.startswith("unix:"):
             print(address, file=sys.stderr, flush=True)
@@ -39,6 +44,18 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         work = _work_and_watch if reloads else _work
         sys.exit(supervise(workers or 1, lambda worker: work(worker, server, name)))
+
+
+def _mounts(parser: argparse.ArgumentParser, places: list[str]) -> dict[str, Mount]:
+    """Returns what is at `/path=directory`."""
+    mounts: dict[str, Mount] = {}
+    for place in places:
+        path, _, directory = place.partition("=")
+        try:
+            mounts[path] = file(directory) if os.path.isfile(directory) else files(directory)
+        except OSError as error:
+            parser.error(f"can't serve files from {directory!r}: {error}; --static takes PATH=DIRECTORY")
+    return mounts
 
 
 def _not_loaded(_environ: dict[str, Any], _start_response: Any) -> Any:
@@ -104,13 +121,19 @@ def load(name: str) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.")
     parser.add_argument("application", help="module:application, or module:factory()")
-    parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated")
+    parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated; by default the sockets of systemd, or 127.0.0.1:8000")
     parser.add_argument(
         "--workers", type=int, help="processes that share the listeners; SIGHUP restarts them without losing a request"
     )
     parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
     parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds for requests in flight at the end")
+    parser.add_argument(
+        "--static",
+        action="append",
+        metavar="PATH=DIRECTORY",
+        help="serve the files of a directory, or one file, at a path, without the interpreter; may be repeated",
+    )
     for name in ("body", "body-buffer", "head", "target", "fields", "connections", "queue"):
         parser.add_argument(f"--{name}", type=int, help="a limit; see hansel.wsgi.WSGIServer")
     for name in ("idle", "head-time", "transfer-time", "handler-time", "queue-time"):
@@ -120,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--access-log", metavar="PATH", help="a file, or - for the standard output")
     parser.add_argument("--health", action="store_true", help="serve /livez, /readyz and /metrics")
     parser.add_argument("--health-on", metavar="HOST:PORT", help="serve them on an address of their own")
+    parser.add_argument("--status-page", action="store_true", help="serve a page for people at the address of --health-on")
+    parser.add_argument("--drain-delay", type=float, metavar="SECONDS", help="go on that long after a signal, with 503 from /readyz")
     parser.add_argument("--proxy-protocol", action="store_true", help="expect a PROXY header of trusted peers")
     parser.add_argument("--trust", action="append", metavar="ADDRESS", help="a proxy; may be repeated")
     parser.add_argument("--request-ids", action="store_true", help="send an X-Request-Id")

@@ -13,6 +13,19 @@ class FileWrapper:
     def close(self) -> None: ...
 
 @final
+class Mount:
+    @staticmethod
+    def files(
+        path: str, is_directory: bool, max_age: float | None, is_immutable: bool, flags: list[str], fallback: str | None
+    ) -> Mount: ...
+    @staticmethod
+    def fixed(status: int, headers: list[tuple[str, str]], content: bytes, is_content: bool) -> Mount: ...
+
+@final
+class Mounts:
+    def __new__(cls, mounts: dict[str, Mount]) -> Mounts: ...
+
+@final
 class Server:
     addresses: list[tuple[str, int]]
     def __new__(cls, addresses: list[str], sockets: list[tuple[int, bool]], **options: Any) -> Server: ...
@@ -21,6 +34,7 @@ class Server:
         application: Callable[..., Any],
         environ: dict[str, Any],
         failed: Callable[[BaseException, str], str | None],
+        mounts: Mounts | None = None,
     ) -> Running: ...
 
 @final

@@ -15,13 +15,13 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from hansel import _hansel
-from hansel._hansel import FileWrapper
+from hansel import _hansel, _manager
+from hansel._hansel import FileWrapper, Mount
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
 
@@ -41,7 +41,9 @@ _LOGGER = logging.getLogger("hansel")
 class WSGIServer:
     """A server that listens, and serves as soon as it is told to.
 
-    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. The options, with all times in seconds:
+    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. Without either, it takes the sockets that a service
+    manager has passed (systemd's `.socket` units), of which one named `health` belongs to the health lane. `mounts` is what is served beside the application,
+    without the interpreter, by its path: see `hansel.mounts`. The options, with all times in seconds:
 
     - `threads`: requests that are handled at once, 64 by default;
     - `body`, `head`, `target`: bytes that a request may have; 1 GiB of body by default;
@@ -51,7 +53,9 @@ class WSGIServer:
     - `idle`, `head_time`, `transfer_time`, `handler_time`, `queue_time`: how long each may take;
     - `certificate` and `key`: paths of PEM files, for TLS;
     - `access_log`: `"-"` or a path;
-    - `health`: serves `/livez`, `/readyz` and `/metrics`; `health_on`: serves them on an address of their own;
+    - `health`: serves `/livez`, `/readyz` and `/metrics`; `health_on`: serves them on an address of their own, and
+      `status_page` a page for people there;
+    - `drain_delay`: how long it goes on once it is told to stop, with 503 from `/readyz`, so that a balancer notices;
     - `proxy_protocol`, `trust`: the PROXY protocol, and the addresses of the proxies whose headers count;
     - `request_ids`: sends an `X-Request-Id` with each response;
     - `development`: a 500 shows its traceback, and a 404 of `hansel.dispatch` what it has tried. Not for the public.
@@ -63,6 +67,7 @@ class WSGIServer:
         addresses: Sequence[str] = (),
         *,
         sockets: Sequence[socket.socket] = (),
+        mounts: Mapping[str, Mount] | None = None,
         grace: float = 10.0,
         multiprocess: bool = False,
         development: bool = False,
@@ -75,8 +80,11 @@ class WSGIServer:
         self.development = development
         self.switch_interval = switch_interval
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
+        self._mounts = _hansel.Mounts(dict(mounts)) if mounts else None
         given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
         self._server = _hansel.Server(list(addresses), given_away, **options)
+        if not addresses and not sockets:
+            _manager.forget_passed_sockets()
         self._running: _hansel.Running | None = None
         self._stop: _Stop | None = None
         self._exception: BaseException | None = None
@@ -89,13 +97,14 @@ class WSGIServer:
         if self.switch_interval is not None:
             sys.setswitchinterval(self.switch_interval)
         self._stop = self._stop or _Stop()
-        self._running = self._server.start(self.application, self._environ(), self._failed)
+        self._running = self._server.start(self.application, self._environ(), self._failed, self._mounts)
 
     def serve_forever(self, when_serving: Callable[[], None] | None = None) -> None:
         """Serves until SIGINT or SIGTERM, `shutdown`, or an application that raises `SystemExit`.
 
         Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile. `when_serving`
-        is called as soon as it serves.
+        is called as soon as it serves. Without it, a service manager is told when it serves and when it stops
+        (`NOTIFY_SOCKET`, as with systemd's `Type=notify`).
         """
         stop = self._stop = self._stop or _Stop()
         with stop.at_signals():
@@ -103,7 +112,11 @@ class WSGIServer:
                 self.start()
             if when_serving is not None:
                 when_serving()
+            else:
+                _manager.notify(_manager.READY)
             stop.wait()
+            if when_serving is None:
+                _manager.notify(_manager.STOPPING)
             self.close()
         if self._exception is not None:
             _End.status = _status_of(self._exception)

@@ -5,12 +5,13 @@
 //! compute. `take` and `give_back` are a pair: `LOCK` says which of them is next on this thread.
 //!
 //! **The request of a call.** An object of Python can't borrow it. `with_request` lends it to the functions that Python calls
-//! on the same thread meanwhile.
+//! on the same thread meanwhile, and its body to objects that other threads may have as well.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hansel::{Limiter, Request};
 use pyo3::ffi;
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 thread_local! {
     static LOCK: Cell<Lock> = const { Cell::new(Lock::Unknown) };
     static REQUEST: Cell<Option<NonNull<Request>>> = const { Cell::new(None) };
+    static BODY: Cell<Option<Arc<LentBody>>> = const { Cell::new(None) };
 }
 
 /// The hold that this thread has on the interpreter's lock.
@@ -93,12 +95,15 @@ pub(crate) fn given_away(number: i32) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-/// Calls `call`, and lends `request` to `request_of_call` on this thread meanwhile.
+/// Calls `call`, and lends `request` to `request_of_call` and `lend_body` on this thread meanwhile.
 pub(crate) fn with_request<R>(request: &Request, call: impl FnOnce() -> R) -> R {
     struct Lent(Option<NonNull<Request>>);
     impl Drop for Lent {
         fn drop(&mut self) {
             REQUEST.set(self.0);
+            if let Some(body) = BODY.take() {
+                *body.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
         }
     }
     let _lent = Lent(REQUEST.replace(Some(NonNull::from(request))));
@@ -112,4 +117,32 @@ pub(crate) fn request_of_call<R>(read: impl FnOnce(&Request) -> R) -> Option<R> 
         // closure can keep no reference, because it must take one of any lifetime.
         read(unsafe { request.as_ref() })
     })
+}
+
+/// The body of a request, until its call is over. Any thread may read it.
+pub(crate) struct LentBody(Mutex<Option<NonNull<[u8]>>>);
+
+// SAFETY: all that is done with the pointer is to read bytes that nobody changes, with the mutex locked.
+unsafe impl Send for LentBody {}
+// SAFETY: the same.
+unsafe impl Sync for LentBody {}
+
+/// Lends the body of the request of the call that this thread is in, if all of it is here. A call lends it once.
+pub(crate) fn lend_body() -> Option<Arc<LentBody>> {
+    let body = request_of_call(|request| request.bytes().ok().map(NonNull::from))??;
+    let lent = Arc::new(LentBody(Mutex::new(Some(body))));
+    BODY.set(Some(Arc::clone(&lent)));
+    Some(lent)
+}
+
+impl LentBody {
+    /// Calls `read` with the body. No Python may run meanwhile. Returns `None` if the call is over.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        body.map(|body| {
+            // SAFETY: `with_request` borrows the request, and with it the body, until it has locked the mutex and taken the
+            // pointer away. The closure can keep no reference, because it must take one of any lifetime.
+            read(unsafe { body.as_ref() })
+        })
+    }
 }

@@ -12,7 +12,12 @@ use crate::boundary;
 use crate::environ::Environ;
 use crate::input::Input;
 use crate::iterable;
+use crate::mounts::Table;
 use crate::start_response::Starter;
+
+/// Bodies of so many bytes are read from where the server has them. Shorter ones are copied into Python's own file in memory,
+/// whose calls are quicker.
+const LENT_FROM: usize = 16 * 1024;
 
 pub(crate) struct Gateway {
     application: Py<PyAny>,
@@ -25,8 +30,9 @@ pub(crate) struct Gateway {
 /// The threads that take turns with the interpreter.
 pub(crate) struct Turns {
     pub(crate) limiter: Arc<Limiter>,
-    /// Calls that have begun and not ended.
-    calls: AtomicUsize,
+    mounts: Option<Arc<Table>>,
+    /// How many calls have begun.
+    begun: AtomicUsize,
     /// Is called with each exception that an application lets out, and where that happened.
     failed: Py<PyAny>,
 }
@@ -37,6 +43,7 @@ impl Gateway {
         application: Py<PyAny>,
         failed: Py<PyAny>,
         environ: Environ,
+        mounts: Option<Arc<Table>>,
     ) -> PyResult<Gateway> {
         Ok(Gateway {
             application,
@@ -44,7 +51,8 @@ impl Gateway {
             environ,
             turns: Arc::new(Turns {
                 limiter: Arc::new(Limiter::new()),
-                calls: AtomicUsize::new(0),
+                mounts,
+                begun: AtomicUsize::new(0),
                 failed,
             }),
         })
@@ -52,27 +60,28 @@ impl Gateway {
 
     fn run(&self, request: &Request) -> Response {
         boundary::take(&self.turns.limiter);
-        let others = self.turns.calls.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(&self.turns.calls);
+        let turn = self.turns.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let response = boundary::with_request(request, || Python::attach(|py| self.call_application(py, request)));
-        drop(counted);
-        // Kept for the next call, unless somebody waits for it.
-        if others > 0 {
+        // Kept for the next call. If others have begun, this one has waited for something, and now they wait for the lock.
+        if self.turns.begun.load(Ordering::Relaxed) != turn {
             boundary::give_back();
         }
         response
     }
 
     fn call_application(&self, py: Python<'_>, request: &Request) -> Response {
-        let mut input = None;
+        let mut input: Option<Bound<'_, Input>> = None;
         let outcome = self.environ.of(py, request).and_then(|environ| {
             if has_body(request) {
                 input = self.give_input(request, &environ)?;
             }
             self.call_with(request, &environ)
         });
+        if let Some(input) = input.as_ref().filter(|input| boundary::owners(input.as_any()) > 1) {
+            input.get().keep(request);
+        }
         outcome.unwrap_or_else(|error| {
-            let failure = input.and_then(|input: Bound<'_, Input>| input.get().failure());
+            let failure = input.and_then(|input| input.get().failure());
             failure.map_or_else(
                 || self.fail(py, request, &error),
                 |status| Response::default().with_status(status),
@@ -80,18 +89,17 @@ impl Gateway {
         })
     }
 
-    /// Sets `wsgi.input`. Returns it, if it may fail.
+    /// Sets `wsgi.input`. Returns it, unless it is Python's.
     fn give_input<'py>(&self, request: &Request, environ: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, Input>>> {
         let py = environ.py();
         let key = intern!(py, "wsgi.input");
-        if request.body_is_here() {
-            // Python's own file in memory is quicker.
-            let body = request.bytes().unwrap_or(&[]);
+        let short = request.body_is_here().then(|| request.bytes().unwrap_or(&[]));
+        if let Some(body) = short.filter(|body| body.len() < LENT_FROM) {
             let body = self.in_memory.bind(py).call1((PyBytes::new(py, body),))?;
             environ.set_item(key, body)?;
             return Ok(None);
         }
-        let input = Bound::new(py, Input::of(request.owned_body()))?;
+        let input = Bound::new(py, Input::of(request))?;
         environ.set_item(key, &input)?;
         Ok(Some(input))
     }
@@ -119,6 +127,11 @@ impl Gateway {
 }
 
 impl Turns {
+    /// Returns what is mounted, if the request is for that.
+    fn mounts_with(&self, request: &Request) -> Option<&Table> {
+        self.mounts.as_deref().filter(|mounts| mounts.has(request))
+    }
+
     /// Reports what an application has raised, and returns what the client may be told of it. `SystemExit` and
     /// `KeyboardInterrupt` end the server.
     pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) -> Option<String> {
@@ -128,17 +141,25 @@ impl Turns {
     }
 }
 
-struct Counted<'c>(&'c AtomicUsize);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Application for Gateway {
     fn call(&self, request: &Request) -> Response {
+        if let Some(mounts) = self.turns.mounts_with(request) {
+            // Others may wait for the interpreter.
+            boundary::give_back();
+            return mounts.call(request);
+        }
         hansel::paced(two_segments(request.path()), || self.run(request))
+    }
+
+    fn note_endpoint(&self, request: &Request) {
+        if let Some(mounts) = self.turns.mounts_with(request) {
+            mounts.note_endpoint(request);
+        }
+    }
+
+    fn patterns_of(&self, pace: u16) -> String {
+        let mounts = self.turns.mounts.as_ref();
+        mounts.map_or_else(String::new, |mounts| mounts.patterns_of(pace))
     }
 
     fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
@@ -173,6 +194,10 @@ impl Scheduling for Turns {
 
     fn may_begin(&self) -> bool {
         self.limiter.may_begin()
+    }
+
+    fn is_independent(&self, request: &Request) -> bool {
+        self.mounts_with(request).is_some()
     }
 
     fn rest(&self) {

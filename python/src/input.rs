@@ -1,14 +1,14 @@
-//! `wsgi.input`: a body that is read as it arrives.
+//! `wsgi.input`: a body that is read as it arrives, or from where the server has it.
 
 use std::io::{self, BufRead, Read};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hansel::{BodyError, OwnedBody, StatusCode};
+use hansel::{BodyError, OwnedBody, Request, StatusCode};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::boundary;
+use crate::boundary::{self, LentBody};
 
 /// A body, or none: then it is empty.
 #[pyclass(frozen, module = "hansel.wsgi")]
@@ -16,6 +16,11 @@ pub(crate) struct Input(Mutex<State>);
 
 enum State {
     Empty,
+    /// All of it has arrived. It is read up to `at`.
+    Here {
+        body: Arc<LentBody>,
+        at: usize,
+    },
     Waiting(OwnedBody),
     /// A thread reads it.
     InUse,
@@ -28,8 +33,23 @@ impl Input {
         Input(Mutex::new(State::Empty))
     }
 
-    pub(crate) fn of(body: OwnedBody) -> Input {
-        Input(Mutex::new(State::Waiting(body)))
+    /// Has the body of the request of the call that this thread is in.
+    pub(crate) fn of(request: &Request) -> Input {
+        let here = request.body_is_here().then(boundary::lend_body).flatten();
+        Input(Mutex::new(match here {
+            Some(body) => State::Here { body, at: 0 },
+            None => State::Waiting(request.owned_body()),
+        }))
+    }
+
+    /// Copies what is not read of a body that is lent, because somebody may read it after the call.
+    pub(crate) fn keep(&self, request: &Request) {
+        let mut state = self.state();
+        if let State::Here { at, .. } = *state {
+            let mut body = request.owned_body();
+            body.consume(at);
+            *state = State::Waiting(body);
+        }
     }
 
     /// Returns the status for a client whose body could not be read.
@@ -44,7 +64,7 @@ impl Input {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads with `read`, without the interpreter's lock, which others need while this waits.
+    /// Reads with `read`, without the interpreter's lock if this may wait.
     fn with<R: Send>(
         &self,
         py: Python<'_>,
@@ -53,6 +73,16 @@ impl Input {
         let before = std::mem::replace(&mut *self.state(), State::InUse);
         let mut body = match before {
             State::Waiting(body) => body,
+            State::Here { body, at } => {
+                let read = body.read(|bytes| {
+                    let mut rest = bytes.get(at..).unwrap_or(&[]);
+                    let result = read(&mut rest);
+                    (result, bytes.len() - rest.len())
+                });
+                let (result, at) = read.ok_or_else(|| PyOSError::new_err("the call is over"))?;
+                *self.state() = State::Here { body, at };
+                return Ok(result?);
+            }
             State::InUse => return Err(PyRuntimeError::new_err("another thread reads wsgi.input")),
             State::Empty => {
                 *self.state() = State::Empty;
@@ -71,6 +101,20 @@ impl Input {
         Ok(result?)
     }
 
+    /// Returns up to `most` bytes of a body that is here, copied once.
+    fn copy<'py>(&self, py: Python<'py>, most: u64) -> Option<Bound<'py, PyBytes>> {
+        let State::Here { body, at } = &mut *self.state() else {
+            return None;
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let copied = body.read(|bytes| {
+            let rest = bytes.get(*at..).unwrap_or(&[]);
+            PyBytes::new(py, rest.get(..most).unwrap_or(rest))
+        })?;
+        *at += copied.as_bytes().len();
+        Some(copied)
+    }
+
     fn line(&self, py: Python<'_>, most: u64) -> PyResult<Vec<u8>> {
         self.with(py, |body| {
             let mut line = Vec::new();
@@ -84,6 +128,9 @@ impl Input {
 impl Input {
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        if let Some(bytes) = self.copy(py, most(size)) {
+            return Ok(bytes);
+        }
         let bytes = self.with(py, |body| {
             let mut bytes = Vec::new();
             body.take(most(size)).read_to_end(&mut bytes)?;

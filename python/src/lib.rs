@@ -8,6 +8,7 @@ mod gateway;
 mod input;
 mod iterable;
 mod logging;
+mod mounts;
 mod server;
 mod start_response;
 
@@ -18,6 +19,8 @@ fn _hansel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<file_wrapper::FileWrapper>()?;
     module.add_class::<input::Input>()?;
+    module.add_class::<mounts::Mount>()?;
+    module.add_class::<mounts::Mounts>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::Running>()
 }

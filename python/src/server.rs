@@ -14,6 +14,7 @@ use crate::environ::Environ;
 use crate::gateway::Gateway;
 use crate::input::Input;
 use crate::logging;
+use crate::mounts::Mounts;
 
 /// Listeners that are open, and options. It may be made before a fork and started after it.
 #[pyclass(frozen)]
@@ -47,9 +48,16 @@ impl Server {
                 None => Listener::tcp(address.as_str())?,
             });
         }
+        // Those of a service manager, if there are no others.
+        let server = match listeners.is_empty() {
+            true => hansel::Server::activated()?,
+            false => None,
+        };
         let mut listeners = listeners.into_iter();
-        let first = listeners.next().map(hansel::Server::new);
-        let server = first.ok_or_else(|| PyValueError::new_err("a server needs an address to listen on"))?;
+        let server = server.or_else(|| listeners.next().map(hansel::Server::new));
+        let server = server.ok_or_else(|| {
+            PyValueError::new_err("a server needs an address to listen on, or a socket that a service manager has passed")
+        })?;
         let server = listeners.fold(server, hansel::Server::listen);
         // One interpreter runs one thread at a time: a second loop would gain nothing.
         let server = configured(server.loops(1).quiet(), options)?;
@@ -64,13 +72,15 @@ impl Server {
     }
 
     /// Serves `application` on threads of its own. `environ` is what every request has in its environ; `failed` is called
-    /// with each exception that the application lets out, and where that happened.
+    /// with each exception that the application lets out, and where that happened; `mounts` is what is beside it.
+    #[pyo3(signature = (application, environ, failed, mounts=None))]
     fn start(
         &self,
         py: Python<'_>,
         application: Py<PyAny>,
         environ: Py<PyDict>,
         failed: Py<PyAny>,
+        mounts: Option<&Mounts>,
     ) -> PyResult<Running> {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let server = server.ok_or_else(|| PyRuntimeError::new_err("the server was started already"))?;
@@ -79,7 +89,7 @@ impl Server {
         environ
             .bind(py)
             .set_item("wsgi.input", Bound::new(py, Input::empty())?)?;
-        let gateway = Gateway::new(py, application, failed, Environ::new(environ))?;
+        let gateway = Gateway::new(py, application, failed, Environ::new(environ), mounts.map(Mounts::table))?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
     }
@@ -124,7 +134,9 @@ fn configured(mut server: hansel::Server, options: Option<&Bound<'_, PyDict>>) -
             "health_on" => server = server.health_on(value.extract::<String>()?.as_str())?,
             "proxy_protocol" if value.extract()? => server = server.proxy_protocol(),
             "request_ids" if value.extract()? => server = server.request_ids(),
-            "health" | "proxy_protocol" | "request_ids" => {}
+            "status_page" if value.extract()? => server = server.status_page(),
+            "health" | "proxy_protocol" | "request_ids" | "status_page" => {}
+            "drain_delay" => server = server.drain_delay(seconds(value.extract()?)?),
             "trust" => {
                 let peers = value.extract::<Vec<String>>()?;
                 server = server.trust(Trust::peers(peers.iter().map(String::as_str))?.forwarded());

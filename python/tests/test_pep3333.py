@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from random import Random
 from typing import Any
 from wsgiref.validate import validator
 
@@ -441,6 +442,64 @@ def test_the_input_is_a_file(served: Any) -> None:
     body = b"123\n45\n6\n7"
     assert served(application).request("/", "POST", body)[2] == expected
     assert served(application).request("/", "POST", iter([body[:4], body[4:]]), encode_chunked=True)[2] == expected
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 100_000, 300_000])
+def test_the_input_reads_as_a_file_in_memory_does(served: Any, size: int) -> None:
+    random = Random(size)
+    content = b"".join(random.randbytes(random.choice([0, 3, 2_000])).replace(b"\n", b"-") + b"\n" for _ in range(size // 500))
+    content = (content + b"x" * size)[:size]
+
+    def read(file: Any) -> list[Any]:
+        chosen = Random(1)
+        sizes = [None, -1, 0, 1, 100, 70_000]
+        parts: list[Any] = []
+        for _ in range(40):
+            # To read all is the last of the choices, so that the others have something to read.
+            most = chosen.choice(sizes[2:])
+            match chosen.randrange(4):
+                case 0:
+                    parts.append(file.read(most))
+                case 1:
+                    parts.append(file.readline(most))
+                case 2:
+                    parts.append(file.readlines(most or 1))
+                case _:
+                    parts.append(next(iter(file), b"the end"))
+        return [*parts, file.readline(), file.readline(None), file.read(None), file.read(), file.readlines(), list(file)]
+
+    seen: list[Any] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(read(environ["wsgi.input"]))
+        start_response("200 OK", TEXT)
+        return []
+
+    for options in ({}, {"body_buffer": 0}):
+        client = served(application, **options)
+        client.request("/", "POST", content)
+        client.request("/", "POST", iter([content[:10], content[10:]] if size else []), encode_chunked=True)
+    assert seen == [read(io.BytesIO(content))] * 4
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000])
+def test_the_input_may_be_read_by_another_thread_and_after_the_call(served: Any, size: int) -> None:
+    kept: list[Any] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        kept.append(environ["wsgi.input"])
+        reader = threading.Thread(target=lambda: kept.append(environ["wsgi.input"].read(400)))
+        reader.start()
+        reader.join()
+        start_response("200 OK", TEXT)
+        return []
+
+    content = bytes(range(250)) * (size // 250)
+    client = served(application)
+    client.request("/", "POST", content)
+    # Its memory is used by others meanwhile.
+    client.request("/", "POST", b"y" * size)
+    assert (kept[1], kept[0].read()) == (content[:400], content[400:])
 
 
 def test_an_unread_body_is_not_the_next_request(served: Any) -> None:

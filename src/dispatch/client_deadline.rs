@@ -14,7 +14,7 @@ use crate::Request;
 /// use hansel::{App, ClientDeadline, Request, RouteLimits, Routes, test::Client};
 ///
 /// let limits = RouteLimits::new().client_deadline(ClientDeadline::seconds("Request-Timeout"));
-/// let client = Client::new(App::new(Routes::new().get("/report", || "42").limits(limits)));
+/// let client = Client::new(App::new(Routes::new().get("/report", || "42").route_limits(limits)));
 /// let request = |seconds: &str| Request::get("/report").with_header("Request-Timeout", seconds);
 /// assert_eq!(client.send(request("2.5")).text(), "42");
 /// assert_eq!(client.send(request("soon")).status(), 400);

@@ -138,7 +138,7 @@ pub(super) struct Signature {
     pub(super) needs: Needs,
     pub(super) pace: Pace,
     /// True if it returns subscriptions.
-    pushes: bool,
+    lasts: &'static str,
 }
 
 impl Signature {
@@ -146,7 +146,7 @@ impl Signature {
         name: &'static str,
         arguments: Vec<(Kind, Cow<'static, str>)>,
         needs: Needs,
-        pushes: bool,
+        lasts: &'static str,
     ) -> Signature {
         let kinds = arguments.iter().map(|(kind, _)| *kind).collect();
         let parameters: Vec<_> = arguments
@@ -161,7 +161,7 @@ impl Signature {
             kinds,
             needs,
             pace: Pace::new(),
-            pushes,
+            lasts,
         }
     }
 
@@ -199,7 +199,7 @@ impl Signature {
         self.reads_by_name() && self.count(Kind::Extractor) == 0
     }
 
-    /// Returns the function with its path arguments, such as `person(u32)`, and whether it pushes.
+    /// Returns the function with its path arguments, such as `person(u32)`, and whether its response lasts.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}(", self.name);
         for (i, parameter) in self.parameters.iter().enumerate() {
@@ -207,15 +207,10 @@ impl Signature {
             text.push_str(parameter);
         }
         text.push(')');
-        if self.pushes {
-            text.push_str(PUSHES);
-        }
+        text.push_str(self.lasts);
         text
     }
 }
-
-/// Follows the name of a function that returns subscriptions.
-const PUSHES: &str = " pushes";
 
 /// Shortens a name: `demo::views::person` is `person`, a closure in it is `person::{{closure}}`.
 fn short_function_name(full: &'static str) -> &'static str {
@@ -274,7 +269,7 @@ where
     S: MethodShape<T, F> + 'static,
 {
     Arc::new(MethodFunction(Function {
-        signature: Signature::new(std::any::type_name::<F>(), S::arguments(), S::needs(), S::pushes()),
+        signature: Signature::new(std::any::type_name::<F>(), S::arguments(), S::needs(), S::lasts()),
         function,
         shape: PhantomData::<fn() -> S>,
     }))
@@ -308,7 +303,7 @@ pub trait MethodShape<T, F> {
     fn needs() -> Needs;
 
     #[doc(hidden)]
-    fn pushes() -> bool;
+    fn lasts() -> &'static str;
 
     #[doc(hidden)]
     fn call<'r>(
@@ -402,7 +397,7 @@ macro_rules! shapes {
                 let arguments = vec![$((<$A as Argument<$S>>::KIND, <$A as Argument<$S>>::described())),*];
                 let mut _needs = Needs::new();
                 $(<$A as Argument<$S>>::needs(&mut _needs);)*
-                let signature = Signature::new(std::any::type_name::<F>(), arguments, _needs, R::PUSHES);
+                let signature = Signature::new(std::any::type_name::<F>(), arguments, _needs, R::LASTS);
                 Ok(Bound(Arc::new(Function { function, signature, shape: PhantomData::<fn() -> Self> })))
             }
         }
@@ -461,8 +456,8 @@ macro_rules! method_shapes {
                 _needs
             }
 
-            fn pushes() -> bool {
-                R::PUSHES
+            fn lasts() -> &'static str {
+                R::LASTS
             }
 
             #[inline]
@@ -541,8 +536,8 @@ fn arrive<'r, R: IntoResponse>(
         }
     };
     let shown;
-    let endpoint = if R::PUSHES && walk.is_watched() {
-        shown = format!("{}{PUSHES}", endpoint.name);
+    let endpoint = if !R::LASTS.is_empty() && walk.is_watched() {
+        shown = format!("{}{}", endpoint.name, R::LASTS);
         Endpoint {
             name: &shown,
             ..endpoint

@@ -31,8 +31,8 @@ const SOONEST_OF_CLIENTS: Duration = Duration::from_millis(10);
 ///
 /// let large = RouteLimits::new().body(1 << 30).deadline(Duration::from_secs(600)).concurrency(4);
 /// let routes = Routes::new()
-///     .post("/upload", upload).limits(large)
-///     .post("/comments", comment).body_limit(1000);
+///     .post("/upload", upload).route_limits(large)
+///     .post("/comments", comment).route_body_limit(1000);
 ///
 /// let client = Client::new(App::new(Hooks::on(routes).concurrency(100)));
 /// assert_eq!(client.post("/upload", vec![0; 3_000_000]).text(), "3000000 bytes");
@@ -211,7 +211,7 @@ impl fmt::Display for RouteLimits {
 /// ```
 /// use hansel::{App, Application, Routes};
 ///
-/// let app = App::new(Routes::new().post("/upload", || ()).body_limit(1 << 30).post("/login", || ()).body_limit(1000));
+/// let app = App::new(Routes::new().post("/upload", || ()).route_body_limit(1 << 30).post("/login", || ()).route_body_limit(1000));
 /// assert_eq!(app.limit_extremes().body, Some(1000..=1 << 30));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -193,7 +193,7 @@ impl<'v, 'r, S> Verbs<'v, 'r, S> {
                 if listed.contains(&method) {
                     panic!("{} lists {method} twice", std::any::type_name::<S>());
                 }
-                let signature = Signature::new(full_name, H::arguments(), H::needs(), H::pushes());
+                let signature = Signature::new(full_name, H::arguments(), H::needs(), H::lasts());
                 let methods = MethodSet::of(method.clone());
                 map.endpoint("Resource", &methods, &signature.pattern, &signature.text());
                 map.timed_by(Pace::of_key(full_name));
@@ -346,7 +346,7 @@ fn call<S, F: MethodHandler<S, H>, H: MethodShape<S, F>>(
         methods: &methods,
         pace: Pace::of_key(full_name),
     };
-    let pattern = walk.named(|| Signature::new(full_name, H::arguments(), Needs::new(), false).pattern);
+    let pattern = walk.named(|| Signature::new(full_name, H::arguments(), Needs::new(), "").pattern);
     let mut arguments = PathArguments::new(&[], walk.segments(), Tail::Segments);
     H::call(function, resource, walk, &mut arguments, &pattern, endpoint)
 }

@@ -151,9 +151,8 @@ impl Request {
     /// [`Hooks`](crate::Hooks) do after the handler has no effect on it. A response to HEAD, and one that has no content,
     /// swallows what is written.
     ///
-    /// Of a request's body that is still arriving, the rest may be read after that, on this or
-    /// [another thread](Request::owned_body), and the connection is closed in the end. Under `tower` it can't be
-    /// read any more.
+    /// If the body of the request is still arriving, its rest may be read after that, on this or
+    /// [another thread](Request::owned_body). hansel's own server closes the connection in the end.
     ///
     /// The application must say that it does so: [`App::responds_early`](crate::App::responds_early), or
     /// [`Application::responds_early`](crate::Application::responds_early).

@@ -8,7 +8,11 @@ use hansel_proto::chunk;
 
 use super::COPIED;
 use crate::request::RequestCopy;
+#[cfg(feature = "upgrade")]
+use crate::response::Takeover;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
+#[cfg(feature = "websocket")]
+use crate::socket::Opened;
 use crate::topic::Push;
 
 pub(crate) enum Payload {
@@ -25,6 +29,20 @@ pub(crate) enum Payload {
     Source(Source, bool),
     /// The messages of a topic.
     Pushed(Box<Subscribed>),
+    /// A socket, to which the connection belongs once the head is sent.
+    #[cfg(feature = "websocket")]
+    Socket(Box<Switched>),
+    /// What a thread runs on the connection once the head is sent.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<Takeover>),
+}
+
+/// A socket whose head is made.
+#[cfg(feature = "websocket")]
+pub(crate) struct Switched {
+    pub(crate) opened: Opened,
+    /// Its line in the access log, which is written when it ends, if somebody wants to know.
+    pub(crate) logged: Option<Box<Logged>>,
 }
 
 /// A subscription whose head is made.
@@ -122,6 +140,10 @@ impl Payload {
             Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
             Payload::Pushed(pushed) => pushed.on_done = Some(hook),
             Payload::Source(source, _) => source.on_done = Some(hook),
+            #[cfg(feature = "websocket")]
+            Payload::Socket(_) => hook.call(Done::Sent),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => hook.call(Done::Sent),
         }
         Some(payload)
     }
@@ -135,6 +157,10 @@ impl Payload {
             Payload::Source(source, _) => (&mut source.on_done, true),
             // It may be the end of its topic, and of what the program has given to that.
             Payload::Pushed(pushed) => (&mut pushed.on_done, true),
+            #[cfg(feature = "websocket")]
+            Payload::Socket(_) => return true,
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => return true,
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);

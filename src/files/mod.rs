@@ -30,6 +30,8 @@
 //! | for a page that is no file, from a browser | the [`fallback`](Files::fallback), if there is one |
 //! | for anything else | 404: the next part of a [`Chain`](crate::Chain) is asked |
 //!
+//! A file that is missing stays a 404 for GET where other routes have its path for PUT, PATCH or DELETE.
+//!
 //! # What is never sent
 //! Nothing outside the directory: `..` is refused however it is encoded, and so are slashes and backslashes in a segment.
 //! On Linux (5.6 and newer) the kernel resolves each path in one call that cannot leave the directory, also if links and
@@ -551,7 +553,10 @@ impl Dispatch for Files {
     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
         let reached = match self.reach(walk) {
             Ok(reached) => reached,
-            Err(why) => return Err(walk.decline("Files", &self.name, || (*why).into())),
+            Err(why) => {
+                let endpoint = Endpoint::new("Files", &self.name, &self.methods);
+                return Err(walk.decline_empty(endpoint, || (*why).into()));
+            }
         };
         let name = match reached {
             // Reading a directory takes longer.

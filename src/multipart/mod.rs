@@ -10,7 +10,7 @@
 //!     Ok(format!("{title}: {} bytes in {}", photo.len(), photo.file_name().unwrap_or("a file")))
 //! }
 //!
-//! let routes = Routes::new().post("/photos", send).body_limit(10 * 1024 * 1024);
+//! let routes = Routes::new().post("/photos", send).route_body_limit(10 * 1024 * 1024);
 //! # use hansel::{Request, test::Client};
 //! # let body = "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nHut\r\n\
 //! #     --b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"hut.jpg\"\r\n\r\nxxx\r\n--b--\r\n";
@@ -40,7 +40,7 @@
 //!     Ok(received)
 //! }
 //!
-//! let routes = Routes::new().post("/upload", upload).body_limit(10 * 1024 * 1024 * 1024);
+//! let routes = Routes::new().post("/upload", upload).route_body_limit(10 * 1024 * 1024 * 1024);
 //! # use hansel::test::Client;
 //! # let body = "--b\r\nContent-Disposition: form-data; name=\"comment\"\r\n\r\nHut\r\n\
 //! #     --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"hut.jpg\"\r\n\r\nxxx\r\n--b--\r\n";
@@ -49,7 +49,7 @@
 //! ```
 //!
 //! # Limits
-//! The body is limited by its route ([`Routes::body_limit`](crate::Routes::body_limit)), and without that by
+//! The body is limited by its route ([`Routes::route_body_limit`](crate::Routes::route_body_limit)), and without that by
 //! [`Limits::body`](field@crate::Limits::body), which is 2 MiB. [`MultipartOptions`] limit parts.
 //!
 //! # Errors

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use hansel_proto::FieldValue;
 
 use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
+#[cfg(feature = "websocket")]
+use crate::socket::Opened;
 use crate::topic::Push;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
@@ -20,7 +22,7 @@ pub struct Body {
     pub(crate) kind: Kind,
     /// The Content-Type of these bytes, if it is known and the handler sets none.
     pub(crate) content_type: Option<FieldValue<'static>>,
-    /// Who wants to know what becomes of it.
+    /// Called once with what became of the body.
     pub(crate) on_done: Option<Box<OnDone>>,
 }
 
@@ -46,6 +48,12 @@ pub(crate) enum Kind {
     Early(Box<EarlyBody>),
     /// The messages of a topic.
     Pushed(Box<dyn Push>),
+    /// A socket, to which the connection belongs from now on.
+    #[cfg(feature = "websocket")]
+    Socket(Box<Opened>),
+    /// What runs on the connection from now on.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<super::upgraded::Takeover>),
 }
 
 /// A body that is written by itself, while its head says this.
@@ -313,6 +321,21 @@ impl Body {
         self
     }
 
+    /// Returns the socket that is to be opened, if it is one.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn opened(&mut self) -> Option<&mut Opened> {
+        match &mut self.kind {
+            Kind::Socket(opened) => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// Creates the body of a response that opens a socket.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn opening(opened: Box<Opened>) -> Body {
+        Body::of(Kind::Socket(opened))
+    }
+
     fn of(kind: Kind) -> Body {
         Body {
             kind,
@@ -440,7 +463,12 @@ impl Body {
 
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
-        matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
+        match self.kind {
+            Kind::Reader { .. } | Kind::Stream { .. } => true,
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn text(kind: Kind) -> Body {
@@ -480,6 +508,10 @@ impl Kind {
             Kind::Shared(bytes) => Some(bytes),
             Kind::Owned(bytes) => Some((**bytes).as_ref()),
             Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) | Kind::Early(_) => None,
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => Some(&[]),
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => Some(&[]),
         }
     }
 }
@@ -530,6 +562,10 @@ impl fmt::Debug for Body {
             Kind::Stream { .. } => "stream",
             Kind::Early(_) => "written early",
             Kind::Pushed(_) => "subscription",
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => "socket",
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => "another protocol",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

@@ -73,6 +73,16 @@ impl Kind {
                 let error = "a subscription to a topic can't be sent through a filter";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, error));
             }
+            #[cfg(feature = "websocket")]
+            Kind::Socket(_) => {
+                let error = "what a socket sends can't be sent through a filter";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => {
+                let error = "another protocol can't be sent through a filter";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
             in_memory => {
                 let mut out = Vec::new();
                 let bytes = in_memory.bytes().unwrap_or_default();

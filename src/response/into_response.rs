@@ -59,9 +59,10 @@ use crate::{BodyError, HeaderError};
     note = "if it is a future: a handler is not `async`, it may block"
 )]
 pub trait IntoResponse {
-    /// True if it is a subscription to a topic, which lasts: maps and trails say so.
+    /// What maps and trails say behind the name of a function that returns it, if it lasts: a subscription to a topic, or a
+    /// socket.
     #[doc(hidden)]
-    const PUSHES: bool = false;
+    const LASTS: &'static str = "";
 
     /// Converts the value into a response.
     fn into_response(self) -> Response;
@@ -104,7 +105,7 @@ impl IntoResponse for StatusCode {
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
-    const PUSHES: bool = T::PUSHES;
+    const LASTS: &'static str = T::LASTS;
 
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
@@ -112,7 +113,7 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
 }
 
 impl<T: IntoResponse> IntoResponse for Option<T> {
-    const PUSHES: bool = T::PUSHES;
+    const LASTS: &'static str = T::LASTS;
 
     fn into_response(self) -> Response {
         self.map_or_else(|| StatusCode::NOT_FOUND.into_response(), T::into_response)
@@ -120,7 +121,7 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
 }
 
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
-    const PUSHES: bool = T::PUSHES;
+    const LASTS: &'static str = T::LASTS;
 
     fn into_response(self) -> Response {
         self.map_or_else(E::into_response, T::into_response)

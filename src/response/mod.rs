@@ -15,6 +15,8 @@ mod pushed;
 mod rare;
 mod redirect;
 mod sink;
+#[cfg(feature = "upgrade")]
+mod upgraded;
 mod writer;
 
 use std::fmt;
@@ -40,6 +42,10 @@ pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
 pub(crate) use sink::{Sink, copy};
+#[cfg(feature = "upgrade")]
+pub use upgraded::Upgraded;
+#[cfg(feature = "upgrade")]
+pub(crate) use upgraded::{Duplex, Takeover};
 pub(crate) use writer::Answer;
 pub use writer::ResponseWriter;
 
@@ -407,7 +413,20 @@ impl Response {
 
     /// Returns true if something is wrong with it that the log should tell.
     pub(crate) fn is_faulty(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some()) || self.status.is_informational()
+        self.rare.as_ref().is_some_and(|rare| rare.fault.is_some())
+            || (self.status.is_informational() && !self.switches())
+    }
+
+    /// Returns true if the connection belongs to another protocol after it.
+    #[inline]
+    pub(crate) fn switches(&self) -> bool {
+        match self.body.kind {
+            #[cfg(feature = "websocket")]
+            body::Kind::Socket(_) => self.status == StatusCode::SWITCHING_PROTOCOLS,
+            #[cfg(feature = "upgrade")]
+            body::Kind::Takeover(_) => matches!(self.status.as_u16(), 101 | 200..300),
+            _ => false,
+        }
     }
 
     /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.
@@ -418,7 +437,7 @@ impl Response {
             Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
             Some(Fault::Unsendable { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
-            _ if self.status.is_informational() => {
+            _ if self.status.is_informational() && !self.switches() => {
                 let status = status_text(self.status);
                 let text = format!("status {status} is interim; a handler's status must be final, 200 to 999");
                 (self.give_up(), text)

@@ -11,7 +11,7 @@ const EVENTS: FieldValue<'static> = FieldValue::new(b"text/event-stream").unwrap
 const OCTETS: FieldValue<'static> = FieldValue::new(b"application/octet-stream").unwrap();
 
 impl IntoResponse for Subscription {
-    const PUSHES: bool = true;
+    const LASTS: &'static str = " pushes";
 
     fn into_response(self) -> Response {
         if self.is_too_many() {
@@ -33,6 +33,8 @@ impl From<Subscription> for Body {
         let content_type = match subscription.subscriber.form {
             Form::EventStream => EVENTS,
             Form::Plain => OCTETS,
+            #[cfg(feature = "websocket")]
+            Form::Frame => OCTETS,
         };
         Body {
             kind: Kind::Pushed(Box::new(subscription)),

@@ -137,6 +137,11 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(())
             }
+            // Whoever wants to talk to it opens it by `Client::socket`.
+            #[cfg(feature = "websocket")]
+            Some(Payload::Socket(_)) => Ok(()),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Ok(()),
             // What is there already: the rest never ends.
             Some(Payload::Pushed(mut pushed)) => {
                 let now = Instant::now();

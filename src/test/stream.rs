@@ -50,6 +50,10 @@ impl Stream {
             }
             Some(Payload::File(part, on_done)) => Rest::File(part, on_done),
             Some(Payload::Pushed(pushed)) => Rest::Pushed(pushed.push.into_feed(), pushed.on_done),
+            #[cfg(feature = "websocket")]
+            Some(Payload::Socket(_)) => Rest::None,
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Rest::None,
             Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))

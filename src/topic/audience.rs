@@ -10,7 +10,7 @@ use super::{Topic, Wake};
 /// Those who subscribe on one loop: keys of connections, each of which is in its slot.
 #[derive(Default)]
 pub(crate) struct Subscribers {
-    /// In a tree, because the first of them is asked for again and again while all end.
+    /// By the number of their topic. A tree, because a drain takes the first list again and again.
     lists: BTreeMap<u64, List>,
     /// Topics that have something to be sent.
     walks: VecDeque<Walk>,
@@ -21,13 +21,13 @@ pub(crate) struct Subscribers {
 /// The connections that subscribe to one topic.
 struct List {
     topic: Topic,
-    /// Those that take what is sent, and those whose clients do not: what wakes these is their sockets. So a message takes
-    /// no time for them.
+    /// The keys of connections that take what is sent, then of those whose clients do not read. The second ones are woken
+    /// by their sockets, so a message costs no time for them.
     parts: [Vec<usize>; 2],
     /// The number of the next message when those that are slow were visited last.
     looked: u64,
     listener: Arc<Listener>,
-    /// By which the listener leaves.
+    /// The number of the listener at its topic, by which it leaves.
     number: u64,
 }
 

@@ -2,23 +2,32 @@
 
 use std::sync::{Arc, OnceLock};
 
+#[cfg(feature = "websocket")]
+use hansel_proto::websocket::{Opcode, encode};
+
 use super::Event;
 
-/// The form in which a message is sent. A WebSocket frame is to be another form, which is encoded here in the same way.
+/// The form in which a message is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Form {
     /// An event of `text/event-stream`.
     EventStream,
     /// Its data.
     Plain,
+    /// Its data in a frame of a WebSocket: as a text, if it is one.
+    #[cfg(feature = "websocket")]
+    Frame,
 }
+
+/// How many forms there are.
+const FORMS: usize = if cfg!(feature = "websocket") { 3 } else { 2 };
 
 /// An event with its place in the topic.
 pub(crate) struct Message {
     event: Event,
     /// Its id, for clients that continue after it. `None` for what is sent to one subscriber only.
     id: Option<String>,
-    forms: [OnceLock<Framed>; 2],
+    forms: [OnceLock<Framed>; FORMS],
 }
 
 /// Bytes as a chunk of HTTP/1.1, and where they are in it.
@@ -65,6 +74,13 @@ impl Message {
                 &text
             }
             Form::Plain => &self.event.data,
+            #[cfg(feature = "websocket")]
+            Form::Frame => {
+                let is_text = std::str::from_utf8(&self.event.data).is_ok();
+                let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+                encode(opcode, true, false, &self.event.data, &mut text);
+                &text
+            }
         };
         if bytes.is_empty() {
             // An empty chunk would be the last one.

@@ -232,6 +232,12 @@ impl Topic {
         WeakTopic(Arc::downgrade(&self.0))
     }
 
+    /// Returns the list of a loop that has none yet.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn audience(&self) -> Box<dyn Audience> {
+        Box::<audience::Subscribers>::default()
+    }
+
     /// Returns a number that tells it apart from all others.
     pub(crate) fn number(&self) -> u64 {
         self.0.number

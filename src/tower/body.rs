@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::alarm::{Alarm, Clock};
-use super::hosted::Fed;
+use super::feed::Fed;
 use super::pool::Pool;
 use crate::Done;
 use crate::lock::lock;
@@ -32,7 +32,12 @@ pub struct Body {
     left: Option<u64>,
     /// Who wants to know when it has been read.
     told: Option<Told>,
+    /// Passes on what is still arriving of the request, whose handler has begun its response.
+    passes_on: Option<PassOn>,
 }
+
+/// Behind a lock only because a body can be shared, which a function of the program's server need not be.
+type PassOn = Mutex<Box<dyn FnMut(&mut Context<'_>) + Send>>;
 
 /// A function of the program that is called by a thread of the pool, never by a task.
 struct Told {
@@ -73,6 +78,7 @@ impl Body {
             left: Some(bytes.len() as u64),
             source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), None),
             told: None,
+            passes_on: None,
         }
     }
 
@@ -82,6 +88,12 @@ impl Body {
             on_done: Some(on_done),
             pool: Arc::clone(pool),
         });
+        self
+    }
+
+    /// Has `pass_on` called whenever the body is asked for more.
+    pub(super) fn passing_on(mut self, pass_on: impl FnMut(&mut Context<'_>) + Send + 'static) -> Body {
+        self.passes_on = Some(Mutex::new(Box::new(pass_on)));
         self
     }
 
@@ -105,6 +117,7 @@ impl Body {
             source: Source::Fed(fed),
             left: len,
             told: None,
+            passes_on: None,
         }
     }
 
@@ -112,8 +125,9 @@ impl Body {
     pub(super) fn pushed(feed: Feed, clock: Arc<Clock>) -> Body {
         Body {
             source: Source::Pushed(feed, clock, None),
-            told: None,
             left: None,
+            told: None,
+            passes_on: None,
         }
     }
 
@@ -123,6 +137,7 @@ impl Body {
             source: Source::Arriving(reader),
             left: len,
             told: None,
+            passes_on: None,
         }
     }
 
@@ -133,6 +148,7 @@ impl Body {
             left: Some(part.left()),
             source: Source::File(Arc::new(FileSource(Mutex::new(Piece::No(part)))), pool),
             told: None,
+            passes_on: None,
         }
     }
 }
@@ -154,6 +170,9 @@ impl http_body::Body for Body {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(pass_on) = &self.passes_on {
+            (*lock(pass_on))(context);
+        }
         let left = self.left;
         let polled = match &mut self.source {
             Source::Whole(bytes, trailers) => {

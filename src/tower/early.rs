@@ -15,8 +15,8 @@ use crate::exchange::{Begin, Beginning, EarlyResponse, Exchange, early_by};
 use crate::pipe::{Writer, pipe};
 use crate::response::Sink;
 
-/// The response to a call, which its handler may begin. The task that waits for it goes on then, and no longer passes on what
-/// arrives of the request.
+/// The response to a call, which its handler may begin. The task that waits for it goes on then. While it sends the response, it
+/// passes on what arrives of the request.
 pub(super) struct EarlyReply {
     response: EarlyResponse,
     limits: Limits,

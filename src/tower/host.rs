@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
@@ -75,7 +75,7 @@ impl Host {
     }
 
     /// Responds to a request.
-    pub(super) async fn respond<B: http_body::Body>(
+    pub(super) async fn respond<B: http_body::Body + Send + 'static>(
         self: Arc<Self>,
         application: Arc<dyn Application>,
         request: http::Request<B>,
@@ -109,12 +109,21 @@ impl Host {
             Needs::Thread
         };
         let copy = exchange.copy_for_hook();
+        let responds_early = application.responds_early();
         let work = Arc::clone(&self).work(application, exchange, reader, asked);
         let shared = Arc::clone(self.pool.shared());
         let call = Call::new(work, needs, Arc::clone(&self.clock), shared, self.limits.handler);
+        let mut rest = Rest { body, to: writer };
         let outcome = match call.enter(needs, self.limits.queue_time) {
-            Ok(()) => outcome(&call, body, writer).await,
+            Ok(()) => outcome(&call, &mut rest).await,
             Err(given_up) => Err(given_up),
+        };
+        let outcome = match outcome {
+            // The handler may go on reading, and this task is the one that sends the response from here on.
+            Ok(reply) if responds_early && rest.to.is_some() => {
+                return reply.map(|body| body.passing_on(move |context| rest.pass_on(context)));
+            }
+            outcome => outcome,
         };
         outcome.unwrap_or_else(|given_up| in_place_of(given_up).reply(self.exchange(), copy, asked))
     }
@@ -273,17 +282,25 @@ impl Host {
 }
 
 /// Waits for what comes of a call. Meanwhile the body that its handler reads is passed on.
-async fn outcome<B: http_body::Body>(
-    call: &Arc<Call<Reply>>,
-    mut body: Arriving<B>,
-    mut writer: Option<Writer>,
-) -> Result<Reply, GivenUp> {
+async fn outcome<B: http_body::Body>(call: &Arc<Call<Reply>>, rest: &mut Rest<B>) -> Result<Reply, GivenUp> {
     let waiting = Waiting(call);
     poll_fn(|context| {
-        body.pass_on(&mut writer, context);
+        rest.pass_on(context);
         waiting.0.poll(context)
     })
     .await
+}
+
+/// What is still arriving of a request, and where its handler reads it, if it does.
+struct Rest<B> {
+    body: Arriving<B>,
+    to: Option<Writer>,
+}
+
+impl<B: http_body::Body> Rest<B> {
+    fn pass_on(&mut self, context: &mut Context<'_>) {
+        self.body.pass_on(&mut self.to, context);
+    }
 }
 
 /// A task that waits for a call. If it is dropped, nobody does.

@@ -44,6 +44,12 @@ impl Asked {
         response: &mut Response,
         (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
+        #[cfg(any(feature = "websocket", feature = "upgrade"))]
+        if response.switches() {
+            // The connection belongs to the other server.
+            let reason = "here connections belong to another server, and can't switch to another protocol";
+            *response = Response::refusal(StatusCode::NOT_IMPLEMENTED, &reason);
+        }
         let mut out = Vec::new();
         let payload = exchange.respond(response, &Date::now(), &mut out);
         let (reply, begun) = self.read(&out);
@@ -57,6 +63,10 @@ impl Asked {
             Some(Payload::Pushed(pushed)) => {
                 Body::pushed(pushed.push.into_feed(), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
+            #[cfg(feature = "websocket")]
+            Some(Payload::Socket(_)) => Body::from(Vec::new()),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Body::from(Vec::new()),
             Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 let len = source.len();

@@ -133,6 +133,7 @@ const ONLY: &[(&[&str], &[&str], &str)] = &[
             "src/report.rs",
             "src/tower/pool.rs",
             "src/test/stream.rs",
+            "src/test/upgraded.rs",
             "src/server/threads/models/",
         ],
         &[

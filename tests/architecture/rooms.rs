@@ -26,8 +26,22 @@ const CRATE: Rooms = &[
     ("sessions", &["cookies", "dispatch", "response", "request", "lib.rs"]),
     ("cookies", &["dispatch", "response", "request", "lib.rs"]),
     (
+        "websocket",
+        &[
+            "dispatch",
+            "response",
+            "socket",
+            "request",
+            "pace.rs",
+            "sealed.rs",
+            "lib.rs",
+        ],
+    ),
+    (
         "test",
         &[
+            "socket",
+            "deadline.rs",
             "scheduling.rs",
             "panics.rs",
             "seen.rs",
@@ -47,6 +61,7 @@ const CRATE: Rooms = &[
     (
         "tower",
         &[
+            "socket",
             "topic",
             "scheduling.rs",
             "seen.rs",
@@ -71,6 +86,7 @@ const CRATE: Rooms = &[
     (
         "server",
         &[
+            "socket",
             "topic",
             "scheduling.rs",
             "seconds.rs",
@@ -155,6 +171,7 @@ const CRATE: Rooms = &[
     (
         "exchange",
         &[
+            "socket",
             "topic",
             "seen.rs",
             "lock.rs",
@@ -178,11 +195,15 @@ const CRATE: Rooms = &[
         ],
     ),
     ("seen.rs", &["response", "request", "report.rs", "panics.rs"]),
-    ("response", &["panics.rs", "request", "topic", "report.rs"]),
+    ("limiter.rs", &["scheduling.rs", "pace.rs"]),
+    ("scheduling.rs", &["report.rs", "panics.rs", "request"]),
+    ("response", &["panics.rs", "request", "socket", "topic", "report.rs"]),
+    (
+        "socket",
+        &["topic", "lock.rs", "report.rs", "panics.rs", "deadline.rs", "pace.rs"],
+    ),
     ("topic", &["lock.rs", "deadline.rs"]),
     ("request", &["lock.rs", "start_error.rs"]),
-    ("limiter.rs", &["scheduling.rs", "pace.rs"]),
-    ("scheduling.rs", &["report.rs", "panics.rs"]),
     ("threads.rs", &["report.rs", "panics.rs"]),
     ("report.rs", &["panics.rs", "deadline.rs"]),
     ("panics.rs", &[]),

@@ -26,7 +26,7 @@ fn a_malformed_deadline_is_400_and_the_handler_is_not_called() {
     let count = move || {
         counter.fetch_add(1, SeqCst);
     };
-    let client = Client::new(App::new(Routes::new().get("/", count).limits(seconds("X-Wait"))));
+    let client = Client::new(App::new(Routes::new().get("/", count).route_limits(seconds("X-Wait"))));
     for value in ["", "soon", "-1", "1s", "1e9", "NaN"] {
         let response = client.send(Request::get("/").with_header("X-Wait", value));
         let expected = "400 Bad Request: the header `X-Wait` must be a number of seconds\n";
@@ -70,14 +70,14 @@ fn a_malformed_deadline_is_refused_behind_hooks_and_only_where_path_and_method_f
 fn the_header_of_the_innermost_level_counts_and_a_way_that_is_not_taken_leaves_none() {
     let inner = Routes::new()
         .get("/own", || "")
-        .limits(seconds("X-Inner"))
+        .route_limits(seconds("X-Inner"))
         .get("/outer", || "")
         .mount(
             "/a",
             Hooks::on(Routes::new().get("/x", || "")).limits(seconds("X-Missing")),
         )
         .get("/{*rest}", |_: String| "")
-        .concurrency(1);
+        .route_concurrency(1);
     let client = Client::new(App::new(Hooks::on(inner).limits(seconds("X-Outer"))));
     for (path, name, expected) in [
         ("/own", "X-Inner", 400),
@@ -104,7 +104,9 @@ fn a_whole_application_takes_deadlines_in_milliseconds() {
 
 #[test]
 fn the_map_and_the_trail_show_the_header_and_what_is_wrong_with_it() {
-    let routes = Routes::new().get("/report", || "").limits(seconds("X-Wait").body(7));
+    let routes = Routes::new()
+        .get("/report", || "")
+        .route_limits(seconds("X-Wait").body(7));
     let app = App::new(routes);
     let map = app.routes().to_string();
     assert!(map.contains("(body 7 bytes, within `X-Wait`)"), "{map}");

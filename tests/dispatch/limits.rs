@@ -68,13 +68,16 @@ fn all_styles(limits: impl Fn() -> RouteLimits) -> App {
         );
     let routes = Routes::new()
         .post("/route", size)
-        .limits(limits())
+        .route_limits(limits())
         .post("/several", size)
-        .limits(limits())
+        .route_limits(limits())
         .get("/several", || "another method")
         .mount("/mount", size)
-        .limits(limits())
-        .mount("/app", App::new(Routes::new().post("/app", size).limits(limits())))
+        .route_limits(limits())
+        .mount(
+            "/app",
+            App::new(Routes::new().post("/app", size).route_limits(limits())),
+        )
         .mount("/own", Own(limits(), Routes::new().post("/", size)))
         .mount("/hooked", hooked)
         .post("/free", size);
@@ -114,7 +117,7 @@ fn every_style_of_dispatch_can_be_limited_to_less_and_to_more_than_the_server_ta
 
 #[test]
 fn a_refusal_of_a_route_reads_as_one_of_the_server() {
-    let routes = || Routes::new().post("/small", size).body_limit(10).post("/", size);
+    let routes = || Routes::new().post("/small", size).route_body_limit(10).post("/", size);
     let limits = || Limits::new().body(10);
     let of_server = Client::new(Routes::new().post("/", size)).with_limits(limits());
     let client = Client::new(routes()).with_limits(Limits::new().body(1000));
@@ -135,20 +138,20 @@ fn a_refusal_of_a_route_reads_as_one_of_the_server() {
 
 #[test]
 fn without_a_connection_a_route_has_its_limits_as_well() {
-    let app = App::new(Routes::new().post("/", size).body_limit(10));
+    let app = App::new(Routes::new().post("/", size).route_body_limit(10));
     assert_eq!(app.call(&post("/", 10)).status(), 200);
     assert_eq!(app.call(&post("/", 11)).status(), 413);
 }
 
 #[test]
 fn what_a_hook_refuses_and_what_is_not_there_comes_before_what_is_too_large() {
-    let guarded = Hooks::on(Routes::new().post("/", size).body_limit(5000))
+    let guarded = Hooks::on(Routes::new().post("/", size).route_body_limit(5000))
         .before(|request: &Request| request.header("X-Key").is_none().then_some(StatusCode::UNAUTHORIZED))
         .body_limit(10);
     let routes = Routes::new()
         .mount("/guarded", guarded)
         .post("/small", size)
-        .body_limit(10);
+        .route_body_limit(10);
     let client = Client::new(App::new(routes)).with_limits(Limits::new().body(1000));
     for size in [11, 1001, 5000] {
         assert_eq!(status(&client, "/guarded", size), 401, "{size}");
@@ -178,7 +181,7 @@ fn hooks_may_read_what_is_allowed_inside_of_them_and_no_more() {
         .before(hashing)
         .body_limit(3000);
     // This hook is around a route that allows more, and may read no more than the server takes.
-    let around = Hooks::on(Routes::new().post("/", size).body_limit(3000)).before(|request: &Request| {
+    let around = Hooks::on(Routes::new().post("/", size).route_body_limit(3000)).before(|request: &Request| {
         assert_eq!(
             request.bytes().is_ok(),
             request.header("Content-Length") != Some("3000")
@@ -202,9 +205,9 @@ fn a_refusal_is_seen_with_its_request_and_pattern() {
     let told = Arc::clone(&seen);
     let routes = Routes::new()
         .post("/upload/{id}", |_: u8| "")
-        .body_limit(10)
+        .route_body_limit(10)
         .post("/full", || "")
-        .concurrency(0);
+        .route_concurrency(0);
     let app = App::new(routes).respond(move |seen, response| {
         let request = seen.request().map(|request| request.target().to_owned());
         let status = response.status().as_u16();
@@ -240,10 +243,10 @@ fn a_refusal_is_seen_with_its_request_and_pattern() {
 fn the_map_and_the_trail_show_limits_and_which_one_refuses() {
     let inner = Routes::new()
         .post("/upload", size)
-        .limits(RouteLimits::new().body(5000).deadline(Duration::from_secs(600)))
+        .route_limits(RouteLimits::new().body(5000).deadline(Duration::from_secs(600)))
         .post("/login", size)
         .post("/report", size)
-        .concurrency(0)
+        .route_concurrency(0)
         .name("report");
     let app = App::new(Routes::new().mount("/v1", Hooks::on(inner).body_limit(100).concurrency(8)));
     assert_eq!(
@@ -280,7 +283,7 @@ fn a_walk_for_a_redirect_or_for_allow_refuses_and_counts_nothing() {
     let routes = || {
         Routes::new()
             .post("/a/", size)
-            .limits(RouteLimits::new().body(10).concurrency(1))
+            .route_limits(RouteLimits::new().body(10).concurrency(1))
     };
     for slashes in [Slashes::Strict, Slashes::Ignore, Slashes::Redirect] {
         let client = Client::new(App::new(routes()).slashes(slashes).allow_always(true));
@@ -315,7 +318,7 @@ fn nested() -> Client {
     };
     let routes = Routes::new()
         .get("/one/{what}", ask)
-        .concurrency(1)
+        .route_concurrency(1)
         .get("/other", || "other")
         .get("/free", || "free");
     let app = Arc::new(App::new(Hooks::on(routes).concurrency(2)));
@@ -332,7 +335,7 @@ fn each_level_bounds_what_runs_in_it() {
         assert_eq!(client.get("/one/both").text(), "200 503");
         assert_eq!(client.get("/free").text(), "free");
     }
-    let none = Client::new(Hooks::on(Routes::new().get("/", || "").concurrency(5)).concurrency(0));
+    let none = Client::new(Hooks::on(Routes::new().get("/", || "").route_concurrency(5)).concurrency(0));
     assert_eq!(none.get("/").status(), 503);
     assert_eq!(none.get("/nowhere").status(), 404, "nothing is handled there");
 }
@@ -369,7 +372,12 @@ fn a_stream_counts_until_it_has_ended_or_is_left() {
             }
         }))
     };
-    let client = Client::new(Routes::new().get("/", endless).concurrency(1).get("/fine", || "fine"));
+    let client = Client::new(
+        Routes::new()
+            .get("/", endless)
+            .route_concurrency(1)
+            .get("/fine", || "fine"),
+    );
     for _ in 0..3 {
         let stream = client.open(Request::get("/"));
         assert_eq!(stream.response().status(), 200);
@@ -405,7 +413,7 @@ fn a_hook_that_catches_a_panic_and_asks_again_is_counted_once() {
 #[test]
 #[should_panic(expected = "limits stand behind a route or mount")]
 fn limits_need_something_to_limit() {
-    let _ = Routes::new().body_limit(10);
+    let _ = Routes::new().route_body_limit(10);
 }
 
 /// Limits of bodies that are set around and inside of a route, outermost first, and how they are set.
@@ -428,7 +436,7 @@ impl Level {
         let limits = |limit: &Option<u64>| limit.map_or(RouteLimits::new(), |limit| RouteLimits::new().body(limit));
         match self {
             Level::Hooks(limit) => Routes::new().mount("/", Hooks::on(inner).limits(limits(limit))),
-            Level::Mount(limit) => Routes::new().mount("/", inner).limits(limits(limit)),
+            Level::Mount(limit) => Routes::new().mount("/", inner).route_limits(limits(limit)),
             Level::App(limit) => Routes::new().mount("/", Hooks::on(App::new(inner)).limits(limits(limit))),
             Level::Own(limit) => Routes::new().mount("/", Own(limits(limit), inner)),
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use hansel::files::{Cache, Files};
-use hansel::{App, Body, Chain, Method, Request, Response, Routes, Slashes};
+use hansel::{App, Body, Chain, Method, Request, Response, Routes, Slashes, StatusCode};
 
 use super::tree::{LAST_MODIFIED, MODIFIED, Tree, client, get, set_modified};
 
@@ -48,6 +48,95 @@ fn s9_3_2_head_has_the_headers_of_get_and_no_content() {
             .collect::<Vec<_>>()
     };
     assert_eq!(without_date(&get), without_date(&head));
+}
+
+/// RFC 9110 §15.5.5: "the origin server did not find a current representation for the target resource".
+#[test]
+fn s15_5_5_what_could_be_put_there_and_is_not_is_404_for_get_in_any_order() {
+    let tree = Tree::new().with("a.txt", "hello");
+    let files = || Files::new(tree.root());
+    let changes = || {
+        Routes::new()
+            .put("/{name}", |name: String| format!("put {name}"))
+            .post("/form.txt", || "sent")
+    };
+    let own = || Routes::new().not_found(|| "own");
+    for (way, app, missing) in [
+        (
+            "files first",
+            App::new(Chain::new().then(files()).then(changes())),
+            "Not Found",
+        ),
+        (
+            "files last",
+            App::new(Chain::new().then(changes()).then(files())),
+            "Not Found",
+        ),
+        ("a mount", App::new(changes().mount("/", files())), "Not Found"),
+        (
+            "an own 404",
+            App::new(changes().mount("/", files()).not_found(|| "own")),
+            "own",
+        ),
+        (
+            "an own 404 first",
+            App::new(Chain::new().then(own()).then(changes()).then(files())),
+            "own",
+        ),
+        (
+            "a catch-all",
+            App::new(
+                Chain::new()
+                    .then(files())
+                    .then(changes())
+                    .then(Routes::new().any("/{*rest}", |_: Vec<String>| (StatusCode::NOT_FOUND, "own"))),
+            ),
+            "own",
+        ),
+    ] {
+        // Handlers of one's own are not called for it, so theirs is a status of their own.
+        let trail = app.explain(Method::GET, "/b.txt");
+        assert_eq!(
+            trail.status(),
+            if missing == "own" { 200 } else { 404 },
+            "{way}: {trail}"
+        );
+        let client = client(app);
+        assert_eq!(client.get("/a.txt").text(), "hello", "{way}");
+        let get = client.get("/b.txt");
+        assert_eq!((get.status().as_u16(), get.text()), (404, missing), "{way}");
+        assert_eq!(client.call("HEAD", "/b.txt").status(), 404, "{way}");
+        assert_eq!(client.call("PUT", "/b.txt").text(), "put b.txt", "{way}");
+        let other = client.call("DELETE", "/b.txt");
+        assert_eq!(
+            (other.status().as_u16(), other.header("Allow")),
+            (405, Some("OPTIONS, PUT")),
+            "{way}"
+        );
+        assert_eq!(
+            client.call("OPTIONS", "/b.txt").header("Allow"),
+            Some("OPTIONS, PUT"),
+            "{way}"
+        );
+        assert_eq!(
+            client.call("OPTIONS", "/a.txt").header("Allow"),
+            Some("GET, HEAD, OPTIONS, PUT"),
+            "{way}"
+        );
+    }
+}
+
+/// POST says nothing of GET: that a page of files may be at any path is no reason to hide what is allowed at this one.
+#[test]
+fn s15_5_6_get_where_only_post_is_allowed_is_405_beside_files() {
+    let tree = Tree::new();
+    let client = client(
+        Routes::new()
+            .post("/login", || "in")
+            .mount("/", Files::new(tree.root())),
+    );
+    assert_eq!(client.get("/login").header("Allow"), Some("OPTIONS, POST"));
+    assert_eq!(client.get("/login").status(), 405);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hansel::{AccessLog, Body, Request, Response, Routes, Server, StatusCode, Trust};
+use hansel::{AccessLog, App, Body, Chain, Request, Response, Routes, Server, StatusCode, Trust};
 
 use crate::support::{Gate, NEVER, OpenAtEnd, get, hear, no_deadlines, server, start};
 
@@ -66,6 +66,35 @@ fn every_response_is_a_line_with_its_pattern() {
         (&line["status"], &line["endpoint"]),
         (&404.into(), &serde_json::Value::Null)
     );
+}
+
+/// As in the map: a mount at `/` is the path that it is at.
+#[test]
+fn what_is_mounted_at_the_root_has_the_pattern_of_the_map() {
+    let (server, told) = logged_as_json(server());
+    let deep = Routes::new().get("/x", || "x").get("/", || "top");
+    // A miss behind the first mount: its part of the pattern is taken back.
+    let first = Routes::new().mount("/", Routes::new().get("/messages/{id}", |_: u32| "id"));
+    let second = Routes::new().mount(
+        "/",
+        Routes::new()
+            .get("/messages/{word}", |_: &str| "word")
+            .mount("/deep", deep),
+    );
+    let app = App::new(Chain::new().then(first).then(second));
+    let map = app.routes().to_string();
+    let server = start(server, app);
+    let mut client = server.connect();
+    for (target, endpoint) in [
+        ("/messages/7", "/messages/{id}"),
+        ("/messages/new", "/messages/{word}"),
+        ("/deep/x", "/deep/x"),
+        ("/deep", "/deep"),
+    ] {
+        assert_eq!(client.get(target).status, 200, "{target}");
+        assert_eq!(json(&told)["endpoint"], endpoint, "{target}");
+        assert!(map.contains(endpoint), "{map}");
+    }
 }
 
 #[test]

@@ -45,8 +45,12 @@ mod route_limits;
 mod scheduling;
 #[cfg(unix)]
 mod sharing;
+#[cfg(feature = "websocket")]
+mod sockets;
 mod streams;
 mod support;
+#[cfg(feature = "upgrade")]
+mod takeover;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;

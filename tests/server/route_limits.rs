@@ -20,18 +20,18 @@ fn size(request: &Request) -> hansel::Result<String> {
 }
 
 fn routes() -> Routes {
-    let guarded = Hooks::on(Routes::new().post("/", size).body_limit(OF_UPLOAD as u64))
+    let guarded = Hooks::on(Routes::new().post("/", size).route_body_limit(OF_UPLOAD as u64))
         .before(|_: &Request| Some(StatusCode::UNAUTHORIZED));
     Routes::new()
         .get("/first", || "first")
         .get("/never", || -> &str { panic!("it is behind a refusal") })
         .post("/upload", size)
-        .body_limit(OF_UPLOAD as u64)
+        .route_body_limit(OF_UPLOAD as u64)
         .post("/plain", size)
         .post("/small", size)
-        .body_limit(10)
+        .route_body_limit(10)
         .post("/deaf", |_: &Request| "not read")
-        .body_limit(OF_UPLOAD as u64)
+        .route_body_limit(OF_UPLOAD as u64)
         .mount("/guarded", guarded)
 }
 
@@ -169,9 +169,9 @@ fn a_chunked_body_that_is_read_as_it_arrives_is_cut_off_where_it_passes_the_limi
     };
     let routes = Routes::new()
         .post("/less", reading.clone())
-        .body_limit(300_000)
+        .route_body_limit(300_000)
         .post("/more", reading)
-        .body_limit(OF_UPLOAD as u64);
+        .route_body_limit(OF_UPLOAD as u64);
     let limits = no_deadlines().body(1_000_000).body_buffer(1000);
     let server = start(server().limits(limits), App::new(routes));
     let _open = OpenAtEnd(&gate);
@@ -213,7 +213,7 @@ fn a_hook_and_what_is_not_there_answer_before_anything_is_read() {
 fn what_is_allowed_for_an_upload_is_not_allowed_for_json() {
     let routes = Routes::new()
         .post("/upload", size)
-        .body_limit(1 << 30)
+        .route_body_limit(1 << 30)
         .post("/json", |text: hansel::Json<String>| text.0.len().to_string());
     let server = start(server().limits(limits().body_buffer(100)), App::new(routes));
     let json = |size: usize| [b"\"", &vec![b'x'; size - 2][..], b"\""].concat();
@@ -241,7 +241,7 @@ fn what_a_route_allows_takes_no_memory_before_its_handler_runs() {
     };
     let routes = Routes::new()
         .post("/upload", upload)
-        .body_limit(1 << 30)
+        .route_body_limit(1 << 30)
         .post("/plain", size);
     let limits = no_deadlines().body(200_000);
     let server = start(server().threads(4).limits(limits).health(), App::new(routes));
@@ -307,18 +307,10 @@ fn hanging(gate: &Gate) -> Routes {
     Routes::new()
         .get("/server/{how}", hang.clone())
         .get("/less/{how}", hang.clone())
-        .deadline(SOON)
+        .route_deadline(SOON)
         .get("/always/{how}", hang.clone())
-        .deadline(None)
+        .route_deadline(None)
         .mount("/below", Hooks::on(Routes::new().get("/{how}", hang)).deadline(SOON))
-}
-
-#[track_caller]
-fn assert_given_up(client: &mut Client) {
-    let response = client.response();
-    assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
-    response.assert_closes();
-    client.end();
 }
 
 #[test]
@@ -334,7 +326,7 @@ fn a_route_has_less_time_than_the_server_allows() {
             let mut client = server.connect();
             client.send(get(path));
             gate.await_arrived(round);
-            assert_given_up(&mut client);
+            client.assert_given_up();
         }
         // Behind requests of the same connection that have another deadline.
         let mut client = server.connect();
@@ -342,7 +334,7 @@ fn a_route_has_less_time_than_the_server_allows() {
             assert_eq!(client.get(path).text(), path);
         }
         client.send(get("/below/block"));
-        assert_given_up(&mut client);
+        client.assert_given_up();
         gate.admit(100);
         assert_eq!(patient.response().text(), "/server/hang");
     }
@@ -368,7 +360,7 @@ fn a_route_has_more_time_than_the_server_allows() {
         let mut client = server.connect();
         client.send(get(path));
         gate.await_arrived(round);
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
     gate.admit(100);
     for (client, path) in patient.iter_mut().zip(["/always/hang", "/always/block"]) {
@@ -396,7 +388,7 @@ fn a_request_that_is_given_to_another_thread_or_has_waited_has_the_deadline_of_i
     }
     given.send(get("/less/block"));
     gate.await_arrived(5);
-    assert_given_up(&mut given);
+    given.assert_given_up();
     gate.admit(1);
     let mut probe = server.connect();
     while sample(&mut probe, "hansel_threads_lost") > 0.0 {
@@ -415,7 +407,7 @@ fn a_request_that_is_given_to_another_thread_or_has_waited_has_the_deadline_of_i
     }
     gate.admit(1);
     gate.await_arrived(8);
-    assert_given_up(&mut queued);
+    queued.assert_given_up();
 }
 
 #[test]
@@ -430,7 +422,7 @@ fn no_more_requests_are_handled_than_a_route_allows_and_overdue_ones_count_until
     let mut overdue = server.connect();
     overdue.send(get("/in/less/hang"));
     gate.await_arrived(1);
-    assert_given_up(&mut overdue);
+    overdue.assert_given_up();
     let mut other = server.connect();
     other.send(get("/in/server/hang"));
     gate.await_arrived(2);
@@ -463,7 +455,9 @@ fn streaming(gate: &Gate) -> Running {
             client.write_all(b"ended")
         }))
     };
-    let routes = Routes::new().get("/", stream).limits(RouteLimits::new().concurrency(1));
+    let routes = Routes::new()
+        .get("/", stream)
+        .route_limits(RouteLimits::new().concurrency(1));
     start(server().limits(no_deadlines()), App::new(routes))
 }
 

@@ -148,6 +148,34 @@ fn requests_wait_while_the_application_lets_nothing_begin_and_are_served_once_it
 }
 
 #[test]
+fn an_independent_request_begins_although_the_application_lets_nothing_begin() {
+    struct Closed;
+    impl Scheduling for Closed {
+        fn may_begin(&self) -> bool {
+            false
+        }
+        fn is_independent(&self, request: &Request) -> bool {
+            request.path() == "/alone"
+        }
+    }
+    let app = App::new(Routes::new().get("/", || "in").get("/alone", || "alone")).scheduling(Closed);
+    let server = start(server().limits(no_deadlines()).health(), app);
+    let (mut waiting, mut alone) = (server.connect(), server.connect());
+    waiting.send(get("/"));
+    while sample(&mut alone, "hansel_queue_length") as usize != 1 {
+        thread::yield_now();
+    }
+    for _ in 0..3 {
+        assert_eq!(alone.get("/alone").text(), "alone");
+    }
+    assert_eq!(
+        sample(&mut alone, "hansel_queue_length") as usize,
+        1,
+        "the other one still waits"
+    );
+}
+
+#[test]
 fn a_limiter_keeps_requests_in_the_queue_while_enough_handlers_wait() {
     let limiter = Arc::new(Limiter::up_to(4));
     let (gate, of_handler) = (Gate::new(), Arc::clone(&limiter));

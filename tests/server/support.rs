@@ -185,7 +185,7 @@ impl Client {
             fields,
             body: Vec::new(),
         };
-        if response.status >= 200 {
+        if response.status >= 200 || response.status == 101 {
             assert!(response.field("Date").is_some(), "{head}");
         } else {
             assert!(response.fields.is_empty(), "{head}");
@@ -227,6 +227,16 @@ impl Client {
     pub(crate) fn end(&mut self) {
         let rest = self.rest();
         assert_eq!(String::from_utf8_lossy(&rest), "");
+    }
+
+    /// Asserts that the server responds for a handler that takes too long, and closes the connection.
+    #[track_caller]
+    pub(crate) fn assert_given_up(&mut self) {
+        let response = self.response();
+        assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+        assert_eq!(response.text(), "", "it might have been a HEAD");
+        response.assert_closes();
+        self.end();
     }
 
     /// The connection ends, in order or not. What came before is returned.

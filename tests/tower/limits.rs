@@ -10,19 +10,19 @@ use crate::servers::{Servers, asked};
 /// Routes with limits that are larger and smaller than the server's.
 fn limited() -> impl Application {
     let size = |request: &Request| request.bytes().map(|body| body.len().to_string());
-    let guarded = Hooks::on(Routes::new().post("/", size).body_limit(100_000))
+    let guarded = Hooks::on(Routes::new().post("/", size).route_body_limit(100_000))
         .before(|request: &Request| request.header("X-Key").is_none().then_some(StatusCode::UNAUTHORIZED))
         .body_limit(10);
     let routes = Routes::new()
         .post("/large", size)
-        .body_limit(100_000)
+        .route_body_limit(100_000)
         .post("/small", size)
-        .body_limit(10)
+        .route_body_limit(10)
         .post("/plain", size)
         .post("/full", size)
-        .concurrency(0)
+        .route_concurrency(0)
         .mount("/guarded", guarded)
-        .mount("/app", App::new(Routes::new().post("/app", size).body_limit(100)));
+        .mount("/app", App::new(Routes::new().post("/app", size).route_body_limit(100)));
     App::new(routes).respond(|seen, response| {
         let seen = format!("{:?} {:?}", seen.origin(), seen.pattern());
         response.set_header("X-Seen", seen);
@@ -81,12 +81,18 @@ fn deadlines_of_routes_are_the_same_on_both_servers() {
         let routes = Routes::new()
             .get("/server", hang)
             .get("/always", wait)
-            .deadline(None)
+            .route_deadline(None)
             .get("/long", wait)
-            .deadline(Duration::from_secs(3600))
+            .route_deadline(Duration::from_secs(3600))
             .mount(
                 "/below",
-                Hooks::on(Routes::new().get("/short", hang).get("/long", wait).deadline(None)).deadline(MOMENT),
+                Hooks::on(
+                    Routes::new()
+                        .get("/short", hang)
+                        .get("/long", wait)
+                        .route_deadline(None),
+                )
+                .deadline(MOMENT),
             );
         App::new(Hooks::on(routes).limits(RouteLimits::new().client_deadline(ClientDeadline::seconds("X-Wait"))))
     }

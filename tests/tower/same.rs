@@ -1,11 +1,12 @@
 //! Examples of *same request, same response*: of each kind of response, and of each limit.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use hansel::{Application, Body, IntoApplication, IntoResponse, Limits, Request, Response, StatusCode};
+use hansel::{App, Application, Body, IntoApplication, IntoResponse, Limits, Request, Response, Routes, StatusCode};
 
-use crate::servers::Servers;
+use crate::servers::{PATIENCE, Servers};
 use crate::silence;
 
 static STREAMS_RUN: AtomicUsize = AtomicUsize::new(0);
@@ -132,5 +133,51 @@ fn a_request_that_names_no_host_gets_the_same_response_everywhere() {
             responses.iter().all(|response| *response == responses[0]),
             "{line}: {responses:?}"
         );
+    }
+}
+
+/// Each line comes back before the next one is sent, so the request arrives while the response is on its way.
+#[test]
+fn a_handler_that_has_begun_its_response_reads_what_arrives_after_that() {
+    fn echo(request: &Request) -> hansel::Result<Response> {
+        let mut client = request.respond_now(Response::new(Body::empty()), None)?;
+        client.write_all(b"begun.")?;
+        client.flush()?;
+        let (mut body, mut piece) = (request.body(), [0; 100]);
+        loop {
+            match body.read(&mut piece)? {
+                0 => break,
+                n => client.write_all(&piece[..n]).and_then(|()| client.flush())?,
+            }
+        }
+        client.finish()?;
+        Ok(Response::default())
+    }
+    // What is larger than the buffer is read while the handler runs.
+    let limits = Limits::new().body_buffer(4);
+    let servers = Servers::of(|| App::new(Routes::new().post("/", echo)).responds_early(), limits);
+    for (way, address) in [("own", servers.own.local_addr()), ("hyper", servers.hyper.address)] {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut received = Vec::new();
+        let mut read_until = |client: &mut TcpStream, text: &str| {
+            while !received.windows(text.len()).any(|window| window == text.as_bytes()) {
+                let mut piece = [0; 1000];
+                let n = client
+                    .read(&mut piece)
+                    .unwrap_or_else(|error| panic!("{way}, {text}: {error}"));
+                assert!(n > 0, "{way} closes before {text}: {}", received.escape_ascii());
+                received.extend_from_slice(&piece[..n]);
+            }
+        };
+        let head = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 21\r\n\r\nfirst.";
+        client.write_all(head.as_bytes()).unwrap();
+        for (next, answer) in [("second.", "first."), ("the.last", "second."), ("", "the.last")] {
+            read_until(&mut client, "begun.");
+            read_until(&mut client, answer);
+            client.write_all(next.as_bytes()).unwrap();
+        }
+        // The end of a chunked body.
+        read_until(&mut client, "\r\n0\r\n\r\n");
     }
 }

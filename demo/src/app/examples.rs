@@ -23,6 +23,8 @@ const EXAMPLES: &[(&str, &str)] = &[
         "a body, counted as it arrives",
     ),
     ("curl -N ADDRESS/stream", "a response that is written piece by piece"),
+    ("curl -N ADDRESS/news", "what others send, as it is sent"),
+    ("curl -i ADDRESS/news --data crumb", "and something for all who listen"),
     (
         "curl -i ADDRESS/slow",
         "a handler that blocks for a second; other requests do not wait for it",

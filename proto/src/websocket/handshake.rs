@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::deflate::Deflate;
 use super::sha1::sha1;
 
 /// A client's request to open a WebSocket, checked.
@@ -13,6 +14,9 @@ use super::sha1::sha1;
 pub struct Opening {
     /// The value of Sec-WebSocket-Accept, which the response must have.
     pub accept: [u8; 28],
+    /// The client's first acceptable offer of compression. Who accepts it sends it in Sec-WebSocket-Extensions, and tells
+    /// the [`Receiver`](super::Receiver::with_compression).
+    pub deflate: Option<Deflate>,
 }
 
 impl Opening {
@@ -38,12 +42,17 @@ impl Opening {
         let (mut connection, mut upgrade) = (false, false);
         let mut version = Single::default();
         let mut key = Single::default();
+        let (mut deflate, mut are_extensions_valid) = (None, true);
         for (name, value) in fields {
             match name.len() {
                 7 if name.eq_ignore_ascii_case("upgrade") => upgrade |= has_token(value, b"websocket"),
                 10 if name.eq_ignore_ascii_case("connection") => connection |= has_token(value, b"upgrade"),
                 17 if name.eq_ignore_ascii_case("sec-websocket-key") => key.add(value),
                 21 if name.eq_ignore_ascii_case("sec-websocket-version") => version.add(value),
+                24 if name.eq_ignore_ascii_case("sec-websocket-extensions") => match Deflate::accepted(value) {
+                    Ok(offer) => deflate = deflate.or(offer),
+                    Err(_) => are_extensions_valid = false,
+                },
                 _ => {}
             }
         }
@@ -61,8 +70,14 @@ impl Opening {
             .value()
             .filter(|key| is_key(key))
             .ok_or(BadOpening(OpeningFault::Key))?;
+        // RFC 6455 §9.1: if a value "does not conform to the ABNF [...], the recipient of such malformed data MUST
+        // immediately _Fail the WebSocket Connection_".
+        if !are_extensions_valid {
+            return Err(BadOpening(OpeningFault::Extensions));
+        }
         Ok(Opening {
             accept: accept_key(key),
+            deflate,
         })
     }
 }
@@ -129,6 +144,8 @@ pub enum OpeningFault {
     Version,
     /// Its key is not 16 bytes in Base64.
     Key,
+    /// Its Sec-WebSocket-Extensions is no list of extensions.
+    Extensions,
 }
 
 impl BadOpening {
@@ -143,7 +160,7 @@ impl BadOpening {
             // RFC 9110 §15.5.22: "the server refuses to perform the request using the current protocol but might be
             // willing to do so after the client upgrades". For a version that is not spoken, RFC 6455 §4.2.2 names 426.
             OpeningFault::NoUpgrade | OpeningFault::Version => 426,
-            OpeningFault::Method | OpeningFault::Key => 400,
+            OpeningFault::Method | OpeningFault::Key | OpeningFault::Extensions => 400,
         }
     }
 
@@ -154,7 +171,7 @@ impl BadOpening {
             OpeningFault::NoUpgrade | OpeningFault::Version => {
                 &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
             }
-            OpeningFault::Method | OpeningFault::Key => &[],
+            OpeningFault::Method | OpeningFault::Key | OpeningFault::Extensions => &[],
         }
     }
 }
@@ -166,6 +183,7 @@ impl fmt::Display for BadOpening {
             OpeningFault::Method => "a WebSocket is opened by GET",
             OpeningFault::Version => "the version of WebSocket here is 13",
             OpeningFault::Key => "Sec-WebSocket-Key must be 16 bytes in Base64, once",
+            OpeningFault::Extensions => "Sec-WebSocket-Extensions must be a list of extensions with parameters",
         })
     }
 }

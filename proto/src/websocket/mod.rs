@@ -3,7 +3,8 @@
 //! A [`Receiver`] is given received bytes and returns one [`Received`] at a time. It unmasks in the caller's buffer and
 //! keeps nothing of a message: 256 bytes are more than it needs. It checks everything that the RFC requires, text as
 //! UTF-8 included, as soon as the first wrong byte is there. Outgoing frames are appended to the caller's buffer by
-//! [`encode`].
+//! [`encode`]. Of `permessage-deflate` (RFC 7692) it negotiates the terms, [`Deflate`], and tells which messages are
+//! compressed; compressing is for the caller.
 //!
 //! ```
 //! use hansel_proto::websocket::{Limits, Opcode, Received, Receiver, encode, encode_masked};
@@ -25,6 +26,7 @@
 //! ```
 
 mod close;
+mod deflate;
 mod encode;
 mod failure;
 mod frame;
@@ -34,6 +36,7 @@ mod sha1;
 mod utf8;
 
 pub use close::{Close, CloseCode};
+pub use deflate::Deflate;
 pub use encode::{encode, encode_close, encode_masked};
 pub use failure::Failure;
 pub use frame::Opcode;

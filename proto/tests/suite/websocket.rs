@@ -14,6 +14,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 enum Seen {
     Text(Vec<u8>),
     Bytes(Vec<u8>),
+    /// A message that is compressed, and whether it is a text.
+    Compressed(bool, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<u16>, String),
@@ -42,10 +44,10 @@ fn fed<'p>(mut receiver: Receiver, pieces: impl IntoIterator<Item = &'p [u8]>) -
                     message.extend_from_slice(&rest[piece.start..piece.end]);
                     if piece.ends {
                         let message = std::mem::take(&mut message);
-                        seen.push(if piece.is_text {
-                            Seen::Text(message)
-                        } else {
-                            Seen::Bytes(message)
+                        seen.push(match (piece.is_compressed, piece.is_text) {
+                            (true, is_text) => Seen::Compressed(is_text, message),
+                            (false, true) => Seen::Text(message),
+                            (false, false) => Seen::Bytes(message),
                         });
                     }
                 }
@@ -73,6 +75,12 @@ fn receiver() -> Receiver {
 
 #[track_caller]
 fn check(sent: &[u8], expected: &[Seen]) {
+    check_by(&receiver(), sent, expected);
+}
+
+#[track_caller]
+fn check_by(receiver: &Receiver, sent: &[u8], expected: &[Seen]) {
+    let receiver = || receiver.clone();
     let has_failed = matches!(expected.last(), Some(Seen::Failed(_)));
     assert_eq!(fed(receiver(), [sent]).0, expected, "whole");
     let bytes = fed(receiver(), sent.chunks(1)).0;
@@ -158,14 +166,37 @@ fn reserved_bits_and_opcodes_are_refused() {
 
 #[test]
 fn the_bit_of_compressed_messages_is_for_their_first_frame_only() {
-    let receiver = || receiver().with_compression(true);
-    let is_refused = |sent: &[u8]| fed(receiver(), [sent]).0 == [Seen::Failed(Failure::ReservedBits)];
-    assert!(!is_refused(b"\xc1\x80\x01\x02\x03\x04"));
-    assert!(is_refused(b"\xc9\x80\x01\x02\x03\x04"), "a ping");
-    assert!(
-        is_refused(b"\x41\x80\x01\x02\x03\x04\xc0\x80\x01\x02\x03\x04"),
-        "a continuation"
-    );
+    let receiver = receiver().with_compression(true);
+    let is_refused = |sent: &[u8]| check_by(&receiver, sent, &[Seen::Failed(Failure::ReservedBits)]);
+    for control in [0xc8, 0xc9, 0xca] {
+        is_refused(&[control, 0x80, 1, 2, 3, 4]);
+    }
+    is_refused(b"\x41\x80\x01\x02\x03\x04\xc0\x80\x01\x02\x03\x04");
+    // Without it, a continuation belongs to a message that is not compressed.
+    is_refused(b"\x01\x80\x01\x02\x03\x04\xc0\x80\x01\x02\x03\x04");
+    // RFC 7692 §6: only RSV1 is defined.
+    is_refused(b"\xe1\x80\x01\x02\x03\x04");
+}
+
+#[test]
+fn a_message_is_compressed_if_the_bit_of_its_first_frame_says_so() {
+    let receiver = receiver().with_compression(true);
+    // RFC 7692 §7.2.3.2: "Hello" in one frame, and in two. No UTF-8 is looked for in it.
+    let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    let mut sent = Vec::new();
+    encode_masked(Opcode::Text, true, true, hello, MASK, &mut sent);
+    check_by(&receiver, &sent, &[Seen::Compressed(true, hello.to_vec())]);
+    sent.clear();
+    encode_masked(Opcode::Binary, false, true, &hello[..3], MASK, &mut sent);
+    sent.extend(masked(Opcode::Ping, true, b"?"));
+    sent.extend(masked(Opcode::Continuation, true, &hello[3..]));
+    let expected = [Seen::Ping(b"?".to_vec()), Seen::Compressed(false, hello.to_vec())];
+    check_by(&receiver, &sent, &expected);
+    // Not each must be compressed.
+    check_by(&receiver, &masked(Opcode::Text, true, b"plain"), &[text("plain")]);
+    sent.clear();
+    encode(Opcode::Text, true, true, hello, &mut sent);
+    assert_eq!(sent, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
 }
 
 #[test]
@@ -342,9 +373,292 @@ fn a_handshake_has_all_that_it_must_have() {
     }
 }
 
+/// Opens a socket with these fields Sec-WebSocket-Extensions. Returns the response's field.
+fn answer(offers: &[&str]) -> Result<Option<String>, OpeningFault> {
+    let mut fields = vec![
+        ("Connection", &b"Upgrade"[..]),
+        ("Upgrade", b"websocket"),
+        ("Sec-WebSocket-Version", b"13"),
+        ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    fields.extend(
+        offers
+            .iter()
+            .map(|offer| ("SEC-WebSocket-Extensions", offer.as_bytes())),
+    );
+    match Opening::of("GET", fields) {
+        Ok(opening) => Ok(opening.deflate.map(|deflate| deflate.to_string())),
+        Err(error) => {
+            assert_eq!((error.status(), error.fields()), (400, &[][..]));
+            Err(error.fault())
+        }
+    }
+}
+
+const FORGETS: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+#[test]
+fn an_offer_of_compression_is_accepted_without_a_window_between_messages() {
+    for offer in [
+        "permessage-deflate",
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; client_max_window_bits=8",
+        "permessage-deflate; client_max_window_bits = \"1\\0\" ",
+        "permessage-deflate; server_no_context_takeover",
+        "permessage-deflate; client_no_context_takeover",
+        "permessage-deflate;server_no_context_takeover\t; client_no_context_takeover; client_max_window_bits=15",
+        " , permessage-deflate ,, ",
+    ] {
+        assert_eq!(answer(&[offer]), Ok(Some(FORGETS.into())), "{offer}");
+    }
+    assert_eq!(answer(&[]), Ok(None));
+    assert_eq!(answer(&["", " , "]), Ok(None));
+}
+
+#[test]
+fn a_window_that_is_demanded_is_accepted_as_it_is() {
+    for bits in 8..=15 {
+        let expected = Ok(Some(format!("{FORGETS}; server_max_window_bits={bits}")));
+        assert_eq!(
+            answer(&[&format!("permessage-deflate; server_max_window_bits={bits}")]),
+            expected
+        );
+        assert_eq!(
+            answer(&[&format!("permessage-deflate; server_max_window_bits=\"{bits}\"")]),
+            expected
+        );
+    }
+}
+
+#[test]
+fn an_offer_is_declined_for_a_parameter_that_is_unknown_or_repeated_or_has_a_wrong_value() {
+    for parameters in [
+        "server_no_context_takeover=1",
+        "client_no_context_takeover=\"true\"",
+        "server_max_window_bits",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=08",
+        "server_max_window_bits=010",
+        "server_max_window_bits=100",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=1a",
+        "client_max_window_bits=7",
+        "client_max_window_bits=x",
+        "client_max_window_bits; client_max_window_bits",
+        "client_max_window_bits=9; client_max_window_bits",
+        "server_max_window_bits=9; server_max_window_bits=9",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_no_context_takeover; client_no_context_takeover",
+        "mux",
+        "Server_No_Context_Takeover",
+    ] {
+        let offer = format!("permessage-deflate; {parameters}");
+        assert_eq!(answer(&[&offer]), Ok(None), "{offer}");
+        // The next one may be acceptable.
+        assert_eq!(
+            answer(&[&format!("{offer}, permessage-deflate")]),
+            Ok(Some(FORGETS.into())),
+            "{offer}"
+        );
+        // Parameters of another extension are its own affair.
+        assert_eq!(
+            answer(&[&format!("x-other; {parameters}, permessage-deflate")]),
+            Ok(Some(FORGETS.into()))
+        );
+    }
+    for other in [
+        "permessage-deflated",
+        "x-webkit-deflate-frame; permessage-deflate",
+        "permessage-bzip2",
+    ] {
+        assert_eq!(answer(&[other]), Ok(None), "{other}");
+    }
+}
+
+#[test]
+fn of_several_offers_the_first_acceptable_one_counts() {
+    let with_window = |bits: u8| Ok(Some(format!("{FORGETS}; server_max_window_bits={bits}")));
+    let both = "permessage-deflate; server_max_window_bits=10, permessage-deflate";
+    assert_eq!(answer(&[both]), with_window(10));
+    let fallback = "permessage-deflate; server_max_window_bits=20, permessage-deflate; server_max_window_bits=11";
+    assert_eq!(answer(&[fallback]), with_window(11));
+    // RFC 6455 §9.1: the field may be "split or combined across multiple lines".
+    assert_eq!(
+        answer(&[
+            "mux; x=y",
+            "permessage-deflate; server_max_window_bits=12",
+            "permessage-deflate"
+        ]),
+        with_window(12)
+    );
+}
+
+#[test]
+fn extensions_that_are_no_list_fail_the_handshake() {
+    for malformed in [
+        "permessage-deflate;",
+        "permessage-deflate; ;",
+        "; client_max_window_bits",
+        "permessage-deflate; client_max_window_bits=",
+        "permessage-deflate; =8",
+        "permessage-deflate; a=\"8",
+        "permessage-deflate; a=\"8\\",
+        "permessage-deflate; a=\"\"",
+        "permessage-deflate; a=\"1 0\"",
+        "permessage-deflate; a=\"1\"0",
+        "permessage-deflate client_max_window_bits",
+        "permessage-deflate=1",
+        "permessage-deflate, x/y",
+        "permessage-deflate, \u{e9}",
+        "x; y=z=z",
+    ] {
+        assert_eq!(answer(&[malformed]), Err(OpeningFault::Extensions), "{malformed}");
+        assert_eq!(
+            answer(&["permessage-deflate", malformed]),
+            Err(OpeningFault::Extensions),
+            "{malformed}"
+        );
+    }
+}
+
 #[test]
 fn an_idle_socket_needs_little() {
     assert!(size_of::<Receiver>() <= 256, "{}", size_of::<Receiver>());
+}
+
+/// A frame as it is on the wire, right or wrong.
+#[derive(Debug, Clone)]
+struct Frame {
+    first: u8,
+    is_masked: bool,
+    /// The bytes of the length are more than it needs.
+    is_long: bool,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    fn encoded(&self) -> Vec<u8> {
+        let mut out = vec![self.first];
+        let masked = u8::from(self.is_masked) << 7;
+        let len = self.payload.len();
+        if len < 126 && !self.is_long {
+            out.push(masked | len as u8);
+        } else {
+            out.push(masked | 126);
+            out.extend((len as u16).to_be_bytes());
+        }
+        let mask = if self.is_masked { MASK } else { [0; 4] };
+        if self.is_masked {
+            out.extend(mask);
+        }
+        out.extend(
+            self.payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, key)| byte ^ key),
+        );
+        out
+    }
+}
+
+/// Mostly right, and often a fragment.
+fn frame() -> impl Strategy<Value = Frame> {
+    let first = prop_oneof![
+        8 => prop_oneof![Just(0x00u8), Just(0x80), Just(0x01), Just(0x81), Just(0x82), Just(0x02)],
+        2 => prop_oneof![Just(0x41u8), Just(0xc1), Just(0xc2)],
+        3 => prop_oneof![Just(0x88u8), Just(0x89), Just(0x8a)],
+        1 => any::<u8>(),
+    ];
+    let payload = prop_oneof![
+        8 => "\\PC{0,6}".prop_map(String::into_bytes),
+        3 => proptest::sample::select(vec![&b"\xe1\xbd"[..], b"\xb9", b"\xf0\x9f", b"\x98\x80", b"\x03\xe8", b"\x03\xe8ok", b"\xff"]).prop_map(<[u8]>::to_vec),
+        1 => (100usize..140).prop_map(|len| vec![b'a'; len]),
+    ];
+    let rarely = || proptest::bool::weighted(0.03);
+    (first, rarely(), rarely(), payload).prop_map(|(first, is_unmasked, is_long, payload)| Frame {
+        first,
+        is_masked: !is_unmasked,
+        is_long,
+        payload,
+    })
+}
+
+/// Reads frames as the RFC describes them, one at a time, by whole messages.
+fn naive(frames: &[Frame], is_negotiated: bool) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    // Opcode, whether it is compressed, content, and the number of its frames.
+    let mut message: Option<(u8, bool, Vec<u8>, usize)> = None;
+    for frame in frames {
+        let opcode = frame.first & 0x0f;
+        let is_control = opcode >= 8;
+        let is_final = frame.first & 0x80 != 0;
+        let has_rsv1 = frame.first & 0x40 != 0;
+        let failure = match () {
+            _ if frame.first & 0x30 != 0 => Some(Failure::ReservedBits),
+            _ if ![0, 1, 2, 8, 9, 10].contains(&opcode) => Some(Failure::UnknownOpcode),
+            _ if is_control && !is_final => Some(Failure::FragmentedControl),
+            _ if is_control && (frame.payload.len() > 125 || frame.is_long) => Some(Failure::LongControl),
+            _ if frame.is_long && frame.payload.len() < 126 => Some(Failure::Length),
+            _ if !frame.is_masked => Some(Failure::Unmasked),
+            _ if has_rsv1 && !(is_negotiated && (opcode == 1 || opcode == 2)) => Some(Failure::ReservedBits),
+            _ if opcode == 0 && message.is_none() => Some(Failure::Continuation),
+            _ if (opcode == 1 || opcode == 2) && message.is_some() => Some(Failure::Interleaved),
+            _ if !is_control && frame.payload.len() > 130 => Some(Failure::FrameTooLong),
+            _ => None,
+        };
+        if let Some(failure) = failure {
+            seen.push(Seen::Failed(failure));
+            return seen;
+        }
+        let payload = frame.payload.clone();
+        match opcode {
+            8 => {
+                seen.push(match &payload[..] {
+                    [] => Seen::Close(None, String::new()),
+                    [_] => Seen::Failed(Failure::CloseFrame),
+                    [high, low, reason @ ..] => {
+                        let code = u16::from_be_bytes([*high, *low]);
+                        match String::from_utf8(reason.to_vec()) {
+                            Err(_) => Seen::Failed(Failure::NotUtf8),
+                            Ok(_) if CloseCode::new(code).is_none() => Seen::Failed(Failure::CloseFrame),
+                            Ok(reason) => Seen::Close(Some(code), reason),
+                        }
+                    }
+                });
+                return seen;
+            }
+            9 => seen.push(Seen::Ping(payload)),
+            10 => seen.push(Seen::Pong(payload)),
+            _ => {
+                let (kind, is_compressed, content, count) = message.get_or_insert((opcode, has_rsv1, Vec::new(), 0));
+                content.extend(payload);
+                *count += 1;
+                let text = std::str::from_utf8(content);
+                let is_wrong = text.is_err_and(|error| is_final || error.error_len().is_some());
+                let failure = match () {
+                    _ if content.len() > 150 => Some(Failure::MessageTooLong),
+                    _ if *count > 3 => Some(Failure::TooManyFragments),
+                    _ if *kind == 1 && !*is_compressed && is_wrong => Some(Failure::NotUtf8),
+                    _ => None,
+                };
+                if let Some(failure) = failure {
+                    seen.push(Seen::Failed(failure));
+                    return seen;
+                }
+                if is_final {
+                    let content = std::mem::take(content);
+                    seen.push(match (*is_compressed, *kind) {
+                        (true, kind) => Seen::Compressed(kind == 1, content),
+                        (false, 1) => Seen::Text(content),
+                        (false, _) => Seen::Bytes(content),
+                    });
+                    message = None;
+                }
+            }
+        }
+    }
+    seen
 }
 
 proptest! {
@@ -360,6 +674,20 @@ proptest! {
         let mut text = Utf8::new();
         let is_text = bytes.chunks(size).all(|piece| text.accepts(piece)) && text.is_whole();
         prop_assert_eq!(is_text, std::str::from_utf8(&bytes).is_ok());
+    }
+
+    #[test]
+    fn frames_are_taken_as_a_naive_reader_takes_them(
+        frames in proptest::collection::vec(frame(), 0..8),
+        is_negotiated: bool,
+        size in 1usize..30,
+    ) {
+        let sent: Vec<u8> = frames.iter().flat_map(Frame::encoded).collect();
+        let limits = Limits::default().frame(130).message(150).fragments(3);
+        let receiver = Receiver::of_server(limits).with_compression(is_negotiated);
+        let expected = naive(&frames, is_negotiated);
+        prop_assert_eq!(&fed(receiver.clone(), [&sent[..]]).0, &expected);
+        prop_assert_eq!(&fed(receiver, sent.chunks(size)).0, &expected);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn work(queue: &Receiver<Vec<u8>>, mut journal: File, each_takes: Duration) -> i
 }
 
 fn app(inbox: Inbox) -> App {
-    App::new(Hooks::on(Routes::new().post("/events", receive).body_limit(64 * 1024)).state(inbox))
+    App::new(Hooks::on(Routes::new().post("/events", receive).route_body_limit(64 * 1024)).state(inbox))
 }
 
 fn main() -> hansel::Result {

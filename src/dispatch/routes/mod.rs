@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::handler::{Bound, Handler, Shape, bind};
-use super::{Dispatch, IntoDispatch, Map, MethodSet, Miss, Registry, Reply, RouteLimits, Step, Walk};
+use super::{Dispatch, IntoDispatch, Map, MethodSet, Registry, Reply, RouteLimits, Step, Walk};
 use pattern::Key;
 pub use pattern::Pattern;
 #[cfg(feature = "regex")]
@@ -178,7 +178,8 @@ impl Routes {
         self
     }
 
-    /// Limits the route or mount that was added last; see [`RouteLimits`].
+    /// Limits the route or mount that was added last; see [`RouteLimits`]. [`Hooks::limits`](crate::Hooks::limits) limits all
+    /// routes at once.
     ///
     /// ```
     /// use hansel::{Request, RouteLimits, Routes};
@@ -190,9 +191,9 @@ impl Routes {
     ///
     /// let large = RouteLimits::new().body(1 << 30).deadline(Duration::from_secs(600));
     /// let routes = Routes::new()
-    ///     .post("/upload", upload).limits(large)
-    ///     .post("/login", || "Hello").body_limit(1000)
-    ///     .get("/report", || "Slow").deadline(Duration::from_secs(300)).concurrency(2);
+    ///     .post("/upload", upload).route_limits(large)
+    ///     .post("/login", || "Hello").route_body_limit(1000)
+    ///     .get("/report", || "Slow").route_deadline(Duration::from_secs(300)).route_concurrency(2);
     /// print!("{}", hansel::App::new(routes).routes());
     /// ```
     ///
@@ -200,7 +201,7 @@ impl Routes {
     /// If there is no route or mount yet.
     #[track_caller]
     #[must_use]
-    pub fn limits(mut self, limits: RouteLimits) -> Routes {
+    pub fn route_limits(mut self, limits: RouteLimits) -> Routes {
         let Some(route) = self.routes.last_mut() else {
             panic!("limits stand behind a route or mount, and there is none before them");
         };
@@ -211,33 +212,33 @@ impl Routes {
     /// Limits the bodies of requests to the route or mount that was added last, in bytes: see [`RouteLimits::body`].
     ///
     /// # Panics
-    /// Panics if [`limits`](Routes::limits) does.
+    /// Panics if [`route_limits`](Routes::route_limits) does.
     #[track_caller]
     #[must_use]
-    pub fn body_limit(self, bytes: u64) -> Routes {
-        self.limits(RouteLimits::new().body(bytes))
+    pub fn route_body_limit(self, bytes: u64) -> Routes {
+        self.route_limits(RouteLimits::new().body(bytes))
     }
 
     /// Limits the time that the handler of the route or mount that was added last may take: see
     /// [`RouteLimits::deadline`].
     ///
     /// # Panics
-    /// Panics if [`limits`](Routes::limits) does.
+    /// Panics if [`route_limits`](Routes::route_limits) does.
     #[track_caller]
     #[must_use]
-    pub fn deadline(self, time: impl Into<Option<Duration>>) -> Routes {
-        self.limits(RouteLimits::new().deadline(time))
+    pub fn route_deadline(self, time: impl Into<Option<Duration>>) -> Routes {
+        self.route_limits(RouteLimits::new().deadline(time))
     }
 
     /// Limits how many requests to the route or mount that was added last are handled at once: see
     /// [`RouteLimits::concurrency`].
     ///
     /// # Panics
-    /// Panics if [`limits`](Routes::limits) does.
+    /// Panics if [`route_limits`](Routes::route_limits) does.
     #[track_caller]
     #[must_use]
-    pub fn concurrency(self, most: usize) -> Routes {
-        self.limits(RouteLimits::new().concurrency(most))
+    pub fn route_concurrency(self, most: usize) -> Routes {
+        self.route_limits(RouteLimits::new().concurrency(most))
     }
 
     /// Sets the handler for paths that are not found. Its response has the status 404 unless the handler sets another.
@@ -325,7 +326,7 @@ impl Dispatch for Routes {
             Err(miss) => miss,
         };
         match &self.not_found {
-            Some((handler, _)) if miss == Miss::NotFound && walk.is_last_resort() => not_found(handler, walk),
+            Some((handler, _)) if walk.is_404(&miss) && walk.is_last_resort() => not_found(handler, walk),
             _ => Err(miss),
         }
     }

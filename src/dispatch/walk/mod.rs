@@ -52,6 +52,8 @@ pub struct Walk<'r> {
     follows_miss: bool,
     /// True if the endpoint that was called takes any method.
     has_taken_any: bool,
+    /// True if an endpoint that takes the method has nothing at the path.
+    has_found_nothing: bool,
     /// The bounds on concurrency that the walk is inside of, if any.
     in_force: Option<Box<InForce>>,
     /// The endpoint's response. It stays here while the reply is returned through all dispatchers.
@@ -110,6 +112,7 @@ impl<'r> Walk<'r> {
             keeps_captures: observer.is_some() || purpose == Purpose::Rematch,
             follows_miss: false,
             has_taken_any: false,
+            has_found_nothing: false,
             in_force: None,
             response: None,
         }
@@ -266,7 +269,12 @@ impl<'r> Walk<'r> {
         request.context().rewind(before.values);
         request.captures().truncate(before.captures);
         if let (Some(record), Some(len)) = (request.endpoint_record(), before.pattern) {
-            record.borrow_mut().truncate(len);
+            let mut record = record.borrow_mut();
+            record.truncate(len);
+            if len == 1 {
+                // What was behind a mount at `/` stood in its place.
+                record.replace_range(.., "/");
+            }
         }
     }
 
@@ -421,6 +429,38 @@ impl<'r> Walk<'r> {
         Miss::NotFound
     }
 
+    /// Leaves a crumb that says why `endpoint` has nothing at this path now, as where a file is missing, and returns the miss
+    /// to reply with.
+    ///
+    /// Other dispatchers are asked, as after [`decline`](Walk::decline). If they have the path for PUT, PATCH or DELETE, and
+    /// `endpoint` takes the method of the request, the response is 404 and not their 405: the path is one that could be read
+    /// if something were there.
+    ///
+    /// ```
+    /// use hansel::dispatch::{Dispatch, Endpoint, Map, MethodSet, Reply, Step, Walk};
+    /// use hansel::{Chain, Method, Routes, test::Client};
+    ///
+    /// /// Has nothing at any path yet.
+    /// struct Empty;
+    ///
+    /// impl Dispatch for Empty {
+    ///     fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
+    ///         let get = MethodSet::of(Method::GET);
+    ///         Err(walk.decline_empty(Endpoint::new("Empty", "get", &get), || "nothing has been put there".into()))
+    ///     }
+    ///
+    ///     fn describe(&self, _: &mut Map) {}
+    /// }
+    ///
+    /// let client = Client::new(Chain::new().then(Empty).then(Routes::new().put("/notes/{name}", |_: &str| ())));
+    /// assert_eq!(client.get("/notes/a").status(), 404);
+    /// assert_eq!(client.post("/notes/a", "").header("Allow"), Some("OPTIONS, PUT"));
+    /// ```
+    pub fn decline_empty<'w>(&mut self, endpoint: Endpoint<'_>, why: impl FnOnce() -> Why<'w>) -> Miss {
+        self.has_found_nothing |= !self.purpose.is_survey() && endpoint.methods.allows(self.method);
+        self.decline(endpoint.dispatcher, endpoint.name, why)
+    }
+
     /// Ends the walk before any endpoint, with a response for everything below. `dispatcher` is the kind of dispatcher that
     /// decided, and `name` says what for; both are shown in the trail.
     ///
@@ -474,6 +514,9 @@ impl<'r> Walk<'r> {
         let before = record.len();
         // An inner `/` is the outer path itself. Expressions that are no template begin with `^`.
         if matches!(step.name.as_bytes().first(), Some(b'/' | b'^')) && (step.name != "/" || before == 0) {
+            if *record == "/" {
+                record.clear();
+            }
             record.push_str(step.name);
         }
         Some(before)

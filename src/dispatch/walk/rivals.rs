@@ -1,8 +1,8 @@
 //! Dispatchers that are asked one after the other: whose 404, and whose handler for what is not found, is the response.
 
 use super::Walk;
-use crate::Response;
 use crate::dispatch::{MethodSet, Miss, Reply};
+use crate::{Method, Response};
 
 impl<'r> Walk<'r> {
     /// Runs `inner`, in which no handler for what is not found is called.
@@ -30,7 +30,7 @@ impl<'r> Walk<'r> {
             }
             (self.is_last_resort, is_first) = (true, false);
             match reply {
-                Err(Miss::NotFound) if self.is_awaited => {}
+                Err(miss) if self.is_awaited && self.is_404(&miss) => {}
                 reply => return reply,
             }
         }
@@ -46,6 +46,7 @@ impl<'r> Walk<'r> {
     ) -> Reply {
         match missed {
             Miss::NotFound => inner(self),
+            Miss::MethodNotAllowed(_) if self.is_404(missed) => inner(self),
             Miss::MethodNotAllowed(_) => self.unless_it_hides(inner),
         }
     }
@@ -67,6 +68,21 @@ impl<'r> Walk<'r> {
         reply
     }
 
+    /// Returns the miss that the walk comes to, after all dispatchers have missed.
+    #[inline]
+    pub(crate) fn settled(&self, miss: Miss) -> Miss {
+        if self.is_404(&miss) { Miss::NotFound } else { miss }
+    }
+
+    /// Returns true if the response to a miss is 404.
+    #[inline]
+    pub(in crate::dispatch) fn is_404(&self, miss: &Miss) -> bool {
+        match miss {
+            Miss::NotFound => true,
+            Miss::MethodNotAllowed(allowed) => self.has_found_nothing && changes_what_get_shows(allowed),
+        }
+    }
+
     /// Returns whether a handler for what is not found, which the caller has, may be called now.
     pub(in crate::dispatch) fn is_last_resort(&mut self) -> bool {
         self.is_awaited |= !self.is_last_resort;
@@ -78,4 +94,14 @@ impl<'r> Walk<'r> {
     pub(super) fn note_any(&mut self, methods: &MethodSet) {
         self.has_taken_any = methods.is_any();
     }
+}
+
+/// RFC 9110 §9.3.4: "A successful PUT of a given representation would suggest that a subsequent GET on that same target
+/// resource will result in an equivalent representation being sent". PATCH (RFC 5789) and DELETE act on that representation,
+/// too, so GET is a method of such a path whether or not there is one at the moment. POST says nothing of GET.
+#[cold]
+fn changes_what_get_shows(allowed: &MethodSet) -> bool {
+    [Method::PUT, Method::PATCH, Method::DELETE]
+        .iter()
+        .any(|method| allowed.contains(method))
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
+#[cfg(feature = "websocket")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::thread::Thread;
 use std::time::Instant;
@@ -13,6 +15,8 @@ use crate::lock::lock;
 use crate::request::{Allowed, HandlerWatch, RequestCopy};
 use crate::server::net::channel::Channel;
 use crate::server::net::socket::is;
+#[cfg(feature = "websocket")]
+use crate::socket::Line;
 
 /// The socket may be read from.
 pub(crate) const READABLE: u8 = 1;
@@ -43,6 +47,9 @@ pub(crate) struct Link {
     pub(crate) claim: Claim,
     /// The parts of the request that a hook sees in case its handler is overdue.
     copy: Mutex<Option<Box<RequestCopy>>>,
+    /// What the socket to which the connection belongs is to send, if it belongs to one.
+    #[cfg(feature = "websocket")]
+    line: OnceLock<Arc<Line>>,
 }
 
 impl Link {
@@ -65,6 +72,26 @@ impl Link {
     /// The copy of the request that was kept last.
     pub(crate) fn copy(&self) -> Option<Request> {
         lock(&self.copy).as_ref()?.to_request()
+    }
+
+    /// Notes that the connection belongs to the socket of this line from now on.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn belong_to(&self, line: &Arc<Line>) {
+        let _ = self.line.set(Arc::clone(line));
+    }
+
+    /// Returns the line of the socket to which it belongs, if it does.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn line(&self) -> Option<&Line> {
+        self.line.get().map(|line| &**line)
+    }
+
+    /// Sends what its socket has left, while a handler of the socket runs.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn send_of_socket(&self) {
+        if let Some(line) = self.line() {
+            line.flush_own(&mut |bytes| uninterrupted(|| self.channel.write(bytes)));
+        }
     }
 
     /// Registers this connection with `registry`.
@@ -181,6 +208,8 @@ impl Transport {
             waiting: Mutex::default(),
             claim: Claim::new(),
             copy: Mutex::new(None),
+            #[cfg(feature = "websocket")]
+            line: OnceLock::new(),
         };
         Transport::of(Arc::new(link))
     }
@@ -239,7 +268,7 @@ impl Transport {
     }
 
     #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         uninterrupted(|| self.link.channel.write(bytes))
     }
 
@@ -325,13 +354,40 @@ fn uninterrupted(mut attempt: impl FnMut() -> io::Result<usize>) -> io::Result<u
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::server::limits::Limits;
     use crate::server::net::socket::Stream;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+    use std::time::Duration;
 
-    fn transport() -> (Transport, std::os::unix::net::UnixStream) {
-        let (client, stream) = std::os::unix::net::UnixStream::pair().unwrap();
+    fn transport() -> (Transport, UnixStream) {
+        let (client, stream) = UnixStream::pair().unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
         (Transport::new(Channel::plain(stream)), client)
+    }
+
+    /// A deadline that no test reaches.
+    fn in_an_hour() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    /// Waits until a thread waits for the client.
+    fn until_awaited(transport: &Transport) {
+        while !transport.link.is_awaited() {
+            thread::yield_now();
+        }
+    }
+
+    /// Returns a transport whose writes block now, and how many bytes its client has to read first.
+    fn full() -> (Transport, UnixStream, usize) {
+        let (mut transport, client) = transport();
+        let mut bytes = 0;
+        while let Attempt::Done(n) = transport.try_write(&[b'x'; 4096]) {
+            bytes += n;
+        }
+        (transport, client, bytes)
     }
 
     #[test]
@@ -352,5 +408,190 @@ mod tests {
             GONE | STOPPING,
             "it is not to be waited for"
         );
+    }
+
+    #[test]
+    fn who_waits_is_awaited_until_what_it_waits_for_is_noted() {
+        let (transport, _client) = transport();
+        let reader = transport.clone();
+        thread::scope(|scope| {
+            assert!(!transport.link.is_awaited());
+            let waiting = scope.spawn(move || reader.link.wait(READABLE, in_an_hour()));
+            until_awaited(&transport);
+            transport.link.note(WRITABLE);
+            until_awaited(&transport);
+            assert!(!waiting.is_finished(), "that was for somebody else");
+            transport.link.note(READABLE | FINISHED);
+            assert_eq!(waiting.join().unwrap(), READABLE);
+        });
+        assert!(!transport.link.is_awaited());
+        assert_eq!(
+            transport.take_noted(),
+            WRITABLE | FINISHED,
+            "the others are still noted"
+        );
+    }
+
+    #[test]
+    fn two_threads_wait_for_one_client_each_for_its_own_event() {
+        let (transport, _client) = transport();
+        let (reader, writer) = (transport.clone(), transport.clone());
+        let both_wait = || lock(&transport.link.waiting).len() == 2;
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || reader.link.wait(READABLE, in_an_hour()));
+            let writing = scope.spawn(move || writer.link.wait(WRITABLE, in_an_hour()));
+            while !both_wait() {
+                thread::yield_now();
+            }
+            transport.link.note(READABLE);
+            assert_eq!(reading.join().unwrap(), READABLE);
+            until_awaited(&transport);
+            assert!(!writing.is_finished());
+            transport.link.note(WRITABLE);
+            assert_eq!(writing.join().unwrap(), WRITABLE);
+        });
+        assert!(!transport.link.is_awaited());
+    }
+
+    #[test]
+    fn one_of_two_that_stops_waiting_leaves_the_other_to_be_woken() {
+        let (transport, _client) = transport();
+        let writer = transport.clone();
+        thread::scope(|scope| {
+            let writing = scope.spawn(move || writer.link.wait(WRITABLE, in_an_hour()));
+            until_awaited(&transport);
+            assert_eq!(transport.link.wait(READABLE, Instant::now()), 0, "its time is up");
+            assert!(transport.link.is_awaited());
+            transport.link.note(WRITABLE);
+            assert_eq!(writing.join().unwrap(), WRITABLE);
+        });
+    }
+
+    #[test]
+    fn a_reader_waits_for_what_the_client_sends_and_for_its_end() {
+        let (transport, mut client) = transport();
+        let mut reader = transport.clone();
+        let mut read = |into: &mut [u8]| reader.read_by(into, in_an_hour()).unwrap();
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let mut bytes = [0; 8];
+                let len = read(&mut bytes);
+                (bytes, len, read(&mut [0; 8]))
+            });
+            until_awaited(&transport);
+            client.write_all(b"body").unwrap();
+            transport.link.note(READABLE);
+            until_awaited(&transport);
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            transport.link.note(READABLE);
+            let (bytes, len, end) = reading.join().unwrap();
+            assert_eq!((&bytes[..len], end), (&b"body"[..], 0));
+        });
+    }
+
+    #[test]
+    fn a_writer_waits_for_room_and_then_writes_the_rest() {
+        let (transport, mut client, before) = full();
+        let mut writer = transport.clone();
+        thread::scope(|scope| {
+            let writing = scope.spawn(move || writer.write_by(b"the rest", in_an_hour()));
+            until_awaited(&transport);
+            let mut received = vec![0; before + 8];
+            client.read_exact(&mut received[..before]).unwrap();
+            transport.link.note(WRITABLE);
+            client.read_exact(&mut received[before..]).unwrap();
+            assert!(received.ends_with(b"xthe rest"));
+            writing.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_written_is_removed_and_the_rest_stays_if_time_is_up() {
+        let (mut transport, mut client, _) = full();
+        let mut bytes = vec![b'y'; 100];
+        let error = transport.drain_by(&mut bytes, Instant::now()).unwrap_err();
+        assert_eq!((error.kind(), bytes.len()), (io::ErrorKind::TimedOut, 100));
+        client.read_exact(&mut [0; 64 * 1024]).unwrap();
+        bytes.resize(1024 * 1024, b'y');
+        let error = transport.drain_by(&mut bytes, Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(
+            (1..1024 * 1024).contains(&bytes.len()),
+            "a part of it was written: {}",
+            bytes.len()
+        );
+        let mut few = b"few".to_vec();
+        client.read_exact(&mut [0; 64 * 1024]).unwrap();
+        transport.drain_by(&mut few, Instant::now()).unwrap();
+        assert!(few.is_empty());
+    }
+
+    #[test]
+    fn a_server_that_stops_and_a_place_that_is_taken_away_end_a_wait() {
+        for (note, interrupts, kind) in [
+            (STOPPING, STOPPING, io::ErrorKind::ConnectionAborted),
+            (OUSTED, STOPPING | OUSTED, io::ErrorKind::TimedOut),
+            (STOPPING | OUSTED, STOPPING | OUSTED, io::ErrorKind::ConnectionAborted),
+        ] {
+            let (mut transport, _client) = transport();
+            transport.interrupts = interrupts;
+            transport.link.note(note);
+            assert!(transport.is_interrupted());
+            let error = transport.read_by(&mut [0; 8], in_an_hour()).unwrap_err();
+            assert_eq!(error.kind(), kind, "{note}");
+        }
+        let (mut transport, _client) = transport();
+        transport.link.note(OUSTED | DRAINING);
+        let error = transport.read_by(&mut [0; 8], Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        transport.link.forget(OUSTED);
+        assert_eq!(transport.await_end(OUSTED | DRAINING, Instant::now()), DRAINING);
+    }
+
+    #[test]
+    fn the_time_of_a_wait_for_the_client_is_not_the_handlers() {
+        let limits = Limits {
+            handler: Some(Duration::from_secs(60)),
+            ..Limits::default()
+        };
+        let (mut transport, _client) = transport();
+        let claim = |transport: &Transport| transport.link.claim.deadline(Instant::now(), &limits, None).unwrap();
+        let before = claim(&transport);
+        assert!(transport.read_by(&mut [0; 8], Instant::now()).is_err());
+        assert!(claim(&transport) > before);
+    }
+
+    #[test]
+    fn a_cut_is_the_end_for_both_and_one_who_finishes_sending_still_reads() {
+        let (mut transport, mut client) = transport();
+        transport.finish_sending();
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+        client.write_all(b"more").unwrap();
+        assert_eq!(transport.try_read(&mut [0; 8]).done(), 4);
+        assert!(matches!(transport.try_read(&mut [0; 8]), Attempt::TooEarly));
+        transport.link.cut();
+        assert!(matches!(transport.try_read(&mut [0; 8]), Attempt::Done(0)));
+        assert!(matches!(transport.try_write(b"x"), Attempt::Failed));
+        assert_eq!(client.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_call_that_was_interrupted_is_made_again() {
+        let mut kinds = [io::ErrorKind::Interrupted, io::ErrorKind::Interrupted].into_iter();
+        assert_eq!(
+            uninterrupted(|| kinds.next().map_or(Ok(7), |kind| Err(kind.into()))).unwrap(),
+            7
+        );
+        let error = uninterrupted(|| Err(io::ErrorKind::BrokenPipe.into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_copy_of_the_request_is_there_once_it_was_kept() {
+        let (transport, _client) = transport();
+        assert!(transport.link.copy().is_none());
+        let request = Request::get("/here?a=b");
+        transport.link.keep_copy(&request);
+        assert_eq!(transport.link.copy().unwrap().target(), "/here?a=b");
     }
 }

@@ -2,10 +2,14 @@
 
 mod call_time;
 pub(crate) mod claim;
+#[cfg(feature = "websocket")]
+pub(crate) mod conversing;
 pub(crate) mod drop_queue;
 pub(crate) mod gathered;
 pub(crate) mod lane;
 pub(crate) mod link;
+#[cfg(feature = "websocket")]
+pub(crate) mod open_socket;
 pub(crate) mod places;
 pub(crate) mod pushed;
 pub(crate) mod pushing;
@@ -25,6 +29,8 @@ use crate::server::connection::lane::Lane;
 use crate::server::limits::Limits;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 use link::{Transport, WRITABLE};
+#[cfg(feature = "websocket")]
+use open_socket::OpenSocket;
 use places::Place;
 use pushed::Pushed;
 pub(crate) use wait::Waits;
@@ -71,6 +77,9 @@ pub(crate) struct Connection {
     pub(crate) has_unsent: bool,
     /// Its subscription, if it has one. It has no work then.
     pub(crate) pushed: Option<Box<Pushed>>,
+    /// Its socket, if it belongs to one.
+    #[cfg(feature = "websocket")]
+    pub(crate) socket: Option<Box<OpenSocket>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +108,8 @@ pub(crate) enum Progress {
     CallWithPlace,
     /// A thread that may wait for a disk must read the next piece of a file.
     Read,
+    /// A thread that has released the loop may send much of a file without copying it.
+    Send,
     /// There is more to do, after others had their turn.
     Again,
     /// There is no memory for more of its body.
@@ -136,6 +147,8 @@ impl Connection {
             slow_calls: 0,
             has_unsent: false,
             pushed: None,
+            #[cfg(feature = "websocket")]
+            socket: None,
         }
     }
 
@@ -151,7 +164,21 @@ impl Connection {
     /// `None` if anything is in progress.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.work.is_none() && self.begun.is_empty() && !self.has_unsent && !self.readiness.readable;
-        (is_idle && self.state == Life::Open).then_some(self.wait.since())
+        (is_idle && self.state == Life::Open && !self.lasts()).then_some(self.wait.since())
+    }
+
+    /// Returns true if it belongs to a socket.
+    pub(crate) fn is_conversing(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        if self.socket.is_some() {
+            return true;
+        }
+        false
+    }
+
+    /// Returns true if it has something to send although nothing is in progress: it is never closed to make room.
+    fn lasts(&self) -> bool {
+        self.pushed.is_some() || self.is_conversing()
     }
 
     /// Returns true if it has only the beginning of a request, and no work.
@@ -296,6 +323,13 @@ impl Connection {
         }
     }
 
+    /// Has the large file that it sends copied from here on, so any thread can send it.
+    pub(crate) fn copy_file(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.copy_file();
+        }
+    }
+
     /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
     pub(crate) fn send_from_disk(&mut self) {
         if let Flush::Failed = self.flush_output(Disk::MayWait) {
@@ -346,6 +380,7 @@ impl Connection {
                 Flush::Failed => return Progress::Close,
                 Flush::Blocked => return self.wait_for_client(now, limits),
                 Flush::OnDisk => return Progress::Read,
+                Flush::Large => return Progress::Send,
                 Flush::Enough => return Progress::Again,
                 Flush::Subscribed => return Progress::Subscribe,
                 Flush::Done => {}

@@ -3,7 +3,7 @@
 use crate::report;
 
 use super::link::Attempt;
-use super::{Connection, Life, Progress};
+use super::{Connection, Life, Progress, Waits};
 use crate::server::net::channel::SHORT_READ_DRAINS;
 use crate::server::net::proxy_header::{ParseProxyHeader, ProxyHeader};
 
@@ -28,7 +28,12 @@ impl Connection {
 
     /// Returns true if nothing is in progress, so that what comes next may be read into memory other than its work's.
     pub(crate) fn may_be_read_ahead(&self) -> bool {
-        self.work.is_none() && self.state == Life::Open && self.begun.is_empty() && self.proxy_header.is_none()
+        self.work.is_none()
+            && self.state == Life::Open
+            && self.begun.is_empty()
+            && self.proxy_header.is_none()
+            // A socket whose client does not take what it is sent.
+            && self.wait.reason != Waits::Client
     }
 
     /// Reads once, into `room`, and returns how much. If that is nothing although it is still

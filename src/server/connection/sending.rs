@@ -14,9 +14,11 @@ pub(super) enum Flush {
     Blocked,
     /// A file must be read, and this thread may not wait for a disk.
     OnDisk,
+    /// Much of a file is in memory, and a thread without a loop could send it without copying it.
+    Large,
     /// Enough pieces of a file were sent that others should have their turn.
     Enough,
-    /// Everything is sent but what a topic is still to bring.
+    /// Everything is sent but what a topic is still to bring, or the head of a socket is sent.
     Subscribed,
     Failed,
 }
@@ -48,6 +50,10 @@ pub(super) fn flush(
             if let Some(Payload::Pushed(..)) = work.payload {
                 return Flush::Subscribed;
             }
+            #[cfg(feature = "websocket")]
+            if let Some(Payload::Socket(..)) = work.payload {
+                return Flush::Subscribed;
+            }
             if wait.reason == Waits::Disk {
                 return Flush::OnDisk;
             }
@@ -55,6 +61,9 @@ pub(super) fn flush(
                 return Flush::Enough;
             }
             if readiness.writable {
+                if disk == Disk::Never && work.has_large_file_in_memory(transport.channel()) {
+                    return Flush::Large;
+                }
                 let most = (PIECES - pieces) * FILE_PIECE;
                 match work.send_file(transport.channel(), disk, most) {
                     Some(Attempt::Done(n)) => {

@@ -175,7 +175,32 @@ impl Work {
 
     /// Returns true if so much of a file comes next that it should be sent without copying it.
     pub(crate) fn has_large_file(&self) -> bool {
-        matches!(&self.payload, Some(Payload::File(part, _)) if part.left_of_part() >= LARGE)
+        matches!(&self.payload, Some(Payload::File(part, _)) if part.left_uncopied() >= LARGE)
+    }
+
+    /// Returns true if so much of a file comes next, its beginning is in memory, and the connection could send it without
+    /// copying it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn has_large_file_in_memory(&mut self, channel: &Channel) -> bool {
+        match &mut self.payload {
+            Some(Payload::File(part, _)) if part.left_uncopied() >= LARGE => {
+                channel.plain_socket().is_some() && part.cached(1) > 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Other systems copy.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn has_large_file_in_memory(&mut self, _: &Channel) -> bool {
+        false
+    }
+
+    /// Has the file sent by copying it, however large it is.
+    pub(super) fn copy_file(&mut self) {
+        if let Some(Payload::File(part, _)) = &mut self.payload {
+            part.copy();
+        }
     }
 
     /// Sends up to `most` of the next bytes of a file without copying them. Returns `None` if they must be copied, or read
@@ -223,6 +248,10 @@ impl Work {
                 self.end_payload(Done::Sent);
                 return Ok(Piece::End);
             }
+            #[cfg(feature = "websocket")]
+            Some(Payload::Socket(..)) => return Ok(Piece::End),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(..)) => return Ok(Piece::End),
         };
         let begin = self.out.len();
         let room = FILE_PIECE.saturating_sub(begin);

@@ -39,6 +39,8 @@ impl EventLoop {
                 }
                 Arrival::ReadingPlace => self.begin_next_read(shared),
                 Arrival::Pushed(topic) => self.begin_to_push(topic),
+                #[cfg(feature = "websocket")]
+                Arrival::OfSocket(key) => self.send_of_socket(key, shared),
                 Arrival::Recovered(key) => self.recover(key),
                 Arrival::Accepted(accepted) => {
                     self.welcome(accepted, shared);
@@ -58,6 +60,10 @@ impl EventLoop {
         }
         connection.transport.link.claim.reset();
         connection.note(connection.transport.take_noted());
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            return self.take_back_socket(connection, shared);
+        }
         connection.answered(self.now, &shared.limits);
         let is_answered = || connection.work.as_ref().is_none_or(|work| !work.needs_place());
         if !shared.lifecycle.is_running() && connection.lane == Lane::Service && is_answered() {

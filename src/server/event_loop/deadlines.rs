@@ -19,6 +19,9 @@ impl EventLoop {
                 self.put(connection);
             } else if connection.pushed.is_some() {
                 self.push_due(connection, shared);
+            } else if connection.is_conversing() {
+                #[cfg(feature = "websocket")]
+                self.socket_due(connection);
             } else if connection.overdue(&self.date) {
                 // It just got 408, so it cannot have a request.
                 let _ = self.advance(connection, shared);

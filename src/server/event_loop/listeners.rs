@@ -102,3 +102,63 @@ impl Listeners {
         self.all.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn listeners(count: usize, of_health: usize) -> Listeners {
+        let listener = || Acceptor::Tcp(mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap());
+        Listeners::new((0..count).map(|_| listener()).collect(), of_health)
+    }
+
+    #[test]
+    fn those_of_the_health_lane_come_first() {
+        let mut listeners = listeners(3, 2);
+        assert_eq!(listeners.of_health(), 2);
+        assert_eq!(
+            [0, 1, 2].map(|index| listeners.is_of_health(index)),
+            [true, true, false]
+        );
+        listeners.close_all_but(2);
+        assert!(!listeners.is_empty());
+        assert_eq!([1, 2].map(|index| listeners.accept(index).is_some()), [true, false]);
+        listeners.close_all_but(0);
+        assert!(listeners.is_empty());
+    }
+
+    #[test]
+    fn a_listener_is_looked_at_once_however_often_it_was_noted() {
+        let now = Instant::now();
+        let mut listeners = listeners(3, 0);
+        assert!(!listeners.has_pending() && !listeners.is_ready());
+        for listener in [2, 0, 2] {
+            listeners.note(listener);
+        }
+        assert!(listeners.has_pending() && listeners.is_ready());
+        assert_eq!(listeners.take_pending(now), [2, 0]);
+        assert!(!listeners.has_pending() && !listeners.is_ready());
+        listeners.note_all();
+        assert_eq!(listeners.take_pending(now), [0, 1, 2]);
+    }
+
+    #[test]
+    fn nothing_is_accepted_in_a_pause_and_everything_is_looked_at_after_it() {
+        let now = Instant::now();
+        let again = now + Duration::from_secs(1);
+        let mut listeners = listeners(2, 0);
+        assert!(!listeners.pause_until(now), "it begins to pause");
+        assert!(listeners.pause_until(again), "it pauses already");
+        assert_eq!(listeners.again(), Some(again));
+        listeners.note(1);
+        assert_eq!(listeners.take_pending(now), [0; 0]);
+        assert!(listeners.has_pending() && !listeners.is_ready(), "later");
+        assert_eq!(listeners.take_pending(again), [0, 1]);
+        assert!(!listeners.has_pending());
+        listeners.pause_until(again);
+        listeners.resume();
+        listeners.note(1);
+        assert_eq!(listeners.take_pending(now), [1]);
+    }
+}

@@ -14,6 +14,8 @@ mod read_ahead;
 mod ready;
 mod sections;
 mod slots;
+#[cfg(feature = "websocket")]
+mod socket_places;
 mod timers;
 mod unsent;
 mod waiting_room;
@@ -22,6 +24,8 @@ mod works;
 // The actions of a loop: methods of `EventLoop`.
 mod accepting;
 mod collecting;
+#[cfg(feature = "websocket")]
+mod conversing;
 mod deadlines;
 mod ending;
 #[cfg(all(test, unix))]
@@ -61,6 +65,8 @@ use read_ahead::ReadAhead;
 use ready::Ready;
 use sections::Sections;
 use slots::{Left, Slots};
+#[cfg(feature = "websocket")]
+use socket_places::SocketPlaces;
 use unsent::Unsent;
 use waiting_room::WaitingRoom;
 use works::Works;
@@ -84,6 +90,8 @@ pub(crate) struct EventLoop {
     idlest: Idlest,
     /// The connections that subscribe to topics, once there is one.
     subscribers: Option<Box<dyn Audience>>,
+    #[cfg(feature = "websocket")]
+    socket_places: SocketPlaces,
     works: Works,
     sections: Sections,
     pub(crate) permits: Permits,
@@ -105,6 +113,8 @@ pub(crate) enum Turn {
     Call(Box<Connection>, Option<Instant>),
     /// A thread that may wait for a disk must read a file for this connection.
     Read(Box<Connection>),
+    /// This thread must release the loop, and send what is in memory of a large file on this connection.
+    Send(Box<Connection>),
     /// The loop has ended.
     Over,
 }
@@ -129,6 +139,8 @@ impl EventLoop {
             waiting: WaitingRoom::default(),
             idlest: Idlest::default(),
             subscribers: None,
+            #[cfg(feature = "websocket")]
+            socket_places: SocketPlaces::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
             permits: Permits::new(reserve),
@@ -163,6 +175,8 @@ impl EventLoop {
                 self.go_on(key, shared)
             } else if let Some(connection) = self.disk_queue.next() {
                 return Turn::Read(connection);
+            } else if let Some(connection) = self.disk_queue.next_to_send() {
+                return Turn::Send(connection);
             } else {
                 self.end_round(shared);
                 None
@@ -181,13 +195,16 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        let is_open = shared.admission.is_open();
+        let request = connection.work.as_ref().map(|work| &work.exchange.request);
+        let is_open = shared.admission.is_open() || shared.admission.is_open_for(request);
         if is_open && self.permits.take() {
             return Some(connection);
         }
         let (key, link) = (connection.key, Arc::clone(&connection.transport.link));
         link.claim.queue();
-        match shared.admission.acquire(connection, self.now, is_open) {
+        // A socket without a permit is not read, so there are no more of them in the queue than connections.
+        let may_refuse = !connection.is_conversing();
+        match shared.admission.acquire(connection, self.now, is_open, may_refuse) {
             Admitted::Entered(connection) => {
                 link.claim.reset();
                 Some(connection)
@@ -268,6 +285,10 @@ impl EventLoop {
     }
 
     fn advance(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            return self.converse(connection, shared);
+        }
         if connection.work.is_none() {
             if connection.pushed.is_some() {
                 self.go_on_pushing(connection, shared);
@@ -294,7 +315,10 @@ impl EventLoop {
                 }
             }
             Progress::Read => self.await_disk(connection, shared),
+            Progress::Send => self.have_sent(connection, shared),
             Progress::Again => self.put_ready(connection),
+            #[cfg(feature = "websocket")]
+            Progress::Subscribe if connection.is_socket() => self.open_socket(connection, shared),
             Progress::Subscribe => self.subscribe(connection, shared),
             Progress::Starved => return self.starve(connection, shared),
             Progress::Wait => self.put(connection),
@@ -380,6 +404,10 @@ impl EventLoop {
         connection.end_in_order();
         if connection.subscribes() {
             self.forget_subscription(&mut connection, shared);
+        }
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            self.forget_socket(&mut connection, shared);
         }
         if let Some(work) = connection.work.take() {
             self.works.keep(work);
@@ -493,7 +521,7 @@ mod tests {
         let waiting = taken(&mut event_loop, 0);
         // Another loop has put it into the queue, after this one has looked there.
         assert!(matches!(
-            shared.admission.acquire(waiting, Instant::now(), true),
+            shared.admission.acquire(waiting, Instant::now(), true, true),
             Admitted::Queued
         ));
         free_all(&mut event_loop);

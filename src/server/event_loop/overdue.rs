@@ -10,10 +10,12 @@ use crate::report;
 
 use super::EventLoop;
 use crate::seconds::Seconds;
-use crate::server::connection::Connection;
 use crate::server::connection::claim::Overdue;
 use crate::server::connection::link::Transport;
+use crate::server::connection::{Connection, Work};
 use crate::server::shared::Shared;
+#[cfg(feature = "websocket")]
+use crate::socket::Closed;
 
 impl EventLoop {
     /// Notes that the thread is about to release the loop, to run the handler of this connection.
@@ -45,6 +47,8 @@ impl EventLoop {
     fn watch_call(&mut self, key: usize, since: Instant, shared: &Shared) {
         if let Some(link) = self.slots.link(key) {
             link.claim.begin(since);
+            #[cfg(feature = "websocket")]
+            link.send_of_socket();
         }
         self.look_again(key, shared);
     }
@@ -144,9 +148,13 @@ impl EventLoop {
         let peer = visitor.address;
         let mut connection = Connection::new(transport, peer, key, self.index, self.now, &shared.limits);
         let mut work = shared.new_work();
-        let copy = connection.transport.link.copy();
-        work.exchange.refuse_unseen(copy.as_ref(), &self.date, &mut work.out);
+        if !tell_socket(&connection.transport, &mut work) {
+            let copy = connection.transport.link.copy();
+            work.exchange.refuse_unseen(copy.as_ref(), &self.date, &mut work.out);
+        }
         connection.work = Some(work);
+        #[cfg(feature = "websocket")]
+        self.leave_topics(key);
         connection.is_used = true;
         connection.close_after_sending();
         // It closes, so it cannot have a request.
@@ -167,5 +175,207 @@ impl EventLoop {
     #[inline(never)]
     pub(crate) fn recover(&mut self, key: usize) {
         self.slots.recover(key);
+    }
+}
+
+/// Puts the end of a socket into `work`, if the connection belongs to one. Returns true if it does.
+#[cfg(feature = "websocket")]
+fn tell_socket(transport: &Transport, work: &mut Work) -> bool {
+    let Some(line) = transport.link.line() else {
+        return false;
+    };
+    let closed = Closed::error("the handler took too long");
+    line.close_now(closed.code(), closed.reason());
+    work.out = line.take_rest();
+    true
+}
+
+#[cfg(not(feature = "websocket"))]
+fn tell_socket(_: &Transport, _: &mut Work) -> bool {
+    false
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::server::connection::link::AWAITED;
+    use crate::server::event_loop::fixture::{clients, event_loop, shared_with, taken};
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const ALLOWED: Duration = Duration::from_secs(60);
+
+    /// Returns a loop with a connection that its thread has checked out, its client, and the connection.
+    fn checked_out(shared: &Shared) -> (EventLoop, UnixStream, Box<Connection>) {
+        let mut event_loop = event_loop();
+        let (_, client) = clients(&mut event_loop, shared, 1).remove(0);
+        event_loop.ready.take_all();
+        let connection = taken(&mut event_loop, 0);
+        event_loop.goes_out(&connection);
+        (event_loop, client, connection)
+    }
+
+    fn shared() -> Arc<Shared> {
+        let limits = Limits::default().handler(ALLOWED).stream(10 * ALLOWED);
+        // What the connection itself waits for comes later than everything here.
+        shared_with(1, limits.head_time(100 * ALLOWED))
+    }
+
+    /// Lets the time of a handler pass.
+    fn let_it_pass(event_loop: &mut EventLoop, shared: &Shared) {
+        event_loop.now += ALLOWED + Duration::from_secs(1);
+        event_loop.expire(shared);
+    }
+
+    fn received(mut client: UnixStream) -> String {
+        let mut received = String::new();
+        client.read_to_string(&mut received).unwrap();
+        received
+    }
+
+    fn is_open(client: &UnixStream) -> bool {
+        client.set_nonblocking(true).unwrap();
+        let outcome = (&*client).read(&mut [0]);
+        client.set_nonblocking(false).unwrap();
+        outcome.is_err()
+    }
+
+    #[test]
+    fn the_loop_responds_for_a_handler_that_takes_too_long_and_its_thread_is_lost_until_it_returns() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(None, &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (1, true));
+        assert_eq!(
+            (event_loop.slots.in_service(), shared.connections()),
+            (1, 1),
+            "its client reads"
+        );
+        // The client has read the response, and closes.
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        event_loop
+            .slots
+            .at_mut(0)
+            .unwrap()
+            .note(crate::server::connection::link::READABLE);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        let response = received(client);
+        assert!(
+            response.starts_with("HTTP/1.1 503 ") && response.contains("Connection: close\r\n"),
+            "{response}"
+        );
+        assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
+        assert!(connection.transport.link.claim.claim() != crate::server::connection::claim::Outcome::Own);
+        assert_eq!(event_loop.slots.reserve(), 1, "its thread has the socket");
+        shared.crew.find(false);
+        event_loop.recover(0);
+        assert_eq!((shared.crew.lost(), event_loop.slots.reserve()), (0, 0));
+    }
+
+    #[test]
+    fn a_handler_that_is_quick_enough_is_not_overdue_however_long_others_take() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(Some(&connection), &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 0, "its thread is back");
+        assert!(is_open(&client));
+        event_loop.goes_out(&connection);
+        event_loop.is_back(None, &shared);
+        event_loop.now += ALLOWED / 2;
+        event_loop.expire(&shared);
+        assert_eq!(shared.crew.lost(), 0, "its time is not up");
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 1);
+    }
+
+    #[test]
+    fn a_connection_of_another_loop_is_not_watched_by_this_one() {
+        let shared = shared();
+        let (mut event_loop, _client, mut connection) = checked_out(&shared);
+        event_loop.is_back(Some(&connection), &shared);
+        connection.home = 1;
+        event_loop.goes_out(&connection);
+        event_loop.is_back(None, &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 0);
+        // It has brought back another connection with the same key.
+        connection.home = 0;
+        event_loop.goes_out(&connection);
+        connection.home = 1;
+        event_loop.is_back(Some(&connection), &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 1);
+    }
+
+    #[test]
+    fn a_handler_that_waits_for_its_client_is_not_overdue() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(None, &shared);
+        connection.transport.link.note(AWAITED);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!((shared.crew.lost(), is_open(&client)), (0, true));
+        connection.transport.link.forget(AWAITED);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 1, "its time has begun anew");
+    }
+
+    #[test]
+    fn a_connection_whose_response_has_begun_is_cut_instead() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(None, &shared);
+        connection.transport.link.claim.fall_behind();
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(received(client), "");
+        assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (1, true));
+        assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
+        event_loop.recover(0);
+        assert_eq!(event_loop.slots.reserve(), 0);
+    }
+
+    #[test]
+    fn a_stream_is_cut_when_its_own_time_is_up_and_its_thread_is_not_lost() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(None, &shared);
+        assert!(connection.transport.link.claim.stream(event_loop.now));
+        let_it_pass(&mut event_loop, &shared);
+        assert!(is_open(&client));
+        event_loop.now += 10 * ALLOWED;
+        event_loop.expire(&shared);
+        assert_eq!(received(client), "");
+        assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (0, false));
+        assert_eq!(shared.connections(), 1, "its thread brings it back");
+    }
+
+    #[test]
+    fn a_read_that_hangs_is_cut_and_its_thread_is_not_replaced() {
+        let shared = shared();
+        let (mut event_loop, client, mut connection) = checked_out(&shared);
+        event_loop.is_back(Some(&connection), &shared);
+        event_loop.gives_to_read(&mut connection, &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(received(client), "");
+        assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (1, true));
+        assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_given_to_a_thread_is_not_late_before_its_handler_begins() {
+        let shared = shared();
+        let (mut event_loop, client, connection) = checked_out(&shared);
+        event_loop.is_back(Some(&connection), &shared);
+        event_loop.gives(&connection, &shared);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!((shared.crew.lost(), is_open(&client)), (0, true));
+        connection.transport.link.claim.begin_queued(event_loop.now);
+        let_it_pass(&mut event_loop, &shared);
+        assert_eq!(shared.crew.lost(), 1, "it is still looked at");
     }
 }

@@ -140,3 +140,81 @@ fn readiness_of(event: &Event) -> u8 {
     }
     readiness
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::event_loop::fixture::connected;
+    use crate::server::net::channel::Channel;
+    use std::io::Write;
+    use std::net::{Shutdown, TcpStream};
+
+    /// Returns the events of the next round that has any.
+    fn round(poller: &mut Poller) -> Vec<(Source, u8)> {
+        poller.wait(Some(Duration::from_secs(60)));
+        poller.begin_round();
+        assert!(poller.has_next());
+        let events: Vec<_> = std::iter::from_fn(|| poller.next()).collect();
+        assert_eq!((poller.batch_size(), poller.has_next()), (events.len(), false));
+        events
+    }
+
+    #[test]
+    fn each_event_tells_of_its_source() {
+        let listener = || mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let addresses_of = |listeners: &[mio::net::TcpListener]| -> Vec<_> {
+            listeners
+                .iter()
+                .map(|listener| listener.local_addr().unwrap())
+                .collect()
+        };
+        let listeners = [listener(), listener()];
+        let addresses = addresses_of(&listeners);
+        let mut listeners = listeners.map(Acceptor::Tcp);
+        let (mut poller, waker) = Poller::new(&mut listeners).unwrap();
+        assert!(!poller.has_next() && poller.next().is_none());
+        for (index, address) in addresses.into_iter().enumerate() {
+            let _client = TcpStream::connect(address).unwrap();
+            assert_eq!(round(&mut poller), [(Source::Listener(index), READABLE)]);
+        }
+        waker.wake().unwrap();
+        assert_eq!(round(&mut poller), [(Source::Waker, READABLE)]);
+    }
+
+    #[test]
+    fn what_a_client_does_is_told_as_what_it_makes_possible() {
+        let (mut poller, _waker) = Poller::new(&mut []).unwrap();
+        let (mut client, accepted) = connected();
+        let link = crate::server::connection::link::Transport::new(Channel::plain(accepted.stream)).link;
+        poller.register(&link, 7).unwrap();
+        let mut told = move || {
+            let events = round(&mut poller);
+            assert_eq!(events.len(), 1);
+            assert_eq!(events[0].0, Source::Connection(7));
+            events[0].1
+        };
+        assert_eq!(told(), WRITABLE);
+        client.write_all(b"GET").unwrap();
+        assert_eq!(told(), READABLE | WRITABLE);
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(told(), READABLE | WRITABLE | FINISHED);
+        drop(client);
+        assert_eq!(told(), READABLE | WRITABLE | FINISHED | GONE);
+    }
+
+    #[test]
+    fn a_round_without_events_ends_when_its_time_is_up() {
+        let (mut poller, _waker) = Poller::new(&mut []).unwrap();
+        poller.wait(Some(Duration::ZERO));
+        poller.begin_round();
+        assert_eq!((poller.batch_size(), poller.has_next()), (0, false));
+    }
+
+    #[test]
+    fn tokens_of_connections_and_listeners_never_meet() {
+        assert_eq!(Source::of(LAST_KEY), Source::Connection(LAST_KEY));
+        assert_eq!(Source::of(LAST_KEY + 1), Source::Listener(LISTENERS - LAST_KEY - 1));
+        assert_eq!(Source::of(LISTENERS), Source::Listener(0));
+        assert_eq!(Source::of(WAKER), Source::Waker);
+    }
+}

@@ -82,16 +82,29 @@ impl EventLoop {
         };
         let place = pushed.push.place().filter(|place| is_slow || place.is_slow);
         if let (Some(place), Some(audience)) = (place, &mut self.subscribers) {
-            let moved = audience.note(connection.key, &mut *pushed.push, is_slow);
-            self.note_place(moved, place);
+            let topic = pushed.push.topic().number();
+            if let Some(moved) = audience.note(connection.key, &mut *pushed.push, is_slow) {
+                self.note_place(moved, topic, place);
+            }
         }
         outcome
     }
 
-    /// Notes the place of a connection that has been moved to it.
-    fn note_place(&mut self, moved: Option<usize>, place: Place) {
-        let moved = moved.and_then(|key| self.slots.at_mut(key)?.pushed.as_mut());
-        if let Some(moved) = moved {
+    /// Notes the place in the list of a topic of a connection that has been moved to it.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(unused_variables, reason = "only sockets have several places")
+    )]
+    pub(super) fn note_place(&mut self, moved: usize, topic: u64, place: Place) {
+        #[cfg(feature = "websocket")]
+        if self.socket_places.note(moved, topic, place) {
+            return;
+        }
+        if let Some(moved) = self
+            .slots
+            .at_mut(moved)
+            .and_then(|connection| connection.pushed.as_mut())
+        {
             *moved.push.place() = Some(place);
         }
     }
@@ -107,6 +120,11 @@ impl EventLoop {
             let Some(mut connection) = self.slots.take(key) else {
                 continue;
             };
+            #[cfg(feature = "websocket")]
+            if connection.socket.is_some() {
+                self.go_on_sending(connection, shared);
+                continue;
+            }
             match self.push(&mut connection, shared) {
                 Outcome::Waits | Outcome::Blocked => self.slots.put(connection),
                 Outcome::More => self.put_ready(connection),
@@ -188,8 +206,10 @@ impl EventLoop {
         let Some(place) = pushed.push.place().take() else {
             return;
         };
-        let moved = audience.leave(pushed.push.topic().number(), place);
-        self.note_place(moved, place);
+        let topic = pushed.push.topic().number();
+        if let Some(moved) = audience.leave(topic, place) {
+            self.note_place(moved, topic, place);
+        }
     }
 }
 
@@ -200,7 +220,7 @@ struct TopicNote {
     note: Note,
 }
 
-fn nudge(link: &Arc<LoopLink>, topic: u64) -> Arc<dyn Nudge> {
+pub(super) fn nudge(link: &Arc<LoopLink>, topic: u64) -> Arc<dyn Nudge> {
     Arc::new(TopicNote {
         link: Arc::clone(link),
         topic,

@@ -290,7 +290,11 @@ impl Slots {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+    use crate::server::connection::link::READABLE;
+    use crate::server::event_loop::EventLoop;
+    use crate::server::event_loop::fixture::{clients, connected, event_loop, shared, taken};
+    use std::io::Read;
+    use std::time::Duration;
 
     #[test]
     fn a_slot_that_only_a_lost_thread_occupies_counts_as_no_connection_and_is_free_when_that_returns() {
@@ -327,5 +331,127 @@ mod tests {
         taken(&mut event_loop, 1);
         event_loop.slots.recover(1);
         assert_eq!(event_loop.slots.in_service(), 0);
+    }
+
+    #[test]
+    fn a_slot_comes_up_at_the_earliest_of_its_deadlines_and_once() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut slots = Slots::default();
+        assert_eq!([slots.reserve(), slots.reserve()], [0, 1]);
+        slots.schedule(0, at(3));
+        slots.schedule(0, at(5));
+        assert_eq!(slots.next_due(), Some(at(3)));
+        slots.schedule(0, at(2));
+        slots.schedule(1, at(4));
+        assert_eq!(slots.next_due(), Some(at(2)));
+        assert_eq!(slots.due(at(1)), None);
+        assert_eq!(slots.due(at(2)), Some(0));
+        assert_eq!(slots.due(at(9)), Some(1), "the other deadlines of the first are void");
+        assert_eq!(slots.due(at(9)), None);
+        slots.schedule(0, at(6));
+        assert_eq!(slots.due(at(6)), Some(0), "it may be scheduled again");
+        slots.schedule(7, at(1));
+        assert_eq!(slots.due(at(9)), None, "there is no such slot");
+    }
+
+    #[test]
+    fn a_connection_that_is_put_back_comes_up_at_its_deadline() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let (_client, accepted) = connected();
+        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        let connection = taken(&mut event_loop, 0);
+        let deadline = connection.wait.deadline;
+        event_loop.slots.put_back(connection);
+        assert_eq!(event_loop.slots.next_due(), None, "it was put back as it was");
+        let connection = taken(&mut event_loop, 0);
+        assert!(event_loop.slots.at(0).is_none() && event_loop.slots.link(0).is_some());
+        event_loop.slots.put(connection);
+        assert!(event_loop.slots.at(0).is_some());
+        assert_eq!(event_loop.slots.next_due(), Some(deadline));
+    }
+
+    #[test]
+    fn a_key_that_was_not_used_is_free_again() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        let slots = &mut event_loop.slots;
+        let key = slots.reserve();
+        assert_eq!((key, slots.len(), slots.in_service()), (1, 2, 2));
+        slots.release(key);
+        assert_eq!((slots.len(), slots.in_service(), slots.reserve()), (2, 1, 1));
+        assert_eq!(slots.iter().map(|connection| connection.key).collect::<Vec<_>>(), [0]);
+        slots.forget_links();
+        assert!(slots.link(0).is_none());
+    }
+
+    #[test]
+    fn the_slot_of_a_connection_that_has_ended_knows_nothing_of_it() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let (_client, mut accepted) = connected();
+        let address = Some(([192, 0, 2, 1], 1).into());
+        accepted.visitor = Visitor::of(address);
+        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        assert_eq!(event_loop.slots.visitor(0).unwrap().address, address);
+        let connection = taken(&mut event_loop, 0);
+        assert_eq!(event_loop.slots.end(&connection), Left::Vacant);
+        let slots = &event_loop.slots;
+        assert!(slots.link(0).is_none() && slots.at(0).is_none());
+        assert_eq!(
+            slots.visitor(0).unwrap().address,
+            None,
+            "it counts for its peer no more"
+        );
+    }
+
+    #[test]
+    fn probes_are_no_connections_of_the_service_and_the_one_that_is_idle_longest_is_found() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let clients = clients(&mut event_loop, &shared, 4);
+        for (key, _) in &clients[..3] {
+            event_loop.slots.at_mut(*key).unwrap().lane = Lane::Health;
+            event_loop.slots.add_probe(*key);
+        }
+        let slots = &mut event_loop.slots;
+        assert_eq!((slots.probes(), slots.in_service()), (3, 1));
+        assert_eq!([2, 3].map(|key| slots.idle_since(key).is_some()), [false, true]);
+        assert_eq!(slots.idlest_probe(), Some(0));
+        slots.at_mut(0).unwrap().note(READABLE);
+        assert_eq!(slots.idlest_probe(), Some(1), "the other one has a request");
+        let ended = slots.take(1).unwrap();
+        assert_eq!(slots.end(&ended), Left::Vacant);
+        assert_eq!((slots.probes(), slots.in_service()), (2, 1));
+        assert_eq!(slots.idlest_probe(), Some(2));
+        let ended = slots.take(3).unwrap();
+        assert_eq!(slots.end(&ended), Left::Vacant);
+        assert_eq!((slots.probes(), slots.in_service()), (2, 0));
+        slots.take(2).unwrap();
+        assert_eq!(slots.idlest_probe(), None);
+    }
+
+    #[test]
+    fn a_connection_whose_events_cannot_come_is_cut() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = [(); 2].map(|()| {
+            let (client, accepted) = connected();
+            (event_loop.welcome(accepted, &shared).unwrap(), client)
+        });
+        let EventLoop { slots, poller, .. } = &mut event_loop;
+        // The system registers a socket once.
+        poller.register(slots.link(0).unwrap(), 99).unwrap();
+        assert!(!slots.register(0, poller));
+        assert_eq!(clients[0].1.read(&mut [0]).unwrap(), 0);
+        assert!(
+            slots.register(1, poller) && slots.register(1, poller),
+            "which is done once"
+        );
+        assert!(slots.register(7, poller), "there is no such slot");
+        clients[1].1.set_nonblocking(true).unwrap();
+        assert!(clients[1].1.read(&mut [0]).is_err(), "it is open");
     }
 }

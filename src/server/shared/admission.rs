@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::Request;
 use crate::deadline::after;
-use crate::scheduling::{Scheduling, may_begin};
+use crate::scheduling::{Scheduling, is_independent, may_begin};
 
 use super::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
@@ -72,14 +73,22 @@ impl<T> Admission<T> {
         self.scheduling.as_deref().is_none_or(may_begin)
     }
 
-    /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin.
-    pub(crate) fn acquire(&self, thing: T, now: Instant, is_open: bool) -> Admitted<T> {
+    /// Returns true if the application lets the handler of `request` begin although it lets no other one begin.
+    #[cold]
+    pub(crate) fn is_open_for(&self, request: Option<&Request>) -> bool {
+        let asked = self.scheduling.as_deref().zip(request);
+        asked.is_some_and(|(scheduling, request)| is_independent(scheduling, request))
+    }
+
+    /// Takes a permit for `thing`, or queues it: in any case if the application was asked and does not let it begin. Where
+    /// it must not be refused, it is queued even if the queue is full.
+    pub(crate) fn acquire(&self, thing: T, now: Instant, is_open: bool, may_refuse: bool) -> Admitted<T> {
         let mut state = self.lock();
         if is_open && state.permits > 0 {
             state.permits -= 1;
             return Admitted::Entered(thing);
         }
-        if state.waiting.len() >= self.most_waiting {
+        if may_refuse && state.waiting.len() >= self.most_waiting {
             return Admitted::Full(thing);
         }
         state.waiting.push_back((now, thing));
@@ -170,7 +179,7 @@ mod tests {
 
     /// As a loop does: asks, and then takes a permit or queues.
     fn acquire(admission: &Admission<char>, thing: char, now: Instant) -> Admitted<char> {
-        admission.acquire(thing, now, admission.is_open())
+        admission.acquire(thing, now, admission.is_open(), true)
     }
 
     #[test]

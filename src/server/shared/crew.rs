@@ -56,7 +56,7 @@ pub(crate) enum Duty {
 
 const DUTIES: usize = 3;
 
-/// Where all threads are.
+/// The number of threads in each state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Census {
     pub(crate) alive: usize,

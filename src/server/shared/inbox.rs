@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
-/// Where things wait for the holder of a loop.
+/// A queue of things for the holder of a loop.
 pub(crate) struct Inbox<T> {
     waiting: Mutex<VecDeque<T>>,
     /// False only if nothing was waiting when somebody looked last: a hint, which saves the usual look the lock.

@@ -87,7 +87,7 @@ impl Lifecycle {
     }
 
     /// Begins to drain, after `delay`. Another call ends the delay and can shorten the grace.
-    pub(super) fn drain(&self, delay: Duration, grace: Duration) {
+    pub(crate) fn drain(&self, delay: Duration, grace: Duration) {
         {
             let mut drain = lock(&self.drain);
             let now = Instant::now();
@@ -193,5 +193,79 @@ mod tests {
         assert!(!lifecycle.is_accepting());
         assert_eq!((lifecycle.loop_has_ended(), lifecycle.have_all_ended()), (1, false));
         assert_eq!((lifecycle.loop_has_ended(), lifecycle.have_all_ended()), (0, true));
+    }
+
+    #[test]
+    fn the_next_phase_begins_when_the_delay_ends_and_then_when_the_grace_does() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let lifecycle = Lifecycle::new(1);
+        assert_eq!(lifecycle.next_phase(Phase::Running), None);
+        let before = Instant::now();
+        lifecycle.drain(minute, hour);
+        let begins = lifecycle.next_phase(Phase::Running).unwrap();
+        assert!(begins >= before + minute && begins <= Instant::now() + minute);
+        assert_eq!(lifecycle.next_phase(Phase::Leaving), Some(begins));
+        assert_eq!(lifecycle.next_phase(Phase::Draining), Some(begins + hour));
+        assert_eq!(lifecycle.next_phase(Phase::Stopping), None);
+        let just_before = |moment: Instant| moment.checked_sub(Duration::from_nanos(1)).unwrap();
+        for (now, phase) in [
+            (just_before(begins), Phase::Leaving),
+            (begins, Phase::Draining),
+            (just_before(begins + hour), Phase::Draining),
+            (begins + hour, Phase::Stopping),
+        ] {
+            assert_eq!(lifecycle.phase(now), phase);
+        }
+    }
+
+    #[test]
+    fn a_second_call_to_drain_ends_the_delay_and_never_prolongs_the_grace() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        let lifecycle = Lifecycle::new(1);
+        lifecycle.drain(hour, hour);
+        lifecycle.drain(hour, minute);
+        let now = Instant::now();
+        assert_eq!(lifecycle.phase(now), Phase::Draining);
+        let ends = lifecycle.next_phase(Phase::Draining).unwrap();
+        assert!(ends <= now + minute);
+        lifecycle.drain(hour, hour);
+        assert_eq!(lifecycle.next_phase(Phase::Draining), Some(ends));
+        lifecycle.drain(Duration::ZERO, Duration::ZERO);
+        assert_eq!(lifecycle.phase(Instant::now()), Phase::Stopping);
+    }
+
+    #[test]
+    fn who_waits_for_the_end_waits_for_the_last_loop_or_for_as_long_as_is_given() {
+        for deadline in [None, Some(after(Instant::now(), Duration::from_secs(3600)))] {
+            // The waiter may come too late to be woken, so many are tried.
+            for _ in 0..50 {
+                let lifecycle = Lifecycle::new(2);
+                assert!(!lifecycle.wait_until(Some(Instant::now())), "no loop has ended");
+                let (begins, begun) = std::sync::mpsc::channel();
+                std::thread::scope(|scope| {
+                    let waiter = scope.spawn(|| {
+                        begins.send(()).unwrap();
+                        lifecycle.wait_until(deadline)
+                    });
+                    begun.recv().unwrap();
+                    lifecycle.loop_has_ended();
+                    lifecycle.notify_end();
+                    assert!(!lifecycle.have_all_ended() && !waiter.is_finished());
+                    lifecycle.loop_has_ended();
+                    lifecycle.notify_end();
+                    assert!(waiter.join().unwrap());
+                });
+                assert!(lifecycle.wait_until(Some(Instant::now())));
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_finished_and_who_was_cut_are_counted_apart() {
+        let lifecycle = Lifecycle::new(1);
+        lifecycle.count_finished();
+        lifecycle.count_finished();
+        lifecycle.count_cut();
+        assert_eq!(lifecycle.finished_and_cut(), (2, 1));
     }
 }

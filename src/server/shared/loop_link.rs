@@ -26,6 +26,9 @@ pub(crate) enum Arrival {
     Read(Box<Connection>),
     /// Something was sent to the topic of this number.
     Pushed(u64),
+    /// The socket of the connection with this key has something to send.
+    #[cfg(feature = "websocket")]
+    OfSocket(usize),
     /// One more file may be read.
     ReadingPlace,
     /// The handler of a lost thread, or its read, has returned; it was that of the connection with this key.

@@ -62,4 +62,10 @@ mod tests {
             assert_eq!([0, 1].map(|index| staffing.has_reserve(index)), [true, threads > 1]);
         }
     }
+
+    #[test]
+    fn there_may_be_a_thread_for_everything_that_needs_one_at_once() {
+        let staffing = Staffing { loops: 3, threads: 16 };
+        assert_eq!(staffing.most_alive(), 16 + 4 + 3 + 3);
+    }
 }

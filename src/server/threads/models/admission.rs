@@ -43,7 +43,7 @@ fn no_permit_is_lost_and_none_is_given_twice_while_the_application_changes_its_m
         };
         let request = |number: u32| {
             let (admission, run) = (Arc::clone(&admission), run.clone());
-            move || match admission.acquire(number, Instant::now(), admission.is_open()) {
+            move || match admission.acquire(number, Instant::now(), admission.is_open(), true) {
                 Admitted::Entered(number) => run(Some(number)),
                 Admitted::Queued => 0,
                 Admitted::Full(_) => unreachable!("both may wait"),
@@ -63,7 +63,7 @@ fn no_permit_is_lost_and_none_is_given_twice_while_the_application_changes_its_m
         }
         assert_eq!(handled, 2);
         assert_eq!(
-            admission.acquire(3, Instant::now(), true),
+            admission.acquire(3, Instant::now(), true, true),
             Admitted::Entered(3),
             "the permit is there"
         );

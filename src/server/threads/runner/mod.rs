@@ -1,5 +1,7 @@
 //! A thread of the crew: it holds a loop, runs handlers, and may lose the loop to another thread meanwhile.
 
+#[cfg(feature = "websocket")]
+mod messages;
 mod reading;
 mod serve;
 
@@ -148,6 +150,13 @@ impl Runner {
                 Turn::Call(connection, queued_since) => (connection, queued_since),
                 Turn::Read(connection) => {
                     self.have_read(connection, &mut held);
+                    continue;
+                }
+                Turn::Send(connection) => {
+                    let Some(again) = self.send_large_file_released(connection, held, cell) else {
+                        return Duty::Handling;
+                    };
+                    held = again;
                     continue;
                 }
                 Turn::Over => {

@@ -21,6 +21,8 @@ use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
 use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
+#[cfg(feature = "upgrade")]
+use crate::server::threads::takeover;
 use crate::{IntoResponse, Request, Response};
 
 /// The number of bytes of responses that are gathered before they are sent. With one more response they fit into 64
@@ -30,6 +32,10 @@ const GATHERED: usize = 48 * 1024;
 impl Runner {
     /// Responds to the request of a connection, and to those that have arrived after it.
     pub(crate) fn serve(&mut self, connection: &mut Connection, queued_since: Option<Instant>) {
+        #[cfg(feature = "websocket")]
+        if connection.socket.is_some() {
+            return self.serve_socket(connection, queued_since);
+        }
         if queued_since.is_some() {
             connection.transport.link.claim.begin_queued(Instant::now());
         }
@@ -115,7 +121,7 @@ impl Runner {
 
     /// Notes that the next of several requests is about to be handled. It has its own time, which matters only if
     /// another thread has the loop and could look.
-    fn begin_next(&self, connection: &Connection) {
+    pub(super) fn begin_next(&self, connection: &Connection) {
         if self.call.has_lost_loop() {
             connection.transport.link.claim.begin(Instant::now());
         }
@@ -174,6 +180,10 @@ impl Runner {
         }
         if response.body.is_pushed() {
             self.count_subscription(&mut response, connection);
+        }
+        #[cfg(feature = "websocket")]
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.count_socket(&mut response, connection);
         }
         let Some(work) = &mut connection.work else { return false };
         if self.shared.response_hook.is_some() {
@@ -415,6 +425,11 @@ impl Runner {
                 subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
                 false
             }
+            #[cfg(feature = "websocket")]
+            (Some(Payload::Socket(switched)), Some(answered)) => {
+                switched.logged = self.observer.later(&self.shared.observation, request, answered.status);
+                false
+            }
             _ => true,
         };
         if let (Some(answered), false) = (answered, is_probe) {
@@ -446,6 +461,8 @@ impl Runner {
         self.shared.rest();
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(takeover) => takeover::run(*takeover, work, transport, &self.shared),
             payload => {
                 work.payload = Some(payload);
                 // The first piece of a file is read here, where a handler may wait as well. It is sent with the head,
