@@ -27,8 +27,11 @@ impl Exchange {
         let raw = arrived.get(range.clone()).unwrap_or(&[]);
         let encoded: Vec<u8> = percent_encode(raw, BEYOND_ASCII).flat_map(str::bytes).collect();
         self.filled += encoded.len() - raw.len();
-        let (start, end) = (self.position + range.start, self.position + range.end);
-        self.request.buffer.splice(start..end, encoded);
+        let buffer = &mut self.request.buffer;
+        let behind = buffer.split_off(self.position + range.end);
+        buffer.truncate(self.position + range.start);
+        buffer.extend_from_slice(&encoded);
+        buffer.extend_from_slice(&behind);
     }
 }
 
