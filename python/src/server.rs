@@ -56,7 +56,9 @@ impl Server {
         let mut listeners = listeners.into_iter();
         let server = server.or_else(|| listeners.next().map(hansel::Server::new));
         let server = server.ok_or_else(|| {
-            PyValueError::new_err("a server needs an address to listen on, or a socket that a service manager has passed")
+            PyValueError::new_err(
+                "a server needs an address to listen on, or a socket that a service manager has passed",
+            )
         })?;
         let server = listeners.fold(server, hansel::Server::listen);
         // One interpreter runs one thread at a time: a second loop would gain nothing.
@@ -89,7 +91,13 @@ impl Server {
         environ
             .bind(py)
             .set_item("wsgi.input", Bound::new(py, Input::empty())?)?;
-        let gateway = Gateway::new(py, application, failed, Environ::new(environ), mounts.map(Mounts::table))?;
+        let gateway = Gateway::new(
+            py,
+            application,
+            failed,
+            Environ::new(environ),
+            mounts.map(Mounts::table),
+        )?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
     }
