@@ -52,6 +52,7 @@ pub struct App {
     scheduling: Option<Arc<dyn Scheduling>>,
     /// True if handlers may respond before they return.
     responds_early: bool,
+    takes_raw_targets: bool,
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
@@ -106,6 +107,7 @@ impl App {
             limits: map.extremes().clone(),
             scheduling: None,
             responds_early: map.responds_early(),
+            takes_raw_targets: false,
             root: Arc::new(Root::new(root)),
             allow_always: false,
             slashes: Slashes::default(),
@@ -218,6 +220,16 @@ impl App {
     #[must_use]
     pub fn responds_early(mut self) -> App {
         self.responds_early = true;
+        self
+    }
+
+    /// Takes targets with octets that must not stand in a URI as they are, such as `/Jürgen`, as if they were
+    /// percent-encoded: see [`Application::takes_raw_targets`].
+    ///
+    /// It is in force where this application is served, not where it is mounted under another one.
+    #[must_use]
+    pub fn takes_raw_targets(mut self) -> App {
+        self.takes_raw_targets = true;
         self
     }
 
@@ -355,6 +367,7 @@ impl App {
                 if self.allow_always {
                     self.allow(request, &mut response, &runs);
                 }
+                runs.end();
                 response
             }
             Err(miss) => {
@@ -537,6 +550,10 @@ impl Application for App {
 
     fn responds_early(&self) -> bool {
         self.responds_early
+    }
+
+    fn takes_raw_targets(&self) -> bool {
+        self.takes_raw_targets
     }
 
     fn times_itself(&self) -> bool {

@@ -132,107 +132,87 @@ pub trait Application: Send + Sync + 'static {
     fn takes_any_path(&self) -> bool {
         false
     }
-}
 
-impl<A: Application + ?Sized> Application for Arc<A> {
-    fn call(&self, request: &Request) -> Response {
-        (**self).call(request)
-    }
-
-    fn call_mounted(&self, request: &Request, rest: Segments<'_>) -> Response {
-        (**self).call_mounted(request, rest)
-    }
-
-    fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
-        (**self).call_watched(request, observer)
-    }
-
-    fn overview(&self) -> String {
-        (**self).overview()
-    }
-
-    fn note_endpoint(&self, request: &Request) {
-        (**self).note_endpoint(request);
-    }
-
-    fn patterns_of(&self, pace: u16) -> String {
-        (**self).patterns_of(pace)
-    }
-
-    fn response_hook(&self) -> Option<ResponseHook> {
-        (**self).response_hook()
-    }
-
-    fn limit_extremes(&self) -> LimitExtremes {
-        (**self).limit_extremes()
-    }
-
-    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
-        (**self).scheduling()
-    }
-
-    fn responds_early(&self) -> bool {
-        (**self).responds_early()
-    }
-
-    fn times_itself(&self) -> bool {
-        (**self).times_itself()
-    }
-
-    fn takes_any_path(&self) -> bool {
-        (**self).takes_any_path()
+    /// Returns true if the application takes targets with octets that must not stand in a URI as they are: `/Jürgen` in
+    /// UTF-8 or in any other encoding, as old clients send them. They are refused with 400 otherwise, which is the default.
+    ///
+    /// Before anything else is done with such a target, its octets from 0x80 up are percent-encoded. So a request is the
+    /// same whichever way it was sent, [`Request::target`] is text, and limits count the encoded form. Only a path and a
+    /// query may have such octets. Whether they must be UTF-8 is up to [`takes_any_path`](Application::takes_any_path).
+    ///
+    /// ```
+    /// use hansel::{App, Request, test::Client};
+    ///
+    /// let app = App::new(|request: &Request| request.segments().collect::<String>()).takes_raw_targets();
+    /// let received = Client::new(app).converse("GET /Jürgen HTTP/1.1\r\nHost: a\r\n\r\n".as_bytes());
+    /// assert!(received.ends_with("Jürgen".as_bytes()));
+    /// ```
+    fn takes_raw_targets(&self) -> bool {
+        false
     }
 }
 
-impl<A: Application + ?Sized> Application for Box<A> {
-    fn call(&self, request: &Request) -> Response {
-        (**self).call(request)
-    }
+/// Passes every call on to the application behind a pointer, those with a default as well.
+macro_rules! passes_on {
+    ($pointer:ident) => {
+        impl<A: Application + ?Sized> Application for $pointer<A> {
+            fn call(&self, request: &Request) -> Response {
+                (**self).call(request)
+            }
 
-    fn call_mounted(&self, request: &Request, rest: Segments<'_>) -> Response {
-        (**self).call_mounted(request, rest)
-    }
+            fn call_mounted(&self, request: &Request, rest: Segments<'_>) -> Response {
+                (**self).call_mounted(request, rest)
+            }
 
-    fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
-        (**self).call_watched(request, observer)
-    }
+            fn call_watched(&self, request: &Request, observer: &dyn Observer) -> Response {
+                (**self).call_watched(request, observer)
+            }
 
-    fn overview(&self) -> String {
-        (**self).overview()
-    }
+            fn overview(&self) -> String {
+                (**self).overview()
+            }
 
-    fn note_endpoint(&self, request: &Request) {
-        (**self).note_endpoint(request);
-    }
+            fn note_endpoint(&self, request: &Request) {
+                (**self).note_endpoint(request);
+            }
 
-    fn patterns_of(&self, pace: u16) -> String {
-        (**self).patterns_of(pace)
-    }
+            fn patterns_of(&self, pace: u16) -> String {
+                (**self).patterns_of(pace)
+            }
 
-    fn response_hook(&self) -> Option<ResponseHook> {
-        (**self).response_hook()
-    }
+            fn response_hook(&self) -> Option<ResponseHook> {
+                (**self).response_hook()
+            }
 
-    fn limit_extremes(&self) -> LimitExtremes {
-        (**self).limit_extremes()
-    }
+            fn limit_extremes(&self) -> LimitExtremes {
+                (**self).limit_extremes()
+            }
 
-    fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
-        (**self).scheduling()
-    }
+            fn scheduling(&self) -> Option<Arc<dyn Scheduling>> {
+                (**self).scheduling()
+            }
 
-    fn responds_early(&self) -> bool {
-        (**self).responds_early()
-    }
+            fn responds_early(&self) -> bool {
+                (**self).responds_early()
+            }
 
-    fn times_itself(&self) -> bool {
-        (**self).times_itself()
-    }
+            fn times_itself(&self) -> bool {
+                (**self).times_itself()
+            }
 
-    fn takes_any_path(&self) -> bool {
-        (**self).takes_any_path()
-    }
+            fn takes_any_path(&self) -> bool {
+                (**self).takes_any_path()
+            }
+
+            fn takes_raw_targets(&self) -> bool {
+                (**self).takes_raw_targets()
+            }
+        }
+    };
 }
+
+passes_on!(Arc);
+passes_on!(Box);
 
 /// Types that can be served: an [`Application`], a [`Dispatch`](crate::dispatch::Dispatch), or a function of one of these
 /// shapes.

@@ -41,6 +41,11 @@ pub mod files {}
 #[doc = include_str!("../docs/guide/pushing.md")]
 pub mod pushing {}
 
+#[cfg(any(not(doctest), all(feature = "json", feature = "websocket")))]
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/sockets.md")]
+pub mod sockets {}
+
 #[cfg(any(not(doctest), feature = "sessions"))]
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/sessions.md")]

@@ -162,6 +162,7 @@
 //! | `activation` | systemd socket activation, and restarts that drop no connection attempt: [`Server::activated`], [`Handle::hand_over`] |
 //! | `tracing` | a span for each request |
 //! | `tower` | the module [`tower`] |
+//! | `upgrade` | [`Response::upgrade`], [`Response::tunnel`]: other protocols on a connection |
 //! | `websocket` | the module [`websocket`]: WebSockets, each message a call |
 //!
 //! # Platforms
@@ -200,6 +201,10 @@
     doc = "[`Server::activated`]: #features\n[`Handle::hand_over`]: #features"
 )]
 #![cfg_attr(not(feature = "tower"), doc = "[`tower`]: #features")]
+#![cfg_attr(
+    not(feature = "upgrade"),
+    doc = "[`Response::upgrade`]: #features\n[`Response::tunnel`]: #features"
+)]
 #![cfg_attr(not(feature = "websocket"), doc = "[`websocket`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -310,6 +315,8 @@ pub use rate_limit::RateLimit;
 pub use request::{
     BodyError, BodyReader, HeaderError, InvalidRequest, OwnedBody, Pairs, Request, RequestId, Segments, Trust,
 };
+#[cfg(feature = "upgrade")]
+pub use response::Upgraded;
 pub use response::{
     Body, BodyFilter, BodyWriter, Done, Error, Html, IntoResponse, Origin, Response, ResponseWriter, Result, local_path,
 };

@@ -105,6 +105,19 @@ const actions = {
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
   },
 
+  // The same by a socket, which is opened again if it was left.
+  async echo(button) {
+    await room.open();
+    await room.send(button.parentElement.querySelector("input").value);
+  },
+  leave: () => room.leave(),
+  async flood() {
+    await room.open();
+    const since = performance.now();
+    await Promise.all(Array.from({ length: 100 }, (_, i) => room.send(`message ${i + 1}`, false)));
+    room.add(`100 messages came back within ${milliseconds(since)}`);
+  },
+
   upload: button => upload(output(button), new Uint8Array(+button.dataset.size)),
 
   // More requests than the limit allows.
@@ -167,6 +180,38 @@ function listen() {
   news.addEventListener("gap", () => add("(Something is missing: the server has started again.)"));
 }
 
+// A socket in the room. What it sends comes back in order, so the first who waits is the one it comes back for.
+const room = {
+  ...conversation(document.querySelector("#sockets output")),
+  waiting: [],
+  open() {
+    return this.opening ??= new Promise((resolve, reject) => {
+      const socket = this.socket = new WebSocket(`ws${location.protocol.slice(4)}//${location.host}/room`);
+      socket.onopen = () => { this.stands("Open"); resolve(); };
+      socket.onmessage = ({ data }) => data.startsWith("Here: ") ? this.add(data) : this.waiting.shift()?.(data);
+      socket.onclose = ({ code, reason }) => {
+        reject(new Error("the socket was closed"));
+        if (this.socket !== socket) return;
+        [this.opening, this.waiting] = [null, []];
+        this.stands(`Closed: ${code} ${reason}`, code !== 1000);
+        if (code !== 1000) setTimeout(() => this.open().catch(() => {}), 1000);
+      };
+    });
+  },
+  send(text, isShown = true) {
+    const since = performance.now();
+    this.socket.send(text);
+    return new Promise(resolve => this.waiting.push(data => {
+      if (isShown) this.add(`${data} (came back within ${milliseconds(since)})`);
+      resolve();
+    }));
+  },
+  leave() {
+    this.opening = null;
+    this.socket.close(1000);
+  },
+};
+
 async function run(out, action) {
   out.setAttribute("aria-busy", "true");
   try {
@@ -216,3 +261,4 @@ document.querySelector("#trail").addEventListener("submit", event => {
 });
 explain();
 listen();
+room.open().catch(() => {});

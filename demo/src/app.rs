@@ -12,6 +12,7 @@ mod methods;
 mod news;
 mod page;
 mod people;
+mod room;
 mod slow;
 mod stream;
 mod upload;
@@ -56,6 +57,7 @@ fn routes(app: &Weak<App>) -> Routes {
         .mount("/crumbs", crumbs::crumbs())
         .get("/stream", stream::stream)
         .mount("/news", news::news())
+        .mount("/room", room::room())
         .get("/slow", slow::slow)
         .mount("/visits", visits::visits())
         .mount("/members", members::members())

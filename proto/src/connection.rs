@@ -287,13 +287,10 @@ impl Connection {
     /// Appends `101 Switching Protocols` as the response to the current request: what follows on the connection is no HTTP.
     /// `fields` must have an Upgrade field that names the protocol, and whatever else that asks for.
     ///
-    /// Returns false, and appends nothing, if the request cannot be answered so: it is of HTTP/1.0, not complete, or has a
-    /// response.
-    pub fn switch(&mut self, fields: &FieldBlock, date: impl Into<Option<HttpDate>>, out: &mut Vec<u8>) -> bool {
-        let is_answerable = self.state.1 == Response::Owed && self.state.0 != Request::Refused;
-        // RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
-        if !is_answerable || self.has_body_to_come() || self.asked.version != Version::Http11 {
-            return false;
+    /// Nothing is appended if it [may not](Connection::may_switch).
+    pub fn switch(&mut self, fields: &FieldBlock, date: impl Into<Option<HttpDate>>, out: &mut Vec<u8>) {
+        if !self.may_switch() {
+            return;
         }
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         if let Some(date) = date.into().filter(|_| !fields.special().has(Special::DATE)) {
@@ -306,7 +303,14 @@ impl Connection {
         out.extend_from_slice(b"Connection: upgrade\r\n\r\n");
         self.step(Event::ResponseHead);
         self.step(Event::Close);
-        true
+    }
+
+    /// Returns true if [`switch`](Connection::switch) can be the response to the current request: that is of HTTP/1.1,
+    /// complete, and has no response yet.
+    pub fn may_switch(&self) -> bool {
+        let is_answerable = self.state.1 == Response::Owed && self.state.0 != Request::Refused;
+        // RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request".
+        is_answerable && !self.has_body_to_come() && self.asked.version == Version::Http11
     }
 
     /// Notes that the response is completely encoded, and returns what comes next. While the rest of a request is

@@ -12,6 +12,7 @@ import traceback
 from typing import Any
 
 from hansel import _hansel
+from hansel._manager import has_passed_sockets
 from hansel._reload import files_of, watch
 from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
 from hansel.mounts import Mount, file, files
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.path.insert(0, "")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     name: str = options.pop("application")
-    addresses: list[str] = options.pop("bind") or ["127.0.0.1:8000"]
+    addresses: list[str] = options.pop("bind") or ([] if has_passed_sockets() else ["127.0.0.1:8000"])
     workers: int | None = options.pop("workers")
     reloads: bool = options.pop("reload")
     is_multiprocess = workers is not None and workers > 1
@@ -120,7 +121,7 @@ def load(name: str) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.")
     parser.add_argument("application", help="module:application, or module:factory()")
-    parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated")
+    parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated; by default the sockets of systemd, or 127.0.0.1:8000")
     parser.add_argument(
         "--workers", type=int, help="processes that share the listeners; SIGHUP restarts them without losing a request"
     )
@@ -142,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--access-log", metavar="PATH", help="a file, or - for the standard output")
     parser.add_argument("--health", action="store_true", help="serve /livez, /readyz and /metrics")
     parser.add_argument("--health-on", metavar="HOST:PORT", help="serve them on an address of their own")
+    parser.add_argument("--status-page", action="store_true", help="serve a page for people at the address of --health-on")
+    parser.add_argument("--drain-delay", type=float, metavar="SECONDS", help="go on that long after a signal, with 503 from /readyz")
     parser.add_argument("--proxy-protocol", action="store_true", help="expect a PROXY header of trusted peers")
     parser.add_argument("--trust", action="append", metavar="ADDRESS", help="a proxy; may be repeated")
     parser.add_argument("--request-ids", action="store_true", help="send an X-Request-Id")

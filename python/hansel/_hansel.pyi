@@ -13,6 +13,11 @@ class FileWrapper:
     def close(self) -> None: ...
 
 @final
+class Candidates:
+    def __new__(cls, expressions: list[str]) -> Candidates: ...
+    def of(self, path: str) -> list[int]: ...
+
+@final
 class Mount:
     @staticmethod
     def files(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+
+from hansel import _manager
 
 LOADING_FAILED = 3
 """The exit status of a worker that can't load the application: another one could not, either."""
@@ -60,14 +63,18 @@ class _Supervisor:
         self._work = work
         self._current: set[int] = set()
         self._stopping: set[int] = set()
+        # Until the service manager is told: how many serve, and what will say so of others.
+        self._serving, self._starting = 0, list[int]()
+        self._is_told = False
         self._parent, self._parent_open = os.pipe()
         self._is_ending = False
 
     def run(self) -> int:
         status = 0
-        self._current = {self._start()[0] for _ in range(self._count)}
+        for _ in range(self._count):
+            self._add()
         while self._current or self._stopping:
-            number = signal.sigwait(_SIGNALS)
+            number = self._next_signal()
             if number in (signal.SIGINT, signal.SIGTERM):
                 self._end()
             elif number == signal.SIGHUP and not self._is_ending:
@@ -80,10 +87,44 @@ class _Supervisor:
                 status = LOADING_FAILED
                 self._end()
             while not self._is_ending and len(self._current) < self._count:
-                self._current.add(self._start()[0])
+                self._add()
         return status
 
+    def _add(self) -> None:
+        process, ready = self._start()
+        self._current.add(process)
+        if self._is_told:
+            os.close(ready)
+        else:
+            self._starting.append(ready)
+
+    def _next_signal(self) -> int:
+        """Waits for a signal, and meanwhile for workers to serve."""
+        while self._starting:
+            received = signal.sigtimedwait(_SIGNALS, 0.05)
+            self._see_who_serves()
+            if received is not None:
+                return received.si_signo
+        return signal.sigwait(_SIGNALS)
+
+    def _see_who_serves(self) -> None:
+        told, _, _ = select.select(self._starting, [], [], 0)
+        for ready in told:
+            # A worker that has ended closed its end.
+            self._serving += len(os.read(ready, 1))
+            self._starting.remove(ready)
+            os.close(ready)
+        if self._serving >= self._count:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_told and not self._is_ending:
+            _manager.notify(_manager.READY)
+            self._is_told = True
+
     def _end(self) -> None:
+        if not self._is_ending:
+            _manager.notify(_manager.STOPPING)
         self._is_ending = True
         for process in self._current | self._stopping:
             os.kill(process, signal.SIGTERM)
@@ -96,6 +137,7 @@ class _Supervisor:
         new = {process for process, _ in started}
         if len(serving) == self._count:
             leaving, self._current = self._current, new
+            self._tell()
         else:
             _LOGGER.error("the new workers could not start, so the old ones go on")
             leaving = set(serving)
@@ -127,6 +169,8 @@ class _Supervisor:
         if process == 0:
             os.close(ready)
             os.close(self._parent_open)
+            for other in self._starting:
+                os.close(other)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             _be(self._work, Worker(is_ready, self._parent))
         os.close(is_ready)

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from inspect import isfunction, ismethod
+from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 
+from hansel._candidates import Patterns
 from hansel._http import Application, Environ, StartResponse, explain, path_of, respond, segments_of
 
 __all__ = ["Collection", "Crumb", "Dispatcher", "InvalidMethod", "Resource", "ResourceDispatch", "Resources"]
@@ -29,24 +31,30 @@ class Dispatcher:
 
     An application is a callable, or a name such as `"views.index"`, which is imported when it is first called. Named groups
     are passed as arguments; all groups are in the environ as `wsgiorg.routing_args`. `handle404` is called if nothing
-    matches.
+    matches. However many expressions there are, those that can't match are found by one look at the path.
     """
 
     def __init__(self, handle404: Application | str | None = None) -> None:
         self.urls: dict[str, Application | str] = {}
         self.handle404 = handle404
         self._patterns: dict[str, re.Pattern[str]] = {}
+        self._lock = Lock()
+        # All patterns, with their expressions, once it is called.
+        self._table: tuple[Patterns, list[str]] | None = None
 
     def add(self, regex: str, handler: Application | str) -> None:
         """Adds an expression after the others, or replaces the handler of the same one."""
-        self._patterns[regex] = re.compile(regex)
-        self.urls[regex] = handler
+        pattern = re.compile(regex)
+        with self._lock:
+            self._patterns[regex] = pattern
+            self.urls[regex] = handler
+            self._table = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
-        path = path_of(environ)
-        for regex, handler in list(self.urls.items()):
-            found = self._patterns[regex].match(path)
-            if found:
+        patterns, expressions = self._table or self._compiled()
+        for index, found in patterns.matches(path_of(environ)):
+            handler = self.urls.get(expressions[index])
+            if handler is not None:
                 names = found.groupdict()
                 groups = found.groups()
                 environ["wsgiorg.routing_args"] = ((), names) if names else (groups, {})
@@ -55,6 +63,12 @@ class Dispatcher:
             return _callable(self.handle404)(environ, start_response)
         tried = [f"✗ Dispatcher `{regex}` → {_name(handler)} does not match" for regex, handler in self.urls.items()]
         return explain(environ, start_response, 404, tried)
+
+    def _compiled(self) -> tuple[Patterns, list[str]]:
+        with self._lock:
+            expressions = list(self.urls)
+            self._table = Patterns([self._patterns[each] for each in expressions]), expressions
+            return self._table
 
 
 def _callable(handler: Application | str) -> Application:

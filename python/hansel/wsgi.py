@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from hansel import _hansel
+from hansel import _hansel, _manager
 from hansel._hansel import FileWrapper, Mount
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
@@ -41,7 +41,8 @@ _LOGGER = logging.getLogger("hansel")
 class WSGIServer:
     """A server that listens, and serves as soon as it is told to.
 
-    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. `mounts` is what is served beside the application,
+    `addresses` are `host:port` or `unix:/path`; `sockets` listen already. Without either, it takes the sockets that a service
+    manager has passed (systemd's `.socket` units), of which one named `health` belongs to the health lane. `mounts` is what is served beside the application,
     without the interpreter, by its path: see `hansel.mounts`. The options, with all times in seconds:
 
     - `threads`: requests that are handled at once, 64 by default;
@@ -52,7 +53,9 @@ class WSGIServer:
     - `idle`, `head_time`, `transfer_time`, `handler_time`, `queue_time`: how long each may take;
     - `certificate` and `key`: paths of PEM files, for TLS;
     - `access_log`: `"-"` or a path;
-    - `health`: serves `/livez`, `/readyz` and `/metrics`; `health_on`: serves them on an address of their own;
+    - `health`: serves `/livez`, `/readyz` and `/metrics`; `health_on`: serves them on an address of their own, and
+      `status_page` a page for people there;
+    - `drain_delay`: how long it goes on once it is told to stop, with 503 from `/readyz`, so that a balancer notices;
     - `proxy_protocol`, `trust`: the PROXY protocol, and the addresses of the proxies whose headers count;
     - `request_ids`: sends an `X-Request-Id` with each response;
     - `development`: a 500 shows its traceback, and a 404 of `hansel.dispatch` what it has tried. Not for the public.
@@ -80,6 +83,8 @@ class WSGIServer:
         self._mounts = _hansel.Mounts(dict(mounts)) if mounts else None
         given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
         self._server = _hansel.Server(list(addresses), given_away, **options)
+        if not addresses and not sockets:
+            _manager.forget_passed_sockets()
         self._running: _hansel.Running | None = None
         self._stop: _Stop | None = None
         self._exception: BaseException | None = None
@@ -98,7 +103,8 @@ class WSGIServer:
         """Serves until SIGINT or SIGTERM, `shutdown`, or an application that raises `SystemExit`.
 
         Then requests in flight have `grace` seconds. On the main thread it handles the two signals meanwhile. `when_serving`
-        is called as soon as it serves.
+        is called as soon as it serves. Without it, a service manager is told when it serves and when it stops
+        (`NOTIFY_SOCKET`, as with systemd's `Type=notify`).
         """
         stop = self._stop = self._stop or _Stop()
         with stop.at_signals():
@@ -106,7 +112,11 @@ class WSGIServer:
                 self.start()
             if when_serving is not None:
                 when_serving()
+            else:
+                _manager.notify(_manager.READY)
             stop.wait()
+            if when_serving is None:
+                _manager.notify(_manager.STOPPING)
             self.close()
         if self._exception is not None:
             _End.status = _status_of(self._exception)

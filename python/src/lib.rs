@@ -2,6 +2,7 @@
 
 mod body_out;
 mod boundary;
+mod candidates;
 mod environ;
 mod file_wrapper;
 mod gateway;
@@ -19,6 +20,7 @@ fn _hansel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<file_wrapper::FileWrapper>()?;
     module.add_class::<input::Input>()?;
+    module.add_class::<candidates::Candidates>()?;
     module.add_class::<mounts::Mount>()?;
     module.add_class::<mounts::Mounts>()?;
     module.add_class::<server::Server>()?;

@@ -79,7 +79,9 @@ impl Mount {
     /// Returns a response: of all methods, or of GET and HEAD if it is content.
     #[staticmethod]
     fn fixed(status: u16, headers: Vec<(String, String)>, content: Vec<u8>, is_content: bool) -> PyResult<Mount> {
-        let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 200);
+        let status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| status.as_u16() >= 200);
         let status = status.ok_or_else(|| PyValueError::new_err("a status is a number from 200 to 999"))?;
         let mut response = Response::default();
         for (name, value) in &headers {

@@ -48,9 +48,18 @@ impl Server {
                 None => Listener::tcp(address.as_str())?,
             });
         }
+        // Those of a service manager, if there are no others.
+        let server = match listeners.is_empty() {
+            true => hansel::Server::activated()?,
+            false => None,
+        };
         let mut listeners = listeners.into_iter();
-        let first = listeners.next().map(hansel::Server::new);
-        let server = first.ok_or_else(|| PyValueError::new_err("a server needs an address to listen on"))?;
+        let server = server.or_else(|| listeners.next().map(hansel::Server::new));
+        let server = server.ok_or_else(|| {
+            PyValueError::new_err(
+                "a server needs an address to listen on, or a socket that a service manager has passed",
+            )
+        })?;
         let server = listeners.fold(server, hansel::Server::listen);
         // One interpreter runs one thread at a time: a second loop would gain nothing.
         let server = configured(server.loops(1).quiet(), options)?;
@@ -82,7 +91,13 @@ impl Server {
         environ
             .bind(py)
             .set_item("wsgi.input", Bound::new(py, Input::empty())?)?;
-        let gateway = Gateway::new(py, application, failed, Environ::new(environ), mounts.map(Mounts::table))?;
+        let gateway = Gateway::new(
+            py,
+            application,
+            failed,
+            Environ::new(environ),
+            mounts.map(Mounts::table),
+        )?;
         let handle = py.detach(|| server.spawn(gateway))?;
         Ok(Running(handle))
     }
@@ -127,7 +142,9 @@ fn configured(mut server: hansel::Server, options: Option<&Bound<'_, PyDict>>) -
             "health_on" => server = server.health_on(value.extract::<String>()?.as_str())?,
             "proxy_protocol" if value.extract()? => server = server.proxy_protocol(),
             "request_ids" if value.extract()? => server = server.request_ids(),
-            "health" | "proxy_protocol" | "request_ids" => {}
+            "status_page" if value.extract()? => server = server.status_page(),
+            "health" | "proxy_protocol" | "request_ids" | "status_page" => {}
+            "drain_delay" => server = server.drain_delay(seconds(value.extract()?)?),
             "trust" => {
                 let peers = value.extract::<Vec<String>>()?;
                 server = server.trust(Trust::peers(peers.iter().map(String::as_str))?.forwarded());

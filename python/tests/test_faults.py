@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import http.client
+import multiprocessing
 import os
 import select
 import signal
@@ -75,6 +76,36 @@ def test_an_interrupt_in_a_generator_ends_the_server(started: Any, tmp_path: Pat
     with pytest.raises(http.client.IncompleteRead):
         ask(port, "/generator")
     assert process.wait(10) == -signal.SIGINT
+
+
+@pytest.mark.parametrize("failure", ["sys.exit(6)", "raise KeyboardInterrupt", "1 / 0"])
+@pytest.mark.parametrize("target", ["/", "/for-ever"])
+def test_what_fails_at_exit_is_no_abort(started: Any, tmp_path: Path, failure: str, target: str) -> None:  # noqa: F811
+    at_exit = f"\ndef failing():\n    {failure}\n\natexit.register(failing)\n"
+    (tmp_path / "program2.py").write_text(PROGRAM + at_exit)
+    process, port = started("program2", "--grace", "0.1")
+    with begin(port, target):
+        assert ask(port) == b"fine"
+        process.send_signal(signal.SIGTERM)
+        # What the interpreter makes of it: an error in a function for the end is shown, and is not the status.
+        assert process.wait(10) == 0
+    text = process.stderr.read()
+    assert "at exit" in text and ("exit(6)" in failure or "failing" in text)
+
+
+def test_a_process_that_a_handler_starts_by_a_fork_leaves_the_server_alone(served: Any) -> None:
+    forking = multiprocessing.get_context("fork")
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        child = forking.Process(target=sys.exit, args=(3,))
+        child.start()
+        child.join()
+        start_response("200 OK", TEXT)
+        return [str(child.exitcode).encode()]
+
+    client = served(application)
+    for _ in range(3):
+        assert client.request()[2] == b"3"
 
 
 def test_threads_of_the_application_do_not_keep_the_process(started: Any, tmp_path: Path) -> None:  # noqa: F811

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,21 @@ def test_a_signal_ends_the_server_without_an_error(started: Any, number: signal.
     process, port = started("program:factory()")
     assert int(ask(port)) == process.pid
     process.send_signal(number)
+    assert process.wait(10) == 0
+
+
+def test_balancers_and_people_have_an_address_of_their_own(started: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        of_health = free.getsockname()[1]
+    arguments = ("--health-on", f"127.0.0.1:{of_health}", "--status-page", "--drain-delay", "0.5")
+    process, port = started("program", *arguments)
+    assert b"<html" in ask(of_health).lower()
+    assert ask(of_health, "/livez") == b"alive\n"
+    assert b"hansel_requests_total" in ask(of_health, "/metrics")
+    process.send_signal(signal.SIGTERM)
+    # It still serves, and asks the balancer for no more.
+    until(lambda: ask(of_health, "/readyz"), lambda body: body != b"ready\n")
+    assert int(ask(port)) == process.pid
     assert process.wait(10) == 0
 
 

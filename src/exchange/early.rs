@@ -1,6 +1,7 @@
 //! A response that begins while its handler runs. Its head is encoded by a second state of the protocol, because the
 //! handler has the request; when the handler has returned, the exchange's own state follows.
 
+use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{Exchange, complete, encode_head};
 use crate::date::Date;
 use crate::lock::lock;
 use crate::report;
-use crate::request::{BodyError, Request};
+use crate::request::{BodyError, EarlyCall, EarlyWay, Request};
 use crate::response::{Answer, BodyFilter, Done, OnDone, Sink};
 use crate::seen::ResponseHook;
 use crate::{Response, ResponseWriter};
@@ -51,7 +52,14 @@ struct Begun {
     response: Response,
     /// True if its head says that it is the last one.
     is_last: bool,
-    writing: Arc<Mutex<Writing>>,
+    writing: Arc<Mutex<dyn EndWriting>>,
+}
+
+/// What the exchange does with the body that is being written.
+trait EndWriting: Send {
+    /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent; and what is to be
+    /// dropped without the lock.
+    fn end(&mut self) -> (Phase, u64, Box<dyn Any>);
 }
 
 /// A response that is about to be sent.
@@ -95,16 +103,105 @@ pub(crate) enum EarlyEnd {
     Broken,
 }
 
+/// Sends early responses, for whoever has called a handler that may begin one.
+///
+/// What begins them is reached only from [`Request::respond_now`], so programs that never do so have nothing of it.
+pub(crate) trait Begin: Send + Sync {
+    /// Returns the response, as far as it has begun.
+    fn response(&self) -> &EarlyResponse;
+
+    /// Returns true if it is to be the last one of its connection.
+    fn is_last(&self) -> bool {
+        false
+    }
+
+    /// Returns where its body goes.
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>>;
+}
+
+/// Returns the way to respond by `begin`.
+pub(crate) fn early_by(begin: Arc<dyn Begin>) -> EarlyWay {
+    Some(Arc::new(Early(begin)))
+}
+
+struct Early(Arc<dyn Begin>);
+
+impl EarlyCall for Early {
+    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
+        self.0.response().before(send)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Request {
+    /// Begins the response now, while the handler runs, and returns what writes its body. The head is that of `response`,
+    /// which must have no body. If `len` is known, it is announced as Content-Length, and exactly that many bytes must be
+    /// written.
+    ///
+    /// Pieces are sent as those of a [stream](crate::Body::stream): at once or, if they come quickly, together. Writing waits
+    /// while the client does not read. The body is complete by
+    /// [`ResponseWriter::finish`]; whatever the handler returns after that is dropped. Use
+    /// [`Body::stream`](crate::Body::stream) where you can: this is for gateways to interfaces in which a program writes before
+    /// it returns, such as CGI and WSGI.
+    ///
+    /// [`App::respond`](crate::App::respond) and compression see this response, and not what the handler returns; what
+    /// [`Hooks`](crate::Hooks) do after the handler has no effect on it. A response to HEAD, and one that has no content,
+    /// swallows what is written.
+    ///
+    /// If the body of the request is still arriving, its rest may be read after that, on this or
+    /// [another thread](Request::owned_body). hansel's own server closes the connection in the end.
+    ///
+    /// The application must say that it does so: [`App::responds_early`](crate::App::responds_early), or
+    /// [`Application::responds_early`](crate::Application::responds_early).
+    ///
+    /// ```
+    /// use hansel::{App, Request, Response, test::Client};
+    /// use std::io::{self, Write};
+    ///
+    /// fn count(request: &Request) -> io::Result<()> {
+    ///     let mut body = request.respond_now(Response::default().with_header("Content-Type", "text/plain"), None)?;
+    ///     for number in 1..4 {
+    ///         writeln!(body, "{number}")?;
+    ///     }
+    ///     body.finish()
+    /// }
+    ///
+    /// let client = Client::new(App::new(count).responds_early());
+    /// assert_eq!(client.get("/").text(), "1\n2\n3\n");
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if the response has begun already, has a body, or comes too late because of the handler's deadline; if
+    /// the connection has failed; and where nobody responds early.
+    pub fn respond_now(&self, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
+        let early = self.early.as_ref().and_then(|early| early.as_any().downcast_ref());
+        let Some(Early(early)) = early else {
+            let error = "nobody expects a response before the handler has returned; the application must say so \
+                         (`App::responds_early`)";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+        };
+        if !response.body().is_empty() {
+            let error = "a response that is written before the handler has returned must have no body of its own";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
+        let open = |beginning| early.open(beginning);
+        early.response().begin(self, response, len, early.is_last(), open)
+    }
+}
+
 impl Exchange {
     /// Returns the response to the current request, for a handler that may begin it.
     /// Its body is framed here, if need be and `frames` is true.
-    pub(crate) fn early(&self, frames: bool) -> Arc<EarlyResponse> {
-        Arc::new(EarlyResponse {
+    pub(crate) fn early(&self, frames: bool) -> EarlyResponse {
+        EarlyResponse {
             limits: Arc::clone(&self.limits),
             hook: self.hook.clone(),
             frames,
             stage: Mutex::new(Stage::Open),
-        })
+        }
     }
 
     /// Takes note of what the handler has sent by itself. Returns `None` if that is nothing. Otherwise the response is made,
@@ -138,7 +235,7 @@ impl Exchange {
 
 impl EarlyResponse {
     /// Begins the response. `open` returns where its body goes, and the head if that is in bytes.
-    pub(crate) fn begin(
+    fn begin(
         &self,
         request: &Request,
         mut response: Response,
@@ -171,7 +268,7 @@ impl EarlyResponse {
         *lock(&self.stage) = Stage::Begun(Begun {
             response,
             is_last,
-            writing: Arc::clone(&writing),
+            writing: Arc::clone(&writing) as Arc<Mutex<dyn EndWriting>>,
         });
         let on_done = lock(&writing).send_whole(&own)?;
         if let Some((on_done, outcome)) = on_done {
@@ -218,7 +315,7 @@ impl EarlyResponse {
     }
 
     /// Sends what comes before the response, unless that has begun.
-    pub(crate) fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
+    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
         let mut stage = lock(&self.stage);
         match *stage {
             Stage::Open => send().inspect_err(|_| *stage = Stage::Failed),
@@ -331,9 +428,13 @@ impl Writing {
         Err(io::Error::new(io::ErrorKind::BrokenPipe, error))
     }
 
-    /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent; and what is to be
-    /// dropped without the lock.
-    fn end(&mut self) -> (Phase, u64, impl Sized + use<>) {
+    fn is_open(&self) -> bool {
+        self.phase == Phase::Open && self.client.wait(Duration::ZERO, &[])
+    }
+}
+
+impl EndWriting for Writing {
+    fn end(&mut self) -> (Phase, u64, Box<dyn Any>) {
         let phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Open if self.is_omitted => Phase::Complete,
             Phase::Open => Phase::Incomplete,
@@ -342,11 +443,7 @@ impl Writing {
         // Whoever keeps the writer has no use for these any more.
         let filters = std::mem::take(&mut self.filters);
         let sink = std::mem::replace(&mut self.client.sink, Box::new(Left));
-        (phase, self.client.sent, (filters, self.on_done.take(), sink))
-    }
-
-    fn is_open(&self) -> bool {
-        self.phase == Phase::Open && self.client.wait(Duration::ZERO, &[])
+        (phase, self.client.sent, Box::new((filters, self.on_done.take(), sink)))
     }
 }
 

@@ -12,6 +12,7 @@ mod gather;
 mod live;
 mod payload;
 mod pool;
+mod raw_target;
 mod reading;
 
 use hansel_proto::{
@@ -27,9 +28,7 @@ use crate::response::body::{Kind, TEXT};
 use crate::response::{Done, Origin, Response, status_text};
 use crate::seen::{ResponseHook, show};
 
-#[cfg(feature = "tower")]
-pub(crate) use early::Beginning;
-pub(crate) use early::{EarlyEnd, EarlyResponse};
+pub(crate) use early::{Begin, Beginning, EarlyEnd, EarlyResponse, early_by};
 pub(crate) use live::{Coming, LiveInput};
 #[cfg(feature = "websocket")]
 pub(crate) use payload::Switched;
@@ -67,6 +66,8 @@ pub(crate) struct Exchange {
     pub(crate) request: Request,
     /// The hook that sees each response before it is sent.
     hook: Option<ResponseHook>,
+    /// Targets may have octets that no URI has.
+    takes_raw_targets: bool,
     /// The number of bytes of the request's buffer that were received, and of those that were used.
     filled: usize,
     position: usize,
@@ -131,6 +132,7 @@ impl Exchange {
             reserved: 0,
             request: Request::empty(),
             hook: None,
+            takes_raw_targets: false,
             filled: 0,
             position: 0,
             stage: Stage::Head,
@@ -159,6 +161,12 @@ impl Exchange {
     /// The same, where paths need not be text if `takes_any_path`.
     pub(crate) fn with_paths(mut self, takes_any_path: bool) -> Exchange {
         self.request.takes_any_path = takes_any_path;
+        self
+    }
+
+    /// The same, where targets may have octets that no URI has if `takes_raw_targets`.
+    pub(crate) fn with_targets(mut self, takes_raw_targets: bool) -> Exchange {
+        self.takes_raw_targets = takes_raw_targets;
         self
     }
 
@@ -296,6 +304,9 @@ impl Exchange {
     }
 
     fn try_advance(&mut self, out: &mut Vec<u8>) -> Result<Step, Cause> {
+        if self.takes_raw_targets {
+            self.encode_target();
+        }
         loop {
             let input = self.request.buffer.get(self.position..self.filled).unwrap_or(&[]);
             match self.protocol.receive(input, &mut self.request.head)? {
@@ -513,83 +524,139 @@ impl Exchange {
 
     /// Appends the head of `response`, and its body if that is short. Otherwise the body is moved out of `response` and
     /// returned.
-    pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+    pub(crate) fn respond(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Option<Payload> {
         if self.has_live_body() {
             // RFC 9112 §9.3: "the server MUST read the entire request message body or close the
             // connection after sending its response".
             self.protocol.close_after_response();
         }
         self.complete(response);
-        #[cfg(feature = "websocket")]
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, date, out);
+        #[cfg(any(feature = "websocket", feature = "upgrade"))]
+        if response.switches() {
+            if let Some(payload) = self.switch(response, date, out) {
+                return Some(payload);
+            }
         }
         let len = response.body.len();
         if len.is_none() {
             self.begin_subscription(response);
         }
         let plan = encode_head(&mut self.protocol, &self.request, response, date, out);
+        let is_omitted = plan == BodyPlan::Omit;
         self.answered = Some(Answered {
             status: response.status().as_u16(),
-            content: if plan == BodyPlan::Omit || response.body.needs_thread() {
-                0
-            } else {
-                len.unwrap_or(0)
-            },
+            content: if is_omitted { 0 } else { len.unwrap_or(0) },
             has_request: true,
         });
-        if plan == BodyPlan::Omit {
-            if let Some(on_done) = response.body.on_done.take() {
-                on_done.call(Done::Omitted);
-            }
-            return Payload::None;
-        }
         let is_chunked = plan == BodyPlan::Chunked;
-        let mut payload = match std::mem::take(&mut response.body.kind) {
-            Kind::Empty => Payload::None,
+        match response.body.on_done.take() {
+            None if is_omitted => None,
+            None => self.payload(std::mem::take(&mut response.body.kind), is_chunked, out),
+            Some(on_done) if is_omitted => {
+                on_done.call(Done::Omitted);
+                None
+            }
+            Some(on_done) => Payload::tell(
+                self.payload(std::mem::take(&mut response.body.kind), is_chunked, out),
+                on_done,
+            ),
+        }
+    }
+
+    /// Appends a body to `out`, or returns it.
+    #[inline]
+    fn payload(&mut self, kind: Kind, is_chunked: bool, out: &mut Vec<u8>) -> Option<Payload> {
+        // Each kind is moved out of, so that nothing is left to be dropped.
+        match kind {
+            Kind::Empty => None,
             Kind::Static(bytes) => Payload::of_bytes(bytes, out),
             Kind::Bytes(bytes) => Payload::of_bytes(bytes, out),
             Kind::Shared(bytes) => Payload::of_bytes(bytes, out),
             Kind::Owned(bytes) => Payload::of_owned(bytes, out),
-            Kind::File(part) if part.left() == 0 => Payload::None,
-            Kind::File(part) => Payload::File(*part, None),
-            Kind::Reader { reader, len } => Payload::Source(Source::new(Written::Reader { reader, len }), is_chunked),
-            Kind::Stream { write, len } => Payload::Source(Source::new(Written::Stream { write, len }), is_chunked),
-            Kind::Pushed(subscription) => Payload::Pushed(Box::new(Subscribed {
-                subscription: *subscription,
+            Kind::File(part) => (part.left() > 0).then(|| Payload::File(*part, None)),
+            Kind::Reader { reader, len } => Some(self.source(Written::Reader { reader, len }, is_chunked)),
+            Kind::Stream { write, len } => Some(self.source(Written::Stream { write, len }, is_chunked)),
+            Kind::Pushed(push) => Some(Payload::Pushed(Box::new(Subscribed {
+                push,
                 is_chunked,
                 on_done: None,
                 logged: None,
-            })),
-            // It is sent already.
-            Kind::Early(_) => Payload::None,
+            }))),
+            Kind::Early(sent) => {
+                drop(sent);
+                None
+            }
             // A hook has given the response another status.
             #[cfg(feature = "websocket")]
-            Kind::Socket(_) => Payload::None,
-        };
-        if let Some(on_done) = response.body.on_done.take() {
-            payload.tell(on_done);
+            Kind::Socket(opened) => {
+                drop(opened);
+                None
+            }
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(takeover) => {
+                drop(takeover);
+                None
+            }
         }
-        payload
     }
 
-    /// Appends the head of a response after which the connection belongs to a socket.
-    #[cfg(feature = "websocket")]
+    fn source(&mut self, content: Written, is_chunked: bool) -> Payload {
+        if let Some(answered) = &mut self.answered {
+            // It is counted while it is sent.
+            answered.content = 0;
+        }
+        Payload::Source(Source::new(content), is_chunked)
+    }
+
+    /// Appends the head of a response after which the connection does not speak HTTP any more. If the request does not ask for
+    /// that, `response` becomes one that says so.
+    #[cfg(any(feature = "websocket", feature = "upgrade"))]
     #[cold]
-    fn switch(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Payload {
+    fn switch(&mut self, response: &mut Response, date: &Date, out: &mut Vec<u8>) -> Option<Payload> {
+        let is_tunnel = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        let is_asked = if is_tunnel {
+            *self.request.method() == http::Method::CONNECT
+        } else {
+            self.protocol.may_switch() && asks_for(&self.request, response.header("Upgrade").unwrap_or(""))
+        };
+        if !is_asked {
+            *response = not_asked_for(response, is_tunnel);
+            return None;
+        }
+        let status = response.status().as_u16();
+        if is_tunnel {
+            encode_head(&mut self.protocol, &self.request, response, date, out);
+        } else {
+            self.protocol.switch(&response.fields, date.value(), out);
+        }
         self.answered = Some(Answered {
-            status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            status,
             content: 0,
             has_request: true,
         });
-        let switches = self.protocol.switch(&response.fields, date.value(), out);
         match std::mem::take(&mut response.body.kind) {
-            Kind::Socket(opened) if switches => Payload::Socket(Box::new(Switched {
+            #[cfg(feature = "websocket")]
+            Kind::Socket(opened) => Some(Payload::Socket(Box::new(Switched {
                 opened: *opened,
                 logged: None,
-            })),
-            _ => Payload::None,
+            }))),
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(takeover) => Some(Payload::Takeover(takeover)),
+            _ => None,
         }
+    }
+
+    /// Returns what has arrived behind the request, which is no HTTP.
+    #[cfg(feature = "upgrade")]
+    pub(crate) fn take_unused(&mut self) -> Vec<u8> {
+        let unused = self
+            .request
+            .buffer
+            .get(self.position..self.filled)
+            .unwrap_or(&[])
+            .to_vec();
+        self.filled = self.position;
+        unused
     }
 
     /// Notes that what follows on the connection is no HTTP: a request is over, and none is to come.
@@ -629,8 +696,8 @@ impl Exchange {
     /// Finds out where a subscription begins, if the response is one.
     #[cold]
     fn begin_subscription(&mut self, response: &mut Response) {
-        if let Some(subscription) = response.subscription() {
-            subscription.subscriber.begin(self.request.header("Last-Event-ID"));
+        if let Some(push) = response.push() {
+            push.begin(self.request.header("Last-Event-ID"));
             // It has no other end than that of the connection.
             self.protocol.close_after_response();
         }
@@ -674,6 +741,33 @@ impl Drop for Exchange {
     }
 }
 
+/// Returns true if the request asks for this protocol (RFC 9110 §7.8: "A server MUST NOT switch to a protocol that was not
+/// indicated by the client in the corresponding request's Upgrade header field").
+#[cfg(any(feature = "websocket", feature = "upgrade"))]
+fn asks_for(request: &Request, protocol: &str) -> bool {
+    request
+        .headers()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Upgrade"))
+        .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','))
+        .any(|asked| asked.trim().eq_ignore_ascii_case(protocol))
+}
+
+/// The response in place of one that switches to a protocol for which the request does not ask.
+#[cfg(any(feature = "websocket", feature = "upgrade"))]
+fn not_asked_for(response: &Response, is_tunnel: bool) -> Response {
+    if is_tunnel {
+        report::error!("a tunnel (`Response::tunnel`) is the response to CONNECT only");
+        return Response::refusal_of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            status_text(StatusCode::INTERNAL_SERVER_ERROR),
+        );
+    }
+    let protocol = response.header("Upgrade").unwrap_or("").to_owned();
+    let status = StatusCode::UPGRADE_REQUIRED;
+    Response::refusal_of(status, format!("{}: to {protocol}\n", status_text(status))).with_header("Upgrade", protocol)
+}
+
 /// Makes `response` one that can be sent, and shows it to the hook.
 #[cold]
 fn complete(hook: Option<&ResponseHook>, request: &Request, response: &mut Response) {
@@ -708,15 +802,12 @@ fn encode_head(
     // body may do so because the method is HEAD.
     let is_unknown = len == Some(0) && is_head(request) && response.body.is_none();
     let body_length = if is_unknown { None } else { len };
-    let head = ResponseHead::new(
-        response.status().as_u16(),
-        &response.fields,
-        body_length.map_or(BodyLength::Unknown, BodyLength::Known),
-    )
-    .date(date.value())
-    .default_content_type(response.body.content_type)
-    .reason(response.own_reason())
-    .version(version);
+    let body_length = body_length.map_or(BodyLength::Unknown, BodyLength::Known);
+    let mut head = ResponseHead::new(response.status().as_u16(), &response.fields, body_length);
+    head.date = date.value();
+    head.default_content_type = response.body.content_type;
+    head.reason = response.own_reason();
+    head.version = version;
     protocol.respond(&head, out)
 }
 

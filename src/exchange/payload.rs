@@ -8,13 +8,14 @@ use hansel_proto::chunk;
 
 use super::COPIED;
 use crate::request::RequestCopy;
+#[cfg(feature = "upgrade")]
+use crate::response::Takeover;
 use crate::response::{Done, FilePart, OnDone, Sink, StreamFn, copy, write_exactly};
 #[cfg(feature = "websocket")]
 use crate::socket::Opened;
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 pub(crate) enum Payload {
-    None,
     /// Bytes in memory, from `sent` on.
     Bytes {
         bytes: Box<dyn AsRef<[u8]> + Send>,
@@ -31,6 +32,9 @@ pub(crate) enum Payload {
     /// A socket, to which the connection belongs once the head is sent.
     #[cfg(feature = "websocket")]
     Socket(Box<Switched>),
+    /// What a thread runs on the connection once the head is sent.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<Takeover>),
 }
 
 /// A socket whose head is made.
@@ -43,7 +47,7 @@ pub(crate) struct Switched {
 
 /// A subscription whose head is made.
 pub(crate) struct Subscribed {
-    pub(crate) subscription: Subscription,
+    pub(crate) push: Box<dyn Push>,
     pub(crate) is_chunked: bool,
     pub(crate) on_done: Option<Box<OnDone>>,
     /// Its line in the access log, which is written when it ends, if somebody wants to know.
@@ -96,23 +100,23 @@ impl Source {
 
 impl Payload {
     /// Appends a short body to `out`, and keeps a long one where it is.
-    pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Payload {
+    pub(super) fn of_bytes(bytes: impl AsRef<[u8]> + Send + 'static, out: &mut Vec<u8>) -> Option<Payload> {
         if bytes.as_ref().len() <= COPIED {
             out.extend_from_slice(bytes.as_ref());
-            Payload::None
+            None
         } else {
-            Payload::of_long(Box::new(bytes), false)
+            Some(Payload::of_long(Box::new(bytes), false))
         }
     }
 
     /// Does the same for bytes that belong to a value of the program.
-    pub(super) fn of_owned(bytes: Box<dyn AsRef<[u8]> + Send>, out: &mut Vec<u8>) -> Payload {
+    pub(super) fn of_owned(bytes: Box<dyn AsRef<[u8]> + Send>, out: &mut Vec<u8>) -> Option<Payload> {
         let content = (*bytes).as_ref();
         if content.len() <= COPIED {
             out.extend_from_slice(content);
-            Payload::None
+            None
         } else {
-            Payload::of_long(bytes, true)
+            Some(Payload::of_long(bytes, true))
         }
     }
 
@@ -125,24 +129,29 @@ impl Payload {
         }
     }
 
-    /// Has `hook` called when all of it is sent, or nothing more will be.
+    /// Has `hook` called when all of `payload` is sent, or nothing more will be.
     #[cold]
-    pub(super) fn tell(&mut self, hook: Box<OnDone>) {
-        match self {
-            Payload::None => hook.call(Done::Sent),
+    pub(super) fn tell(payload: Option<Payload>, hook: Box<OnDone>) -> Option<Payload> {
+        let Some(mut payload) = payload else {
+            hook.call(Done::Sent);
+            return None;
+        };
+        match &mut payload {
             Payload::Bytes { on_done, .. } | Payload::File(_, on_done) => *on_done = Some(hook),
             Payload::Pushed(pushed) => pushed.on_done = Some(hook),
             Payload::Source(source, _) => source.on_done = Some(hook),
             #[cfg(feature = "websocket")]
             Payload::Socket(_) => hook.call(Done::Sent),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => hook.call(Done::Sent),
         }
+        Some(payload)
     }
 
     /// Notes what became of it, for what is told so when it is dropped. Returns true if dropping it runs code of the
     /// program.
     pub(crate) fn end(&mut self, outcome: Done) -> bool {
         let (on_done, is_owned) = match self {
-            Payload::None => return false,
             Payload::Bytes { on_done, are_owned, .. } => (on_done, *are_owned),
             Payload::File(_, on_done) => (on_done, false),
             Payload::Source(source, _) => (&mut source.on_done, true),
@@ -150,6 +159,8 @@ impl Payload {
             Payload::Pushed(pushed) => (&mut pushed.on_done, true),
             #[cfg(feature = "websocket")]
             Payload::Socket(_) => return true,
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(_) => return true,
         };
         if let Some(on_done) = on_done {
             on_done.set(outcome);

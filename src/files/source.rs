@@ -85,7 +85,7 @@ enum Version {
 /// Why there is nothing to be sent.
 #[derive(Debug)]
 pub(super) enum Absent {
-    /// For clients there is nothing.
+    /// The client gets 404, and this is the reason.
     Missing(&'static str),
     /// Finding out has failed, which is no client's fault.
     Failed(io::Error),

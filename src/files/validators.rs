@@ -20,7 +20,7 @@ pub(super) struct Validators {
 }
 
 impl Validators {
-    /// Of a file, as of `now`. `variant` tells encodings of one file apart.
+    /// Returns the validators of a file, as of `now`. `variant` tells encodings of one file apart.
     ///
     /// RFC 9110 §8.8.3.1 names "a combination of various file attributes, or a modification timestamp that has
     /// sub-second resolution" as a source of strong tags. The inode is not among them here: replicas of a service would
@@ -52,7 +52,7 @@ impl Validators {
         }
     }
 
-    /// Of content whose hash is known.
+    /// Returns the validators of content whose hash is known.
     pub(super) fn of_hash(hash: &str) -> Validators {
         Validators {
             tag: format!("\"{hash}\""),

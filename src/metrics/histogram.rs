@@ -32,7 +32,7 @@ pub struct Histogram<const LABELS: usize = 0> {
     name: &'static str,
     help: &'static str,
     bounds: &'static [f64],
-    /// Of each series: the count of each bucket, that of the values beyond them, and the sum.
+    /// For each series: the count of each bucket, the count of values beyond the last one, and the sum.
     table: Table<LABELS>,
     at: &'static Location<'static>,
 }

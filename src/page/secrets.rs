@@ -89,7 +89,7 @@ const DECODED: usize = 4;
 
 /// Shorter secrets are not searched in other texts, where they would occur too often.
 const SHORTEST: usize = 4;
-/// The same for a cookie that only its value marks as a secret.
+/// The same limit for a cookie that is taken for a secret because of its value only.
 const SHORTEST_COOKIE: usize = 8;
 /// The most secrets that are searched in other texts. If there are more, those texts are left out completely.
 const MOST: usize = 64;

@@ -20,7 +20,7 @@ pub(super) fn accepted<'o>(request: &Request, offered: &[&'o str]) -> Vec<&'o st
 #[derive(Default)]
 struct Weights {
     named: Option<u16>,
-    /// That of `*`.
+    /// The weight of `*`, for codings that are not named.
     of_others: Option<u16>,
 }
 

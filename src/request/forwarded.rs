@@ -14,10 +14,10 @@ use super::trust::{Fields, Trust};
 /// The client for which a peer has connected, as the peer announces when it connects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Relayed {
-    /// It announces nothing.
+    /// The peer announces nothing.
     #[default]
     No,
-    /// For a client at this address, or for an unknown one.
+    /// The peer has connected for a client at this address, or for an unknown one.
     For(Option<IpAddr>),
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 /// The time that a handler may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Allowed {
-    /// As long as the server says.
+    /// The time of the server: [`Limits::handler`](crate::Limits::handler).
     #[default]
     Server,
     Time(Duration),
-    /// As long as it likes.
+    /// No limit.
     Always,
 }
 

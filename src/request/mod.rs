@@ -259,7 +259,7 @@ impl Request {
 
     /// Returns the address of the client: that of the peer, or the one that a [trusted](Trust) peer names.
     ///
-    /// Of the addresses that proxies name, it is the last one that is not a trusted proxy itself. It is `None` if the client
+    /// If proxies name several addresses, it is the last one that is not a trusted proxy itself. It is `None` if the client
     /// has no address, and if a trusted peer hides it, does not know it or sends something invalid: the address of a proxy is
     /// never returned as the client's. [`Trust`] has the complete table.
     pub fn client(&self) -> Option<IpAddr> {

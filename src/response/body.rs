@@ -11,7 +11,7 @@ use hansel_proto::FieldValue;
 use super::{BodyFilter, BodyWriter, Done, FilePart, OnDone, StreamFn};
 #[cfg(feature = "websocket")]
 use crate::socket::Opened;
-use crate::topic::Subscription;
+use crate::topic::Push;
 
 /// The body of a response: bytes, a file, a reader, or a closure that writes.
 ///
@@ -22,7 +22,7 @@ pub struct Body {
     pub(crate) kind: Kind,
     /// The Content-Type of these bytes, if it is known and the handler sets none.
     pub(crate) content_type: Option<FieldValue<'static>>,
-    /// Who wants to know what becomes of it.
+    /// Called once with what became of the body.
     pub(crate) on_done: Option<Box<OnDone>>,
 }
 
@@ -47,10 +47,13 @@ pub(crate) enum Kind {
     /// A body that a handler writes while it runs.
     Early(Box<EarlyBody>),
     /// The messages of a topic.
-    Pushed(Box<Subscription>),
+    Pushed(Box<dyn Push>),
     /// A socket, to which the connection belongs from now on.
     #[cfg(feature = "websocket")]
     Socket(Box<Opened>),
+    /// What runs on the connection from now on.
+    #[cfg(feature = "upgrade")]
+    Takeover(Box<super::upgraded::Takeover>),
 }
 
 /// A body that is written by itself, while its head says this.
@@ -413,6 +416,11 @@ impl Body {
         matches!(self.kind, Kind::Empty)
     }
 
+    /// Returns true if dropping it does nothing.
+    pub(super) fn owns_nothing(&self) -> bool {
+        self.on_done.is_none() && matches!(self.kind, Kind::Empty | Kind::Static(_))
+    }
+
     /// Returns true if it was made of text.
     pub(crate) fn is_text(&self) -> bool {
         self.content_type.is_some_and(|kind| kind.bytes() == TEXT.bytes())
@@ -455,7 +463,12 @@ impl Body {
 
     /// Returns true if a thread is needed to send it.
     pub(crate) fn needs_thread(&self) -> bool {
-        matches!(self.kind, Kind::Reader { .. } | Kind::Stream { .. })
+        match self.kind {
+            Kind::Reader { .. } | Kind::Stream { .. } => true,
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn text(kind: Kind) -> Body {
@@ -497,6 +510,8 @@ impl Kind {
             Kind::File(_) | Kind::Reader { .. } | Kind::Stream { .. } | Kind::Pushed(_) | Kind::Early(_) => None,
             #[cfg(feature = "websocket")]
             Kind::Socket(_) => Some(&[]),
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => Some(&[]),
         }
     }
 }
@@ -549,6 +564,8 @@ impl fmt::Debug for Body {
             Kind::Pushed(_) => "subscription",
             #[cfg(feature = "websocket")]
             Kind::Socket(_) => "socket",
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => "another protocol",
         };
         match self.len() {
             Some(len) => write!(f, "Body({kind}, {len} bytes)"),

@@ -1,4 +1,4 @@
-//! What changes a body while it is sent.
+//! Filters, which change a body while it is sent.
 
 use std::io;
 

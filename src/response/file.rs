@@ -23,6 +23,8 @@ pub(crate) struct FilePart {
     around: Option<Box<Around>>,
     /// True if the file system may report what it has in memory.
     may_be_cached: bool,
+    /// True if it is sent by copying it, however large it is.
+    is_copied: bool,
     /// Simulates a slow disk, in tests.
     #[cfg(test)]
     disk: Option<Disk>,
@@ -53,6 +55,7 @@ impl FilePart {
             left,
             around: None,
             may_be_cached: true,
+            is_copied: false,
             #[cfg(test)]
             disk: None,
         }
@@ -162,10 +165,15 @@ impl FilePart {
         None
     }
 
-    /// Returns how many bytes come next without a text before them.
-    pub(crate) fn left_of_part(&self) -> u64 {
+    /// Has it sent by copying it from here on.
+    pub(crate) fn copy(&mut self) {
+        self.is_copied = true;
+    }
+
+    /// Returns how many bytes come next that need not be copied: up to a text, and none if it is all copied.
+    pub(crate) fn left_uncopied(&self) -> u64 {
         let is_text = |around: &Around| around.read < around.text.len();
-        if self.around.as_deref().is_some_and(is_text) {
+        if self.is_copied || self.around.as_deref().is_some_and(is_text) {
             0
         } else {
             self.left
@@ -409,7 +417,7 @@ mod tests {
         );
         for (read, expected) in [(1, 0), (1, 9), (3, 6), (6, 0), (1, 4)] {
             part.read_exact(&mut vec![0; read]).unwrap();
-            assert_eq!(part.left_of_part(), expected);
+            assert_eq!(part.left_uncopied(), expected);
         }
     }
 

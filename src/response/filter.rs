@@ -78,6 +78,11 @@ impl Kind {
                 let error = "what a socket sends can't be sent through a filter";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, error));
             }
+            #[cfg(feature = "upgrade")]
+            Kind::Takeover(_) => {
+                let error = "another protocol can't be sent through a filter";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
             in_memory => {
                 let mut out = Vec::new();
                 let bytes = in_memory.bytes().unwrap_or_default();

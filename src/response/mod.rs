@@ -6,7 +6,6 @@ mod body_from;
 mod body_writer;
 mod done;
 mod download;
-mod early;
 mod error;
 mod file;
 mod filter;
@@ -16,6 +15,8 @@ mod pushed;
 mod rare;
 mod redirect;
 mod sink;
+#[cfg(feature = "upgrade")]
+mod upgraded;
 mod writer;
 
 use std::fmt;
@@ -33,7 +34,6 @@ pub use body_writer::BodyWriter;
 pub(crate) use body_writer::{StreamFn, write_exactly};
 pub use done::Done;
 pub(crate) use done::OnDone;
-pub(crate) use early::{Begin, early_by};
 pub use error::{Error, Result};
 pub(crate) use file::FilePart;
 pub use into_response::{Html, IntoResponse};
@@ -42,6 +42,10 @@ pub(crate) use rare::Member;
 use rare::{Fault, Rare};
 pub use redirect::local_path;
 pub(crate) use sink::{Sink, copy};
+#[cfg(feature = "upgrade")]
+pub use upgraded::Upgraded;
+#[cfg(feature = "upgrade")]
+pub(crate) use upgraded::{Duplex, Takeover};
 pub(crate) use writer::Answer;
 pub use writer::ResponseWriter;
 
@@ -207,6 +211,19 @@ impl Response {
     pub(crate) fn too_large(limit: u64) -> Response {
         let reason = hansel_proto::Refusal::content_too_large(limit);
         Response::refusal(StatusCode::PAYLOAD_TOO_LARGE, &reason).with_header("Connection", "close")
+    }
+
+    /// Drops what is left of it after it was sent.
+    // Usually there is nothing but headers, and looking for all else, variant by variant, takes 40 instructions.
+    #[inline(always)]
+    pub(crate) fn discard(self) {
+        let Response { fields, body, rare, .. } = self;
+        drop(fields);
+        if rare.is_none() && body.owns_nothing() {
+            std::mem::forget((body, rare));
+        } else {
+            discard_rare(body, rare);
+        }
     }
 
     /// No hook sees it from now on.
@@ -401,12 +418,15 @@ impl Response {
     }
 
     /// Returns true if the connection belongs to another protocol after it.
-    fn switches(&self) -> bool {
-        #[cfg(feature = "websocket")]
-        if let body::Kind::Socket(_) = self.body.kind {
-            return self.status == StatusCode::SWITCHING_PROTOCOLS;
+    #[inline]
+    pub(crate) fn switches(&self) -> bool {
+        match self.body.kind {
+            #[cfg(feature = "websocket")]
+            body::Kind::Socket(_) => self.status == StatusCode::SWITCHING_PROTOCOLS,
+            #[cfg(feature = "upgrade")]
+            body::Kind::Takeover(_) => matches!(self.status.as_u16(), 101 | 200..300),
+            _ => false,
         }
-        false
     }
 
     /// Logs what is wrong with it, as the response to `request` if that is known. One that must not be sent becomes a 500.
@@ -417,7 +437,7 @@ impl Response {
             Some(Fault::Failure(error)) if !self.status.is_informational() => ("handler failed", chain(&*error)),
             Some(Fault::Unsendable { error, at }) => (self.give_up(), format!("{error} (set at {at})")),
             // RFC 9110 §15.2: interim responses are the server's to send; an application's response is final.
-            _ if self.status.is_informational() => {
+            _ if self.status.is_informational() && !self.switches() => {
                 let status = status_text(self.status);
                 let text = format!("status {status} is interim; a handler's status must be final, 200 to 999");
                 (self.give_up(), text)
@@ -476,6 +496,11 @@ impl fmt::Debug for Response {
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn discard_rare(body: Body, rare: Option<Box<Rare>>) {
+    drop((body, rare));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::body::Kind;
 use super::{Body, IntoResponse, Response};
-use crate::topic::{Form, Subscription};
+use crate::topic::{Form, Push, Subscription};
 
 const EVENTS: FieldValue<'static> = FieldValue::new(b"text/event-stream").unwrap();
 const OCTETS: FieldValue<'static> = FieldValue::new(b"application/octet-stream").unwrap();
@@ -46,9 +46,9 @@ impl From<Subscription> for Body {
 
 impl Response {
     /// Returns the subscription, if it is one.
-    pub(crate) fn subscription(&mut self) -> Option<&mut Subscription> {
+    pub(crate) fn push(&mut self) -> Option<&mut dyn Push> {
         match &mut self.body.kind {
-            Kind::Pushed(subscription) => Some(subscription),
+            Kind::Pushed(push) => Some(&mut **push),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Where the bytes of a stream go.
+//! The receiver of the bytes that a stream writes.
 
 use std::fmt;
 use std::io::{self, Read, Write};

@@ -19,7 +19,7 @@ use crate::report;
 use crate::topic::Subscriber;
 
 /// A buffer for the fragments of a message that has grown beyond this size is freed after the message.
-const KEPT: usize = 4096;
+const KEPT: usize = 512;
 
 /// One second, in the unit in which the rate of messages is measured.
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ pub(crate) struct SocketExchange {
     gathered: Vec<u8>,
     stage: Stage,
     closed: Option<Closed>,
+    /// True once the client has sent its close frame.
+    has_client_closed: bool,
     /// True once the handler for closing has been called.
     is_told: bool,
     /// True if a control frame has been left for the client since all was sent.
@@ -116,6 +118,7 @@ impl SocketExchange {
             gathered: Vec::new(),
             stage: Stage::Open,
             closed: None,
+            has_client_closed: false,
             is_told: false,
             owes: false,
             times: Times {
@@ -245,11 +248,13 @@ impl SocketExchange {
             Some(close) => (close.code, close.reason.to_owned()),
             None => (None, String::new()),
         };
-        if self.stage == Stage::Open {
-            // "When sending a Close frame in response, the endpoint typically echos the status code it received."
-            self.line.close_now(code, "");
+        if self.stage == Stage::Closing {
+            self.stage = Stage::Over;
         }
-        self.stage = Stage::Over;
+        // What was sent before comes before. "When sending a Close frame in response, the endpoint typically echos the
+        // status code it received."
+        self.line.close(Closed::new(CloseCause::Client, code, ""));
+        self.has_client_closed = true;
         self.closed
             .get_or_insert_with(|| Closed::new(CloseCause::Client, code, &reason));
     }
@@ -282,7 +287,11 @@ impl SocketExchange {
 
     fn begin_closing(&mut self, closed: Closed, now: Instant) {
         if self.stage == Stage::Open {
-            self.stage = Stage::Closing;
+            self.stage = if self.has_client_closed {
+                Stage::Over
+            } else {
+                Stage::Closing
+            };
             self.times.closing = now;
             self.gathered = Vec::new();
         }
@@ -461,6 +470,11 @@ impl SocketExchange {
             .rate
             .filter(|_| self.stage == Stage::Open)
             .map(|_| self.times.used)
+    }
+
+    /// Lets the next message be handled at once, whatever the rate is.
+    pub(crate) fn forget_rate(&mut self) {
+        self.times.used = self.times.heard;
     }
 
     /// Notes that a message has used its part of the rate. What was not used for up to a second may be used at once.

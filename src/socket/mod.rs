@@ -9,6 +9,7 @@ mod exchange;
 mod handlers;
 mod line;
 mod message;
+mod send_error;
 mod settings;
 #[expect(clippy::module_inception, reason = "it is the handle of a socket")]
 mod socket;
@@ -18,5 +19,6 @@ pub(crate) use exchange::{Received, SocketExchange};
 pub(crate) use handlers::{HandlerError, Handlers, Opened};
 pub(crate) use line::{Flushed, Line, Membership};
 pub use message::{Message, ToMessage};
+pub use send_error::SendError;
 pub use settings::SocketSettings;
-pub use socket::{SendError, Socket};
+pub use socket::Socket;

@@ -1,6 +1,5 @@
 //! The handle by which a program sends to a client.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +9,7 @@ use hansel_proto::websocket::CloseCode;
 use super::closed::{CloseCause, Closed};
 use super::line::Line;
 use super::message::ToMessage;
+use super::send_error::SendError;
 use crate::topic::Topic;
 
 /// An open WebSocket, with the state that the program has given it.
@@ -90,9 +90,7 @@ impl<S> Socket<S> {
     pub fn send_json(&self, value: &impl serde::Serialize) -> Result<(), SendError> {
         match serde_json::to_string(value) {
             Ok(json) => self.send(json),
-            Err(error) => Err(SendError {
-                why: Why::NoJson(error.to_string()),
-            }),
+            Err(error) => Err(SendError::no_json(&error)),
         }
     }
 
@@ -126,45 +124,3 @@ impl<S> fmt::Debug for Socket<S> {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a message was not sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SendError {
-    why: Why,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Why {
-    Closed,
-    Slow,
-    #[cfg(feature = "json")]
-    NoJson(String),
-}
-
-impl SendError {
-    pub(super) fn closed() -> SendError {
-        SendError { why: Why::Closed }
-    }
-
-    pub(super) fn slow() -> SendError {
-        SendError { why: Why::Slow }
-    }
-
-    /// Returns true if the client has not taken what was sent before, so that its socket is closed now.
-    pub fn is_slow(&self) -> bool {
-        self.why == Why::Slow
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.why {
-            Why::Closed => f.write_str("the socket is closed"),
-            Why::Slow => f.write_str("the client is too slow: its socket is closed"),
-            #[cfg(feature = "json")]
-            Why::NoJson(error) => write!(f, "the value has no JSON: {error}"),
-        }
-    }
-}
-
-impl Error for SendError {}

@@ -2,16 +2,19 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::date::Date;
-use crate::exchange::{EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, pour};
+use crate::exchange::{
+    Begin, Beginning, EarlyEnd, EarlyResponse, Exchange, Incoming, Payload, Pool, Step, early_by, pour,
+};
 use crate::lock::lock;
 use crate::panics::contain;
 use crate::request::BodyError;
-use crate::response::{Begin, Sink, early_by};
+use crate::response::Sink;
 use crate::scheduling;
-use crate::topic::Next;
-use crate::{Application, Done, Limits, Request, Response, ResponseWriter};
+use crate::topic::Piece;
+use crate::{Application, Done, Limits, Request, Response};
 
 /// A conversation with an application, with everything that the client ever sends.
 pub(super) struct Conversation<'a> {
@@ -40,7 +43,8 @@ impl<'a> Conversation<'a> {
         Conversation {
             exchange: exchange
                 .with_hook(application.response_hook())
-                .with_paths(application.takes_any_path()),
+                .with_paths(application.takes_any_path())
+                .with_targets(application.takes_raw_targets()),
             application,
             date: Date::now(),
             sent: Sent {
@@ -55,7 +59,7 @@ impl<'a> Conversation<'a> {
 
     /// Continues to the next response of the application, and returns what of it is not in `out`. Returns `None` if the
     /// server waits for more, or has refused what came.
-    pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Payload> {
+    pub(super) fn next(&mut self, call: impl FnOnce(&Request) -> Response) -> Option<Option<Payload>> {
         loop {
             match self.exchange.advance_with_room(&self.date, &mut self.out) {
                 Step::Receive => match self.sent.receive(self.exchange.room()) {
@@ -96,7 +100,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn response(&mut self, mut response: Response) -> Payload {
+    fn response(&mut self, mut response: Response) -> Option<Payload> {
         scheduling::rest(self.application.scheduling().as_ref());
         self.exchange.request.early = None;
         self.early = self.expected.take().and_then(|early| {
@@ -105,28 +109,28 @@ impl<'a> Conversation<'a> {
             Some(end)
         });
         if self.early.is_some() {
-            return Payload::None;
+            return None;
         }
         self.exchange.respond(&mut response, &self.date, &mut self.out)
     }
 
     /// Gathers the rest of a response. Returns true if the connection goes on.
-    pub(super) fn gather(&mut self, payload: Payload) -> bool {
+    pub(super) fn gather(&mut self, payload: Option<Payload>) -> bool {
         if self.early == Some(EarlyEnd::Broken) {
             return false;
         }
         // A panic cuts the connection, whether it comes from the body or from dropping what was set on the request. In the
         // second case the response is whole.
         let sent = contain(|| match payload {
-            Payload::None => Ok(()),
-            mut whole @ Payload::Bytes { .. } => {
+            None => Ok(()),
+            Some(mut whole @ Payload::Bytes { .. }) => {
                 if let Payload::Bytes { bytes, .. } = &whole {
                     self.out.extend_from_slice((**bytes).as_ref());
                 }
                 whole.end(Done::Sent);
                 Ok(())
             }
-            Payload::File(mut part, on_done) => {
+            Some(Payload::File(mut part, on_done)) => {
                 io::copy(&mut part, &mut self.out)?;
                 if let Some(on_done) = on_done {
                     on_done.call(Done::Sent);
@@ -135,13 +139,16 @@ impl<'a> Conversation<'a> {
             }
             // Whoever wants to talk to it opens it by `Client::socket`.
             #[cfg(feature = "websocket")]
-            Payload::Socket(_) => Ok(()),
+            Some(Payload::Socket(_)) => Ok(()),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Ok(()),
             // What is there already: the rest never ends.
-            Payload::Pushed(mut pushed) => {
-                let subscriber = &mut pushed.subscription.subscriber;
-                while let Next::Message(message) = subscriber.next() {
-                    self.out
-                        .extend_from_slice(message.bytes(subscriber.form, pushed.is_chunked));
+            Some(Payload::Pushed(mut pushed)) => {
+                let now = Instant::now();
+                while let Piece::Bytes(piece) = pushed.push.piece(pushed.is_chunked, now) {
+                    let len = piece.len();
+                    self.out.extend_from_slice(piece);
+                    pushed.push.sent(len, pushed.is_chunked, now);
                 }
                 if pushed.is_chunked {
                     self.out.extend_from_slice(b"0\r\n\r\n");
@@ -151,7 +158,7 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(())
             }
-            Payload::Source(source, chunked) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
+            Some(Payload::Source(source, chunked)) => pour(source, chunked, &mut Received(&mut self.out), &mut 0),
         });
         scheduling::rest(self.application.scheduling().as_ref());
         matches!(sent, Ok(Ok(()))) && contain(|| self.exchange.finish()).unwrap_or(false)
@@ -180,20 +187,18 @@ impl Incoming for Sent {
 
 /// A response that its handler begins. It is gathered until the handler has returned.
 struct InMemory {
-    response: Arc<EarlyResponse>,
+    response: EarlyResponse,
     out: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Begin for InMemory {
-    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
-        self.response.begin(request, response, len, false, |beginning| {
-            lock(&self.out).extend_from_slice(&beginning.head);
-            Ok(Box::new(Gathered(Arc::clone(&self.out))))
-        })
+    fn response(&self) -> &EarlyResponse {
+        &self.response
     }
 
-    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
-        self.response.before(send)
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>> {
+        lock(&self.out).extend_from_slice(&beginning.head);
+        Ok(Box::new(Gathered(Arc::clone(&self.out))))
     }
 }
 

@@ -12,7 +12,7 @@ const MOST_OF_ATTRIBUTE: usize = 1024;
 /// The cookies that a client keeps.
 #[derive(Default)]
 pub(super) struct Jar {
-    /// In the order in which they were first set.
+    /// The cookies, in the order in which they were first set.
     kept: Vec<Kept>,
     /// The application is reached over connections that are not encrypted.
     is_plain: bool,
@@ -215,14 +215,14 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// Without its port.
+/// Returns the host of a request, without its port.
 fn host(request: &Request) -> String {
     let host = request.host().unwrap_or("");
     let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
     name.map_or(host, |(name, _)| name).to_ascii_lowercase()
 }
 
-/// Without a list of all public suffixes: a domain of one label is one.
+/// Returns true if a domain is a public suffix. There is no list of them here: a domain of one label is one.
 fn is_public_suffix(domain: &str) -> bool {
     !domain.contains('.')
 }

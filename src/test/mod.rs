@@ -4,14 +4,20 @@ mod conversation;
 mod cookie_date;
 mod jar;
 mod response;
+#[cfg(feature = "websocket")]
+mod socket;
 mod stream;
+#[cfg(feature = "upgrade")]
+mod upgraded;
 
 use std::sync::Mutex;
 
 use http::Method;
 
 use crate::dispatch::Recorder;
-use crate::exchange::{EarlyEnd, Payload, Pool};
+#[cfg(any(feature = "websocket", feature = "upgrade"))]
+use crate::exchange::Payload;
+use crate::exchange::{EarlyEnd, Pool};
 use crate::lock::lock;
 use crate::{Application, IntoApplication, Limits, Request};
 
@@ -19,7 +25,11 @@ use conversation::Conversation;
 use jar::Jar;
 
 pub use response::Response;
+#[cfg(feature = "websocket")]
+pub use socket::Socket;
 pub use stream::Stream;
+#[cfg(feature = "upgrade")]
+pub use upgraded::Upgraded;
 
 /// A client of an application in the same process.
 ///
@@ -189,7 +199,79 @@ impl Client {
         response.trail = recorder.into_trail(&request);
         self.keep_cookies(&request, &response);
         let begun = begun.to_vec();
-        Stream::new(response, begun, payload.unwrap_or(Payload::None))
+        Stream::new(response, begun, payload.flatten())
+    }
+
+    /// Opens a WebSocket by this GET request, to which the fields of the handshake are added.
+    ///
+    /// Requires the feature `websocket`.
+    ///
+    /// ```
+    /// use hansel::websocket::{CloseCode, Message, Opening, Socket, WebSocket};
+    /// use hansel::{Request, Routes, test::Client};
+    ///
+    /// fn echo(socket: WebSocket) -> Opening {
+    ///     socket.open(()).on_message(|socket: &Socket, message: Message<'_>| socket.send(message))
+    /// }
+    ///
+    /// let client = Client::new(Routes::new().get("/echo", echo));
+    /// let mut socket = client.socket(Request::get("/echo")).expect("it opens");
+    /// socket.send("hello");
+    /// assert_eq!(socket.receive(), Some(Message::Text("hello")));
+    /// assert_eq!(socket.close(CloseCode::NORMAL), Some(CloseCode::NORMAL));
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the response if it opens no socket.
+    #[cfg(feature = "websocket")]
+    pub fn socket(&self, request: Request) -> Result<Socket, Box<Response>> {
+        let request = request
+            .with_header("Connection", "Upgrade")
+            .with_header("Upgrade", "websocket")
+            .with_header("Sec-WebSocket-Version", "13")
+            .with_header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        match self.switch(request) {
+            (response, Some(Payload::Socket(switched))) => Ok(Socket::new(response, switched.opened)),
+            (response, _) => Err(Box::new(response)),
+        }
+    }
+
+    /// Sends a request that a handler answers by taking the connection over: with an Upgrade header, or CONNECT.
+    ///
+    /// Requires the feature `upgrade`.
+    ///
+    /// # Errors
+    /// Returns the response if the connection goes on as before.
+    #[cfg(feature = "upgrade")]
+    pub fn upgrade(&self, request: Request) -> Result<Upgraded, Box<Response>> {
+        match self.switch(request) {
+            (response, Some(Payload::Takeover(takeover))) => Ok(Upgraded::new(response, *takeover)),
+            (response, _) => Err(Box::new(response)),
+        }
+    }
+
+    /// Sends a request after whose response the connection may belong to another protocol. Returns what that is.
+    #[cfg(any(feature = "websocket", feature = "upgrade"))]
+    fn switch(&self, request: Request) -> (Response, Option<Payload>) {
+        let recorder = Recorder::default();
+        let mut conversation = self.converse_by(self.written(&request));
+        let payload = conversation.next(|request| self.application.call_watched(request, &recorder));
+        let (switched, payload) = match payload.flatten() {
+            #[cfg(feature = "websocket")]
+            Some(socket @ Payload::Socket(_)) => (Some(socket), None),
+            #[cfg(feature = "upgrade")]
+            Some(takeover @ Payload::Takeover(_)) => (Some(takeover), None),
+            other => (None, other),
+        };
+        let mut response = if switched.is_some() {
+            Response::begin(&conversation.out).0
+        } else {
+            conversation.gather(payload);
+            Response::read(&conversation.out, false)
+        };
+        response.trail = recorder.into_trail(&request);
+        self.keep_cookies(&request, &response);
+        (response, switched)
     }
 
     /// Sends bytes, which may be several requests or invalid, and returns all bytes that come back until the server waits for

@@ -115,8 +115,8 @@ impl Response {
         let mut rest = received;
         while let Some((response, behind)) = read_head(rest) {
             rest = behind;
-            // RFC 9110 §15.2: interim responses come before the final one.
-            if !response.status.is_informational() {
+            // RFC 9110 §15.2: interim responses come before the final one; behind a 101 there is another protocol.
+            if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
                 return (response, rest);
             }
         }

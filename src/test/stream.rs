@@ -37,22 +37,24 @@ enum Rest {
 }
 
 impl Stream {
-    pub(super) fn new(response: Response, begun: Vec<u8>, payload: Payload) -> Stream {
+    pub(super) fn new(response: Response, begun: Vec<u8>, payload: Option<Payload>) -> Stream {
         let mut bytes = begun;
         let rest = match payload {
-            Payload::None => Rest::None,
-            mut whole @ Payload::Bytes { .. } => {
+            None => Rest::None,
+            Some(mut whole @ Payload::Bytes { .. }) => {
                 if let Payload::Bytes { bytes: long, .. } = &whole {
                     bytes = (**long).as_ref().to_vec();
                 }
                 whole.end(Done::Sent);
                 Rest::None
             }
-            Payload::File(part, on_done) => Rest::File(part, on_done),
-            Payload::Pushed(pushed) => Rest::Pushed(Feed::new(pushed.subscription.subscriber), pushed.on_done),
+            Some(Payload::File(part, on_done)) => Rest::File(part, on_done),
+            Some(Payload::Pushed(pushed)) => Rest::Pushed(pushed.push.into_feed(), pushed.on_done),
             #[cfg(feature = "websocket")]
-            Payload::Socket(_) => Rest::None,
-            Payload::Source(source, _) => {
+            Some(Payload::Socket(_)) => Rest::None,
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Rest::None,
+            Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 Rest::Arriving(reader, thread::spawn(move || write(source, writer)))
             }

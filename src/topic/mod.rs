@@ -6,9 +6,12 @@
 //! woken. Whoever delivers in another way, such as to a WebSocket, does the same: [`Topic::join`] gives it a subscriber,
 //! [`Subscriber::next`] the messages one by one, each of them encoded once for all by [`Message`].
 
+mod audience;
 mod event;
 mod feed;
+mod known;
 mod message;
+mod push;
 mod ring;
 mod settings;
 mod subscriber;
@@ -24,7 +27,9 @@ use crate::lock::lock;
 
 pub use event::{Event, InvalidEvent};
 pub(crate) use feed::Feed;
+pub(crate) use known::Topics;
 pub(crate) use message::{Form, Message};
+pub(crate) use push::{Audience, Nudge, Piece, Place, Push};
 use ring::Ring;
 pub use settings::{SlowSubscribers, TopicSettings};
 pub(crate) use subscriber::{HEARTBEAT, Next, Subscriber};
@@ -65,12 +70,16 @@ impl WeakTopic {
     pub(crate) fn upgrade(&self) -> Option<Topic> {
         self.0.upgrade().map(Topic)
     }
+
+    fn is_kept(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 /// The state of a topic.
 pub(crate) struct Inner {
     /// Tells topics apart.
-    pub(crate) number: u64,
+    number: u64,
     epoch: String,
     pub(crate) settings: TopicSettings,
     ring: Mutex<Ring>,
@@ -221,6 +230,17 @@ impl Topic {
     /// Returns the same topic for as long as others keep it.
     pub(crate) fn downgrade(&self) -> WeakTopic {
         WeakTopic(Arc::downgrade(&self.0))
+    }
+
+    /// Returns the list of a loop that has none yet.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn audience(&self) -> Box<dyn Audience> {
+        Box::<audience::Subscribers>::default()
+    }
+
+    /// Returns a number that tells it apart from all others.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::alarm::{Alarm, Clock};
-use super::hosted::Fed;
+use super::feed::Fed;
 use super::pool::Pool;
 use crate::Done;
 use crate::lock::lock;

@@ -8,18 +8,17 @@ use super::alarm::{Alarm, Clock};
 use super::body::Body;
 use super::call::Call;
 use super::reply::{Asked, Reply};
+use crate::Limits;
 use crate::date::Date;
 use crate::deadline::after;
-use crate::exchange::{Beginning, EarlyResponse, Exchange};
+use crate::exchange::{Begin, Beginning, EarlyResponse, Exchange, early_by};
 use crate::pipe::{Writer, pipe};
-use crate::request::BodyError;
-use crate::response::{Begin, Sink, early_by};
-use crate::{Limits, Request, Response, ResponseWriter};
+use crate::response::Sink;
 
 /// The response to a call, which its handler may begin. The task that waits for it goes on then. While it sends the response, it
 /// passes on what arrives of the request.
 pub(super) struct EarlyReply {
-    response: Arc<EarlyResponse>,
+    response: EarlyResponse,
     limits: Limits,
     clock: Arc<Clock>,
     call: Weak<Call<Reply>>,
@@ -51,7 +50,7 @@ impl EarlyReply {
         exchange.follow(&self.response, &Date::now()).is_some()
     }
 
-    fn open(&self, beginning: &Beginning) -> io::Result<Client> {
+    fn client(&self, beginning: &Beginning) -> io::Result<Client> {
         let (writer, reader) = pipe();
         let body = match beginning.is_omitted {
             true => Body::from(Vec::new()),
@@ -75,14 +74,12 @@ impl EarlyReply {
 }
 
 impl Begin for EarlyReply {
-    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
-        self.response.begin(request, response, len, false, |beginning| {
-            Ok(Box::new(self.open(&beginning)?))
-        })
+    fn response(&self) -> &EarlyResponse {
+        &self.response
     }
 
-    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
-        self.response.before(send)
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>> {
+        Ok(Box::new(self.client(&beginning)?))
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) struct Host {
     hook: Option<ResponseHook>,
     /// Paths need not be text.
     takes_any_path: bool,
+    takes_raw_targets: bool,
 }
 
 impl Host {
@@ -57,6 +58,7 @@ impl Host {
             clock: Arc::new(Clock::new()),
             hook: application.response_hook(),
             takes_any_path: application.takes_any_path(),
+            takes_raw_targets: application.takes_raw_targets(),
         })
     }
 
@@ -68,6 +70,7 @@ impl Host {
         )
         .with_body_limits(self.limits.body, self.least_body)
         .with_paths(self.takes_any_path)
+        .with_targets(self.takes_raw_targets)
         .with_hook(self.hook.clone())
     }
 

@@ -29,6 +29,7 @@ mod authority;
 mod body;
 mod call;
 mod early;
+mod feed;
 mod head;
 mod host;
 mod hosted;

@@ -13,7 +13,6 @@ use crate::date::Date;
 use crate::exchange::{Exchange, Payload, Source};
 use crate::pipe::{Writer, pipe};
 use crate::response::Origin;
-use crate::topic::Feed;
 use crate::{IntoResponse, Request, Response};
 
 pub(super) type Reply = http::Response<Body>;
@@ -45,10 +44,10 @@ impl Asked {
         response: &mut Response,
         (pool, clock): (&Arc<Pool>, &Arc<Clock>),
     ) -> (Reply, Option<(Source, Writer)>) {
-        #[cfg(feature = "websocket")]
-        if response.body.opened().is_some() {
+        #[cfg(any(feature = "websocket", feature = "upgrade"))]
+        if response.switches() {
             // The connection belongs to the other server.
-            let reason = "sockets are opened by hansel's own server only";
+            let reason = "here connections belong to another server, and can't switch to another protocol";
             *response = Response::refusal(StatusCode::NOT_IMPLEMENTED, &reason);
         }
         let mut out = Vec::new();
@@ -56,17 +55,19 @@ impl Asked {
         let (reply, begun) = self.read(&out);
         let mut rest = None;
         let body = match payload {
-            Payload::None => Body::from(begun.to_vec()),
-            Payload::Bytes { bytes, on_done, .. } => {
+            None => Body::from(begun.to_vec()),
+            Some(Payload::Bytes { bytes, on_done, .. }) => {
                 Body::whole(bytes::Bytes::from_owner(Owned(bytes))).telling(on_done, pool)
             }
-            Payload::File(part, on_done) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
-            Payload::Pushed(pushed) => {
-                Body::pushed(Feed::new(pushed.subscription.subscriber), Arc::clone(clock)).telling(pushed.on_done, pool)
+            Some(Payload::File(part, on_done)) => Body::file(part, Arc::clone(pool)).telling(on_done, pool),
+            Some(Payload::Pushed(pushed)) => {
+                Body::pushed(pushed.push.into_feed(), Arc::clone(clock)).telling(pushed.on_done, pool)
             }
             #[cfg(feature = "websocket")]
-            Payload::Socket(_) => Body::from(Vec::new()),
-            Payload::Source(source, _) => {
+            Some(Payload::Socket(_)) => Body::from(Vec::new()),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(_)) => Body::from(Vec::new()),
+            Some(Payload::Source(source, _)) => {
                 let (writer, reader) = pipe();
                 let len = source.len();
                 rest = Some((source, writer));

@@ -28,8 +28,16 @@ struct Handlers<S> {
     on_close: Option<program::Closing<S>>,
 }
 
+impl WebSocket {
+    /// Opens the socket, with a state of its own that its handlers see. Nothing is sent before the handler returns the
+    /// result.
+    pub fn open<S: Send + Sync + 'static>(self, state: S) -> Opening<S> {
+        Opening::new(self, state)
+    }
+}
+
 impl<S: Send + Sync + 'static> Opening<S> {
-    pub(super) fn new(request: WebSocket, state: S) -> Opening<S> {
+    fn new(request: WebSocket, state: S) -> Opening<S> {
         let deflate = request.deflate.filter(|_| request.settings.compression);
         let line = Arc::new(Line::new(&request.settings, deflate));
         Opening {

@@ -6,7 +6,6 @@ use hansel_proto::websocket as proto;
 use http::StatusCode;
 
 use super::SocketSettings;
-use super::opening::Opening;
 use crate::{Error, FromRequest, Request};
 
 /// As an argument, a client's request to open a WebSocket: [`open`](WebSocket::open) accepts it, and any other response
@@ -120,12 +119,6 @@ impl WebSocket {
     /// Returns the subprotocol that was [chosen](WebSocket::protocols).
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
-    }
-
-    /// Opens the socket, with a state of its own that its handlers see. Nothing is sent before the handler returns the
-    /// result.
-    pub fn open<S: Send + Sync + 'static>(self, state: S) -> Opening<S> {
-        Opening::new(self, state)
     }
 }
 

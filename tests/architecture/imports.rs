@@ -172,7 +172,9 @@ impl Imports {
 
 /// Files that only tests have.
 fn is_of_tests(path: &Path) -> bool {
-    is_named_tests(path) || path.ends_with("event_loop/fixture.rs") || path.ends_with("threads/models.rs")
+    is_named_tests(path)
+        || path.ends_with("event_loop/fixture.rs")
+        || path.components().any(|part| part.as_os_str() == "models")
 }
 
 fn reachable<'p>(arrows: &BTreeMap<&'p Path, BTreeSet<&'p Path>>, from: &Path) -> BTreeSet<&'p Path> {

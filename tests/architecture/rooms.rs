@@ -41,6 +41,7 @@ const CRATE: Rooms = &[
         "test",
         &[
             "socket",
+            "deadline.rs",
             "scheduling.rs",
             "panics.rs",
             "seen.rs",

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use hansel::test::Client;
@@ -96,6 +96,17 @@ fn read_event(source: &mut dyn Read, number: usize) {
     assert_eq!(String::from_utf8(event).unwrap(), expected);
 }
 
+/// Reads a few events, each of which is written once the one before was read, and the end.
+fn read_events(source: &mut dyn Read, go_on: Sender<()>) {
+    for number in 0..3 {
+        read_event(source, number);
+        go_on.send(()).unwrap();
+    }
+    read_event(source, 3);
+    drop(go_on);
+    assert_eq!(source.read(&mut [0; 9]).unwrap(), 0);
+}
+
 #[test]
 fn each_event_arrives_before_the_next_is_written() {
     for coding in ["gzip", "br"] {
@@ -103,13 +114,7 @@ fn each_event_arrives_before_the_next_is_written() {
         let stream = Client::new(app(events(go_on))).open(accepting(coding));
         assert_eq!(stream.response().header("Content-Encoding"), Some(coding));
         let mut source = decoder(coding, stream);
-        for number in 0..3 {
-            read_event(&mut *source, number);
-            send.send(()).unwrap();
-        }
-        read_event(&mut *source, 3);
-        drop(send);
-        assert_eq!(source.read(&mut [0; 9]).unwrap(), 0);
+        read_events(&mut *source, send);
     }
 }
 
@@ -135,13 +140,7 @@ fn each_event_crosses_a_socket_before_the_next_is_written() {
         let head = String::from_utf8(head).unwrap();
         assert!(head.contains(&format!("\r\nContent-Encoding: {coding}\r\n")), "{head}");
         let mut source = decoder(coding, socket);
-        for number in 0..3 {
-            read_event(&mut *source, number);
-            send.send(()).unwrap();
-        }
-        read_event(&mut *source, 3);
-        drop(send);
-        assert_eq!(source.read(&mut [0; 9]).unwrap(), 0);
+        read_events(&mut *source, send);
         drop(source);
         server.shutdown(Duration::ZERO);
         server.wait();

@@ -15,6 +15,15 @@ fn gated(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
     }
 }
 
+/// The same, and `/wait` says that it blocks.
+fn announced(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
+    let gated = gated(gate);
+    move |request: &Request| match request.segment(0) {
+        Some("wait") => hansel::blocking(|| gated(request)),
+        _ => gated(request),
+    }
+}
+
 /// Many requests are answered while one handler blocks, and that one is answered once it may.
 fn others_are_answered_while_one_blocks(server: Server) {
     let gate = Gate::new();
@@ -69,13 +78,7 @@ fn with_32_handlers_blocked_a_new_client_is_answered() {
 #[test]
 fn a_handler_that_says_so_passes_the_loop_at_once() {
     let gate = Gate::new();
-    let at = gate.clone();
-    let server = start(server().limits(no_deadlines()), move |request: &Request| {
-        if request.segment(0) == Some("wait") {
-            hansel::blocking(|| at.pass());
-        }
-        request.path().to_owned()
-    });
+    let server = start(server().limits(no_deadlines()), announced(&gate));
     let _open = OpenAtEnd(&gate);
     let mut blocked = server.connect();
     for round in 1..=20 {
@@ -144,13 +147,7 @@ fn a_handler_that_computes_for_long_does_not_hold_up_others() {
 #[test]
 fn responses_to_earlier_pipelined_requests_leave_before_a_handler_that_says_that_it_blocks() {
     let gate = Gate::new();
-    let at = gate.clone();
-    let server = start(server().limits(no_deadlines()), move |request: &Request| {
-        if request.segment(0) == Some("wait") {
-            hansel::blocking(|| at.pass());
-        }
-        request.path().to_owned()
-    });
+    let server = start(server().limits(no_deadlines()), announced(&gate));
     let _open = OpenAtEnd(&gate);
     let mut client = server.connect();
     client.send(format!("{}{}{}{}", get("/1"), get("/2"), get("/wait"), get("/3")));

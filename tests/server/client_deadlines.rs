@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hansel::{App, ClientDeadline, Hooks, Request, RouteLimits, Routes};
 
-use crate::support::{Client, Gate, NEVER, OpenAtEnd, no_deadlines, sample, server, start};
+use crate::support::{Gate, NEVER, OpenAtEnd, no_deadlines, sample, server, start};
 
 const SOON: Duration = Duration::from_millis(100);
 
@@ -33,14 +33,6 @@ fn get(path: &str, wait: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a.test\r\nX-Wait: {wait}\r\n\r\n")
 }
 
-#[track_caller]
-fn assert_given_up(client: &mut Client) {
-    let response = client.response();
-    assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
-    response.assert_closes();
-    client.end();
-}
-
 #[test]
 fn a_client_has_its_503_when_it_says_whatever_else_allows_the_handler_more() {
     for handler in [None, Some(NEVER)] {
@@ -52,14 +44,14 @@ fn a_client_has_its_503_when_it_says_whatever_else_allows_the_handler_more() {
             let mut client = server.connect();
             client.send(get(path, "50"));
             gate.await_arrived(round);
-            assert_given_up(&mut client);
+            client.assert_given_up();
         }
         // Byte by byte, and behind requests with other deadlines.
         let mut client = server.connect();
         for byte in get("/always/hang", "50").bytes() {
             client.send([byte]);
         }
-        assert_given_up(&mut client);
+        client.assert_given_up();
         let mut client = server.connect();
         client.send(
             [
@@ -73,7 +65,7 @@ fn a_client_has_its_503_when_it_says_whatever_else_allows_the_handler_more() {
             assert_eq!(client.response().text(), path);
         }
         client.send(get("/server/block", "50"));
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
 }
 
@@ -86,7 +78,7 @@ fn a_client_that_waits_longer_gets_no_more_time_than_route_and_server_allow() {
         let mut client = server.connect();
         client.send(get(path, "99999999999999999999"));
         gate.await_arrived(round);
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
 }
 
@@ -105,7 +97,7 @@ fn the_deadline_of_one_request_is_not_that_of_the_next_on_the_connection() {
     let mut client = server.connect();
     client.send(get("/server/hang", "40"));
     gate.await_arrived(2);
-    assert_given_up(&mut client);
+    client.assert_given_up();
     let mut probe = server.connect();
     assert_eq!(sample(&mut probe, "hansel_threads_lost"), 1.0);
     gate.admit(2);
@@ -146,6 +138,6 @@ fn a_hook_that_takes_long_counts_and_so_does_what_comes_before_the_route_is_know
     for path in ["/inside", "/outside"] {
         let mut client = server.connect();
         client.send(get(path, "50"));
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
 }

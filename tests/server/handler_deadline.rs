@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hansel::{Body, IntoResponse, Limits, Request, Response};
 
-use crate::support::{Client, Gate, NEVER, OpenAtEnd, Running, get, no_deadlines, post_head, server, start};
+use crate::support::{Gate, NEVER, OpenAtEnd, Running, get, no_deadlines, post_head, server, start};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -26,15 +26,6 @@ fn hanging(gate: &Gate) -> impl Fn(&Request) -> String + use<> {
         }
         request.path().to_owned()
     }
-}
-
-#[track_caller]
-fn assert_given_up(client: &mut Client) {
-    let response = client.response();
-    assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
-    assert_eq!(response.text(), "", "it might have been a HEAD");
-    response.assert_closes();
-    client.end();
 }
 
 fn sample(server: &Running, name: &str) -> f64 {
@@ -63,7 +54,7 @@ fn a_handler_that_hangs_is_answered_for_and_its_own_response_is_dropped() {
             let mut client = server.connect();
             client.send(get(path));
             gate.await_arrived(round);
-            assert_given_up(&mut client);
+            client.assert_given_up();
             assert_eq!(sample(&server, "hansel_handlers_overdue_total"), round as f64);
             await_lost(&server, 1.0);
             gate.admit(1);
@@ -83,7 +74,7 @@ fn lost_threads_are_replaced_up_to_half_of_all() {
         let mut client = server.connect();
         client.send(get("/hang"));
         gate.await_arrived(round);
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
     await_lost(&server, 6.0);
     let mut waiting = server.connect();
@@ -114,7 +105,7 @@ fn a_single_thread_is_never_replaced() {
     let mut client = server.connect();
     client.send(get("/hang"));
     gate.await_arrived(1);
-    assert_given_up(&mut client);
+    client.assert_given_up();
     let mut waiting = server.connect();
     waiting.send(get("/hang"));
     while sample(&server, "hansel_queue_length") < 1.0 {
@@ -169,7 +160,7 @@ fn no_response_is_put_before_those_to_earlier_requests() {
     client.send([get("/1"), get("/2"), get("/block"), get("/3")].concat());
     assert_eq!(client.response().text(), "/1");
     assert_eq!(client.response().text(), "/2");
-    assert_given_up(&mut client);
+    client.assert_given_up();
     // Found to block: the responses to the first two are with the thread. Whether it finds out in time
     // to send them is up to the system, but a refusal never takes their place.
     let mut client = server.connect();
@@ -206,7 +197,7 @@ fn a_stream_is_no_late_handler() {
     // A handler that began later is overdue, so the stream has had more time than that.
     let mut client = server.connect();
     client.send(get("/hang"));
-    assert_given_up(&mut client);
+    client.assert_given_up();
     gate.admit(2);
     assert_eq!(stream.chunk(), b"two");
     assert_eq!(stream.chunk(), b"");
@@ -253,10 +244,10 @@ fn waiting_for_the_client_is_not_held_against_the_handler() {
     uploading.send("abc");
     let mut client = server.connect();
     client.send(get("/hang"));
-    assert_given_up(&mut client);
+    client.assert_given_up();
     let mut client = server.connect();
     client.send(get("/hang"));
-    assert_given_up(&mut client);
+    client.assert_given_up();
     uploading.send("def");
     assert_eq!(uploading.response().text(), "abcdef");
 }
@@ -268,7 +259,7 @@ fn a_lost_thread_holds_up_no_end() {
     let _open = OpenAtEnd(&gate);
     let mut client = server.connect();
     client.send(get("/hang"));
-    assert_given_up(&mut client);
+    client.assert_given_up();
     drop(client);
     server.shutdown(NEVER);
     assert_eq!(server.wait().cut, 0);

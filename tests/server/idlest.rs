@@ -222,3 +222,22 @@ fn a_prober_that_never_closes_its_connections_keeps_no_other_out() {
     probes[0].end();
     assert_eq!(probes[99].get("/livez").text(), "alive\n");
 }
+
+#[test]
+fn whoever_subscribes_is_never_closed_for_another() {
+    let topic = hansel::Topic::new();
+    let events = topic.clone();
+    let routes = hansel::Routes::new()
+        .get("/events", move || events.subscribe())
+        .get("/", || "served");
+    let server = start(limited(3, 1), routes);
+    let mut subscriber = answered(&server);
+    subscriber.send(get("/events"));
+    assert_eq!(subscriber.head().status, 200);
+    // It has been silent for longer than any other. All others make room, one after the other.
+    for _ in 0..3 {
+        let _crowd = [answered(&server), answered(&server), answered(&server)];
+    }
+    topic.send("still there");
+    assert!(String::from_utf8(subscriber.chunk()).unwrap().contains("still there"));
+}

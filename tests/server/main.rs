@@ -49,6 +49,8 @@ mod sharing;
 mod sockets;
 mod streams;
 mod support;
+#[cfg(feature = "upgrade")]
+mod takeover;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,6 +1,6 @@
 //! Plain requests and responses, one after the other and pipelined.
 
-use hansel::{IntoResponse, Request, Response, StatusCode};
+use hansel::{App, IntoResponse, Request, Response, StatusCode};
 
 use crate::support::{chunked, get, noise, post, server, start};
 
@@ -118,6 +118,35 @@ fn pipelined_requests_are_answered_in_order() {
         let body = if n % 3 == 0 { String::new() } else { n.to_string() };
         assert_eq!(client.response().text(), format!("/{n} {body}"));
     }
+}
+
+#[test]
+fn a_target_may_have_raw_octets_where_the_application_takes_them_however_it_comes() {
+    let app = App::new(|request: &Request| request.target().to_owned()).takes_raw_targets();
+    let server = start(server(), app);
+    // Empty lines may come before it, and another request comes behind it.
+    let [long, short] = ["/b%20ä/\u{20ac}?q=ß", "/é"].map(|target| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let all = format!("\r\n{long}{short}{long}");
+    let expected = [
+        "/b%20%C3%A4/%E2%82%AC?q=%C3%9F",
+        "/%C3%A9",
+        "/b%20%C3%A4/%E2%82%AC?q=%C3%9F",
+    ];
+    let mut whole = server.connect();
+    whole.send(&all);
+    let mut by_bytes = server.connect();
+    for byte in all.bytes() {
+        by_bytes.send([byte]);
+    }
+    for client in [&mut whole, &mut by_bytes] {
+        for target in expected {
+            assert_eq!(client.response().text(), target);
+        }
+    }
+    // What is no text is no text in this form, either.
+    let mut client = server.connect();
+    client.send(b"GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().status, 400);
 }
 
 #[test]

@@ -313,14 +313,6 @@ fn hanging(gate: &Gate) -> Routes {
         .mount("/below", Hooks::on(Routes::new().get("/{how}", hang)).deadline(SOON))
 }
 
-#[track_caller]
-fn assert_given_up(client: &mut Client) {
-    let response = client.response();
-    assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
-    response.assert_closes();
-    client.end();
-}
-
 #[test]
 fn a_route_has_less_time_than_the_server_allows() {
     for loops in [1, 2] {
@@ -334,7 +326,7 @@ fn a_route_has_less_time_than_the_server_allows() {
             let mut client = server.connect();
             client.send(get(path));
             gate.await_arrived(round);
-            assert_given_up(&mut client);
+            client.assert_given_up();
         }
         // Behind requests of the same connection that have another deadline.
         let mut client = server.connect();
@@ -342,7 +334,7 @@ fn a_route_has_less_time_than_the_server_allows() {
             assert_eq!(client.get(path).text(), path);
         }
         client.send(get("/below/block"));
-        assert_given_up(&mut client);
+        client.assert_given_up();
         gate.admit(100);
         assert_eq!(patient.response().text(), "/server/hang");
     }
@@ -368,7 +360,7 @@ fn a_route_has_more_time_than_the_server_allows() {
         let mut client = server.connect();
         client.send(get(path));
         gate.await_arrived(round);
-        assert_given_up(&mut client);
+        client.assert_given_up();
     }
     gate.admit(100);
     for (client, path) in patient.iter_mut().zip(["/always/hang", "/always/block"]) {
@@ -396,7 +388,7 @@ fn a_request_that_is_given_to_another_thread_or_has_waited_has_the_deadline_of_i
     }
     given.send(get("/less/block"));
     gate.await_arrived(5);
-    assert_given_up(&mut given);
+    given.assert_given_up();
     gate.admit(1);
     let mut probe = server.connect();
     while sample(&mut probe, "hansel_threads_lost") > 0.0 {
@@ -415,7 +407,7 @@ fn a_request_that_is_given_to_another_thread_or_has_waited_has_the_deadline_of_i
     }
     gate.admit(1);
     gate.await_arrived(8);
-    assert_given_up(&mut queued);
+    queued.assert_given_up();
 }
 
 #[test]
@@ -430,7 +422,7 @@ fn no_more_requests_are_handled_than_a_route_allows_and_overdue_ones_count_until
     let mut overdue = server.connect();
     overdue.send(get("/in/less/hang"));
     gate.await_arrived(1);
-    assert_given_up(&mut overdue);
+    overdue.assert_given_up();
     let mut other = server.connect();
     other.send(get("/in/server/hang"));
     gate.await_arrived(2);

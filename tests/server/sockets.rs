@@ -8,7 +8,7 @@ use std::time::Duration;
 use hansel::websocket::{CloseCause, CloseCode, Closed, Message, Opening, Socket, SocketSettings, WebSocket};
 use hansel::{AccessLog, Error, Hooks, Routes, SlowSubscribers, State, StatusCode, Topic};
 
-use crate::support::{Client, Gate, OpenAtEnd, Running, hear, no_deadlines, server, start};
+use crate::support::{Client, Gate, OpenAtEnd, Running, hear, no_deadlines, sample, server, start};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -574,10 +574,15 @@ fn the_access_log_has_a_line_when_a_socket_ends_and_metrics_count_it() {
     let (tell, told) = channel();
     let log = AccessLog::combined(Lines(tell));
     let routes = Routes::new().get("/socket", echo).get("/", || "here");
-    let server = start(server().limits(no_deadlines()).access_log(log), routes);
+    let server = start(server().limits(no_deadlines()).access_log(log).health(), routes);
+    let mut probe = server.connect();
+    assert!(!probe.get("/metrics").text().contains("hansel_socket"));
     let mut client = open(&server, "/socket");
     client.send(text("hello"));
     assert_eq!(receive_text(&mut client), "hello");
+    for (name, value) in [("hansel_sockets", 1.0), ("hansel_socket_messages_total", 1.0)] {
+        assert_eq!(sample(&mut probe, name), value, "{name}");
+    }
     client.send(close(1000));
     receive_close(&mut client);
     client.end();

@@ -229,6 +229,16 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 
+    /// Asserts that the server responds for a handler that takes too long, and closes the connection.
+    #[track_caller]
+    pub(crate) fn assert_given_up(&mut self) {
+        let response = self.response();
+        assert_eq!((response.status, response.field("Retry-After")), (503, Some("1")));
+        assert_eq!(response.text(), "", "it might have been a HEAD");
+        response.assert_closes();
+        self.end();
+    }
+
     /// The connection ends, in order or not. What came before is returned.
     #[track_caller]
     pub(crate) fn end_of_any_kind(&mut self) -> Vec<u8> {

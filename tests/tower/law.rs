@@ -17,6 +17,10 @@
 //!    complete and its client takes it: one task passes both on, and hyper asks for neither when it can send nothing. `tower::application` reads a request
 //!    until its service has responded, so through both translations the response may break off.
 //! 7. The text of a 431, because hyper puts fields of one name together, so another limit may be met first.
+//! 8. Raw octets in a target, which this application takes: a `tower` service can't say so to the server around it, so they
+//!    are 400 through both translations.
+//! 9. A response that would open a socket or switch to another protocol is 501: the connection is the other server's
+//!    (`sockets.rs`).
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -141,7 +145,7 @@ fn mirror() -> impl Application {
     )
 }
 
-/// An application whose handlers may respond before they return.
+/// An application whose handlers may respond before they return, and which takes targets as old clients send them.
 struct Early<A>(A);
 
 impl<A: Application> Application for Early<A> {
@@ -150,6 +154,10 @@ impl<A: Application> Application for Early<A> {
     }
 
     fn responds_early(&self) -> bool {
+        true
+    }
+
+    fn takes_raw_targets(&self) -> bool {
         true
     }
 }
@@ -299,13 +307,13 @@ fn method() -> impl Strategy<Value = &'static str> {
 }
 
 /// Ends of a path that have a meaning, or none.
-const ENDS: [&str; 19] = [
+const ENDS: [&str; 20] = [
     "/", "//", "/..", "/./x", "/[", "/]", "/{x}", "/|", "/^", "/`", "/\"", "/<", "/\\", "/%2F", "/%2f%41", "/%FF",
-    "/%00", "/%zz", "/%",
+    "/%00", "/%zz", "/%", "/é",
 ];
 
-const QUERIES: [&str; 11] = [
-    "?", "?a=b%", "?%FF", "?a?b", "?a/b", "?[]", "?{x}", "?|^`", "?\"", "?<>", "?'\\",
+const QUERIES: [&str; 12] = [
+    "?", "?a=b%", "?%FF", "?a?b", "?a/b", "?[]", "?{x}", "?|^`", "?\"", "?<>", "?'\\", "?é=ß",
 ];
 
 /// What makes a path an absolute target, or nothing that can be received.
@@ -460,7 +468,7 @@ fn is_known(asked: &Asked, own: &Received, way: Way, other: &Received) -> bool {
     if way == Way::Http1 && *other == of_hyper {
         return is_refused || asked.version == "HTTP/1.2" || !is_uri;
     }
-    if way == Way::ThereAndBack && !is_uri {
+    if way == Way::ThereAndBack && !(is_uri && asked.target.is_ascii()) {
         return other.status == 400;
     }
     if way == Way::Http1 && asked.target.contains('#') {

@@ -7,6 +7,8 @@ mod law;
 mod limits;
 mod same;
 mod servers;
+#[cfg(feature = "websocket")]
+mod sockets;
 
 use std::panic::{set_hook, take_hook};
 use std::sync::Once;

@@ -157,8 +157,8 @@ impl Received {
             rest = &rest[end + 4..];
             let (line, fields) = head.split_once("\r\n").unwrap_or((&head, ""));
             let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-            // RFC 9110 §15.2: interim responses come before the final one.
-            if status < 200 {
+            // RFC 9110 §15.2: interim responses come before the final one, but for the one after which nothing is HTTP.
+            if status < 200 && status != 101 {
                 continue;
             }
             let fields = fields.split("\r\n").filter(|line| !line.is_empty()).map(|line| {

@@ -66,6 +66,10 @@ impl Engine {
         Ok(engine)
     }
 
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub fn topic(&self) -> &Topic {
         &self.topic
     }

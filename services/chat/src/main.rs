@@ -2,6 +2,7 @@
 //! Redis to the clients of all.
 
 mod engine;
+mod moments;
 mod replicas;
 mod sessions;
 
@@ -16,6 +17,7 @@ use hansel::{
 use serde::{Deserialize, Serialize};
 
 use engine::Engine;
+use moments::Moments;
 use replicas::Replicas;
 
 /// An entry of the stream.
@@ -80,19 +82,22 @@ fn file(content: &'static str, content_type: &str) -> impl Fn() -> Response + us
     move || Response::new(content).with_header("Content-Type", &content_type)
 }
 
-fn app(engine: Arc<Engine>, replicas: Replicas) -> App {
+fn app(engine: Arc<Engine>, replicas: Replicas, moments: Moments) -> App {
     let is_development = cfg!(debug_assertions);
     let csrf = Csrf::new().allow_plain_http_on_localhost(is_development);
     let sessions = Sessions::in_store(Arc::clone(&engine)).allow_plain_http_on_localhost(is_development);
-    let posts = Routes::new().post("/messages", say).put("/name", set_name);
+    let known = Routes::new()
+        .post("/messages", say)
+        .put("/name", set_name)
+        .get("/moments", moments::open);
     let routes = Routes::new()
         .get("/", || Html(include_str!("page.html")))
         .get("/page.js", file(include_str!("page.js"), "text/javascript"))
         .get("/style.css", file(include_str!("style.css"), "text/css"))
         .get("/messages", listen)
         .get("/replicas", |replicas: State<Replicas>| replicas.topic().subscribe())
-        .mount("/", sessions.on(csrf.on(posts)));
-    App::new(Hooks::on(routes).state(engine).state(replicas))
+        .mount("/", sessions.on(csrf.on(known)));
+    App::new(Hooks::on(routes).state(engine).state(replicas).state(moments))
         .respond(problem_details())
         .respond(SecurityHeaders::new().responses())
 }
@@ -103,9 +108,10 @@ fn main() -> hansel::Result {
     let server = Server::bind(variable("LISTEN", "127.0.0.1:8080"))?;
     let engine = Engine::start(&variable("REDIS", "redis://127.0.0.1:6379"))?;
     let replicas = Replicas::start(&variable("REPLICA", "one"), Arc::clone(&engine));
+    let moments = Moments::start(Arc::clone(&engine));
     // Two checks of the balancer find out that this replica is about to leave, before it does.
     let server = server
         .health()
         .drain_delay(Duration::from_millis(variable("DRAIN_MS", "0").parse()?));
-    Ok(server.serve(app(engine, replicas))?)
+    Ok(server.serve(app(engine, replicas, moments))?)
 }

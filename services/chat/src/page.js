@@ -52,6 +52,35 @@ async function send(method, path, value) {
   }
 }
 
+/** A socket that tells who is writing. It takes those who have a name, and comes back by itself. */
+let moments = null;
+const writers = new Map();
+
+function openMoments() {
+  moments?.close(1000);
+  const socket = moments = new WebSocket(location.origin.replace(/^http/, 'ws') + '/moments');
+  socket.onmessage = event => {
+    writers.set(event.data, Date.now());
+    showWriters();
+  };
+  socket.onclose = () => { if (socket === moments) setTimeout(openMoments, 1000); };
+}
+
+/** Shows who else has written something in the last three seconds. */
+function showWriters() {
+  for (const [writer, since] of writers) if (Date.now() - since > 3000) writers.delete(writer);
+  const others = [...writers.keys()].filter(writer => writer !== name);
+  element('writing').textContent = others.length ? `Writing: ${others.join(', ')}` : '';
+}
+setInterval(showWriters, 1000);
+
+let told = 0;
+element('text').addEventListener('input', () => {
+  if (moments?.readyState !== WebSocket.OPEN || Date.now() - told < 1000) return;
+  told = Date.now();
+  moments.send('');
+});
+
 document.querySelector('form').addEventListener('submit', async event => {
   event.preventDefault();
   const text = element('text').value;
@@ -59,6 +88,7 @@ document.querySelector('form').addEventListener('submit', async event => {
   if (name !== element('name').value) {
     name = element('name').value;
     await send('PUT', '/name', name);
+    openMoments();
   }
   const response = await send('POST', '/messages', {text, token: crypto.randomUUID()});
   if (!response.ok) element('state').textContent = (await response.json()).detail;

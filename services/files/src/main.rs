@@ -56,7 +56,7 @@ fn send(name: &str, request: &Request, files: State<Files>) -> Option<Response> 
 
 /// `PUT /files/name`: the body is the file.
 fn put(name: &str, request: &Request, shelf: State<Shelf>) -> hansel::Result<StatusCode> {
-    let is_new = shelf.store(name, |file| Ok(io::copy(&mut request.body(), file)?))?;
+    let is_new = shelf.store(name, |file| Ok(request.body().save_to(file)?))?;
     Ok(if is_new {
         StatusCode::CREATED
     } else {

@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! The addresses and sockets at which a server listens.
 
 use std::fmt;
 use std::io;

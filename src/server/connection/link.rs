@@ -594,4 +594,25 @@ mod tests {
         transport.link.keep_copy(&request);
         assert_eq!(transport.link.copy().unwrap().target(), "/here?a=b");
     }
+
+    #[test]
+    fn an_error_other_than_having_to_wait_ends_reading_and_writing_at_once() {
+        let (mut transport, client) = transport();
+        // What its client has not read makes its leaving a reset.
+        assert_eq!(transport.try_write(b"unread").done(), 6);
+        drop(client);
+        let error = transport.read_by(&mut [0; 8], in_an_hour()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let error = transport.write_by(b"more", in_an_hour()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_a_route_allows_is_told_to_the_claim() {
+        let (transport, _client) = transport();
+        let allowed = || transport.link.claim.allowed(&Limits::default());
+        assert_eq!(allowed(), Limits::default().handler);
+        Arc::clone(&transport.link).allow(Allowed::Time(Duration::from_secs(7)));
+        assert_eq!(allowed(), Some(Duration::from_secs(7)));
+    }
 }

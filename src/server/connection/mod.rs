@@ -2,6 +2,8 @@
 
 mod call_time;
 pub(crate) mod claim;
+#[cfg(feature = "websocket")]
+pub(crate) mod conversing;
 pub(crate) mod drop_queue;
 pub(crate) mod gathered;
 pub(crate) mod lane;
@@ -106,6 +108,8 @@ pub(crate) enum Progress {
     CallWithPlace,
     /// A thread that may wait for a disk must read the next piece of a file.
     Read,
+    /// A thread that has released the loop may send much of a file without copying it.
+    Send,
     /// There is more to do, after others had their turn.
     Again,
     /// There is no memory for more of its body.
@@ -200,7 +204,7 @@ impl Connection {
 
     /// Returns true if it subscribes to a topic, or is about to.
     pub(crate) fn subscribes(&self) -> bool {
-        let is_about_to = |work: &Work| matches!(work.payload, Payload::Pushed(_));
+        let is_about_to = |work: &Work| matches!(work.payload, Some(Payload::Pushed(_)));
         self.pushed.is_some() || self.work.as_deref().is_some_and(is_about_to)
     }
 
@@ -319,6 +323,13 @@ impl Connection {
         }
     }
 
+    /// Has the large file that it sends copied from here on, so any thread can send it.
+    pub(crate) fn copy_file(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.copy_file();
+        }
+    }
+
     /// Reads and sends more of a file, without waiting for the client. For a thread that may wait for a disk.
     pub(crate) fn send_from_disk(&mut self) {
         if let Flush::Failed = self.flush_output(Disk::MayWait) {
@@ -369,6 +380,7 @@ impl Connection {
                 Flush::Failed => return Progress::Close,
                 Flush::Blocked => return self.wait_for_client(now, limits),
                 Flush::OnDisk => return Progress::Read,
+                Flush::Large => return Progress::Send,
                 Flush::Enough => return Progress::Again,
                 Flush::Subscribed => return Progress::Subscribe,
                 Flush::Done => {}

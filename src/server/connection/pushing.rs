@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::link::Attempt;
-use super::pushed::{Begun, Piece, Pushed};
+use super::pushed::Pushed;
 use super::{Connection, Waits};
 use crate::exchange::Payload;
 use crate::response::Done;
 use crate::server::limits::Limits;
-use crate::topic::{Form, Next};
+use crate::topic::Piece;
 
 /// The number of bytes behind a request that are read, and dropped, at once.
 const DISCARDED: usize = 512;
@@ -35,7 +35,7 @@ impl Connection {
     /// Makes it one that subscribes, by the payload of its response. Returns false if that is another.
     pub(crate) fn subscribe(&mut self) -> bool {
         let Some(work) = &mut self.work else { return false };
-        let Payload::Pushed(subscribed) = std::mem::replace(&mut work.payload, Payload::None) else {
+        let Some(Payload::Pushed(subscribed)) = work.payload.take() else {
             return false;
         };
         self.pushed = Some(Box::new(Pushed::new(*subscribed)));
@@ -49,10 +49,7 @@ impl Connection {
             // It has the time of a client that reads a response.
             Outcome::Blocked => self.wait.go_on(Waits::Client, now, limits),
             Outcome::Waits | Outcome::More => {
-                let next = self
-                    .pushed
-                    .as_ref()
-                    .and_then(|pushed| pushed.subscription.subscriber.next_due());
+                let next = self.pushed.as_ref().and_then(|pushed| pushed.push.next_due());
                 let time = next.map_or(Duration::MAX, |next| next.saturating_duration_since(now));
                 self.wait.begin(Waits::Push, now, time);
             }
@@ -69,45 +66,24 @@ impl Connection {
             return Outcome::Gone;
         };
         if !self.readiness.writable {
-            return if pushed.subscription.subscriber.holds_on() {
+            return if pushed.push.holds_on() {
                 Outcome::Blocked
             } else {
                 Outcome::Gone
             };
         }
-        let transport = &mut self.transport;
         for _ in 0..TOGETHER {
-            let begun = match pushed.begun.take() {
-                Some(begun) => begun,
-                None => match pushed.subscription.subscriber.next() {
-                    Next::Message(message) => Begun::new(Piece::Message(message)),
-                    Next::Nothing if pushed.has_left || pushed.subscription.subscriber.is_over(now) => {
-                        return Outcome::Ends;
-                    }
-                    Next::Nothing => return Outcome::Waits,
-                    Next::Close => return Outcome::Ends,
-                },
+            let rest = match pushed.push.piece(pushed.is_chunked, now) {
+                Piece::Bytes(rest) => rest,
+                Piece::Nothing if !pushed.has_left => return Outcome::Waits,
+                Piece::Nothing | Piece::Over => return Outcome::Ends,
             };
-            let bytes = begun
-                .bytes
-                .bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
-            let rest = bytes.get(begun.sent..).unwrap_or(&[]);
-            if rest.is_empty() {
-                continue;
-            }
-            match transport.try_write(rest) {
+            match self.transport.try_write(rest) {
                 Attempt::Done(n) => {
                     self.wait.passed(n);
-                    pushed.subscription.subscriber.note_sent(now);
-                    if n < rest.len() {
-                        let sent = begun.sent + n;
-                        pushed.begun = Some(Begun { sent, ..begun });
-                    } else {
-                        pushed.content += begun.bytes.bytes(pushed.subscription.subscriber.form, false).len() as u64;
-                    }
+                    pushed.content += pushed.push.sent(n, pushed.is_chunked, now);
                 }
                 Attempt::TooEarly => {
-                    pushed.begun = Some(begun);
                     self.readiness.writable = false;
                     return Outcome::Blocked;
                 }
@@ -123,9 +99,7 @@ impl Connection {
             return false;
         }
         let Some(pushed) = &mut self.pushed else { return false };
-        if pushed.subscription.subscriber.wants_heartbeat(now) && pushed.begun.is_none() {
-            pushed.begun = Some(Begun::new(Piece::Heartbeat));
-        }
+        pushed.push.beat(now);
         true
     }
 
@@ -151,21 +125,7 @@ impl Connection {
     pub(crate) fn end_push(&mut self, retry: Option<Duration>) -> Option<Box<Pushed>> {
         let mut pushed = self.pushed.take()?;
         let work = self.work.as_mut()?;
-        if let Some(begun) = &pushed.begun {
-            let bytes = begun
-                .bytes
-                .bytes(pushed.subscription.subscriber.form, pushed.is_chunked);
-            work.out.extend_from_slice(bytes.get(begun.sent..).unwrap_or(&[]));
-        }
-        let events = pushed.subscription.subscriber.form == Form::EventStream;
-        if let (Some(retry), true) = (retry, events) {
-            let line = format!("retry: {}\n\n", retry.as_millis());
-            if pushed.is_chunked {
-                hansel_proto::chunk::encode(line.as_bytes(), &mut work.out);
-            } else {
-                work.out.extend_from_slice(line.as_bytes());
-            }
-        }
+        pushed.push.end(retry, pushed.is_chunked, &mut work.out);
         if pushed.is_chunked {
             hansel_proto::chunk::finish(&mut work.out);
         }

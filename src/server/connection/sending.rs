@@ -14,6 +14,8 @@ pub(super) enum Flush {
     Blocked,
     /// A file must be read, and this thread may not wait for a disk.
     OnDisk,
+    /// Much of a file is in memory, and a thread without a loop could send it without copying it.
+    Large,
     /// Enough pieces of a file were sent that others should have their turn.
     Enough,
     /// Everything is sent but what a topic is still to bring, or the head of a socket is sent.
@@ -36,20 +38,20 @@ pub(super) fn flush(
     loop {
         let rest = work.out.get(work.sent..).unwrap_or(&[]);
         let behind = match &work.payload {
-            Payload::Bytes { bytes, sent, .. } => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
+            Some(Payload::Bytes { bytes, sent, .. }) => (**bytes).as_ref().get(*sent..).unwrap_or(&[]),
             _ => &[],
         };
         if rest.is_empty() && behind.is_empty() {
             work.out.clear();
             work.sent = 0;
-            if let Payload::None = work.payload {
+            if work.payload.is_none() {
                 return Flush::Done;
             }
-            if let Payload::Pushed(..) = work.payload {
+            if let Some(Payload::Pushed(..)) = work.payload {
                 return Flush::Subscribed;
             }
             #[cfg(feature = "websocket")]
-            if let Payload::Socket(..) = work.payload {
+            if let Some(Payload::Socket(..)) = work.payload {
                 return Flush::Subscribed;
             }
             if wait.reason == Waits::Disk {
@@ -59,6 +61,9 @@ pub(super) fn flush(
                 return Flush::Enough;
             }
             if readiness.writable {
+                if disk == Disk::Never && work.has_large_file_in_memory(transport.channel()) {
+                    return Flush::Large;
+                }
                 let most = (PIECES - pieces) * FILE_PIECE;
                 match work.send_file(transport.channel(), disk, most) {
                     Some(Attempt::Done(n)) => {
@@ -96,7 +101,7 @@ pub(super) fn flush(
             Attempt::Done(n) => {
                 let of_rest = n.min(rest.len());
                 work.sent += of_rest;
-                if let Payload::Bytes { sent, .. } = &mut work.payload {
+                if let Some(Payload::Bytes { sent, .. }) = &mut work.payload {
                     *sent += n - of_rest;
                 }
                 wait.passed(n);

@@ -45,8 +45,8 @@ pub(crate) struct Work {
     /// The bytes to send, and how many of them are sent.
     pub(crate) out: Vec<u8>,
     pub(crate) sent: usize,
-    /// The payload to be sent after them.
-    pub(crate) payload: Payload,
+    /// What is to be sent after them.
+    pub(crate) payload: Option<Payload>,
     /// A response that waits for a place to be sent from.
     pub(crate) parked: Option<Box<Parked>>,
     /// Where the response begins in `out` while it is being made: complete responses come before it.
@@ -72,7 +72,7 @@ impl Work {
             exchange,
             out: Vec::new(),
             sent: 0,
-            payload: Payload::None,
+            payload: None,
             parked: None,
             begun_at: NOT_BEGUN,
             drop_queue,
@@ -122,12 +122,12 @@ impl Work {
     /// Returns true if there is something to be sent.
     #[inline]
     pub(crate) fn has_output(&self) -> bool {
-        !(self.out.is_empty() && matches!(self.payload, Payload::None))
+        !self.out.is_empty() || self.payload.is_some()
     }
 
     /// Returns what is to be sent, if nothing else is in progress.
     pub(crate) fn lone_output(&mut self) -> Option<&mut Vec<u8>> {
-        let is_alone = self.sent == 0 && matches!(self.payload, Payload::None) && self.exchange.is_idle();
+        let is_alone = self.sent == 0 && self.payload.is_none() && self.exchange.is_idle();
         (is_alone && !self.out.is_empty()).then_some(&mut self.out)
     }
 
@@ -145,7 +145,7 @@ impl Work {
         self.begun_at = NOT_BEGUN;
         self.out.clear();
         self.sent = 0;
-        if !matches!(self.payload, Payload::None) {
+        if self.payload.is_some() {
             self.end_payload(Done::GivenUp);
         }
         if let Some(parked) = self.parked.take() {
@@ -155,9 +155,10 @@ impl Work {
 
     /// Notes that nothing more of the payload is sent.
     fn end_payload(&mut self, outcome: Done) {
-        let mut payload = std::mem::replace(&mut self.payload, Payload::None);
-        if payload.end(outcome) {
-            self.drop_queue.push(Box::new(payload));
+        if let Some(mut payload) = self.payload.take() {
+            if payload.end(outcome) {
+                self.drop_queue.push(Box::new(payload));
+            }
         }
     }
 
@@ -166,7 +167,7 @@ impl Work {
     /// # Errors
     /// Returns an error if it cannot be read.
     pub(crate) fn first_piece(&mut self) -> io::Result<()> {
-        if let Payload::File(..) = self.payload {
+        if let Some(Payload::File(..)) = self.payload {
             self.next_piece(Disk::MayWait)?;
         }
         Ok(())
@@ -174,7 +175,32 @@ impl Work {
 
     /// Returns true if so much of a file comes next that it should be sent without copying it.
     pub(crate) fn has_large_file(&self) -> bool {
-        matches!(&self.payload, Payload::File(part, _) if part.left_of_part() >= LARGE)
+        matches!(&self.payload, Some(Payload::File(part, _)) if part.left_uncopied() >= LARGE)
+    }
+
+    /// Returns true if so much of a file comes next, its beginning is in memory, and the connection could send it without
+    /// copying it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn has_large_file_in_memory(&mut self, channel: &Channel) -> bool {
+        match &mut self.payload {
+            Some(Payload::File(part, _)) if part.left_uncopied() >= LARGE => {
+                channel.plain_socket().is_some() && part.cached(1) > 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Other systems copy.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn has_large_file_in_memory(&mut self, _: &Channel) -> bool {
+        false
+    }
+
+    /// Has the file sent by copying it, however large it is.
+    pub(super) fn copy_file(&mut self) {
+        if let Some(Payload::File(part, _)) = &mut self.payload {
+            part.copy();
+        }
     }
 
     /// Sends up to `most` of the next bytes of a file without copying them. Returns `None` if they must be copied, or read
@@ -185,7 +211,7 @@ impl Work {
         if disk != Disk::Hardly || !self.has_large_file() {
             return None;
         }
-        let (Payload::File(part, _), Some(socket)) = (&mut self.payload, channel.plain_socket()) else {
+        let (Some(Payload::File(part, _)), Some(socket)) = (&mut self.payload, channel.plain_socket()) else {
             return None;
         };
         let most = part.cached(most as u64);
@@ -216,14 +242,16 @@ impl Work {
     /// Returns an error if a file can no longer be read.
     pub(crate) fn next_piece(&mut self, disk: Disk) -> io::Result<Piece> {
         let part = match &mut self.payload {
-            Payload::None => return Ok(Piece::End),
-            Payload::File(part, _) => part,
-            Payload::Bytes { .. } | Payload::Source(..) | Payload::Pushed(..) => {
+            None => return Ok(Piece::End),
+            Some(Payload::File(part, _)) => part,
+            Some(Payload::Bytes { .. } | Payload::Source(..) | Payload::Pushed(..)) => {
                 self.end_payload(Done::Sent);
                 return Ok(Piece::End);
             }
             #[cfg(feature = "websocket")]
-            Payload::Socket(..) => return Ok(Piece::End),
+            Some(Payload::Socket(..)) => return Ok(Piece::End),
+            #[cfg(feature = "upgrade")]
+            Some(Payload::Takeover(..)) => return Ok(Piece::End),
         };
         let begin = self.out.len();
         let room = FILE_PIECE.saturating_sub(begin);
@@ -264,15 +292,15 @@ mod tests {
         work.out.extend(b"whole");
         work.begin_response();
         work.out.extend(b"a part");
-        work.payload = Payload::Bytes {
+        work.payload = Some(Payload::Bytes {
             bytes: Box::new("the rest"),
             sent: 0,
             are_owned: false,
             on_done: None,
-        };
+        });
         assert!(work.withdraw_response(), "what stands before it is sent");
         assert_eq!(work.out, b"whole");
-        assert!(matches!(work.payload, Payload::None));
+        assert!(work.payload.is_none());
 
         work.send_nothing();
         work.begin_response();

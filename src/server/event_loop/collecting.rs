@@ -14,7 +14,15 @@ const COLLECTED: usize = 6;
 
 impl EventLoop {
     /// Takes what other threads have left, or the first part of it.
+    #[inline]
     pub(super) fn collect(&mut self, shared: &Shared) {
+        if shared.loops[self.index].inbox.may_have() {
+            self.collect_some(shared);
+        }
+    }
+
+    #[inline(never)]
+    fn collect_some(&mut self, shared: &Shared) {
         let mut returned = 0;
         while returned < COLLECTED {
             let Some(arrival) = shared.loops[self.index].inbox.pop() else {
@@ -30,7 +38,7 @@ impl EventLoop {
                     self.take_back_read(connection);
                 }
                 Arrival::ReadingPlace => self.begin_next_read(shared),
-                Arrival::Pushed(topic) => self.subscribers.begin_walk(topic),
+                Arrival::Pushed(topic) => self.begin_to_push(topic),
                 #[cfg(feature = "websocket")]
                 Arrival::OfSocket(key) => self.send_of_socket(key, shared),
                 Arrival::Recovered(key) => self.recover(key),

@@ -1,19 +1,20 @@
 //! Connections that belong to sockets: what the loop does between two calls of their programs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::EventLoop;
-use super::pushing::note_place;
-use super::slots::Slots;
-use super::subscribers::Subscribers;
+use super::pushing::nudge;
+use super::socket_places::SocketPlaces;
 use crate::exchange::Answered;
-use crate::server::connection::open_socket::{Conversed, OpenSocket};
+use crate::server::connection::conversing::Conversed;
+use crate::server::connection::open_socket::OpenSocket;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
 use crate::server::shared::loop_link::{Arrival, LoopLink};
 use crate::socket::{Closed, Flushed, Membership};
-use crate::topic::{Topic, Wake};
+use crate::topic::{Audience, Place, Topic, Wake};
 
 /// Tells a loop that a socket has something to send.
 struct Caller {
@@ -31,24 +32,32 @@ impl Wake for Caller {
 
 /// The lists of topics, for the socket of one connection.
 struct Lists<'l> {
-    subscribers: &'l mut Subscribers,
-    slots: &'l mut Slots,
+    subscribers: &'l mut Option<Box<dyn Audience>>,
+    places: &'l mut SocketPlaces,
     link: &'l Arc<LoopLink>,
     key: usize,
+    /// Those who have been moved to another place: the key, the topic, the place.
+    moved: Vec<(usize, u64, Place)>,
 }
 
 impl Membership for Lists<'_> {
     fn joins(&mut self, topic: &Topic) {
+        let audience = self.subscribers.get_or_insert_with(|| topic.audience());
         // Where all end, it is about to be closed.
-        if !self.subscribers.are_ending() {
-            self.subscribers.join_socket(topic, self.key, self.link);
+        if !audience.are_ending() {
+            let place = audience.join(topic, self.key, &|topic| nudge(self.link, topic));
+            self.places.add(self.key, topic.number(), place);
         }
     }
 
     fn leaves(&mut self, topic: &Topic) {
-        let number = topic.inner().number;
-        if let Some((moved, place)) = self.subscribers.leave_socket(number, self.key) {
-            note_place(self.slots, self.subscribers, moved, number, place);
+        let Some(audience) = self.subscribers else { return };
+        let number = topic.number();
+        if let Some((moved, place)) = self.places.leave(&mut **audience, number, self.key) {
+            // A socket may have been moved that leaves the same topic next.
+            if !self.places.note(moved, number, place) {
+                self.moved.push((moved, number, place));
+            }
         }
     }
 }
@@ -60,8 +69,9 @@ impl EventLoop {
         if !connection.open_socket(self.now) {
             return self.close(connection, shared);
         }
-        if let Some(socket) = &connection.socket {
-            socket.exchange.line.wake_by(Box::new(Caller {
+        if let Some(socket) = &mut connection.socket {
+            socket.counted = Some(Box::new(shared.sockets.open()));
+            socket.exchange.line.wake_by(Arc::new(Caller {
                 link: Arc::clone(&shared.loops[self.index]),
                 key: connection.key,
             }));
@@ -76,13 +86,10 @@ impl EventLoop {
     /// Continues a connection that belongs to a socket. Returns it if its program is to be called.
     pub(super) fn converse(&mut self, mut connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
         loop {
-            let mut lists = Lists {
-                subscribers: &mut self.subscribers,
-                slots: &mut self.slots,
-                link: &shared.loops[self.index],
-                key: connection.key,
-            };
-            match connection.converse(self.now, &shared.limits, &mut lists) {
+            let outcome = self.with_lists(connection.key, shared, |now, lists| {
+                connection.converse(now, &shared.limits, lists)
+            });
+            match outcome {
                 Conversed::Call => return Some(connection),
                 Conversed::Wait => self.rest_socket(connection),
                 Conversed::Equip => {
@@ -101,13 +108,10 @@ impl EventLoop {
         if let (Some(socket), true) = (&connection.socket, self.phase != Phase::Running) {
             socket.exchange.close(Closed::drain());
         }
-        let mut lists = Lists {
-            subscribers: &mut self.subscribers,
-            slots: &mut self.slots,
-            link: &shared.loops[self.index],
-            key: connection.key,
-        };
-        let is_all = connection.send_of_socket(self.now, &mut lists) == Flushed::All;
+        let flushed = self.with_lists(connection.key, shared, |now, lists| {
+            connection.send_of_socket(now, lists)
+        });
+        let is_all = flushed == Flushed::All;
         if is_all && connection.socket_can_rest() {
             connection.await_socket(Waits::Push, self.now);
             self.rest_socket(connection);
@@ -162,13 +166,10 @@ impl EventLoop {
 
     /// Sends a connection that belongs to a socket what there is, and puts it into its slot.
     pub(super) fn go_on_sending(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        let mut lists = Lists {
-            subscribers: &mut self.subscribers,
-            slots: &mut self.slots,
-            link: &shared.loops[self.index],
-            key: connection.key,
-        };
-        let is_all = connection.send_of_socket(self.now, &mut lists) == Flushed::All;
+        let flushed = self.with_lists(connection.key, shared, |now, lists| {
+            connection.send_of_socket(now, lists)
+        });
+        let is_all = flushed == Flushed::All;
         if is_all && connection.socket_can_rest() {
             // It waits as before.
             self.slots.put_back(connection);
@@ -216,10 +217,28 @@ impl EventLoop {
         }
     }
 
+    /// Does something with the lists of topics, for the socket of the connection at `key`.
+    fn with_lists<R>(&mut self, key: usize, shared: &Shared, work: impl FnOnce(Instant, &mut Lists<'_>) -> R) -> R {
+        let mut lists = Lists {
+            subscribers: &mut self.subscribers,
+            places: &mut self.socket_places,
+            link: &shared.loops[self.index],
+            key,
+            moved: Vec::new(),
+        };
+        let result = work(self.now, &mut lists);
+        for (moved, topic, place) in lists.moved {
+            self.note_place(moved, topic, place);
+        }
+        result
+    }
+
     /// Removes a connection from the lists of all topics that its socket has joined, wherever it is.
     pub(super) fn leave_topics(&mut self, key: usize) {
-        for (topic, moved, place) in self.subscribers.leave_all(key) {
-            note_place(&mut self.slots, &mut self.subscribers, moved, topic, place);
+        while let (Some(topic), Some(audience)) = (self.socket_places.any_of(key), &mut self.subscribers) {
+            if let Some((moved, place)) = self.socket_places.leave(&mut **audience, topic, key) {
+                self.note_place(moved, topic, place);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Connections of a loop that need a piece of a file that is not in memory.
+//! Connections of a loop that need a thread without a loop: for a piece of a file that is not in memory, or to send a large
+//! file from there.
 
 use std::collections::VecDeque;
 
@@ -8,18 +9,30 @@ use crate::server::connection::Connection;
 pub(super) struct DiskQueue {
     /// Connections that have a place among the reading threads, and are to be given to one.
     next: VecDeque<Box<Connection>>,
+    /// The same for those whose file seems to be in memory, and is to be sent from there.
+    to_send: VecDeque<Box<Connection>>,
     /// Connections that wait for a place, in their slots.
     waiting: VecDeque<usize>,
 }
 
 impl DiskQueue {
     pub(super) fn has_next(&self) -> bool {
-        !self.next.is_empty()
+        !(self.next.is_empty() && self.to_send.is_empty())
     }
 
     /// Returns the next connection for which a file is to be read now.
     pub(super) fn next(&mut self) -> Option<Box<Connection>> {
         self.next.pop_front()
+    }
+
+    /// Returns the next connection whose file is to be sent from memory now.
+    pub(super) fn next_to_send(&mut self) -> Option<Box<Connection>> {
+        self.to_send.pop_front()
+    }
+
+    /// Queues this connection, which has a place, for sending.
+    pub(super) fn grant_to_send(&mut self, connection: Box<Connection>) {
+        self.to_send.push_back(connection);
     }
 
     /// Queues this connection, which has a place, for reading.

@@ -23,7 +23,7 @@ impl EventLoop {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining;
             self.drain(shared);
-            self.subscribers.end_all();
+            self.end_subscriptions();
             #[cfg(feature = "websocket")]
             self.close_sockets();
         }
@@ -128,17 +128,25 @@ impl EventLoop {
     }
 }
 
-#[cfg(all(test, unix, feature = "activation"))]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::server::event_loop::fixture::shared;
-    use crate::server::net::listen::Bound;
+    use crate::server::event_loop::fixture::{clients, connected, event_loop, shared, taken};
+    use crate::server::shared::loop_link::Arrival;
+    use std::io::{Read, Write};
+    use std::time::Instant;
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
+    #[cfg(feature = "activation")]
     fn a_drain_keeps_only_the_listeners_of_the_health_lane_and_not_even_those_if_there_is_a_successor() {
         for has_successor in [false, true] {
             let shared = shared();
-            let listener = || Bound::tcp("127.0.0.1:0").unwrap().for_loop().unwrap();
+            let listener = || {
+                let bound = crate::server::net::listen::Bound::tcp("127.0.0.1:0").unwrap();
+                bound.for_loop().unwrap()
+            };
             let (mut event_loop, _waker) = EventLoop::new(0, vec![listener(), listener()], 1, false).unwrap();
             if has_successor {
                 shared.health.hand_over();
@@ -148,5 +156,116 @@ mod tests {
             assert_eq!(of_health, !has_successor);
             assert!(!of_service);
         }
+    }
+
+    #[test]
+    fn a_loop_follows_the_server_from_its_drain_to_the_end_of_its_last_connection() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 2);
+        event_loop.ready.take_all();
+        event_loop.follow(&shared);
+        assert!(event_loop.phase == Phase::Running && shared.lifecycle.is_accepting());
+        let checked_out = taken(&mut event_loop, 1);
+        shared.lifecycle.drain(HOUR, HOUR);
+        event_loop.follow(&shared);
+        assert!(event_loop.phase == Phase::Running, "it leaves first");
+        shared.lifecycle.drain(HOUR, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(event_loop.phase == Phase::Draining && !shared.lifecycle.is_accepting());
+        let draining = checked_out.transport.await_end(DRAINING, Instant::now());
+        assert_eq!(draining, DRAINING, "whoever streams is told");
+        assert_eq!(event_loop.ready.take_all(), [0], "one that is idle is looked at");
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert!(event_loop.slots.at(0).is_some(), "its request may be on its way");
+        event_loop.now += 2 * LAST_WORD;
+        event_loop.expire(&shared);
+        assert!(event_loop.slots.at(0).is_none());
+        assert_eq!(clients[0].1.read(&mut [0]).unwrap(), 0);
+        event_loop.follow(&shared);
+        assert!(!event_loop.has_ended, "one is checked out");
+        event_loop.close(checked_out, &shared);
+        event_loop.follow(&shared);
+        assert!(event_loop.has_ended && shared.lifecycle.have_all_ended());
+    }
+
+    #[test]
+    fn what_lies_in_the_inbox_is_taken_before_the_end() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let (_client, accepted) = connected();
+        shared.loops[0].connection_opened();
+        assert!(!shared.loops[0].inbox.push(Arrival::Accepted(accepted)));
+        shared.lifecycle.drain(Duration::ZERO, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(!event_loop.has_ended);
+        event_loop.collect(&shared);
+        assert_eq!(event_loop.slots.in_service(), 1);
+    }
+
+    #[test]
+    fn a_request_that_has_begun_when_the_server_drains_has_its_usual_time() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 1);
+        clients[0].1.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        event_loop.slots.at_mut(0).unwrap().note(READABLE);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        shared.lifecycle.drain(Duration::ZERO, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        for key in event_loop.ready.take_all() {
+            assert!(event_loop.go_on(key, &shared).is_none());
+        }
+        event_loop.now += 2 * LAST_WORD;
+        event_loop.expire(&shared);
+        assert!(event_loop.slots.at(0).is_some());
+    }
+
+    #[test]
+    fn when_the_server_stops_everything_is_cut_and_counted_but_lost_threads_and_probes() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 4);
+        event_loop.slots.at_mut(3).unwrap().lane = Lane::Health;
+        event_loop.slots.add_probe(3);
+        let out = [1, 2].map(|key| taken(&mut event_loop, key));
+        event_loop.slots.lose(2);
+        shared.lifecycle.drain(Duration::ZERO, Duration::ZERO);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(event_loop.has_ended && event_loop.phase == Phase::Stopping);
+        assert_eq!(shared.lifecycle.finished_and_cut(), (0, 2));
+        let ends = out.each_ref().map(|connection| connection.transport.is_interrupted());
+        assert_eq!(
+            ends,
+            [true, false],
+            "the client of a lost thread has its response already"
+        );
+        for key in [0, 1, 3] {
+            assert_eq!(clients[key].1.read(&mut [0]).unwrap(), 0);
+        }
+        let left = out.map(|connection| std::sync::Arc::strong_count(&connection.transport.link));
+        assert_eq!(left, [1, 1], "nobody else has their sockets");
+    }
+
+    #[test]
+    fn the_last_connections_of_the_health_lane_have_their_responses_first() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        event_loop.slots.at_mut(0).unwrap().lane = Lane::Health;
+        event_loop.slots.add_probe(0);
+        shared.loops[0].connection_closed();
+        shared.lifecycle.drain(Duration::ZERO, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(!event_loop.has_ended);
+        let probe = taken(&mut event_loop, 0);
+        event_loop.close(probe, &shared);
+        event_loop.follow(&shared);
+        assert!(event_loop.has_ended);
     }
 }

@@ -6,16 +6,11 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::server::connection::Connection;
-use crate::server::net::descriptors::Allowance;
-use crate::server::net::descriptors::Reserve;
-use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::Visitor;
-use crate::server::net::room::Capacity;
 use crate::server::net::socket::{Accepted, Stream};
 use crate::server::probes;
-use crate::server::shared::observer::Observation;
-use crate::server::shared::staffing::Staffing;
-use crate::server::shared::{Operations, Shared};
+use crate::server::shared::Shared;
+use crate::server::shared::fixture::serving;
 use crate::{Application, IntoApplication, Limits};
 
 /// The time by which each client has been idle longer than the next one.
@@ -54,28 +49,7 @@ pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
 
 /// The same, with another application.
 pub(super) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
-    let allowance = Allowance {
-        connections: 9,
-        turned_away: 1,
-    };
-    let operations = Operations {
-        probes: Some(probes::lane()),
-        probes_beside_service: true,
-        drain_delay: Duration::ZERO,
-        observation: Observation {
-            log: None,
-            metrics: None,
-            own: None,
-        },
-        sends_ids: false,
-        peers: None,
-        capacity: Capacity::new(allowance, loops, Reserve::none()),
-    };
-    let staffing = Staffing { loops, threads: 1 };
-    let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
-    let waker = |index| EventLoop::new(index, Vec::new(), 0, false).unwrap().1;
-    let wakers = (0..loops).map(waker).collect();
-    Shared::new(Box::new(application), limits, staffing, operations, entrance, wakers)
+    serving(application, loops, limits, Some(probes::lane()))
 }
 
 /// Takes the connection at `key` out of its slot, to change it.

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(super) struct Idlest {
     by_age: Vec<(Instant, usize)>,
-    /// When it is worth making again, once it is used up.
+    /// The moment from which making the list again is worth it, once it is used up.
     again: Option<Instant>,
 }
 

@@ -14,7 +14,8 @@ mod read_ahead;
 mod ready;
 mod sections;
 mod slots;
-mod subscribers;
+#[cfg(feature = "websocket")]
+mod socket_places;
 mod timers;
 mod unsent;
 mod waiting_room;
@@ -53,6 +54,7 @@ use crate::server::net::socket::Acceptor;
 use crate::server::shared::Shared;
 use crate::server::shared::admission::Admitted;
 use crate::server::shared::lifecycle::Phase;
+use crate::topic::Audience;
 use disk_queue::DiskQueue;
 use idlest::Idlest;
 use listeners::Listeners;
@@ -63,7 +65,8 @@ use read_ahead::ReadAhead;
 use ready::Ready;
 use sections::Sections;
 use slots::{Left, Slots};
-use subscribers::Subscribers;
+#[cfg(feature = "websocket")]
+use socket_places::SocketPlaces;
 use unsent::Unsent;
 use waiting_room::WaitingRoom;
 use works::Works;
@@ -85,7 +88,10 @@ pub(crate) struct EventLoop {
     disk_queue: DiskQueue,
     waiting: WaitingRoom,
     idlest: Idlest,
-    subscribers: Subscribers,
+    /// The connections that subscribe to topics, once there is one.
+    subscribers: Option<Box<dyn Audience>>,
+    #[cfg(feature = "websocket")]
+    socket_places: SocketPlaces,
     works: Works,
     sections: Sections,
     pub(crate) permits: Permits,
@@ -107,6 +113,8 @@ pub(crate) enum Turn {
     Call(Box<Connection>, Option<Instant>),
     /// A thread that may wait for a disk must read a file for this connection.
     Read(Box<Connection>),
+    /// This thread must release the loop, and send what is in memory of a large file on this connection.
+    Send(Box<Connection>),
     /// The loop has ended.
     Over,
 }
@@ -130,7 +138,9 @@ impl EventLoop {
             disk_queue: DiskQueue::default(),
             waiting: WaitingRoom::default(),
             idlest: Idlest::default(),
-            subscribers: Subscribers::default(),
+            subscribers: None,
+            #[cfg(feature = "websocket")]
+            socket_places: SocketPlaces::default(),
             works: Works::new(Instant::now()),
             sections: Sections::default(),
             permits: Permits::new(reserve),
@@ -165,6 +175,8 @@ impl EventLoop {
                 self.go_on(key, shared)
             } else if let Some(connection) = self.disk_queue.next() {
                 return Turn::Read(connection);
+            } else if let Some(connection) = self.disk_queue.next_to_send() {
+                return Turn::Send(connection);
             } else {
                 self.end_round(shared);
                 None
@@ -303,6 +315,7 @@ impl EventLoop {
                 }
             }
             Progress::Read => self.await_disk(connection, shared),
+            Progress::Send => self.have_sent(connection, shared),
             Progress::Again => self.put_ready(connection),
             #[cfg(feature = "websocket")]
             Progress::Subscribe if connection.is_socket() => self.open_socket(connection, shared),
@@ -416,7 +429,7 @@ impl EventLoop {
         self.accept(shared);
         self.expire(shared);
         self.call_waiting(shared);
-        if self.subscribers.has_work() {
+        if self.has_to_push() {
             self.push_slice(shared);
         }
         self.tidy(shared);
@@ -436,7 +449,7 @@ impl EventLoop {
             || self.listeners.is_ready()
             || self.permits.has_granted()
             || self.disk_queue.has_next()
-            || self.subscribers.has_work();
+            || self.has_to_push();
         // The queue is checked after this loop is marked as asleep, so whoever queues later sees the mark.
         let timeout = if must_not || !link.inbox.fall_asleep() || self.permits.may_grant(&shared.admission) {
             Some(Duration::ZERO)

@@ -1,15 +1,18 @@
 //! Writing the messages of topics to the connections that subscribe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::EventLoop;
-use super::slots::Slots;
-use super::subscribers::Subscribers;
 use crate::exchange::Answered;
 use crate::server::connection::Connection;
-use crate::server::connection::pushed::{Place, Pushed};
+use crate::server::connection::pushed::Pushed;
 use crate::server::connection::pushing::Outcome;
 use crate::server::shared::Shared;
+use crate::server::shared::lifecycle::Phase;
+use crate::server::shared::loop_link::{Arrival, LoopLink};
+use crate::server::shared::note::Note;
+use crate::topic::{Nudge, Place};
 
 /// The number of connections that are visited before everything else of a loop gets its turn: about half a millisecond.
 const SLICE: usize = 128;
@@ -19,6 +22,26 @@ const COMES_BACK: Duration = Duration::from_millis(500);
 const SPREAD: usize = 1000;
 
 impl EventLoop {
+    /// Returns true if some of those who subscribe are to be visited.
+    #[inline]
+    pub(super) fn has_to_push(&self) -> bool {
+        self.subscribers.as_ref().is_some_and(|audience| audience.has_work())
+    }
+
+    /// Takes note that something was sent to the topic of this number.
+    pub(super) fn begin_to_push(&mut self, topic: u64) {
+        if let Some(audience) = &mut self.subscribers {
+            audience.begin_walk(topic);
+        }
+    }
+
+    /// Has all who subscribe end, because the server drains.
+    pub(super) fn end_subscriptions(&mut self) {
+        if let Some(audience) = &mut self.subscribers {
+            audience.end_all();
+        }
+    }
+
     /// Makes a connection one that subscribes, and sends it what there is.
     #[cold]
     pub(super) fn subscribe(&mut self, mut connection: Box<Connection>, shared: &Shared) {
@@ -29,8 +52,13 @@ impl EventLoop {
             self.works.keep(work);
         }
         if let Some(pushed) = &mut connection.pushed {
-            let topic = pushed.subscription.subscriber.topic();
-            pushed.place = Some(self.subscribers.join(topic, connection.key, &shared.loops[self.index]));
+            let audience = self.subscribers.get_or_insert_with(|| pushed.push.audience());
+            if self.phase != Phase::Running {
+                audience.end_all();
+            }
+            let link = &shared.loops[self.index];
+            let place = audience.join(pushed.push.topic(), connection.key, &|topic| nudge(link, topic));
+            *pushed.push.place() = Some(place);
         }
         self.go_on_pushing(connection, shared);
     }
@@ -52,22 +80,43 @@ impl EventLoop {
         let Some(pushed) = &mut connection.pushed else {
             return outcome;
         };
-        if let Some(place) = pushed.place.filter(|place| is_slow || place.is_slow) {
-            let topic = pushed.subscription.subscriber.topic().inner().number;
-            if let Some(moved) = self.subscribers.note(connection.key, pushed, is_slow) {
-                note_place(&mut self.slots, &mut self.subscribers, moved, topic, place);
+        let place = pushed.push.place().filter(|place| is_slow || place.is_slow);
+        if let (Some(place), Some(audience)) = (place, &mut self.subscribers) {
+            let topic = pushed.push.topic().number();
+            if let Some(moved) = audience.note(connection.key, &mut *pushed.push, is_slow) {
+                self.note_place(moved, topic, place);
             }
         }
         outcome
     }
 
+    /// Notes the place in the list of a topic of a connection that has been moved to it.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(unused_variables, reason = "only sockets have several places")
+    )]
+    pub(super) fn note_place(&mut self, moved: usize, topic: u64, place: Place) {
+        #[cfg(feature = "websocket")]
+        if self.socket_places.note(moved, topic, place) {
+            return;
+        }
+        if let Some(moved) = self
+            .slots
+            .at_mut(moved)
+            .and_then(|connection| connection.pushed.as_mut())
+        {
+            *moved.push.place() = Some(place);
+        }
+    }
+
     /// Visits some of the connections for which there is something.
     pub(super) fn push_slice(&mut self, shared: &Shared) {
-        if self.subscribers.are_ending() {
+        if self.subscribers.as_ref().is_some_and(|audience| audience.are_ending()) {
             return self.end_slice(shared);
         }
         for _ in 0..SLICE {
-            let Some(key) = self.subscribers.next() else { return };
+            let next = self.subscribers.as_mut().and_then(|audience| audience.next());
+            let Some(key) = next else { return };
             let Some(mut connection) = self.slots.take(key) else {
                 continue;
             };
@@ -99,8 +148,10 @@ impl EventLoop {
     #[cold]
     fn end_slice(&mut self, shared: &Shared) {
         for _ in 0..SLICE {
-            let connection = self.subscribers.any().and_then(|key| self.slots.take(key));
-            let Some(mut connection) = connection else { return };
+            let any = self.subscribers.as_ref().and_then(|audience| audience.any());
+            let Some(mut connection) = any.and_then(|key| self.slots.take(key)) else {
+                return;
+            };
             while connection.push(self.now, &shared.limits) == Outcome::More {}
             let later = u64::try_from(connection.key % SPREAD).unwrap_or(0);
             let retry = COMES_BACK.saturating_add(Duration::from_millis(later));
@@ -149,26 +200,42 @@ impl EventLoop {
 
     /// Removes a connection from the list of its topic, if it is in one.
     pub(super) fn leave_topic(&mut self, connection: &mut Connection) {
-        let Some(pushed) = &mut connection.pushed else { return };
-        let Some(place) = pushed.place.take() else { return };
-        let topic = pushed.subscription.subscriber.topic().inner().number;
-        if let Some(moved) = self.subscribers.leave(topic, place) {
-            note_place(&mut self.slots, &mut self.subscribers, moved, topic, place);
+        let (Some(pushed), Some(audience)) = (&mut connection.pushed, &mut self.subscribers) else {
+            return;
+        };
+        let Some(place) = pushed.push.place().take() else {
+            return;
+        };
+        let topic = pushed.push.topic().number();
+        if let Some(moved) = audience.leave(topic, place) {
+            self.note_place(moved, topic, place);
         }
     }
 }
 
-/// Notes the place in the list of a topic of a connection that has been moved to it.
-#[cfg_attr(
-    not(feature = "websocket"),
-    expect(unused_variables, reason = "only sockets have several places")
-)]
-pub(super) fn note_place(slots: &mut Slots, subscribers: &mut Subscribers, moved: usize, topic: u64, place: Place) {
-    #[cfg(feature = "websocket")]
-    if subscribers.note_socket(moved, topic, place) {
-        return;
+/// A note at a loop that something was sent to a topic.
+struct TopicNote {
+    link: Arc<LoopLink>,
+    topic: u64,
+    note: Note,
+}
+
+pub(super) fn nudge(link: &Arc<LoopLink>, topic: u64) -> Arc<dyn Nudge> {
+    Arc::new(TopicNote {
+        link: Arc::clone(link),
+        topic,
+        note: Note::new(),
+    })
+}
+
+impl Nudge for TopicNote {
+    fn nudge(&self) {
+        if self.note.leave() && self.link.inbox.push(Arrival::Pushed(self.topic)) {
+            self.link.wake();
+        }
     }
-    if let Some(moved) = slots.at_mut(moved).and_then(|connection| connection.pushed.as_mut()) {
-        moved.place = Some(place);
+
+    fn take_up(&self) {
+        self.note.take_up();
     }
 }

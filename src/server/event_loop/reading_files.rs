@@ -20,6 +20,30 @@ impl EventLoop {
         self.put(connection);
     }
 
+    /// Has what is in memory of a large file sent by this thread, once it has released the loop: some of the file may have left
+    /// the memory when it is sent. So that takes a place among those that wait for disks, and if there is none, it is copied.
+    #[inline(never)]
+    pub(super) fn have_sent(&mut self, mut connection: Box<Connection>, shared: &Shared) {
+        if shared.disk.try_acquire() {
+            return self.disk_queue.grant_to_send(connection);
+        }
+        connection.copy_file();
+        self.put_ready(connection);
+    }
+
+    /// Notes that a thread is about to release the loop, to send a large file on this connection.
+    pub(crate) fn goes_to_send(&mut self, connection: &Connection, shared: &Shared) {
+        connection.transport.link.claim.read(self.now);
+        self.look_again(connection.key, shared);
+    }
+
+    /// Takes back a connection on which a large file was sent.
+    pub(crate) fn take_back_sent(&mut self, mut connection: Box<Connection>) {
+        connection.transport.link.claim.reset();
+        connection.note(connection.transport.take_noted());
+        self.put_ready(connection);
+    }
+
     /// Uses a place among the reading threads that was granted to this loop.
     pub(super) fn begin_next_read(&mut self, shared: &Shared) {
         while let Some(key) = self.disk_queue.next_waiting() {
@@ -60,8 +84,14 @@ impl EventLoop {
 mod tests {
     use super::*;
     use crate::Limits;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use crate::exchange::Payload;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use crate::response::FilePart;
     use crate::server::connection::claim::Overdue;
     use crate::server::connection::link::READABLE;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use crate::server::connection::link::WRITABLE;
     use crate::server::event_loop::fixture::{clients, event_loop, shared, shared_with, taken};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
@@ -105,6 +135,66 @@ mod tests {
         assert!(shared.loops[0].inbox.is_empty());
         assert!(shared.disk.acquire(0), "no place is lost");
         assert!(!shared.disk.acquire(0), "none is there twice");
+    }
+
+    /// Returns a loop with a client that is sent a large file, which is in memory.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn with_large_file(shared: &Shared, name: &str) -> (EventLoop, Vec<(usize, UnixStream)>, Box<Connection>) {
+        let path = std::env::temp_dir().join(format!("hansel-{name}-{}", std::process::id()));
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        let part = FilePart::new(std::fs::File::open(&path).unwrap(), 0, 1 << 20);
+        std::fs::remove_file(&path).unwrap();
+        let mut event_loop = event_loop();
+        let clients = clients(&mut event_loop, shared, 1);
+        event_loop.ready.take_all();
+        let mut connection = taken(&mut event_loop, 0);
+        event_loop.equip(&mut connection, shared);
+        connection.work.as_mut().unwrap().payload = Some(Payload::File(part, None));
+        connection.note(WRITABLE);
+        (event_loop, clients, connection)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_large_file_is_sent_when_the_loop_is_released_and_its_client_earns_no_time_by_that() {
+        let shared = shared();
+        let (mut event_loop, _clients, connection) = with_large_file(&shared, "large");
+        assert!(event_loop.advance(connection, &shared).is_none());
+        let mut connection = event_loop.disk_queue.next_to_send().expect("it has a place");
+        assert!(!shared.disk.acquire(0), "the one there is");
+        event_loop.goes_to_send(&connection, &shared);
+        connection.send_large_file();
+        assert!(connection.transport.link.claim.is_reading());
+        event_loop.take_back_sent(connection);
+        let connection = event_loop
+            .ready
+            .take_all()
+            .first()
+            .and_then(|&key| event_loop.slots.take(key));
+        assert!(event_loop.advance(connection.unwrap(), &shared).is_none());
+        let before = event_loop.slots.at(0).expect("its client is waited for").wait.deadline;
+        event_loop.now += Duration::from_secs(1);
+        let connection = taken(&mut event_loop, 0);
+        event_loop.goes_to_send(&connection, &shared);
+        event_loop.take_back_sent(connection);
+        let connection = taken(&mut event_loop, 0);
+        assert!(event_loop.advance(connection, &shared).is_none());
+        assert_eq!(event_loop.slots.at(0).unwrap().wait.deadline, before);
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_large_file_is_copied_by_the_loop_while_too_many_wait_for_disks() {
+        let shared = shared();
+        let (mut event_loop, _clients, connection) = with_large_file(&shared, "copied");
+        assert!(shared.disk.acquire(0), "a disk hangs");
+        assert!(event_loop.advance(connection, &shared).is_none());
+        assert!(!event_loop.disk_queue.has_next());
+        assert_eq!(event_loop.ready.take_all(), [0]);
+        let connection = taken(&mut event_loop, 0);
+        assert!(event_loop.advance(connection, &shared).is_none());
+        let connection = event_loop.slots.at(0).expect("it does not wait for a place");
+        assert_eq!(connection.wait.reason, Waits::Client);
     }
 
     #[test]

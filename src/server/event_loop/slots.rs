@@ -454,4 +454,16 @@ mod tests {
         clients[1].1.set_nonblocking(true).unwrap();
         assert!(clients[1].1.read(&mut [0]).is_err(), "it is open");
     }
+
+    #[test]
+    fn the_deadlines_of_connections_that_have_ended_are_removed_once_they_are_many() {
+        let now = Instant::now();
+        let mut slots = Slots::default();
+        slots.reserve();
+        slots.schedule(0, now + Duration::from_secs(60));
+        (0..5000).for_each(|_| slots.leave_timer(now + Duration::from_secs(1), 7));
+        assert_eq!(slots.next_due(), Some(now + Duration::from_secs(1)));
+        slots.tidy_timers();
+        assert_eq!(slots.next_due(), Some(now + Duration::from_secs(60)));
+    }
 }

@@ -1,4 +1,4 @@
-//! When to look at which connection again.
+//! The deadlines of connections, in the order in which they come up.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -19,11 +19,11 @@ pub(crate) struct Peers {
 #[derive(Default)]
 struct Counts(Mutex<HashMap<IpAddr, usize>>);
 
-/// Where a connection comes from. As long as this lives, it counts as one of its peer's.
+/// The peer of a connection. As long as this lives, the connection counts as one of that peer's.
 #[derive(Default)]
 pub(crate) struct Visitor {
     pub(crate) address: Option<SocketAddr>,
-    /// Kept for what its drop does.
+    /// Uncounts the connection when it is dropped.
     #[expect(dead_code, reason = "it counts as long as it lives")]
     counted: Option<Counted>,
 }

@@ -145,7 +145,7 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, Malformed> {
 
 #[derive(Clone, Copy)]
 enum Family {
-    /// Without addresses: the connection is the proxy's own, or its client is unknown.
+    /// A header without addresses: the connection is the proxy's own, or its client is unknown.
     Nobody,
     V4,
     V6,

@@ -20,6 +20,8 @@ pub(super) fn text(shared: &Shared) -> String {
     expose_threads(shared, &mut text);
     expose_bodies(shared, &mut text);
     expose_topics(shared, &mut text);
+    #[cfg(feature = "websocket")]
+    shared.sockets.expose(&mut text);
     let dropped = shared.observation.log.as_ref().map_or(0, |log| log.dropped());
     text.single(
         "hansel_access_log_lines_dropped_total",
@@ -34,85 +36,69 @@ pub(super) fn text(shared: &Shared) -> String {
 }
 
 fn expose_threads(shared: &Shared, text: &mut Exposition) {
-    let is_ready = u8::from(shared.is_ready());
-    text.single("hansel_ready", "gauge", "Whether readiness is affirmed.", is_ready);
-    text.single("hansel_loops", "gauge", "Event loops.", shared.loops.len());
-    text.single(
-        "hansel_threads_lost",
-        "gauge",
-        "Threads whose handlers were given up and have not returned.",
-        shared.crew.lost(),
-    );
     let census = shared.crew.census();
-    text.single(
-        "hansel_threads",
-        "gauge",
-        "Threads for loops and handlers.",
-        census.alive,
-    );
-    text.single(
-        "hansel_threads_parked",
-        "gauge",
-        "Those that wait for work.",
-        census.parked,
-    );
-    text.single(
-        "hansel_threads_sent",
-        "gauge",
-        "Those that have been given work and have not begun. At rest there are none.",
-        census.sent,
-    );
-    text.single(
-        "hansel_threads_holding",
-        "gauge",
-        "Those that hold a loop, or are expected back at it: at rest one for each.",
-        census.holding,
-    );
-    text.single(
-        "hansel_threads_handling",
-        "gauge",
-        "Those that run handlers and have no loop. At rest there are none.",
-        census.handling,
-    );
-    text.single(
-        "hansel_queue_length",
-        "gauge",
-        "Requests that wait for a thread.",
-        shared.admission.waiting(),
-    );
+    for (name, help, value) in [
+        (
+            "hansel_ready",
+            "Whether readiness is affirmed.",
+            usize::from(shared.is_ready()),
+        ),
+        ("hansel_loops", "Event loops.", shared.loops.len()),
+        (
+            "hansel_threads_lost",
+            "Threads whose handlers were given up and have not returned.",
+            shared.crew.lost(),
+        ),
+        ("hansel_threads", "Threads for loops and handlers.", census.alive),
+        ("hansel_threads_parked", "Those that wait for work.", census.parked),
+        (
+            "hansel_threads_sent",
+            "Those that have been given work and have not begun. At rest there are none.",
+            census.sent,
+        ),
+        (
+            "hansel_threads_holding",
+            "Those that hold a loop, or are expected back at it: at rest one for each.",
+            census.holding,
+        ),
+        (
+            "hansel_threads_handling",
+            "Those that run handlers and have no loop. At rest there are none.",
+            census.handling,
+        ),
+        (
+            "hansel_queue_length",
+            "Requests that wait for a thread.",
+            shared.admission.waiting(),
+        ),
+    ] {
+        text.single(name, "gauge", help, value);
+    }
 }
 
 fn expose_bodies(shared: &Shared, text: &mut Exposition) {
-    text.single(
-        "hansel_streams",
-        "gauge",
-        "Handlers that stream a body, either way.",
-        shared.uploads.taken() + shared.downloads.taken(),
-    );
-    text.single(
-        "hansel_uploads",
-        "gauge",
-        "Handlers that read a body as it arrives.",
-        shared.uploads.taken(),
-    );
-    text.single(
-        "hansel_downloads",
-        "gauge",
-        "Handlers whose response is a stream.",
-        shared.downloads.taken(),
-    );
-    text.single(
-        "hansel_subscribers",
-        "gauge",
-        "Connections that subscribe to topics.",
-        shared.share.taken(),
-    );
-    text.single(
-        "hansel_body_memory_bytes",
-        "gauge",
-        "Memory that connections share for bodies, in use.",
-        shared.pool.in_use(),
-    );
+    let (uploads, downloads) = (shared.uploads.taken(), shared.downloads.taken());
+    for (name, help, value) in [
+        (
+            "hansel_streams",
+            "Handlers that stream a body, either way.",
+            uploads + downloads,
+        ),
+        ("hansel_uploads", "Handlers that read a body as it arrives.", uploads),
+        ("hansel_downloads", "Handlers whose response is a stream.", downloads),
+        (
+            "hansel_subscribers",
+            "Connections that subscribe to topics.",
+            shared.share.taken(),
+        ),
+        (
+            "hansel_body_memory_bytes",
+            "Memory that connections share for bodies, in use.",
+            shared.pool.in_use(),
+        ),
+    ] {
+        text.single(name, "gauge", help, value);
+    }
 }
 
 fn expose_topics(shared: &Shared, text: &mut Exposition) {

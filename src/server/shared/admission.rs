@@ -249,6 +249,7 @@ mod tests {
         assert_eq!(admission.next_with_permit(), Some((now, 'a')));
         assert_eq!(count(), 2);
         assert_eq!(admission.release(), None, "nothing waits, so nobody is asked");
+        assert_eq!(admission.next_with_permit(), None);
         assert_eq!(count(), 2);
     }
 

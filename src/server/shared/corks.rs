@@ -1,8 +1,8 @@
-//! What streams have written and not sent: quick pieces leave together, and the watch sends those whose stream goes on to
-//! something else.
+//! Pieces that streams have written and not yet sent, so that quick ones leave together.
 //!
-//! A stream lists itself when it leaves something behind, and the watch sends all that is listed at each tick. It never waits
-//! for a stream: one that is at its pieces at that moment lists itself again. `models` checks that no piece is forgotten.
+//! A stream that leaves pieces unsent lists itself, and the watch sends all that is listed at each tick. The watch never
+//! waits for a stream: one that holds its pieces at that moment lists itself again. `models` checks that no piece is
+//! forgotten.
 
 use std::sync::{Arc, PoisonError};
 

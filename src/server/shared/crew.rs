@@ -27,6 +27,8 @@ pub(crate) struct Crew<C> {
     most_replaced: usize,
     /// The number of threads that stay, even without work.
     kept: usize,
+    /// The time for which the others stay.
+    spare_time: Duration,
 }
 
 struct Roster<C> {
@@ -56,7 +58,7 @@ pub(crate) enum Duty {
 
 const DUTIES: usize = 3;
 
-/// Where all threads are.
+/// The number of threads in each state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Census {
     pub(crate) alive: usize,
@@ -94,6 +96,7 @@ impl<C> Crew<C> {
             most,
             most_replaced,
             kept,
+            spare_time: SPARE_TIME,
         }
     }
 
@@ -156,7 +159,7 @@ impl<C> Crew<C> {
             let Some((place, may_leave)) = self.park(duty) else {
                 return Order::Leave;
             };
-            if may_leave && !place.is_called_by(after(Instant::now(), SPARE_TIME)) {
+            if may_leave && !place.is_called_by(after(Instant::now(), self.spare_time)) {
                 self.let_go(&place);
             }
             if let Some(order) = place.order() {
@@ -192,7 +195,10 @@ impl<C> Crew<C> {
         let berth = {
             let mut state = self.lock();
             let index = state.parked.iter().position(|berth| berth.is_at(place));
-            index.and_then(|index| state.take(index))
+            index.map(|index| {
+                state.on_duty[Duty::Sent as usize] += 1;
+                state.parked.remove(index)
+            })
         };
         if let Some(berth) = berth {
             berth.call(Order::Leave);
@@ -304,15 +310,9 @@ impl<C> Roster<C> {
     }
 
     fn take_parked(&mut self) -> Option<Berth<C>> {
-        self.take(self.parked.len().checked_sub(1)?)
-    }
-
-    /// Takes the thread at `index` of the parked ones.
-    fn take(&mut self, index: usize) -> Option<Berth<C>> {
-        (index < self.parked.len()).then(|| {
-            self.on_duty[Duty::Sent as usize] += 1;
-            self.parked.remove(index)
-        })
+        let berth = self.parked.pop()?;
+        self.on_duty[Duty::Sent as usize] += 1;
+        Some(berth)
     }
 
     fn moves(&mut self, from: Duty, to: Duty) {
@@ -600,5 +600,61 @@ mod tests {
         assert_eq!(place.order(), Some(Order::Leave));
         crew.left();
         assert_eq!(crew.census(), census(0, 0, 1, 0));
+    }
+
+    #[test]
+    fn a_thread_is_sent_in_place_of_a_lost_one_and_of_no_other() {
+        let crew: Crew<()> = Crew::new(1, 1, 1);
+        let sent = || crew.send(0, |_| Ok(())).is_ok();
+        assert!(sent() && !sent());
+        assert!(crew.lose(true));
+        assert!(sent() && !sent());
+        assert_eq!(crew.alive(), 2);
+    }
+
+    #[test]
+    fn only_those_that_are_not_kept_leave_and_only_when_they_were_not_needed_for_long() {
+        for spare_time in [Duration::ZERO, Duration::from_secs(3600)] {
+            let mut crew: Crew<()> = Crew::new(2, 0, 1);
+            crew.spare_time = spare_time;
+            let until_parked = |count| {
+                while crew.census().parked < count {
+                    thread::yield_now();
+                }
+            };
+            thread::scope(|scope| {
+                crew.reinforce(|| Ok(())).unwrap();
+                let kept = scope.spawn(|| crew.wait(Duty::Sent));
+                until_parked(1);
+                crew.reinforce(|| Ok(())).unwrap();
+                let spare = scope.spawn(|| crew.wait(Duty::Sent));
+                if spare_time == Duration::ZERO {
+                    assert_eq!(spare.join().unwrap(), Order::Leave);
+                    assert_eq!(crew.give((), |()| Order::TakeUp(7)), None, "the other one has stayed");
+                    assert_eq!(kept.join().unwrap(), Order::TakeUp(7));
+                } else {
+                    until_parked(2);
+                    assert_eq!(crew.give((), |()| Order::TakeUp(7)), None);
+                    assert_eq!(spare.join().unwrap(), Order::TakeUp(7), "it was parked last");
+                    crew.dismiss();
+                    assert_eq!(kept.join().unwrap(), Order::Leave);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn the_thread_that_is_let_go_leaves_and_no_other() {
+        let crew: Crew<()> = Crew::new(2, 0, 0);
+        let [first, second] = [(); 2].map(|()| {
+            crew.reinforce(|| Ok(())).unwrap();
+            crew.park(Duty::Sent).unwrap().0
+        });
+        assert!(!first.is_called_by(Instant::now()));
+        crew.let_go(&second);
+        assert!(!first.is_called_by(Instant::now()) && second.is_called_by(Instant::now()));
+        assert_eq!(second.order(), Some(Order::Leave));
+        assert_eq!(crew.census().parked, 1);
+        crew.dismiss();
     }
 }

@@ -49,6 +49,15 @@ impl DiskPlaces {
         is_free
     }
 
+    /// Takes a place if there is one now.
+    #[must_use = "the place must be left again"]
+    pub(crate) fn try_acquire(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_free = state.reading < self.most;
+        state.reading += usize::from(is_free);
+        is_free
+    }
+
     /// Notes that a connection of loop `index` no longer waits.
     pub(crate) fn withdraw(&self, index: usize) {
         if let Some(waiting) = lock(&self.state).waiting.get_mut(index) {

@@ -72,3 +72,46 @@ impl Health {
         lane == Lane::Health || (self.beside_service && Probe::is_at(request.path()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lane_takes_what_comes_to_it_and_of_the_service_only_probes_if_they_are_served_there() {
+        for beside_service in [false, true] {
+            let health = Health::new(beside_service);
+            for (path, is_probe) in [("/livez", true), ("/readyz", true), ("/metrics", true), ("/", false)] {
+                let request = Request::get(path);
+                assert!(health.takes(Lane::Health, &request), "{path}");
+                assert_eq!(
+                    health.takes(Lane::Service, &request),
+                    beside_service && is_probe,
+                    "{path}"
+                );
+            }
+        }
+        assert_eq!(Probe::at("/livez"), Some(Probe::Alive));
+        assert_eq!(Probe::at("/readyz"), Some(Probe::Ready));
+        assert_eq!(Probe::at("/metrics"), Some(Probe::Metrics));
+        assert_eq!(Probe::at("/livez/"), None);
+    }
+
+    #[test]
+    fn it_is_ready_until_the_application_says_otherwise() {
+        let health = Health::new(false);
+        assert!(health.is_ready() && !health.has_successor());
+        health.set_ready(false);
+        assert!(!health.is_ready());
+        health.set_ready(true);
+        assert!(health.is_ready());
+    }
+
+    #[test]
+    #[cfg(all(unix, feature = "activation"))]
+    fn a_successor_is_known_from_when_it_serves() {
+        let health = Health::new(false);
+        health.hand_over();
+        assert!(health.has_successor());
+    }
+}

@@ -5,9 +5,11 @@ use std::sync::PoisonError;
 
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
-/// Where things wait for the holder of a loop.
+/// A queue of things for the holder of a loop.
 pub(crate) struct Inbox<T> {
     waiting: Mutex<VecDeque<T>>,
+    /// False only if nothing was waiting when somebody looked last: a hint, which saves the usual look the lock.
+    may_have: AtomicBool,
     /// True if the holder sleeps, or is about to, and must be woken.
     asleep: AtomicBool,
     /// True if nobody will hold the loop any more.
@@ -18,6 +20,7 @@ impl<T> Inbox<T> {
     pub(crate) fn new() -> Inbox<T> {
         Inbox {
             waiting: Mutex::new(VecDeque::new()),
+            may_have: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         }
@@ -26,7 +29,10 @@ impl<T> Inbox<T> {
     /// Leaves something. Returns true if the caller must wake the holder.
     #[must_use = "the holder may be asleep"]
     pub(crate) fn push(&self, thing: T) -> bool {
-        self.lock().push_back(thing);
+        let mut waiting = self.lock();
+        waiting.push_back(thing);
+        self.may_have.store(true, Ordering::Release);
+        drop(waiting);
         self.rouse()
     }
 
@@ -50,7 +56,18 @@ impl<T> Inbox<T> {
     }
 
     pub(crate) fn pop(&self) -> Option<T> {
-        self.lock().pop_front()
+        let mut waiting = self.lock();
+        let thing = waiting.pop_front();
+        if waiting.is_empty() {
+            self.may_have.store(false, Ordering::Release);
+        }
+        thing
+    }
+
+    /// Returns false if nothing waits. What was left just now may be missed, until [`fall_asleep`](Inbox::fall_asleep).
+    #[inline]
+    pub(crate) fn may_have(&self) -> bool {
+        self.may_have.load(Ordering::Acquire)
     }
 
     /// Returns true if the holder sleeps, or is about to.

@@ -87,7 +87,7 @@ impl Lifecycle {
     }
 
     /// Begins to drain, after `delay`. Another call ends the delay and can shorten the grace.
-    pub(super) fn drain(&self, delay: Duration, grace: Duration) {
+    pub(crate) fn drain(&self, delay: Duration, grace: Duration) {
         {
             let mut drain = lock(&self.drain);
             let now = Instant::now();

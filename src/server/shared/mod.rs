@@ -4,6 +4,8 @@ pub(crate) mod admission;
 pub(crate) mod corks;
 pub(crate) mod crew;
 pub(crate) mod disk;
+#[cfg(all(test, unix))]
+pub(crate) mod fixture;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
@@ -12,10 +14,11 @@ pub(crate) mod note;
 pub(crate) mod observer;
 pub(crate) mod runs;
 pub(crate) mod share;
+#[cfg(feature = "websocket")]
+pub(crate) mod sockets;
 pub(crate) mod staffing;
 pub(crate) mod sync;
 pub(crate) mod tally;
-pub(crate) mod topics;
 pub(crate) mod watch;
 pub(crate) mod whole_pace;
 
@@ -40,6 +43,7 @@ use crate::server::limits::Limits;
 use crate::server::net::entrance::Entrance;
 use crate::server::net::peers::{Peers, Visitor};
 use crate::server::net::room::{Capacity, Room};
+use crate::topic::Topics;
 use crate::{Application, IntoResponse, Request, Response};
 
 use admission::Admission;
@@ -52,9 +56,10 @@ use loop_link::{Arrival, LoopLink};
 use observer::Observation;
 use runs::Runs;
 use share::Share;
+#[cfg(feature = "websocket")]
+use sockets::Sockets;
 use staffing::Staffing;
 use tally::{PassReason, Tally};
-use topics::Topics;
 use watch::Watch;
 use whole_pace::WholePace;
 
@@ -76,8 +81,12 @@ pub(crate) struct Shared {
     pub(crate) loops: Vec<Arc<LoopLink>>,
     /// Paths need not be text.
     takes_any_path: bool,
+    /// Targets may have octets that no URI has.
+    takes_raw_targets: bool,
     /// Handlers may respond before they return.
     pub(crate) responds_early: bool,
+    /// Calls need more than their request: a hook sees responses, a route has a deadline, or handlers may respond early.
+    pub(crate) prepares_calls: bool,
     pub(crate) crew: Crew<Box<Connection>>,
     /// Starts a thread of the crew, once the server has started.
     hire: OnceLock<Hire>,
@@ -98,6 +107,8 @@ pub(crate) struct Shared {
     /// For those who subscribe to topics.
     pub(crate) share: Share,
     pub(crate) topics: Topics,
+    #[cfg(feature = "websocket")]
+    pub(crate) sockets: Sockets,
     pub(crate) drop_queue: Arc<DropQueue>,
     /// The time between the beginning of a drain and the moment the listeners close.
     drain_delay: Duration,
@@ -141,18 +152,22 @@ impl Shared {
     ) -> Arc<Shared> {
         let of_routes = application.limit_extremes();
         let scheduling = application.scheduling();
+        let responds_early = application.responds_early();
+        let response_hook = match (operations.sends_ids, application.response_hook()) {
+            (false, hook) => hook,
+            (true, None) => Some(Arc::new(send_id) as ResponseHook),
+            // First, so that the application sees the id.
+            (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
+        };
         Arc::new(Shared {
             protocol: limits.protocol(of_routes.largest_body()),
             least_body: of_routes.least_body(),
             takes_any_path: application.takes_any_path(),
-            responds_early: application.responds_early(),
+            takes_raw_targets: application.takes_raw_targets(),
+            prepares_calls: responds_early || response_hook.is_some() || of_routes.deadline.is_some(),
+            responds_early,
             shortest_deadline: of_routes.deadline,
-            response_hook: match (operations.sends_ids, application.response_hook()) {
-                (false, hook) => hook,
-                (true, None) => Some(Arc::new(send_id)),
-                // First, so that the application sees the id.
-                (true, Some(hook)) => Some(both(Arc::new(send_id), hook)),
-            },
+            response_hook,
             pace: WholePace::of(&*application),
             application,
             loops: wakers.into_iter().map(|waker| Arc::new(LoopLink::new(waker))).collect(),
@@ -174,6 +189,8 @@ impl Shared {
             downloads: Places::new(staffing.most_downloads()),
             share: Share::new(&limits),
             topics: Topics::default(),
+            #[cfg(feature = "websocket")]
+            sockets: Sockets::default(),
             drop_queue: Arc::default(),
             capacity: operations.capacity,
             drain_delay: operations.drain_delay,
@@ -245,6 +262,7 @@ impl Shared {
         let exchange = exchange
             .with_body_limits(self.limits.body, self.least_body)
             .with_paths(self.takes_any_path)
+            .with_targets(self.takes_raw_targets)
             .with_hook(self.response_hook.clone());
         let mut work = Work::new(exchange, Arc::clone(&self.drop_queue));
         work.exchange.request.trust.clone_from(&self.entrance.trust);
@@ -412,5 +430,219 @@ struct Gone;
 impl Application for Gone {
     fn call(&self, _: &Request) -> Response {
         Response::default()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::fixture::{connection, serving};
+    use super::*;
+    use crate::IntoApplication;
+    use crate::Trust;
+    use std::io::Read;
+    use std::sync::mpsc::{Sender, channel};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn shared_by(loops: usize) -> Arc<Shared> {
+        serving((|| "unused").into_application(), loops, Limits::default(), None)
+    }
+
+    fn shared() -> Arc<Shared> {
+        shared_by(1)
+    }
+
+    fn of(last: u8) -> Option<SocketAddr> {
+        Some(SocketAddr::from(([192, 0, 2, last], 1)))
+    }
+
+    /// Returns a shared state that nobody else has yet, to change it.
+    fn own(loops: usize) -> Shared {
+        Arc::into_inner(shared_by(loops)).unwrap()
+    }
+
+    /// Marks all loops as asleep.
+    fn fall_asleep(shared: &Shared) {
+        for link in &shared.loops {
+            assert!(link.inbox.fall_asleep());
+        }
+    }
+
+    fn asleep(shared: &Shared) -> Vec<bool> {
+        shared.loops.iter().map(|link| link.inbox.is_asleep()).collect()
+    }
+
+    #[test]
+    fn the_least_busy_loop_has_the_next_connection_if_one_has_many_more() {
+        let shared = shared_by(3);
+        for (index, connections) in [5, 3, 2].into_iter().enumerate() {
+            (0..connections).for_each(|_| shared.loops[index].connection_opened());
+        }
+        assert_eq!(shared.connections(), 10);
+        assert_eq!(shared.least_busy(0, 2), 2);
+        assert_eq!(shared.least_busy(0, 3), 0, "it has not so many more");
+        assert_eq!(shared.least_busy(1, 1), 1);
+        assert_eq!(shared.least_busy(2, 0), 2);
+        shared.loops[0].connection_closed();
+        assert_eq!((shared.connections(), shared.loops[0].connections()), (9, 4));
+    }
+
+    #[test]
+    fn there_is_room_up_to_the_limit_of_all_loops_together() {
+        let shared = shared_by(2);
+        for (others, room) in [(8, Room::Enough), (9, Room::Scarce), (10, Room::None)] {
+            while shared.connections() < others {
+                shared.loops[others % 2].connection_opened();
+            }
+            assert_eq!(shared.room(), room, "{others}");
+        }
+    }
+
+    #[test]
+    fn each_peer_has_its_number_of_connections_but_for_those_that_are_trusted() {
+        let mut shared = own(1);
+        let admit = |shared: &Shared, last| {
+            let mut visitor = Visitor::of(of(last));
+            (shared.admit(&mut visitor), visitor)
+        };
+        assert_eq!(admit(&shared, 1).0, Room::Enough, "none is limited");
+        shared.peers = Some(Peers::new(1));
+        let (room, first) = admit(&shared, 1);
+        assert_eq!((room, first.address), (Room::Enough, of(1)));
+        assert_eq!(admit(&shared, 1).0, Room::Scarce);
+        assert_eq!(admit(&shared, 2).0, Room::Enough);
+        assert_eq!([shared.told_apart(of(1)), shared.told_apart(None)], [of(1), None]);
+        drop(first);
+        assert_eq!(admit(&shared, 1).0, Room::Enough);
+        shared.entrance.trust = Some(Arc::new(Trust::peers(["192.0.2.1"]).unwrap()));
+        let crowd = [(); 3].map(|()| admit(&shared, 1));
+        assert!(crowd.iter().all(|(room, _)| *room == Room::Enough));
+        assert_eq!([shared.told_apart(of(1)), shared.told_apart(of(2))], [None, of(2)]);
+    }
+
+    #[test]
+    fn requests_are_welcome_while_it_runs_and_is_ready() {
+        let shared = shared();
+        assert!(shared.is_ready());
+        shared.health.set_ready(false);
+        assert!(!shared.is_ready());
+        shared.health.set_ready(true);
+        shared.drain(HOUR);
+        assert!(!shared.is_ready());
+    }
+
+    #[test]
+    #[cfg(feature = "activation")]
+    fn with_a_successor_requests_are_welcome_and_nothing_is_waited_for() {
+        let mut shared = own(1);
+        shared.drain_delay = HOUR;
+        assert_eq!(shared.delay(), HOUR);
+        shared.health.hand_over();
+        assert_eq!(shared.delay(), Duration::ZERO);
+        shared.drain(HOUR);
+        assert!(shared.is_ready(), "the successor serves them");
+        assert_eq!(shared.lifecycle.phase(Instant::now()), lifecycle::Phase::Draining);
+        shared.health.set_ready(false);
+        assert!(!shared.is_ready());
+    }
+
+    #[test]
+    fn before_a_drain_it_goes_on_for_as_long_as_was_set_and_every_loop_is_woken() {
+        let mut shared = own(2);
+        shared.drain_delay = HOUR;
+        fall_asleep(&shared);
+        shared.drain(HOUR);
+        assert_eq!(shared.lifecycle.phase(Instant::now()), lifecycle::Phase::Leaving);
+        assert_eq!(asleep(&shared), [false, false]);
+    }
+
+    #[test]
+    fn what_is_left_for_a_loop_wakes_that_one_and_other_wake_ups_the_others() {
+        let shared = shared_by(3);
+        fall_asleep(&shared);
+        shared.deliver(1, Arrival::Recovered(7));
+        assert_eq!(asleep(&shared), [true, false, true]);
+        assert!(matches!(shared.loops[1].inbox.pop(), Some(Arrival::Recovered(7))));
+        shared.wake_others(0);
+        assert_eq!(asleep(&shared), [true, false, false]);
+    }
+
+    #[test]
+    fn what_is_left_for_a_loop_that_has_ended_is_dropped() {
+        let shared = shared();
+        let [(one, first), (other, second)] = [0, 1].map(connection);
+        shared.deliver(0, Arrival::Returned(first));
+        shared.discard_left(0);
+        assert!(!shared.loops[0].inbox.is_empty(), "it has not ended");
+        shared.loops[0].inbox.end();
+        shared.deliver(0, Arrival::Returned(second));
+        assert!(shared.loops[0].inbox.is_empty());
+        for mut client in [one, other] {
+            // Its connection is dropped on another thread.
+            assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn a_thread_is_sent_only_once_the_server_has_started() {
+        let shared = shared();
+        let reason = PassReason::Watched;
+        assert!(!shared.send_to(0, reason));
+        let (tell, told) = channel();
+        let tell = std::sync::Mutex::new(tell);
+        shared.hire_by(Box::new(move |order| {
+            let is_for_loop = matches!(order, Order::TakeUp(0));
+            crate::lock::lock(&tell).send(is_for_loop).unwrap();
+            Ok(())
+        }));
+        assert!(shared.send_to(0, reason));
+        assert!(told.recv().unwrap());
+        assert_eq!(shared.tally.passes(reason), 2);
+    }
+
+    #[test]
+    fn the_last_loop_that_stops_accepting_wakes_those_that_have_waited_for_it() {
+        let shared = shared_by(2);
+        fall_asleep(&shared);
+        shared.loop_has_stopped_accepting();
+        assert_eq!(asleep(&shared), [true, true]);
+        shared.loop_has_stopped_accepting();
+        assert_eq!(asleep(&shared), [false, false]);
+    }
+
+    #[test]
+    fn the_end_of_the_last_loop_is_that_of_all_that_waits() {
+        let shared = shared_by(2);
+        let (mut client, waiting) = connection(0);
+        assert!(matches!(
+            shared.admission.acquire(waiting, Instant::now(), false, true),
+            admission::Admitted::Queued
+        ));
+        let hired = || shared.crew.reinforce(|| Ok(())).unwrap();
+        shared.loop_has_ended();
+        assert!(shared.admission.has_waiting() && hired());
+        shared.loop_has_ended();
+        assert!(!shared.admission.has_waiting() && !hired());
+        assert!(shared.lifecycle.have_all_ended());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_application_is_dropped_at_the_end_and_its_panic_ends_nothing() {
+        struct Last(Sender<()>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+                panic!("as it is dropped");
+            }
+        }
+        let (tell, told) = channel();
+        let last = Last(tell);
+        let handler = move || {
+            let _ = &last;
+            "unused"
+        };
+        drop(serving(handler.into_application(), 1, Limits::default(), None));
+        told.recv().unwrap();
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct Run {
     is_busy: AtomicBool,
     /// The endpoint, as [`Pace::index`] plus one.
     endpoint: AtomicU32,
-    /// When it has begun, in nanoseconds after `zero`. It is 0 if that is unknown, as of an endpoint that was always fast.
+    /// The moment at which the handler began, in nanoseconds after `zero`; 0 if it is unknown, because calls of an
+    /// endpoint that was always fast are not timed.
     began: AtomicU64,
     zero: Instant,
 }

@@ -175,3 +175,58 @@ impl Tally {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_counted_under_its_own_name() {
+        type Counter = fn(&Tally);
+        const COUNTERS: [(&str, Counter); 15] = [
+            ("hansel_connections_accepted_total", |tally| tally.accepted()),
+            ("hansel_connections_refused_total{reason=\"limit\"}", |tally| {
+                tally.turned_away(TurnedAway::Limit);
+            }),
+            ("hansel_connections_refused_total{reason=\"peer\"}", |tally| {
+                tally.turned_away(TurnedAway::Peer);
+            }),
+            ("hansel_connections_refused_total{reason=\"untold\"}", |tally| {
+                tally.turned_away(TurnedAway::Untold);
+            }),
+            ("hansel_accept_failures_total", |tally| tally.accept_failed()),
+            ("hansel_idle_connections_closed_total", |tally| tally.made_room()),
+            ("hansel_requests_refused_total{status=\"400\"}", |tally| {
+                tally.refused(400);
+            }),
+            ("hansel_requests_refused_total{status=\"503\"}", |tally| {
+                tally.refused(503);
+            }),
+            ("hansel_requests_refused_total{status=\"other\"}", |tally| {
+                tally.refused(505);
+            }),
+            ("hansel_loop_passes_total{reason=\"watch\"}", |tally| {
+                tally.passed(PassReason::Watched);
+            }),
+            ("hansel_loop_passes_total{reason=\"slow\"}", |tally| {
+                tally.passed(PassReason::Slow);
+            }),
+            ("hansel_loop_passes_total{reason=\"said\"}", |tally| {
+                tally.passed(PassReason::Said);
+            }),
+            ("hansel_requests_given_total", |tally| tally.given()),
+            ("hansel_handlers_overdue_total", |tally| tally.overdue()),
+            ("hansel_handler_panics_total", |tally| tally.panicked()),
+        ];
+        let tally = Tally::default();
+        for (times, (_, count)) in COUNTERS.iter().enumerate() {
+            (0..=times).for_each(|_| count(&tally));
+        }
+        let mut text = Exposition::default();
+        tally.expose(&mut text);
+        let text = text.into_text();
+        for (times, (name, _)) in COUNTERS.iter().enumerate() {
+            assert!(text.contains(&format!("{name} {}\n", times + 1)), "{name}\n{text}");
+        }
+    }
+}

@@ -77,3 +77,51 @@ impl Watch {
         self.is_close.store(is_close, Ordering::SeqCst);
     }
 }
+
+#[cfg(all(test, not(hansel_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn it_checks_closely_from_when_it_is_told_to_until_it_is_told_not_to() {
+        let watch = Watch::new();
+        assert!(!watch.is_close());
+        watch.look_closely();
+        assert!(watch.is_close());
+        watch.set_close(false);
+        assert!(!watch.is_close());
+        watch.set_close(true);
+        assert!(watch.is_close());
+    }
+
+    #[test]
+    fn it_does_not_sleep_if_it_must_not_and_nobody_wakes_it_then() {
+        let watch = Watch::new();
+        watch.begin();
+        assert!(!watch.sleep_unless(|| true));
+        assert!(!watch.asleep.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn it_sleeps_until_a_handler_runs_or_the_server_ends() {
+        for wake in [Watch::look, Watch::end] {
+            let watch = Watch::new();
+            let (falls, asleep) = channel();
+            thread::scope(|scope| {
+                let sleeper = scope.spawn(|| {
+                    watch.begin();
+                    watch.sleep_unless(|| {
+                        falls.send(()).unwrap();
+                        false
+                    })
+                });
+                asleep.recv().unwrap();
+                watch.look_closely();
+                assert!(!sleeper.is_finished(), "that is for one that is awake");
+                wake(&watch);
+                assert!(sleeper.join().unwrap());
+            });
+        }
+    }
+}

@@ -6,20 +6,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::streaming::{Client, missed_deadline};
-use crate::exchange::EarlyResponse;
+use crate::exchange::{Begin, Beginning, EarlyResponse};
 use crate::lock::lock;
 use crate::pace;
-use crate::request::BodyError;
-use crate::response::Begin;
+use crate::response::Sink;
 use crate::server::connection::link::{DRAINING, Transport};
 use crate::server::shared::Shared;
-use crate::{Request, Response, ResponseWriter};
 
 /// The response to a request on a connection.
 ///
 /// It needs no place among those that are transferred: its handler has a thread in any case.
 pub(super) struct EarlyOnWire {
-    pub(super) response: Arc<EarlyResponse>,
+    pub(super) response: EarlyResponse,
     transport: Transport,
     shared: Arc<Shared>,
     /// The bytes to be sent before it.
@@ -28,7 +26,7 @@ pub(super) struct EarlyOnWire {
 
 impl EarlyOnWire {
     pub(super) fn new(
-        response: Arc<EarlyResponse>,
+        response: EarlyResponse,
         transport: &Transport,
         shared: &Arc<Shared>,
         before: Vec<u8>,
@@ -47,7 +45,7 @@ impl EarlyOnWire {
     }
 
     /// Takes the response over from the loop, and returns where it is sent.
-    fn open(&self, head: &[u8]) -> io::Result<Client> {
+    fn client(&self, head: &[u8]) -> io::Result<Client> {
         pace::about_to_block();
         let mut transport = self.transport.clone();
         transport.interrupts |= DRAINING;
@@ -64,14 +62,15 @@ impl EarlyOnWire {
 }
 
 impl Begin for EarlyOnWire {
-    fn begin(&self, request: &Request, response: Response, len: Option<u64>) -> io::Result<ResponseWriter> {
-        let is_last = !self.shared.lifecycle.is_running();
-        self.response.begin(request, response, len, is_last, |beginning| {
-            Ok(Box::new(self.open(&beginning.head)?))
-        })
+    fn response(&self) -> &EarlyResponse {
+        &self.response
     }
 
-    fn before(&self, send: &mut dyn FnMut() -> Result<(), BodyError>) -> Result<(), BodyError> {
-        self.response.before(send)
+    fn is_last(&self) -> bool {
+        !self.shared.lifecycle.is_running()
+    }
+
+    fn open(&self, beginning: Beginning) -> io::Result<Box<dyn Sink + Send>> {
+        Ok(Box::new(self.client(&beginning.head)?))
     }
 }

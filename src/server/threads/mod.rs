@@ -8,4 +8,6 @@ pub(crate) mod engine;
 mod models;
 pub(crate) mod runner;
 mod streaming;
+#[cfg(feature = "upgrade")]
+mod takeover;
 pub(crate) mod watching;

@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::super::body::Body;
-use super::feed::{Feeder, Piece, feed};
+use super::super::feed::{Feeder, Piece, feed};
 use crate::request::Segments;
 use crate::{BodyError, Error, Request};
 

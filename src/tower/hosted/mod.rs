@@ -1,6 +1,5 @@
 //! The other direction: a `tower` service as an application, to be mounted or served here.
 
-mod feed;
 mod http_request;
 mod http_response;
 mod runtime;
@@ -18,6 +17,7 @@ use std::thread;
 use http::{Method, StatusCode};
 
 use super::body::Body;
+use super::feed::Feeder;
 use crate::dispatch::{Dispatch, IntoDispatch};
 use crate::mounted::AnApplication;
 use crate::panics::contain;
@@ -25,12 +25,10 @@ use crate::request::Segments;
 use crate::response::Origin;
 use crate::sealed::Seal;
 use crate::{Application, IntoApplication, IntoResponse, Request, Response, pace, report};
-use feed::Feeder;
 use http_request::{http_request, next_piece};
 use runtime::Runtime;
 use wait::unparking;
 
-pub(super) use feed::Fed;
 pub use http_request::Original;
 pub use runtime::Enter;
 #[cfg(test)]

@@ -30,6 +30,9 @@ impl Runner {
                 return;
             };
             let exchange = &mut socket.exchange;
+            if exchange.has_message() {
+                self.shared.sockets.handled();
+            }
             // What the program sends meanwhile leaves when it has returned. If it blocks, the next holder of the loop sends it.
             exchange.line.attend(!self.call.has_lost_loop());
             let buffer = work.as_ref().map_or(&[][..], |work| work.exchange.buffer());

@@ -152,6 +152,13 @@ impl Runner {
                     self.have_read(connection, &mut held);
                     continue;
                 }
+                Turn::Send(connection) => {
+                    let Some(again) = self.send_large_file_released(connection, held, cell) else {
+                        return Duty::Handling;
+                    };
+                    held = again;
+                    continue;
+                }
                 Turn::Over => {
                     held.holder = NOBODY;
                     return Duty::Holding;

@@ -3,6 +3,7 @@
 //! It reads a few pieces, sends what the client accepts of them, and gives the connection back: it waits for a disk,
 //! and never for a client.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::report;
@@ -12,8 +13,10 @@ use crate::lock::lock;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
 use crate::server::event_loop::EventLoop;
-use crate::server::shared::crew::Order;
+use crate::server::shared::crew::{Duty, Order};
 use crate::server::shared::loop_link::Arrival;
+use crate::server::threads::baton::Held;
+use crate::server::threads::engine::LoopCell;
 
 impl Runner {
     /// With a loop: gives a connection to a thread that reads for it.
@@ -48,8 +51,13 @@ impl Runner {
 
     /// Without a loop: reads a file for a connection, and sends what its client accepts of it.
     pub(crate) fn read_file(&self, mut connection: Box<Connection>) {
-        let shared = &self.shared;
         connection.send_from_disk();
+        self.give_back_read(connection);
+    }
+
+    /// Without a loop: gives a connection back for which a file was read.
+    fn give_back_read(&self, connection: Box<Connection>) {
+        let shared = &self.shared;
         let home = connection.home;
         match connection.transport.link.claim.claim() {
             Outcome::Own => shared.deliver(home, Arrival::Read(connection)),
@@ -59,6 +67,39 @@ impl Runner {
             }
         }
         shared.release_disk();
+    }
+
+    /// Releases the loop, sends what is in memory of a large file, and acquires the loop again, as around a handler. Returns
+    /// `None` if another thread has it by then.
+    pub(crate) fn send_large_file_released<'l>(
+        &self,
+        mut connection: Box<Connection>,
+        mut held: Held<'l, EventLoop>,
+        cell: &'l LoopCell,
+    ) -> Option<Held<'l, EventLoop>> {
+        let index = connection.home;
+        held.goes_to_send(&connection, &self.shared);
+        self.call.leave_loop(index);
+        cell.baton.put_down(held);
+        self.shared.watch.look();
+
+        connection.send_large_file();
+
+        self.call.is_expected_back.set(false);
+        let Some(mut held) = cell.baton.take_up() else {
+            self.give_back_read(connection);
+            return None;
+        };
+        cell.thread.store(self.number, Ordering::Relaxed);
+        if held.holder == self.id {
+            // Nobody else had it, so nobody has overruled it.
+            held.take_back_sent(connection);
+            self.shared.release_disk();
+        } else {
+            self.takes_over(&mut held, Duty::Handling);
+            self.give_back_read(connection);
+        }
+        Some(held)
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::Runner;
-use crate::exchange::{EarlyEnd, Payload, Step};
+use crate::exchange::{Begin, EarlyEnd, Payload, Step, early_by};
 use crate::operations::RequestSpan;
 use crate::panics::{contain, contain_or};
 use crate::report;
 use crate::request::{Allowed, HandlerTime};
-use crate::response::{Begin, Origin, early_by};
+use crate::response::Origin;
 use crate::server::connection::claim::Outcome;
 use crate::server::connection::lane::Lane;
 use crate::server::connection::link::{READABLE, Transport};
@@ -21,6 +21,8 @@ use crate::server::connection::work::Parked;
 use crate::server::connection::{Connection, Work};
 use crate::server::threads::early::EarlyOnWire;
 use crate::server::threads::streaming::{self, Upload};
+#[cfg(feature = "upgrade")]
+use crate::server::threads::takeover;
 use crate::{IntoResponse, Request, Response};
 
 /// The number of bytes of responses that are gathered before they are sent. With one more response they fit into 64
@@ -73,7 +75,7 @@ impl Runner {
                 return self.send_large_file(connection);
             }
             let Some(work) = &mut connection.work else { return };
-            if !matches!(work.payload, Payload::None) {
+            if work.payload.is_some() {
                 return self.send_large_file(connection);
             }
             if answered >= self.shared.limits.pipelined || work.out.len() > GATHERED {
@@ -140,17 +142,16 @@ impl Runner {
             return self.send_parked(*parked, connection);
         }
         let is_live = work.exchange.has_live_body();
-        let early = self.shared.responds_early.then(|| self.expect_early(work, transport));
+        let is_prepared = self.shared.prepares_calls;
+        let early = if is_prepared {
+            self.prepare(work, transport)
+        } else {
+            None
+        };
         let has_earlier = !work.out.is_empty() && !is_live;
         if has_earlier {
             transport.link.claim.fall_behind();
             self.call.keep_earlier(transport, &mut work.out);
-        }
-        if self.shared.response_hook.is_some() {
-            transport.link.keep_copy(&work.exchange.request);
-        }
-        if self.shared.shortest_deadline.is_some() {
-            watch_handler(work, transport, self.shared.limits.handler);
         }
         let mut span = RequestSpan::none();
         let mut response = if is_live {
@@ -158,14 +159,11 @@ impl Runner {
         } else {
             self.call_application(work, &mut span)
         };
-        if self.shared.shortest_deadline.is_some() {
-            work.exchange.request.handler_time = None;
-        }
         if has_earlier {
             self.call.give_earlier_back(&mut work.out);
         }
-        if let Some(early) = early {
-            if let Some(end) = self.follow_early(&early, work) {
+        if is_prepared {
+            if let Some(end) = self.follow(early, work) {
                 drop(response);
                 return self.end_early(end, span, connection);
             }
@@ -202,11 +200,34 @@ impl Runner {
             self.park(response, span, connection);
             return true;
         }
-        self.send_response(&mut response, span, connection)
+        let goes_on = self.send_response(&mut response, span, connection);
+        response.discard();
+        goes_on
+    }
+
+    /// Prepares what some applications need around a call: a copy of the request for a hook, the deadline of its route, and an
+    /// early response.
+    #[cold]
+    fn prepare(&self, work: &mut Work, transport: &Transport) -> Option<Arc<EarlyOnWire>> {
+        let early = self.shared.responds_early.then(|| self.expect_early(work, transport));
+        if self.shared.response_hook.is_some() {
+            transport.link.keep_copy(&work.exchange.request);
+        }
+        if self.shared.shortest_deadline.is_some() {
+            watch_handler(work, transport, self.shared.limits.handler);
+        }
+        early
+    }
+
+    /// Does what is to be done after such a call. Returns how the response has ended that the handler has sent by itself.
+    #[cold]
+    fn follow(&self, early: Option<Arc<EarlyOnWire>>, work: &mut Work) -> Option<EarlyEnd> {
+        work.exchange.request.handler_time = None;
+        let early = early?;
+        self.follow_early(&early, work)
     }
 
     /// Lets the handler of the request respond before it returns.
-    #[cold]
     fn expect_early(&self, work: &mut Work, transport: &Transport) -> Arc<EarlyOnWire> {
         let before = std::mem::take(&mut work.out);
         if !before.is_empty() {
@@ -218,7 +239,6 @@ impl Runner {
     }
 
     /// Takes note of what the handler has sent by itself, if it has.
-    #[cold]
     fn follow_early(&self, early: &EarlyOnWire, work: &mut Work) -> Option<EarlyEnd> {
         work.exchange.request.early = None;
         let end = work.exchange.follow(&early.response, &self.date);
@@ -268,14 +288,11 @@ impl Runner {
             .work
             .as_ref()
             .is_some_and(|work| work.exchange.request.method() == Method::HEAD);
-        let Some(subscription) = response.subscription().filter(|_| !is_head) else {
+        let Some(push) = response.push().filter(|_| !is_head) else {
             return;
         };
         match self.shared.share.take(self.shared.told_apart(connection.peer)) {
-            Some(part) => {
-                subscription.counted = Some(Box::new(part));
-                self.shared.topics.add(subscription.subscriber.topic());
-            }
+            Some(part) => push.count(Box::new(part), &self.shared.topics),
             None => *response = Response::refusal(StatusCode::SERVICE_UNAVAILABLE, &"too many subscribe"),
         }
     }
@@ -404,12 +421,12 @@ impl Runner {
         let is_probe = self.shared.health.takes(Lane::Service, request);
         let is_whole = match (&mut work.payload, &answered) {
             // Its line is written when it ends.
-            (Payload::Pushed(subscribed), Some(answered)) => {
+            (Some(Payload::Pushed(subscribed)), Some(answered)) => {
                 subscribed.logged = self.observer.later(&self.shared.observation, request, answered.status);
                 false
             }
             #[cfg(feature = "websocket")]
-            (Payload::Socket(switched), Some(answered)) => {
+            (Some(Payload::Socket(switched)), Some(answered)) => {
                 switched.logged = self.observer.later(&self.shared.observation, request, answered.status);
                 false
             }
@@ -432,8 +449,8 @@ impl Runner {
     #[inline]
     fn respond(&self, response: &mut Response, work: &mut Work, transport: &Transport) -> io::Result<()> {
         match work.exchange.respond(response, &self.date, &mut work.out) {
-            Payload::None => Ok(()),
-            payload => self.send_payload(payload, work, transport),
+            None => Ok(()),
+            Some(payload) => self.send_payload(payload, work, transport),
         }
     }
 
@@ -444,8 +461,10 @@ impl Runner {
         self.shared.rest();
         match payload {
             Payload::Source(source, chunked) => streaming::respond(source, chunked, work, transport, &self.shared),
+            #[cfg(feature = "upgrade")]
+            Payload::Takeover(takeover) => takeover::run(*takeover, work, transport, &self.shared),
             payload => {
-                work.payload = payload;
+                work.payload = Some(payload);
                 // The first piece of a file is read here, where a handler may wait as well. It is sent with the head,
                 // and most files have no other piece.
                 work.first_piece().inspect_err(|error| {
@@ -457,7 +476,6 @@ impl Runner {
 }
 
 /// Lets the route of the request set its deadline. The one before it on the connection may have had another.
-#[cold]
 fn watch_handler(work: &mut Work, transport: &Transport, of_server: Option<Duration>) {
     let link = Arc::clone(&transport.link);
     link.claim.allow(Allowed::Server);

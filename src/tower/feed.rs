@@ -27,7 +27,7 @@ pub(super) fn feed(asked: Waker) -> (Feeder, Fed) {
 pub(super) struct Feeder(Arc<Mutex<State>>);
 
 /// The end that the service reads.
-pub(in super::super) struct Fed(Arc<Mutex<State>>);
+pub(super) struct Fed(Arc<Mutex<State>>);
 
 struct State {
     asked: Waker,
@@ -82,12 +82,12 @@ impl Drop for Feeder {
 
 impl Fed {
     /// Returns true if the service has received everything.
-    pub(in super::super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         lock(&self.0).is_over
     }
 
     /// Returns the next frame, or asks for it.
-    pub(in super::super) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    pub(super) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut state = lock(&self.0);
         if let Some(here) = state.here.take() {
             state.is_over = !matches!(here, Ok(Piece::Data(_)));

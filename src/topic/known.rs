@@ -1,10 +1,10 @@
-//! The topics to which somebody has subscribed, for the metrics.
+//! The topics of a server to which somebody has subscribed, for its metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use super::{Topic, TopicStatus, WeakTopic};
 use crate::lock::lock;
-use crate::topic::{Topic, TopicStatus, WeakTopic};
 
 /// Topics, of which some may have ended.
 #[derive(Default)]
@@ -21,12 +21,12 @@ struct State {
 impl Topics {
     pub(crate) fn add(&self, topic: &Topic) {
         let mut state = lock(&self.0);
-        let number = topic.inner().number;
+        let number = topic.number();
         if state.by_number.contains_key(&number) {
             return;
         }
         if state.by_number.len() >= state.full {
-            state.by_number.retain(|_, topic| topic.upgrade().is_some());
+            state.by_number.retain(|_, topic| topic.is_kept());
             state.full = (2 * state.by_number.len()).max(64);
         }
         state.by_number.insert(number, topic.downgrade());
@@ -58,7 +58,7 @@ mod tests {
         topics.add(&lasting);
         (0..1000).for_each(|_| topics.add(&Topic::new()));
         assert!(lock(&topics.0).by_number.len() <= 64);
-        assert!(lock(&topics.0).by_number.contains_key(&lasting.inner().number));
+        assert!(lock(&topics.0).by_number.contains_key(&lasting.number()));
         assert_eq!(topics.by_name().len(), 1);
     }
 }

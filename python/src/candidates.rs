@@ -1,0 +1,37 @@
+//! Which of many expressions may match a path, found in one look at it.
+
+use pyo3::prelude::*;
+use regex::{RegexSet, RegexSetBuilder};
+
+/// Expressions that each match more than an expression of Python's: see `hansel._candidates`.
+#[pyclass(frozen)]
+pub(crate) struct Candidates(RegexSet);
+
+#[pymethods]
+impl Candidates {
+    /// An expression that can't be compiled here is replaced by one that matches everything: Python decides alone.
+    #[new]
+    fn new(expressions: Vec<String>) -> Candidates {
+        let compiled = |expression: &String| RegexSet::new([anchored(expression)]).is_ok();
+        let anchored = expressions.iter().map(|expression| match compiled(expression) {
+            true => anchored(expression),
+            false => String::new(),
+        });
+        let set = RegexSetBuilder::new(anchored).size_limit(MOST_MEMORY).build();
+        // Too many of them: all are candidates.
+        Candidates(set.unwrap_or_else(|_| RegexSet::new(vec![""; expressions.len()]).unwrap_or_default()))
+    }
+
+    /// Returns the numbers of those that match, in order.
+    fn of(&self, path: &str) -> Vec<usize> {
+        self.0.matches(path).into_iter().collect()
+    }
+}
+
+/// The expressions are the program's own, so this is a bound on mistakes.
+const MOST_MEMORY: usize = 100 << 20;
+
+/// Python matches from the beginning of the path.
+fn anchored(expression: &str) -> String {
+    format!("\\A(?:{expression})")
+}
