@@ -6,7 +6,7 @@ use hansel_proto::websocket::Limits;
 
 use crate::topic::SlowSubscribers;
 
-/// The settings of sockets: see [`WebSocket::settings`](super::WebSocket::settings).
+/// The settings of sockets: see [`WebSocket::settings`](crate::websocket::WebSocket::settings).
 #[derive(Clone, Debug)]
 pub struct SocketSettings {
     pub(crate) limits: Limits,

@@ -58,7 +58,7 @@ impl<S> Socket<S> {
         Arc::clone(&self.inner.line)
     }
 
-    /// Returns the state with which it was [opened](super::WebSocket::open).
+    /// Returns the state with which it was [opened](crate::websocket::WebSocket::open).
     pub fn state(&self) -> &S {
         &self.inner.state
     }
