@@ -36,7 +36,7 @@ struct Counts {
 fn main() -> hansel::Result {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
     let rooms = Rooms {
-        room: Topic::with(TopicSettings::new().name("room").backlog(4096)),
+        room: Topic::with(TopicSettings::new().name("room").backlog(4096).replay(0)),
         long: Topic::with(
             TopicSettings::new()
                 .name("long")
@@ -93,7 +93,7 @@ fn strict(socket: WebSocket, rooms: State<Rooms>) -> Opening<AtomicU64> {
         .message(64 << 10)
         .fragments(64 << 10)
         .ping(second)
-        .pong(second)
+        .pong(5 * second)
         .closing(second)
         .message_time(Duration::from_secs(20))
         .backlog(16);

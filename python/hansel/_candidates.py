@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from re import _parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any
 
 from hansel import _hansel
@@ -53,7 +53,8 @@ class Patterns:
 def wider(pattern: re.Pattern[str]) -> str:
     """Returns an expression for Rust that matches whenever `pattern` does."""
     try:
-        return _sequence(_parser.parse(pattern.pattern, pattern.flags), pattern.flags, True)
+        parser: Any = import_module("re._parser")
+        return _sequence(parser.parse(pattern.pattern, pattern.flags), pattern.flags, True)
     except Exception:
         # An interpreter whose parser has changed: all paths are candidates.
         return ""

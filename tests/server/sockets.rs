@@ -8,6 +8,11 @@ use std::time::Duration;
 use hansel::websocket::{CloseCause, CloseCode, Closed, Message, Opening, Socket, SocketSettings, WebSocket};
 use hansel::{AccessLog, Error, Hooks, Routes, SlowSubscribers, State, StatusCode, Topic};
 
+use proptest::collection;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
 use crate::support::{Client, Gate, OpenAtEnd, Running, hear, no_deadlines, sample, server, start};
 
 const TEXT: u8 = 1;
@@ -588,6 +593,90 @@ fn the_access_log_has_a_line_when_a_socket_ends_and_metrics_count_it() {
     client.end();
     let line = hear(&told);
     assert!(line.contains("GET /socket") && line.contains(" 101 "), "{line}");
+}
+
+/// What a client sends.
+#[derive(Clone, Debug)]
+enum Step {
+    Text(String),
+    Binary(Vec<u8>),
+    Fragments(Vec<String>),
+    Ping,
+    /// Bytes that break the protocol.
+    Mistake(&'static [u8]),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let mistakes = select(vec![
+        &b"\x81\x01a"[..],
+        b"\xc1\x80\0\0\0\0",
+        b"\x83\x80\0\0\0\0",
+        b"\x81\x81\0\0\0\0\xff",
+        b"\x80\x80\0\0\0\0",
+        b"\x88\x82\0\0\0\0\x03\xed",
+    ]);
+    let step = prop_oneof![
+        4 => ".{0,200}".prop_map(Step::Text),
+        2 => collection::vec(any::<u8>(), 0..300).prop_map(Step::Binary),
+        2 => collection::vec(".{0,9}", 1..5).prop_map(Step::Fragments),
+        1 => Just(Step::Ping),
+        1 => mistakes.prop_map(Step::Mistake),
+    ];
+    collection::vec(step, 0..12)
+}
+
+fn frames(step: &Step) -> Vec<u8> {
+    match step {
+        Step::Text(message) => text(message),
+        Step::Binary(bytes) => frame(0x80 | BINARY, bytes),
+        Step::Ping => frame(0x80 | PING, b"?"),
+        Step::Mistake(bytes) => bytes.to_vec(),
+        Step::Fragments(pieces) => {
+            let last = pieces.len() - 1;
+            let fragments = pieces.iter().enumerate().flat_map(|(n, piece)| {
+                let opcode = if n == 0 { TEXT } else { 0 };
+                frame(if n == last { 0x80 | opcode } else { opcode }, piece.as_bytes())
+            });
+            fragments.collect()
+        }
+    }
+}
+
+#[test]
+fn the_same_frames_mean_the_same_on_the_wire_and_to_the_test_client() {
+    let server = echoing();
+    let client = hansel::test::Client::new(Routes::new().get("/", echo));
+    let config = Config {
+        cases: 200,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&steps(), |steps| {
+        let mut bytes: Vec<u8> = steps.iter().flat_map(frames).collect();
+        bytes.extend(close(4000));
+
+        let mut wire = open(&server, "/");
+        wire.send(&bytes);
+        let mut of_wire = Vec::new();
+        let code = loop {
+            match receive(&mut wire) {
+                (_, CLOSE, payload) => break payload.first_chunk().map(|code| u16::from_be_bytes(*code)),
+                (_, PONG, _) => {}
+                (_, opcode, payload) => of_wire.push((opcode == TEXT, payload)),
+            }
+        };
+
+        let mut socket = client.socket(hansel::Request::get("/")).unwrap();
+        socket.send_bytes(&bytes);
+        let mut of_client = Vec::new();
+        while let Some(message) = socket.receive() {
+            of_client.push((message.text().is_some(), message.bytes().to_vec()));
+        }
+        prop_assert_eq!(of_wire, of_client);
+        prop_assert_eq!(code, socket.close_code().map(CloseCode::get));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
 struct Lines(Sender<String>);

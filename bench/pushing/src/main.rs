@@ -4,12 +4,15 @@
 //! `bench-pushing SERVER ADDRESS SUBSCRIBERS NOT_READING MESSAGES LARGE` starts the server, and prints a line. So many large
 //! messages are sent first, which fill the connections of those that do not read.
 
+mod server;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
+
+use server::Server;
 
 /// Bytes of data in a message.
 const DATA: usize = 200;
@@ -25,7 +28,7 @@ fn main() {
         panic!("four numbers")
     };
     let address: SocketAddr = address.parse().expect("an address");
-    let server = Server(start(server, &address.to_string()));
+    let server = Server::start(server, &address.to_string());
     while TcpStream::connect(address).is_err() {
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -75,19 +78,6 @@ fn main() {
     drop(idle);
 }
 
-/// Starts the server, on a processor of its own if the environment names one.
-fn start(server: &str, address: &str) -> Child {
-    let mut command = match std::env::var_os("SERVER_PROCESSOR") {
-        Some(processor) => {
-            let mut command = Command::new("taskset");
-            command.arg("-c").arg(processor).arg(server);
-            command
-        }
-        None => Command::new(server),
-    };
-    command.arg(address).spawn().expect("a server")
-}
-
 fn subscribe(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream
@@ -133,39 +123,5 @@ fn await_all(poll: &mut Poll, clients: &mut [(mio::net::TcpStream, usize)], len:
                 left -= 1;
             }
         }
-    }
-}
-
-struct Server(Child);
-
-impl Server {
-    /// Returns the resident memory in KiB.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("a process");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .expect("its memory");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
-    }
-
-    /// Returns the processor time of all its threads, to the nanosecond.
-    fn processor_time(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("its threads");
-        let nanoseconds = tasks.filter_map(|task| {
-            let schedstat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            schedstat.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

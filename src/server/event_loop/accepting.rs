@@ -421,7 +421,8 @@ mod tests {
         shared.loops[0].connection_opened();
         assert!(!shared.loops[0].inbox.push(Arrival::OneTooMany(accepted, Want::Place)));
         event_loop.collect(&shared);
-        assert!(is_open(&client));
+        assert!(event_loop.go_on(PLACES - 1, &shared).is_none());
+        assert!(is_open(&client), "it is told nothing");
         assert_eq!((event_loop.slots.in_service(), shared.connections()), (PLACES, PLACES));
         let (told, accepted) = connected();
         event_loop.squeeze_in(accepted, Want::Descriptor, &shared);

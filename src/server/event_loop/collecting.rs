@@ -149,7 +149,10 @@ impl EventLoop {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::server::connection::link::READABLE;
+    use crate::Response;
+    use crate::operations::RequestSpan;
+    use crate::server::connection::link::{READABLE, WRITABLE};
+    use crate::server::connection::work::Parked;
     use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
     use std::io::{Read, Write};
     use std::time::Duration;
@@ -201,5 +204,97 @@ mod tests {
             "it has no more than what has come"
         );
         assert!(!is_idle(&event_loop));
+    }
+
+    #[test]
+    fn after_a_few_responses_of_other_threads_what_their_clients_ask_next_has_its_turn() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 8);
+        event_loop.ready.take_all();
+        for key in 0..8 {
+            let connection = taken(&mut event_loop, key);
+            let arrival = if key % 2 == 0 { Arrival::Returned } else { Arrival::Read };
+            assert!(!shared.loops[0].inbox.push(arrival(connection)));
+        }
+        let returned = |event_loop: &EventLoop| event_loop.slots.iter().count();
+        event_loop.collect(&shared);
+        assert_eq!(returned(&event_loop), COLLECTED);
+        event_loop.collect(&shared);
+        assert_eq!(returned(&event_loop), 8);
+    }
+
+    #[test]
+    fn in_a_drain_each_connection_of_the_service_that_is_answered_counts_as_finished() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 4);
+        let finished = |shared: &Shared| shared.lifecycle.finished_and_cut().0;
+        let bring_back = |event_loop: &mut EventLoop, key| {
+            let connection = taken(event_loop, key);
+            event_loop.take_back(connection, &shared);
+        };
+        bring_back(&mut event_loop, 0);
+        assert_eq!(finished(&shared), 0, "it runs");
+        shared.lifecycle.drain(Duration::ZERO, Duration::from_secs(3600));
+        assert!(shared.lifecycle.phase(std::time::Instant::now()) == Phase::Draining);
+        bring_back(&mut event_loop, 1);
+        assert_eq!(finished(&shared), 1);
+        event_loop.slots.at_mut(2).unwrap().lane = Lane::Health;
+        bring_back(&mut event_loop, 2);
+        assert_eq!(finished(&shared), 1, "probes are nobody's requests");
+        let mut work = shared.new_work();
+        work.parked = Some(Box::new(Parked {
+            response: Response::new("waits for a place"),
+            span: RequestSpan::none(),
+            since: event_loop.now,
+        }));
+        event_loop.slots.at_mut(3).unwrap().work = Some(work);
+        bring_back(&mut event_loop, 3);
+        assert_eq!(finished(&shared), 1, "its response is not sent");
+    }
+
+    #[test]
+    fn what_a_client_does_not_take_of_responses_that_leave_together_is_sent_later() {
+        const LARGE: usize = 1024 * 1024;
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 2);
+        event_loop.ready.take_all();
+        for (key, len) in [(0, LARGE), (1, 5)] {
+            event_loop.unsent.keep(key, &mut vec![b'x'; len]);
+            event_loop.slots.at_mut(key).unwrap().has_unsent = true;
+        }
+        event_loop.send_unsent(&shared);
+        assert!(event_loop.unsent.is_empty());
+        assert_eq!(event_loop.ready.take_all(), [0], "the other one has it all");
+        assert!(event_loop.slots.iter().all(|connection| !connection.has_unsent));
+        clients[1].1.read_exact(&mut [0; 5]).unwrap();
+        let mut received = 0;
+        clients[0].1.set_nonblocking(true).unwrap();
+        while received < LARGE {
+            received += clients[0].1.read(&mut [0; 64 * 1024]).unwrap();
+            event_loop.slots.at_mut(0).unwrap().note(WRITABLE);
+            assert!(event_loop.go_on(0, &shared).is_none());
+        }
+        assert_eq!(received, LARGE);
+    }
+
+    #[test]
+    fn buffers_of_responses_are_kept_unless_they_have_become_large() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        for (len, is_kept) in [(KEPT, true), (KEPT + 1, false)] {
+            let mut out = Vec::with_capacity(len);
+            out.push(b'x');
+            event_loop.unsent.keep(0, &mut out);
+            event_loop.send_unsent(&shared);
+            let mut spare = Vec::new();
+            event_loop.unsent.keep(0, &mut spare);
+            assert_eq!((spare.capacity() > 0, spare.is_empty()), (is_kept, true), "{len}");
+            event_loop.unsent.clear();
+            event_loop.unsent.forget();
+        }
     }
 }

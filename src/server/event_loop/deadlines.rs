@@ -34,7 +34,9 @@ impl EventLoop {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use crate::server::connection::link::READABLE;
     use crate::server::event_loop::fixture::{clients, event_loop, shared};
+    use std::io::{Read, Write};
     use std::time::Duration;
 
     #[test]
@@ -69,5 +71,21 @@ mod tests {
         event_loop.now = now + shared.limits.idle;
         event_loop.expire(&shared);
         assert!(event_loop.slots.at(key).is_none(), "no idle connection stays for ever");
+    }
+
+    #[test]
+    fn who_has_begun_a_request_and_does_not_end_it_is_told_and_who_has_not_is_not() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let mut clients = clients(&mut event_loop, &shared, 2);
+        clients[0].1.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        event_loop.slots.at_mut(0).unwrap().note(READABLE);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        event_loop.now += shared.limits.head_time;
+        event_loop.expire(&shared);
+        let mut status = [0; 12];
+        clients[0].1.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 408");
+        assert_eq!(clients[1].1.read(&mut status).unwrap(), 0);
     }
 }

@@ -268,4 +268,36 @@ mod tests {
         event_loop.follow(&shared);
         assert!(event_loop.has_ended);
     }
+
+    #[test]
+    fn the_health_lane_is_open_as_long_as_anything_is_in_flight() {
+        let shared = shared();
+        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listeners = vec![crate::server::net::socket::Acceptor::Tcp(listener)];
+        let (mut event_loop, _waker) = EventLoop::new(0, listeners, 1, false).unwrap();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        let busy = taken(&mut event_loop, 0);
+        shared.lifecycle.drain(Duration::ZERO, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(!event_loop.listeners.is_empty());
+        event_loop.close(busy, &shared);
+        event_loop.follow(&shared);
+        assert!(event_loop.listeners.is_empty() && event_loop.has_ended);
+    }
+
+    #[test]
+    fn when_a_drain_begins_those_that_are_idle_or_have_asked_nothing_are_looked_at() {
+        let shared = shared();
+        let mut event_loop = event_loop();
+        let _clients = clients(&mut event_loop, &shared, 3);
+        event_loop.ready.take_all();
+        for (key, reason) in [(0, Waits::Idle), (1, Waits::Client)] {
+            let connection = event_loop.slots.at_mut(key).unwrap();
+            connection.is_used = true;
+            connection.wait.reason = reason;
+        }
+        event_loop.drain(&shared);
+        assert_eq!(event_loop.ready.take_all(), [0, 2], "the other one is sent something");
+    }
 }

@@ -11,6 +11,7 @@ use crate::server::net::socket::{Accepted, Stream};
 use crate::server::probes;
 use crate::server::shared::Shared;
 use crate::server::shared::fixture::serving;
+use crate::server::shared::staffing::Staffing;
 use crate::{Application, IntoApplication, Limits};
 
 /// The time by which each client has been idle longer than the next one.
@@ -49,7 +50,8 @@ pub(super) fn shared_with(loops: usize, limits: Limits) -> Arc<Shared> {
 
 /// The same, with another application.
 pub(super) fn shared_serving(application: impl Application, loops: usize, limits: Limits) -> Arc<Shared> {
-    serving(application, loops, limits, Some(probes::lane()))
+    let staffing = Staffing { loops, threads: 1 };
+    serving(application, staffing, limits, Some(probes::lane()))
 }
 
 /// Takes the connection at `key` out of its slot, to change it.

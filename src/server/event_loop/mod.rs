@@ -499,7 +499,7 @@ impl EventLoop {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::server::event_loop::fixture::{clients, shared_serving, shared_with, taken};
+    use crate::server::event_loop::fixture::{clients, connected, shared_serving, shared_with, taken};
     use crate::{App, Limits, Scheduling};
 
     /// Frees everything, so that nothing is left to free that would wake the loop.
@@ -555,5 +555,34 @@ mod tests {
         assert!(event_loop.admit(connection, &shared).is_none(), "there is a permit");
         assert!(event_loop.permits.next(&shared.admission).is_none());
         assert!(event_loop.time_to_sleep(&shared).unwrap() < Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_call_decides_whether_responses_wait_and_whether_its_endpoint_is_suspected() {
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        event_loop.observe_call(Pace::new(), Duration::ZERO);
+        assert!(event_loop.unsent.may_wait());
+        event_loop.observe_call(Pace::new(), Duration::from_secs(1));
+        assert!(!event_loop.unsent.may_wait());
+        assert!([(); 3].iter().all(|()| event_loop.suspicion.wants_next()));
+    }
+
+    #[test]
+    fn a_connection_whose_events_cannot_come_is_closed_instead_of_waiting_for_ever() {
+        let shared = shared_with(1, Limits::default());
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let (_client, accepted) = connected();
+        shared.loops[0].connection_opened();
+        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        event_loop.ready.take_all();
+        // The system registers a socket once.
+        event_loop
+            .poller
+            .register(event_loop.slots.link(0).unwrap(), 99)
+            .unwrap();
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert_eq!(event_loop.ready.take_all(), [0]);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert_eq!((shared.connections(), event_loop.slots.in_service()), (0, 0));
     }
 }

@@ -198,9 +198,12 @@ fn tell_socket(_: &Transport, _: &mut Work) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::Limits;
-    use crate::server::connection::link::AWAITED;
-    use crate::server::event_loop::fixture::{clients, event_loop, shared_with, taken};
+    use crate::server::connection::claim::Outcome;
+    use crate::server::connection::link::{AWAITED, READABLE};
+    use crate::server::event_loop::fixture::{clients, event_loop, taken};
+    use crate::server::shared::fixture::serving;
+    use crate::server::shared::staffing::Staffing;
+    use crate::{IntoApplication, Limits};
     use std::io::Read;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -218,10 +221,13 @@ mod tests {
         (event_loop, client, connection)
     }
 
+    /// Returns the state of a server that replaces lost threads.
     fn shared() -> Arc<Shared> {
         let limits = Limits::default().handler(ALLOWED).stream(10 * ALLOWED);
         // What the connection itself waits for comes later than everything here.
-        shared_with(1, limits.head_time(100 * ALLOWED))
+        let limits = limits.head_time(100 * ALLOWED);
+        let staffing = Staffing { loops: 1, threads: 2 };
+        serving((|| "unused").into_application(), staffing, limits, None)
     }
 
     /// Lets the time of a handler pass.
@@ -257,11 +263,7 @@ mod tests {
         );
         // The client has read the response, and closes.
         client.shutdown(std::net::Shutdown::Write).unwrap();
-        event_loop
-            .slots
-            .at_mut(0)
-            .unwrap()
-            .note(crate::server::connection::link::READABLE);
+        event_loop.slots.at_mut(0).unwrap().note(READABLE);
         assert!(event_loop.go_on(0, &shared).is_none());
         let response = received(client);
         assert!(
@@ -269,9 +271,13 @@ mod tests {
             "{response}"
         );
         assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
-        assert!(connection.transport.link.claim.claim() != crate::server::connection::claim::Outcome::Own);
+        assert_eq!(
+            connection.transport.link.claim.claim(),
+            Outcome::Overruled { is_replaced: true }
+        );
+        assert!(event_loop.permits.take(), "another handler may run in its place");
         assert_eq!(event_loop.slots.reserve(), 1, "its thread has the socket");
-        shared.crew.find(false);
+        shared.crew.find(true);
         event_loop.recover(0);
         assert_eq!((shared.crew.lost(), event_loop.slots.reserve()), (0, 0));
     }
@@ -335,6 +341,7 @@ mod tests {
         assert_eq!(received(client), "");
         assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (1, true));
         assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
+        assert!(event_loop.permits.take(), "another handler may run in its place");
         event_loop.recover(0);
         assert_eq!(event_loop.slots.reserve(), 0);
     }
@@ -364,6 +371,11 @@ mod tests {
         assert_eq!(received(client), "");
         assert_eq!((shared.crew.lost(), event_loop.slots.is_lost(0)), (1, true));
         assert_eq!((event_loop.slots.in_service(), shared.connections()), (0, 0));
+        assert_eq!(
+            connection.transport.link.claim.claim(),
+            Outcome::Overruled { is_replaced: false }
+        );
+        assert!(!event_loop.permits.take(), "it had no permit");
     }
 
     #[test]

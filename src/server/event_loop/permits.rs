@@ -63,3 +63,52 @@ impl Permits {
         self.reserve && admission.has_waiting() && admission.is_open()
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::shared::admission::Admitted;
+    use crate::server::shared::fixture::connection;
+
+    /// Lets a connection with this key wait for a permit.
+    fn queue(admission: &Admission<Box<Connection>>, key: usize) {
+        let (_, connection) = connection(key);
+        let admitted = admission.acquire(connection, Instant::now(), true, true);
+        assert!(matches!(admitted, Admitted::Queued), "{key}");
+    }
+
+    fn next(permits: &mut Permits, admission: &Admission<Box<Connection>>) -> Option<usize> {
+        permits.next(admission).map(|(_, connection)| connection.key)
+    }
+
+    #[test]
+    fn the_permit_in_reserve_is_taken_once_and_goes_to_whoever_waits_when_it_is_back() {
+        let admission = Admission::new(0, 9);
+        let mut permits = Permits::new(true);
+        assert!(!permits.may_grant(&admission), "nobody waits");
+        assert!(permits.take() && !permits.take());
+        queue(&admission, 7);
+        assert!(!permits.may_grant(&admission), "there is no permit");
+        assert_eq!(next(&mut permits, &admission), None);
+        permits.give_back(&admission);
+        assert!(permits.may_grant(&admission) && !permits.has_granted());
+        assert_eq!(next(&mut permits, &admission), Some(7));
+        assert!(!permits.take(), "it has the permit");
+    }
+
+    #[test]
+    fn a_permit_beside_the_reserve_goes_to_whoever_waits_or_to_all_loops() {
+        let admission = Admission::new(0, 9);
+        let mut permits = Permits::new(true);
+        queue(&admission, 7);
+        permits.give_back(&admission);
+        assert!(permits.has_granted() && !permits.may_grant(&admission));
+        assert_eq!(next(&mut permits, &admission), Some(7));
+        assert!(!permits.has_granted());
+        permits.give_back(&admission);
+        let (_, connection) = connection(8);
+        let admitted = admission.acquire(connection, Instant::now(), true, true);
+        assert!(matches!(admitted, Admitted::Entered(_)));
+        assert!(permits.take(), "the reserve is still there");
+    }
+}

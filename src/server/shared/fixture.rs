@@ -16,13 +16,14 @@ use crate::server::net::room::Capacity;
 use crate::server::net::socket::Stream;
 use crate::{Application, Limits};
 
-/// Returns the shared state of that many loops, with a single thread and nine places for connections.
+/// Returns the shared state of loops with nine places for connections.
 pub(crate) fn serving(
     application: impl Application,
-    loops: usize,
+    staffing: Staffing,
     limits: Limits,
     probes: Option<Probes>,
 ) -> Arc<Shared> {
+    let loops = staffing.loops;
     let allowance = Allowance {
         connections: 9,
         turned_away: 1,
@@ -40,7 +41,6 @@ pub(crate) fn serving(
         peers: None,
         capacity: Capacity::new(allowance, loops, Reserve::none()),
     };
-    let staffing = Staffing { loops, threads: 1 };
     let entrance = Entrance::new(Vec::new(), Vec::new(), Vec::new(), None);
     let waker = |_| mio::Waker::new(mio::Poll::new().unwrap().registry(), mio::Token(0)).unwrap();
     let wakers = (0..loops).map(waker).collect();
@@ -48,7 +48,7 @@ pub(crate) fn serving(
 }
 
 /// Returns a client, and its connection, which has this key.
-pub(super) fn connection(key: usize) -> (UnixStream, Box<Connection>) {
+pub(crate) fn connection(key: usize) -> (UnixStream, Box<Connection>) {
     let (client, stream) = UnixStream::pair().unwrap();
     stream.set_nonblocking(true).unwrap();
     let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));

@@ -444,8 +444,17 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn of_one_thread(loops: usize) -> Staffing {
+        Staffing { loops, threads: 1 }
+    }
+
     fn shared_by(loops: usize) -> Arc<Shared> {
-        serving((|| "unused").into_application(), loops, Limits::default(), None)
+        serving(
+            (|| "unused").into_application(),
+            of_one_thread(loops),
+            Limits::default(),
+            None,
+        )
     }
 
     fn shared() -> Arc<Shared> {
@@ -642,7 +651,29 @@ mod tests {
             let _ = &last;
             "unused"
         };
-        drop(serving(handler.into_application(), 1, Limits::default(), None));
+        drop(serving(
+            handler.into_application(),
+            of_one_thread(1),
+            Limits::default(),
+            None,
+        ));
         told.recv().unwrap();
+    }
+
+    #[test]
+    fn the_status_page_is_there_if_it_is_switched_on() {
+        let mut shared = own(1);
+        assert!(shared.status_page().is_none());
+        for (page, is_there) in [
+            (None, false),
+            (Some((|| Response::new("page")) as fn() -> Response), true),
+        ] {
+            shared.probes = Some(Probes {
+                respond: |_, _| Response::default(),
+                metrics: |_| unreachable!("nobody asks"),
+                page,
+            });
+            assert_eq!(shared.status_page().is_some(), is_there);
+        }
     }
 }

@@ -124,4 +124,19 @@ mod tests {
             });
         }
     }
+
+    #[test]
+    fn one_that_waits_for_its_next_tick_is_woken_to_check_closely() {
+        let watch = Watch::new();
+        let (begins, begun) = channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                watch.begin();
+                begins.send(()).unwrap();
+                thread::park();
+            });
+            begun.recv().unwrap();
+            watch.look_closely();
+        });
+    }
 }
