@@ -173,7 +173,7 @@ impl App {
     /// assert_eq!(client.get("/nowhere").header("X-Content-Type-Options"), Some("nosniff"));
     /// ```
     ///
-    /// It runs on the thread that made the response. For a [refusal](Origin::Refused) and an [overdue](Origin::Overdue)
+    /// It runs on the thread that made the response. For a [refusal](crate::Origin::Refused) and an [overdue](crate::Origin::Overdue)
     /// handler that is an event loop, which others wait for: the hook must be quick and never wait. It can't break the
     /// framing of a message, and where it panics the response is a plain 500. A response whose head is sent already is
     /// past it: what breaks a stream off is not seen. [`call`](Application::call) by itself does not run it: the server,
