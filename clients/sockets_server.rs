@@ -41,6 +41,7 @@ fn main() -> hansel::Result {
             TopicSettings::new()
                 .name("long")
                 .backlog(4)
+                .replay(0)
                 .slow(SlowSubscribers::DropOldest),
         ),
         counts: Arc::default(),

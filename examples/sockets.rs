@@ -65,7 +65,7 @@ mod tests {
     fn all_hear_who_comes_what_is_said_and_who_goes() {
         let client = Client::new(chat());
         let refused = client.socket(Request::get("/chat")).unwrap_err();
-        assert_eq!(refused.text(), "who are you?\n");
+        assert_eq!(refused.text(), "who are you?");
         let mut gretel = client.socket(Request::get("/chat?name=gretel")).unwrap();
         assert_eq!(gretel.receive(), Some(Message::Text("gretel is here")));
         let mut hansel = client.socket(Request::get("/chat?name=hansel")).unwrap();

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use hansel_proto::{BodyPlan, Connection, Head};
 
+use super::Exchange;
 use super::payload::Framed;
-use super::{Exchange, complete, encode_head};
+use super::responding::{complete, encode_head};
 use crate::date::Date;
 use crate::lock::lock;
 use crate::report;

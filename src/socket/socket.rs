@@ -105,6 +105,9 @@ impl<S> Socket<S> {
     /// Joins a topic: the client is sent the data of each event that is sent to it from now on, in the order of the topic
     /// and after everything that was sent to this socket before. It is a text if it is UTF-8, or else bytes.
     ///
+    /// No message is replayed, so a topic of sockets only needs no [replay](crate::TopicSettings::replay): messages that are kept
+    /// for it take memory.
+    ///
     /// What the topic does with [slow subscribers](crate::TopicSettings::slow) applies here as well. A socket that ends
     /// leaves its topics.
     pub fn join(&self, topic: &Topic) {

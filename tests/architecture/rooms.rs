@@ -109,7 +109,7 @@ const CRATE: Rooms = &[
     ),
     ("files", &["dispatch", "response", "request", "pace.rs"]),
     (
-        "app.rs",
+        "app",
         &[
             "scheduling.rs",
             "panics.rs",

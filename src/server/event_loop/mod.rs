@@ -195,8 +195,8 @@ impl EventLoop {
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
     fn admit(&mut self, connection: Box<Connection>, shared: &Shared) -> Option<Box<Connection>> {
-        let request = connection.work.as_ref().map(|work| &work.exchange.request);
-        let is_open = shared.admission.is_open() || shared.admission.is_open_for(request);
+        let request = || connection.work.as_ref().map(|work| &work.exchange.request);
+        let is_open = shared.admission.is_open() || shared.admission.is_open_for(request());
         if is_open && self.permits.take() {
             return Some(connection);
         }

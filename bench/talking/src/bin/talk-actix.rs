@@ -83,8 +83,12 @@ async fn chat(mut session: Session, mut messages: MessageStream, room: Data<Send
                 _ => return,
             },
             message = news.recv() => match message {
-                Ok(text) if session.text(text).await.is_err() => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Ok(text) => {
+                    if session.text(text).await.is_err() {
+                        return;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
         }

@@ -71,8 +71,12 @@ async fn chat(mut socket: WebSocket, room: Sender<Utf8Bytes>) {
                 _ => return,
             },
             message = messages.recv() => match message {
-                Ok(text) if socket.send(Message::Text(text)).await.is_err() => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Ok(text) => {
+                    if socket.send(Message::Text(text)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
         }

@@ -1,24 +1,24 @@
-//! Where dispatch becomes an application: the one file that knows both.
+//! Where dispatch becomes an application: the one room that knows both.
+
+mod responding;
+mod slashes;
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use crate::application::{Application, IntoApplication};
 use crate::dispatch::{
-    Both, Dispatch, HookRuns, IntoDispatch, Life, LimitExtremes, Map, MethodSet, Miss, Observer, Outcome, Purpose,
-    Recorder, Reply, Trail, UrlError, Walk, stays_as_it_is,
+    Both, Dispatch, HookRuns, IntoDispatch, Life, LimitExtremes, Map, Miss, Observer, Outcome, Purpose, Recorder,
+    Reply, Trail, UrlError, Walk,
 };
-#[cfg(feature = "development")]
-use crate::page;
 use crate::panics::contain;
 use crate::report;
-use crate::request::DecodedPath;
-use crate::response::Origin;
 use crate::root::Root;
 use crate::scheduling::Scheduling;
 use crate::sealed::Seal;
 use crate::seen::{ResponseHook, Seen, both};
-use crate::{IntoResponse, Method, Request, Response, StatusCode};
+use crate::{IntoResponse, Method, Request, Response};
+pub use slashes::Slashes;
 
 /// An application made of dispatchers.
 ///
@@ -56,19 +56,6 @@ pub struct App {
 }
 
 type Respond = fn(&App, &Request, Option<&dyn Observer>) -> Response;
-
-/// The treatment of a path that leads nowhere, but would with a slash more or less at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Slashes {
-    /// `/a` and `/a/` are different paths.
-    #[default]
-    Strict,
-    /// Redirects with 308 to the path that leads to an endpoint, if that takes the method of the request.
-    Redirect,
-    /// Responds as at the other path.
-    Ignore,
-}
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -312,190 +299,12 @@ impl App {
         recorder.with_outcome(request, outcome)
     }
 
-    fn call_for(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
-        let _outer = request.enter(&self.root);
-        match self.in_development {
-            Some(respond) => respond(self, request, observer),
-            None => self.respond_and_note(request, observer),
-        }
-    }
-
-    /// Responds. Where something has failed, the log will name the endpoint.
-    #[inline]
-    fn respond_and_note(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
-        let response = self.dispatch_and_respond(request, observer);
-        if response.is_faulty() {
-            self.note_endpoint(request);
-        }
-        response
-    }
-
-    #[cfg(feature = "development")]
-    fn respond_in_development(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
-        let respond = |witness: &dyn Observer| self.respond_and_note(request, Some(witness));
-        page::respond(
-            request,
-            observer,
-            respond,
-            || self.routes(),
-            || self.note_endpoint(request),
-        )
-    }
-
-    fn dispatch_and_respond(&self, request: &Request, observer: Option<&dyn Observer>) -> Response {
-        // RFC 9110 §9.3.7: "An OPTIONS request with an asterisk ("*") as the request target applies to
-        // the server in general rather than to a specific resource."
-        let segments = request.segments();
-        if segments.is_asterisk() {
-            return self.root.allowed_anywhere(options);
-        }
-        if let Some(observer) = observer {
-            observer.begins(request);
-        }
-        let runs = HookRuns::default();
-        let mut walk = Walk::new(request, segments, Purpose::Respond, observer, &runs);
-        if self.allow_always {
-            walk.expect_another();
-        }
-        let reply = self.dispatch(&mut walk);
-        if let Some(observer) = observer {
-            observer.ends(request, reply.as_ref().map(|_| ()));
-        }
-        match reply {
-            Ok(arrived) => {
-                let mut response = walk.into_response(arrived).unwrap_or_default();
-                if self.allow_always {
-                    self.allow(request, &mut response, &runs);
-                }
-                runs.end();
-                response
-            }
-            Err(miss) => {
-                let mut response = missed(request, &miss);
-                runs.run_out(request, &mut response);
-                response
-            }
-        }
-    }
-
-    /// Goes to an endpoint.
-    #[inline]
-    fn dispatch(&self, walk: &mut Walk<'_>) -> Reply {
-        match self.slashes {
-            Slashes::Strict => self.ask(walk),
-            Slashes::Redirect | Slashes::Ignore => self.dispatch_either(walk),
-        }
-    }
-
-    /// Does what [`dispatch`](App::dispatch) does, where a slash at the end may be missing or too many.
-    fn dispatch_either(&self, walk: &mut Walk<'_>) -> Reply {
-        walk.expect_another();
-        // What is not found is only answered once the other path has led nowhere either.
-        match walk.without_last_resort(|walk| self.ask(walk)) {
-            Err(Miss::NotFound) => {}
-            reply => return reply,
-        }
-        match self.other_path(walk) {
-            Err(Miss::NotFound) => self.ask(walk),
-            reply => reply,
-        }
-    }
-
     /// Asks the dispatchers, and settles whether a miss is 404 or 405.
     #[inline]
     fn ask(&self, walk: &mut Walk<'_>) -> Reply {
         let reply = self.root.dispatch.dispatch(walk);
         reply.map_err(|miss| walk.settled(miss))
     }
-
-    /// Looks up the path with a slash more or less at its end.
-    fn other_path(&self, walk: &mut Walk<'_>) -> Reply {
-        let request = walk.request();
-        let path = request.path();
-        let other = match path.strip_suffix('/') {
-            Some("") => return Err(Miss::NotFound),
-            Some(shorter) => shorter.to_owned(),
-            None => format!("{path}/"),
-        };
-        let mut decoded = DecodedPath::default();
-        if decoded.decode(&other).is_err() {
-            return Err(Miss::NotFound);
-        }
-        let purpose = match self.slashes {
-            Slashes::Redirect if walk.purpose() == Purpose::Respond => Purpose::LookAhead,
-            Slashes::Redirect => Purpose::Explain,
-            Slashes::Strict | Slashes::Ignore => walk.purpose(),
-        };
-        let mut ahead = walk.along(decoded.segments(), purpose);
-        let reply = ahead.without_last_resort(|ahead| self.root.dispatch.dispatch(ahead));
-        if self.slashes != Slashes::Redirect {
-            return Ok(walk.end_with(reply.map(|arrived| ahead.into_response(arrived))?));
-        }
-        if let Some(refusal) = ahead.take_refusal() {
-            // Whoever may not enter is not told that there is something.
-            return Ok(walk.end_with(Some(refusal)));
-        }
-        // What a browser would make another path, or another host's, of is no redirection to this one.
-        if reply.is_err() || !stays_as_it_is(&other) {
-            return Err(Miss::NotFound);
-        }
-        let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let location = other + &query;
-        if let Some(observer) = walk.observer() {
-            observer.moves(request, &location);
-        }
-        let moved = Response::moved_permanently(location).with_origin(Origin::Automatic);
-        Ok(walk.end_with(Some(moved)))
-    }
-
-    fn allow(&self, request: &Request, response: &mut Response, runs: &HookRuns) {
-        if response.header("Allow").is_some() {
-            return;
-        }
-        if let Err(Miss::MethodNotAllowed(allowed)) = self.survey(request, runs) {
-            response.set_header("Allow", allowed.allow().to_string());
-        }
-    }
-
-    /// Misses the methods that are answered at the path of a request; or at the other one, where slashes are not strict.
-    fn survey(&self, request: &Request, runs: &HookRuns) -> Reply {
-        let mut walk = Walk::new(request, request.segments(), Purpose::Survey, None, runs);
-        walk.expect_another();
-        match (self.root.dispatch.dispatch(&mut walk), self.slashes) {
-            (Err(Miss::NotFound), Slashes::Ignore) => self.other_path(&mut walk),
-            (reply, _) => reply,
-        }
-    }
-}
-
-#[inline(never)]
-fn missed(request: &Request, miss: &Miss) -> Response {
-    match miss {
-        Miss::NotFound => StatusCode::NOT_FOUND.into_response().with_origin(Origin::Missed),
-        Miss::MethodNotAllowed(allowed) => not_allowed(request, allowed),
-    }
-}
-
-fn not_allowed(request: &Request, allowed: &MethodSet) -> Response {
-    if *request.method() == Method::OPTIONS {
-        return options(&allowed.allow().to_string());
-    }
-    // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-    naming(
-        &allowed.allow().to_string(),
-        StatusCode::METHOD_NOT_ALLOWED
-            .into_response()
-            .with_origin(Origin::Missed),
-    )
-}
-
-fn options(allow: &str) -> Response {
-    naming(allow, ().into_response().with_origin(Origin::Automatic))
-}
-
-#[inline(never)]
-fn naming(allow: &str, response: Response) -> Response {
-    response.with_header("Allow", allow)
 }
 
 impl Application for App {
@@ -592,6 +401,7 @@ where
 mod tests {
     use super::*;
     use crate::Routes;
+    use crate::StatusCode;
 
     fn response(app: &App, method: &str, target: &str) -> (u16, Option<String>) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
