@@ -42,8 +42,9 @@ class WSGIServer:
     """A server that listens, and serves as soon as it is told to.
 
     `addresses` are `host:port` or `unix:/path`; `sockets` listen already. Without either, it takes the sockets that a service
-    manager has passed (systemd's `.socket` units), of which one named `health` belongs to the health lane. `mounts` is what is served beside the application,
-    without the interpreter, by its path: see `hansel.mounts`. The options, with all times in seconds:
+    manager has passed (systemd's `.socket` units), of which one named `health` belongs to the health lane. `mounts` is what is
+    served beside the application, without the interpreter, by its path: see `hansel.mounts`. The options, with all times in
+    seconds:
 
     - `threads`: requests that are handled at once, 64 by default;
     - `body`, `head`, `target`: bytes that a request may have; 1 GiB of body by default;

@@ -5,7 +5,11 @@ use regex::{RegexSet, RegexSetBuilder};
 
 /// Expressions that each match more than an expression of Python's: see `hansel._candidates`.
 #[pyclass(frozen)]
-pub(crate) struct Candidates(RegexSet);
+pub(crate) struct Candidates {
+    /// `None` if they are too many: then each is a candidate.
+    set: Option<RegexSet>,
+    count: usize,
+}
 
 #[pymethods]
 impl Candidates {
@@ -17,14 +21,18 @@ impl Candidates {
             true => anchored(expression),
             false => String::new(),
         });
-        let set = RegexSetBuilder::new(anchored).size_limit(MOST_MEMORY).build();
-        // Too many of them: all are candidates.
-        Candidates(set.unwrap_or_else(|_| RegexSet::new(vec![""; expressions.len()]).unwrap_or_default()))
+        Candidates {
+            set: RegexSetBuilder::new(anchored).size_limit(MOST_MEMORY).build().ok(),
+            count: expressions.len(),
+        }
     }
 
     /// Returns the numbers of those that match, in order.
     fn of(&self, path: &str) -> Vec<usize> {
-        self.0.matches(path).into_iter().collect()
+        match &self.set {
+            Some(set) => set.matches(path).into_iter().collect(),
+            None => (0..self.count).collect(),
+        }
     }
 }
 

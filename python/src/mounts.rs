@@ -35,7 +35,7 @@ struct Fixed {
 
 #[pymethods]
 impl Mount {
-    /// Returns the files of `directory`, or the file of that name.
+    /// Returns the files of a directory, or one file.
     #[staticmethod]
     #[pyo3(signature = (path, is_directory, max_age, is_immutable, flags, fallback))]
     fn files(

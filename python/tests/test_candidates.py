@@ -123,7 +123,7 @@ def test_expressions_may_be_added_while_requests_are_dispatched() -> None:
     threads = [threading.Thread(target=dispatch) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for number in range(200):
+    for number in range(3 * FEW):
         handler: Any = lambda _environ, _start, number=number: number  # noqa: E731
         dispatcher.add(f"^/{number}$", handler)
         assert dispatcher({"PATH_INFO": f"/{number}"}, None) == number
