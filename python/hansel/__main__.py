@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from hansel import _hansel
-from hansel._manager import has_passed_sockets
+from hansel._systemd import has_passed_sockets
 from hansel._reload import files_of, watch
 from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
 from hansel.mounts import Mount, file, files

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hansel import _manager
+from hansel import _systemd
 
 LOADING_FAILED = 3
 """The exit status of a worker that can't load the application: another one could not, either."""
@@ -119,12 +119,12 @@ class _Supervisor:
 
     def _tell(self) -> None:
         if not self._is_told and not self._is_ending:
-            _manager.notify(_manager.READY)
+            _systemd.notify(_systemd.READY)
             self._is_told = True
 
     def _end(self) -> None:
         if not self._is_ending:
-            _manager.notify(_manager.STOPPING)
+            _systemd.notify(_systemd.STOPPING)
         self._is_ending = True
         for process in self._current | self._stopping:
             os.kill(process, signal.SIGTERM)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from hansel import _hansel, _manager
+from hansel import _hansel, _systemd
 from hansel._hansel import FileWrapper, Mount
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
@@ -85,7 +85,7 @@ class WSGIServer:
         given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
         self._server = _hansel.Server(list(addresses), given_away, **options)
         if not addresses and not sockets:
-            _manager.forget_passed_sockets()
+            _systemd.forget_passed_sockets()
         self._running: _hansel.Running | None = None
         self._stop: _Stop | None = None
         self._exception: BaseException | None = None
@@ -114,10 +114,10 @@ class WSGIServer:
             if when_serving is not None:
                 when_serving()
             else:
-                _manager.notify(_manager.READY)
+                _systemd.notify(_systemd.READY)
             stop.wait()
             if when_serving is None:
-                _manager.notify(_manager.STOPPING)
+                _systemd.notify(_systemd.STOPPING)
             self.close()
         if self._exception is not None:
             _End.status = _status_of(self._exception)

@@ -149,22 +149,22 @@ else:
 
 
 def test_an_abstract_address_of_the_manager_is_one(monkeypatch: Any) -> None:
-    from hansel import _manager
+    from hansel import _systemd
 
     name = f"hansel-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as there:
         there.bind(f"\0{name}")
         there.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        _manager.notify("READY=1")
+        _systemd.notify("READY=1")
         assert there.recv(100) == b"READY=1"
 
 
 def test_a_manager_that_can_not_be_told_is_a_warning(monkeypatch: Any, caplog: Any) -> None:
-    from hansel import _manager
+    from hansel import _systemd
 
     monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
-    _manager.notify("READY=1")
+    _systemd.notify("READY=1")
     assert "can't send READY=1 to the service manager at /nowhere/at/all" in caplog.text
 
 
