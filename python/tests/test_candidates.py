@@ -25,7 +25,7 @@ ATOMS = [
 
 
 def repeated(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    counts = ["*", "+", "?", "*?", "+?", "??", "{2}", "{0,1}", "{1,3}?", "{2,}", "*+", "{30}"]
+    counts = ["*", "+", "?", "*?", "+?", "??", "{2}", "{0,1}", "{1,3}?", "{2,}", "*+"]
     return st.builds("(?:{}){}".format, inner, st.sampled_from(counts))
 
 
@@ -40,6 +40,9 @@ def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def compiles(expression: str) -> bool:
+    # Python's `re` takes exponential time for repeats of repeats.
+    if len(re.findall(r"(?<!\()[*+?}]", expression)) > 4:
+        return False
     try:
         re.compile(expression)
     except (re.error, RecursionError, OverflowError):
@@ -94,6 +97,8 @@ def test_a_dispatcher_calls_what_the_first_expression_that_matches_names(express
         (r"^/\d{4}/", "/20x4/", False),
         (r"^/[^/]+$", "/a/b", False),
         (r"^/x/(?=y)", "/y/", False),
+        (r"^/a{30}$", "/" + "a" * 30, True),
+        (r"^/a{30}$", "/" + "a" * 19, False),
     ],
 )
 def test_what_can_not_match_is_no_candidate(expression: str, path: str, is_candidate: bool) -> None:
