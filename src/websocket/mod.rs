@@ -8,14 +8,14 @@
 //!
 //! ```no_run
 //! use hansel::websocket::{Message, Opening, Socket, WebSocket};
-//! use hansel::{Routes, Server, StartError};
+//! use hansel::{Routes, Server};
 //!
 //! fn echo(socket: WebSocket) -> Opening {
 //!     socket.open(()).on_message(|socket: &Socket, message: Message<'_>| socket.send(message))
 //! }
 //!
-//! fn main() -> Result<(), StartError> {
-//!     Server::bind("127.0.0.1:8080").run(Routes::new().get("/echo", echo))
+//! fn main() -> hansel::Result {
+//!     Ok(Server::bind("127.0.0.1:8080")?.serve(Routes::new().get("/echo", echo))?)
 //! }
 //! ```
 //!

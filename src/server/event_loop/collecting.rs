@@ -12,6 +12,10 @@ use crate::server::shared::loop_link::Arrival;
 /// are sent: handlers that begin together end together, and the processor is idle in between.
 const COLLECTED: usize = 6;
 
+/// How many messages of sockets, which another thread has left, weigh as much as a response: there may be one for each of
+/// ten thousand sockets, and others have their turn after about a hundred.
+const RESPONSE: usize = 20;
+
 impl EventLoop {
     /// Takes what other threads have left, or the first part of it.
     #[inline]
@@ -23,24 +27,27 @@ impl EventLoop {
 
     #[inline(never)]
     fn collect_some(&mut self, shared: &Shared) {
-        let mut returned = 0;
-        while returned < COLLECTED {
+        let mut weight = 0;
+        while weight < COLLECTED * RESPONSE {
             let Some(arrival) = shared.loops[self.index].inbox.pop() else {
                 break;
             };
             match arrival {
                 Arrival::Returned(connection) => {
-                    returned += 1;
+                    weight += RESPONSE;
                     self.take_back(connection, shared);
                 }
                 Arrival::Read(connection) => {
-                    returned += 1;
+                    weight += RESPONSE;
                     self.take_back_read(connection);
                 }
                 Arrival::ReadingPlace => self.begin_next_read(shared),
                 Arrival::Pushed(topic) => self.begin_to_push(topic),
                 #[cfg(feature = "websocket")]
-                Arrival::OfSocket(key) => self.send_of_socket(key, shared),
+                Arrival::OfSocket(key) => {
+                    weight += 1;
+                    self.send_of_socket(key, shared);
+                }
                 Arrival::Recovered(key) => self.recover(key),
                 Arrival::Accepted(accepted) => {
                     self.welcome(accepted, shared);
