@@ -98,6 +98,7 @@
 //! | [`Extension<T>`](Extension) | a value that a hook has [set](Request::set) for the request |
 //! | [`Query<T>`][`Query`], [`Form<T>`][`Form`], [`Json<T>`][`Json`] | the query or the body, read as a `T` by serde |
 //! | [`MultipartForm`] | the body, a form with files |
+//! | `websocket::WebSocket` | a request to open a WebSocket, with the feature `websocket` |
 //! | [`Cookies`], [`Session`], [`CsrfToken`] | the cookies that were sent; the browser's session; what a form needs |
 //! | your own types, by [`FromRequest`] | what they read from the request, such as a user from a session |
 //! | `Option<T>`, `Result<T, E>` | any of the last six, where a refusal is for the handler to deal with |
