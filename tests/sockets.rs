@@ -85,6 +85,7 @@ fn a_trail_and_the_map_tell_that_a_function_opens_a_socket() {
 }
 
 /// Hooks see the response, and may add headers to it.
+#[cfg(feature = "development")]
 #[test]
 fn a_socket_opens_in_development_mode_and_behind_hooks_for_responses() {
     let app = hansel::App::new(Routes::new().get("/", echo))
