@@ -19,7 +19,7 @@ use crate::report;
 use crate::topic::Subscriber;
 
 /// A buffer for the fragments of a message that has grown beyond this size is freed after the message.
-const KEPT: usize = 512;
+const KEPT: usize = 128;
 
 /// One second, in the unit in which the rate of messages is measured.
 const SECOND: Duration = Duration::from_secs(1);

@@ -24,7 +24,7 @@ const ENCODED: usize = 64 * 1024;
 const TURN: usize = 256 * 1024;
 
 /// A buffer that has grown beyond this size is freed when all is sent.
-const KEPT: usize = 512;
+const KEPT: usize = 128;
 
 /// Shorter messages are not compressed: that takes 25 µs, and saves less than sending these.
 #[cfg(feature = "compression")]
@@ -103,6 +103,10 @@ impl Members<'_> {
     fn join(&mut self, subscriber: Subscriber) {
         if self.place_of(subscriber.topic()).is_none() {
             self.membership.joins(subscriber.topic());
+            if self.all.is_empty() {
+                // Most sockets join one, and room for four would be a tenth of what an idle socket needs.
+                self.all.reserve_exact(1);
+            }
             self.all.push(subscriber);
         }
     }

@@ -11,7 +11,8 @@ pub(super) struct SocketPlaces(BTreeMap<usize, Vec<(u64, Place)>>);
 impl SocketPlaces {
     /// Notes that the socket of the connection at `key` has this place.
     pub(super) fn add(&mut self, key: usize, topic: u64, place: Place) {
-        self.0.entry(key).or_default().push((topic, place));
+        let places = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        places.push((topic, place));
     }
 
     /// Removes the socket of the connection at `key`. Returns the key of the one that has its place now, and the place.
