@@ -97,16 +97,23 @@ pub(crate) fn given_away(number: i32) -> OwnedFd {
 
 /// Calls `call`, and lends `request` to `request_of_call` and `lend_body` on this thread meanwhile.
 pub(crate) fn with_request<R>(request: &Request, call: impl FnOnce() -> R) -> R {
-    struct Lent(Option<NonNull<Request>>);
-    impl Drop for Lent {
+    /// What was lent before, by a call around this one.
+    struct Before {
+        request: Option<NonNull<Request>>,
+        body: Option<Arc<LentBody>>,
+    }
+    impl Drop for Before {
         fn drop(&mut self) {
-            REQUEST.set(self.0);
-            if let Some(body) = BODY.take() {
+            REQUEST.set(self.request);
+            if let Some(body) = BODY.replace(self.body.take()) {
                 *body.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
         }
     }
-    let _lent = Lent(REQUEST.replace(Some(NonNull::from(request))));
+    let _before = Before {
+        request: REQUEST.replace(Some(NonNull::from(request))),
+        body: BODY.take(),
+    };
     call()
 }
 
@@ -127,8 +134,13 @@ unsafe impl Send for LentBody {}
 // SAFETY: the same.
 unsafe impl Sync for LentBody {}
 
-/// Lends the body of the request of the call that this thread is in, if all of it is here. A call lends it once.
+/// Lends the body of the request of the call that this thread is in, if all of it is here. However often it does so in one
+/// call, the result is the same, so that each pointer is taken away when the call is over.
 pub(crate) fn lend_body() -> Option<Arc<LentBody>> {
+    if let Some(lent) = BODY.take() {
+        BODY.set(Some(Arc::clone(&lent)));
+        return Some(lent);
+    }
     let body = request_of_call(|request| request.bytes().ok().map(NonNull::from))??;
     let lent = Arc::new(LentBody(Mutex::new(Some(body))));
     BODY.set(Some(Arc::clone(&lent)));
