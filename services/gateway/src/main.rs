@@ -156,7 +156,10 @@ impl Gateway {
 
 fn app(gateway: Gateway) -> App {
     // Bodies of any size: they are read as they arrive.
-    let routes = Routes::new().any("/{*path}", relay).route_body_limit(u64::MAX).route_deadline(None);
+    let routes = Routes::new()
+        .any("/{*path}", relay)
+        .route_body_limit(u64::MAX)
+        .route_deadline(None);
     App::new(Hooks::on(routes).state(gateway)).respond(problem_details())
 }
 
