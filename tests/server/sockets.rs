@@ -1,6 +1,5 @@
 //! WebSockets: each message is a call.
 
-use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Client, Gate, OpenAtEnd, Running, hear, no_deadlines, sample, server, start};
+use crate::support::{Client, Gate, Lines, OpenAtEnd, Running, hear, no_deadlines, sample, server, start};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -105,6 +104,23 @@ fn echo(socket: WebSocket) -> Opening {
     socket
         .open(())
         .on_message(|socket: &Socket, message: Message<'_>| socket.send(message))
+}
+
+/// An echo that blocks at the gate if it is told to, and says before that it has begun.
+fn blocking(gate: &Gate) -> Routes {
+    let gate = gate.clone();
+    Routes::new().get("/", move |socket: WebSocket| {
+        let gate = gate.clone();
+        socket
+            .open(())
+            .on_message(move |socket: &Socket, message: Message<'_>| {
+                if message.text() == Some("block") {
+                    socket.send("begun")?;
+                    gate.pass();
+                }
+                socket.send(message)
+            })
+    })
 }
 
 fn echoing() -> Running {
@@ -305,20 +321,7 @@ fn a_program_sends_and_closes_from_any_thread() {
 fn sockets_hold_no_thread_and_one_that_blocks_holds_up_nobody_but_itself() {
     let gate = Gate::new();
     let _open = OpenAtEnd(&gate);
-    let blocks = gate.clone();
-    let routes = Routes::new().get("/", move |socket: WebSocket| {
-        let gate = blocks.clone();
-        socket
-            .open(())
-            .on_message(move |socket: &Socket, message: Message<'_>| {
-                if message.text() == Some("block") {
-                    socket.send("begun")?;
-                    gate.pass();
-                }
-                socket.send(message)
-            })
-    });
-    let server = start(server().limits(no_deadlines()).threads(4), routes);
+    let server = start(server().limits(no_deadlines()).threads(4), blocking(&gate));
     let mut clients: Vec<_> = (0..100).map(|_| open(&server, "/")).collect();
     clients[0].send([text("block"), text("next")].concat());
     gate.await_arrived(1);
@@ -428,7 +431,9 @@ fn a_handler_that_takes_too_long_closes_its_socket_at_its_deadline() {
             .on_close(move |_: &Socket, closed: &Closed| tell.send(closed.clone()).unwrap())
     });
     let limits = no_deadlines().handler(Duration::from_millis(50));
-    let server = start(server().limits(limits), routes);
+    let (tell_line, line) = channel();
+    let log = AccessLog::combined(Lines(tell_line));
+    let server = start(server().limits(limits).access_log(log), routes);
     let mut client = open(&server, "/");
     client.send(text("block"));
     assert_eq!(receive_text(&mut client), "begun");
@@ -436,6 +441,7 @@ fn a_handler_that_takes_too_long_closes_its_socket_at_its_deadline() {
     client.end();
     gate.admit(1);
     assert_eq!(hear(&told).cause(), CloseCause::Error);
+    assert!(hear(&line).contains(" 101 "), "it is logged as any other");
 }
 
 #[test]
@@ -549,20 +555,8 @@ fn sockets_have_a_share_of_the_connections() {
 fn a_socket_without_a_permit_waits_whatever_the_queue_is() {
     let gate = Gate::new();
     let _open = OpenAtEnd(&gate);
-    let blocks = gate.clone();
-    let routes = Routes::new().get("/", move |socket: WebSocket| {
-        let gate = blocks.clone();
-        socket
-            .open(())
-            .on_message(move |socket: &Socket, message: Message<'_>| {
-                if message.text() == Some("block") {
-                    gate.pass();
-                }
-                socket.send(message)
-            })
-    });
     let limits = no_deadlines().queue(0);
-    let server = start(server().limits(limits).loops(1).threads(1), routes);
+    let server = start(server().limits(limits).loops(1).threads(1), blocking(&gate));
     let mut clients: Vec<_> = (0..5).map(|_| open(&server, "/")).collect();
     for client in &mut clients {
         client.send(text("block"));
@@ -570,6 +564,7 @@ fn a_socket_without_a_permit_waits_whatever_the_queue_is() {
     gate.await_arrived(1);
     gate.admit(5);
     for client in &mut clients {
+        assert_eq!(receive_text(client), "begun");
         assert_eq!(receive_text(client), "block");
     }
 }
@@ -677,18 +672,4 @@ fn the_same_frames_mean_the_same_on_the_wire_and_to_the_test_client() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-}
-
-struct Lines(Sender<String>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.lines().for_each(|line| self.0.send(line.into()).unwrap());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

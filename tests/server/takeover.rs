@@ -124,6 +124,28 @@ fn a_drain_ends_reading_and_what_is_written_then_arrives() {
 }
 
 #[test]
+fn a_clone_that_waits_in_another_thread_ends_with_the_program_however_that_ends() {
+    for panics in [false, true] {
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let routes = Routes::new().get("/", move || {
+            let tell = tell.lock().unwrap().clone();
+            Response::upgrade("echo", move |stream| {
+                let mut clone = stream.clone();
+                std::thread::spawn(move || tell.send(clone.read(&mut [0]).unwrap_err().kind()).unwrap());
+                assert!(!panics, "on purpose");
+                Ok(())
+            })
+        });
+        let server = start(server().limits(no_deadlines()), routes);
+        let mut client = server.connect();
+        client.send(OPENING);
+        assert_eq!(client.head().status, 101);
+        assert_eq!(hear(&told), io::ErrorKind::BrokenPipe);
+    }
+}
+
+#[test]
 fn they_take_the_places_of_streams_and_no_thread_is_left_behind() {
     let server = start(
         server().limits(no_deadlines()).threads(2),

@@ -1,7 +1,6 @@
 //! Topics: what one sends, and many receive.
 
-use std::io::{self, Write};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use hansel::{
@@ -9,7 +8,7 @@ use hansel::{
     Subscription, Topic, TopicSettings,
 };
 
-use crate::support::{Client, Running, get, hear, no_deadlines, noise, sample, server, start};
+use crate::support::{Client, Lines, Running, get, hear, no_deadlines, noise, sample, server, start};
 
 fn serve(limits: Limits, topic: &Topic) -> Running {
     let (events, plain) = (topic.clone(), topic.clone());
@@ -275,21 +274,6 @@ fn more_of_them_than_have_their_turn_at_once_are_all_ended_by_a_drain() {
     // They are dropped by a thread of their own.
     while topic.status().subscribers > 0 {
         std::thread::yield_now();
-    }
-}
-
-/// Sends each line of a log.
-struct Lines(Sender<String>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.lines().for_each(|line| self.0.send(line.into()).unwrap());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

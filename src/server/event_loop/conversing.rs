@@ -6,9 +6,7 @@ use std::time::Instant;
 use super::EventLoop;
 use super::pushing::nudge;
 use super::socket_places::SocketPlaces;
-use crate::exchange::Answered;
 use crate::server::connection::conversing::Conversed;
-use crate::server::connection::open_socket::OpenSocket;
 use crate::server::connection::{Connection, Waits};
 use crate::server::shared::Shared;
 use crate::server::shared::lifecycle::Phase;
@@ -192,28 +190,14 @@ impl EventLoop {
     #[cold]
     pub(super) fn forget_socket(&mut self, connection: &mut Connection, shared: &Shared) {
         self.leave_topics(connection.key);
-        if connection.socket.is_none() {
-            // It is dropped with what else is not sent.
-            return;
-        }
+        // One that has not begun is dropped with what else is not sent.
         if let Some(socket) = connection.socket.take() {
-            self.log_socket(&socket, shared);
+            if let Some(logged) = &socket.logged {
+                let observation = &shared.observation;
+                observation.ended(self.index, logged, socket.exchange.sent, (self.now, &self.date));
+            }
             // It may have its program called.
             shared.drop_queue.push(socket);
-        }
-    }
-
-    fn log_socket(&self, socket: &OpenSocket, shared: &Shared) {
-        let Some(logged) = &socket.logged else { return };
-        let duration = self.now.saturating_duration_since(logged.since);
-        let answered = Answered {
-            status: logged.status,
-            content: socket.exchange.sent,
-            has_request: true,
-        };
-        if let Some(request) = logged.request.to_request() {
-            let observation = &shared.observation;
-            observation.ended(self.index, &request, answered, duration, (self.now, &self.date));
         }
     }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::EventLoop;
-use crate::exchange::Answered;
 use crate::server::connection::Connection;
 use crate::server::connection::pushed::Pushed;
 use crate::server::connection::pushing::Outcome;
@@ -181,18 +180,10 @@ impl EventLoop {
         }
     }
 
-    fn drop_subscription(&self, mut pushed: Box<Pushed>, shared: &Shared) {
-        if let Some(logged) = pushed.logged.take() {
-            let duration = self.now.saturating_duration_since(logged.since);
-            let answered = Answered {
-                status: logged.status,
-                content: pushed.content,
-                has_request: true,
-            };
-            if let Some(request) = logged.request.to_request() {
-                let observation = &shared.observation;
-                observation.ended(self.index, &request, answered, duration, (self.now, &self.date));
-            }
+    fn drop_subscription(&self, pushed: Box<Pushed>, shared: &Shared) {
+        if let Some(logged) = &pushed.logged {
+            let observation = &shared.observation;
+            observation.ended(self.index, logged, pushed.content, (self.now, &self.date));
         }
         // It may be the end of a topic, and of what the program has given to that.
         shared.drop_queue.push(pushed);

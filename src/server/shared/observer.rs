@@ -59,21 +59,22 @@ impl Observation {
         self.tell(index, &told, now, date, &mut Vec::new());
     }
 
-    /// Records the end of a response that took its time although nobody was busy with it.
-    pub(crate) fn ended(
-        &self,
-        index: usize,
-        request: &Request,
-        answered: Answered,
-        duration: Duration,
-        (now, date): (Instant, &Date),
-    ) {
+    /// Records the end of a response that has lasted, with so many octets of content: a subscription, or a socket.
+    #[cold]
+    pub(crate) fn ended(&self, index: usize, logged: &Logged, content: u64, (now, date): (Instant, &Date)) {
+        let Some(request) = logged.request.to_request() else {
+            return;
+        };
         let told = Told {
-            answered,
+            answered: Answered {
+                status: logged.status,
+                content,
+                has_request: true,
+            },
             peer: request.peer(),
             relayed: request.relayed,
-            request: Some(request),
-            duration,
+            request: Some(&request),
+            duration: now.saturating_duration_since(logged.since),
         };
         self.tell(index, &told, now, date, &mut Vec::new());
     }

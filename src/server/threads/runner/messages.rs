@@ -45,12 +45,7 @@ impl Runner {
             if transport.link.claim.outcome() != Outcome::Own {
                 report::warn!("the handler of a socket returned after its deadline");
                 exchange.overruled();
-                connection.break_off();
-                // Its program is called for the end here, because nobody waits for this thread.
-                if let Err(panic) = contain(|| drop(connection.socket.take())) {
-                    report::error!("a value of a socket panicked when it was dropped: {panic}");
-                }
-                return;
+                return self.end_overruled(connection);
             }
             let Some(work) = work else { return };
             let (unused, at) = work.exchange.unused();
@@ -64,6 +59,22 @@ impl Runner {
                 return;
             }
             self.begin_next(connection);
+        }
+    }
+
+    /// Ends a socket whose client was told that its handler has taken too long.
+    fn end_overruled(&mut self, connection: &mut Connection) {
+        connection.break_off();
+        let Some(socket) = connection.socket.take() else { return };
+        if let Some(logged) = &socket.logged {
+            let now = Instant::now();
+            self.date.refresh(now);
+            let observation = &self.shared.observation;
+            observation.ended(self.call.index.get(), logged, socket.exchange.sent, (now, &self.date));
+        }
+        // Its program is called for the end here, because nobody waits for this thread.
+        if let Err(panic) = contain(|| drop(socket)) {
+            report::error!("a value of a socket panicked when it was dropped: {panic}");
         }
     }
 
