@@ -9,7 +9,6 @@ use super::streaming::missed_deadline;
 use crate::deadline::after;
 use crate::lock::lock;
 use crate::pace;
-use crate::report;
 use crate::response::{Duplex, Takeover, Upgraded};
 use crate::server::connection::link::{DRAINING, Transport};
 use crate::server::connection::work::Work;
@@ -36,13 +35,25 @@ pub(super) fn run(takeover: Takeover, work: &mut Work, transport: &Transport, sh
         patience: None,
         limits: shared.limits.clone(),
     };
-    let is_over = Arc::clone(&wire.is_over);
-    let outcome = (takeover.run)(Upgraded::new(Box::new(wire)));
-    is_over.store(true, Ordering::SeqCst);
-    if let Err(error) = &outcome {
-        report::debug!("a connection that was taken over ended with an error: {error}");
+    let _end = End {
+        is_over: Arc::clone(&wire.is_over),
+        transport: wire.transport.clone(),
+    };
+    (takeover.run)(Upgraded::new(Box::new(wire)))
+}
+
+/// Ends what clones can do, also if the program panics.
+struct End {
+    is_over: Arc<AtomicBool>,
+    transport: Transport,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        // One that waits for the client in another thread waits no more.
+        self.transport.link.note(DRAINING);
     }
-    outcome
 }
 
 struct Wire {
@@ -76,7 +87,8 @@ impl Duplex for Wire {
             }
         }
         let deadline = after(Instant::now(), self.patience.unwrap_or(Duration::MAX));
-        self.transport.read_by(into, deadline)
+        let outcome = self.transport.read_by(into, deadline);
+        outcome.or_else(|error| self.check().and(Err(error)))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
