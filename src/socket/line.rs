@@ -63,7 +63,8 @@ struct Outgoing {
 enum Item {
     Message(Vec<u8>),
     Join(Box<Subscriber>),
-    Leave(Topic),
+    /// The number of the topic, because the last who keeps one may have something of the program to drop.
+    Leave(u64),
     Close(Closed),
 }
 
@@ -101,7 +102,7 @@ pub(crate) struct Members<'m> {
 
 impl Members<'_> {
     fn join(&mut self, subscriber: Subscriber) {
-        if self.place_of(subscriber.topic()).is_none() {
+        if self.place_of(subscriber.topic().number()).is_none() {
             self.membership.joins(subscriber.topic());
             if self.all.is_empty() {
                 // Most sockets join one, and room for four would be a tenth of what an idle socket needs.
@@ -111,9 +112,8 @@ impl Members<'_> {
         }
     }
 
-    fn place_of(&self, topic: &Topic) -> Option<usize> {
-        let number = topic.number();
-        self.all.iter().position(|member| member.topic().number() == number)
+    fn place_of(&self, topic: u64) -> Option<usize> {
+        self.all.iter().position(|member| member.topic().number() == topic)
     }
 }
 
@@ -198,28 +198,22 @@ impl Line {
     }
 
     pub(crate) fn leave(&self, topic: &Topic) {
-        self.command(Item::Leave(topic.clone()));
+        self.command(Item::Leave(topic.number()));
     }
 
     /// Closes it after everything that was sent before.
     pub(crate) fn close(&self, closed: Closed) {
-        self.tell_if(|outgoing| {
-            outgoing.close(closed);
-        });
+        let mut outgoing = lock(&self.outgoing);
+        outgoing.close(closed);
+        self.tell(outgoing);
     }
 
     fn command(&self, item: Item) {
-        self.tell_if(|outgoing| {
-            if !outgoing.is_closed {
-                outgoing.behind.push_back(item);
-            }
-        });
-    }
-
-    fn tell_if(&self, change: impl FnOnce(&mut Outgoing)) {
         let mut outgoing = lock(&self.outgoing);
-        change(&mut outgoing);
-        self.tell(outgoing);
+        if !outgoing.is_closed {
+            outgoing.behind.push_back(item);
+            self.tell(outgoing);
+        }
     }
 
     /// Tells whoever sends that there is something, unless that is known.
@@ -376,7 +370,7 @@ impl Outgoing {
                 }
                 Some(Item::Join(subscriber)) => members.join(*subscriber),
                 Some(Item::Leave(topic)) => {
-                    if let Some(place) = members.place_of(&topic) {
+                    if let Some(place) = members.place_of(topic) {
                         members.left.push(members.all.swap_remove(place));
                     }
                 }

@@ -68,12 +68,8 @@ impl Connection {
             if socket.exchange.is_over() && !is_blocked {
                 return Conversed::Over;
             }
-            if is_blocked && !socket.exchange.has_ended() {
-                // A client that takes nothing is not asked for more.
-                self.wait.go_on(Waits::Client, now, limits);
-                return Conversed::Wait;
-            }
-            if socket.exchange.has_call() {
+            // A client that takes nothing is not asked for more, but its program is told of the end.
+            if socket.exchange.has_call() && (!is_blocked || socket.exchange.has_ended()) {
                 return Conversed::Call;
             }
             if is_blocked {
@@ -143,11 +139,11 @@ impl Connection {
 
     /// Returns true if nothing is left to be done for its socket before an event comes.
     pub(crate) fn socket_can_rest(&mut self) -> bool {
-        let has_call = self.socket.as_ref().is_none_or(|socket| socket.exchange.has_ended());
+        let has_ended = self.socket.as_ref().is_none_or(|socket| socket.exchange.has_ended());
         let has_unused = self
             .work
             .as_mut()
             .is_some_and(|work| !work.exchange.unused().0.is_empty());
-        !has_call && !has_unused && !self.readiness.readable
+        !has_ended && !has_unused && !self.readiness.readable
     }
 }
