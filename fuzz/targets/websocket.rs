@@ -4,7 +4,7 @@
 use hansel_proto::websocket::{CloseCode, Failure, Limits, Opcode, Received, Receiver, encode, encode_close};
 use libfuzzer_sys::fuzz_target;
 
-/// What a receiver has taken.
+/// A message or a control frame that a receiver has taken, or its failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Taken {
     Message(Opcode, bool, Vec<u8>),

@@ -97,7 +97,7 @@ pub(crate) fn given_away(number: i32) -> OwnedFd {
 
 /// Calls `call`, and lends `request` to `request_of_call` and `lend_body` on this thread meanwhile.
 pub(crate) fn with_request<R>(request: &Request, call: impl FnOnce() -> R) -> R {
-    /// What was lent before, by a call around this one.
+    /// The request and the body that a call around this one has lent.
     struct Before {
         request: Option<NonNull<Request>>,
         body: Option<Arc<LentBody>>,

@@ -11,7 +11,7 @@ use hansel::{App, Application, Request, Response, Routes, StatusCode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// What is mounted at a path.
+/// Files, a response or a redirection, to be mounted at a path.
 #[pyclass(frozen, module = "hansel")]
 #[derive(Clone)]
 pub(crate) struct Mount(Kind);

@@ -56,7 +56,7 @@ struct Begun {
     writing: Arc<Mutex<dyn EndWriting>>,
 }
 
-/// What the exchange does with the body that is being written.
+/// A body that is being written, for the exchange to end.
 trait EndWriting: Send {
     /// Ends it, because the call is over. Returns how far it has come, and how many octets of content are sent; and what is to be
     /// dropped without the lock.
@@ -106,7 +106,7 @@ pub(crate) enum EarlyEnd {
 
 /// Sends early responses, for whoever has called a handler that may begin one.
 ///
-/// What begins them is reached only from [`Request::respond_now`], so programs that never do so have nothing of it.
+/// The code that begins them is reached only from [`Request::respond_now`], so programs that never call it have none of it.
 pub(crate) trait Begin: Send + Sync {
     /// Returns the response, as far as it has begun.
     fn response(&self) -> &EarlyResponse;

@@ -32,7 +32,7 @@ pub(crate) enum Payload {
     /// A socket, to which the connection belongs once the head is sent.
     #[cfg(feature = "websocket")]
     Socket(Box<Switched>),
-    /// What a thread runs on the connection once the head is sent.
+    /// A function that a thread runs on the connection once the head is sent.
     #[cfg(feature = "upgrade")]
     Takeover(Box<Takeover>),
 }

@@ -51,7 +51,7 @@ pub(crate) enum Kind {
     /// A socket, to which the connection belongs from now on.
     #[cfg(feature = "websocket")]
     Socket(Box<Opened>),
-    /// What runs on the connection from now on.
+    /// A function that has the connection once the head is sent.
     #[cfg(feature = "upgrade")]
     Takeover(Box<super::upgraded::Takeover>),
 }

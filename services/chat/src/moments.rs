@@ -1,5 +1,5 @@
-//! What is only of the moment: who is writing. It travels by sockets, and between replicas by `PUBLISH`, which keeps nothing:
-//! whoever is away does not need to know it later.
+//! Notices of who is writing. They travel by sockets, and between replicas by `PUBLISH`, which keeps nothing: whoever is
+//! away does not need them later.
 
 use std::convert::Infallible;
 use std::sync::Arc;
