@@ -8,6 +8,7 @@ use hansel_proto::websocket::{CloseCode, Deflate, Opcode, encode, encode_close};
 
 use super::closed::Closed;
 use super::message::Message;
+use super::notice::Notice;
 use super::send_error::SendError;
 use super::settings::SocketSettings;
 use crate::lock::lock;
@@ -50,12 +51,7 @@ struct Outgoing {
     behind: VecDeque<Item>,
     /// The number of messages among that.
     messages_behind: usize,
-    /// True while a handler of the socket runs and whoever runs it sends what it leaves here.
-    is_attended: bool,
-    /// True while whoever sends has been told.
-    is_noted: bool,
-    /// True while the client does not take more.
-    is_blocked: bool,
+    notice: Notice,
     /// True once a close frame is here, or nothing can be sent any more.
     is_closed: bool,
 }
@@ -218,10 +214,9 @@ impl Line {
 
     /// Tells whoever sends that there is something, unless that is known.
     fn tell(&self, mut outgoing: MutexGuard<'_, Outgoing>) {
-        let is_known = outgoing.is_attended || outgoing.is_noted || outgoing.is_blocked;
         let has_something = !outgoing.behind.is_empty() || !outgoing.out.is_empty();
-        if let (true, Some(waker)) = (has_something && !is_known, self.waker.get()) {
-            outgoing.is_noted = true;
+        let Some(waker) = self.waker.get() else { return };
+        if has_something && outgoing.notice.is_due() {
             drop(outgoing);
             waker.wake();
         }
@@ -229,7 +224,7 @@ impl Line {
 
     /// Notes whether whoever runs a handler sends what that leaves here.
     pub(crate) fn attend(&self, is_attended: bool) {
-        lock(&self.outgoing).is_attended = is_attended;
+        lock(&self.outgoing).notice.attend(is_attended);
     }
 
     /// Appends a pong. It comes before what waits.
@@ -277,8 +272,7 @@ impl Line {
         write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
     ) -> (Flushed, u64) {
         let mut outgoing = lock(&self.outgoing);
-        outgoing.is_noted = false;
-        outgoing.is_attended = false;
+        outgoing.notice.take_up();
         let mut written = 0;
         let flushed = loop {
             outgoing.gather(members);
@@ -293,7 +287,7 @@ impl Line {
                 Err(flushed) => break flushed,
             }
         };
-        outgoing.is_blocked = flushed == Flushed::Blocked;
+        outgoing.notice.block(flushed == Flushed::Blocked);
         if flushed == Flushed::All {
             outgoing.out.clear();
             outgoing.sent = 0;
@@ -307,8 +301,7 @@ impl Line {
     /// Sends what is here of the socket's own, while its handler runs on.
     pub(crate) fn flush_own(&self, write: &mut dyn FnMut(&[u8]) -> io::Result<usize>) {
         let mut outgoing = lock(&self.outgoing);
-        outgoing.is_noted = false;
-        outgoing.is_attended = false;
+        outgoing.notice.take_up();
         while outgoing.out.len() > outgoing.sent {
             if outgoing.write(write).is_err() {
                 // It is found again when the handler has returned.
@@ -336,7 +329,7 @@ impl Line {
 
 impl Outgoing {
     fn takes_more(&self) -> bool {
-        !self.is_blocked && self.behind.is_empty() && self.out.len() < ENCODED
+        !self.notice.is_blocked() && self.behind.is_empty() && self.out.len() < ENCODED
     }
 
     fn close(&mut self, closed: Closed) {
@@ -414,7 +407,7 @@ impl Outgoing {
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.is_blocked = true;
+                self.notice.block(true);
                 Err(Flushed::Blocked)
             }
             Err(_) => Err(Flushed::Failed),

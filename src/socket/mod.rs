@@ -9,6 +9,7 @@ mod exchange;
 mod handlers;
 mod line;
 mod message;
+mod notice;
 mod send_error;
 mod settings;
 #[expect(clippy::module_inception, reason = "it is the handle of a socket")]
@@ -19,6 +20,8 @@ pub(crate) use exchange::{Received, SocketExchange};
 pub(crate) use handlers::{HandlerError, Handlers, Opened};
 pub(crate) use line::{Flushed, Line, Membership};
 pub use message::{Message, ToMessage};
+#[cfg(all(test, hansel_loom))]
+pub(crate) use notice::Notice;
 pub use send_error::SendError;
 pub use settings::SocketSettings;
 pub use socket::Socket;

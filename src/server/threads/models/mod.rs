@@ -1,7 +1,7 @@
 //! The hand-overs between threads under every interleaving that loom distinguishes. One file for each thing that is handed
 //! over.
 //!
-//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --lib models`. A thread that waits for something that
+//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --features websocket --lib models`. A thread that waits for something that
 //! never happens is reported as a deadlock: that is how a lost wake-up shows.
 
 mod admission;
@@ -9,6 +9,8 @@ mod corks;
 mod crew;
 mod ended;
 mod hand_over;
+#[cfg(feature = "websocket")]
+mod sockets;
 mod topics;
 mod watch;
 

@@ -34,7 +34,11 @@ impl Runner {
                 self.shared.sockets.handled();
             }
             // What the program sends meanwhile leaves when it has returned. If it blocks, the next holder of the loop sends it.
-            exchange.line.attend(!self.call.has_lost_loop());
+            exchange.line.attend(true);
+            // Asked after that: who takes the loop up later takes up the notice as well.
+            if self.call.has_lost_loop() {
+                exchange.line.attend(false);
+            }
             let buffer = work.as_ref().map_or(&[][..], |work| work.exchange.buffer());
             let pace = exchange.pace();
             if let Err(panic) = contain(|| pace.run(|| exchange.call(buffer))) {
