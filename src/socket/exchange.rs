@@ -41,7 +41,7 @@ pub(crate) struct SocketExchange {
     closed: Option<Closed>,
     /// True once the client has sent its close frame.
     has_client_closed: bool,
-    /// True once the handler for closing has been called.
+    /// True once the handler for closing has been called, or if there is none.
     is_told: bool,
     /// True if a control frame has been left for the client since all was sent.
     owes: bool,
@@ -110,6 +110,7 @@ impl SocketExchange {
             } else {
                 Call::None
             },
+            is_told: !opened.handlers.wants_closing(),
             handlers: opened.handlers,
             line: opened.line,
             settings: opened.settings,
@@ -119,7 +120,6 @@ impl SocketExchange {
             stage: Stage::Open,
             closed: None,
             has_client_closed: false,
-            is_told: false,
             owes: false,
             times: Times {
                 heard: now,
@@ -334,6 +334,13 @@ impl SocketExchange {
     /// Returns true if it has ended, and its program knows.
     pub(crate) fn is_over(&self) -> bool {
         self.stage == Stage::Over && self.is_told
+    }
+
+    /// Returns true if its connection is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        // One that has not answered a ping is sent a close frame, with a code.
+        let is_lost = |closed: &Closed| closed.cause() == CloseCause::Lost && closed.code().is_none();
+        self.closed.as_ref().is_some_and(is_lost)
     }
 
     /// Makes the call that is due; `buffer` is where what was received is.

@@ -18,6 +18,8 @@ pub(crate) trait Handlers: Send {
     fn wants_opening(&self) -> bool;
     fn opened(&mut self) -> Result<(), HandlerError>;
     fn message(&mut self, message: Message<'_>) -> Result<(), HandlerError>;
+    /// Returns true if there is something to be done when it has closed.
+    fn wants_closing(&self) -> bool;
     fn closed(&mut self, closed: &Closed);
 }
 

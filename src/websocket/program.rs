@@ -56,6 +56,10 @@ impl<S: Send + Sync + 'static> Handlers for Program<S> {
         (self.on_message)(&self.socket, message)
     }
 
+    fn wants_closing(&self) -> bool {
+        self.on_close.is_some()
+    }
+
     fn closed(&mut self, closed: &Closed) {
         if let Some(close) = self.on_close.take() {
             close(&self.socket, closed);

@@ -292,6 +292,32 @@ fn whoever_closes_the_program_is_told_who_it_was() {
 }
 
 #[test]
+fn a_state_is_dropped_when_its_client_has_gone_also_where_no_handler_asks_for_the_end() {
+    struct State(Sender<()>);
+    impl Drop for State {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let (dropped, drops) = channel();
+    let app = Routes::new().get("/", move |socket: WebSocket| {
+        socket
+            .open(State(dropped.clone()))
+            .on_message(|_: &Socket<State>, _: Message<'_>| ())
+    });
+    let server = start(server(), app);
+    for say_goodbye in [false, true] {
+        let mut client = open(&server, "/");
+        if say_goodbye {
+            client.send(&close(1000));
+            assert_eq!(receive_close(&mut client), (Some(1000), String::new()));
+        }
+        drop(client);
+        hear(&drops);
+    }
+}
+
+#[test]
 fn a_program_sends_and_closes_from_any_thread() {
     let (give, given) = channel();
     let give = Mutex::new(give);
