@@ -372,6 +372,24 @@ impl Writing {
         self.pass_on(0, bytes)
     }
 
+    /// Keeps `bytes` if that is possible without waiting, and without work for filters.
+    fn gather(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        self.may_go_on()?;
+        if self.is_omitted {
+            return Ok(true);
+        }
+        let left = self.left.map(|left| left.checked_sub(bytes.len() as u64));
+        if !self.filters.is_empty() || left == Some(None) {
+            return Ok(false);
+        }
+        let gathered = self.client.gather(bytes);
+        let is_taken = gathered.inspect_err(|_| self.phase = Phase::Refused)?;
+        if is_taken {
+            self.left = left.flatten();
+        }
+        Ok(is_taken)
+    }
+
     /// Sends `bytes` through the filters from this one on.
     fn pass_on(&mut self, from: usize, bytes: &[u8]) -> io::Result<()> {
         let mut piece = std::borrow::Cow::Borrowed(bytes);
@@ -467,6 +485,10 @@ struct Shared(Arc<Mutex<Writing>>);
 impl Answer for Shared {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         lock(&self.0).send(bytes)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        lock(&self.0).gather(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

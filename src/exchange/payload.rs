@@ -232,6 +232,20 @@ impl<S: Sink, N: BorrowMut<u64>> Sink for Framed<S, N> {
         Ok(())
     }
 
+    fn gather(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let is_taken = if self.chunked {
+            self.frame.clear();
+            chunk::encode(bytes, &mut self.frame);
+            self.sink.gather(&self.frame)?
+        } else {
+            self.sink.gather(bytes)?
+        };
+        if is_taken {
+            *self.sent.borrow_mut() += bytes.len() as u64;
+        }
+        Ok(is_taken)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }

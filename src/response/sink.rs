@@ -8,6 +8,10 @@ use std::time::Duration;
 pub(crate) trait Sink {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Keeps `bytes`, to be sent with what follows, if that is possible without waiting. Returns false if nothing was taken.
+    fn gather(&mut self, _bytes: &[u8]) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Does what [`send`](Sink::send) does, for what ends a complete body, which may be nothing. It is sent even if no further
     /// piece would be.
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -43,6 +47,10 @@ macro_rules! passes_on {
         impl<S: Sink + ?std::marker::Sized> Sink for $kind {
             fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
                 (**self).send(bytes)
+            }
+
+            fn gather(&mut self, bytes: &[u8]) -> io::Result<bool> {
+                (**self).gather(bytes)
             }
 
             fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {

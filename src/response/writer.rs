@@ -22,6 +22,8 @@ pub struct ResponseWriter {
 pub(crate) trait Answer: Send {
     /// Sends all of `bytes`, waiting for the client.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Keeps all of `bytes` if that is possible without waiting. Returns false if nothing was taken.
+    fn gather(&mut self, bytes: &[u8]) -> io::Result<bool>;
     /// Sends what was gathered, the head for one.
     fn flush(&mut self) -> io::Result<()>;
     /// Completes the body.
@@ -36,6 +38,42 @@ impl ResponseWriter {
             answer: Box::new(answer),
             line: Vec::new(),
         }
+    }
+
+    /// Writes all of `bytes` if that needs no waiting: pieces that come quickly are gathered, and leave together soon.
+    /// Returns false if nothing was written; then `write_all` does it, and may wait for the client. For whoever holds a lock
+    /// that should not be held over such a wait.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use std::sync::Mutex;
+    ///
+    /// use hansel::{App, Request, Response};
+    /// use hansel::test::Client;
+    ///
+    /// let names = Mutex::new(vec!["Hansel", "Gretel"]);
+    /// let app = App::new(move |request: &Request| {
+    ///     let mut body = request.respond_now(Response::default(), None)?;
+    ///     for index in 0.. {
+    ///         let names = names.lock().unwrap();
+    ///         let Some(name) = names.get(index).copied() else { break };
+    ///         if !body.try_write(name.as_bytes())? {
+    ///             drop(names);
+    ///             body.write_all(name.as_bytes())?;
+    ///         }
+    ///     }
+    ///     body.finish()
+    /// });
+    /// assert_eq!(Client::new(app.responds_early()).get("/").text(), "HanselGretel");
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error where `write` would: if the client is gone, the server stops, or the handler has returned.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        self.answer.gather(bytes)
     }
 
     /// Completes the response. What the handler returns after that is dropped.

@@ -42,6 +42,32 @@ fn what_a_handler_writes_arrives_while_it_runs_and_the_connection_goes_on() {
 }
 
 #[test]
+fn what_can_be_gathered_needs_no_wait_and_the_rest_is_left_to_the_handler() {
+    const PIECES: usize = 100;
+    let piece = |index: usize| [b'a' + (index % 26) as u8; 1000];
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    let server = serve(move |request: &Request| {
+        let mut body = begin(request, Some(PIECES as u64 * 1000))?;
+        assert!(body.try_write(b"")?);
+        assert!(!body.try_write(&[0; 100_000])?, "it is sent from where it is");
+        for index in 0..PIECES {
+            if !body.try_write(&piece(index))? {
+                count.fetch_add(1, Ordering::Relaxed);
+                body.write_all(&piece(index))?;
+            }
+        }
+        assert!(!body.try_write(b"more than was announced")?);
+        body.finish()
+    });
+    let mut client = server.connect();
+    client.send(get("/"));
+    let response = client.response();
+    assert_eq!(response.body, (0..PIECES).flat_map(piece).collect::<Vec<u8>>());
+    assert_ne!(refused.load(Ordering::Relaxed), 0, "all of it does not fit");
+}
+
+#[test]
 fn responses_come_in_order_to_requests_that_were_sent_together() {
     let server = serve(|request: &Request| {
         if request.path() == "/early" {

@@ -274,6 +274,14 @@ impl Client {
 
 impl Sink for Client {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.gather(bytes)? {
+            return Ok(());
+        }
+        self.last = Instant::now();
+        self.write(bytes)
+    }
+
+    fn gather(&mut self, bytes: &[u8]) -> io::Result<bool> {
         if self.transport.is_interrupted() {
             self.has_failed = true;
             return Err(io::Error::new(
@@ -282,18 +290,18 @@ impl Sink for Client {
             ));
         }
         let now = Instant::now();
-        let is_quick = now.saturating_duration_since(self.last) < self.quick;
-        self.last = now;
-        if is_quick {
-            let mut gathered = self.cork.lock();
-            if gathered.has_room(bytes) {
-                gathered.keep(bytes);
-                drop(gathered);
-                self.shared.send_later(&self.cork);
-                return Ok(());
-            }
+        if now.saturating_duration_since(self.last) >= self.quick {
+            return Ok(false);
         }
-        self.write(bytes)
+        let mut gathered = self.cork.lock();
+        if !gathered.has_room(bytes) {
+            return Ok(false);
+        }
+        gathered.keep(bytes);
+        drop(gathered);
+        self.last = now;
+        self.shared.send_later(&self.cork);
+        Ok(true)
     }
 
     fn finish(&mut self, bytes: &[u8]) -> io::Result<()> {
