@@ -35,6 +35,10 @@ impl BodyOut {
             }
             None => bytes,
         };
+        // Giving the lock away takes longer than to gather a short chunk, and others would run before the next one.
+        if self.writer.try_write(bytes)? {
+            return Ok(());
+        }
         boundary::without(py, || self.writer.write_all(bytes))
     }
 
@@ -48,8 +52,9 @@ impl BodyOut {
         self.left == Some(0)
     }
 
-    /// Ends the body. If it is shorter than was announced, the connection is closed.
-    pub(crate) fn finish(self, py: Python<'_>) -> io::Result<()> {
-        boundary::without(py, || self.writer.finish())
+    /// Ends the body, and waits for the client, so without the interpreter's lock. If it is shorter than was announced, the
+    /// connection is closed.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.writer.finish()
     }
 }

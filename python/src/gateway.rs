@@ -1,19 +1,20 @@
 //! A WSGI application as an application of hansel.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hansel::{Application, Limiter, Request, Response, Scheduling, StatusCode};
+use hansel::{Application, Request, Response, Scheduling, StatusCode};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::body_out::BodyOut;
 use crate::boundary;
 use crate::environ::Environ;
 use crate::input::Input;
 use crate::iterable;
 use crate::mounts::Table;
 use crate::start_response::Starter;
+use crate::turns::Turns;
 
 /// Bodies of so many bytes are read from where the server has them. Shorter ones are copied into Python's own file in memory,
 /// whose calls are quicker.
@@ -25,16 +26,6 @@ pub(crate) struct Gateway {
     in_memory: Py<PyAny>,
     environ: Environ,
     turns: Arc<Turns>,
-}
-
-/// The threads that take turns with the interpreter.
-pub(crate) struct Turns {
-    pub(crate) limiter: Arc<Limiter>,
-    mounts: Option<Arc<Table>>,
-    /// How many calls have begun.
-    begun: AtomicUsize,
-    /// Is called with each exception that an application lets out, and where that happened.
-    failed: Py<PyAny>,
 }
 
 impl Gateway {
@@ -49,27 +40,24 @@ impl Gateway {
             application,
             in_memory: py.import("io")?.getattr("BytesIO")?.unbind(),
             environ,
-            turns: Arc::new(Turns {
-                limiter: Arc::new(Limiter::new()),
-                mounts,
-                begun: AtomicUsize::new(0),
-                failed,
-            }),
+            turns: Arc::new(Turns::new(mounts, failed)),
         })
     }
 
     fn run(&self, request: &Request) -> Response {
-        boundary::take(&self.turns.limiter);
-        let turn = self.turns.begun.fetch_add(1, Ordering::Relaxed) + 1;
-        let response = boundary::with_request(request, || Python::attach(|py| self.call_application(py, request)));
-        // Kept for the next call. If others have begun, this one has waited for something, and now they wait for the lock.
-        if self.turns.begun.load(Ordering::Relaxed) != turn {
+        let (response, ending) = self
+            .turns
+            .take(|| boundary::with_request(request, || Python::attach(|py| self.call_application(py, request))));
+        if let Some(body) = ending {
+            // Nothing of Python is left to be done, so the lock need not be taken again after that.
             boundary::give_back();
+            let _ = body.finish();
         }
         response
     }
 
-    fn call_application(&self, py: Python<'_>, request: &Request) -> Response {
+    /// Returns the response, and the body that must still be ended if it has begun before.
+    fn call_application(&self, py: Python<'_>, request: &Request) -> (Response, Option<BodyOut>) {
         let mut input: Option<Bound<'_, Input>> = None;
         let outcome = self.environ.of(py, request).and_then(|environ| {
             if has_body(request) {
@@ -82,10 +70,11 @@ impl Gateway {
         }
         outcome.unwrap_or_else(|error| {
             let failure = input.and_then(|input| input.get().failure());
-            failure.map_or_else(
+            let response = failure.map_or_else(
                 || self.fail(py, request, &error),
                 |status| Response::default().with_status(status),
-            )
+            );
+            (response, None)
         })
     }
 
@@ -104,7 +93,7 @@ impl Gateway {
         Ok(Some(input))
     }
 
-    fn call_with(&self, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<Response> {
+    fn call_with(&self, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<(Response, Option<BodyOut>)> {
         let py = environ.py();
         let starter = Starter::new(py)?;
         let result = self.application.bind(py).call1((environ, &starter.function));
@@ -114,8 +103,9 @@ impl Gateway {
             // Its traceback may keep the object.
             start.give_up(py);
         }
+        let ending = start.state().ending.take();
         starter.spare();
-        response
+        response.map(|response| (response, ending))
     }
 
     fn fail(&self, py: Python<'_>, request: &Request, error: &PyErr) -> Response {
@@ -123,21 +113,6 @@ impl Gateway {
         let told = self.turns.report(py, error, &place);
         let text = told.unwrap_or_else(|| "Internal Server Error\n".to_owned());
         Response::new(text).with_status(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-}
-
-impl Turns {
-    /// Returns what is mounted, if the request is for that.
-    fn mounts_with(&self, request: &Request) -> Option<&Table> {
-        self.mounts.as_deref().filter(|mounts| mounts.has(request))
-    }
-
-    /// Reports what an application has raised, and returns what the client may be told of it. `SystemExit` and
-    /// `KeyboardInterrupt` end the server.
-    pub(crate) fn report(&self, py: Python<'_>, error: &PyErr, place: &str) -> Option<String> {
-        // If the report fails, there is nobody left to tell.
-        let told = self.failed.call1(py, (error.value(py), place)).ok()?;
-        told.extract(py).ok().flatten()
     }
 }
 
@@ -158,7 +133,7 @@ impl Application for Gateway {
     }
 
     fn patterns_of(&self, pace: u16) -> String {
-        let mounts = self.turns.mounts.as_ref();
+        let mounts = self.turns.mounts();
         mounts.map_or_else(String::new, |mounts| mounts.patterns_of(pace))
     }
 
@@ -185,22 +160,4 @@ fn has_body(request: &Request) -> bool {
 fn two_segments(path: &str) -> &str {
     let end = path.match_indices('/').nth(2).map_or(path.len(), |(at, _)| at);
     &path[..end]
-}
-
-impl Scheduling for Turns {
-    fn run_thread(&self, run: &mut dyn FnMut()) {
-        boundary::run_thread(run);
-    }
-
-    fn may_begin(&self) -> bool {
-        self.limiter.may_begin()
-    }
-
-    fn is_independent(&self, request: &Request) -> bool {
-        self.mounts_with(request).is_some()
-    }
-
-    fn rest(&self) {
-        boundary::give_back();
-    }
 }

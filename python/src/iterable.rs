@@ -8,12 +8,14 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
 
 use crate::body_out::BodyOut;
+use crate::boundary;
 use crate::file_wrapper::FileWrapper;
-use crate::gateway::Turns;
 use crate::start_response::{Start, Started};
+use crate::turns::Turns;
 
 /// Chunks of so many bytes are sent from where Python has them; to copy fewer is cheaper.
 const KEPT_FROM: usize = 64 * 1024;
@@ -105,11 +107,18 @@ fn poured(request: &Request, result: &Bound<'_, PyAny>, start: &Start) -> PyResu
         }
     }
     pour_rest(&mut chunks, start)?;
+    let body = start.begin()?;
+    if is_generator(result) {
+        start.state().ending = Some(body);
+    } else {
+        // Before `close`, which may do more work.
+        let _ = boundary::without(result.py(), || body.finish());
+    }
     // It is not sent, as the response has begun.
     Ok(Response::default())
 }
 
-/// Sends the other chunks of a response that has begun. An error of the client's ends it silently.
+/// Sends the other chunks of a response that has begun, but not its end. An error of the client's ends it silently.
 fn pour_rest(chunks: &mut Bound<'_, PyIterator>, start: &Start) -> PyResult<()> {
     let py = chunks.py();
     loop {
@@ -124,8 +133,14 @@ fn pour_rest(chunks: &mut Bound<'_, PyIterator>, start: &Start) -> PyResult<()> 
             return Ok(());
         }
     }
-    let _ = start.begin()?.finish(py);
     Ok(())
+}
+
+/// Returns true for Python's own generators: to close one that has ended does nothing.
+fn is_generator(result: &Bound<'_, PyAny>) -> bool {
+    static GENERATOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let kind = GENERATOR.import(result.py(), "types", "GeneratorType");
+    kind.is_ok_and(|kind| result.get_type().is(kind))
 }
 
 /// Sends a chunk, and the head before the first one. The inner error is the client's.

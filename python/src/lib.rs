@@ -12,6 +12,7 @@ mod logging;
 mod mounts;
 mod server;
 mod start_response;
+mod turns;
 
 use pyo3::prelude::*;
 

@@ -27,6 +27,8 @@ pub(crate) struct Started {
     pub(crate) is_sent: bool,
     /// The writer of the body, as soon as some of it is sent. A thread that writes has taken it.
     pub(crate) body: Option<BodyOut>,
+    /// The same, when nothing is left but to end the body.
+    pub(crate) ending: Option<BodyOut>,
 }
 
 /// A `Start`, and its bound method `start_response`. A thread uses them again, unless an application has kept one.
