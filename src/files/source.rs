@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::beneath::{Inside, Root, open_named, why_missing};
@@ -132,7 +133,7 @@ impl Tree {
 
 /// A tree as it is now.
 pub(super) enum Entered<'t> {
-    Directory(Inside),
+    Directory(Arc<Inside>),
     Embedded(&'t Embedded),
 }
 

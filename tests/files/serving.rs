@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansel::files::{Cache, Files};
 use hansel::{App, Body, Chain, Method, Request, Response, Routes, Slashes, StatusCode};
 
-use super::tree::{LAST_MODIFIED, MODIFIED, Tree, client, get, set_modified};
+use super::tree::{LAST_MODIFIED, MODIFIED, Tree, await_that, client, get, set_modified};
 
 #[test]
 fn a_file_comes_with_what_caches_and_browsers_need() {
@@ -347,9 +347,10 @@ fn a_file_that_changes_is_served_as_it_is_now_and_so_is_another_directory_in_its
     assert_eq!((before.text(), after.text()), ("one", "two, longer"));
     assert_ne!(before.header("ETag"), after.header("ETag"));
     fs::rename(tree.path("site"), tree.path("old")).unwrap();
-    assert_eq!(client.get("/a.txt").status(), 404);
+    // The directory is looked for ten times a second.
+    await_that(|| client.get("/a.txt").status() == 404);
     fs::rename(tree.path("new"), tree.path("site")).unwrap();
-    assert_eq!(client.get("/a.txt").text(), "three");
+    await_that(|| client.get("/a.txt").text() == "three");
     assert_eq!(client.get("/b.txt").status(), 200);
 }
 

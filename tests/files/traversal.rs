@@ -9,7 +9,7 @@ use hansel::files::Files;
 use hansel::test::Client;
 use hansel::{Routes, Server};
 
-use super::tree::Tree;
+use super::tree::{Tree, await_that};
 
 const SECRET: &str = "the secret outside";
 
@@ -243,10 +243,10 @@ mod links {
         symlink(tree.path("root"), tree.path("current")).unwrap();
         let client = Client::new(Files::new(tree.path("current")));
         assert_eq!(client.get("/a.txt").text(), "inside");
-        // A deployment that swaps it shows at once.
+        // A deployment that swaps it shows soon, and then whole.
         fs::remove_file(tree.path("current")).unwrap();
         symlink(tree.path("outside"), tree.path("current")).unwrap();
-        assert_eq!(client.get("/secret.txt").status(), 200);
+        await_that(|| client.get("/secret.txt").status() == 200);
         assert_eq!(client.get("/a.txt").status(), 404);
     }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use hansel::test::{Client, Response};
 use hansel::{IntoApplication, Request};
@@ -67,4 +67,13 @@ pub(crate) fn get(client: &Client, target: &str, fields: &[(&str, &str)]) -> Res
         request.with_header(name, value)
     });
     client.send(request)
+}
+
+/// Waits until that is so.
+pub(crate) fn await_that(is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it has never become so");
+        std::thread::yield_now();
+    }
 }

@@ -14,6 +14,8 @@ mod steps;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use one_call::{enter, open_below};
@@ -26,13 +28,22 @@ use steps as system;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 use steps::{enter, open_below};
 
+/// The time for which a directory is used without a look at what has its path. To open it for each request takes a tenth of
+/// the processor time of a response without content.
+const KEPT: Duration = Duration::from_millis(100);
+
 /// A directory, below which files are opened.
 ///
-/// It is found anew for each request: a deployment may put another directory in its place.
+/// It is found anew all the time: a deployment may put another directory in its place.
 #[derive(Debug)]
-pub(super) struct Root(PathBuf);
+pub(super) struct Root {
+    path: PathBuf,
+    /// The directory that was found last, and when.
+    found: Mutex<Option<(Instant, Arc<Inside>)>>,
+}
 
 /// The directory that is there now.
+#[derive(Debug)]
 pub(super) struct Inside(#[cfg(unix)] std::os::fd::OwnedFd, #[cfg(not(unix))] PathBuf);
 
 impl Root {
@@ -45,15 +56,33 @@ impl Root {
         if !std::fs::metadata(&path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Root(path))
+        Ok(Root {
+            path,
+            found: Mutex::new(None),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    pub(super) fn enter(&self) -> io::Result<Inside> {
-        enter(&self.0).map(Inside)
+    pub(super) fn enter(&self) -> io::Result<Arc<Inside>> {
+        let now = Instant::now();
+        if let Some((since, inside)) = &*self.found() {
+            if now.saturating_duration_since(*since) < KEPT {
+                return Ok(Arc::clone(inside));
+            }
+        }
+        let inside = enter(&self.path).map(|directory| Arc::new(Inside(directory)));
+        let found = inside.as_ref().ok().map(|inside| (now, Arc::clone(inside)));
+        // What was found before is closed without the lock.
+        let before = std::mem::replace(&mut *self.found(), found);
+        drop(before);
+        inside
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<(Instant, Arc<Inside>)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what [`Inside::open`] does.
