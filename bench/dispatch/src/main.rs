@@ -6,6 +6,7 @@ mod adversarial;
 mod by_name;
 mod machine;
 mod original;
+mod peer;
 mod peers;
 mod regexes;
 mod taking_up;

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::peers::Peer;
+use crate::peer::Peer;
 
 pub(crate) struct Original {
     process: Child,

@@ -10,6 +10,7 @@ use hansel::{App, Application, Request, Routes};
 use tower_service::Service;
 
 use crate::original::Original;
+use crate::peer::Peer;
 
 /// The first four only look the path up; the others call the handler and make a response.
 pub(crate) const NAMES: [&str; 6] = [
@@ -20,18 +21,6 @@ pub(crate) const NAMES: [&str; 6] = [
     "hansel answers",
     "axum",
 ];
-
-/// A router with its routes.
-pub(crate) trait Peer {
-    /// Returns how many of these paths it finds, and how long that takes. What it needs of the paths is prepared first,
-    /// so that only dispatch is timed.
-    fn ask(&self, paths: &[String]) -> Option<(usize, Duration)>;
-
-    /// Returns how many paths are looked up at once, at most.
-    fn patience(&self) -> usize {
-        usize::MAX
-    }
-}
 
 /// The part of their paths by which routes differ.
 #[derive(Clone, Copy, PartialEq, Eq)]

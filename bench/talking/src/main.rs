@@ -1,5 +1,6 @@
 //! Opens many WebSockets at a server of this directory, and measures: the memory of each; messages that come back; a
-//! message to all of a room; and how long others wait while one handler blocks.
+//! message to all of a room; the end of each; and how long a socket waits while nothing else happens, and while a handler
+//! of another blocks.
 //!
 //! `bench-talking SERVER ADDRESS SOCKETS ACTIVE SECONDS MESSAGES` starts the server, and prints a line. So many of the sockets
 //! send at the same time, each its next message when the last has come back.
@@ -51,21 +52,25 @@ fn main() {
         times.push(server.processor_time() - processor);
     }
     // A process may not have as many descriptors as for both.
+    let processor = server.processor_time();
     drop(room);
     std::thread::sleep(Duration::from_secs(1));
+    let closed = server.processor_time() - processor;
     let mut crowd = Crowd::open(address, "/echo", active);
     crowd.talk(Duration::from_millis(500));
     let (processor, began) = (server.processor_time(), Instant::now());
     let count = crowd.talk(Duration::from_secs(seconds as u64));
     let (taken, spent) = (began.elapsed(), server.processor_time() - processor);
-    let (first, later) = waits(address);
+    let [calm, first, later] = waits(address);
     println!(
         "{each} bytes each; echo {:.0} a second, processor {:.3}us; chat last after {:.3}ms, processor {:.3}us; \
-         waits {:.3}ms first, {:.3}ms later",
+         end of each {:.3}us; waits {:.3}ms calm, {:.3}ms first, {:.3}ms later",
         count as f64 / taken.as_secs_f64(),
         micros(spent) / count as f64,
         micros(median(&mut until_last)) / 1e3,
         micros(median(&mut times)) / sockets as f64,
+        micros(closed) / sockets as f64,
+        micros(calm) / 1e3,
         micros(first) / 1e3,
         micros(later) / 1e3,
     );
@@ -199,9 +204,12 @@ impl Crowd {
     }
 }
 
-/// Returns the longest that another socket waits while a handler blocks for a second: the first time, after it has always
-/// been quick, and the worst of three later times.
-fn waits(address: SocketAddr) -> (Duration, Duration) {
+/// How often the waits are measured. The median counts, because now and then all of the machine stops for some milliseconds.
+const TRIES: usize = 7;
+
+/// Returns the longest that a socket waits within a second: while nothing else happens; while a handler of another blocks, the
+/// first time, after it has always been quick; and the same later.
+fn waits(address: SocketAddr) -> [Duration; 3] {
     let mut sleeper = open(address, "/sleep");
     let mut other = open(address, "/echo");
     let quick = frame(b"0");
@@ -210,23 +218,33 @@ fn waits(address: SocketAddr) -> (Duration, Duration) {
         sleeper.write_all(&quick).expect("to send");
         sleeper.read_exact(&mut answer).expect("an answer");
     }
-    let longest: Vec<_> = (0..4).map(|_| longest_wait(&mut sleeper, &mut other)).collect();
-    let later = longest[1..].iter().max().expect("three");
-    (longest[0], *later)
+    let mut calm: Vec<_> = (0..TRIES).map(|_| longest_wait(&mut other)).collect();
+    let first = longest_wait_beside(&mut sleeper, &mut other);
+    let mut later: Vec<_> = (0..TRIES)
+        .map(|_| longest_wait_beside(&mut sleeper, &mut other))
+        .collect();
+    [median(&mut calm), first, median(&mut later)]
 }
 
-fn longest_wait(sleeper: &mut TcpStream, other: &mut TcpStream) -> Duration {
-    let (frame_of_other, mut answer) = (frame(&[b'x'; ECHOED]), [0; ECHOED + 2]);
+/// Returns the longest that a socket waits while the handler of the sleeper blocks for a second.
+fn longest_wait_beside(sleeper: &mut TcpStream, other: &mut TcpStream) -> Duration {
     sleeper.write_all(&frame(b"1000")).expect("to send");
+    let longest = longest_wait(other);
+    let mut answer = [0; 6];
+    sleeper.read_exact(&mut answer).expect("an answer");
+    longest
+}
+
+/// Returns the longest that a message has taken to come back, within 0.9 seconds.
+fn longest_wait(socket: &mut TcpStream) -> Duration {
+    let (message, mut answer) = (frame(&[b'x'; ECHOED]), [0; ECHOED + 2]);
     let (begin, mut longest) = (Instant::now(), Duration::ZERO);
     while begin.elapsed() < Duration::from_millis(900) {
         let sent = Instant::now();
-        other.write_all(&frame_of_other).expect("to send");
-        other.read_exact(&mut answer).expect("an answer");
+        socket.write_all(&message).expect("to send");
+        socket.read_exact(&mut answer).expect("an answer");
         longest = longest.max(sent.elapsed());
         std::thread::sleep(Duration::from_micros(200));
     }
-    let mut answer = [0; 6];
-    sleeper.read_exact(&mut answer).expect("an answer");
     longest
 }
