@@ -3,7 +3,7 @@
 //! Dropping runs code of the program, which may block or panic. A thread that holds an event loop must not wait for it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::lock::lock;
@@ -59,7 +59,7 @@ impl DropQueue {
     fn next(&self, linger: Duration) -> Option<Box<dyn Send>> {
         let is_empty = |queue: &mut Queue| queue.values.is_empty();
         let waited = self.pushed.wait_timeout_while(lock(&self.queue), linger, is_empty);
-        let (mut queue, _): (MutexGuard<'_, Queue>, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let next = queue.values.pop_front();
         queue.has_thread = next.is_some();
         next
