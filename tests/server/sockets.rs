@@ -309,7 +309,7 @@ fn a_state_is_dropped_when_its_client_has_gone_also_where_no_handler_asks_for_th
     for say_goodbye in [false, true] {
         let mut client = open(&server, "/");
         if say_goodbye {
-            client.send(&close(1000));
+            client.send(close(1000));
             assert_eq!(receive_close(&mut client), (Some(1000), String::new()));
         }
         drop(client);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use hansel::{App, Application, Methods, Request};
 
 use crate::original::Original;
-use crate::peers::{Peer, timed};
+use crate::peer::Peer;
+use crate::peers::timed;
 use crate::{ASKED, interleaved, next, row};
 
 struct Finds(App);

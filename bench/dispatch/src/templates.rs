@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::peers::{self, Naming, Peer};
+use crate::peer::Peer;
+use crate::peers::{self, Naming};
 use crate::{ASKED, interleaved, next, row};
 
 pub(crate) fn report(report: &mut String) {
