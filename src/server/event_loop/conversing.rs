@@ -178,13 +178,8 @@ impl EventLoop {
 
     /// Ends the connection of a socket in order: everything is sent, and its program knows.
     fn end_socket(&mut self, mut connection: Box<Connection>, shared: &Shared) {
-        let is_lost = |connection: &Connection| {
-            connection
-                .socket
-                .as_ref()
-                .is_some_and(|socket| socket.exchange.is_lost())
-        };
-        if is_lost(&connection) {
+        let socket = connection.socket.as_ref();
+        if socket.is_some_and(|socket| socket.exchange.is_lost()) {
             return self.close(connection, shared);
         }
         self.forget_socket(&mut connection, shared);

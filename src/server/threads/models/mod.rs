@@ -1,8 +1,8 @@
 //! The hand-overs between threads under every interleaving that loom distinguishes. One file for each thing that is handed
 //! over.
 //!
-//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --features websocket --lib models`. A thread that waits for something that
-//! never happens is reported as a deadlock: that is how a lost wake-up shows.
+//! Run by `RUSTFLAGS="--cfg hansel_loom" cargo test --release --features websocket --lib models`. A thread that waits for
+//! something that never happens is reported as a deadlock: that is how a lost wake-up shows.
 
 mod admission;
 mod corks;
