@@ -585,4 +585,28 @@ mod tests {
         assert!(event_loop.go_on(0, &shared).is_none());
         assert_eq!((shared.connections(), event_loop.slots.in_service()), (0, 0));
     }
+
+    #[test]
+    fn a_connection_whose_events_cannot_come_is_closed_although_its_client_does_not_read() {
+        let shared = shared_with(1, Limits::default());
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let (_client, accepted) = connected();
+        shared.loops[0].connection_opened();
+        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        event_loop.ready.take_all();
+        // The system registers a socket once.
+        event_loop
+            .poller
+            .register(event_loop.slots.link(0).unwrap(), 99)
+            .unwrap();
+        let mut connection = taken(&mut event_loop, 0);
+        event_loop.equip(&mut connection, &shared);
+        if let Some(work) = &mut connection.work {
+            work.out.resize(16 << 20, b'x');
+        }
+        assert!(event_loop.advance(connection, &shared).is_none());
+        assert_eq!(event_loop.ready.take_all(), [0]);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert_eq!((shared.connections(), event_loop.slots.in_service()), (0, 0));
+    }
 }
