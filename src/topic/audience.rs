@@ -198,3 +198,213 @@ impl Wake for Listener {
         (slow, (slow > 0 && furthest != u64::MAX).then_some(furthest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::{Piece, Subscription, TopicSettings};
+    use std::time::Instant;
+
+    /// Counts the notes that are left and taken up.
+    #[derive(Default)]
+    struct Notes {
+        left: AtomicUsize,
+        taken_up: AtomicUsize,
+    }
+
+    impl Nudge for Notes {
+        fn nudge(&self) {
+            self.left.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn take_up(&self) {
+            self.taken_up.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A topic and those who subscribe to it, without a loop.
+    struct Fixture {
+        subscribers: Subscribers,
+        topic: Topic,
+        notes: Arc<Notes>,
+        subscriptions: BTreeMap<usize, Subscription>,
+    }
+
+    impl Fixture {
+        fn new(backlog: usize, keys: &[usize]) -> Fixture {
+            let mut fixture = Fixture {
+                subscribers: Subscribers::default(),
+                topic: Topic::with(TopicSettings::new().backlog(backlog)),
+                notes: Arc::default(),
+                subscriptions: BTreeMap::new(),
+            };
+            keys.iter().for_each(|&key| fixture.join(key));
+            fixture
+        }
+
+        fn join(&mut self, key: usize) {
+            let notes = Arc::clone(&self.notes);
+            let nudge = move |_: u64| Arc::clone(&notes) as Arc<dyn Nudge>;
+            let mut subscription = self.topic.subscribe();
+            *subscription.place() = Some(self.subscribers.join(&self.topic, key, &nudge));
+            self.subscriptions.insert(key, subscription);
+        }
+
+        fn leave(&mut self, key: usize) -> Option<usize> {
+            let mut subscription = self.subscriptions.remove(&key)?;
+            let place = subscription.place().take()?;
+            let moved = self.subscribers.leave(self.topic.number(), place);
+            self.moved(moved, place)
+        }
+
+        fn note(&mut self, key: usize, is_slow: bool) -> Option<usize> {
+            let subscription = self.subscriptions.get_mut(&key)?;
+            let place = (*subscription.place())?;
+            let moved = self.subscribers.note(key, subscription, is_slow);
+            self.moved(moved, place)
+        }
+
+        fn moved(&mut self, moved: Option<usize>, place: Place) -> Option<usize> {
+            if let Some(subscription) = moved.and_then(|key| self.subscriptions.get_mut(&key)) {
+                *subscription.place() = Some(place);
+            }
+            moved
+        }
+
+        /// Has the connection at `key` take all that was sent.
+        fn take_all(&mut self, key: usize) {
+            let now = Instant::now();
+            let subscription = self.subscriptions.get_mut(&key).unwrap();
+            while let Piece::Bytes(bytes) = subscription.piece(false, now) {
+                let sent = bytes.len();
+                subscription.sent(sent, false, now);
+            }
+        }
+
+        fn begin_walk(&mut self) {
+            self.subscribers.begin_walk(self.topic.number());
+        }
+
+        /// Returns whom the walk has still to visit.
+        fn go_on(&mut self) -> Vec<usize> {
+            let subscribers = &mut self.subscribers;
+            std::iter::from_fn(|| subscribers.next()).take(100).collect()
+        }
+
+        fn walk(&mut self) -> Vec<usize> {
+            self.begin_walk();
+            self.go_on()
+        }
+    }
+
+    #[test]
+    fn a_walk_visits_each_who_subscribes_to_its_topic_once() {
+        let mut fixture = Fixture::new(9, &[10, 11, 12]);
+        let other = Topic::new();
+        let nudge = |_: u64| Arc::<Notes>::default() as Arc<dyn Nudge>;
+        fixture.subscribers.join(&other, 20, &nudge);
+        assert!(!fixture.subscribers.has_work());
+        fixture.subscribers.begin_walk(Topic::new().number());
+        assert!(!fixture.subscribers.has_work(), "nobody subscribes to that");
+        fixture.begin_walk();
+        assert!(fixture.subscribers.has_work());
+        assert_eq!(fixture.notes.taken_up.load(Ordering::Relaxed), 1);
+        assert_eq!(fixture.go_on(), [12, 11, 10]);
+        assert!(!fixture.subscribers.has_work());
+    }
+
+    #[test]
+    fn a_walk_misses_nobody_if_others_leave_and_join_meanwhile() {
+        let mut fixture = Fixture::new(9, &[10, 11, 12]);
+        fixture.begin_walk();
+        assert_eq!(fixture.subscribers.next(), Some(12));
+        assert_eq!(fixture.leave(10), Some(12), "which has its place now");
+        fixture.join(13);
+        assert_eq!(fixture.go_on(), [11, 12]);
+        assert_eq!(fixture.walk(), [13, 11, 12]);
+        // All leave while a walk has begun.
+        fixture.begin_walk();
+        assert_eq!([12, 11, 13].map(|key| fixture.leave(key)), [Some(13), None, None]);
+        assert_eq!(fixture.go_on(), [0; 0]);
+    }
+
+    #[test]
+    fn who_is_slow_is_visited_after_as_many_messages_as_it_may_be_behind() {
+        let mut fixture = Fixture::new(2, &[10, 11]);
+        assert_eq!(fixture.note(10, true), Some(11), "which has its place now");
+        assert_eq!(fixture.note(10, true), None, "it is where it was");
+        fixture.topic.send("one");
+        assert_eq!(fixture.walk(), [11]);
+        fixture.topic.send("two");
+        assert_eq!(fixture.walk(), [11, 10]);
+        fixture.topic.send("three");
+        assert_eq!(fixture.walk(), [11]);
+        assert_eq!(fixture.note(10, false), None);
+        assert_eq!(fixture.walk(), [10, 11]);
+    }
+
+    #[test]
+    fn a_topic_tells_how_many_are_slow_and_how_far_behind_the_slowest_was() {
+        let mut fixture = Fixture::new(4, &[10, 11]);
+        let told = |fixture: &Fixture| (fixture.topic.status().slow, fixture.topic.status().behind);
+        fixture.topic.send("one");
+        fixture.topic.send("two");
+        assert_eq!(told(&fixture), (0, 0));
+        fixture.note(10, true);
+        assert_eq!(told(&fixture), (1, 2));
+        fixture.take_all(11);
+        fixture.note(11, true);
+        assert_eq!(told(&fixture), (2, 2));
+        fixture.take_all(10);
+        fixture.note(10, false);
+        fixture.topic.send("three");
+        fixture.topic.send("four");
+        assert_eq!(told(&fixture), (1, 4), "since it was looked at last");
+        fixture.begin_walk();
+        assert_eq!(fixture.subscribers.next(), Some(10));
+        assert_eq!(fixture.subscribers.next(), Some(11));
+        fixture.note(11, true);
+        assert_eq!(fixture.subscribers.next(), None);
+        assert_eq!(told(&fixture), (1, 2));
+        fixture.leave(11);
+        assert_eq!(told(&fixture), (0, 0));
+    }
+
+    #[test]
+    fn a_message_wakes_the_loop_as_long_as_anybody_subscribes() {
+        let mut fixture = Fixture::new(9, &[10, 11]);
+        let sent = |fixture: &Fixture| {
+            fixture.topic.send("x");
+            fixture.notes.left.load(Ordering::Relaxed)
+        };
+        assert_eq!(sent(&fixture), 1);
+        assert_eq!(fixture.leave(11), None);
+        assert_eq!(sent(&fixture), 2);
+        let nobodys = Place {
+            is_slow: false,
+            index: 1,
+        };
+        assert_eq!(fixture.subscribers.leave(fixture.topic.number(), nobodys), None);
+        assert_eq!(fixture.leave(10), None);
+        assert_eq!(sent(&fixture), 2);
+        assert_eq!(fixture.subscribers.any(), None);
+        fixture.join(12);
+        assert_eq!(sent(&fixture), 3);
+    }
+
+    #[test]
+    fn all_end_those_who_are_slow_included() {
+        let mut fixture = Fixture::new(9, &[10, 11, 12]);
+        fixture.note(11, true);
+        assert!(!fixture.subscribers.are_ending() && !fixture.subscribers.has_work());
+        fixture.subscribers.end_all();
+        assert!(fixture.subscribers.are_ending());
+        for left in (0..3).rev() {
+            assert!(fixture.subscribers.has_work());
+            let key = fixture.subscribers.any().unwrap();
+            fixture.leave(key);
+            assert_eq!(fixture.subscriptions.len(), left, "{key} has ended");
+        }
+        assert!(!fixture.subscribers.has_work());
+    }
+}

@@ -106,3 +106,131 @@ impl Gathered {
         std::mem::take(&mut self.bytes)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::server::connection::link::STOPPING;
+    use crate::server::net::channel::Channel;
+    use crate::server::net::socket::Stream;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn gathered() -> (UnixStream, Gathered) {
+        let (client, stream) = UnixStream::pair().unwrap();
+        client.set_nonblocking(true).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+        let transport = Transport::new(Channel::plain(stream));
+        (client, Gathered::new(Vec::with_capacity(100), transport))
+    }
+
+    /// Returns what the client has been sent since it looked last.
+    fn arrived(client: &mut UnixStream) -> Vec<u8> {
+        let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(n @ 1..) = client.read(&mut piece) {
+            all.extend_from_slice(&piece[..n]);
+        }
+        all
+    }
+
+    #[test]
+    fn short_pieces_are_kept_up_to_a_limit_and_long_ones_are_not() {
+        let (_client, mut gathered) = gathered();
+        assert!(gathered.has_room(&[0; LARGE - 1]));
+        assert!(!gathered.has_room(&[0; LARGE]));
+        assert!(!gathered.is_left());
+        gathered.keep(&[0; MOST - 10]);
+        assert!(gathered.is_left());
+        assert!(gathered.has_room(&[0; 9]));
+        assert!(!gathered.has_room(&[0; 10]));
+    }
+
+    #[test]
+    fn what_was_kept_is_sent_before_the_next_piece() {
+        let (mut client, mut gathered) = gathered();
+        let limits = Limits::default();
+        gathered.keep(b"one");
+        gathered.send(b"two", &limits).unwrap();
+        assert_eq!(arrived(&mut client), b"onetwo");
+        gathered.keep(b"one");
+        gathered.send(&[b'x'; LARGE], &limits).unwrap();
+        assert_eq!(arrived(&mut client), [&b"one"[..], &[b'x'; LARGE]].concat());
+        gathered.keep(b"kept");
+        gathered.send(b"", &limits).unwrap();
+        assert_eq!(arrived(&mut client), b"kept");
+        assert!(!gathered.is_left());
+        gathered.send(b"", &limits).unwrap();
+        gathered.send(b"alone", &limits).unwrap();
+        assert_eq!(arrived(&mut client), b"alone");
+    }
+
+    #[test]
+    fn behind_a_piece_that_could_not_be_sent_nothing_is_sent() {
+        let (client, mut gathered) = gathered();
+        drop(client);
+        let limits = Limits::default();
+        assert!(gathered.send(b"x", &limits).is_err());
+        assert_eq!(
+            gathered.send(b"", &limits).unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
+        gathered.keep(b"y");
+        assert!(!gathered.send_now(), "it need not be tried again");
+    }
+
+    #[test]
+    fn what_the_client_does_not_take_now_is_left_for_later() {
+        let (mut client, mut gathered) = gathered();
+        let mut sent = 0;
+        loop {
+            gathered.keep(&[b'x'; LARGE]);
+            sent += LARGE;
+            if gathered.send_now() {
+                break;
+            }
+            assert!(!gathered.is_left() && sent < 1 << 30);
+        }
+        assert!(gathered.is_left());
+        let mut taken = arrived(&mut client).len();
+        assert!(!gathered.send_now());
+        assert!(!gathered.is_left());
+        taken += arrived(&mut client).len();
+        assert_eq!(taken, sent);
+        gathered.send(b"more", &Limits::default()).unwrap();
+        assert_eq!(arrived(&mut client), b"more");
+    }
+
+    #[test]
+    fn a_stream_that_a_drain_interrupts_is_sent_no_further_unless_it_outlives_the_drain() {
+        let (mut client, mut gathered) = gathered();
+        let link = gathered.transport.as_mut().map(|transport| {
+            transport.interrupts |= DRAINING;
+            transport.link.clone()
+        });
+        let link = link.unwrap();
+        link.note(DRAINING);
+        gathered.keep(b"last");
+        assert!(!gathered.send_now());
+        assert_eq!(arrived(&mut client), b"");
+        gathered.outlive_drain();
+        assert!(!gathered.send_now());
+        assert_eq!(arrived(&mut client), b"last");
+        link.note(STOPPING);
+        gathered.keep(b"too late");
+        assert!(!gathered.send_now());
+        assert_eq!(arrived(&mut client), b"");
+    }
+
+    #[test]
+    fn a_stream_that_is_over_gives_back_its_buffer_and_its_way_to_the_client() {
+        let (mut client, mut gathered) = gathered();
+        gathered.keep(b"given up");
+        let buffer = gathered.end();
+        assert!(buffer.is_empty() && buffer.capacity() >= 100);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "its socket is closed");
+        gathered.keep(b"y");
+        assert!(!gathered.send_now());
+        assert!(gathered.send(b"", &Limits::default()).is_err());
+    }
+}

@@ -492,3 +492,256 @@ impl Connection {
         self.wait.begin(Waits::Idle, now, limits.idle);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::link::READABLE;
+    use super::*;
+    use crate::Topic;
+    use crate::exchange::{Exchange, Pool, Subscribed};
+    use crate::server::net::channel::Channel;
+    use crate::server::net::socket::Stream;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    fn work() -> Box<Work> {
+        let exchange = Exchange::new(Arc::default(), 1024, Pool::new(0, 0));
+        Box::new(Work::new(exchange, Arc::default()))
+    }
+
+    /// A connection that has what it needs to continue, its client, and the time.
+    struct Fixture {
+        client: UnixStream,
+        connection: Connection,
+        limits: Limits,
+        now: Instant,
+    }
+
+    impl Fixture {
+        fn new() -> Fixture {
+            let (client, stream) = UnixStream::pair().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+            let (limits, now) = (Limits::default(), Instant::now());
+            let transport = Transport::new(Channel::plain(stream));
+            let mut connection = Connection::new(transport, None, 0, 0, now, &limits);
+            connection.equip(work());
+            Fixture {
+                client,
+                connection,
+                limits,
+                now,
+            }
+        }
+
+        /// The same, but it was found that its client has sent nothing yet.
+        fn silent() -> Fixture {
+            let mut fixture = Fixture::new();
+            assert_eq!(fixture.go_on(), Progress::Rest);
+            fixture
+        }
+
+        fn go_on(&mut self) -> Progress {
+            self.connection.progress(self.now, &self.limits, &Date::now())
+        }
+
+        /// Has the client send this, and goes on.
+        fn receive(&mut self, bytes: &str) -> Progress {
+            self.client.write_all(bytes.as_bytes()).unwrap();
+            self.connection.note(READABLE);
+            self.go_on()
+        }
+
+        /// Returns why it waits, and for how long from now.
+        fn wait(&self) -> (Waits, Duration) {
+            let left = self.connection.wait.deadline.saturating_duration_since(self.now);
+            (self.connection.wait.reason, left)
+        }
+
+        fn out(&mut self) -> &mut Vec<u8> {
+            &mut self.connection.work.as_mut().unwrap().out
+        }
+    }
+
+    fn subscribed() -> Subscribed {
+        Subscribed {
+            push: Box::new(Topic::new().subscribe()),
+            is_chunked: false,
+            on_done: None,
+            logged: None,
+        }
+    }
+
+    #[test]
+    fn only_a_connection_with_nothing_in_progress_is_idle() {
+        let idle = || {
+            let mut connection = Fixture::silent().connection;
+            connection.work = None;
+            connection
+        };
+        let is_idle = |connection: Connection| connection.idle_since() == Some(connection.wait.since());
+        assert!(is_idle(idle()));
+        let changes: [fn(&mut Connection); 6] = [
+            |connection| connection.work = Some(work()),
+            |connection| connection.begun = Box::from(*b"GET"),
+            |connection| connection.has_unsent = true,
+            |connection| connection.note(READABLE),
+            |connection| connection.close_after_sending(),
+            |connection| connection.pushed = Some(Box::new(Pushed::new(subscribed()))),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut connection = idle();
+            change(&mut connection);
+            assert_eq!(connection.idle_since(), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_worthwhile_for_who_waits_for_it() {
+        for (event, reason, is_ready) in [
+            (READABLE, Waits::Head, true),
+            (READABLE, Waits::Client, true),
+            (READABLE, Waits::Place, false),
+            (WRITABLE, Waits::Client, true),
+            (WRITABLE, Waits::Head, false),
+            (0, Waits::Client, false),
+        ] {
+            let mut connection = Fixture::silent().connection;
+            connection.readiness.writable = false;
+            connection.wait.reason = reason;
+            connection.note(event);
+            assert_eq!(connection.is_ready(), is_ready, "{event} for {reason:?}");
+            assert_eq!(connection.readiness.readable, event == READABLE);
+        }
+    }
+
+    #[test]
+    fn a_response_is_alone_if_nothing_else_is_in_progress_and_nothing_has_come() {
+        let mut fixture = Fixture::silent();
+        assert!(fixture.connection.can_rest());
+        assert_eq!(fixture.connection.lone_response(), None);
+        fixture.out().extend(b"response");
+        assert!(!fixture.connection.can_rest());
+        assert_eq!(fixture.connection.lone_response().cloned(), Some(b"response".to_vec()));
+        fixture.connection.note(READABLE);
+        assert_eq!(fixture.connection.lone_response(), None);
+        fixture.out().clear();
+        assert!(!fixture.connection.can_rest());
+
+        let mut fixture = Fixture::silent();
+        fixture.out().extend(b"response");
+        fixture.connection.close_after_sending();
+        assert_eq!(fixture.connection.lone_response(), None);
+    }
+
+    #[test]
+    fn a_head_has_its_time_from_its_first_byte_and_later_ones_do_not_prolong_it() {
+        let mut fixture = Fixture::silent();
+        let (head_time, second) = (fixture.limits.head_time, Duration::from_secs(1));
+        assert_eq!(fixture.wait(), (Waits::Head, head_time), "from the beginning");
+        fixture.now += second;
+        assert_eq!(fixture.go_on(), Progress::Rest);
+        assert_eq!(fixture.wait(), (Waits::Head, head_time - second));
+
+        let (now, limits) = (fixture.now, Limits::default());
+        fixture.connection.answered(now, &limits);
+        assert_eq!(fixture.wait(), (Waits::Idle, limits.idle));
+        fixture.now += second;
+        assert_eq!(fixture.go_on(), Progress::Rest);
+        assert_eq!(fixture.wait(), (Waits::Idle, limits.idle - second));
+
+        assert_eq!(fixture.receive("GET / HT"), Progress::Rest);
+        assert_eq!(fixture.wait(), (Waits::Head, head_time));
+        assert!(fixture.connection.has_begun());
+        fixture.now += second;
+        fixture.connection.equip(work());
+        assert!(!fixture.connection.has_begun());
+        assert_eq!(fixture.receive("TP/1.1\r\n"), Progress::Rest);
+        assert_eq!(fixture.wait(), (Waits::Head, head_time - second));
+        fixture.connection.equip(work());
+        assert_eq!(fixture.receive("Host: a\r\n\r\n"), Progress::Call);
+    }
+
+    #[test]
+    fn a_request_that_does_not_arrive_in_time_gets_408_and_one_that_waits_for_a_place_503() {
+        let date = Date::now();
+        let mut fixture = Fixture::silent();
+        assert!(!fixture.connection.overdue(&date), "there is no request");
+        let _ = fixture.receive("GET / HT");
+        assert!(fixture.connection.overdue(&date));
+        assert!(fixture.out().starts_with(b"HTTP/1.1 408 "));
+        assert!(!fixture.connection.overdue(&date), "which is its last response");
+
+        let mut fixture = Fixture::silent();
+        fixture.out().extend(b"not sent any more");
+        let (now, limits) = (fixture.now, Limits::default());
+        fixture.connection.wait_for_place(now, &limits);
+        assert!(fixture.connection.overdue(&date));
+        assert!(fixture.out().starts_with(b"HTTP/1.1 503 "));
+        assert_eq!(fixture.connection.state, Life::Closing);
+    }
+
+    #[test]
+    fn behind_the_last_response_it_reads_until_its_client_has_closed() {
+        let mut fixture = Fixture::silent();
+        fixture.out().extend(b"last");
+        fixture.connection.close_after_sending();
+        assert_eq!(fixture.go_on(), Progress::Wait);
+        assert_eq!(fixture.wait(), (Waits::End, fixture.limits.linger));
+        let mut sent = Vec::new();
+        fixture.client.read_to_end(&mut sent).unwrap();
+        assert_eq!(sent, b"last");
+        assert_eq!(fixture.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Progress::Wait);
+        fixture.client.shutdown(std::net::Shutdown::Write).unwrap();
+        fixture.connection.note(READABLE);
+        assert_eq!(fixture.go_on(), Progress::Close);
+    }
+
+    #[test]
+    fn a_connection_that_is_broken_off_sends_nothing_more_and_stays_broken() {
+        let mut fixture = Fixture::silent();
+        fixture.out().extend(b"incomplete");
+        assert!(!fixture.connection.is_broken());
+        fixture.connection.break_off();
+        fixture.connection.close_after_sending();
+        assert!(fixture.connection.is_broken());
+        assert_eq!(fixture.go_on(), Progress::Close);
+        fixture.client.set_nonblocking(true).unwrap();
+        assert!(fixture.client.read(&mut [0]).is_err());
+    }
+
+    #[test]
+    fn a_response_that_fails_is_withdrawn_if_nothing_of_it_was_sent() {
+        for (before, is_broken) in [(&b"whole"[..], false), (&b""[..], true)] {
+            let mut fixture = Fixture::silent();
+            fixture.out().extend(before);
+            fixture.connection.work.as_mut().unwrap().begin_response();
+            fixture.out().extend(b"a part");
+            fixture.connection.fail_response();
+            assert_eq!(fixture.connection.is_broken(), is_broken);
+            assert_eq!(fixture.out(), before);
+            assert_ne!(fixture.connection.state, Life::Open);
+        }
+    }
+
+    #[test]
+    fn it_subscribes_from_when_its_response_says_so() {
+        let mut connection = Fixture::silent().connection;
+        assert!(!connection.subscribes());
+        connection.work.as_mut().unwrap().payload = Some(Payload::Pushed(Box::new(subscribed())));
+        assert!(connection.subscribes(), "it is about to");
+        assert!(connection.subscribe());
+        connection.work = None;
+        assert!(connection.subscribes());
+    }
+
+    #[test]
+    fn slow_handlers_in_a_row_make_the_next_likely_to_be_slow() {
+        let mut connection = Fixture::new().connection;
+        for (was_slow, is_likely) in [(true, false), (true, true), (false, false), (true, false), (true, true)] {
+            connection.note_pace(was_slow);
+            assert_eq!(connection.is_likely_slow(), is_likely);
+        }
+    }
+}

@@ -280,6 +280,7 @@ mod tests {
     use super::*;
     use crate::Body;
     use crate::exchange::Pool;
+    use crate::response::FilePart;
     use std::sync::Arc;
 
     fn work() -> Work {
@@ -352,5 +353,183 @@ mod tests {
         work.send_nothing();
         assert!(!work.needs_place(), "whose connection is next has no part in it");
         assert_ne!(dropped_by.recv().unwrap(), std::thread::current().id());
+    }
+
+    /// Returns this many bytes of a file, each of which says where it is.
+    fn file(name: &str, len: usize) -> (FilePart, Vec<u8>) {
+        let content: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+        let path = std::env::temp_dir().join(format!("hansel-work-{name}-{}", std::process::id()));
+        std::fs::write(&path, &content).unwrap();
+        let part = FilePart::new(std::fs::File::open(&path).unwrap(), 0, len as u64);
+        std::fs::remove_file(&path).unwrap();
+        (part, content)
+    }
+
+    fn bytes() -> Payload {
+        Payload::Bytes {
+            bytes: Box::new("the rest"),
+            sent: 0,
+            are_owned: false,
+            on_done: None,
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_sent_is_alone_if_nothing_of_it_is_sent_and_nothing_else_is_there() {
+        let with = |change: fn(&mut Work)| {
+            let mut work = work();
+            work.out.extend(b"response");
+            change(&mut work);
+            work.lone_output().cloned()
+        };
+        assert_eq!(with(|_| ()), Some(b"response".to_vec()));
+        assert_eq!(with(|work| work.sent = 1), None);
+        assert_eq!(with(|work| work.payload = Some(bytes())), None);
+        assert_eq!(with(|work| work.exchange.receive_copy(b"GET")), None);
+        assert_eq!(with(|work| work.out.clear()), None);
+    }
+
+    #[test]
+    fn who_is_next_has_nothing_of_the_last_one_and_no_large_buffer() {
+        for (size, is_kept) in [(KEPT, true), (KEPT + 1, false)] {
+            let mut work = work();
+            work.out = Vec::with_capacity(size);
+            work.out.extend(b"response");
+            work.sent = 3;
+            work.payload = Some(bytes());
+            work.exchange.receive_copy(b"GET");
+            assert!(!work.is_idle());
+            work.reset();
+            assert!(work.is_idle() && !work.has_output());
+            assert_eq!((work.sent, work.out.capacity() > 0), (0, is_kept));
+        }
+    }
+
+    #[test]
+    fn what_is_taken_between_two_responses_has_nothing_to_do_with_the_next() {
+        let mut work = work();
+        work.out.extend(b"whole");
+        assert_eq!(work.take_out(), b"whole");
+        work.out.extend(b"next");
+        assert!(work.withdraw_response(), "none is being made");
+        assert_eq!(work.out, b"next");
+    }
+
+    #[test]
+    fn a_file_follows_its_head_piece_by_piece() {
+        let mut work = work();
+        let (part, content) = file("pieces", FILE_PIECE + 10);
+        work.payload = Some(Payload::File(part, None));
+        work.out.extend(b"head");
+        work.first_piece().unwrap();
+        assert_eq!(work.out.len(), FILE_PIECE);
+        assert!(work.out.starts_with(b"head") && work.has_output());
+        let mut sent = work.out.split_off(4);
+        work.out.clear();
+        assert!(work.has_output(), "there is more");
+        assert_eq!(work.next_piece(Disk::MayWait).unwrap(), Piece::Here);
+        sent.extend_from_slice(&work.out);
+        assert!(sent == content);
+        assert!(work.payload.is_none());
+        assert_eq!(work.next_piece(Disk::MayWait).unwrap(), Piece::End);
+    }
+
+    #[test]
+    fn a_file_that_is_not_in_memory_needs_a_thread_that_may_wait() {
+        let mut work = work();
+        let (mut part, content) = file("disk", 10);
+        part.on(Arc::new(|| ()));
+        work.payload = Some(Payload::File(part, None));
+        for disk in [Disk::Never, Disk::Hardly] {
+            assert_eq!(work.next_piece(disk).unwrap(), Piece::OnDisk);
+            assert!(work.out.is_empty() && work.payload.is_some());
+        }
+        assert_eq!(work.next_piece(Disk::MayWait).unwrap(), Piece::Here);
+        assert_eq!(work.out, content);
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    mod large {
+        use super::*;
+        use crate::server::net::socket::Stream;
+        use std::io::Read;
+        use std::os::unix::net::UnixStream;
+
+        fn channel() -> (UnixStream, Channel) {
+            let (client, stream) = UnixStream::pair().unwrap();
+            client.set_nonblocking(true).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            (
+                client,
+                Channel::plain(Stream::Unix(mio::net::UnixStream::from_std(stream))),
+            )
+        }
+
+        fn work_with(part: FilePart) -> Work {
+            let mut work = work();
+            work.payload = Some(Payload::File(part, None));
+            work
+        }
+
+        #[test]
+        fn only_a_large_file_that_is_in_memory_and_not_to_be_copied_is_sent_from_there() {
+            const LEAST: usize = LARGE as usize;
+            let (_client, channel) = channel();
+            let is_large = |work: &mut Work| (work.has_large_file(), work.has_large_file_in_memory(&channel));
+            assert_eq!(is_large(&mut work()), (false, false));
+            assert_eq!(is_large(&mut work_with(file("small", LEAST - 1).0)), (false, false));
+            let mut large = work_with(file("large", LEAST).0);
+            assert_eq!(is_large(&mut large), (true, true));
+            large.copy_file();
+            assert_eq!(is_large(&mut large), (false, false));
+            let mut part = file("far", LEAST).0;
+            part.on(Arc::new(|| ()));
+            assert_eq!(is_large(&mut work_with(part)), (true, false));
+        }
+
+        #[test]
+        fn a_large_file_is_sent_without_copying_only_by_a_thread_that_hardly_waits() {
+            let (mut client, channel) = channel();
+            let (part, content) = file("sent", 1 << 20);
+            let mut work = work_with(part);
+            for disk in [Disk::Never, Disk::MayWait] {
+                assert!(work.send_file(&channel, disk, usize::MAX).is_none());
+            }
+            let mut arrived = Vec::new();
+            let mut has_waited = false;
+            while work.payload.is_some() {
+                match work.send_file(&channel, Disk::Hardly, usize::MAX) {
+                    Some(Attempt::Done(_)) => {}
+                    Some(Attempt::TooEarly) => {
+                        has_waited = true;
+                        let _ = client.read_to_end(&mut arrived);
+                    }
+                    // Less than is worthwhile is left.
+                    Some(Attempt::Failed) | None => break,
+                }
+            }
+            let _ = client.read_to_end(&mut arrived);
+            assert!(has_waited && content.starts_with(&arrived));
+            assert!(content.len() - arrived.len() < FILE_PIECE);
+            assert_eq!(work.payload.is_none(), arrived.len() == content.len());
+
+            let mut small = work_with(file("short", FILE_PIECE - 1).0);
+            assert!(small.send_file(&channel, Disk::Hardly, usize::MAX).is_none());
+            let mut large = work_with(file("whole", FILE_PIECE).0);
+            let sent = large.send_file(&channel, Disk::Hardly, usize::MAX);
+            assert!(matches!(sent, Some(Attempt::Done(FILE_PIECE))));
+            assert!(large.payload.is_none(), "that was all");
+        }
+
+        #[test]
+        fn what_keeps_a_large_file_from_being_sent_is_found_out_by_copying_it() {
+            let (client, channel) = channel();
+            let mut part = file("slow", 1 << 20).0;
+            part.on(Arc::new(|| ()));
+            assert!(work_with(part).send_file(&channel, Disk::Hardly, 1).is_none());
+            drop(client);
+            let mut work = work_with(file("lost", 1 << 20).0);
+            assert!(work.send_file(&channel, Disk::Hardly, usize::MAX).is_none());
+        }
     }
 }

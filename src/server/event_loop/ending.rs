@@ -287,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn nobody_enters_the_health_lane_once_only_that_is_left() {
+        let shared = shared();
+        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listeners = vec![crate::server::net::socket::Acceptor::Tcp(listener)];
+        let (mut event_loop, _waker) = EventLoop::new(0, listeners, 1, false).unwrap();
+        let _clients = clients(&mut event_loop, &shared, 1);
+        event_loop.slots.at_mut(0).unwrap().lane = Lane::Health;
+        event_loop.slots.add_probe(0);
+        shared.loops[0].connection_closed();
+        shared.lifecycle.drain(Duration::ZERO, HOUR);
+        event_loop.now = Instant::now();
+        event_loop.follow(&shared);
+        assert!(event_loop.listeners.is_empty() && !event_loop.has_ended);
+    }
+
+    #[test]
     fn when_a_drain_begins_those_that_are_idle_or_have_asked_nothing_are_looked_at() {
         let shared = shared();
         let mut event_loop = event_loop();

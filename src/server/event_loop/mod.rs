@@ -501,6 +501,7 @@ mod tests {
     use super::*;
     use crate::server::event_loop::fixture::{clients, connected, shared_serving, shared_with, taken};
     use crate::{App, Limits, Scheduling};
+    use std::io::Read;
 
     /// Frees everything, so that nothing is left to free that would wake the loop.
     fn free_all(event_loop: &mut EventLoop) {
@@ -584,5 +585,43 @@ mod tests {
         assert_eq!(event_loop.ready.take_all(), [0]);
         assert!(event_loop.go_on(0, &shared).is_none());
         assert_eq!((shared.connections(), event_loop.slots.in_service()), (0, 0));
+    }
+
+    #[test]
+    fn a_connection_whose_events_cannot_come_is_closed_although_its_client_does_not_read() {
+        let shared = shared_with(1, Limits::default());
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let (_client, accepted) = connected();
+        shared.loops[0].connection_opened();
+        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        event_loop.ready.take_all();
+        // The system registers a socket once.
+        event_loop
+            .poller
+            .register(event_loop.slots.link(0).unwrap(), 99)
+            .unwrap();
+        let mut connection = taken(&mut event_loop, 0);
+        event_loop.equip(&mut connection, &shared);
+        if let Some(work) = &mut connection.work {
+            work.out.resize(16 << 20, b'x');
+        }
+        assert!(event_loop.advance(connection, &shared).is_none());
+        assert_eq!(event_loop.ready.take_all(), [0]);
+        assert!(event_loop.go_on(0, &shared).is_none());
+        assert_eq!((shared.connections(), event_loop.slots.in_service()), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_connection_that_a_lost_thread_still_has_is_seen_by_its_client() {
+        let shared = shared_with(1, Limits::default());
+        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let mut clients = clients(&mut event_loop, &shared, 1);
+        let connection = taken(&mut event_loop, 0);
+        let of_thread = connection.transport.clone();
+        event_loop.slots.lose(0);
+        event_loop.close(connection, &shared);
+        clients[0].1.set_nonblocking(true).unwrap();
+        assert_eq!(clients[0].1.read(&mut [0]).unwrap(), 0);
+        drop(of_thread);
     }
 }

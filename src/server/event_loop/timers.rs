@@ -105,4 +105,20 @@ mod tests {
         assert_eq!(timers.due(at(9)), Some((at(3), 30)));
         assert_eq!(timers.next(), None);
     }
+
+    #[test]
+    fn entries_are_looked_through_only_once_they_outnumber_the_places() {
+        let now = Instant::now();
+        for places in [0, 1, 1000] {
+            let most = ROOM + 2 * places;
+            let mut timers = Timers::default();
+            (0..most).for_each(|key| timers.add(now, key));
+            timers.tidy(places, |_, _| false);
+            assert_eq!(timers.heap.len(), most, "so many may be needed");
+            timers.add(now, 7);
+            timers.add(now, 8);
+            timers.tidy(places, |_, _| false);
+            assert_eq!(timers.heap.len(), 0);
+        }
+    }
 }
