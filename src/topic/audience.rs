@@ -50,7 +50,12 @@ struct Listener {
 
 impl Audience for Subscribers {
     fn has_work(&self) -> bool {
-        !self.walks.is_empty() || (self.are_ending && !self.lists.is_empty())
+        if self.are_ending {
+            // Nobody walks any more.
+            !self.lists.is_empty()
+        } else {
+            !self.walks.is_empty()
+        }
     }
 
     fn end_all(&mut self) {

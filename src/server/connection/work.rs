@@ -338,21 +338,27 @@ mod tests {
                 self.0.send(std::thread::current().id()).unwrap();
             }
         }
-        let mut work = work();
-        let (sender, dropped_by) = std::sync::mpsc::channel();
-        let bomb = Bomb(sender);
-        work.parked = Some(Box::new(Parked {
-            response: Response::new(Body::stream(move |_| {
-                let _ = &bomb;
-                Ok(())
-            })),
-            span: RequestSpan::none(),
-            since: Instant::now(),
-        }));
-        assert!(work.needs_place());
-        work.send_nothing();
-        assert!(!work.needs_place(), "whose connection is next has no part in it");
-        assert_ne!(dropped_by.recv().unwrap(), std::thread::current().id());
+        for is_reset in [true, false] {
+            let mut work = work();
+            let (sender, dropped_by) = std::sync::mpsc::channel();
+            let bomb = Bomb(sender);
+            work.parked = Some(Box::new(Parked {
+                response: Response::new(Body::stream(move |_| {
+                    let _ = &bomb;
+                    Ok(())
+                })),
+                span: RequestSpan::none(),
+                since: Instant::now(),
+            }));
+            assert!(work.needs_place());
+            if is_reset {
+                work.send_nothing();
+                assert!(!work.needs_place(), "whose connection is next has no part in it");
+            } else {
+                drop(work);
+            }
+            assert_ne!(dropped_by.recv().unwrap(), std::thread::current().id());
+        }
     }
 
     /// Returns this many bytes of a file, each of which says where it is.

@@ -230,3 +230,103 @@ impl Nudge for TopicNote {
         self.note.take_up();
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::Topic;
+    use crate::exchange::{Payload, Subscribed};
+    use crate::server::event_loop::fixture::{clients, event_loop, shared, taken};
+
+    /// A loop with connections that subscribe to one topic.
+    struct Fixture {
+        shared: Arc<Shared>,
+        event_loop: EventLoop,
+        topic: Topic,
+        clients: Vec<(usize, UnixStream)>,
+    }
+
+    impl Fixture {
+        fn new(count: usize) -> Fixture {
+            let (shared, mut event_loop, topic) = (shared(), event_loop(), Topic::new());
+            let clients = clients(&mut event_loop, &shared, count);
+            for (key, client) in &clients {
+                client.set_nonblocking(true).unwrap();
+                let mut connection = taken(&mut event_loop, *key);
+                event_loop.equip(&mut connection, &shared);
+                let payload = Payload::Pushed(Box::new(Subscribed {
+                    push: Box::new(topic.subscribe()),
+                    is_chunked: false,
+                    on_done: None,
+                    logged: None,
+                }));
+                connection.work.as_mut().unwrap().payload = Some(payload);
+                event_loop.subscribe(connection, &shared);
+            }
+            Fixture {
+                shared,
+                event_loop,
+                topic,
+                clients,
+            }
+        }
+
+        fn close(&mut self, index: usize) {
+            let connection = taken(&mut self.event_loop, self.clients[index].0);
+            self.event_loop.close(connection, &self.shared);
+        }
+
+        /// Does all that is to be done, and returns what this client has been sent.
+        fn sent(&mut self, index: usize) -> String {
+            self.event_loop.collect(&self.shared);
+            while self.event_loop.has_to_push() {
+                self.event_loop.push_slice(&self.shared);
+            }
+            for key in self.event_loop.ready.take_all() {
+                assert!(self.event_loop.go_on(key, &self.shared).is_none());
+            }
+            let mut text = String::new();
+            let _ = self.clients[index].1.read_to_string(&mut text);
+            text
+        }
+
+        fn is_empty(&self) -> bool {
+            self.event_loop
+                .subscribers
+                .as_ref()
+                .is_none_or(|audience| audience.any().is_none())
+        }
+    }
+
+    #[test]
+    fn whose_connection_is_closed_is_in_no_list_whoever_has_got_its_place() {
+        let mut fixture = Fixture::new(3);
+        // The last one takes the place of the first, and then the one in between that of the last.
+        fixture.close(0);
+        fixture.close(2);
+        fixture.topic.send("crumb");
+        assert!(fixture.sent(1).ends_with("data: crumb\n\n"));
+        assert!(!fixture.is_empty());
+        fixture.close(1);
+        assert!(fixture.is_empty());
+    }
+
+    #[test]
+    fn clients_that_a_drain_ends_come_back_one_after_the_other() {
+        let mut fixture = Fixture::new(3);
+        fixture.topic.send("crumb");
+        fixture.event_loop.end_subscriptions();
+        for index in 0..3 {
+            let later = 500 + fixture.clients[index].0;
+            let sent = fixture.sent(index);
+            assert!(
+                sent.ends_with(&format!("data: crumb\n\nretry: {later}\n\n")),
+                "{sent:?}"
+            );
+        }
+        assert!(fixture.is_empty());
+    }
+}
