@@ -192,7 +192,8 @@ fn main() -> hansel::Result {
     env_logger::init();
     let listen = env::var("LISTEN").unwrap_or("127.0.0.1:8080".into());
     let database = env::var("DATABASE").unwrap_or("tasks.db".into());
-    let mut server = Server::bind(listen)?;
+    // All requests need the one connection to the database, so a second loop would only contend for its lock.
+    let mut server = Server::bind(listen)?.loops(1);
     if let Ok(address) = env::var("HEALTH") {
         server = server.health_on(address)?.status_page(); // /livez, /readyz, /metrics, and a page
     }
