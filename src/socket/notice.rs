@@ -1,6 +1,6 @@
-//! Whether whoever sends for a socket must be told that there is something to be sent.
+//! The notice to whoever sends for a socket that there is something to be sent.
 
-/// What is known of whoever sends for a socket. It lies behind the lock of what is to be sent.
+/// Decides whether whoever sends for a socket must be told. The lock of the messages to be sent protects it.
 #[derive(Default)]
 pub(crate) struct Notice {
     /// True while a handler of the socket runs and whoever runs it sends what it leaves.

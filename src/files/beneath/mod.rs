@@ -34,7 +34,7 @@ const KEPT: Duration = Duration::from_millis(100);
 
 /// A directory, below which files are opened.
 ///
-/// It is found anew all the time: a deployment may put another directory in its place.
+/// It is found anew ten times a second: a deployment may put another directory in its place.
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,

@@ -138,6 +138,12 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn with_health_listener() -> EventLoop {
+        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listeners = vec![crate::server::net::socket::Acceptor::Tcp(listener)];
+        EventLoop::new(0, listeners, 1, false).unwrap().0
+    }
+
     #[test]
     #[cfg(feature = "activation")]
     fn a_drain_keeps_only_the_listeners_of_the_health_lane_and_not_even_those_if_there_is_a_successor() {
@@ -272,9 +278,7 @@ mod tests {
     #[test]
     fn the_health_lane_is_open_as_long_as_anything_is_in_flight() {
         let shared = shared();
-        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let listeners = vec![crate::server::net::socket::Acceptor::Tcp(listener)];
-        let (mut event_loop, _waker) = EventLoop::new(0, listeners, 1, false).unwrap();
+        let mut event_loop = with_health_listener();
         let _clients = clients(&mut event_loop, &shared, 1);
         let busy = taken(&mut event_loop, 0);
         shared.lifecycle.drain(Duration::ZERO, HOUR);
@@ -289,9 +293,7 @@ mod tests {
     #[test]
     fn nobody_enters_the_health_lane_once_only_that_is_left() {
         let shared = shared();
-        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let listeners = vec![crate::server::net::socket::Acceptor::Tcp(listener)];
-        let (mut event_loop, _waker) = EventLoop::new(0, listeners, 1, false).unwrap();
+        let mut event_loop = with_health_listener();
         let _clients = clients(&mut event_loop, &shared, 1);
         event_loop.slots.at_mut(0).unwrap().lane = Lane::Health;
         event_loop.slots.add_probe(0);

@@ -568,19 +568,25 @@ mod tests {
         assert!([(); 3].iter().all(|()| event_loop.suspicion.wants_next()));
     }
 
-    #[test]
-    fn a_connection_whose_events_cannot_come_is_closed_instead_of_waiting_for_ever() {
-        let shared = shared_with(1, Limits::default());
-        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
-        let (_client, accepted) = connected();
+    /// Returns a loop, and the client of its connection, whose events cannot come.
+    fn unregistrable(shared: &Shared) -> (EventLoop, std::os::unix::net::UnixStream) {
+        let (mut event_loop, _) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
+        let (client, accepted) = connected();
         shared.loops[0].connection_opened();
-        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
+        assert_eq!(event_loop.welcome(accepted, shared), Some(0));
         event_loop.ready.take_all();
         // The system registers a socket once.
         event_loop
             .poller
             .register(event_loop.slots.link(0).unwrap(), 99)
             .unwrap();
+        (event_loop, client)
+    }
+
+    #[test]
+    fn a_connection_whose_events_cannot_come_is_closed_instead_of_waiting_for_ever() {
+        let shared = shared_with(1, Limits::default());
+        let (mut event_loop, _client) = unregistrable(&shared);
         assert!(event_loop.go_on(0, &shared).is_none());
         assert_eq!(event_loop.ready.take_all(), [0]);
         assert!(event_loop.go_on(0, &shared).is_none());
@@ -590,16 +596,7 @@ mod tests {
     #[test]
     fn a_connection_whose_events_cannot_come_is_closed_although_its_client_does_not_read() {
         let shared = shared_with(1, Limits::default());
-        let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
-        let (_client, accepted) = connected();
-        shared.loops[0].connection_opened();
-        assert_eq!(event_loop.welcome(accepted, &shared), Some(0));
-        event_loop.ready.take_all();
-        // The system registers a socket once.
-        event_loop
-            .poller
-            .register(event_loop.slots.link(0).unwrap(), 99)
-            .unwrap();
+        let (mut event_loop, _client) = unregistrable(&shared);
         let mut connection = taken(&mut event_loop, 0);
         event_loop.equip(&mut connection, &shared);
         if let Some(work) = &mut connection.work {

@@ -450,6 +450,14 @@ mod tests {
         stream.send(b"four").unwrap();
         stream.flush().unwrap();
         received("four");
+        assert!(stream.gather(b"gathered").unwrap());
+        received("");
+        assert!(!stream.gather(&[0; 5000]).unwrap(), "it is sent from where it is");
+        stream.quick = Duration::ZERO;
+        assert!(!stream.gather(b"late").unwrap());
+        stream.quick = Duration::MAX;
+        stream.flush().unwrap();
+        received("gathered");
         let large = "x".repeat(5000);
         stream.send(b"five").unwrap();
         stream.send(large.as_bytes()).unwrap();

@@ -22,7 +22,7 @@ struct Conversation {
 struct Line {
     notice: Notice,
     out: Vec<u32>,
-    /// What has left.
+    /// The messages that have left.
     sent: Vec<u32>,
     /// How many more the client takes.
     room: usize,
