@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 StartResponse = Callable[..., Any]
-LARGE = b"x" * (1 << 20)
 
 
 def respond(start_response: StartResponse, body: bytes) -> list[bytes]:
@@ -37,7 +37,13 @@ def upload(environ: dict[str, Any], start_response: StartResponse) -> list[bytes
 
 
 def download(_environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
-    return respond(start_response, LARGE)
+    return respond(start_response, large())
+
+
+@cache
+def large() -> bytes:
+    # Made when it is first asked for, as the memory at the start is the server's.
+    return b"x" * (1 << 20)
 
 
 def mixed(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:

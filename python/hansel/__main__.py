@@ -119,7 +119,7 @@ def load(name: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.")
+    parser = argparse.ArgumentParser(prog="hansel", description="Serves a WSGI application.", formatter_class=_HelpFormatter)
     parser.add_argument("application", help="module:application, or module:factory()")
     parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated; by default the sockets of systemd, or 127.0.0.1:8000")
     parser.add_argument(
@@ -151,6 +151,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--development", action="store_true", help="show tracebacks and what dispatch has tried to clients")
     parser.add_argument("--version", action="version", version=_hansel.__version__)
     return parser
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        # Without a width, it imports `shutil` for each parser, and that all that packs archives: 0.4 MB for the time it serves.
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:
+        return 80
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 
 _PASSED = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 READY = "READY=1"
@@ -29,6 +28,9 @@ def notify(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
+    # Half a megabyte that is not needed without a service manager.
+    import socket
+
     # "a leading "@" refers to an abstract socket".
     name = "\0" + address[1:] if address.startswith("@") else address
     try:

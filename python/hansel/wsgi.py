@@ -11,17 +11,20 @@ import atexit
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hansel import _hansel, _systemd
 from hansel._hansel import FileWrapper, Mount
+
+if TYPE_CHECKING:
+    # It takes half a megabyte, and most servers make their sockets themselves.
+    import socket
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
 
@@ -82,7 +85,7 @@ class WSGIServer:
         self.switch_interval = switch_interval
         self.threads: int = options.setdefault("threads", DEFAULT_THREADS)
         self._mounts = _hansel.Mounts(dict(mounts)) if mounts else None
-        given_away = [(each.dup().detach(), each.family == socket.AF_UNIX) for each in sockets]
+        given_away = [_given_away(each) for each in sockets]
         self._server = _hansel.Server(list(addresses), given_away, **options)
         if not addresses and not sockets:
             _systemd.forget_passed_sockets()
@@ -196,6 +199,13 @@ def serve(app: Application, host: str = "127.0.0.1", port: int = 8000, **options
     make_server(host, port, app, **options).serve_forever()
 
 
+def _given_away(listening: socket.socket) -> tuple[int, bool]:
+    """Returns a descriptor of its own for a socket, and whether that is a Unix socket."""
+    import socket
+
+    return listening.dup().detach(), listening.family == socket.AF_UNIX
+
+
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -208,18 +218,16 @@ class _Stop:
     """
 
     def __init__(self) -> None:
-        self._here, self._there = socket.socketpair()
-        self._there.setblocking(False)
+        here, there = os.pipe()
+        os.set_blocking(there, False)
+        self._here, self._there = open(here, "rb", buffering=0), open(there, "wb", buffering=0)
 
     def set(self) -> None:
-        try:
-            self._there.send(b"\0")
-        except BlockingIOError:
-            # It is full of others.
-            pass
+        # It writes nothing if the pipe is full of others.
+        self._there.write(b"\0")
 
     def wait(self) -> None:
-        while self._here.recv(1)[0] not in (0, signal.SIGINT, signal.SIGTERM):
+        while self._here.read(1)[0] not in (0, signal.SIGINT, signal.SIGTERM):
             pass
 
     @contextmanager
