@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
 
-StartResponse = Callable[..., Any]
+# What is only needed to check types would count for the memory at the start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    StartResponse = Callable[..., Any]
 
 
 def respond(start_response: StartResponse, body: bytes) -> list[bytes]:

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any
 
 from hansel import _hansel
 from hansel._systemd import has_passed_sockets
@@ -17,6 +16,10 @@ from hansel._reload import files_of, watch
 from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
 from hansel.mounts import Mount, file, files
 from hansel.wsgi import DEFAULT_THREADS, WSGIServer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     addresses: list[str] = options.pop("bind") or ([] if has_passed_sockets() else ["127.0.0.1:8000"])
     workers: int | None = options.pop("workers")
     reloads: bool = options.pop("reload")
+    processors = _processors(parser, options.pop("processors"))
     is_multiprocess = workers is not None and workers > 1
     mounts = _mounts(parser, options.pop("static") or [])
     server = WSGIServer(_not_loaded, addresses, mounts=mounts, multiprocess=is_multiprocess, **options)
@@ -39,11 +43,44 @@ def main(arguments: list[str] | None = None) -> None:
         shown = f"[{host}]" if ":" in host else host
         print(f"http{'s' if options['certificate'] else ''}://{shown}:{port}", file=sys.stderr, flush=True)
     if workers is None and not reloads:
+        _pin(processors, 0)
         server.application = load(name)
         server.serve_forever()
     else:
-        work = _work_and_watch if reloads else _work
-        sys.exit(supervise(workers or 1, lambda worker: work(worker, server, name)))
+        sys.exit(supervise(workers or 1, lambda worker: _be(worker, server, name, reloads, processors)))
+
+
+def _processors(parser: argparse.ArgumentParser, listed: str | None) -> list[int]:
+    """Returns the processors that `0,2` lists, if this process may use them."""
+    if listed is None:
+        return []
+    if not hasattr(os, "sched_setaffinity"):
+        parser.error("--processors: this system keeps no process on a processor")
+    try:
+        processors = [int(number) for number in listed.split(",")]
+    except ValueError:
+        parser.error(f"--processors takes numbers, such as 0,1, and not {listed!r}")
+    missing = set(processors) - os.sched_getaffinity(0)
+    if missing:
+        may_use = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        parser.error(f"--processors: there is no processor {min(missing)} for this process, which may use {may_use}")
+    return processors
+
+
+def _pin(processors: list[int], worker: int) -> None:
+    """Keeps this process, of which no thread may have been started, on the processor of the worker of that number.
+
+    A thread that hands the interpreter's lock over wakes another one. On another processor, which sleeps as well, that takes
+    longer than most handlers.
+    """
+    if processors:
+        os.sched_setaffinity(0, {processors[worker % len(processors)]})
+
+
+def _be(worker: Worker, server: WSGIServer, name: str, reloads: bool, processors: list[int]) -> None:
+    _pin(processors, worker.number)
+    work = _work_and_watch if reloads else _work
+    work(worker, server, name)
 
 
 def _mounts(parser: argparse.ArgumentParser, places: list[str]) -> dict[str, Mount]:
@@ -124,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bind", action="append", help="host:port or unix:/path; may be repeated; by default the sockets of systemd, or 127.0.0.1:8000")
     parser.add_argument(
         "--workers", type=int, help="processes that share the listeners; SIGHUP restarts them without losing a request"
+    )
+    parser.add_argument(
+        "--processors",
+        metavar="LIST",
+        help="such as 0,1: keep the first worker on the first of them, and so on; for applications that compute only in Python",
     )
     parser.add_argument("--reload", action="store_true", help="restart when a file of the program changes")
     parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="requests that are handled at once")

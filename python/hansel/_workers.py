@@ -25,7 +25,9 @@ _LOGGER = logging.getLogger("hansel")
 class Worker:
     """One process, as it sees itself."""
 
-    def __init__(self, ready: int, parent: int) -> None:
+    def __init__(self, number: int, ready: int, parent: int) -> None:
+        self.number = number
+        """From 0; that of a worker in whose place it was started."""
         self._ready, self._parent = ready, parent
 
     def is_ready(self, stop: Callable[[], None]) -> None:
@@ -61,7 +63,8 @@ class _Supervisor:
     def __init__(self, count: int, work: Callable[[Worker], None]) -> None:
         self._count = count
         self._work = work
-        self._current: set[int] = set()
+        # Processes, and the numbers of these workers.
+        self._current: dict[int, int] = {}
         self._stopping: set[int] = set()
         # Until the service manager is told: how many serve, and what will say so of others.
         self._serving, self._starting = 0, list[int]()
@@ -81,8 +84,9 @@ class _Supervisor:
                 self._restart()
             ended = self._ended()
             is_hopeless = any(code == LOADING_FAILED for worker, code in ended if worker in self._current)
-            self._current -= {worker for worker, _ in ended}
-            self._stopping -= {worker for worker, _ in ended}
+            for worker, _ in ended:
+                self._current.pop(worker, None)
+                self._stopping.discard(worker)
             if is_hopeless and not self._is_ending:
                 status = LOADING_FAILED
                 self._end()
@@ -91,8 +95,9 @@ class _Supervisor:
         return status
 
     def _add(self) -> None:
-        process, ready = self._start()
-        self._current.add(process)
+        number = min(set(range(self._count)) - set(self._current.values()))
+        process, ready = self._start(number)
+        self._current[process] = number
         if self._is_told:
             os.close(ready)
         else:
@@ -126,22 +131,22 @@ class _Supervisor:
         if not self._is_ending:
             _systemd.notify(_systemd.STOPPING)
         self._is_ending = True
-        for process in self._current | self._stopping:
+        for process in self._current.keys() | self._stopping:
             os.kill(process, signal.SIGTERM)
 
     def _restart(self) -> None:
         """Starts new workers beside the old ones, and then stops either these or those."""
-        started = [self._start() for _ in range(self._count)]
+        started = [self._start(number) for number in range(self._count)]
         # A worker that ends closes its end, so this waits for each to serve or to fail.
         serving = [process for process, ready in started if os.read(ready, 1)]
-        new = {process for process, _ in started}
+        new = {process: number for number, (process, _) in enumerate(started)}
         if len(serving) == self._count:
-            leaving, self._current = self._current, new
+            leaving, self._current = set(self._current), new
             self._tell()
         else:
             _LOGGER.error("the new workers could not start, so the old ones go on")
             leaving = set(serving)
-            self._stopping |= new
+            self._stopping |= new.keys()
         for process in leaving:
             os.kill(process, signal.SIGTERM)
         self._stopping |= leaving
@@ -150,7 +155,7 @@ class _Supervisor:
 
     def _ended(self) -> list[tuple[int, int]]:
         ended: list[tuple[int, int]] = []
-        for worker in self._current | self._stopping:
+        for worker in self._current.keys() | self._stopping:
             process, status = os.waitpid(worker, os.WNOHANG)
             if process == 0:
                 continue
@@ -162,8 +167,8 @@ class _Supervisor:
             ended.append((worker, code))
         return ended
 
-    def _start(self) -> tuple[int, int]:
-        """Forks; returns the process, and where it says that it serves."""
+    def _start(self, number: int) -> tuple[int, int]:
+        """Forks a worker of that number; returns the process, and where it says that it serves."""
         ready, is_ready = os.pipe()
         process = os.fork()
         if process == 0:
@@ -172,7 +177,7 @@ class _Supervisor:
             for other in self._starting:
                 os.close(other)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            _be(self._work, Worker(is_ready, self._parent))
+            _be(self._work, Worker(number, is_ready, self._parent))
         os.close(is_ready)
         return process, ready
 

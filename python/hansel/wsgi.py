@@ -14,21 +14,24 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any
 
 from hansel import _hansel, _systemd
-from hansel._hansel import FileWrapper, Mount
+from hansel._hansel import FileWrapper
 
+# Each of them takes half a megabyte for as long as it serves, and is only needed to check types.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # It takes half a megabyte, and most servers make their sockets themselves.
     import socket
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from types import FrameType
+    from typing import Any
+
+    from hansel._hansel import Mount
+
+    Application = Callable[..., Any]
 
 __all__ = ["FileWrapper", "WSGIServer", "make_server", "serve"]
-
-Application = Callable[..., Any]
 
 DEFAULT_THREADS = 64
 """Requests that are handled at once. 256, as for Rust, would be too many for what opens a connection to a database for

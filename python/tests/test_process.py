@@ -142,6 +142,47 @@ def test_workers_share_a_listener_and_are_replaced(started: Any) -> None:
     assert process.wait(10) == 0
 
 
+def processors_of(process: int) -> list[int]:
+    """Returns the processors that the threads of a process may use."""
+    threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+    return sorted(set().union(*map(os.sched_getaffinity, threads)))
+
+
+def test_a_server_keeps_to_a_processor(started: Any) -> None:
+    processor = max(os.sched_getaffinity(0))
+    process, port = started("program", "--processors", str(processor))
+    ask(port)
+    assert processors_of(process.pid) == [processor]
+
+
+def test_each_worker_keeps_to_a_processor_and_so_does_the_next_in_its_place(started: Any) -> None:
+    # With only one there is little to see, but it works.
+    processors = (sorted(os.sched_getaffinity(0)) * 2)[:2]
+    process, port = started("program", "--workers", "2", "--processors", ",".join(map(str, processors)))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+
+    def workers() -> list[int]:
+        ask(port)
+        return [int(worker) for worker in children.read_text().split()]
+
+    def pinned() -> list[list[int]]:
+        return sorted(map(processors_of, workers()))
+
+    expected = sorted([each] for each in processors)
+    until(pinned, lambda found: found == expected)
+    for worker in workers():
+        os.kill(worker, signal.SIGKILL)
+        until(workers, lambda others, worker=worker: worker not in others and len(others) == 2)
+        until(pinned, lambda found: found == expected)
+
+
+@pytest.mark.parametrize(("listed", "mistake"), [("9999", "no processor 9999"), ("a", "takes numbers")])
+def test_processors_must_be_there(listed: str, mistake: str) -> None:
+    command = [sys.executable, "-m", "hansel", "program", "--processors", listed]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2 and mistake in ended.stderr
+
+
 def test_workers_end_with_their_supervisor(started: Any) -> None:
     process, port = started("program", "--workers", "2")
     ask(port)
