@@ -58,7 +58,7 @@ use crate::topic::Audience;
 use disk_queue::DiskQueue;
 use idlest::Idlest;
 use listeners::Listeners;
-use pacing::Suspicion;
+use pacing::{Suspicion, Took};
 use permits::Permits;
 use poller::{Poller, Source};
 use read_ahead::ReadAhead;
@@ -188,9 +188,9 @@ impl EventLoop {
     }
 
     /// Takes note of how long a call took on the loop's thread.
-    pub(crate) fn observe_call(&mut self, pace: Pace, took: Duration) {
+    pub(crate) fn observe_call(&mut self, pace: Pace, took: Took) {
         self.suspicion.observe(pace, took);
-        self.unsent.note_call(took);
+        self.unsent.note_call(took.time);
     }
 
     /// Gets a permit for a connection that has a request. Without one it waits in the queue, or is refused.
@@ -561,9 +561,13 @@ mod tests {
     #[test]
     fn a_call_decides_whether_responses_wait_and_whether_its_endpoint_is_suspected() {
         let (mut event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, true).unwrap();
-        event_loop.observe_call(Pace::new(), Duration::ZERO);
+        let took = |seconds| Took {
+            time: Duration::from_secs(seconds),
+            computed: None,
+        };
+        event_loop.observe_call(Pace::new(), took(0));
         assert!(event_loop.unsent.may_wait());
-        event_loop.observe_call(Pace::new(), Duration::from_secs(1));
+        event_loop.observe_call(Pace::new(), took(1));
         assert!(!event_loop.unsent.may_wait());
         assert!([(); 3].iter().all(|()| event_loop.suspicion.wants_next()));
     }

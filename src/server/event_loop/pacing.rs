@@ -9,6 +9,10 @@
 //!   nothing on a busy machine, where any thread may be interrupted. Several among the next few do.
 //! - A handler may [announce it](crate::blocking).
 //!
+//! Handlers that share something, such as the lock of an interpreter, can't run beside each other. Another thread would wait for
+//! the one that computes, and they would take turns at every call. So there a call is long if it has waited, and one that has
+//! computed must take longer ([`Took`]).
+//!
 //! An endpoint that was found to be slow releases the loop to another thread before it starts, and is timed there.
 //! Enough fast calls in a row make it fast again ([`Pace`]).
 
@@ -19,6 +23,10 @@ use crate::pace::Pace;
 /// A call that takes longer than handing the loop over and acquiring it again should have handed it over.
 pub(crate) const LONG: Duration = Duration::from_micros(100);
 
+/// The same for a call that computes and has a [part in scheduling](crate::Scheduling): there what runs meanwhile is only what
+/// needs no handler, and two hand-overs of what is shared are on top.
+const LONG_COMPUTING: Duration = Duration::from_millis(1);
+
 /// One call in this many is timed as long as nothing is suspected. Reading the clock costs a hundredth of a small
 /// request.
 const SAMPLED: u8 = 8;
@@ -27,6 +35,24 @@ const SAMPLED: u8 = 8;
 const WATCHED: u8 = 32;
 /// The number of them that must be long.
 const PROVEN: u8 = 6;
+
+/// The time that a call took, without what it waited for others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    pub(crate) time: Duration,
+    /// The processor time in it, where handlers share something and it was measured.
+    pub(crate) computed: Option<Duration>,
+}
+
+impl Took {
+    /// Returns true if it should have handed its loop over.
+    pub(crate) fn is_long(self) -> bool {
+        match self.computed {
+            Some(computed) if self.time < LONG_COMPUTING => self.time.saturating_sub(computed) >= LONG,
+            _ => self.time >= LONG,
+        }
+    }
+}
 
 /// Counts long calls of the endpoint that had the last one.
 #[derive(Debug, Default)]
@@ -47,9 +73,14 @@ impl Suspicion {
         self.calls_skipped == 0
     }
 
+    /// Returns true if an endpoint is suspected, so that it is worth while to measure processor time.
+    pub(crate) fn is_aroused(&self) -> bool {
+        self.suspect.is_some()
+    }
+
     /// Records a call on the loop's thread.
-    pub(crate) fn observe(&mut self, pace: Pace, took: Duration) {
-        if took < LONG {
+    pub(crate) fn observe(&mut self, pace: Pace, took: Took) {
+        if !took.is_long() {
             if self.suspect == Some(pace) {
                 self.count();
             }
@@ -88,8 +119,45 @@ mod tests {
         pace.opinion() == Opinion::Slow
     }
 
-    const QUICK: Duration = Duration::from_micros(5);
-    const SLOW: Duration = Duration::from_micros(500);
+    const QUICK: Took = took(5, None);
+    const SLOW: Took = took(500, None);
+
+    const fn took(micros: u64, computed: Option<u64>) -> Took {
+        Took {
+            time: Duration::from_micros(micros),
+            computed: match computed {
+                Some(micros) => Some(Duration::from_micros(micros)),
+                None => None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_call_is_long_if_it_waits_and_where_handlers_share_something_one_that_computes_may_take_longer() {
+        assert!(!took(99, None).is_long());
+        assert!(took(100, None).is_long());
+        assert!(!took(150, Some(149)).is_long());
+        assert!(!took(999, Some(900)).is_long());
+        assert!(took(200, Some(100)).is_long(), "it has waited for half of the time");
+        assert!(took(1000, Some(1000)).is_long());
+        assert!(!took(50, Some(60)).is_long(), "clocks differ");
+    }
+
+    #[test]
+    fn what_only_computes_is_suspected_but_not_proven_slow_where_handlers_share_something() {
+        let pace = Pace::new();
+        let mut suspicion = Suspicion::default();
+        for _ in 0..1000 {
+            let computed = suspicion.is_aroused().then_some(290);
+            suspicion.observe(pace, took(300, computed));
+        }
+        assert!(!is_slow(pace));
+        for _ in 0..2 * WATCHED {
+            let computed = suspicion.is_aroused().then_some(60);
+            suspicion.observe(pace, took(300, computed));
+        }
+        assert!(is_slow(pace), "now it waits");
+    }
 
     #[test]
     fn a_few_long_calls_close_together_prove_an_endpoint_slow() {

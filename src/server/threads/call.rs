@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use crate::pace::{Hook, Opinion, Pace};
 
 use super::engine::Engine;
+use super::thread_time::{computed_since, thread_time};
 use crate::server::connection::link::Transport;
-use crate::server::event_loop::pacing::LONG;
+use crate::server::event_loop::pacing::Took;
 use crate::server::shared::runs::Run;
 use crate::server::shared::tally::PassReason;
 
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) run: Arc<Run>,
     /// Since when an endpoint that is not known to be fast has been running.
     since: Cell<Option<Instant>>,
+    /// This thread's processor time then, where handlers share something.
+    computed_before: Cell<Option<Duration>>,
     /// Since when the handler has been waiting for something that others need as well, and how long it has waited before.
     queueing_since: Cell<Option<Instant>>,
     pub(crate) queued: Cell<Duration>,
@@ -49,6 +52,7 @@ impl Call {
             moves: Cell::new(0),
             endpoint: Cell::new(None),
             since: Cell::new(None),
+            computed_before: Cell::new(None),
             queueing_since: Cell::new(None),
             queued: Cell::new(Duration::ZERO),
             earlier: RefCell::new(None),
@@ -110,6 +114,9 @@ impl Call {
     fn note_beginning(&self) {
         let now = Instant::now();
         self.since.set(Some(now));
+        if self.engine.shared.scheduling.is_some() {
+            self.computed_before.set(thread_time());
+        }
         self.run.begin(now);
     }
 
@@ -163,8 +170,12 @@ impl Hook for Rc<Call> {
 
     fn finished(&self, pace: Pace) {
         if let Some(since) = self.since.take() {
-            // The time for which it has waited for others is not its own.
-            if since.elapsed().saturating_sub(self.queued.get()) < LONG {
+            let took = Took {
+                // The time for which it has waited for others is not its own.
+                time: since.elapsed().saturating_sub(self.queued.get()),
+                computed: self.computed_before.get().and_then(computed_since),
+            };
+            if !took.is_long() {
                 pace.found_quick();
             } else if pace.opinion() == Opinion::Slow {
                 pace.found_slow();

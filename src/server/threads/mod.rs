@@ -10,4 +10,5 @@ pub(crate) mod runner;
 mod streaming;
 #[cfg(feature = "upgrade")]
 mod takeover;
+mod thread_time;
 pub(crate) mod watching;

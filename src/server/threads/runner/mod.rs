@@ -19,9 +19,11 @@ use crate::threads;
 
 use super::call::Call;
 use super::engine::Engine;
+use super::thread_time::{computed_since, thread_time};
 use super::watching::thread_number;
 use crate::server::connection::Connection;
 use crate::server::connection::claim::Outcome;
+use crate::server::event_loop::pacing::Took;
 use crate::server::event_loop::{EventLoop, NOBODY, Turn};
 use crate::server::shared::Shared;
 use crate::server::shared::crew::{Duty, Order};
@@ -179,6 +181,11 @@ impl Runner {
             if is_timed {
                 held.now = Instant::now();
             }
+            let computed_before = if is_timed && held.suspicion.is_aroused() && shared.scheduling.is_some() {
+                thread_time()
+            } else {
+                None
+            };
             self.date.catch_up(&held.date);
             let began = held.now;
             self.call.leave_loop(index);
@@ -208,8 +215,11 @@ impl Runner {
                 held.now = Instant::now();
             }
             if let (true, true, Some(pace)) = (is_timed, was_quick, self.call.endpoint.get()) {
-                // The time for which it has waited for others is not its own.
-                let took = (held.now - began).saturating_sub(self.call.queued.get());
+                let took = Took {
+                    // The time for which it has waited for others is not its own.
+                    time: (held.now - began).saturating_sub(self.call.queued.get()),
+                    computed: computed_before.and_then(computed_since),
+                };
                 held.observe_call(pace, took);
             }
             self.bring_back(connection, &mut held, index);
