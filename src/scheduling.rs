@@ -15,6 +15,9 @@ use crate::{Request, report};
 /// lock it for each, as long as it gives it back before it waits. A [`Limiter`](crate::Limiter) is the ready-made one for
 /// everything else.
 ///
+/// The server knows then that handlers can't run beside each other. One that computes for less than a millisecond keeps its
+/// event loop; one that waits, for a database or a file, lets others pass as anywhere else.
+///
 /// ```
 /// use hansel::Scheduling;
 ///
