@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         server.application = load(name)
         server.serve_forever()
     else:
-        sys.exit(supervise(workers or 1, lambda worker: _be(worker, server, name, reloads, processors)))
+        sys.exit(supervise(workers or 1, lambda worker: _run(worker, server, name, reloads, processors)))
 
 
 def _processors(parser: argparse.ArgumentParser, listed: str | None) -> list[int]:
@@ -77,7 +77,7 @@ def _pin(processors: list[int], worker: int) -> None:
         os.sched_setaffinity(0, {processors[worker % len(processors)]})
 
 
-def _be(worker: Worker, server: WSGIServer, name: str, reloads: bool, processors: list[int]) -> None:
+def _run(worker: Worker, server: WSGIServer, name: str, reloads: bool, processors: list[int]) -> None:
     _pin(processors, worker.number)
     work = _work_and_watch if reloads else _work
     work(worker, server, name)

@@ -158,11 +158,10 @@ def test_a_server_keeps_to_a_processor(started: Any) -> None:
 def test_each_worker_keeps_to_a_processor_and_so_does_the_next_in_its_place(started: Any) -> None:
     # With only one there is little to see, but it works.
     processors = (sorted(os.sched_getaffinity(0)) * 2)[:2]
-    process, port = started("program", "--workers", "2", "--processors", ",".join(map(str, processors)))
+    process, _ = started("program", "--workers", "2", "--processors", ",".join(map(str, processors)))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
 
     def workers() -> list[int]:
-        ask(port)
         return [int(worker) for worker in children.read_text().split()]
 
     def pinned() -> list[list[int]]:

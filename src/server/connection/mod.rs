@@ -523,8 +523,12 @@ mod tests {
             let (client, stream) = UnixStream::pair().unwrap();
             stream.set_nonblocking(true).unwrap();
             let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+            Fixture::of(client, Channel::plain(stream))
+        }
+
+        fn of(client: UnixStream, channel: Channel) -> Fixture {
             let (limits, now) = (Limits::default(), Instant::now());
-            let transport = Transport::new(Channel::plain(stream));
+            let transport = Transport::new(channel);
             let mut connection = Connection::new(transport, None, 0, 0, now, &limits);
             connection.equip(work());
             Fixture {
@@ -571,6 +575,63 @@ mod tests {
             on_done: None,
             logged: None,
         }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_handshake_that_its_client_did_not_take_goes_on_once_it_can_be_sent() {
+        use crate::server::net::tls_session::TlsSession;
+        use rustls::pki_types::PrivateKeyDer;
+        use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.clone()],
+                PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into()),
+            )
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tls = ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap();
+
+        // Nothing more can be sent until the client has read this.
+        let (client, mut stream) = UnixStream::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut before = Vec::new();
+        while let Ok(count) = stream.write(&[0; 4096]) {
+            before.resize(before.len() + count, 1);
+        }
+        let session = TlsSession::new(ServerConnection::new(Arc::new(server)).unwrap());
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(stream));
+        let mut fixture = Fixture::of(client, Channel::secure(stream, session));
+        tls.write_tls(&mut fixture.client).unwrap();
+        fixture.connection.note(READABLE);
+        assert_eq!(fixture.go_on(), Progress::Rest);
+        assert!(fixture.connection.transport.channel().has_unsent());
+        assert!(!fixture.connection.is_ready());
+
+        fixture.client.read_exact(&mut before).unwrap();
+        fixture.connection.note(WRITABLE);
+        assert!(fixture.connection.is_ready());
+        assert_eq!(fixture.go_on(), Progress::Rest);
+        while tls.is_handshaking() {
+            assert_ne!(tls.read_tls(&mut fixture.client).unwrap(), 0);
+            tls.process_new_packets().unwrap();
+        }
+
+        fixture.connection.note(WRITABLE);
+        assert!(!fixture.connection.is_ready(), "nothing was blocked");
     }
 
     #[test]
