@@ -17,6 +17,7 @@ from hansel._workers import CHANGED, LOADING_FAILED, Worker, supervise
 from hansel.mounts import Mount, file, files
 from hansel.wsgi import DEFAULT_THREADS, WSGIServer
 
+# It takes memory for as long as the server runs, and is only needed to check types.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
