@@ -109,6 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_thread_that_blocks_from_the_first_moment_is_found_and_one_without_a_number_never_is() {
+        let runs = Runs::new();
+        let (first, unknown) = (runs.add(1), runs.add(0));
+        for run in [&first, &unknown] {
+            run.set_busy(true);
+            runs.found_blocked(run.thread, runs.zero);
+        }
+        let since: Vec<_> = runs.busy().into_iter().map(|(_, since)| since).collect();
+        let next = runs.zero + Duration::from_nanos(1);
+        assert_eq!(since, [Some(next), None], "zero stands for nothing");
+    }
+
+    #[test]
     fn threads_that_are_busy_are_told_with_what_is_known_of_them() {
         let runs = Runs::new();
         let (idle, first, second) = (runs.add(1), runs.add(2), runs.add(0));
