@@ -211,16 +211,89 @@ impl Hook for Rc<Call> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::server::event_loop::{EventLoop, fixture};
+    use crate::server::event_loop::EventLoop;
+    use crate::server::limits::Limits;
+    use crate::server::probes;
+    use crate::server::shared::fixture;
+    use crate::server::shared::staffing::Staffing;
     use crate::server::threads::engine::LoopCell;
+    use crate::{App, Limiter};
 
-    #[test]
-    fn around_endpoints_that_are_timed_by_themselves_everything_is_quick_however_slow_they_are() {
-        let shared = fixture::shared();
+    /// Returns what hears of the calls of an application on the thread of a loop.
+    fn call_of(application: App) -> Rc<Call> {
+        let staffing = Staffing { loops: 1, threads: 1 };
+        let shared = fixture::serving(application, staffing, Limits::default(), Some(probes::lane()));
         let (event_loop, _waker) = EventLoop::new(0, Vec::new(), 0, false).unwrap();
         let run = shared.runs.add(0);
         let cells = vec![LoopCell::new(event_loop)];
-        let call = Rc::new(Call::new(Arc::new(Engine { shared, cells }), run));
+        Rc::new(Call::new(Arc::new(Engine { shared, cells }), run))
+    }
+
+    fn plain() -> Rc<Call> {
+        call_of(App::new(|| "unused"))
+    }
+
+    /// Runs `handler` as one call of this endpoint.
+    fn run(call: &Rc<Call>, pace: Pace, handler: impl FnOnce(&Rc<Call>)) {
+        call.leave_loop(0);
+        call.starting(pace);
+        handler(call);
+        call.finished(pace);
+    }
+
+    /// Returns true if calls of `handler` make a slow endpoint anything else. A busy machine makes some of them long.
+    fn recovers(call: &Rc<Call>, handler: impl Fn(&Rc<Call>)) -> bool {
+        let pace = Pace::new();
+        pace.found_slow();
+        (0..5000).any(|_| {
+            run(call, pace, &handler);
+            pace.opinion() != Opinion::Slow
+        })
+    }
+
+    fn sleep_for_two_milliseconds(_: &Rc<Call>) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+
+    #[test]
+    fn quick_calls_make_an_endpoint_quick_again_and_waits_for_others_do_not_count() {
+        assert!(recovers(&plain(), |_| {}));
+        assert!(recovers(&plain(), |call| {
+            call.queueing(true);
+            sleep_for_two_milliseconds(call);
+            call.queueing(false);
+        }));
+    }
+
+    #[test]
+    fn a_long_call_keeps_a_slow_endpoint_slow_and_makes_no_other_one_slow() {
+        let (call, slow, unknown) = (plain(), Pace::new(), Pace::new());
+        slow.found_slow();
+        (0..31).for_each(|_| slow.found_quick());
+        run(&call, slow, sleep_for_two_milliseconds);
+        slow.found_quick();
+        assert_eq!(slow.opinion(), Opinion::Slow, "it needs as many quick ones as before");
+        run(&call, unknown, sleep_for_two_milliseconds);
+        assert_eq!(unknown.opinion(), Opinion::Unknown);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_handlers_share_something_those_that_compute_for_less_than_a_millisecond_are_quick() {
+        let compute = |_: &Rc<Call>| {
+            let before = thread_time().unwrap();
+            while computed_since(before).unwrap() < Duration::from_micros(150) {
+                std::hint::spin_loop();
+            }
+        };
+        let sharing = call_of(App::new(|| "unused").scheduling(Limiter::new()));
+        assert!(recovers(&sharing, compute));
+        assert!(!recovers(&plain(), compute));
+    }
+
+    #[test]
+    fn around_endpoints_that_are_timed_by_themselves_everything_is_quick_however_slow_they_are() {
+        let call = plain();
         let (around, inside) = (Pace::new(), Pace::new());
         inside.found_slow();
         for _ in 0..100 {

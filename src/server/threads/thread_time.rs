@@ -27,20 +27,20 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
-    #[test]
-    fn it_goes_on_while_the_thread_computes_and_not_while_others_do() {
-        let before = thread_time().unwrap();
-        let other = thread::spawn(|| {
-            let began = thread_time().unwrap();
-            while thread_time().unwrap() - began < Duration::from_millis(20) {
-                hint::spin_loop();
-            }
-        });
-        other.join().unwrap();
-        assert!(computed_since(before).unwrap() < Duration::from_millis(20));
-        let began = Instant::now();
+    /// Returns once this thread has computed for some time.
+    fn compute() {
+        let (began, before) = (Instant::now(), thread_time().unwrap());
         while computed_since(before).unwrap() < Duration::from_millis(20) {
             assert!(began.elapsed() < Duration::from_secs(60), "it stands still");
+            hint::spin_loop();
         }
+    }
+
+    #[test]
+    fn it_goes_on_while_the_thread_computes_and_not_while_others_do() {
+        compute();
+        let before = thread_time().unwrap();
+        thread::spawn(compute).join().unwrap();
+        assert!(computed_since(before).unwrap() < Duration::from_millis(20));
     }
 }
