@@ -1,9 +1,10 @@
-"""The servers side by side, by what a column of the results means: the tables of `docs/comparison.md`."""
+"""The tables of `docs/comparison.md`: the servers side by side, a table for each figure."""
 
 import json
 import sys
 from pathlib import Path
 
+from .overview import row
 from .servers import BENCH
 
 PAGE = BENCH.parent / "docs/comparison.md"
@@ -15,24 +16,25 @@ TABLES = {
     "Requests per second": ("per_second",),
     # Of a mix, the one of all its requests.
     "p99 in microseconds": ("all_p99", "quick_p99", "slow_p99"),
-    "Memory": ("kib_each", "kib_before"),
 }
 
 
 def write(summary: dict) -> None:
     """Puts the tables into the page."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = PAGE.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{PAGE} has no place for the tables: {BEGIN} and {END}")
     PAGE.write_text(f"{before}{BEGIN}\n{markdown(summary)}{END}{after}")
 
 
 def markdown(summary: dict) -> str:
-    lines = []
-    for title, names in TABLES.items():
-        lines += [f"### {title}", "", f"| | {' | '.join(SHOWN)} |", f"|---|{'--:|' * len(SHOWN)}"]
-        lines += memory_rows(summary) if title == "Memory" else rows(summary, names)
-        lines.append("")
-    return "\n".join(lines[:-1]) + "\n"
+    tables = [table(title, "scenario", rows(summary, names)) for title, names in TABLES.items()]
+    return "\n".join([*tables, table("Memory", "KiB", memory_rows(summary))])
+
+
+def table(title: str, label: str, rows: list[str]) -> str:
+    return "\n".join([f"### {title}", "", row(label, list(SHOWN)), f"|---|{'--:|' * len(SHOWN)}", *rows]) + "\n"
 
 
 def rows(summary: dict, names: tuple[str, ...]) -> list[str]:
@@ -46,7 +48,7 @@ def rows(summary: dict, names: tuple[str, ...]) -> list[str]:
 
 def memory_rows(summary: dict) -> list[str]:
     found = summary.get("memory", {})
-    titles = {"kib_each": "KiB for an idle connection", "kib_before": "KiB before the first connection"}
+    titles = {"kib_each": "for an idle connection", "kib_before": "before the first connection"}
     return [row(title, [cell(found.get(server), (name,)) for server in SHOWN]) for name, title in titles.items()]
 
 
@@ -58,10 +60,6 @@ def cell(figures: dict | str | None, names: tuple[str, ...]) -> str:
     if median is None:
         return "–"
     return f"{median:.2f}" if "kib_each" in names else f"{median:,.0f}"
-
-
-def row(label: str, cells: list[str]) -> str:
-    return f"| {' | '.join([label, *cells])} |"
 
 
 if __name__ == "__main__":

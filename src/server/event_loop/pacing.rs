@@ -23,8 +23,8 @@ use crate::pace::Pace;
 /// A call that takes longer than handing the loop over and acquiring it again should have handed it over.
 pub(crate) const LONG: Duration = Duration::from_micros(100);
 
-/// The same for a call that computes and has a [part in scheduling](crate::Scheduling): there what runs meanwhile is only what
-/// needs no handler, and two hand-overs of what is shared are on top.
+/// The same for a call that computes, of an application with a [part in scheduling](crate::Scheduling). No other handler can run
+/// meanwhile, so handing the loop over gains little, and what they share changes hands twice.
 const LONG_COMPUTING: Duration = Duration::from_millis(1);
 
 /// One call in this many is timed as long as nothing is suspected. Reading the clock costs a hundredth of a small
@@ -66,7 +66,7 @@ pub(crate) struct Suspicion {
 impl Suspicion {
     /// Returns true if the next call should be [observed](Suspicion::observe).
     pub(crate) fn wants_next(&mut self) -> bool {
-        if self.suspect.is_some() {
+        if self.has_suspect() {
             return true;
         }
         self.calls_skipped = (self.calls_skipped + 1) % SAMPLED;
@@ -74,7 +74,7 @@ impl Suspicion {
     }
 
     /// Returns true if an endpoint is suspected, so that it is worth while to measure processor time.
-    pub(crate) fn is_aroused(&self) -> bool {
+    pub(crate) fn has_suspect(&self) -> bool {
         self.suspect.is_some()
     }
 
@@ -148,12 +148,12 @@ mod tests {
         let pace = Pace::new();
         let mut suspicion = Suspicion::default();
         for _ in 0..1000 {
-            let computed = suspicion.is_aroused().then_some(290);
+            let computed = suspicion.has_suspect().then_some(290);
             suspicion.observe(pace, took(300, computed));
         }
         assert!(!is_slow(pace));
         for _ in 0..2 * WATCHED {
-            let computed = suspicion.is_aroused().then_some(60);
+            let computed = suspicion.has_suspect().then_some(60);
             suspicion.observe(pace, took(300, computed));
         }
         assert!(is_slow(pace), "now it waits");

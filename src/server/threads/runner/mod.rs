@@ -181,7 +181,7 @@ impl Runner {
             if is_timed {
                 held.now = Instant::now();
             }
-            let computed_before = if is_timed && held.suspicion.is_aroused() && shared.scheduling.is_some() {
+            let computed_before = if is_timed && held.suspicion.has_suspect() && shared.scheduling.is_some() {
                 thread_time()
             } else {
                 None
